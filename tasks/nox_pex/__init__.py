@@ -1,0 +1,8 @@
+"""Reusable Nox sessions that turn a Poetry project into one PEX file and prove that the file works."""
+
+from nox_pex.errors import NoxPexError
+from nox_pex.sessions import register
+
+__all__ = ["NoxPexError", "__version__", "register"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,140 @@
+"""Files that appear whole or not at all, and locks that outlive a killed process's children."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from nox_pex.errors import NoxPexError
+
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
+    """Hold the lock `path` alone; yields its file descriptor.
+
+    `waiting` is called once where another process holds it. A child that inherits the descriptor keeps the lock until
+    it ends too (flock(2)), so a tool that survives its killed parent still keeps others out of what it writes to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def claimed(directory: Path) -> Iterator[bool]:
+    """Claim a temporary directory; yields False where another process that is alive has claimed it (flock(2))."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8: the old file or the new one is there at every moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` to `path` as JSON that a person can read, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; empty where there is none, or none that can be read.
+
+    What is read here is only ever a memory of an earlier run: without it, the work is done again.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def move_into_place(new: Path, target: Path) -> None:
+    """Let `new` (a file, or a directory) be `target`, whole: the old one or the new one is there at every moment.
+
+    For directories Linux exchanges the two in one step (renameat2(2)); elsewhere there is a moment with none.
+    """
+    if target.is_dir() and not target.is_symlink():
+        if _exchange(new, target):
+            return
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        target.rename(aside / target.name)
+        new.rename(target)
+        shutil.rmtree(aside)
+        return
+    if new.is_dir():
+        target.unlink(missing_ok=True)
+    new.replace(target)
+
+
+def _exchange(new: Path, target: Path) -> bool:
+    """Exchange two directories in one step and remove the old one; False where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    if libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) != 0:
+        return False
+    shutil.rmtree(new)
+    return True
+
+
+@contextlib.contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Turn a full disk, or one that may not be written to, into `error[disk-full]` about `what`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "make room, then run it again"
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            remedy = "make it writable, or choose another place with tool.nox-pex.output-dir"
+        else:
+            raise
+        problem = f"cannot write {what}: {error.strerror} ({error.filename or 'no file named'})"
+        raise NoxPexError("disk-full", problem, remedy) from error

@@ -1,0 +1,319 @@
+"""Poetry installs, from the lock, exactly what ships, into one environment for each set of groups and extras.
+
+The environment that Poetry itself installed is the source of truth for all that follows: exports lose packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.utils import canonicalize_name
+
+from nox_pex import files, index, lock, sources, tools
+from nox_pex.command import Outcome, Shell, tool_environ
+from nox_pex.config import Binary, Settings
+from nox_pex.environment import Distribution, Environment, Interpreter
+from nox_pex.errors import NoxPexError
+from nox_pex.inputs import Inputs, changes
+from nox_pex.project import Project
+from nox_pex.tools import Poetry, Provisioner, network_failure
+
+_STATE: Final = "nox-pex.json"
+"""Beside `pyvenv.cfg`: what was installed and from what. Its absence says that an install was not finished."""
+
+
+@dataclass(frozen=True, order=True)
+class Selection:
+    """A set of dependency groups and extras, normalized and sorted: what one environment is for."""
+
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """A short name for directories."""
+        return hashlib.sha256(repr((self.groups, self.extras)).encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        extras = f", extras {', '.join(self.extras)}" if self.extras else ""
+        return f"group{'s' if len(self.groups) > 1 else ''} {', '.join(self.groups)}{extras}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A finished install: the environment, what is in it, and the seconds that Poetry took when it last worked.
+
+    `path_digests` is the SHA-256 of the content of each path dependency, by name.
+    """
+
+    selection: Selection
+    environment: Environment
+    distributions: tuple[Distribution, ...]
+    path_digests: Mapping[str, str]
+    seconds: float
+
+
+def finished(wanted: Selection, environment: Environment) -> Installed | None:
+    """What an earlier `Installer.install` left in `environment`; None where it is not as that left it."""
+    state = files.read_json(environment.path / _STATE)
+    found = environment.distributions()
+    if not state or state["distributions"] != _snapshot(found) or state["selection"] != wanted.key:
+        return None
+    return Installed(
+        selection=wanted,
+        environment=environment,
+        distributions=found,
+        path_digests=state["inputs"]["paths"],
+        seconds=state["seconds"],
+    )
+
+
+def selection(settings: Settings, binary: Binary, project: Project) -> Selection:
+    """What `binary` needs installed.
+
+    Raises `NoxPexError` `poetry-missing-group` or `config` where the project has no such group or extra.
+    """
+    groups = binary.groups if binary.groups is not None else settings.groups
+    extras = binary.extras if binary.extras is not None else settings.extras
+    wanted = Selection(
+        groups=tuple(sorted({canonicalize_name(group) for group in groups})),
+        extras=tuple(sorted({canonicalize_name(extra) for extra in extras})),
+    )
+    for code, kind, names, known in (
+        ("poetry-missing-group", "group", wanted.groups, project.groups),
+        ("config", "extra", wanted.extras, project.extras),
+    ):
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
+                raise NoxPexError(code, f"{project.file} has no {kind} {name!r}, which the settings ask for", remedy)
+    return wanted
+
+
+def sync_argv(poetry: Poetry, wanted: Selection) -> list[str]:
+    """Poetry's command line: install exactly `wanted`, remove all else, and leave the project itself out."""
+    command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
+    argv = [str(poetry.python), "-m", "poetry", *command, "--only", ",".join(wanted.groups), "--no-root"]
+    for extra in wanted.extras:
+        argv += ["--extras", extra]
+    return [*argv, "--no-interaction", "--no-ansi"]
+
+
+def poetry_environ(
+    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, nowhere: Path, project: Path
+) -> dict[str, str]:
+    """The environment variables under which Poetry installs into `environment` and nowhere else.
+
+    Poetry prefers an environment that `poetry env use` chose, and one in the project, to `VIRTUAL_ENV`; with
+    `virtualenvs.create` off it may even take the base interpreter. So each of these is set, and `nowhere` is an empty
+    directory in which it would have to make any other environment.
+    """
+    base = tool_environ(environ)
+    return {
+        **base,
+        **index.poetry_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
+        "VIRTUAL_ENV": str(environment.path),
+        "POETRY_VIRTUALENVS_PATH": str(nowhere),
+        "POETRY_VIRTUALENVS_IN_PROJECT": "false",
+        "POETRY_VIRTUALENVS_CREATE": "true",
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installer:
+    """Keeps environments as the lock says. `force` installs even where nothing changed."""
+
+    project: Project
+    shell: Shell
+    provisioner: Provisioner
+    poetry_version: str | None
+    force: bool
+
+    def install(self, wanted: Selection, environment: Environment) -> None:
+        """Make `environment` (there already, for the right Python) hold exactly `wanted`.
+
+        Does nothing where its inputs, and what is installed, are as they were when Poetry last installed it.
+        Raises `NoxPexError` with the code of whatever Poetry met.
+        """
+        with files.writing(f"the environment {environment.path}"):
+            waiting = f"waiting for another run that installs into {environment.path}"
+            lock_file = environment.path.with_name(f".{environment.path.name}.lock")
+            with files.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as held:
+                self._install(wanted, environment, held=held)
+
+    def _install(self, wanted: Selection, environment: Environment, *, held: int) -> None:
+        state = files.read_json(environment.path / _STATE)
+        interpreter = environment.interpreter()
+        paths = self._path_dependencies(state)
+        inputs = self._inputs(wanted, interpreter, paths)
+        before: Inputs = state.get("inputs", {})
+        found = environment.distributions()
+        as_left = state.get("distributions") == _snapshot(found)
+        if as_left and before == inputs and not self.force:
+            self.shell.say(f"install: unchanged, {_count(found)} ({wanted})")
+            return
+
+        if (found or state) and (not as_left or before.get("python") != inputs["python"]):
+            # Interrupted in the middle, changed by someone, or of another Python: nothing in it can be trusted, and
+            # Poetry, which looks at names and versions only, would not notice.
+            self.shell.say("install: the environment is not as Poetry left it; making it anew")
+            self.provisioner.create(environment.path, python=interpreter.executable, seed=False)
+            before, found = {}, ()
+        if before:
+            self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
+        (environment.path / _STATE).unlink(missing_ok=True)
+        for distribution in found:
+            # A path dependency with other content under the same version is the same one to Poetry.
+            if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
+                environment.remove(distribution)
+        outcome = self._sync(wanted, environment, held=held)
+        found = environment.distributions()
+        files.write_json(
+            environment.path / _STATE,
+            {
+                "selection": wanted.key,
+                "inputs": inputs,
+                "path-dependencies": {"lock": inputs["lock"]["poetry.lock"], "paths": paths},
+                "distributions": _snapshot(found),
+                "seconds": round(outcome.seconds, 3),
+            },
+        )
+        self.shell.say(f"install: {_count(found)} in {outcome.seconds:.1f} s ({wanted})")
+
+    def _inputs(self, wanted: Selection, interpreter: Interpreter, paths: Mapping[str, str]) -> Inputs:
+        return {
+            "lock": {"poetry.lock": lock.digest(self.project.lock)},
+            "settings": {
+                "groups": ",".join(wanted.groups),
+                "extras": ",".join(wanted.extras),
+                "dependencies in pyproject.toml": self.project.dependency_digest(),
+                "poetry.toml": _file_digest(self.project.root / "poetry.toml"),
+            },
+            "tools": {"poetry": self.poetry_version or tools.POETRY},
+            "python": {"python": interpreter.identity},
+            "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
+        }
+
+    def _path_dependencies(self, state: Mapping[str, Any]) -> Mapping[str, str]:
+        """What the lock takes in by path: the distribution's name to its path from the project's root."""
+        remembered = state.get("path-dependencies", {})
+        digest = lock.digest(self.project.lock)
+        if remembered.get("lock") == digest:
+            paths: Mapping[str, str] = remembered["paths"]
+            return paths
+        locked = lock.read(self.project.lock)
+        return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
+
+    def _sync(self, wanted: Selection, environment: Environment, *, held: int) -> Outcome:
+        poetry = tools.provide_poetry(self.provisioner, self.poetry_version)
+        self.shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
+        with tempfile.TemporaryDirectory(prefix="nox-pex-") as empty:
+            nowhere = Path(empty)
+            environ = poetry_environ(
+                self.shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
+            )
+            outcome = self.shell.run(
+                sync_argv(poetry, wanted), what="install: Poetry", env=environ, cwd=self.project.root, hold=(held,)
+            )
+            elsewhere = sorted(path.name for path in nowhere.iterdir() if path.is_dir())
+        if outcome.status != 0:
+            raise failure(outcome, self.project)
+        missing = sorted(_installed_by(outcome) - {d.name for d in environment.distributions()})
+        if elsewhere or missing:
+            what = f"made an environment of its own, {elsewhere[0]}," if elsewhere else f"put {missing[0]} elsewhere"
+            problem = f"Poetry {what} instead of using {environment.path}"
+            raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it", log=outcome.tail)
+        return outcome
+
+
+_BY_PATH: Final = ("directory", "file")
+_OPERATION: Final = re.compile(r"^\s*- (?:Installing|Updating|Downgrading) (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*) ")
+
+
+def _installed_by(outcome: Outcome) -> set[str]:
+    """What Poetry says that it installed, by normalized name."""
+    matches = (_OPERATION.match(line) for line in outcome.output.splitlines() if "Skipped" not in line)
+    return {canonicalize_name(match["name"]) for match in matches if match}
+
+
+def _snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:
+    return {d.name: [d.version, d.record] for d in distributions}
+
+
+def _count(distributions: Sequence[Distribution]) -> str:
+    return f"{len(distributions)} distribution{'' if len(distributions) == 1 else 's'}"
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _tree_digest(path: Path) -> str:
+    """A digest of a path dependency: of the file, or of all files that its build backend could read."""
+    if not path.is_dir():
+        return _file_digest(path)
+    listed = sources.project_files(path, output_dir=Path("dist"), extra=())
+    return hashlib.sha256(repr(sorted(sources.digests(path, listed).items())).encode()).hexdigest()
+
+
+def failure(outcome: Outcome, project: Project) -> NoxPexError:
+    """What went wrong, from Poetry's own words, with the code and the remedy for it."""
+    for pattern, code, problem, remedy in _FAILURES:
+        if match := re.search(pattern, outcome.output, re.MULTILINE):
+            details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            return NoxPexError(
+                code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
+            )
+    what = f"Poetry could not install {project.lock}"
+    return network_failure(what, outcome) or NoxPexError(
+        "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
+    )
+
+
+_FAILURES: Final = (
+    (
+        r"pyproject\.toml changed significantly since poetry\.lock was last generated",
+        "lock-stale",
+        "{project}/poetry.lock is older than the dependencies in pyproject.toml",
+        "run `poetry lock` there and commit the file",
+    ),
+    (
+        r"The lock file is not compatible|Invalid lock file|Unable to read the lock file",
+        "lock-unreadable",
+        "Poetry cannot read {project}/poetry.lock",
+        "run `poetry lock` there, or set tool.nox-pex.poetry-version to the Poetry that wrote it",
+    ),
+    (
+        r"This project requires Poetry (?P<wanted>[^,]+), but you are using Poetry (?P<used>\S+)",
+        "poetry-version",
+        "{project} requires Poetry {wanted}, and nox-pex uses {used}",
+        'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{used}"',
+    ),
+    (
+        r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
+        "python-mismatch",
+        "{project} allows Python {wanted}, and the session runs on {used}",
+        'name one that it allows, as in register(python="3.12"), or run Nox with --force-python',
+    ),
+    (
+        r"Group\(s\) not found: (?P<groups>.+)",
+        "poetry-missing-group",
+        "{project} has no dependency group {groups}",
+        "correct `groups` in [tool.nox-pex]",
+    ),
+    (
+        r"Hash for (?P<package>.+?) from archive (?P<archive>\S+) not found in known hashes",
+        "hash-mismatch",
+        "the index serves another {archive} for {package} than {project}/poetry.lock says",
+        "find out why before anything else; if the new file is the right one, run `poetry lock`",
+    ),
+)

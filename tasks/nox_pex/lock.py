@@ -1,0 +1,122 @@
+"""`poetry.lock` as data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from nox_pex import toml
+from nox_pex.errors import NoxPexError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a locked package comes from, if not from the default index.
+
+    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`; `reference` is the name of the index, or
+    what Git was asked for, and `resolved_reference` the commit that it was.
+    """
+
+    type: str
+    url: str
+    reference: str | None = None
+    resolved_reference: str | None = None
+    subdirectory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """One `[[package]]`: a version of a distribution, with every hash that the lock gives (`sha256:…`)."""
+
+    name: NormalizedName
+    version: str
+    hashes: tuple[str, ...]
+    source: Source | None
+    develop: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A `poetry.lock`: `digest` is the SHA-256 of the file."""
+
+    path: Path
+    digest: str
+    packages: tuple[Package, ...]
+
+    def find(self, name: str, version: str) -> tuple[Package, ...]:
+        """The locked packages of this name and version: none, one, or one a source."""
+        wanted = _version(version)
+        normalized = canonicalize_name(name)
+        return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of the lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    return hashlib.sha256(_bytes(path)).hexdigest()
+
+
+def read(path: Path) -> Lock:
+    """The lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    content = _bytes(path)
+    try:
+        document = toml.loads(content.decode("utf-8"))
+        packages = tuple(_packages(document))
+        lock_version = str(document["metadata"]["lock-version"])
+    except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
+        raise NoxPexError("lock-unreadable", f"{path} is damaged: {error}", _RELOCK) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NoxPexError("lock-unreadable", f"{path} is not a lock of Poetry's ({error!r})", _RELOCK) from error
+    if not lock_version.startswith(("1.", "2.")):
+        problem = f"{path} has lock-version {lock_version}; nox-pex reads 1.x and 2.x"
+        raise NoxPexError("lock-unreadable", problem, "lock it with a Poetry 2, or use a newer nox-pex")
+    return Lock(path=path, digest=hashlib.sha256(content).hexdigest(), packages=packages)
+
+
+_RELOCK = "restore it from version control, or run `poetry lock`"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problem = f"there is no {path.name} in {path.parent}"
+        raise NoxPexError("no-lock", problem, "run `poetry lock` there and commit the file") from None
+    except OSError as error:
+        raise NoxPexError("lock-unreadable", f"cannot read {path}: {error.strerror}", _RELOCK) from error
+
+
+def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
+    # Up to lock-version 1.1 the files stood in one table under [metadata]; since 2.0 they stand with their package.
+    shared = {canonicalize_name(name): files for name, files in document["metadata"].get("files", {}).items()}
+    for entry in document.get("package", ()):
+        name = canonicalize_name(entry["name"])
+        files = entry.get("files") or shared.get(name) or ()
+        source = entry.get("source")
+        yield Package(
+            name=name,
+            version=entry["version"],
+            hashes=tuple(sorted({file["hash"] for file in files})),
+            source=None
+            if source is None
+            else Source(
+                type=source.get("type", "legacy"),
+                url=source["url"],
+                reference=source.get("reference"),
+                resolved_reference=source.get("resolved_reference"),
+                subdirectory=source.get("subdirectory"),
+            ),
+            develop=bool(entry.get("develop", False)),
+        )
+
+
+def _version(text: str) -> Version | str:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return text

@@ -1,0 +1,135 @@
+"""A binary's settings as a pex command line. Nothing here starts anything."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from nox_pex.config import Binary
+from nox_pex.environment import Interpreter
+from nox_pex.errors import NoxPexError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingredients:
+    """What goes into a PEX.
+
+    `environment` is the virtual environment to take distributions from, `pins` a file with the `name==version` of each,
+    `wheels` those of the project and of what is installed for editing, `sources` a directory of loose sources,
+    `executable` the script file of an `executable` binary.
+    """
+
+    environment: Path
+    pins: Path
+    wheels: tuple[Path, ...] = ()
+    sources: Path | None = None
+    executable: Path | None = None
+
+
+def argv(
+    binary: Binary, *, python: Path, output: Path, ingredients: Ingredients, interpreter: Interpreter, pex_root: Path
+) -> list[str]:
+    """Pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
+
+    Always `--pre`, since what is pinned is pinned; always a requirements file, since without one pex takes all that is
+    in the environment; always a shebang and a constraint, since their defaults depend on the Python that runs pex.
+    """
+    words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    words += ["--venv-repository", str(ingredients.environment), "--requirement", str(ingredients.pins), "--pre"]
+    for wheel in ingredients.wheels:
+        words += ["--project", str(wheel)]
+    if ingredients.sources is not None:
+        words += ["--sources-directory", str(ingredients.sources)]
+    words += ["--python-path", str(ingredients.environment / "bin")]
+    for constraint in constraints(binary, interpreter):
+        words += ["--interpreter-constraint", constraint]
+    words += ["--python-shebang", binary.python_shebang or f"/usr/bin/env {_command(interpreter)}"]
+    words += _entry(binary, ingredients)
+    words += _shape(binary)
+    words += _injections(binary)
+    return [*words, *binary.pex_args]
+
+
+def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:
+    """The interpreters that the binary may run on; by default the minor version that Poetry installed for.
+
+    A lock may install other things on another minor version, so a binary made here is only right for this one.
+    """
+    return binary.interpreter_constraints or (f"{interpreter.implementation}=={interpreter.minor}.*",)
+
+
+def check_constraints(binary: Binary, interpreter: Interpreter, *, key: str) -> None:
+    """Raise `NoxPexError` `python-mismatch` where no constraint allows the Python that the binary is built with."""
+    if not any(_allows(constraint, interpreter) for constraint in constraints(binary, interpreter)):
+        wanted = " or ".join(binary.interpreter_constraints)
+        problem = f"{key}.interpreter-constraints allows {wanted}, and the session runs on {interpreter.version}"
+        raise NoxPexError("python-mismatch", problem, "run the session on a Python that it allows, or widen it")
+
+
+def _allows(constraint: str, interpreter: Interpreter) -> bool:
+    try:
+        requirement = Requirement(constraint)
+        name, specifier = requirement.name, requirement.specifier
+    except InvalidRequirement:
+        try:
+            name, specifier = "", SpecifierSet(constraint)
+        except InvalidSpecifier:
+            return True  # pex's own grammar is wider (`CPython+t`); it judges
+    implementation = name.partition("+")[0].partition("-")[0]
+    return implementation in ("", interpreter.implementation) and specifier.contains(interpreter.version)
+
+
+def _command(interpreter: Interpreter) -> str:
+    return f"{'pypy' if interpreter.implementation == 'PyPy' else 'python'}{interpreter.minor}"
+
+
+def _entry(binary: Binary, ingredients: Ingredients) -> Sequence[str]:
+    if binary.script is not None:
+        return ("--console-script", binary.script)
+    if binary.entry_point is not None:
+        return ("--entry-point", binary.entry_point)
+    return ("--executable", str(ingredients.executable))
+
+
+def _shape(binary: Binary) -> Iterator[str]:
+    yield from ("--layout", binary.layout)
+    if binary.execution_mode == "venv":
+        # One word: pex reads a word after a bare --venv as its value.
+        yield "--venv" if binary.venv_bin_path is None else f"--venv={binary.venv_bin_path}"
+    yield from _flags(
+        ("--sh-boot", binary.sh_boot),
+        ("--compress", binary.compress),
+        ("--compile", binary.compile),
+        ("--pre-install-wheels", binary.pre_install_wheels),
+        ("--strip-pex-env", binary.strip_pex_env),
+        ("--emit-warnings", binary.emit_warnings),
+        ("--venv-copies", binary.venv_copies),
+        ("--venv-site-packages-copies", binary.venv_site_packages_copies),
+    )
+    if not binary.venv_hermetic_scripts:
+        yield "--non-hermetic-venv-scripts"
+    if binary.include_tools:
+        yield "--include-tools"
+    if binary.validate_entry_point:
+        yield "--validate-entry-point"
+    yield from ("--max-install-jobs", str(binary.max_install_jobs), "--check", binary.check)
+    if binary.runtime_pex_root is not None:
+        yield from ("--runtime-pex-root", binary.runtime_pex_root)
+    for excluded in binary.exclude:
+        yield from ("--exclude", excluded)
+
+
+def _flags(*flags: tuple[str, bool]) -> Iterable[str]:
+    return (flag if wanted else flag.replace("--", "--no-", 1) for flag, wanted in flags)
+
+
+def _injections(binary: Binary) -> Iterator[str]:
+    # pex splits these as a shell would; one word with `=` keeps a value that begins with a dash from being an option.
+    yield from (f"--inject-args={shlex.quote(word)}" for word in binary.inject_args)
+    yield from (f"--inject-python-args={shlex.quote(word)}" for word in binary.inject_python_args)
+    yield from (f"--inject-env={name}={value}" for name, value in sorted(binary.inject_env.items()))

@@ -1,0 +1,239 @@
+"""The steps for one project, whatever the front: what Nox's sessions call, and what Invoke's tasks will."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from nox_pex import config, files, freeze, lock, project, tools
+from nox_pex.build import Builder, Target
+from nox_pex.command import Shell
+from nox_pex.config import Settings
+from nox_pex.environment import Environment
+from nox_pex.errors import NoxPexError
+from nox_pex.inputs import digests
+from nox_pex.install import Installed, Installer, Selection, finished, selection
+from nox_pex.project import Project
+from nox_pex.secrets import Secrets
+from nox_pex.words import Words, chosen
+
+_ENVIRONMENTS: Final = "environments.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """One project's way from the lock to a proven binary.
+
+    `root` is the project's directory, `state` a directory that is private to it and survives from run to run,
+    `suffix` is put behind the name of every file (`-py3.12`), `say` shows one line to the user.
+    """
+
+    root: Path
+    state: Path
+    words: Words
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    verbose: bool = False
+    suffix: str = ""
+
+    @cached_property
+    def project(self) -> Project:
+        """The project; raises `NoxPexError` `config`."""
+        return project.read(self.root)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Its settings; raises `NoxPexError` `config` or `entry-missing`."""
+        return config.parse(
+            self.project.document,
+            file=str(self.project.file),
+            project_name=self.project.name,
+            scripts=self.project.scripts,
+        )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """What must not be shown or written."""
+        return Secrets.of(self.environ, self.settings.secrets)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The binaries that are meant; raises `NoxPexError` `usage`."""
+        return chosen(self.words, self.settings.binary)
+
+    @cached_property
+    def provisioner(self) -> tools.Provisioner:
+        """Makes environments and installs into them."""
+        shell = Shell(environ=self.environ, secrets=self.secrets, say=self.say, verbose=self.verbose)
+        return tools.Provisioner(shell=shell, caches=tools.Caches.of(self.environ), uv=tools.find_uv(self.environ))
+
+    def install(self, session_environment: Path) -> None:
+        """Install each distinct set of groups and extras: the first into `session_environment`, others within it."""
+        installer = Installer(
+            project=self.project,
+            shell=self.provisioner.shell,
+            provisioner=self.provisioner,
+            poetry_version=self.settings.poetry_version,
+            force=self.words.force,
+        )
+        homes = self._homes(session_environment)
+        known = files.read_json(self.state / _ENVIRONMENTS)
+        base = Environment(path=session_environment).interpreter()
+        for wanted in dict.fromkeys(self._selection(name) for name in self.names):
+            environment = Environment(path=homes[wanted])
+            if not environment.usable:
+                self.provisioner.create(environment.path, python=base.executable, seed=False)
+            installer.install(wanted, environment)
+            known[wanted.key] = os.path.relpath(environment.path, self.state)
+        files.write_json(self.state / _ENVIRONMENTS, known)
+
+    def freeze(self) -> None:
+        """Write the frozen requirements of each binary."""
+        for name in self.names:
+            self._freeze(name)
+
+    def pex(self) -> None:
+        """Build each binary."""
+        builder = Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=self.words.force)
+        for name in self.names:
+            builder.build(self._target(name))
+
+    def smoke(self, session_environment: Path) -> None:
+        """Launch each binary and check what it answers; write what was seen.
+
+        Raises `NoxPexError` with the first failure, after all binaries have been tried.
+        """
+        from nox_pex.smoke import report, run  # noqa: PLC0415 (an HTTP client and more, for this step alone)
+
+        if self.words.binary is not None and len(self.names) > 1:
+            problem = f"--binary names one file, and there are {len(self.names)} binaries: {', '.join(self.names)}"
+            raise NoxPexError("usage", problem, "say which one it is, as in `-- NAME --binary PATH`")
+        options = run.Options(
+            only=self.words.only,
+            keep=self.words.keep,
+            serve=self.words.serve,
+            timeout=self.words.timeout,
+            port=self.words.port,
+        )
+        interpreter = Environment(path=session_environment).interpreter()
+        failures: list[NoxPexError] = []
+        for name in self.names:
+            binary = self.settings.binary[name]
+            stem = self.output_dir / f"{name}{self.suffix}"
+            if binary.smoke is None:
+                raise NoxPexError(
+                    "config", f"{self.project.file} has no [tool.nox-pex.binary.{name}.smoke]", report.EXAMPLE
+                )
+            done = run.run(
+                self.words.binary or stem.with_name(f"{stem.name}.pex"),
+                name=name,
+                smoke=binary.smoke,
+                budget=binary.budget,
+                project=self.root,
+                environ=_with_interpreter(self.environ, interpreter.executable),
+                secrets=self.secrets,
+                options=options,
+                say=self.say,
+            )
+            files.write_text(stem.with_name(f"{stem.name}.smoke.json"), report.json_text(done))
+            files.write_text(stem.with_name(f"{stem.name}.smoke.xml"), report.junit_text(done))
+            for line in report.table(done):
+                self.say(line)
+            if done.failure is not None:
+                failures.append(done.failure)
+        if failures:
+            raise failures[0]
+
+    @property
+    def output_dir(self) -> Path:
+        """`output-dir`, absolute."""
+        return self.root / self.settings.output_dir
+
+    def _freeze(self, name: str) -> None:
+        installed = self._installed(name)
+        target = self.output_dir / f"{name}{self.suffix}.requirements.txt"
+        direct = self.output_dir / f"{name}{self.suffix}.requirements-direct.txt"
+        memory = self.state / f"{name}.freeze.json"
+        inputs = digests(
+            {
+                "lock": {"poetry.lock": lock.digest(self.project.lock)},
+                "distributions": {d.name: f"{d.version} {d.record}" for d in installed.distributions},
+                "paths": installed.path_digests,
+                "code": {"freeze.py": _digest(Path(freeze.__file__))},
+            }
+        )
+        left = {"inputs": inputs, "files": [_digest(target), _digest(direct)]}
+        if left == files.read_json(memory) and target.exists() and not self.words.force:
+            self.say(f"freeze: {name} unchanged ({_shown(target, self.root)})")
+            return
+        frozen = freeze.freeze(
+            installed.distributions, lock.read(self.project.lock), path_digests=installed.path_digests
+        )
+        with files.writing(str(target)):
+            if frozen.direct:
+                files.write_text(direct, freeze.direct_text(frozen))
+            else:
+                direct.unlink(missing_ok=True)
+            files.write_text(target, freeze.requirements_text(frozen, direct_file=direct.name))
+        files.write_json(memory, {"inputs": inputs, "files": [_digest(target), _digest(direct)]})
+        hashes = sum(len(pin.hashes) for pin in frozen.indexed)
+        self.say(f"freeze: {name} pinned, {len(frozen.indexed)} with {hashes} hashes ({_shown(target, self.root)})")
+
+    def _target(self, name: str) -> Target:
+        return Target(
+            name=name,
+            stem=f"{name}{self.suffix}",
+            binary=self.settings.binary[name],
+            settings=self.settings,
+            project=self.project,
+            installed=self._installed(name),
+            state=self.state,
+        )
+
+    def _installed(self, name: str) -> Installed:
+        wanted = self._selection(name)
+        home = files.read_json(self.state / _ENVIRONMENTS).get(wanted.key)
+        done = finished(wanted, Environment(path=(self.state / home).resolve())) if home else None
+        if done is None:
+            raise NoxPexError("usage", f"nothing is installed for {name} yet", "run it without --no-dependencies")
+        return done
+
+    def _selection(self, name: str) -> Selection:
+        return selection(self.settings, self.settings.binary[name], self.project)
+
+    def _homes(self, session_environment: Path) -> Mapping[Selection, Path]:
+        """Where each distinct set is installed, the same whichever binaries are asked for."""
+        distinct = list(dict.fromkeys(self._selection(name) for name in self.settings.binary))
+        first, rest = distinct[0], distinct[1:]
+        return {first: session_environment, **{wanted: session_environment / "sets" / wanted.key for wanted in rest}}
+
+
+def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
+    """Where the state of the project at `root` is kept below Nox's `cache` directory, from wherever the checkout is."""
+    relative = os.path.relpath(root, cache)
+    return cache / "nox-pex" / f"{root.name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"
+
+
+def check_system() -> None:
+    """Raise `NoxPexError` `usage` on a system that PEX files of this kind do not run on."""
+    if sys.platform == "win32":
+        raise NoxPexError("usage", "nox-pex does not run on Windows", "use WSL, or a Linux or macOS machine")
+
+
+def _with_interpreter(environ: Mapping[str, str], executable: Path) -> dict[str, str]:
+    """`environ` with the binary's Python at the end of PATH: Nox may have found it elsewhere."""
+    return {**environ, "PATH": os.pathsep.join([environ.get("PATH", os.defpath), str(executable.parent)])}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _shown(path: Path, root: Path) -> str:
+    return os.path.relpath(path, root)

@@ -1,0 +1,133 @@
+"""What Poetry calls the project: `pyproject.toml`, read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.utils import canonicalize_name
+
+from nox_pex import toml
+from nox_pex.errors import NoxPexError
+
+_POETRY_KEYS: Final = (
+    "dependencies",
+    "dev-dependencies",
+    "group",
+    "extras",
+    "source",
+    "requires-poetry",
+    "requires-plugins",
+)
+_PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencies")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A Poetry project.
+
+    `root` is its directory (resolved), `document` the parsed `pyproject.toml`, `name` its normalized name,
+    `version` the static version or None, `package_mode` whether Poetry treats it as a package, `scripts` its console
+    scripts (name to object reference), `groups` and `extras` the names that Poetry knows, `build_requires` what its
+    build backend needs (PEP 518).
+    """
+
+    root: Path
+    document: Mapping[str, Any]
+    name: str
+    version: str | None
+    package_mode: bool
+    scripts: Mapping[str, str]
+    groups: frozenset[str]
+    extras: frozenset[str]
+    build_requires: tuple[str, ...]
+
+    @property
+    def file(self) -> Path:
+        """The project's `pyproject.toml`."""
+        return self.root / "pyproject.toml"
+
+    @property
+    def lock(self) -> Path:
+        """The project's `poetry.lock`."""
+        return self.root / "poetry.lock"
+
+    def dependency_digest(self) -> str:
+        """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""
+        poetry = self.document.get("tool", {}).get("poetry", {})
+        project = self.document.get("project", {})
+        decisive = {
+            "project": {key: project.get(key) for key in _PROJECT_KEYS},
+            "poetry": {key: poetry.get(key) for key in _POETRY_KEYS},
+            "dependency-groups": self.document.get("dependency-groups"),
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def read(root: Path) -> Project:
+    """The Poetry project in the directory `root`.
+
+    Raises `NoxPexError` `config` where there is no `pyproject.toml`, where it cannot be read, or where it is not a
+    Poetry project.
+    """
+    file = root / "pyproject.toml"
+    try:
+        document = toml.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        problem = f"there is no pyproject.toml in {root}"
+        remedy = "call nox_pex.register() from a noxfile beside it, or with the directory of a Poetry project"
+        raise NoxPexError("config", problem, remedy) from None
+    except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
+        raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
+
+    tool = _table(document, "tool", file)
+    poetry = _table(tool, "poetry", file, within="tool")
+    project = _table(document, "project", file)
+    if not poetry and not project:
+        problem = f"{file} has neither a [project] nor a [tool.poetry] table"
+        raise NoxPexError("config", problem, "make it a Poetry project first (`poetry init`)")
+    name = project.get("name") or poetry.get("name") or root.name
+    version = project.get("version") or poetry.get("version")
+    return Project(
+        root=root,
+        document=document,
+        name=canonicalize_name(str(name)),
+        version=str(version) if version and version != "0" else None,
+        package_mode=bool(poetry.get("package-mode", True)),
+        scripts=_scripts(project, poetry),
+        groups=_groups(document, poetry),
+        extras=frozenset(
+            canonicalize_name(extra) for extra in (*project.get("optional-dependencies", {}), *poetry.get("extras", {}))
+        ),
+        build_requires=tuple(_table(document, "build-system", file).get("requires", ("poetry-core",))),
+    )
+
+
+def _table(table: Mapping[str, Any], key: str, file: Path, *, within: str = "") -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        dotted = f"{within}.{key}" if within else key
+        raise NoxPexError("config", f"{file}: `{dotted}` is not a table", f"make it a table, `[{dotted}]`")
+    return value
+
+
+def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[str, str]:
+    """Console scripts; Poetry's own table may hold tables, of which those with a `reference` to a file are none."""
+    scripts: dict[str, str] = {}
+    for name, value in {**poetry.get("scripts", {}), **project.get("scripts", {})}.items():
+        if isinstance(value, str):
+            scripts[name] = value
+        elif isinstance(value, dict) and value.get("type", "console") == "console":
+            scripts[name] = str(value.get("reference") or value.get("callable") or "")
+    return scripts
+
+
+def _groups(document: Mapping[str, Any], poetry: Mapping[str, Any]) -> frozenset[str]:
+    groups = {"main", *poetry.get("group", {}), *document.get("dependency-groups", {})}
+    if "dev-dependencies" in poetry:
+        groups.add("dev")
+    return frozenset(canonicalize_name(group) for group in groups)

@@ -1,0 +1,64 @@
+"""The build record, `dist/NAME.pex.json`: what a binary was made from, and how it is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from nox_pex import files
+from nox_pex.inputs import Inputs, changes, digests
+
+_CHUNK: Final = 1 << 20
+
+
+def digest(binary: Path) -> str:
+    """The SHA-256 of a PEX file, read in pieces; of a PEX directory, over its files by path."""
+    if not binary.is_dir():
+        return _file_digest(binary)
+    hasher = hashlib.sha256()
+    for file in sorted(path for path in binary.rglob("*") if path.is_file()):
+        hasher.update(os.fsencode(file.relative_to(binary)) + b"\0" + _file_digest(file).encode() + b"\0")
+    return hasher.hexdigest()
+
+
+def size(binary: Path) -> int:
+    """The bytes of a PEX file, or of all files of a PEX directory."""
+    if not binary.is_dir():
+        return binary.stat().st_size
+    return sum(path.stat().st_size for path in binary.rglob("*") if path.is_file())
+
+
+def reasons(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> tuple[str, ...]:
+    """Why `binary` has to be built again, in words; empty where it stands as it was built from just these inputs.
+
+    `record` is the build record beside it; `remembered` are the inputs by item, as far as they are still known here,
+    which only the words need.
+    """
+    if not binary.exists():
+        return ("not there yet",)
+    if not record:
+        return ("no build record beside it",)
+    if record.get("sha256") != digest(binary):
+        return ("the file is not the one that was built",)
+    if record.get("inputs") == digests(inputs):
+        return ()
+    if digests(remembered) == record.get("inputs"):
+        return changes(remembered, inputs)
+    now, then = digests(inputs), record.get("inputs", {})
+    return tuple(f"{kind} changed" for kind in sorted({*now, *then}) if now.get(kind) != then.get(kind))
+
+
+def write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the record, whole or not at all."""
+    files.write_json(path, record)
+
+
+def _file_digest(path: Path) -> str:
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()

@@ -1,0 +1,1 @@
+"""Launches a binary, waits until it serves, checks its answers, stops it."""

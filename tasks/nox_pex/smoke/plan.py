@@ -1,0 +1,166 @@
+"""From settings to what will be done: which boots, on which address, with the tokens filled in. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.settings import Condition, HttpCheck, Smoke, TcpCheck
+
+_TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
+_PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
+"""The keys whose texts are regular expressions: a token's value stands there for itself, dots and all."""
+_HIGHEST_PORT: Final = 65535
+_LONGEST_SOCKET: Final = 103
+"""Bytes of a Unix socket's path that every system takes (Linux takes 107, macOS 103)."""
+_NOT_YET: Final = "this version of nox-pex cannot give that condition"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person asks of one run: the words after `--`.
+
+    `only` is the one condition to test; `keep` leaves the temporary directory; `serve` leaves the program running until
+    Ctrl-C instead of checking it; `timeout` (seconds) stands in for `startup-timeout`; `port` for the free one.
+    """
+
+    only: str | None = None
+    keep: bool = False
+    serve: bool = False
+    timeout: float | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """One launch: under which condition, with which state (PEX_ROOT and HOME), which must be there, or must not.
+
+    `seed` is a launch that only fills the state for the one after it. `skip` says why this machine cannot do it.
+    """
+
+    condition: Condition
+    state: str
+    seed: bool = False
+    skip: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where the server is asked: `url` has no path; `unix_socket`, where given, is connected to instead of the host."""
+
+    url: str
+    host: str
+    port: int
+    unix_socket: Path | None = None
+
+    def __str__(self) -> str:
+        return self.url if self.unix_socket is None else f"{self.url} on {self.unix_socket}"
+
+
+def boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
+    """The launches, in the order of `conditions`. Raises `NoxPexError` with `usage` for an unknown `only`."""
+    known: tuple[Condition, ...] = get_args(Condition)
+    conditions = smoke.conditions if only is None else tuple(each for each in known if each == only)
+    if not conditions:
+        problem = f"`--only {only}`: there is no such condition"
+        raise NoxPexError("usage", problem, f"name one of {', '.join(known)}")
+    planned: list[Boot] = []
+    for condition in conditions:
+        if condition == "cold":
+            planned.append(Boot(condition=condition, state="cold"))
+        elif condition == "warm":
+            state = "cold" if any(boot.state == "cold" for boot in planned) else "warm"
+            if state == "warm":
+                planned.append(Boot(condition=condition, state=state, seed=True))
+            planned.append(Boot(condition=condition, state=state))
+        else:
+            planned.append(Boot(condition=condition, state=condition, skip=_NOT_YET))
+    return tuple(planned)
+
+
+def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:
+    """The port that is not free to choose: `--port`, or the one that `url` names.
+
+    Raises `NoxPexError` with `usage` when there are both, or when `wanted` is no port.
+    """
+    if wanted is not None and not 0 < wanted <= _HIGHEST_PORT:
+        raise NoxPexError("usage", f"`--port {wanted}`: there is no such port", f"give one from 1 to {_HIGHEST_PORT}")
+    if "{port}" in smoke.url:
+        return wanted
+    parts = urlsplit(fill(smoke.url, {"host": "127.0.0.1"}))
+    named = parts.port or (443 if parts.scheme == "https" else 80)
+    if wanted not in {None, named}:
+        problem = f"`--port {wanted}` contradicts `url`, which names port {named}"
+        raise NoxPexError("usage", problem, 'write "{port}" into `url`, or leave `--port` out')
+    return named
+
+
+def host_of(smoke: Smoke) -> str:
+    """The bare host of `url`: `127.0.0.1`, `::1`. It is what `{host}` stands for."""
+    return urlsplit(fill(smoke.url, {"host": "127.0.0.1", "port": "1"})).hostname or "127.0.0.1"
+
+
+def filled(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
+    """The settings with the tokens `{host}`, `{port}` and `{tmp}` filled in; any other brace stays."""
+    tokens = {"host": host, "port": str(port), "tmp": str(tmp)}
+    values = msgspec.to_builtins(smoke)
+    try:
+        return msgspec.convert(_fill_all(values, tokens), Smoke, strict=True)
+    except msgspec.ValidationError as error:
+        raise NoxPexError("config", f"with the tokens filled in: {error}", "choose another place for tokens") from None
+
+
+def target(smoke: Smoke, *, host: str, port: int) -> Target:
+    """Where the server of the filled settings is asked. Raises `NoxPexError` for a socket path that is too long."""
+    socket = Path(smoke.unix_socket) if smoke.unix_socket is not None else None
+    if socket is not None and len(str(socket).encode(errors="surrogateescape")) > _LONGEST_SOCKET:
+        problem = f"the path of `unix-socket` is longer than {_LONGEST_SOCKET} bytes: {socket}"
+        raise NoxPexError("config", problem, "shorten its name, or set TMPDIR to a shorter directory")
+    return Target(url=smoke.url.rstrip("/"), host=host, port=port, unix_socket=socket)
+
+
+def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
+    """What must pass before the program counts as started: `ready`, or the first check; None without a server.
+
+    Only a status counts here. The first check is ready with any answer but a server error (5xx): what it says is then
+    the check's to judge, at once, whereas waiting for the right one would make each wrong expectation a timeout.
+    """
+    if smoke.ready is not None:
+        ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
+        return HttpCheck(path=smoke.ready.path, status=smoke.ready.status, ca_file=ca_file)
+    if smoke.http:
+        first = smoke.http[0]
+        expected = first.status if isinstance(first.status, tuple) else (first.status,)
+        return msgspec.structs.replace(first, status=(*expected, "2xx", "3xx", "4xx"))
+    return smoke.tcp[0] if smoke.tcp else None
+
+
+def judge(smoke: Smoke, *, name: str) -> None:
+    """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste."""
+    if not (smoke.http or smoke.tcp or smoke.command):
+        problem = f"the smoke test of {name} checks nothing"
+        table = f'[[tool.nox-pex.binary.{name}.smoke.http]] path = "/" status = 200'
+        raise NoxPexError("config", problem, f"paste a table such as (each part a line of its own): {table}")
+
+
+def fill(text: str, tokens: Mapping[str, str]) -> str:
+    """`text` with the given tokens replaced, once: a value that looks like a token stays."""
+    return _TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
+
+
+def _fill_all(value: Any, tokens: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return fill(value, tokens)
+    if isinstance(value, list | tuple):
+        return [_fill_all(item, tokens) for item in value]
+    if isinstance(value, dict):
+        escaped = {token: re.escape(text) for token, text in tokens.items()}
+        return {key: _fill_all(item, escaped if key in _PATTERNS else tokens) for key, item in value.items()}
+    return value

@@ -1,0 +1,241 @@
+"""Asks the program: one HTTP exchange, or one TCP connection, that ends by its deadline whatever the other side does.
+
+Every fault of the other side is data, an `Answer` with a `problem`; nothing here judges whether it is the right answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+import httpx2
+import msgspec
+
+from nox_pex.smoke.plan import Target
+from nox_pex.smoke.settings import HttpCheck, size
+
+BODY_LIMIT: Final = 16 * 2**20
+"""Bytes of a decoded body that are read, unless the check's `max-size` is larger."""
+_REDIRECTS: Final = 10
+_AGENT: Final = "nox-pex-smoke"
+_WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back: all of it, or up to the `problem` that ended the exchange. Header names are lower case.
+
+    `status` is None when not even a status line came. `seconds` counts from before connecting to the last byte.
+    """
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    seconds: float = 0.0
+    problem: str | None = None
+
+
+@dataclass(kw_only=True)
+class _Exchange:
+    """What is known so far of an exchange that may break off at any point. At most `limit` bytes of body are kept."""
+
+    limit: int
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+
+
+class _TooLargeError(Exception):
+    """The body is larger than what is read of it."""
+
+
+class _UndecodableError(Exception):
+    """The body is not what its Content-Encoding says."""
+
+
+class _StrayRedirectError(Exception):
+    """A redirect that is not followed, because it leaves the host or does not end."""
+
+
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    """How an `https` server is checked: against the authorities of `ca_file`, or else those of the system."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def ask(target: Target, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float) -> Answer:
+    """The answer to the check's request within `timeout` seconds, redirects included."""
+    limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
+    exchange = _Exchange(limit=limit)
+    problem: str | None = None
+    started = time.monotonic()
+    with _Guard(timeout) as guard:
+        try:
+            _exchange(target, check, exchange, guard=guard, tls=tls)
+        except _TooLargeError:
+            problem = f"the body is larger than {limit} bytes"
+        except (_UndecodableError, _StrayRedirectError) as error:
+            problem = str(error)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+            problem = _in_words(error)
+        if guard.expired:
+            problem = f"no complete answer within {timeout:g} s"
+    seconds = time.monotonic() - started
+    return Answer(
+        status=exchange.status,
+        headers=exchange.headers,
+        body=bytes(exchange.body),
+        seconds=seconds,
+        problem=problem,
+    )
+
+
+def connect(host: str, port: int, *, timeout: float) -> str | None:
+    """Opens and closes a TCP connection. Returns what went wrong, if anything did."""
+    try:
+        socket.create_connection((host, port), timeout=timeout).close()
+    except TimeoutError:
+        return f"no connection within {timeout:g} s"
+    except OSError as error:
+        return _in_words(error)
+    return None
+
+
+@final
+class _Guard:
+    """Cuts the connection at the deadline: timeouts of single reads do not stop one who sends a byte a second."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.expired = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(timeout, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Guard:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+
+    def watch(self, event: str, info: dict[str, Any]) -> None:
+        """Takes in each connection that httpx opens (its `trace` extension)."""
+        if event.startswith("connection.") and event.endswith(".complete"):
+            stream = info.get("return_value")
+            if stream is not None:
+                with self._lock:
+                    self._sockets.append(stream.get_extra_info("socket"))
+                if self.expired:
+                    self._cut()
+
+    def _cut(self) -> None:
+        self.expired = True
+        with self._lock:
+            for each in self._sockets:
+                # Not `each.shutdown`: that of a TLS socket is no matter for two threads.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+
+def _exchange(
+    target: Target, check: HttpCheck, exchange: _Exchange, *, guard: _Guard, tls: ssl.SSLContext | None
+) -> None:
+    socket_path = str(target.unix_socket) if target.unix_socket else None
+    transport = httpx2.HTTPTransport(verify=tls or False, trust_env=False, uds=socket_path)
+    with httpx2.Client(transport=transport, trust_env=False, timeout=guard.timeout) as client:
+        request: httpx2.Request | None = _request(client, target, check)
+        origin = _origin(request.url) if request else None
+        for _ in range(_REDIRECTS + 1):
+            if request is None:
+                return
+            if _origin(request.url) != origin:
+                msg = f"redirected to {request.url}, away from {target.url}"
+                raise _StrayRedirectError(msg)
+            request.extensions["trace"] = guard.watch
+            response = client.send(request, stream=True, follow_redirects=False)
+            with contextlib.closing(response):
+                _receive(response, exchange)
+                request = response.next_request if check.follow_redirects else None
+        msg = f"more than {_REDIRECTS} redirects"
+        raise _StrayRedirectError(msg)
+
+
+def _request(client: httpx2.Client, target: Target, check: HttpCheck) -> httpx2.Request:
+    headers = {"User-Agent": _AGENT, "Connection": "close", "Accept-Encoding": "gzip, deflate"}
+    content: bytes | None = None
+    if check.request_json is not msgspec.UNSET:
+        headers["Content-Type"] = "application/json"
+        content = msgspec.json.encode(check.request_json)
+    elif check.request_body is not None:
+        content = check.request_body.encode()
+    given = {name.lower() for name in check.request_headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in given}
+    return client.build_request(
+        check.method, target.url + check.path, headers=headers | check.request_headers, content=content
+    )
+
+
+def _receive(response: httpx2.Response, exchange: _Exchange) -> None:
+    exchange.status = response.status_code
+    exchange.headers = {name.lower(): value for name, value in response.headers.items()}
+    exchange.body.clear()
+    for part in _decoded(response.iter_raw(), exchange.headers.get("content-encoding", ""), exchange.limit):
+        exchange.body += part
+        if len(exchange.body) > exchange.limit:
+            del exchange.body[exchange.limit :]
+            raise _TooLargeError
+
+
+def _decoded(parts: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
+    """Undoes the content codings, the last one first, never making much more than `limit` bytes out of anything."""
+    for coding in reversed([name.strip().lower() for name in encoding.split(",") if name.strip()]):
+        if coding != "identity":
+            parts = _inflated(parts, coding, limit)
+    return parts
+
+
+def _inflated(parts: Iterator[bytes], coding: str, limit: int) -> Iterator[bytes]:
+    if coding not in _WINDOW_BITS:
+        msg = f"the body's Content-Encoding {coding!r} cannot be undone here"
+        raise _UndecodableError(msg)
+    decoder = zlib.decompressobj(_WINDOW_BITS[coding])
+    came = False
+    total = 0
+    for part in parts:
+        came, waiting = True, part
+        while waiting:
+            try:
+                piece = decoder.decompress(waiting, 65536)
+            except zlib.error as error:
+                msg = f"the body is not {coding}, as its Content-Encoding says: {error}"
+                raise _UndecodableError(msg) from None
+            yield piece
+            total += len(piece)
+            if total > limit:
+                raise _TooLargeError
+            waiting = decoder.unconsumed_tail
+    if came and not decoder.eof:
+        msg = f"the body's {coding} data break off"
+        raise _UndecodableError(msg)
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _in_words(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"{text} (`ca-file` names the authorities to trust)"
+    return text

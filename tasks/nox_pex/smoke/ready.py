@@ -1,0 +1,138 @@
+"""Waits until a program serves, and proves that it is this program that does."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke import ports
+from nox_pex.smoke.checks import describe_statuses, status_matches
+from nox_pex.smoke.plan import Target
+from nox_pex.smoke.probe import ask, connect
+from nox_pex.smoke.process import Exit, Member, Program
+from nox_pex.smoke.settings import HttpCheck, TcpCheck
+
+_PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
+_NEWS: Final = 10.0
+"""Seconds after which a person wants to know why it takes so long."""
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Where a program serves, and what must pass there before it counts as ready. `tls` is for `https` alone."""
+
+    target: Target
+    check: HttpCheck | TcpCheck
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is waited for."""
+        return int(self.check.port) if isinstance(self.check, TcpCheck) else self.target.port
+
+    def __str__(self) -> str:
+        return f"{self.target.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.target)
+
+    def owner(self, tree: ports.Tree) -> ports.Owner:
+        """Whose listener answers there."""
+        if self.target.unix_socket is not None and isinstance(self.check, HttpCheck):
+            return ports.unix_owner(self.target.unix_socket, tree)
+        return ports.owner(self.target.host, self.port, tree)
+
+    def refusal(self, timeout: float) -> str | None:
+        """Asks once. Returns why the program does not count as ready, if so."""
+        if isinstance(self.check, TcpCheck):
+            return connect(self.target.host, self.port, timeout=timeout)
+        answer = ask(self.target, self.check, tls=self.tls, timeout=min(timeout, self.check.timeout))
+        if status_matches(self.check.status, answer.status):
+            return None
+        expected = f"expected {describe_statuses(self.check.status)}"
+        came = f"got status {answer.status}" if answer.status is not None else f"got {answer.problem or 'nothing'}"
+        return f"{self.check.method} {self.check.path}: {expected}, {came}"
+
+
+def judge_free(server: Server) -> None:
+    """Raises `NoxPexError` with `port-taken` when somebody serves there before the program was even started."""
+    if server.target.unix_socket is None and ports.answers(server.target.host, server.port):
+        raise _port_taken(server)
+
+
+def await_ready(program: Program, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
+    """Seconds from the start of the program until it was ready.
+
+    Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`.
+    """
+    deadline = program.started_at + timeout
+    news_at = program.started_at + _NEWS
+    refusal: str | None = None
+    pauses = iter(_PAUSES)
+    pause = next(pauses)
+    told = False
+    while True:
+        owner = server.owner(lambda: _pids(program.tree()))
+        if owner == "unknown" and not told:
+            say("cannot see whether the listener is the program: taken on trust")
+            told = True
+        if owner in {"ours", "unknown"}:
+            refusal = server.refusal(max(deadline - time.monotonic(), 0.001))
+            if refusal is None:
+                return time.monotonic() - program.started_at
+        ended = program.exited(within=pause)
+        if ended is not None:
+            raise _exited_early(program, server, ended)
+        now = time.monotonic()
+        if now >= deadline:
+            raise _too_late(program, server, timeout=timeout, refusal=refusal)
+        if now >= news_at:
+            say(f"not ready after {now - program.started_at:.0f} s: {refusal or f'nothing listens on {server}'}")
+            news_at += _NEWS
+        pause = next(pauses, pause)
+
+
+def named(members: Iterable[Member]) -> str:
+    """Processes for a person: the first few, and how many more there are."""
+    every = list(members)
+    text = ", ".join(str(member) for member in every[:_NAMED])
+    return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
+
+
+def _pids(members: Iterable[Member]) -> list[int]:
+    return [member.pid for member in members]
+
+
+def _exited_early(program: Program, server: Server, ended: Exit) -> NoxPexError:
+    left = program.tree()
+    if server.owner(lambda: _pids(left)) == "foreign":
+        return _port_taken(server)
+    problem = f"the program ended ({ended}) after {ended.at - program.started_at:.1f} s, before it was ready"
+    if left:
+        problem += f", and left {named(left)} running"
+        return NoxPexError("exited-early", problem, "make it stay in the foreground, without becoming a daemon")
+    return NoxPexError("exited-early", problem, "see its log, or run the binary by hand")
+
+
+def _too_late(program: Program, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
+    members = program.tree()
+    if server.owner(lambda: _pids(members)) == "foreign":
+        problem = f"{ports.holder(server.port)} answers on {server}, and not the program under test"
+        return NoxPexError("wrong-listener", problem, "make the program listen on {host} and {port}, and end the other")
+    problem = f"the program was not ready after {timeout:g} s"
+    if refusal is not None:
+        return NoxPexError("startup-timeout", f"{problem}: {refusal}", "see its log, or raise `startup-timeout`")
+    elsewhere = ports.listening(_pids(members))
+    if elsewhere:
+        problem += f": it listens on {', '.join(elsewhere[:_NAMED])}, not on {server}"
+        return NoxPexError("startup-timeout", problem, "pass {host} and {port} on in `args` or `env`")
+    return NoxPexError(
+        "startup-timeout", f"{problem}: nothing listens on {server}", "see its log, or raise `startup-timeout`"
+    )
+
+
+def _port_taken(server: Server) -> NoxPexError:
+    problem = f"{ports.holder(server.port)} already listens on {server}"
+    return NoxPexError("port-taken", problem, 'end it, or write "{port}" for a free one')

@@ -1,0 +1,276 @@
+"""One program on a leash: started, watched, measured and, with all that it starts, ended.
+
+`process` runs this file as a process of its own with the standard library alone, and the two talk in JSON, a line each:
+first what to run, then orders (`signal`, `tree`, `end`); back come `started` or `failed`, `exited`, `tree`, `ended`.
+
+A process of its own, because daemons stay in the tree only of a child subreaper (Linux), which Nox itself must not
+become: two programs may run beside each other there. And because it outlives Nox: when its input ends, or its parent is
+another, Nox was killed, and then it ends the tree and removes the directory. Other than with a parent-death signal, it
+does not matter which of Nox's threads started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_INPUT: Final = 0
+_OUTPUT: Final = 1
+_SAMPLE: Final = 0.1
+"""Seconds between two looks at the tree's memory, at least."""
+_LEISURE: Final = 20
+"""A look at the tree may cost at most one part in so many of the time."""
+_END: Final = 10.0
+"""Seconds to end a tree: more than enough for all but a process that may not be killed."""
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_LINUX: Final = sys.platform == "linux"
+_PS: Final = ("ps", "-o")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One living process: its parent, its process group, its resident bytes."""
+
+    parent: int
+    group: int
+    resident: int
+
+
+def become_subreaper() -> bool:
+    """Makes this process the parent of its descendants' orphans. False where the system has no such thing."""
+    if not _LINUX:
+        return False
+    try:
+        import ctypes  # noqa: PLC0415 - absent from some builds of Python
+    except ImportError:
+        return False
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def processes() -> dict[int, Row]:
+    """All processes of the machine that live; a zombie holds nothing and can do nothing."""
+    return dict(_rows_of_proc() if _LINUX else _rows_of_ps())
+
+
+def _rows_of_proc() -> Iterator[tuple[int, Row]]:
+    page = os.sysconf("SC_PAGE_SIZE")
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        # the process may be gone by now, or its directory hidden from us
+        with contextlib.suppress(OSError), (entry / "stat").open("rb") as file:
+            stat = file.read()
+            # the program's name stands in brackets, and may hold brackets and blanks
+            fields = stat[stat.rindex(b")") + 2 :].split()
+            if fields[0] not in {b"Z", b"X"}:
+                yield int(entry.name), Row(int(fields[1]), int(fields[2]), int(fields[21]) * page)
+
+
+def _rows_of_ps() -> Iterator[tuple[int, Row]]:
+    argv = [*_PS, "pid=,ppid=,pgid=,rss=,stat=", "-A"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ps:
+        output = ps.communicate()[0]
+    for line in output.splitlines():
+        pid, parent, group, kilobytes, state = line.split()[:5]
+        if int(pid) != ps.pid and not state.startswith("Z"):
+            yield int(pid), Row(int(parent), int(group), int(kilobytes) * 1024)
+
+
+def descendants(table: Mapping[int, Row], ancestor: int) -> set[int]:
+    """The processes that `ancestor` started, and those that they started, without itself."""
+    children: dict[int, list[int]] = {}
+    for pid, row in table.items():
+        children.setdefault(row.parent, []).append(pid)
+    found: set[int] = set()
+    waiting = children.get(ancestor, [])
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting.extend(children.get(pid, []))
+    return found
+
+
+def command_line(pid: int) -> str:
+    """What a person calls the process: its command line, or nothing when it is gone."""
+    try:
+        if _LINUX:
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")).strip()
+        argv = [*_PS, "command=", "-p", str(pid)]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
+class Leash:
+    """The program that `spec` describes, and its tree."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self._orders = b""
+        self._adopts = become_subreaper()
+        self._groups: set[int] = set()
+        self._peak = 0
+        self._sample_at = 0.0
+        self._pid: int | None = None
+        self._gone = False
+
+    def start(self) -> bool:
+        """Starts the program. False, with an event that says why, when the system refuses."""
+        spec = self._spec
+        with contextlib.ExitStack() as stack:
+            stdin, stdout = (
+                stack.enter_context(Path(spec[name]).open(mode)) for name, mode in (("stdin", "rb"), ("stdout", "ab"))
+            )
+            stderr = stack.enter_context(Path(spec["stderr"]).open("ab")) if spec["stderr"] else stdout
+            started = time.monotonic()
+            try:
+                # A session of its own: no terminal, and no signal to Nox's group reaches it.
+                self._program = subprocess.Popen(
+                    spec["argv"], env=spec["env"], cwd=spec["cwd"], stdin=stdin, stdout=stdout, stderr=stderr,
+                    start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                tell(failed=error.errno, reason=error.strerror)
+                return False
+        self._pid = self._program.pid
+        self._groups.add(self._pid)
+        tell(started=self._pid, at=started)
+        return True
+
+    def watch(self, parent: int) -> bool:
+        """Obeys, reaps and measures until the order to end. False when Nox went away without one."""
+        woken, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        self._reap()  # whatever ended before the wake-up was set
+        while True:
+            readable, _, _ = select.select([_INPUT, woken], [], [], _SAMPLE)
+            if woken in readable:
+                os.read(woken, 4096)
+            self._reap()
+            if _INPUT in readable:
+                received = os.read(_INPUT, 65536)
+                if not received:
+                    return False
+                if self._obey(received):
+                    return True
+            if os.getppid() != parent:
+                return False
+            self._measure()
+
+    def end(self) -> set[int]:
+        """Kills the tree until nothing of it is left; returns what may not be killed."""
+        deadline = time.monotonic() + _END
+        pause = 0.001
+        while (members := self._members(processes())) and time.monotonic() < deadline:
+            for pid in members:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+            self._reap()
+        self._reap()
+        return members
+
+    @property
+    def peak(self) -> int:
+        """The highest sum of resident bytes that the tree was seen to have."""
+        return self._peak
+
+    def _obey(self, received: bytes) -> bool:
+        *orders, self._orders = (self._orders + received).split(b"\n")
+        for line in orders:
+            order = json.loads(line)
+            if "end" in order:
+                return True
+            if "signal" in order and not self._gone and self._pid is not None:
+                with contextlib.suppress(OSError):
+                    os.kill(self._pid, order["signal"])
+            if "tree" in order:
+                self._reap()
+                tell(tree=[[pid, command_line(pid)] for pid in sorted(self._members(processes()))])
+        return False
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self._pid and not self._gone:
+                    self._gone = True
+                    self._program.returncode = os.waitstatus_to_exitcode(status)
+                    tell(exited=self._program.returncode, at=time.monotonic())
+
+    def _members(self, table: Mapping[int, Row]) -> set[int]:
+        members = descendants(table, os.getpid())
+        if not self._adopts:
+            # Orphans leave the tree here, but not their process group: remember each group that the tree ever had.
+            members |= {pid for pid, row in table.items() if row.group in self._groups}
+            self._groups |= {table[pid].group for pid in members}
+        return members
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        if now < self._sample_at:
+            return
+        table = processes()
+        self._peak = max(self._peak, sum(table[pid].resident for pid in self._members(table)))
+        cost = time.monotonic() - now
+        self._sample_at = now + max(_SAMPLE, cost * _LEISURE)
+
+
+def tell(**event: object) -> None:
+    """Writes one event. An `OSError` means that nobody listens any more."""
+    line = json.dumps(event).encode() + b"\n"
+    while line:
+        line = line[os.write(_OUTPUT, line) :]
+
+
+def _what_to_run() -> Any:
+    received = b""
+    while not received.endswith(b"\n"):
+        part = os.read(_INPUT, 65536)
+        if not part:
+            sys.exit(1)
+        received += part
+    return json.loads(received)
+
+
+def main() -> None:
+    """Runs one program until the order to end, or until Nox is gone."""
+    parent = os.getppid()
+    # Handlers instead of `SIG_IGN`, which the program would inherit, as it would a mask.
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    spec = _what_to_run()
+    leash = Leash(spec)
+    try:
+        if not leash.start():
+            return
+        ordered = leash.watch(parent)
+    except OSError:  # nobody reads the events any more
+        ordered = False
+    left = leash.end()
+    if ordered:
+        tell(ended=sorted(left), peak=leash.peak)
+    elif spec["remove"]:
+        import shutil  # noqa: PLC0415 - 20 ms, and only after Nox was killed
+
+        shutil.rmtree(spec["remove"], ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

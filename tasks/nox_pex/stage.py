@@ -1,0 +1,96 @@
+"""A copy of the installed environment that pex may take from as it is.
+
+What Poetry installed from a path, a URL or Git notes where it came from in its `direct_url.json` (PEP 610): a path of
+this machine, or a URL with a password, and pex would pack it. And what was installed for editing is not there at all.
+Where neither is the case, which is most of the time, the environment itself serves.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from nox_pex import project, wheel
+from nox_pex.environment import Distribution, record_rows
+from nox_pex.install import Installed
+from nox_pex.tools import Provisioner
+
+_DIRECT_URL: Final = "direct_url.json"
+
+
+def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Path) -> Mapping[str, Path]:
+    """A wheel for each distribution that is installed for editing (`develop = true`), by its name, built in `into`.
+
+    Raises `NoxPexError` `build-failed` where its build backend fails.
+    """
+    found: dict[str, Path] = {}
+    for distribution in installed.distributions:
+        if (directory := _edited(distribution)) is not None:
+            into.mkdir(exist_ok=True)
+            found[distribution.name] = wheel.build_wheel(
+                project.read(directory),
+                into=into,
+                interpreter=installed.environment.interpreter(),
+                provisioner=provisioner,
+            )
+    return found
+
+
+def environment(installed: Installed, *, into: Path, without: Collection[str]) -> Path:
+    """The directory of an environment with all that is installed but `without`, and without a trace of this machine.
+
+    The installed one itself, where it is clean; else a copy in `into`, of hard links where the file system has them.
+    """
+    source = installed.environment.path
+    if not any(distribution.direct for distribution in installed.distributions):
+        return source
+    shutil.copytree(source, into, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+    for distribution in installed.distributions:
+        copied = into / distribution.directory.relative_to(source)
+        if distribution.name in without:
+            shutil.rmtree(copied)
+        elif distribution.direct:
+            _forget_origin(copied)
+    return into
+
+
+def _edited(distribution: Distribution) -> Path | None:
+    """The directory that a distribution is edited in; None where it is an ordinary install."""
+    if not distribution.direct:
+        return None
+    origin = json.loads((distribution.directory / _DIRECT_URL).read_text("utf-8"))
+    if not origin.get("dir_info", {}).get("editable", False):
+        return None
+    return _path(origin["url"])
+
+
+def _path(url: str) -> Path:
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 (rarely needed)
+
+    return Path(unquote(urlsplit(url).path))
+
+
+def _forget_origin(dist_info: Path) -> None:
+    """Remove `direct_url.json` and its row in RECORD; the files are replaced, since their inodes are the originals'."""
+    (dist_info / _DIRECT_URL).unlink()
+    record = dist_info / "RECORD"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in record_rows(record.read_text("utf-8")):
+        if row[0] != f"{dist_info.name}/{_DIRECT_URL}":
+            writer.writerow(row)
+    record.unlink()
+    record.write_text(text.getvalue(), "utf-8")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import CODES, NoxPexError
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
+
+
+def test_one_line_with_the_code_the_problem_and_the_remedy() -> None:
+    error = NoxPexError("no-lock", "there is no\n  poetry.lock", "run `poetry lock`", log=("one", "two"))
+    assert str(error) == "error[no-lock]: there is no poetry.lock; run `poetry lock`"
+    assert (error.code, error.problem, error.log) == ("no-lock", "there is no poetry.lock", ("one", "two"))
+
+
+def test_an_unknown_code_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="unknown error code 'oops'"):
+        NoxPexError("oops", "a", "b")
+
+
+def test_codes_are_kebab_case_and_sentences_end() -> None:
+    for code, sentence in CODES.items():
+        assert re.fullmatch(r"[a-z]+(?:-[a-z]+)*", code)
+        assert sentence.endswith(".")
+
+
+def test_the_document_lists_every_code_with_its_sentence_when_and_what_to_do() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    sections = re.findall(r"^### `([a-z-]+)`\n\n(.+?)\n\n\*\*When\*\*: .+?\n\n\*\*Do\*\*: ", text, re.MULTILINE | re.DOTALL)
+    assert dict(sections) == CODES
+    assert [code for code, _ in sections] == list(CODES)
+    assert len(re.findall(r"^### ", text, re.MULTILINE)) == len(CODES)

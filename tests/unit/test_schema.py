@@ -1,0 +1,4 @@
+from __future__ import annotations
+
+import tomllib as toml_reader
+from typing import Any
