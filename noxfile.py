@@ -19,6 +19,7 @@ A project of yours lists `nox-pex` itself in the header above. Here it is taken 
 what it depends on, as `pyproject.toml` has it.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,38 +32,43 @@ import nox_pex  # noqa: E402 (found by the line above)
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests"]
 
 nox_pex.register("sample_app")
 
-PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+def install_locked(session: nox.Session, *groups: str) -> None:
+    """Install what `poetry.lock` has for the library and for `groups`, as the session `install` does it for users."""
+    from nox_pex import command, environment, install, project, secrets, tools  # noqa: PLC0415 (`nox --list` stays fast)
+
+    shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
+    provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(os.environ), uv=tools.find_uv(os.environ))
+    installer = install.Installer(
+        project=project.read(ROOT), shell=shell, provisioner=provisioner, poetry_version=None, force=False
+    )
+    wanted = install.Selection(groups=("main", *groups), extras=())
+    installer.install(wanted, environment.Environment(path=session.env_dir.absolute()))
 
 
-def dependencies(*groups: str) -> list[str]:
-    """What the library needs at run time, and what `groups` add to it."""
-    return [*PYPROJECT["project"]["dependencies"], *nox.project.dependency_groups(PYPROJECT, *groups)]
-
-
-@nox.session
+@nox.session(venv_params=["--no-seed"])
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    install_locked(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
 
-@nox.session
+@nox.session(venv_params=["--no-seed"])
 def types(session: nox.Session) -> None:
     """Check types."""
-    session.install(*dependencies("types", "test"))
+    install_locked(session, "test", "types")
     session.run("mypy")
 
 
-@nox.session
+@nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
-    """Run the tests; `-- -m "not integration"` for those that take seconds."""
-    session.install(*dependencies("test"))
-    session.run("pytest", *(session.posargs or ["--numprocesses", "auto", "--dist", "worksteal"]))
+    """Run the tests; `-- -m "not integration"` runs those that take seconds."""
+    install_locked(session, "test")
+    session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
 if __name__ == "__main__":

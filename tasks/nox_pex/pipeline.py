@@ -21,6 +21,7 @@ from nox_pex.inputs import digests
 from nox_pex.install import Installed, Installer, Selection, finished, selection
 from nox_pex.project import Project
 from nox_pex.secrets import Secrets
+from nox_pex.smoke.settings import Smoke
 from nox_pex.words import Words, chosen
 
 _ENVIRONMENTS: Final = "environments.json"
@@ -31,7 +32,8 @@ class Pipeline:
     """One project's way from the lock to a proven binary.
 
     `root` is the project's directory, `state` a directory that is private to it and survives from run to run,
-    `suffix` is put behind the name of every file (`-py3.12`), `say` shows one line to the user.
+    `suffix` is put behind the name of every file (`-py3.12`), `say` shows one line to the user, and `emit` puts one on
+    the standard output just as it is, for a CI system to read.
     """
 
     root: Path
@@ -39,6 +41,7 @@ class Pipeline:
     words: Words
     environ: Mapping[str, str]
     say: Callable[[str], None]
+    emit: Callable[[str], None]
     verbose: bool = False
     suffix: str = ""
 
@@ -126,14 +129,12 @@ class Pipeline:
         for name in self.names:
             binary = self.settings.binary[name]
             stem = self.output_dir / f"{name}{self.suffix}"
-            if binary.smoke is None:
-                raise NoxPexError(
-                    "config", f"{self.project.file} has no [tool.nox-pex.binary.{name}.smoke]", report.EXAMPLE
-                )
+            for left in (f"{stem.name}.smoke.json", f"{stem.name}.smoke.xml"):
+                stem.with_name(left).unlink(missing_ok=True)  # an older result beside a test that breaks off would lie
             done = run.run(
                 self.words.binary or stem.with_name(f"{stem.name}.pex"),
                 name=name,
-                smoke=binary.smoke,
+                smoke=binary.smoke or Smoke(),
                 budget=binary.budget,
                 project=self.root,
                 environ=_with_interpreter(self.environ, interpreter.executable),
@@ -145,6 +146,8 @@ class Pipeline:
             files.write_text(stem.with_name(f"{stem.name}.smoke.xml"), report.junit_text(done))
             for line in report.table(done):
                 self.say(line)
+            for line in report.github_lines(done, self.environ):
+                self.emit(line)
             if done.failure is not None:
                 failures.append(done.failure)
         if failures:

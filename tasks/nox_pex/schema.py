@@ -34,7 +34,7 @@ def tool_schema(tool_name: str) -> dict[str, Any]:
 
 def _without_null(schema: Any) -> Any:
     """`schema` without what says that a value may be null, or is by default: TOML has no such value."""
-    if isinstance(schema, list):
+    if isinstance(schema, list | tuple):
         return [_without_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema

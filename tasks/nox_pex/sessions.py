@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ _AFTER: Final[dict[str, str | None]] = {"install": None, "freeze": "install", "p
 
 if TYPE_CHECKING:
     Step = Callable[[nox.Session, Pipeline], None]
+
+
+_CHATTY: Final = ("build", "httpx2", "httpcore2", "asyncio")
+"""Libraries of ours that log at their work; Nox would show it all."""
 
 
 def register(
@@ -157,6 +162,8 @@ def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline
             "leave out --no-venv and --force-venv-backend: Poetry must install into an environment that is ours alone"
         )
         raise NoxPexError("usage", problem, remedy)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     root = directory.resolve()
     return pipeline.Pipeline(
         root=root,
@@ -164,6 +171,7 @@ def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline
         words=words.parse(session.posargs, invoked_from=Path(session.invoked_from)),
         environ=dict(os.environ),
         say=session.log,
+        emit=lambda line: print(line, flush=True),  # noqa: T201 (CI systems read such lines from the standard output)
         verbose=bool(_flags(session).verbose),
         suffix=suffix,
     )

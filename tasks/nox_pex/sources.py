@@ -108,7 +108,7 @@ def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tupl
 
     What Git lists; all that lies in a directory at the root with Python code in it, ignored by Git or not, since a
     package may hold generated files; modules at the root; and what matches the patterns `extra`. Without Git, all
-    files. Never what is in virtual environments, caches or `output_dir`; nor in hidden directories, unless Git lists it.
+    files. Never what is in virtual environments, caches or `output_dir`; in hidden directories only what Git lists.
     """
     tree = _Tree.of(root, output_dir)
     listed = _git_files(root)
@@ -167,9 +167,11 @@ class _Tree:
 
         A link to a directory is an entry, or, with `follow`, a directory; one that leads back up is passed over.
         """
+        if not follow:
+            return self._walk(top, None)
+        above = {self.root, *map(str, Path(self.root).parents)}
         real = os.path.realpath(f"{self.root}/{top}")
-        above = {real[:end] for end in range(1, len(real)) if real[end] == "/"} | {"/", self.root, real}
-        return self._walk(top, above if follow else None)
+        return iter(()) if top and real in above else self._walk(top, above | {real})
 
     def _walk(self, top: str, seen: set[str] | None) -> Iterator[str]:
         try:

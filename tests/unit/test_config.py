@@ -215,7 +215,9 @@ def test_pex_args_that_fight_a_key_name_the_key(argument: str, key: str) -> None
     assert line == f".binary.service.pex-args: {option} fights the key {key}; use {key}"
 
 
-@pytest.mark.parametrize("argument", ["-o", "-oout.pex", "-r", "--project", "--venv-repository", "--pex-root=/x", "--python"])
+@pytest.mark.parametrize(
+    "argument", ["-o", "-oout.pex", "-r", "--project", "--venv-repository", "--pex-root=/x", "--python"]
+)
 def test_pex_args_that_nox_pex_passes_itself(argument: str) -> None:
     assert refused(f"{SERVICE}pex-args = ['{argument}']").endswith("fights what nox-pex itself tells pex; leave it out")
 
@@ -242,14 +244,12 @@ def test_without_a_table_the_one_script_makes_the_one_binary() -> None:
         (
             {},
             "My_App",
-            "no [tool.nox-pex.binary.NAME] table, and no script to make one from; "
-            'add [tool.nox-pex.binary.my-app] script = "…"',
+            'and no script to make one from; add [tool.nox-pex.binary.my-app] script = "…"',
         ),
         (
             {"serve": "a:b", "admin": "a:c"},
             "My_App",
-            "no [tool.nox-pex.binary.NAME] table, and 2 scripts (admin, serve) to choose from; "
-            'add [tool.nox-pex.binary.my-app] script = "admin"',
+            'and 2 scripts (admin, serve) to choose from; add [tool.nox-pex.binary.my-app] script = "admin"',
         ),
         ({"serve": "a:b"}, None, 'add [tool.nox-pex.binary.NAME] script = "serve"'),
     ],

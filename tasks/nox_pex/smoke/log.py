@@ -44,14 +44,14 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
     return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in shown)
 
 
-def missing(path: Path, patterns: Sequence[str]) -> str | None:
-    """The first of the patterns that no line of the log matches."""
+def missing(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Those of the patterns that no line of the log matches."""
     wanted = {pattern: re.compile(pattern) for pattern in patterns}
     for line in _pieces(path) if wanted else ():
         wanted = {pattern: regex for pattern, regex in wanted.items() if not regex.search(line)}
         if not wanted:
             break
-    return next(iter(wanted), None)
+    return tuple(wanted)
 
 
 def forbidden(path: Path, patterns: Sequence[str]) -> tuple[str, str] | None:

@@ -14,6 +14,9 @@ import msgspec
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.settings import Condition, HttpCheck, Smoke, TcpCheck
 
+EXAMPLE: Final = 'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200'
+"""The table that turns a smoke test that checks nothing into one that does, for the binary NAME."""
+
 _TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
 _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
 """The keys whose texts are regular expressions: a token's value stands there for itself, dots and all."""
@@ -145,9 +148,7 @@ def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
 def judge(smoke: Smoke, *, name: str) -> None:
     """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste."""
     if not (smoke.http or smoke.tcp or smoke.command):
-        problem = f"the smoke test of {name} checks nothing"
-        table = f'[[tool.nox-pex.binary.{name}.smoke.http]] path = "/" status = 200'
-        raise NoxPexError("config", problem, f"paste a table such as (each part a line of its own): {table}")
+        raise NoxPexError("config", f"the smoke test of {name} checks nothing", EXAMPLE.replace("NAME", name))
 
 
 def fill(text: str, tokens: Mapping[str, str]) -> str:

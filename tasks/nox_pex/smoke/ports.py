@@ -64,8 +64,8 @@ def claimed(host: str, wanted: int | None = None) -> Iterator[int]:
             if _is_free(host, port):
                 yield port
                 return
-    msg = "no free port was found"
-    raise NoxPexError("port-taken", msg, "see what listens on so many ports, or give one with `--port`")
+    problem = "no free port was found"
+    raise NoxPexError("port-taken", problem, "see what listens on so many ports, or give one with `--port`")
 
 
 def _chosen_by_the_system(host: str) -> int:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -21,6 +21,8 @@ from nox_pex.errors import NoxPexError
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _REPLY: Final = 30.0
 """Seconds in which the supervisor answers; on a loaded machine it may take some to end a thousand processes."""
+
+_NAMED: Final = 3
 
 _PASSED: Final = frozenset(
     {"LANG", "LANGUAGE", "LOGNAME", "PATH", "PYENV_ROOT", "PYENV_VERSION", "SHELL", "TZ", "USER"},
@@ -91,6 +93,13 @@ class Member:
 
     def __str__(self) -> str:
         return f"{self.command[:80] or 'a process'} (pid {self.pid})"
+
+
+def named(members: Iterable[Member]) -> str:
+    """Processes for a person: the first few, and how many more there are."""
+    every = list(members)
+    text = ", ".join(str(member) for member in every[:_NAMED])
+    return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
 @final

@@ -13,13 +13,12 @@ from nox_pex.smoke import ports
 from nox_pex.smoke.checks import describe_statuses, status_matches
 from nox_pex.smoke.plan import Target
 from nox_pex.smoke.probe import ask, connect
-from nox_pex.smoke.process import Exit, Member, Program
+from nox_pex.smoke.process import Exit, Member, Program, named
 from nox_pex.smoke.settings import HttpCheck, TcpCheck
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
 _NEWS: Final = 10.0
 """Seconds after which a person wants to know why it takes so long."""
-_NAMED: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +93,6 @@ def await_ready(program: Program, server: Server, *, timeout: float, say: Callab
         pause = next(pauses, pause)
 
 
-def named(members: Iterable[Member]) -> str:
-    """Processes for a person: the first few, and how many more there are."""
-    every = list(members)
-    text = ", ".join(str(member) for member in every[:_NAMED])
-    return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
-
-
 def _pids(members: Iterable[Member]) -> list[int]:
     return [member.pid for member in members]
 
@@ -126,7 +118,7 @@ def _too_late(program: Program, server: Server, *, timeout: float, refusal: str 
         return NoxPexError("startup-timeout", f"{problem}: {refusal}", "see its log, or raise `startup-timeout`")
     elsewhere = ports.listening(_pids(members))
     if elsewhere:
-        problem += f": it listens on {', '.join(elsewhere[:_NAMED])}, not on {server}"
+        problem += f": it listens on {', '.join(elsewhere[:3])}, not on {server}"
         return NoxPexError("startup-timeout", problem, "pass {host} and {port} on in `args` or `env`")
     return NoxPexError(
         "startup-timeout", f"{problem}: nothing listens on {server}", "see its log, or raise `startup-timeout`"

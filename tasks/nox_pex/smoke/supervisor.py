@@ -192,6 +192,9 @@ class Leash:
         *orders, self._orders = (self._orders + received).split(b"\n")
         for line in orders:
             order = json.loads(line)
+            if "tree" not in order:
+                self._sample_at = 0.0  # whatever comes next may make the tree smaller
+                self._measure()
             if "end" in order:
                 return True
             if "signal" in order and not self._gone and self._pid is not None:

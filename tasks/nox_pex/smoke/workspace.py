@@ -54,9 +54,9 @@ class Workspace:
 
 @contextlib.contextmanager
 def workspace(
-    binary: Path, *, project: Path, keep: bool = False, held: Held = contextlib.nullcontext
+    binary: Path, *, project: Path | None = None, keep: bool = False, held: Held = contextlib.nullcontext
 ) -> Iterator[Workspace]:
-    """A new workspace, removed at the end unless `keep` says otherwise, also on Ctrl-C."""
+    """A new workspace outside `project`, removed at the end, also on Ctrl-C, unless `keep` says otherwise."""
     root: Path | None = None
     try:
         with held():
@@ -99,11 +99,12 @@ def remove(directory: Path) -> None:
             shutil.rmtree(directory)
 
 
-def _outside(project: Path) -> str | None:
+def _outside(project: Path | None) -> str | None:
     """The parent of temporary directories: the usual one, unless that is within the project."""
-    project = project.resolve()
+    if project is None:
+        return None
     for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes a private one in it
-        if not Path(candidate).resolve().is_relative_to(project) and os.access(candidate, os.W_OK):
+        if not Path(candidate).resolve().is_relative_to(project.resolve()) and os.access(candidate, os.W_OK):
             return candidate
     problem = f"every temporary directory is within the project {project}"
     raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")

@@ -1,0 +1,8 @@
+"""A script file, for `executable`."""
+
+import sys
+
+import idna
+
+if __name__ == "__main__":
+    print("errand", idna.encode("ドメイン").decode(), *sys.argv[1:])
