@@ -18,20 +18,21 @@ from typing import Any, Final
 import msgspec
 
 import nox_pex
-from nox_pex import files, freeze, lock, pex, record, sources, stage, tools, wheel
-from nox_pex.command import Clock, Outcome, Shell, tool_environ
+from nox_pex import files, lock, pex, record, sources, tools, wheel
+from nox_pex.command import Clock, Shell, tool_environ
 from nox_pex.config import Binary, Settings
+from nox_pex.dependencies import Packer
 from nox_pex.environment import Interpreter, entry_points
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, digests
 from nox_pex.install import Installed
 from nox_pex.project import Project
-from nox_pex.tools import Provisioner, network_failure
+from nox_pex.tools import Provisioner
 
 _NO_INPUT: Final = ("smoke", "budget", "groups", "extras")
 """Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed."""
 
-_RECIPE: Final = ("build.py", "pex.py", "sources.py", "stage.py", "wheel.py")
+_RECIPE: Final = ("build.py", "dependencies.py", "pex.py", "sources.py", "stage.py", "wheel.py")
 """Our own files that decide the bytes: an input like any other."""
 
 
@@ -143,49 +144,50 @@ class Builder:
         )
 
     def _make(self, target: Target, taken: Taken, *, workshop: Path, clock: Clock, held: int) -> Built:
-        interpreter = target.interpreter
-        pex.check_constraints(target.binary, interpreter, key=target.key)
-        if damaged := next(iter(target.installed.environment.damaged()), None):
-            problem = f"the installed environment is damaged: {damaged}"
-            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
+        pex.check_constraints(target.binary, target.interpreter, key=target.key)
         with clock.step("wheel"):
             own = self._own_wheel(target, workshop)
-            edited = stage.editable_wheels(target.installed, self.provisioner, into=workshop / "wheels")
         _check_entry(target, taken, own)
-        with clock.step("stage"):
-            environment = stage.environment(target.installed, into=workshop / "environment", without=edited)
-            pins = workshop / "pins.txt"
-            pins.write_text(
-                "\n".join(freeze.pins(d for d in target.installed.distributions if d.name not in edited)), "utf-8"
-            )
-            loose = _copy_sources(target, taken, workshop / "sources")
-        words = pex.argv(
-            target.binary,
-            python=tools.provide_pex(self.provisioner, target.settings.pex_version, interpreter=interpreter),
-            output=workshop / target.output.name,
-            ingredients=pex.Ingredients(
-                environment=environment,
-                pins=pins,
-                wheels=(*edited.values(), *([own] if own else [])),
-                sources=loose,
-                executable=target.project.root / target.binary.executable if target.binary.executable else None,
-            ),
-            interpreter=interpreter,
-            pex_root=self.provisioner.caches.pex_root,
+        loose = _copy_sources(target, taken, workshop / "sources")
+        output = workshop / target.output.name
+        packer = Packer(
+            provisioner=self.provisioner,
+            home=target.state / "dependencies",
+            python=tools.provide_pex(self.provisioner, target.settings.pex_version, interpreter=target.interpreter),
+            version=target.settings.pex_version or tools.PEX,
         )
-        with clock.step("pex"):
-            outcome = self.shell.run(
-                words, what=f"pex: {target.name}", env=_pex_environ(self.shell), cwd=workshop, hold=(held,)
+        with contextlib.ExitStack() as stack:
+            with clock.step("dependencies"):
+                dependencies = stack.enter_context(
+                    packer.provided(target.installed, pre_install_wheels=target.binary.pre_install_wheels, hold=(held,))
+                )
+            words = pex.argv(
+                target.binary,
+                python=packer.python,
+                output=output,
+                ingredients=pex.Ingredients(
+                    repository=dependencies.repository,
+                    pins=dependencies.pins,
+                    wheels=(*dependencies.wheels, *([own] if own else [])),
+                    sources=loose,
+                    executable=target.project.root / target.binary.executable if target.binary.executable else None,
+                    python_path=target.installed.environment.python.parent,
+                ),
+                interpreter=target.interpreter,
+                pex_root=self.provisioner.caches.pex_root,
             )
-        if outcome.status != 0 or not (workshop / target.output.name).exists():
-            raise _pex_failure(target, outcome)
+            with clock.step("pex"):
+                environ = pex.environ(self.shell.environ)
+                outcome = self.shell.run(words, what=f"pex: {target.name}", env=environ, cwd=workshop, hold=(held,))
+        if outcome.status != 0 or not output.exists():
+            raise pex.failure(outcome, of=target.name)
         distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions}
         if own is None:
             shipped, version = tuple(taken.digests), target.project.version
         else:
             shipped, version = wheel.wheel_files(own), wheel.wheel_version(own)
             distributions[target.project.name] = version
-        return Built(path=workshop / target.output.name, version=version, shipped=shipped, distributions=distributions)
+        return Built(path=output, version=version, shipped=shipped, distributions=distributions)
 
     def _own_wheel(self, target: Target, workshop: Path) -> Path | None:
         if not target.project.package_mode:
@@ -243,7 +245,12 @@ def _inputs(target: Target, taken: Taken) -> Inputs:
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
         "distributions": {d.name: f"{d.version} {d.record}" for d in target.installed.distributions},
-        "tools": {"pex": target.settings.pex_version or tools.PEX, "nox-pex": nox_pex.__version__, "recipe": _recipe()},
+        "tools": {
+            "poetry": target.settings.poetry_version or tools.POETRY,
+            "pex": target.settings.pex_version or tools.PEX,
+            "nox-pex": nox_pex.__version__,
+            "recipe": _recipe(),
+        },
         "python": {"python": target.interpreter.identity, "platform": sysconfig.get_platform()},
     }
 
@@ -329,19 +336,6 @@ def _provides(target: Target, own_files: tuple[str, ...], module: str) -> bool:
         return True
     roots = target.installed.environment.site_packages
     return any((root / path).is_dir() or any((root / path).parent.glob(f"{Path(path).name}.*")) for root in roots)
-
-
-def _pex_environ(shell: Shell) -> dict[str, str]:
-    """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere."""
-    return {**tool_environ(shell.environ), "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": wheel.EPOCH}
-
-
-def _pex_failure(target: Target, outcome: Outcome) -> NoxPexError:
-    last = outcome.tail[-1].strip() if outcome.tail else "it said nothing"
-    what = f"pex could not build {target.name} (exit status {outcome.status}): {last}"
-    return network_failure(what, outcome) or NoxPexError(
-        "build-failed", what, "read pex's last lines above; --verbose shows its command line", log=outcome.tail
-    )
 
 
 def _record(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -147,6 +148,8 @@ class Binary(_Table, frozen=True, kw_only=True):
             if not name or "=" in name:
                 msg = f"`inject-env`: {name!r} is no name of an environment variable; write one such as LOG_LEVEL"
                 raise ValueError(msg)
+        for requirement in self.exclude:
+            _judge_requirement(requirement)
         for argument in self.pex_args:
             _judge_pex_argument(argument)
 
@@ -236,6 +239,14 @@ def _judge_constraint(constraint: str) -> None:
             'write one such as ">=3.10,<3.13" or "CPython>=3.11"'
         )
         raise ValueError(msg)
+
+
+def _judge_requirement(requirement: str) -> None:
+    try:
+        Requirement(requirement)
+    except InvalidRequirement:
+        msg = f'`exclude`: {requirement!r} is no requirement; write the name of a distribution, such as "numpy"'
+        raise ValueError(msg) from None
 
 
 def _judge_pex_argument(argument: str) -> None:

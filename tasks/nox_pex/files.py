@@ -44,8 +44,8 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def claimed(directory: Path) -> Iterator[bool]:
-    """Claim a temporary directory; yields False where another process that is alive has claimed it (flock(2))."""
+def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Claim a directory, alone or `shared`; yields False where a living process has a claim against it (flock(2))."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def claimed(directory: Path) -> Iterator[bool]:
         return
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:

@@ -1,31 +1,38 @@
-"""A binary's settings as a pex command line. Nothing here starts anything."""
+"""pex's command lines, the environment that it runs under, and its failures. Nothing here starts anything."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from nox_pex.command import Outcome, tool_environ
 from nox_pex.config import Binary
 from nox_pex.environment import Interpreter
 from nox_pex.errors import NoxPexError
+from nox_pex.tools import network_failure
+
+EPOCH: Final = "315532800"
+"""1980-01-01, the first moment that a ZIP file can hold, in seconds: what pex dates its own members with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ingredients:
     """What goes into a PEX.
 
-    `environment` is the virtual environment to take distributions from, `pins` a file with the `name==version` of each,
+    `repository` is the dependency PEX to take distributions from, `pins` a file with the `name==version` of each,
     `wheels` those of the project and of what is installed for editing, `sources` a directory of loose sources,
-    `executable` the script file of an `executable` binary.
+    `executable` the script file of an `executable` binary, `python_path` the directory of the interpreter it is for.
     """
 
-    environment: Path
+    repository: Path
     pins: Path
+    python_path: Path
     wheels: tuple[Path, ...] = ()
     sources: Path | None = None
     executable: Path | None = None
@@ -40,12 +47,12 @@ def argv(
     in the environment; always a shebang and a constraint, since their defaults depend on the Python that runs pex.
     """
     words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
-    words += ["--venv-repository", str(ingredients.environment), "--requirement", str(ingredients.pins), "--pre"]
+    words += ["--pex-repository", str(ingredients.repository), "--requirement", str(ingredients.pins), "--pre"]
     for wheel in ingredients.wheels:
         words += ["--project", str(wheel)]
     if ingredients.sources is not None:
         words += ["--sources-directory", str(ingredients.sources)]
-    words += ["--python-path", str(ingredients.environment / "bin")]
+    words += ["--python-path", str(ingredients.python_path)]
     for constraint in constraints(binary, interpreter):
         words += ["--interpreter-constraint", constraint]
     words += ["--python-shebang", binary.python_shebang or f"/usr/bin/env {_command(interpreter)}"]
@@ -53,6 +60,34 @@ def argv(
     words += _shape(binary)
     words += _injections(binary)
     return [*words, *binary.pex_args]
+
+
+def repository_argv(
+    *, python: Path, output: Path, environment: Path, pins: Path, pre_install_wheels: bool, pex_root: Path
+) -> list[str]:
+    """Pex's command line for a dependency PEX: just what `pins` names, from `environment`.
+
+    Without targets: pex 2.105 refuses an environment for a target as soon as one of its wheels is for Python 2 too. And
+    not compressed, since it is only ever read again here.
+    """
+    words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    words += ["--venv-repository", str(environment), "--requirement", str(pins), "--pre"]
+    words += ["--layout", "packed", "--no-compress"]
+    return [*words, *_flags(("--pre-install-wheels", pre_install_wheels))]
+
+
+def environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere."""
+    return {**tool_environ(environ), "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH}
+
+
+def failure(outcome: Outcome, *, of: str) -> NoxPexError:
+    """The error for a pex that failed at building `of`."""
+    last = outcome.tail[-1].strip() if outcome.tail else "it said nothing"
+    problem = f"pex could not build {of} (exit status {outcome.status}): {last}"
+    return network_failure(problem, outcome) or NoxPexError(
+        "build-failed", problem, "read pex's last lines above; --verbose shows its command line", log=outcome.tail
+    )
 
 
 def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tupl
     tops = {_top(name) for name in names if "/" in name and name.endswith(".py")}
     # a submodule, another repository, or a link to a directory is one entry for Git
     tops |= {name.rstrip("/") for name in names if tree.is_directory(name)}
-    names |= {name for top in tops for name in tree.walk(top, follow=True)}
+    names |= {name for top in tops if tree.is_open(top) for name in tree.walk(top, follow=True)}
     names |= {name for name in os.listdir(root) if name.endswith(_MODULES)}  # noqa: PTH208 (names, not paths)
     if extra:
         present = set(tree.walk(follow=True))

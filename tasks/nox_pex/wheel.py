@@ -7,19 +7,16 @@ import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from build import BuildException, ProjectBuilder
 from packaging.utils import parse_wheel_filename
 
+from nox_pex import pex
 from nox_pex.command import Shell, tool_environ
 from nox_pex.environment import Environment, Interpreter, parse_entry_points
 from nox_pex.errors import NoxPexError
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner, provide_backend
-
-EPOCH: Final = "315532800"
-"""1980-01-01, the first moment that a ZIP file can hold, in seconds: what pex dates its own members with."""
 
 
 def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provisioner: Provisioner) -> Path:
@@ -83,7 +80,7 @@ class _Runner:
     ) -> None:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
-        env = {**base, "PATH": path, "SOURCE_DATE_EPOCH": EPOCH, **(extra_environ or {})}
+        env = {**base, "PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)
         self.tail = outcome.tail
         if outcome.status != 0:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from nox_pex import diagnosis
 from nox_pex.config import Binary, Settings, Sources, parse
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.settings import Budget, HttpCheck, Smoke
+from nox_pex.smoke.settings import Budget, CommandCheck, HttpCheck, Ready, Smoke, TcpCheck
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -171,6 +174,10 @@ def test_a_wrong_key_or_type_is_named_with_what_to_write(text: str, line: str) -
         ),
         (f'{SERVICE}interpreter-constraints = [""]', ".binary.service.interpreter-constraints: '' is no interpreter"),
         (f"{SERVICE}inject-env = {{ 'A=B' = 'x' }}", ".binary.service.inject-env: 'A=B' is no name of an environment"),
+        (
+            f"{SERVICE}exclude = ['numpy', 'a b']",
+            ".binary.service.exclude: 'a b' is no requirement; write the name of ",
+        ),
         (f"{SERVICE}sources = {{ include = ['!a'] }}", ".binary.service.sources.include: '!a' negates; put 'a' under"),
         (f"{SERVICE}sources = {{ exclude = ['/'] }}", ".binary.service.sources.exclude: '/' names no file; "),
     ],
@@ -275,3 +282,47 @@ def test_every_key_that_is_an_option_of_pex_is_guarded_in_pex_args() -> None:
     for field in msgspec.structs.fields(Binary):
         if field.encode_name not in not_options:
             assert "fights the key" in refused(f"{SERVICE}pex-args = ['--{field.encode_name}']")
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+HEADINGS: dict[str, type[msgspec.Struct]] = {
+    "[tool.nox-pex]": Settings,
+    "[tool.nox-pex.binary.NAME]": Binary,
+    "[tool.nox-pex.binary.NAME.sources]": Sources,
+    "[tool.nox-pex.binary.NAME.smoke]": Smoke,
+    "[tool.nox-pex.binary.NAME.smoke.ready]": Ready,
+    "[[tool.nox-pex.binary.NAME.smoke.http]]": HttpCheck,
+    "[[tool.nox-pex.binary.NAME.smoke.command]]": CommandCheck,
+    "[[tool.nox-pex.binary.NAME.smoke.tcp]]": TcpCheck,
+    "[tool.nox-pex.binary.NAME.budget]": Budget,
+}
+
+
+def default_in_toml(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None or value is msgspec.UNSET:
+        return ""
+    if isinstance(value, msgspec.Struct):
+        return "`{}`"
+    return f"`{json.dumps(str(value) if isinstance(value, Path) else value)}`"
+
+
+def test_the_document_has_every_key_with_its_default() -> None:
+    sections = re.split(r"^## `(.+)`$", DOCUMENT, flags=re.MULTILINE)
+    documented = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert documented.keys() == HEADINGS.keys()
+    for heading, table in HEADINGS.items():
+        rows = re.findall(r"^\| `([a-z-]+)` \| .+? \| ?(.*?) \| .+ \|$", documented[heading], re.MULTILINE)
+        assert rows == [(field.encode_name, default_in_toml(field)) for field in msgspec.structs.fields(table)]
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```toml\n(.+?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL))
+def test_the_documents_examples_are_valid(example: str) -> None:
+    assert parsed(example, scripts={"app": "app:main"}).binary
+
+
+def test_only_what_is_wrong_can_be_explained() -> None:
+    with pytest.raises(ValueError, match=r"nothing is wrong at tool\.nox-pex"):
+        diagnosis.explain({"a": 1}, dict[str, int], path="tool.nox-pex", dec_hook=lambda _, value: value)

@@ -278,10 +278,13 @@ def test_a_packaged_project_is_all_that_its_backend_could_read(repository: Path)
     write(repository, "src/pkg/__init__.py", "src/pkg/generated.log", "src/pkg/__pycache__/x.pyc", "unseen/data.log")
     (repository / ".gitignore").write_text("*.log\n_version.py\n/ignored/\n", "utf-8")
     write(repository, "_version.py", "ignored/a.txt", "ignored/b.bin", ".github/ci.yml", "dist/old.whl")
+    write(repository, ".github/tool.py", ".github/run.log")
     files = set(project_files(repository, output_dir=Path("dist"), extra=["ignored/*.txt"]))
     assert {"src/pkg/generated.log", "_version.py", "ignored/a.txt", ".github/ci.yml", "pyproject.toml"} <= files
     assert {"README.md", "poetry.lock", "tests/data.json", "templates/index.html"} <= files
-    assert not {"unseen/data.log", "ignored/b.bin", "dist/old.whl", "src/pkg/__pycache__/x.pyc"} & files
+    assert (
+        not {"unseen/data.log", "ignored/b.bin", "dist/old.whl", "src/pkg/__pycache__/x.pyc", ".github/run.log"} & files
+    )
     assert not any(name.startswith(".git/") for name in files)
     assert files <= digests(repository, files).keys()
 

@@ -48,7 +48,7 @@ def launch(
 ) -> Iterator[Launched]:
     """Runs a copy of the binary at `path` in an empty temporary directory until the block ends.
 
-    `args`, the values of `env`, `url` and `unix_socket` may hold the tokens `{host}`, `{port}` (a free one) and `{tmp}`.
+    `args`, `env`, `url` and `unix_socket` may hold the tokens `{host}`, `{port}` (a free one) and `{tmp}`.
     The block is entered when a GET of the path `ready` is answered with anything but a server error, by the program
     itself; with `ready=None` when it accepts connections. `ca_file` is what an `https` server is checked against.
     Timeouts are in seconds. At the end the program is stopped, and nothing of it is left.

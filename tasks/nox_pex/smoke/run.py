@@ -260,8 +260,9 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
             timeout=test.smoke.stop_timeout,
             exit_codes=test.smoke.stop_exit_codes,
         )
-        if failed or wrong:
-            raise failed or wrong
+        first = failed or wrong
+        if first is not None:
+            raise first
 
 
 @contextlib.contextmanager

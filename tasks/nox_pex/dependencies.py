@@ -1,0 +1,128 @@
+"""The dependency PEX: all that is installed, packed once, so that a build after an edit takes it as it is.
+
+It is also what makes a build independent of pex's reading of an environment: only here is the environment opened, every
+file in it checked against its RECORD first, since pex keys its cache by names and would hand a damaged file on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nox_pex import files, freeze, pex, record, stage
+from nox_pex.errors import NoxPexError
+from nox_pex.install import Installed
+from nox_pex.tools import Provisioner
+
+_KEPT: Final = 4
+"""Dependency PEXes that a project keeps: for as many sets of groups, or for going back and forth between branches."""
+
+_RECIPE: Final = ("dependencies.py", "stage.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies:
+    """What a binary's distributions are taken from.
+
+    `repository` is the dependency PEX (a directory), `pins` a file with the `name==version` of each distribution in it,
+    `wheels` those of path dependencies that are installed for editing, and so are not in it.
+    """
+
+    repository: Path
+    pins: Path
+    wheels: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packer:
+    """Makes and keeps dependency PEXes below `home`. `python` is the interpreter that runs pex (`version`)."""
+
+    provisioner: Provisioner
+    home: Path
+    python: Path
+    version: str
+
+    @contextlib.contextmanager
+    def provided(
+        self, installed: Installed, *, pre_install_wheels: bool, hold: Sequence[int]
+    ) -> Iterator[Dependencies]:
+        """The dependency PEX of what is installed: the one at hand, or a new one. It stays until the block is left.
+
+        Raises `NoxPexError` `integrity` where the environment is damaged, `build-failed` where pex, or the build
+        backend of a path dependency, fails.
+        """
+        home = self.home / self._key(installed, pre_install_wheels=pre_install_wheels)
+        say = self.provisioner.shell.say
+        with contextlib.ExitStack() as stack:
+            lock = self.home / "lock"
+            with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
+                if not _whole(home):
+                    self._pack(installed, home, pre_install_wheels=pre_install_wheels, hold=hold)
+                (home / "manifest.json").touch()
+                stack.enter_context(files.claimed(home, shared=True))
+                self._prune()
+            yield Dependencies(
+                repository=home / "dependencies.pex",
+                pins=home / "pins.txt",
+                wheels=tuple(sorted((home / "wheels").glob("*.whl"))),
+            )
+
+    def _pack(self, installed: Installed, home: Path, *, pre_install_wheels: bool, hold: Sequence[int]) -> None:
+        if damaged := next(installed.environment.damaged(), None):
+            problem = f"what Poetry installed in {installed.environment.path} is damaged: {damaged}"
+            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
+        self.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".packing.", dir=self.home) as directory:
+            new = Path(directory) / home.name
+            new.mkdir()
+            edited = stage.editable_wheels(installed, self.provisioner, into=new / "wheels")
+            pins = freeze.pins(d for d in installed.distributions if d.name not in edited)
+            (new / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
+            words = pex.repository_argv(
+                python=self.python,
+                output=new / "dependencies.pex",
+                environment=stage.environment(installed, into=Path(directory) / "stage", without=edited),
+                pins=new / "pins.txt",
+                pre_install_wheels=pre_install_wheels,
+                pex_root=self.provisioner.caches.pex_root,
+            )
+            shell = self.provisioner.shell
+            outcome = shell.run(words, what="pex: dependencies", env=pex.environ(shell.environ), cwd=new, hold=hold)
+            if outcome.status != 0 or not (new / "dependencies.pex").exists():
+                raise pex.failure(outcome, of="the dependencies")
+            files.write_json(new / "manifest.json", {"digest": record.digest(new / "dependencies.pex")})
+            files.move_into_place(new, home)
+
+    def _key(self, installed: Installed, *, pre_install_wheels: bool) -> str:
+        decisive = [
+            [[d.name, d.version, d.record] for d in installed.distributions],
+            sorted(installed.path_digests.items()),
+            installed.environment.interpreter().identity,
+            self.version,
+            pre_install_wheels,
+            [record.digest(Path(__file__).with_name(name)) for name in _RECIPE],
+        ]
+        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+    def _prune(self) -> None:
+        """Remove all but the last used that nobody uses now, and what a killed run left. The lock is held."""
+        by_use = sorted(self.home.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in (path.parent for path in by_use[_KEPT:]):
+            with files.claimed(old) as unused:
+                if unused:
+                    shutil.rmtree(old, ignore_errors=True)
+        for left in self.home.glob(".packing.*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _whole(home: Path) -> bool:
+    """Whether a dependency PEX is there, byte for byte as it was packed."""
+    digest = files.read_json(home / "manifest.json").get("digest")
+    return digest is not None and digest == record.digest(home / "dependencies.pex")

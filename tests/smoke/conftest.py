@@ -1,0 +1,151 @@
+"""A binary for each program in `programs/`, a smoke test of it in one call, and a look at what it left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+import time
+import zipapp
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from nox_pex.secrets import Secrets
+from nox_pex.smoke.report import Report
+from nox_pex.smoke.run import Options, run
+from nox_pex.smoke.settings import Budget, Smoke
+
+PROGRAMS = Path(__file__).with_name("programs")
+# The Python that a virtual environment was made with: a binary must not find what is installed for the tests.
+PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the smoke tests of this test make their directories: short, since Unix sockets have short names."""
+    directory = Path(tempfile.mkdtemp(prefix="t-")).resolve()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Callable[[str], Path]:
+    """Packs a program as one executable file, which is what a PEX is too."""
+
+    def pack(program: str, python: str = PYTHON) -> Path:
+        source = tmp_path / f"{program}-source"
+        if not source.exists():
+            source.mkdir()
+            shutil.copy(PROGRAMS / "serving.py", source)
+            shutil.copy(PROGRAMS / f"{program}.py", source / "__main__.py")
+        target = tmp_path / f"{program}.pex"
+        zipapp.create_archive(source, target, interpreter=f"{python} -I")
+        target.chmod(target.stat().st_mode | stat.S_IXUSR)
+        return target
+
+    return pack
+
+
+@dataclass
+class Tested:
+    """What one smoke test reported and said, and how long it took."""
+
+    report: Report
+    said: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def code(self) -> str | None:
+        return None if self.report.failure is None else self.report.failure.code
+
+    @property
+    def problem(self) -> str:
+        return "" if self.report.failure is None else self.report.failure.problem
+
+    @property
+    def log(self) -> str:
+        return "" if self.report.failure is None else "\n".join(self.report.failure.log)
+
+
+SmokeTest = Callable[..., Tested]
+QUICK = {"conditions": ["cold"], "soak": 0.05, "startup-timeout": 15.0, "stop-timeout": 5.0}
+GREETING = {"path": "/", "status": 200, "json": {"message": "Hello World"}, "timeout": 5.0}
+
+
+@pytest.fixture
+def smoke_test(
+    binary: Callable[[str], Path], project: Path, temporary: Path, tmp_path: Path
+) -> Iterator[SmokeTest]:
+    """Packs and smoke-tests a program, and afterwards finds that nothing of it is left."""
+    ports: set[int] = set()
+
+    def smoke(  # noqa: PLR0913
+        program: str | Path,
+        *args: str,
+        budget: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        options: Options | None = None,
+        secrets: Secrets | None = None,
+        **settings: Any,
+    ) -> Tested:
+        table = {"args": list(args), **QUICK}
+        table |= {key.replace("_", "-"): value for key, value in settings.items()}
+        if not {"http", "tcp", "command"} & set(table):
+            table["http"] = [GREETING]
+        said: list[str] = []
+        started = time.monotonic()
+        report = run(
+            binary(program) if isinstance(program, str) else program,
+            name="program",
+            smoke=msgspec.convert(table, Smoke),
+            budget=msgspec.convert(budget or {}, Budget),
+            project=project,
+            environ=os.environ if environ is None else environ,
+            secrets=secrets or Secrets(),
+            options=options or Options(),
+            say=said.append,
+        )
+        for line in said:
+            ports.update(int(port) for port in re.findall(r"(?:127\.0\.0\.1|\]):(\d+)", line))
+        if report.failure is not None:
+            assert "\n" not in str(report.failure)
+        return Tested(report, said, time.monotonic() - started)
+
+    yield smoke
+    assert_nothing_left(temporary, tmp_path)
+    for port in ports - set(LEFT_OPEN):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
+
+
+LEFT_OPEN: list[int] = []
+"""Ports on which a test itself listens."""
+
+
+def assert_nothing_left(*places: Path) -> None:
+    """No directory in the first place, and no process that names one of them."""
+    names = [str(place) for place in places]
+    left = []
+    for process in psutil.process_iter(["cmdline", "pid"]):
+        line = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and any(name in line for name in names):
+            left.append(line)
+    assert left == []
+    assert list(places[0].iterdir()) == []
