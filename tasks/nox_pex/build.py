@@ -225,7 +225,7 @@ _SHOWN: Final = 6
 def _take_sources(target: Target) -> Taken:
     project, output_dir = target.project, target.settings.output_dir
     if project.package_mode:
-        listed = sources.project_files(project.root, output_dir=output_dir, extra=())
+        listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
         return Taken(digests=sources.digests(project.root, listed))
     chosen = target.binary.sources
     selection = sources.select(

@@ -63,11 +63,11 @@ def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8: the old file or the new one is there at every moment."""
+    """Write `text` to `path` as UTF-8, names of files that are none as their bytes: the old file or the new one is there at every moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             os.fchmod(file.fileno(), 0o644)
         Path(temporary).replace(path)
@@ -87,7 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
     What is read here is only ever a memory of an earlier run: without it, the work is done again.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8", "surrogateescape"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

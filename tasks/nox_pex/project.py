@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ class Project:
     `root` is its directory (resolved), `document` the parsed `pyproject.toml`, `name` its normalized name,
     `version` the static version or None, `package_mode` whether Poetry treats it as a package, `scripts` its console
     scripts (name to object reference), `groups` and `extras` the names that Poetry knows, `build_requires` what its
-    build backend needs (PEP 518).
+    build backend needs (PEP 518), `includes` the patterns of files that Poetry takes in beside the packages.
     """
 
     root: Path
@@ -45,6 +45,7 @@ class Project:
     groups: frozenset[str]
     extras: frozenset[str]
     build_requires: tuple[str, ...]
+    includes: tuple[str, ...]
 
     @property
     def file(self) -> Path:
@@ -103,6 +104,7 @@ def read(root: Path) -> Project:
         extras=frozenset(
             canonicalize_name(extra) for extra in (*project.get("optional-dependencies", {}), *poetry.get("extras", {}))
         ),
+        includes=tuple(_includes(poetry)),
         build_requires=tuple(_table(document, "build-system", file).get("requires", ("poetry-core",))),
     )
 
@@ -124,6 +126,11 @@ def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[s
         elif isinstance(value, dict) and value.get("type", "console") == "console":
             scripts[name] = str(value.get("reference") or value.get("callable") or "")
     return scripts
+
+
+def _includes(poetry: Mapping[str, Any]) -> Iterator[str]:
+    for entry in poetry.get("include", ()):
+        yield entry["path"] if isinstance(entry, dict) else entry
 
 
 def _groups(document: Mapping[str, Any], poetry: Mapping[str, Any]) -> frozenset[str]:

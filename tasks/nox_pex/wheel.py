@@ -7,8 +7,9 @@ import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from build import BuildException, ProjectBuilder
+from build import BuildBackendException, BuildException, ProjectBuilder
 from packaging.utils import parse_wheel_filename
 
 from nox_pex import pex
@@ -35,12 +36,15 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
             runner = _Runner(shell, environment)
             builder = ProjectBuilder(project.root, python_executable=str(environment.python), runner=runner)
         return Path(builder.build("wheel", into))
-    except (BuildException, subprocess.CalledProcessError) as error:
+    except (BuildBackendException, BuildException, subprocess.CalledProcessError) as error:
         last = runner.tail[-1].strip() if runner.tail else str(error)
         problem = f"the build backend of {project.root} failed: {last}"
         raise NoxPexError(
-            "build-failed", problem, "make `poetry build` succeed there first", log=runner.tail
+            "build-failed", problem, _BUILD_IT_FIRST, log=runner.tail
         ) from error
+
+
+_BUILD_IT_FIRST: Final = "make `poetry build` succeed there, or, if it is no package, set package-mode = false"
 
 
 def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[str, str]:

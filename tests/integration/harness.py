@@ -68,7 +68,7 @@ class Project:
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, and say how it ended."""
-        return run(self.argv(*words), cwd=self.root, env={**self.environ, **(env or {})})
+        return run(self.argv(*words), cwd=self.root, env={**self.environ, "PWD": str(self.root), **(env or {})})
 
     def nox(self, *words: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, which must succeed."""
@@ -81,7 +81,7 @@ class Project:
         return subprocess.Popen(
             self.argv(*words),
             cwd=self.root,
-            env=self.environ,
+            env={**self.environ, "PWD": str(self.root)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -90,9 +90,7 @@ GREETING = {"path": "/", "status": 200, "json": {"message": "Hello World"}, "tim
 
 
 @pytest.fixture
-def smoke_test(
-    binary: Callable[[str], Path], project: Path, temporary: Path, tmp_path: Path
-) -> Iterator[SmokeTest]:
+def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tmp_path: Path) -> Iterator[SmokeTest]:
     """Packs and smoke-tests a program, and afterwards finds that nothing of it is left."""
     ports: set[int] = set()
 

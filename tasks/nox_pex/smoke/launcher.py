@@ -85,7 +85,7 @@ def launch(
         target = plan.target(smoke, host=host, port=port)
         check = plan.readiness(smoke) or smoke.tcp[0]
         tls = probe.trust(Path(ca_file) if ca_file else None) if target.url.startswith("https:") else None
-        server = Server(target=target, check=check, tls=tls)
+        server = Server(target=target, check=check, lenient=True, tls=tls)
         judge_free(server)
         state = space.state("launch")
         output = space.root / "log"

@@ -130,18 +130,12 @@ def target(smoke: Smoke, *, host: str, port: int) -> Target:
 
 
 def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
-    """What must pass before the program counts as started: `ready`, or the first check; None without a server.
-
-    Only a status counts here. The first check is ready with any answer but a server error (5xx): what it says is then
-    the check's to judge, at once, whereas waiting for the right one would make each wrong expectation a timeout.
-    """
+    """What must pass before the program counts as started: `ready`, or the first check; None without a server."""
     if smoke.ready is not None:
         ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
         return HttpCheck(path=smoke.ready.path, status=smoke.ready.status, ca_file=ca_file)
     if smoke.http:
-        first = smoke.http[0]
-        expected = first.status if isinstance(first.status, tuple) else (first.status,)
-        return msgspec.structs.replace(first, status=(*expected, "2xx", "3xx", "4xx"))
+        return smoke.http[0]
     return smoke.tcp[0] if smoke.tcp else None
 
 

@@ -13,20 +13,30 @@ from nox_pex.smoke import ports
 from nox_pex.smoke.checks import describe_statuses, status_matches
 from nox_pex.smoke.plan import Target
 from nox_pex.smoke.probe import ask, connect
-from nox_pex.smoke.process import Exit, Member, Program, named
+from nox_pex.smoke.process import Exit, Member, Program
 from nox_pex.smoke.settings import HttpCheck, TcpCheck
+from nox_pex.smoke.stop import ended_by_itself
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
+_SERVER_ERROR: Final = 500
+_SETTLING: Final = 0.05
+"""Seconds in which a program that has become a daemon turns out to have ended although something serves."""
 _NEWS: Final = 10.0
 """Seconds after which a person wants to know why it takes so long."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Where a program serves, and what must pass there before it counts as ready. `tls` is for `https` alone."""
+    """Where a program serves, and what must pass there before it counts as ready. `tls` is for `https` alone.
+
+    Of an HTTP check only the status counts here. A `lenient` server is ready with any answer but a server's own error:
+    whether it is the right answer is then judged at once, whereas to wait for that would turn each wrong expectation
+    into a timeout.
+    """
 
     target: Target
     check: HttpCheck | TcpCheck
+    lenient: bool
     tls: ssl.SSLContext | None = None
 
     @property
@@ -48,6 +58,8 @@ class Server:
         if isinstance(self.check, TcpCheck):
             return connect(self.target.host, self.port, timeout=timeout)
         answer = ask(self.target, self.check, tls=self.tls, timeout=min(timeout, self.check.timeout))
+        if answer.status is not None and self.lenient and answer.status < _SERVER_ERROR:
+            return None
         if status_matches(self.check.status, answer.status):
             return None
         expected = f"expected {describe_statuses(self.check.status)}"
@@ -79,11 +91,13 @@ def await_ready(program: Program, server: Server, *, timeout: float, say: Callab
             told = True
         if owner in {"ours", "unknown"}:
             refusal = server.refusal(max(deadline - time.monotonic(), 0.001))
-            if refusal is None:
-                return time.monotonic() - program.started_at
-        ended = program.exited(within=pause)
+        ready_after = time.monotonic() - program.started_at
+        ready = owner in {"ours", "unknown"} and refusal is None
+        ended = program.exited(within=_SETTLING if ready else pause)
         if ended is not None:
             raise _exited_early(program, server, ended)
+        if ready:
+            return ready_after
         now = time.monotonic()
         if now >= deadline:
             raise _too_late(program, server, timeout=timeout, refusal=refusal)
@@ -98,14 +112,11 @@ def _pids(members: Iterable[Member]) -> list[int]:
 
 
 def _exited_early(program: Program, server: Server, ended: Exit) -> NoxPexError:
-    left = program.tree()
-    if server.owner(lambda: _pids(left)) == "foreign":
+    if server.owner(lambda: _pids(program.tree())) == "foreign":
         return _port_taken(server)
-    problem = f"the program ended ({ended}) after {ended.at - program.started_at:.1f} s, before it was ready"
-    if left:
-        problem += f", and left {named(left)} running"
-        return NoxPexError("exited-early", problem, "make it stay in the foreground, without becoming a daemon")
-    return NoxPexError("exited-early", problem, "see its log, or run the binary by hand")
+    return ended_by_itself(
+        "exited-early", program, ended, f"after {ended.at - program.started_at:.1f} s, before it was ready"
+    )
 
 
 def _too_late(program: Program, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:

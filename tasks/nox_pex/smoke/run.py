@@ -117,7 +117,7 @@ def run(
             say=lambda line: say(test.secrets.mask(line)),
             interrupts=interrupts,
             target=target,
-            server=None if ready is None else Server(target=target, check=ready, tls=references.tls(ready)),
+            server=ready and Server(target=target, check=ready, lenient=smoke.ready is None, tls=references.tls(ready)),
             references=references,
         )
         report = _tested(test, boots, Report(name=name, binary=binary, size=weight(binary), outcomes=()), budget)

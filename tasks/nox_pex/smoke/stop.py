@@ -8,7 +8,7 @@ from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.checks import exit_allowed
-from nox_pex.smoke.process import Member, Program, named
+from nox_pex.smoke.process import Exit, Member, Program, named
 from nox_pex.smoke.settings import signal_number
 
 _FAREWELL: Final = 1.0
@@ -62,8 +62,17 @@ def judge_alive(program: Program, when: str, *, within: float = 0.0) -> None:
     """Raises `NoxPexError` with `crashed` if the program has ended, or does so `within` so many seconds."""
     ended = program.exited(within=within)
     if ended is not None:
-        problem = f"the program ended ({ended}) {when}"
-        raise NoxPexError("crashed", problem, "see its log, or run the binary by hand")
+        raise ended_by_itself("crashed", program, ended, when)
+
+
+def ended_by_itself(code: str, program: Program, ended: Exit, when: str) -> NoxPexError:
+    """The error for a program that ended though nobody told it to."""
+    problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
+    left = program.tree()
+    if left:
+        problem += f", and left {named(left)} running"
+        remedy = "make it stay in the foreground, and end its children before itself"
+    return NoxPexError(code, problem, remedy)
 
 
 def left_behind(program: Program) -> tuple[Member, ...]:

@@ -78,7 +78,11 @@ def answer(connection: socket.socket, request: bytes, number: int) -> None:
     elif mode == "echo":
         head, _, body = request.partition(b"\r\n\r\n")
         method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-        send(response(json.dumps({"method": method, "path": path, "body": body.decode(), "head": head.decode()}).encode()))
+        send(
+            response(
+                json.dumps({"method": method, "path": path, "body": body.decode(), "head": head.decode()}).encode()
+            )
+        )
     else:
         raise ValueError(mode)
 

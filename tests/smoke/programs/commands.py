@@ -21,5 +21,7 @@ elif mode == "abort":
 elif mode == "leave":
     subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", sys.argv[0]],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )

@@ -15,6 +15,7 @@ mode, port = sys.argv[1], int(sys.argv[2])
 def crash_at_second(connection: socket.socket, request: bytes, number: int) -> None:
     if number == 1:
         os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(10)
     greet(connection, request, number)
 
 

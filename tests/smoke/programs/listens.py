@@ -19,7 +19,7 @@ def main() -> None:
     elif mode == "on-ipv6":
         serve(listening(port, "::1"))
     elif mode == "everywhere":
-        serve(listening(port, "::"))
+        serve(socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True))
     elif mode == "late":
         time.sleep(1.0)
         serve(listening(port))

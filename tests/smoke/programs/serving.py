@@ -19,9 +19,7 @@ def response(body: bytes = GREETING, *, status: str = "200 OK", headers: tuple[s
 
 
 def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
-    return socket.create_server(
-        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=64
-    )
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=64)
 
 
 def serve(listener: socket.socket, answer: Callable[[socket.socket, bytes, int], None] | None = None) -> None:
@@ -35,9 +33,7 @@ def greet(connection: socket.socket, _request: bytes, _number: int) -> None:
     connection.sendall(response())
 
 
-def _converse(
-    connection: socket.socket, answer: Callable[[socket.socket, bytes, int], None], number: int
-) -> None:
+def _converse(connection: socket.socket, answer: Callable[[socket.socket, bytes, int], None], number: int) -> None:
     with connection:
         request = b""
         while b"\r\n\r\n" not in request:
