@@ -63,7 +63,10 @@ def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, names of files that are none as their bytes: the old file or the new one is there at every moment."""
+    """Write `text` to `path` as UTF-8: the old file or the new one is there at every moment.
+
+    A file name that is not UTF-8 (PEP 383) goes through as the bytes that it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

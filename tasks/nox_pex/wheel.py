@@ -39,9 +39,7 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     except (BuildBackendException, BuildException, subprocess.CalledProcessError) as error:
         last = runner.tail[-1].strip() if runner.tail else str(error)
         problem = f"the build backend of {project.root} failed: {last}"
-        raise NoxPexError(
-            "build-failed", problem, _BUILD_IT_FIRST, log=runner.tail
-        ) from error
+        raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
 
 
 _BUILD_IT_FIRST: Final = "make `poetry build` succeed there, or, if it is no package, set package-mode = false"
