@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+
 from nox_pex.secrets import Secrets
 from nox_pex.smoke.report import Report
 from nox_pex.smoke.run import Options, run
@@ -94,7 +95,7 @@ def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tm
     """Packs and smoke-tests a program, and afterwards finds that nothing of it is left."""
     ports: set[int] = set()
 
-    def smoke(  # noqa: PLR0913
+    def smoke(
         program: str | Path,
         *args: str,
         budget: Mapping[str, Any] | None = None,

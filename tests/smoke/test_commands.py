@@ -40,7 +40,7 @@ def test_fails(command: dict[str, Any], code: str, words: str, smoke_test: Smoke
 
 
 def test_beside_a_server(smoke_test: SmokeTest) -> None:
-    command = {"args": ["with-a-command", "0"], "stdout-matches": "listens 1.0"}
-    tested = smoke_test("listens", "with-a-command", "{port}", http=[{"path": "/"}], command=[command])
+    command = {"args": ["not-at-all", "0"], "stdout-matches": "listens 1.0"}
+    tested = smoke_test("listens", "well", "{port}", http=[{"path": "/"}], command=[command])
     assert tested.code is None, tested.problem
     assert tested.report.outcomes[0].passed == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SmokeTest
+
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.run import Options
 
@@ -16,20 +17,20 @@ Pack = Callable[..., Path]
 @pytest.mark.parametrize(
     ("mode", "code", "words"),
     [
-        ("exit-1", "exited-early", "ended (exit status 1)"),
-        ("exit-0", "exited-early", "ended (exit status 0)"),
-        ("segfault", "exited-early", "ended (SIGSEGV)"),
+        ("with-1", "exited-early", "ended (exit status 1)"),
+        ("with-0", "exited-early", "ended (exit status 0)"),
+        ("of-a-segfault", "exited-early", "ended (SIGSEGV)"),
         ("killed", "exited-early", "ended (SIGKILL)"),
         ("of-a-missing-module", "exited-early", "ended (exit status 1)"),
         ("at-the-second-request", "crashed", "ended (SIGSEGV) while it was asked for GET /"),
-        ("in-the-soak", "crashed", "ended (exit status 3) after the checks"),
+        ("a-moment-after-the-second-request", "crashed", "ended (exit status 3) after the checks"),
     ],
 )
 def test_dies(mode: str, code: str, words: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test("dies", mode, "{port}", startup_timeout=20.0, soak=2.0)
     assert tested.code == code
     assert words in tested.problem
-    assert f"dies: {mode}" in tested.log
+    assert f"dies {mode}" in tested.log
     assert tested.seconds < 10
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LEFT_OPEN, SmokeTest
+
 from nox_pex.smoke.run import Options
 
 
@@ -83,7 +84,7 @@ def test_a_port_in_the_url_that_is_taken(smoke_test: SmokeTest, impostor: Callab
     assert tested.code == "port-taken"
 
 
-@pytest.mark.parametrize(("mode", "code"), [("gives-up", "port-taken"), ("carries-on", "wrong-listener")])
+@pytest.mark.parametrize(("mode", "code"), [("too-late", "port-taken"), ("too-late-and-carries-on", "wrong-listener")])
 def test_a_port_stolen_between_choice_and_bind(
     mode: str, code: str, smoke_test: SmokeTest, impostor: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -117,7 +118,7 @@ def test_a_port_that_another_program_shares(
 
     accomplice = threading.Thread(target=join)
     accomplice.start()
-    tested = smoke_test("listens", "shares", "{port}", str(sign), startup_timeout=2.0)
+    tested = smoke_test("listens", "with-another", "{port}", str(sign), startup_timeout=2.0)
     accomplice.join()
     # The kernel gives connections to either of them: a good answer may be the other's.
     assert tested.code == "wrong-listener"

@@ -33,7 +33,14 @@ def test_another_signal(smoke_test: SmokeTest) -> None:
 
 @pytest.mark.parametrize(
     "mode",
-    ["leaving-a-worker", "leaving-a-daemon", "leaving-a-thousand", "leaving-one-that-forks-on", "from-another-group"],
+    [
+        "leaving-a-worker",
+        "leaving-a-worker-of-another-session",
+        "leaving-a-daemon",
+        "leaving-a-thousand",
+        "leaving-one-that-forks-on",
+        "from-another-group",
+    ],
 )
 def test_leaves_processes(mode: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test("stops", mode, "{port}", startup_timeout=30.0)
@@ -59,13 +66,13 @@ def test_writes_into_its_directory(smoke_test: SmokeTest) -> None:
 )
 def test_over_budget(budget: dict[str, object], words: str, smoke_test: SmokeTest) -> None:
     conditions = ["warm"] if "warm-boot" in budget else ["cold"]
-    tested = smoke_test("stops", "hungry", "{port}", budget=budget, conditions=conditions)
+    tested = smoke_test("stops", "having-eaten", "{port}", budget=budget, conditions=conditions)
     assert tested.code == "budget"
     assert words in tested.problem
 
 
 def test_within_budget(smoke_test: SmokeTest) -> None:
     budget = {"size": "1 MB", "cold-boot": 10, "warm-boot": 10, "memory": "300 MB"}
-    tested = smoke_test("stops", "hungry", "{port}", budget=budget, conditions=["cold", "warm"])
+    tested = smoke_test("stops", "having-eaten", "{port}", budget=budget, conditions=["cold", "warm"])
     assert tested.code is None, tested.problem
     assert 80_000_000 < (tested.report.memory or 0) < 300_000_000

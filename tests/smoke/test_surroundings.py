@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SmokeTest
+
 from nox_pex.smoke.run import Options
 
 
@@ -76,14 +77,14 @@ def test_the_environment_is_scrubbed(
     seen = dict(line.split("=", 1) for line in tested.log.splitlines())
     assert set(seen) - {"LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "LC_CTYPE", "PYENV_ROOT", "PYENV_VERSION",
         "PWD", "SHLVL", "_"} == {
-        "HOME", "PATH", "PEX_ROOT", "TMPDIR", "LC_TIME", "WANTED", "HOST", "BRACES", "cwd",
+        "HOME", "PATH", "PEX_ROOT", "TMPDIR", "LC_TIME", "WANTED", "HOST", "BRACES", "cwd", "beside",
     }  # fmt: skip
     assert "venv" not in seen["PATH"].split(os.pathsep)[0]
     assert "relative" not in seen["PATH"].split(os.pathsep)
     assert seen["HOST"] == "127.0.0.1"
     for name in ("HOME", "PEX_ROOT", "TMPDIR", "cwd"):
         assert seen[name].startswith(str(temporary))
-    assert seen["cwd"].endswith("entries=['logs.pex']")
+    assert seen["beside"] == "['logs.pex']"
 
 
 def test_before_and_after_run_in_the_project(smoke_test: SmokeTest, project: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_directory_with_spaces_and_letters(
 def test_a_clock_that_is_set_back(smoke_test: SmokeTest, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.time()
     monkeypatch.setattr(time, "time", lambda: started - 1e6 * time.monotonic())
-    tested = smoke_test("answers", "503-for-a-while", "{port}")
+    tested = smoke_test("answers", "with-503-for-a-while", "{port}")
     assert tested.code is None, tested.problem
 
 
@@ -180,7 +181,7 @@ def test_https(smoke_test: SmokeTest, project: Path) -> None:
          "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "ca.pem"],
         cwd=project, check=True, capture_output=True,
     )  # fmt: skip
-    args = ("well", "{port}", str(project / "ca.pem"), str(project / "key.pem"))
+    args = ("{port}", str(project / "ca.pem"), str(project / "key.pem"))
     check = {"path": "/", "ca-file": "ca.pem", "json": {"message": "Hello World"}}
     tested = smoke_test("secure", *args, url="https://127.0.0.1:{port}", http=[check])
     assert tested.code is None, tested.problem

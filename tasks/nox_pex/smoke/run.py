@@ -106,6 +106,9 @@ def run(
         target = plan.target(smoke, host=host, port=port)
         references = References.of(smoke, project)
         ready = plan.readiness(smoke)
+        server = None
+        if ready is not None:
+            server = Server(target=target, check=ready, lenient=smoke.ready is None, tls=references.tls(ready))
         test = _Test(
             name=name,
             smoke=smoke,
@@ -117,7 +120,7 @@ def run(
             say=lambda line: say(test.secrets.mask(line)),
             interrupts=interrupts,
             target=target,
-            server=ready and Server(target=target, check=ready, lenient=smoke.ready is None, tls=references.tls(ready)),
+            server=server,
             references=references,
         )
         report = _tested(test, boots, Report(name=name, binary=binary, size=weight(binary), outcomes=()), budget)

@@ -32,6 +32,8 @@ _LEISURE: Final = 20
 """A look at the tree may cost at most one part in so many of the time."""
 _END: Final = 10.0
 """Seconds to end a tree: more than enough for all but a process that may not be killed."""
+_GLANCE: Final = 1.0
+"""Seconds in which a child that must be there is looked for; one of another user may be hidden for good."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
 _PS: Final = ("ps", "-o")
@@ -173,14 +175,12 @@ class Leash:
         """Kills the tree until nothing of it is left; returns what may not be killed."""
         deadline = time.monotonic() + _END
         pause = 0.001
-        while (members := self._members(processes())) and time.monotonic() < deadline:
+        while (members := self._living()) and time.monotonic() < deadline:
             for pid in members:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-            self._reap()
-        self._reap()
         return members
 
     @property
@@ -201,20 +201,30 @@ class Leash:
                 with contextlib.suppress(OSError):
                     os.kill(self._pid, order["signal"])
             if "tree" in order:
-                self._reap()
-                tell(tree=[[pid, command_line(pid)] for pid in sorted(self._members(processes()))])
+                tell(tree=[[pid, command_line(pid)] for pid in sorted(self._living())])
         return False
 
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
+    def _reap(self) -> bool:
+        """Takes note of who has ended. Returns whether a child is left."""
+        while True:
+            try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self._pid and not self._gone:
-                    self._gone = True
-                    self._program.returncode = os.waitstatus_to_exitcode(status)
-                    tell(exited=self._program.returncode, at=time.monotonic())
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._pid and not self._gone:
+                self._gone = True
+                self._program.returncode = os.waitstatus_to_exitcode(status)
+                tell(exited=self._program.returncode, at=time.monotonic())
+
+    def _living(self) -> set[int]:
+        """The tree, certainly: one that forks on and on and ends each time is easily missed by a look at `/proc`."""
+        deadline = time.monotonic() + _GLANCE
+        while True:
+            members = self._members(processes())
+            if members or not self._reap() or time.monotonic() > deadline:
+                return members
 
     def _members(self, table: Mapping[int, Row]) -> set[int]:
         members = descendants(table, os.getpid())

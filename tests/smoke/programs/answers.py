@@ -1,4 +1,4 @@
-"""Answers in every way but the right one: `answers.py MODE PORT`."""
+"""Answers well, and in every other way: `answers.py MODE PORT`, where MODE is one of the functions."""
 
 import gzip
 import json
@@ -8,83 +8,121 @@ import time
 
 from serving import GREETING, listening, response, serve
 
-mode, port = sys.argv[1], int(sys.argv[2])
+Connection = socket.socket
+PORT = int(sys.argv[2])
 
 
-def bomb(layers: int) -> bytes:
-    data = b"0" * 64_000_000
-    for _ in range(layers):
-        data = gzip.compress(data, 9)
-    return data
+def well(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Type: application/json", "X-Greeting: hello"))
 
 
-BOMBS = {"bomb": (bomb(1), "gzip"), "nested-bomb": (bomb(2), "gzip, gzip")} if "bomb" in mode else {}
+def echo(connection: Connection, request: bytes, _number: int) -> None:
+    head = request.partition(b"\r\n\r\n")[0].decode()
+    method, path, _ = head.partition("\r\n")[0].split(" ")
+    connection.sendall(response(json.dumps({"method": method, "path": path, "head": head}).encode()))
 
 
-def answer(connection: socket.socket, request: bytes, number: int) -> None:
-    send = connection.sendall
-    if mode == "well":
-        send(response(headers=("Content-Type: application/json", "X-Greeting: hello")))
-    elif mode == "nothing":
-        time.sleep(60)
-    elif mode == "a-byte-a-while":
-        for byte in response():
-            send(bytes([byte]))
-            time.sleep(0.3)
-    elif mode == "a-body-byte-a-while":
-        whole = response()
-        send(whole[: -len(GREETING)])
-        for byte in GREETING:
-            send(bytes([byte]))
-            time.sleep(0.3)
-    elif mode == "503-for-a-while":
-        send(response(status="200 OK" if number >= 4 else "503 Service Unavailable"))
-    elif mode == "503-for-ever":
-        send(response(status="503 Service Unavailable"))
-    elif mode == "every-other-time":
-        send(response(status="500 Internal Server Error" if number % 2 else "200 OK"))
-    elif mode == "half":
-        send(response(headers=("Content-Length: 1000",)))
-    elif mode == "a-short-length":
-        send(response(headers=("Content-Length: 5",)))
-    elif mode == "endlessly":
-        send(response(b"", headers=("Content-Length: 100000000000",)))
-        while True:
-            send(b"0" * 65536)
-    elif mode in BOMBS:
-        body, coding = BOMBS[mode]
-        send(response(body, headers=(f"Content-Encoding: {coding}",)))
-    elif mode == "compressed":
-        send(response(gzip.compress(GREETING), headers=("Content-Encoding: gzip",)))
-    elif mode == "badly-compressed":
-        send(response(b"no gzip at all", headers=("Content-Encoding: gzip",)))
-    elif mode == "no-json":
-        send(response(b'{"message": '))
-    elif mode == "not-utf-8":
-        send(response(b'{"message": "\xff"}', headers=("Content-Type: application/json",)))
-    elif mode == "in-klingon":
-        send(response(headers=("Content-Type: application/json; charset=klingon",)))
-    elif mode == "in-circles":
-        send(response(b"", status="302 Found", headers=(f"Location: http://127.0.0.1:{port}/",)))
-    elif mode == "elsewhere":
-        send(response(b"", status="302 Found", headers=("Location: http://example.invalid/",)))
-    elif mode == "round-the-corner":
-        if b"GET /there " in request:
-            send(response())
-        else:
-            send(response(b"", status="303 See Other", headers=("Location: /there",)))
-    elif mode == "not-http":
-        send(b"220 mail.example ESMTP\r\n")
-    elif mode == "echo":
-        head, _, body = request.partition(b"\r\n\r\n")
-        method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-        send(
-            response(
-                json.dumps({"method": method, "path": path, "body": body.decode(), "head": head.decode()}).encode()
-            )
-        )
-    else:
-        raise ValueError(mode)
+def nothing(*_: object) -> None:
+    time.sleep(60)
 
 
-serve(listening(port), answer)
+def a_byte_a_while(connection: Connection, *_: object) -> None:
+    slowly(connection, response())
+
+
+def a_body_byte_a_while(connection: Connection, *_: object) -> None:
+    connection.sendall(response()[: -len(GREETING)])
+    slowly(connection, GREETING)
+
+
+def slowly(connection: Connection, data: bytes) -> None:
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.3)
+
+
+def with_503_for_a_while(connection: Connection, _request: bytes, number: int) -> None:
+    connection.sendall(response(status="200 OK" if number > 3 else "503 Service Unavailable"))
+
+
+def with_503_for_ever(connection: Connection, *_: object) -> None:
+    connection.sendall(response(status="503 Service Unavailable"))
+
+
+def every_other_time(connection: Connection, _request: bytes, number: int) -> None:
+    connection.sendall(response(status="500 Internal Server Error" if number % 2 else "200 OK"))
+
+
+def half(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Length: 1000"))
+
+
+def with_a_short_length(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Length: 5"))
+
+
+def endlessly(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b"", "Content-Length: 100000000000"))
+    while True:
+        connection.sendall(bytes(65536))
+
+
+def with_a_bomb(connection: Connection, *_: object) -> None:
+    connection.sendall(response(BOMB, "Content-Encoding: gzip"))
+
+
+def with_a_bomb_in_a_bomb(connection: Connection, *_: object) -> None:
+    connection.sendall(response(gzip.compress(BOMB), "Content-Encoding: gzip, gzip"))
+
+
+def compressed(connection: Connection, *_: object) -> None:
+    connection.sendall(response(gzip.compress(GREETING), "Content-Encoding: gzip"))
+
+
+def badly_compressed(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Encoding: gzip"))
+
+
+def oddly_compressed(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Encoding: shrink"))
+
+
+def no_json(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b'{"message": '))
+
+
+def deep_json(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b"[" * 200_000))
+
+
+def no_utf_8(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b'{"message": "\xff"}', "Content-Type: application/json"))
+
+
+def in_klingon(connection: Connection, *_: object) -> None:
+    connection.sendall(response(GREETING, "Content-Type: application/json; charset=klingon"))
+
+
+def in_circles(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b"", f"Location: http://127.0.0.1:{PORT}/", status="302 Found"))
+
+
+def elsewhere(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b"", "Location: http://example.invalid/", status="302 Found"))
+
+
+def next_door(connection: Connection, *_: object) -> None:
+    connection.sendall(response(b"", f"Location: http://127.0.0.1:{PORT + 1}/", status="302 Found"))
+
+
+def round_the_corner(connection: Connection, request: bytes, _number: int) -> None:
+    arrived = b"GET /there " in request
+    connection.sendall(response() if arrived else response(b"", "Location: /there", status="303 See Other"))
+
+
+def no_http(connection: Connection, *_: object) -> None:
+    connection.sendall(b"220 mail.example ESMTP\r\n")
+
+
+BOMB = gzip.compress(bytes(64_000_000)) if "bomb" in sys.argv[1] else b""
+serve(listening(PORT), globals()[sys.argv[1].replace("-", "_")])

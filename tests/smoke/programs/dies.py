@@ -1,4 +1,4 @@
-"""Ends before, while or after it serves: `dies.py MODE PORT`."""
+"""Ends before, while or after it serves: `dies.py MODE PORT`, where MODE is one of the functions."""
 
 import os
 import signal
@@ -9,43 +9,47 @@ import time
 
 from serving import greet, listening, serve
 
-mode, port = sys.argv[1], int(sys.argv[2])
+
+def with_1(_port: int) -> None:
+    sys.exit(1)
 
 
-def crash_at_second(connection: socket.socket, request: bytes, number: int) -> None:
-    if number == 1:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(10)
-    greet(connection, request, number)
+def with_0(_port: int) -> None:
+    sys.exit(0)
 
 
-def crash_soon(connection: socket.socket, request: bytes, number: int) -> None:
-    greet(connection, request, number)
-    if number == 1:
-        threading.Timer(0.3, os._exit, [3]).start()
+def of_a_segfault(_port: int) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(10)
 
 
-def main() -> None:
-    sys.stderr.write(f"dies: {mode}\n")
-    if mode == "exit-1":
-        sys.exit(1)
-    elif mode == "exit-0":
-        sys.exit(0)
-    elif mode == "segfault":
-        os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(10)
-    elif mode == "killed":
-        time.sleep(0.2)
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif mode == "at-the-second-request":
-        serve(listening(port), crash_at_second)
-    elif mode == "in-the-soak":
-        serve(listening(port), crash_soon)
-    elif mode == "of-a-missing-module":
-        __import__("of_the_checkout_alone")
-        serve(listening(port))
-    else:
-        raise ValueError(mode)
+def killed(_port: int) -> None:
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-main()
+def of_a_missing_module(port: int) -> None:
+    __import__("of_the_checkout_alone")
+    serve(listening(port))
+
+
+def at_the_second_request(port: int) -> None:
+    def answer(connection: socket.socket, request: bytes, number: int) -> None:
+        if number == 1:
+            of_a_segfault(port)
+        greet(connection, request, number)
+
+    serve(listening(port), answer)
+
+
+def a_moment_after_the_second_request(port: int) -> None:
+    def answer(connection: socket.socket, request: bytes, number: int) -> None:
+        greet(connection, request, number)
+        if number == 1:
+            threading.Timer(0.3, os._exit, [3]).start()
+
+    serve(listening(port), answer)
+
+
+sys.stderr.write(f"dies {sys.argv[1]}\n")
+globals()[sys.argv[1].replace("-", "_")](int(sys.argv[2]))

@@ -1,33 +1,47 @@
-"""Writes what no log should hold, then serves: `logs.py MODE PORT`."""
+"""Writes what no log should hold, then serves or exits: `logs.py MODE PORT [exit]`, MODE one of the functions."""
 
 import os
 import sys
+from pathlib import Path
 
 from serving import listening, serve
 
-mode, port = sys.argv[1], int(sys.argv[2])
 write = sys.stdout.buffer.write
 
 
-def main() -> None:
-    if mode == "50-megabytes-without-a-newline":
-        for _ in range(50):
-            write(b"0" * 1_000_000)
-    elif mode == "not-utf-8":
-        write(b"\xff\xfe na\xefve\n" * 3)
-    elif mode == "escapes":
-        write(b"\x1b[31mred\x1b[0m alert\x1b]0;title\x07\n\x00\x08")
-    elif mode == "a-traceback":
-        write(b'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: of no consequence\n')
-    elif mode == "a-secret":
-        write(f"connecting with {os.environ['SERVICE_TOKEN']}\n".encode())
-    elif mode == "the-environment":
-        write("".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())).encode())
-        write(f"cwd={os.getcwd()} entries={sorted(os.listdir())}\n".encode())
-    sys.stdout.flush()
-    if sys.argv[3:] == ["exit"]:
-        sys.exit(1)
-    serve(listening(port))
+def megabytes_without_a_newline() -> None:
+    for _ in range(50):
+        write(b"0" * 1_000_000)
 
 
-main()
+def no_utf_8() -> None:
+    write(b"\xff\xfe na\xefve\n" * 3)
+
+
+def escapes() -> None:
+    write(b"\x1b[31mred\x1b[0m alert\x1b]0;title\x07\n\x00\x08")
+
+
+def a_traceback() -> None:
+    write(b'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: of no consequence\n')
+
+
+def a_secret() -> None:
+    write(f"connecting with {os.environ['SERVICE_TOKEN']}\n".encode())
+
+
+def a_secret_at_the_edge() -> None:
+    a_secret()
+    write(b"." * (65536 - 12) + b"\n")  # of what is looked at of a log's end
+
+
+def the_environment() -> None:
+    write("".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())).encode())
+    write(f"cwd={Path.cwd()}\nbeside={[path.name for path in Path().iterdir()]}\n".encode())
+
+
+globals()[sys.argv[1].replace("-", "_")]()
+sys.stdout.flush()
+if sys.argv[3:] == ["exit"]:
+    sys.exit(1)
+serve(listening(int(sys.argv[2])))

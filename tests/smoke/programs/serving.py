@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any, Protocol
 
 GREETING = json.dumps({"message": "Hello World"}).encode()
 
+Answer = Callable[[socket.socket, bytes, int], None]
+"""Gets the connection, the request (as much of it as came with the end of its head), and the request's number."""
 
-def response(body: bytes = GREETING, *, status: str = "200 OK", headers: tuple[str, ...] = ()) -> bytes:
+
+class Listener(Protocol):
+    def accept(self) -> tuple[socket.socket, Any]: ...
+
+
+def response(body: bytes = GREETING, *headers: str, status: str = "200 OK") -> bytes:
     lines = [f"HTTP/1.1 {status}", *headers, "Connection: close"]
     if not any(line.startswith("Content-Length") for line in lines):
         lines.append(f"Content-Length: {len(body)}")
@@ -22,26 +31,24 @@ def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=64)
 
 
-def serve(listener: socket.socket, answer: Callable[[socket.socket, bytes, int], None] | None = None) -> None:
-    """Answers for ever: `answer` gets the connection, the request up to its body's beginning, and the request's number."""
-    for number in itertools.count():
-        connection, _ = listener.accept()
-        threading.Thread(target=_converse, args=(connection, answer or greet, number), daemon=True).start()
-
-
 def greet(connection: socket.socket, _request: bytes, _number: int) -> None:
     connection.sendall(response())
 
 
-def _converse(connection: socket.socket, answer: Callable[[socket.socket, bytes, int], None], number: int) -> None:
-    with connection:
+def serve(listener: Listener, answer: Answer = greet) -> None:
+    """Answers for ever."""
+    for number in itertools.count():
+        connection, _ = listener.accept()
+        threading.Thread(target=_converse, args=(connection, answer, number), daemon=True).start()
+
+
+def _converse(connection: socket.socket, answer: Answer, number: int) -> None:
+    # The other side may have had enough at any time.
+    with connection, contextlib.suppress(OSError):
         request = b""
         while b"\r\n\r\n" not in request:
             part = connection.recv(65536)
             if not part:
                 return
             request += part
-        try:
-            answer(connection, request, number)
-        except OSError:
-            pass  # the other side has had enough
+        answer(connection, request, number)

@@ -1,68 +1,103 @@
-"""Serves well, and stops in its own way: `stops.py MODE PORT`."""
+"""Serves well, and stops in its own way: `stops.py MODE PORT`, where MODE is one of the functions."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 from serving import listening, serve
 
-mode, port = sys.argv[1], int(sys.argv[2])
 SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", sys.argv[0]]
 
 
-def on_term(action: object) -> None:
-    signal.signal(signal.SIGTERM, action)  # type: ignore[arg-type]
+def at_once() -> None:
+    """As the system has it: by the signal."""
 
 
-def main() -> None:
-    if mode == "never":
-        on_term(signal.SIG_IGN)
-    elif mode.startswith("with-"):
-        status = int(mode.removeprefix("with-"))
-        on_term(lambda *_: os._exit(status))
-    elif mode == "leaving-a-worker":
-        subprocess.Popen(SLEEPER)
-    elif mode == "leaving-a-daemon":
-        if os.fork() == 0:
-            os.setsid()
-            if os.fork() == 0:
-                os.execv(SLEEPER[0], SLEEPER)
-            os._exit(0)
+def never() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def with_143() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+
+
+def with_0() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+
+def with_1() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
+
+
+def ending_its_workers() -> None:
+    worker = subprocess.Popen(SLEEPER)
+
+    def end(*_: object) -> None:
+        worker.kill()
+        worker.wait()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def leaving_a_worker() -> None:
+    subprocess.Popen(SLEEPER)
+
+
+def leaving_a_worker_of_another_session() -> None:
+    subprocess.Popen(SLEEPER, start_new_session=True)
+
+
+def leaving_a_daemon() -> None:
+    if os.fork():
         os.wait()
-    elif mode == "leaving-a-thousand":
-        for _ in range(1000):
-            if os.fork() == 0:
-                time.sleep(600)
-    elif mode == "leaving-one-that-forks-on":
+        return
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(600)
+    os._exit(0)
+
+
+def leaving_a_thousand() -> None:
+    for _ in range(1000):
         if os.fork() == 0:
-            on_term(signal.SIG_IGN)
-            while True:
-                if os.fork():
-                    os._exit(0)
-                time.sleep(0.01)
-    elif mode == "ending-its-workers":
-        worker = subprocess.Popen(SLEEPER)
-        on_term(lambda *_: (worker.kill(), worker.wait(), os._exit(0)))
-    elif mode == "from-another-group":
-        subprocess.Popen(SLEEPER, process_group=0) if sys.version_info >= (3, 11) else subprocess.Popen(
-            SLEEPER, start_new_session=True
-        )
-    elif mode == "having-written":
-        locked = Path("locked")
-        locked.mkdir()
-        (locked / "file").write_text("x", encoding="utf-8")
-        (locked / "deeper").mkdir()
-        locked.chmod(0)
-    elif mode == "hungry":
-        held = bytearray(80_000_000)
-        held[::4096] = b"x" * len(held[::4096])
-        globals()["held"] = held
-        threading.Event()
-    serve(listening(port))
+            time.sleep(600)
 
 
-main()
+def leaving_one_that_forks_on() -> None:
+    if os.fork():
+        return
+    while True:
+        if os.fork():
+            os._exit(0)
+        time.sleep(0.01)
+
+
+def from_another_group() -> None:
+    """Moves itself out of the group that it was started in."""
+    leader = os.fork()
+    if leader == 0:
+        os.setpgid(0, 0)
+        time.sleep(600)
+    time.sleep(0.1)
+    os.setpgid(leader, leader)
+
+
+def having_written() -> None:
+    locked = Path("locked")
+    (locked / "deeper").mkdir(parents=True)
+    (locked / "file").write_text("x", encoding="utf-8")
+    (locked / "deeper").chmod(0)
+    locked.chmod(0)
+
+
+def having_eaten() -> None:
+    eaten.extend(b"x" * 80_000_000)
+
+
+eaten = bytearray()
+globals()[sys.argv[1].replace("-", "_")]()
+serve(listening(int(sys.argv[2])))

@@ -1,0 +1,329 @@
+"""Each key of a binary's table that is an option of pex, by its effect on the binary."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from harness import Project, Result, answer, launch, members, own_members, pex_info, run
+
+pytestmark = pytest.mark.integration
+
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+Check: TypeAlias = Callable[[Path, Path], None]
+"""Takes the binary and an empty directory to run it in."""
+
+
+def compressed(binary: Path) -> set[bool]:
+    with zipfile.ZipFile(binary) as archive:
+        return {info.compress_type != zipfile.ZIP_STORED for info in archive.infolist() if info.file_size}
+
+
+def first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline().decode().rstrip("\n")
+
+
+def runs(binary: Path, home: Path) -> dict[str, Any]:
+    return answer(binary, home=home)
+
+
+def site_file(report: dict[str, Any], name: str) -> Path:
+    (found,) = Path(report["prefix"]).glob(f"lib/python*/site-packages/{name}")
+    return found
+
+
+def defaults(binary: Path, home: Path) -> None:
+    report = answer(binary, "--a", home=home, env={"PEX_VERBOSE": "0"})
+    assert first_line(binary) == "#!/bin/sh"
+    assert report["said"] == "counter"
+    assert report["arguments"] == ["--a"]
+    assert "/venvs/" in report["executable"]
+    assert "PEX_VERBOSE" not in report["environ"]
+    assert compressed(binary) == {True}
+    assert not [name for name in members(binary) if name.endswith(".pyc")]
+    assert ".deps/idna-3.11-py3-none-any.whl/idna/__init__.py" in members(binary)
+    assert pex_info(binary)["interpreter_constraints"] == [f"CPython=={PYTHON.removeprefix('python')}.*"]
+    assert pex_info(binary)["max_install_jobs"] == 1
+    assert pex_info(binary)["emit_warnings"] is True
+    assert Path(report["executable"]).is_symlink()
+    assert not report["environ"]["PATH"].startswith(report["prefix"])
+
+
+def layout_packed(binary: Path, home: Path) -> None:
+    assert ".deps/idna-3.11-py3-none-any.whl" in members(binary)
+    result = run([sys.executable, str(binary)], cwd=home, env={"HOME": str(home), "PATH": os.environ["PATH"]})
+    assert '"seven apples"' in result.output
+    assert '"seven apples"' in launch(binary / "__main__.py", home=home).output
+
+
+def layout_loose(binary: Path, home: Path) -> None:
+    assert ".deps/idna-3.11-py3-none-any.whl/idna/__init__.py" in members(binary)
+    assert '"seven apples"' in launch(binary / "__main__.py", home=home).output
+
+
+def mode_zipapp(binary: Path, home: Path) -> None:
+    report = runs(binary, home)
+    assert "/venvs/" not in report["executable"]
+    assert report["stock"] == "seven apples"
+    assert report["distributions"][0] == "idna"
+
+
+def no_sh_boot(binary: Path, home: Path) -> None:
+    assert first_line(binary) == f"#!/usr/bin/env {PYTHON}"
+    assert runs(binary, home)["said"] == "counter"
+
+
+def shebang(binary: Path, home: Path) -> None:
+    assert first_line(binary) == "#!/usr/bin/env -S python3 -s"
+    assert run([sys.executable, str(binary)], cwd=home, env={"HOME": str(home)}).status == 0
+
+
+def not_compressed(binary: Path, home: Path) -> None:
+    assert compressed(binary) == {False}
+    assert runs(binary, home)["said"] == "counter"
+
+
+def compiled(binary: Path, home: Path) -> None:
+    assert any(name.startswith(".deps/idna") and name.endswith(".pyc") for name in members(binary))
+    assert any("counter" in name and name.endswith(".pyc") for name in members(binary))
+    assert runs(binary, home)["said"] == "counter"
+
+
+def wheels_as_they_are(binary: Path, home: Path) -> None:
+    assert ".deps/idna-3.11-py3-none-any.whl" in members(binary)
+    assert runs(binary, home)["distributions"] == ["idna"]
+
+
+def install_jobs(binary: Path, home: Path) -> None:
+    assert pex_info(binary)["max_install_jobs"] == 3
+    assert runs(binary, home)["distributions"] == ["idna"]
+
+
+def injected(binary: Path, home: Path) -> None:
+    report = answer(binary, "last", home=home, env={"OUTER": "set"})
+    assert report["arguments"] == ["--port", "a b", "it's", '"$HOME"', "last"]
+    assert report["environ"]["GREETING"] == "a=b c, it's \"so\""
+    assert report["environ"]["OUTER"] == "set"
+    assert report["flags"] == {"dev_mode": True, "optimize": 2}
+    assert answer(binary, home=home, env={"GREETING": "mine"})["environ"]["GREETING"] == "mine"
+
+
+def constrained(binary: Path, home: Path) -> None:
+    assert pex_info(binary)["interpreter_constraints"] == ["CPython<4,>=3.10"]
+    assert runs(binary, home)["said"] == "counter"
+
+
+def pex_env_stays(binary: Path, home: Path) -> None:
+    assert answer(binary, home=home, env={"PEX_VERBOSE": "0"})["environ"]["PEX_VERBOSE"] == "0"
+
+
+def no_warnings(binary: Path, home: Path) -> None:
+    unwritable = {"PEX_ROOT": "/dev/null/pex"}
+    result = launch(binary, home=home, env=unwritable)
+    assert "PEXWarning" not in result.output
+    assert '"seven apples"' in result.output
+
+
+def warnings(binary: Path, home: Path) -> None:
+    assert "PEXWarning" in launch(binary, home=home, env={"PEX_ROOT": "/dev/null/pex"}).output
+
+
+def with_tools(binary: Path, home: Path) -> None:
+    result = launch(binary, "info", home=home, env={"PEX_TOOLS": "1"})
+    assert result.status == 0
+    assert '"entry_point"' in result.output
+
+
+def copies(binary: Path, home: Path) -> None:
+    assert not Path(runs(binary, home)["executable"]).resolve().name.endswith("/dev/null")
+    assert not Path(runs(binary, home)["executable"]).is_symlink()
+
+
+def site_packages_copies(binary: Path, home: Path) -> None:
+    file = site_file(runs(binary, home), "idna/__init__.py")
+    assert not file.is_symlink()
+    assert not file.parent.is_symlink()
+    assert file.stat().st_nlink == 1
+
+
+def site_packages_links(binary: Path, home: Path) -> None:
+    file = site_file(runs(binary, home), "idna/__init__.py")
+    assert file.resolve() != file or file.stat().st_nlink > 1
+
+
+def script(binary: Path, home: Path) -> None:
+    result = launch(binary, "--help", home=home)
+    assert result.output.startswith("Usage: tabulate"), result.output
+
+
+def scripts_bend(binary: Path, home: Path) -> None:
+    assert " -sE" not in first_line(Path(runs(binary, home)["prefix"]) / "bin" / "tabulate")
+
+
+def scripts_hermetic(binary: Path, home: Path) -> None:
+    assert first_line(Path(runs(binary, home)["prefix"]) / "bin" / "tabulate").endswith(" -sE")
+
+
+def bin_first(binary: Path, home: Path) -> None:
+    report = runs(binary, home)
+    assert report["environ"]["PATH"].split(os.pathsep)[0] == f"{report['prefix']}/bin"
+
+
+def bin_last(binary: Path, home: Path) -> None:
+    report = runs(binary, home)
+    assert report["environ"]["PATH"].split(os.pathsep)[-1] == f"{report['prefix']}/bin"
+
+
+def own_pex_root(binary: Path, home: Path) -> None:
+    report = answer(binary, home=home)
+    assert report["prefix"].startswith(str(home / "kept"))
+
+
+def without_idna(binary: Path, home: Path) -> None:
+    assert not [name for name in members(binary) if "idna" in name]
+    assert runs(binary, home)["distributions"] == []
+
+
+def module(binary: Path, home: Path) -> None:
+    assert runs(binary, home)["said"] == "counter"
+
+
+def script_file(binary: Path, home: Path) -> None:
+    assert launch(binary, "run", home=home).output == "errand xn--eckwd4c7c run\n"
+
+
+def inherits(binary: Path, home: Path) -> None:
+    assert pex_info(binary)["inherit_path"] == "fallback"
+    assert runs(binary, home)["said"] == "counter"
+
+
+def chosen_sources(binary: Path, home: Path) -> None:
+    assert own_members(binary) == ["counter.py", "templates/page.html", "wares/__init__.py", "wares/stock.txt"]
+    assert runs(binary, home)["stock"] == "seven apples"
+
+
+def more_groups(binary: Path, home: Path) -> None:
+    assert runs(binary, home)["distributions"] == ["h11", "idna", "iniconfig"]
+
+
+def only_one_group(binary: Path, home: Path) -> None:
+    assert runs(binary, home)["distributions"] == ["h11"]
+
+
+def nothing_installed(binary: Path, home: Path) -> None:
+    assert runs(binary, home)["distributions"] == []
+
+
+COUNTER = 'entry-point = "counter:main"\n'
+
+KEYS: dict[str, tuple[str, Check]] = {
+    "defaults": (COUNTER, defaults),
+    "layout=packed": (f'{COUNTER}layout = "packed"', layout_packed),
+    "layout=loose": (f'{COUNTER}layout = "loose"', layout_loose),
+    "execution-mode=zipapp": (f'{COUNTER}execution-mode = "zipapp"', mode_zipapp),
+    "sh-boot=false": (f"{COUNTER}sh-boot = false", no_sh_boot),
+    "python-shebang": (f'{COUNTER}sh-boot = false\npython-shebang = "/usr/bin/env -S python3 -s"', shebang),
+    "compress=false": (f"{COUNTER}compress = false", not_compressed),
+    "compile": (f"{COUNTER}compile = true", compiled),
+    "pre-install-wheels=false": (f"{COUNTER}pre-install-wheels = false", wheels_as_they_are),
+    "max-install-jobs": (f"{COUNTER}max-install-jobs = 3", install_jobs),
+    "inject": (
+        f"""{COUNTER}
+inject-args = ["--port", "a b", "it's", '"$HOME"']
+inject-env = {{ GREETING = 'a=b c, it\\'s "so"' }}
+inject-python-args = ["-X", "dev", "-OO"]
+""".replace("'a=b c, it\\'s \"so\"'", '''"a=b c, it's \\"so\\""'''),
+        injected,
+    ),
+    "interpreter-constraints": (f'{COUNTER}interpreter-constraints = ["CPython>=3.10,<4"]', constrained),
+    "strip-pex-env=false": (f"{COUNTER}strip-pex-env = false", pex_env_stays),
+    "emit-warnings": (f"{COUNTER}emit-warnings = true", warnings),
+    "emit-warnings=false": (f"{COUNTER}emit-warnings = false", no_warnings),
+    "include-tools": (f"{COUNTER}include-tools = true", with_tools),
+    "venv-copies": (f"{COUNTER}venv-copies = true", copies),
+    "venv-site-packages-copies": (f"{COUNTER}venv-site-packages-copies = true", site_packages_copies),
+    "venv-site-packages-copies=false": (f"{COUNTER}venv-site-packages-copies = false", site_packages_links),
+    "venv-hermetic-scripts=false": (
+        f'{COUNTER}venv-hermetic-scripts = false\ngroups = ["main", "tables"]',
+        scripts_bend,
+    ),
+    "venv-hermetic-scripts": (f'{COUNTER}groups = ["main", "tables"]', scripts_hermetic),
+    "venv-bin-path=prepend": (f'{COUNTER}venv-bin-path = "prepend"', bin_first),
+    "venv-bin-path=append": (f'{COUNTER}venv-bin-path = "append"', bin_last),
+    "runtime-pex-root": (f'{COUNTER}runtime-pex-root = "~/kept"', own_pex_root),
+    "validate-entry-point": (f"{COUNTER}validate-entry-point = true", module),
+    "check=none": (f'{COUNTER}check = "none"', module),
+    "check=warn": (f'{COUNTER}check = "warn"', module),
+    "exclude": (f'{COUNTER}exclude = ["idna"]', without_idna),
+    "entry-point, a module alone": ('entry-point = "counter"', module),
+    "executable": ('executable = "errand.py"', script_file),
+    "script": ('script = "tabulate"\ngroups = ["tables"]', script),
+    "pex-args": (f'{COUNTER}pex-args = ["--inherit-path=fallback"]', inherits),
+    "sources": (f'{COUNTER}sources = {{ include = ["templates/"], exclude = ["errand.py"] }}', chosen_sources),
+    "groups, extras": (f'{COUNTER}groups = ["main", "server"]\nextras = ["ini"]', more_groups),
+    "groups without main": (f'{COUNTER}groups = ["server"]', only_one_group),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key(built: Callable[[str], Project], home: Path, key: str) -> None:
+    settings, check = KEYS[key]
+    loose = built("loose")
+    loose.edit("pyproject.toml", COUNTER, f"{settings}\n")
+    result = loose.nox("-s", "pex")
+    check(loose.binary("loose"), home)
+    record = loose.record("loose")
+    shipped = {Path(name).parts[1] for name in members(loose.binary("loose")) if name.startswith(".deps/")}
+    assert {f"{found['name']}-{found['version']}" for found in record["distributions"]} == {
+        name.partition("-py")[0] for name in shipped
+    }
+    again = loose.nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(loose.root / "none")})
+    assert again.said("pex: loose unchanged"), result.output + again.output
+
+
+def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    loose.setting('layout = "packed"')
+    loose.nox("-s", "pex")
+    assert loose.binary("loose").is_dir()
+    (loose.root / "wares" / "stock.txt").write_text("nine figs", "utf-8")
+    loose.nox("-s", "pex")
+    assert '"nine figs"' in launch(loose.binary("loose") / "__main__.py", home=home).output
+    (loose.binary("loose") / "PEX-INFO").write_text("{}", "utf-8")
+    assert loose.nox("-s", "pex").said("rebuilding loose: the file is not the one that was built")
+    loose.edit("pyproject.toml", '"packed"', '"zipapp"')
+    loose.nox("-s", "pex")
+    assert answer(loose.binary("loose"), home=home)["stock"] == "nine figs"
+    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+
+
+def test_a_binary_without_any_distribution(project: Callable[[str], Project], home: Path) -> None:
+    loose = project("loose")
+    loose.setting('groups = ["empty"]')
+    loose.edit("pyproject.toml", "dev = [", "empty = []\ndev = [")
+    loose.nox("-s", "pex")
+    assert answer(loose.binary("loose"), home=home)["distributions"] == []
+
+
+def test_an_entry_point_that_cannot_be_imported_is_refused_when_asked(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", '"counter:main"', '"counter:nobody"')
+    loose.setting("validate-entry-point = true")
+    loose.refused("build-failed", "-s", "pex")
+
+
+def executable_bits(path: Path) -> bool:
+    return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
+def said(result: Result) -> str:
+    return result.output

@@ -1,0 +1,237 @@
+"""When nothing has changed nothing is started; when anything has, it is built again, and said what."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import Project, answer, launch, own_members, seeds
+
+pytestmark = pytest.mark.integration
+
+LOCAL = {"NOX_PEX_CACHE_DIR": "nothing-is-here"}
+
+
+def stands(project: Project) -> None:
+    """Assert that `nox -s pex` finds nothing to do: an empty cache has no tool that it could start."""
+    before = project.dist()
+    result = project.nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(project.root / "no-cache")})
+    assert result.said("install: unchanged"), result.output
+    assert result.said("freeze: loose unchanged"), result.output
+    assert result.said("pex: loose unchanged"), result.output
+    assert project.dist() == before
+    assert not (project.root / "no-cache").exists()
+
+
+def is_rebuilt(project: Project, *why: str, words: tuple[str, ...] = ()) -> None:
+    """Assert that `nox -s pex` builds again and says why, and that all stands after that."""
+    result = project.nox("-s", "pex", *words)
+    assert result.said("rebuilding loose: ", *why), result.output
+    stands(project)
+
+
+def test_nothing_is_started(built: Callable[[str], Project], tmp_path: Path) -> None:
+    loose = built("loose")
+    stands(loose)
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace, which sees what is started, is not on this machine")
+    trace = tmp_path / "trace"
+    argv = [strace, "-f", "-qq", "-e", "trace=execve", "-o", str(trace), *loose.argv("-s", "pex")]
+    subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
+    started = re.findall(r'execve\("([^"]+)".* = 0$', trace.read_text("utf-8"), re.MULTILINE)
+    # Nox itself, uv that Nox asks for its version, and the one `git ls-files` for the sources
+    assert [Path(program).name for program in started[1:]] == ["uv", "git"]
+
+
+def test_dates_are_no_content(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    for path in [loose.root, *loose.root.rglob("*")]:
+        if not path.is_symlink():
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+    stands(loose)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "[tool.nox-pex.binary.loose.smoke]\nstartup-timeout = 3.5",
+        '[[tool.nox-pex.binary.loose.smoke.command]]\nargs = ["--version"]',
+        '[tool.nox-pex.binary.loose.budget]\nsize = "60 MB"',
+        '[tool.another]\nkey = "value"',
+        "# a comment",
+    ],
+)
+def test_settings_of_another_step_rebuild_nothing(built: Callable[[str], Project], setting: str) -> None:
+    loose = built("loose")
+    loose.setting(setting)
+    stands(loose)
+
+
+def test_files_that_do_not_ship_rebuild_nothing(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    (loose.root / "tests" / "test_more.py").write_text("", "utf-8")
+    (loose.root / ".env").write_text("A=1\n", "utf-8")
+    (loose.root / "README.md").write_text("# Loose\n", "utf-8")
+    stands(loose)
+
+
+def test_a_changed_source(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    is_rebuilt(loose, "wares/stock.txt changed")
+    assert answer(loose.binary("loose"), home=home)["stock"] == "eight pears"
+    assert loose.record("loose")["sha256"] == loose.dist()["loose.pex"]
+
+
+def test_a_source_of_the_same_size_and_date(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    file = loose.root / "wares" / "stock.txt"
+    seen = file.stat()
+    file.write_text(file.read_text("utf-8").swapcase(), "utf-8")
+    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    is_rebuilt(loose, "wares/stock.txt changed")
+
+
+def test_a_new_source_and_a_removed_one(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    (loose.root / "wares" / "more.py").write_text("MORE = 1\n", "utf-8")
+    is_rebuilt(loose, "wares/more.py added")
+    assert "wares/more.py" in own_members(loose.binary("loose"))
+    (loose.root / "wares" / "more.py").unlink()
+    (loose.root / "errand.py").unlink()
+    is_rebuilt(loose, "wares/more.py removed", "errand.py removed")
+    assert own_members(loose.binary("loose")) == ["counter.py", "wares/__init__.py", "wares/stock.txt"]
+
+
+def test_a_source_that_became_executable(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    (loose.root / "errand.py").chmod(0o755)
+    is_rebuilt(loose, "errand.py changed")
+
+
+def test_a_changed_lock(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    loose.edit("poetry.lock", "[metadata]", "# a word\n[metadata]")
+    result = loose.nox("-s", "pex")
+    assert result.said("install: poetry.lock changed")
+    assert result.said("freeze: loose pinned")
+    assert result.said("rebuilding loose: poetry.lock changed")
+    stands(loose)
+
+
+def test_a_changed_setting(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    loose.setting('inject-env = { WORD = "one" }')
+    is_rebuilt(loose, "inject-env")
+    loose.edit("pyproject.toml", '"one"', '"two"')
+    is_rebuilt(loose, "inject-env")
+    assert answer(loose.binary("loose"), home=home)["environ"]["WORD"] == "two"
+
+
+def test_another_pex(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", "[tool.nox-pex.b", '[tool.nox-pex]\npex-version = "2.105.1"\n\n[tool.nox-pex.b')
+    is_rebuilt(loose, "pex 2.105.2 -> 2.105.1")
+    assert loose.record("loose")["tools"]["pex"] == "2.105.1"
+
+
+def test_a_binary_that_someone_changed(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    with loose.binary("loose").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    is_rebuilt(loose, "the file is not the one that was built")
+    assert loose.dist()["loose.pex"] == before["loose.pex"]
+    assert answer(loose.binary("loose"), home=home)["said"] == "counter"
+
+
+def test_what_was_removed_comes_back(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    (loose.root / "dist" / "loose.pex.json").unlink()
+    is_rebuilt(loose, "no build record")
+    loose.binary("loose").unlink()
+    assert loose.nox("-s", "pex").said("building loose: not there yet")
+    (loose.root / "dist" / "loose.requirements.txt").unlink()
+    result = loose.nox("-s", "pex")
+    assert result.said("freeze: loose pinned")
+    assert result.said("pex: loose unchanged")
+    shutil.rmtree(loose.root / "dist")
+    loose.nox("-s", "pex")
+    after = loose.dist()
+    assert {name for name in before if before[name] != after[name]} <= {"loose.pex.json"}
+    assert after.keys() == before.keys()
+
+
+def test_a_requirements_file_that_someone_changed(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    loose.append("dist/loose.requirements.txt", "h11==0.16.0\n")
+    assert loose.nox("-s", "freeze").said("freeze: loose pinned")
+    assert loose.dist() == before
+
+
+def test_an_environment_that_someone_changed(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    shutil.rmtree(next(loose.site_packages().glob("idna-*.dist-info")))
+    assert loose.nox("-s", "pex").said("install: ", "not as Poetry left it")
+    assert loose.installed() == {"idna-3.11"}
+    shutil.rmtree(loose.root / ".nox" / "install")
+    loose.nox("-s", "pex")
+    assert loose.installed() == {"idna-3.11"}
+    stands(loose)
+
+
+def test_an_installed_file_that_someone_changed_does_not_ship(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    (loose.site_packages() / "idna" / "core.py").write_text("raise SystemExit('tampered')\n", "utf-8")
+    loose.refused("integrity", "-s", "pex", "--", "--force") if False else None
+    loose.setting('inject-args = ["x"]')
+    assert "idna" in loose.refused("integrity", "-s", "pex")
+    loose.nox("-s", "install", "--", "--force")
+    loose.nox("-s", "pex")
+    stands(loose)
+
+
+def test_force_builds_the_same_again(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = loose.dist()["loose.pex"]
+    result = loose.nox("-s", "pex", "--", "--force")
+    assert result.said("install: Poetry ")
+    assert result.said("freeze: loose pinned")
+    assert result.said("rebuilding loose: forced")
+    assert loose.dist()["loose.pex"] == before
+    stands(loose)
+
+
+def test_a_packaged_project_is_rebuilt_for_all_that_its_backend_reads(
+    built: Callable[[str], Project], home: Path
+) -> None:
+    cards = built("packaged")
+    name = "greeting-cards"
+    assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")
+    (cards.root / "src" / "greeting" / "words.txt").write_text("good morning\n", "utf-8")
+    assert cards.nox("-s", "pex").said(f"rebuilding {name}: src/greeting/words.txt changed")
+    assert launch(cards.binary(name), home=home).output.startswith("good morning ")
+    cards.edit("pyproject.toml", 'version = "0.4.0"', 'version = "0.5.0"')
+    assert cards.nox("-s", "pex").said(f"rebuilding {name}: pyproject.toml changed")
+    assert cards.record(name)["version"] == "0.5.0"
+    assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")
+
+
+def test_a_moved_checkout_stands(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = dict(seeds(loose.root / "dist"))
+    moved = loose.root.rename(loose.root.with_name("moved"))
+    result = Project(root=moved, environ=loose.environ).nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(moved / "none")})
+    assert result.said("pex: loose unchanged")
+    assert dict(seeds(moved / "dist")) == before
+    assert not (moved / "none").exists()
