@@ -9,6 +9,7 @@
 #     "packaging>=26.0",
 #     "platformdirs>=4.5",
 #     "psutil>=7.2",
+#     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "tomli>=2.3; python_version < '3.11'",
 # ]
@@ -42,11 +43,18 @@ def install_locked(session: nox.Session, *groups: str) -> None:
 
     shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
     provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(os.environ), uv=tools.find_uv(os.environ))
+    target = environment.Environment(path=session.env_dir.absolute())
+    python = target.interpreter().executable
     installer = install.Installer(
-        project=project.read(ROOT), shell=shell, provisioner=provisioner, poetry_version=None, force=False
+        project=project.read(ROOT),
+        base=install.Base(name=str(python), find=lambda: python),
+        shell=shell,
+        provisioner=provisioner,
+        poetry_version=None,
+        force=False,
     )
     wanted = install.Selection(groups=("main", *groups), extras=())
-    installer.install(wanted, environment.Environment(path=session.env_dir.absolute()))
+    installer.install(wanted, target)
 
 
 @nox.session(venv_params=["--no-seed"])

@@ -9,7 +9,7 @@ import hashlib
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -129,17 +129,32 @@ def poetry_environ(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Base:
+    """The Python that environments are made for: its name (`3.12`, or a path), and how it is found.
+
+    `find` gives the interpreter, and is only called where an environment has to be made; it raises where there is none.
+    """
+
+    name: str
+    find: Callable[[], Path]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Installer:
-    """Keeps environments as the lock says. `force` installs even where nothing changed."""
+    """Keeps environments as the lock says.
+
+    `base` is the Python that they are for. `force` installs even where nothing changed.
+    """
 
     project: Project
+    base: Base
     shell: Shell
     provisioner: Provisioner
     poetry_version: str | None
     force: bool
 
     def install(self, wanted: Selection, environment: Environment) -> None:
-        """Make `environment` (there already, for the right Python) hold exactly `wanted`.
+        """Make `environment` hold exactly `wanted`; it is made where it is not there yet.
 
         Does nothing where its inputs, and what is installed, are as they were when Poetry last installed it.
         Raises `NoxPexError` with the code of whatever Poetry met.
@@ -151,6 +166,8 @@ class Installer:
                 self._install(wanted, environment, held=held)
 
     def _install(self, wanted: Selection, environment: Environment, *, held: int) -> None:
+        if not environment.usable:
+            self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         state = files.read_json(environment.path / _STATE)
         interpreter = environment.interpreter()
         paths = self._path_dependencies(state)
@@ -166,7 +183,9 @@ class Installer:
             # Interrupted in the middle, changed by someone, or of another Python: nothing in it can be trusted, and
             # Poetry, which looks at names and versions only, would not notice.
             self.shell.say("install: the environment is not as Poetry left it; making it anew")
-            self.provisioner.create(environment.path, python=interpreter.executable, seed=False)
+            self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+            interpreter = environment.interpreter()
+            inputs = self._inputs(wanted, interpreter, paths)
             before, found = {}, ()
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
@@ -199,7 +218,7 @@ class Installer:
                 "poetry.toml": _file_digest(self.project.root / "poetry.toml"),
             },
             "tools": {"poetry": self.poetry_version or tools.POETRY},
-            "python": {"python": interpreter.identity},
+            "python": {"python": interpreter.identity, "asked for": self.base.name},
             "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
         }
 

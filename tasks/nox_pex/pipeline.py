@@ -18,7 +18,7 @@ from nox_pex.config import Settings
 from nox_pex.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import digests
-from nox_pex.install import Installed, Installer, Selection, finished, selection
+from nox_pex.install import Base, Installed, Installer, Selection, finished, selection
 from nox_pex.project import Project
 from nox_pex.secrets import Secrets
 from nox_pex.smoke.settings import Smoke
@@ -31,13 +31,14 @@ _ENVIRONMENTS: Final = "environments.json"
 class Pipeline:
     """One project's way from the lock to a proven binary.
 
-    `root` is the project's directory, `state` a directory that is private to it and survives from run to run,
-    `suffix` is put behind the name of every file (`-py3.12`), `say` shows one line to the user, and `emit` puts one on
-    the standard output just as it is, for a CI system to read.
+    `root` is the project's directory, `state` a directory of its own that survives from run to run, `base` the
+    Python that it is for. `suffix` is put behind the name of every file (`-py3.12`). `say` shows one line to the user,
+    and `emit` puts one on the standard output just as it is, for a CI system to read.
     """
 
     root: Path
     state: Path
+    base: Base
     words: Words
     environ: Mapping[str, str]
     say: Callable[[str], None]
@@ -76,24 +77,21 @@ class Pipeline:
         shell = Shell(environ=self.environ, secrets=self.secrets, say=self.say, verbose=self.verbose)
         return tools.Provisioner(shell=shell, caches=tools.Caches.of(self.environ), uv=tools.find_uv(self.environ))
 
-    def install(self, session_environment: Path) -> None:
-        """Install each distinct set of groups and extras: the first into `session_environment`, others within it."""
+    def install(self, home: Path) -> None:
+        """Install each distinct set of groups and extras: the first into the environment `home`, others within it."""
         installer = Installer(
             project=self.project,
+            base=self.base,
             shell=self.provisioner.shell,
             provisioner=self.provisioner,
             poetry_version=self.settings.poetry_version,
             force=self.words.force,
         )
-        homes = self._homes(session_environment)
+        homes = self._homes(home)
         known = files.read_json(self.state / _ENVIRONMENTS)
-        base = Environment(path=session_environment).interpreter()
         for wanted in dict.fromkeys(self._selection(name) for name in self.names):
-            environment = Environment(path=homes[wanted])
-            if not environment.usable:
-                self.provisioner.create(environment.path, python=base.executable, seed=False)
-            installer.install(wanted, environment)
-            known[wanted.key] = os.path.relpath(environment.path, self.state)
+            installer.install(wanted, Environment(path=homes[wanted]))
+            known[wanted.key] = os.path.relpath(homes[wanted], self.state)
         files.write_json(self.state / _ENVIRONMENTS, known)
 
     def freeze(self) -> None:
@@ -107,7 +105,7 @@ class Pipeline:
         for name in self.names:
             builder.build(self._target(name))
 
-    def smoke(self, session_environment: Path) -> None:
+    def smoke(self) -> None:
         """Launch each binary and check what it answers; write what was seen.
 
         Raises `NoxPexError` with the first failure, after all binaries have been tried.
@@ -124,7 +122,6 @@ class Pipeline:
             timeout=self.words.timeout,
             port=self.words.port,
         )
-        interpreter = Environment(path=session_environment).interpreter()
         failures: list[NoxPexError] = []
         for name in self.names:
             binary = self.settings.binary[name]
@@ -137,7 +134,7 @@ class Pipeline:
                 smoke=binary.smoke or Smoke(),
                 budget=binary.budget,
                 project=self.root,
-                environ=_with_interpreter(self.environ, interpreter.executable),
+                environ=_with_interpreter(self.environ, self.base.find()),
                 secrets=self.secrets,
                 options=options,
                 say=self.say,
@@ -204,17 +201,18 @@ class Pipeline:
         home = files.read_json(self.state / _ENVIRONMENTS).get(wanted.key)
         done = finished(wanted, Environment(path=(self.state / home).resolve())) if home else None
         if done is None:
+            self.base.find()
             raise NoxPexError("usage", f"nothing is installed for {name} yet", "run it without --no-dependencies")
         return done
 
     def _selection(self, name: str) -> Selection:
         return selection(self.settings, self.settings.binary[name], self.project)
 
-    def _homes(self, session_environment: Path) -> Mapping[Selection, Path]:
+    def _homes(self, home: Path) -> Mapping[Selection, Path]:
         """Where each distinct set is installed, the same whichever binaries are asked for."""
         distinct = list(dict.fromkeys(self._selection(name) for name in self.settings.binary))
         first, rest = distinct[0], distinct[1:]
-        return {first: session_environment, **{wanted: session_environment / "sets" / wanted.key for wanted in rest}}
+        return {first: home, **{wanted: home / "sets" / wanted.key for wanted in rest}}
 
 
 def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:

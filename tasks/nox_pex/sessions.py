@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import nox
 import nox.registry
+import nox.virtualenv
 
 from nox_pex.errors import NoxPexError
 
 if TYPE_CHECKING:
     from nox._options import NoxConfig
 
+    from nox_pex.install import Base
     from nox_pex.pipeline import Pipeline
     from nox_pex.words import Words
 
@@ -24,7 +28,12 @@ if TYPE_CHECKING:
 
 SessionName = Literal["install", "freeze", "pex", "smoke"]
 
-_AFTER: Final[dict[str, str | None]] = {"install": None, "freeze": "install", "pex": "freeze", "smoke": "pex"}
+_AFTER: Final[dict[str, tuple[str, ...]]] = {
+    "install": (),
+    "freeze": ("install",),
+    "pex": ("freeze",),
+    "smoke": ("pex",),
+}
 
 
 if TYPE_CHECKING:
@@ -64,9 +73,16 @@ def _register(
     if len(projects) > 1:
         raise NoxPexError("usage", "register() takes one project for now", "call it once for each, with a `prefix`")
     directory = Path(projects[0]) if projects else Path()
-    for name in _kept(only):
-        after = _AFTER[name]
-        _add(_STEPS[name], directory, name=prefix + name, python=python, after=prefix + after if after else None)
+    for step in _kept(only):
+        name, after = prefix + step, [prefix + needed for needed in _AFTER[step]]
+        if python is None or isinstance(python, str):
+            _add(name, _session(step, directory, suffix=""), python=python, requires=after)
+            continue
+        # Each Python's session by its own name: Nox would only make them itself together with environments of its own.
+        for one in python:
+            session = _session(step, directory, suffix=f"-py{one}")
+            _add(f"{name}-{one}", session, python=one, requires=[f"{needed}-{one}" for needed in after])
+        _add(name, _umbrella(step), python=None, requires=[f"{name}-{one}" for one in python])
 
 
 def _kept(only: Sequence[str] | None) -> tuple[str, ...]:
@@ -75,53 +91,57 @@ def _kept(only: Sequence[str] | None) -> tuple[str, ...]:
     for name in only if only is not None else _AFTER:
         if name not in _AFTER:
             raise NoxPexError("usage", f"register(only=…) has {name!r}", f"the sessions are {', '.join(_AFTER)}")
-        needed: str | None = name
-        while needed:
-            kept.add(needed)
-            needed = _AFTER[needed]
+        kept.add(name)
+        kept.update(_kept(_AFTER[name]))
     return tuple(name for name in _AFTER if name in kept)
 
 
-def _add(
-    step: Step,
-    directory: Path,
-    *,
-    name: str,
-    python: str | Sequence[str] | None,
-    after: str | None,
-) -> None:
+def _session(step: str, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
+    def run(session: nox.Session) -> None:
+        with _one_line_errors(session):
+            _STEPS[step](session, _pipeline(session, directory, suffix=suffix))
+
+    run.__doc__ = _STEPS[step].__doc__
+    return run
+
+
+def _umbrella(step: str) -> Callable[[nox.Session], None]:
+    def run(session: nox.Session) -> None:
+        """Nothing is left to do: what it requires did it."""
+
+    run.__doc__ = f"{_STEPS[step].__doc__} For each Python."
+    return run
+
+
+def _add(name: str, session: Callable[[nox.Session], None], *, python: str | None, requires: Sequence[str]) -> None:
     if name in nox.registry.get():
         remedy = 'give ours another name, as in nox_pex.register(prefix="ship-")'
         raise NoxPexError("usage", f"the noxfile already has a session {name!r}", remedy)
-
-    several_pythons = python is not None and not isinstance(python, str)
-
-    def run(session: nox.Session) -> None:
-        with _one_line_errors(session):
-            step(session, _pipeline(session, directory, suffix=f"-py{session.python}" if several_pythons else ""))
-
-    run.__doc__ = step.__doc__
+    # The environments are made by us, under a lock and where a step needs one: Nox makes one for every session, and two
+    # runs that start at once get in each other's way at it.
     decorate = nox.session(
         name=name,
         python=python,
-        requires=[] if after is None else [after if python is None else f"{after}-{{python}}"],
+        requires=requires,
         reuse_venv=True,
-        venv_backend="uv|virtualenv",
-        venv_params=["--no-seed"],
+        venv_backend="none",
         default=False,
         allow_parallel=True,
     )
-    decorate(run)
+    decorate(session)
 
 
 def _install(session: nox.Session, pipeline: Pipeline) -> None:
     """Install what ships, from poetry.lock, with Poetry."""
     if _stands_aside(session, pipeline):
         return
-    if _flags(session).no_install and _reused(session):
+    home, flags = session.env_dir.absolute(), _flags(session)
+    if flags.no_install and (home / "pyvenv.cfg").exists():
         session.log("install: left as it is (--no-install)")
         return
-    pipeline.install(session.env_dir.absolute())
+    if flags.reuse_venv == "never":
+        shutil.rmtree(home, ignore_errors=True)
+    pipeline.install(home)
 
 
 def _freeze(session: nox.Session, pipeline: Pipeline) -> None:
@@ -141,7 +161,7 @@ def _smoke(session: nox.Session, pipeline: Pipeline) -> None:
     if _flags(session).install_only:
         session.log("smoke: nothing to install (--install-only)")
         return
-    pipeline.smoke(session.env_dir.absolute())
+    pipeline.smoke()
 
 
 _STEPS: Final[dict[str, Step]] = {
@@ -156,18 +176,18 @@ def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline
     from nox_pex import pipeline, words  # noqa: PLC0415 (see the top)
 
     pipeline.check_system()
-    if not session.virtualenv.is_sandboxed or session.venv_backend not in ("uv", "virtualenv", "venv"):
-        problem = f"{session.name} cannot run with the venv backend {session.venv_backend!r}"
-        remedy = (
-            "leave out --no-venv and --force-venv-backend: Poetry must install into an environment that is ours alone"
-        )
+    if backend := _flags(session).force_venv_backend:
+        problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv is short for none)"
+        remedy = "leave it out: Poetry must install into an environment that is ours alone"
         raise NoxPexError("usage", problem, remedy)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    _ignored_by_git(session.env_dir.parent)
     root = directory.resolve()
     return pipeline.Pipeline(
         root=root,
         state=pipeline.state_directory(session.cache_dir.resolve(), root=root, suffix=suffix),
+        base=_base(session),
         words=words.parse(session.posargs, invoked_from=Path(session.invoked_from)),
         environ=dict(os.environ),
         say=session.log,
@@ -175,6 +195,33 @@ def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline
         verbose=bool(_flags(session).verbose),
         suffix=suffix,
     )
+
+
+def _ignored_by_git(directory: Path) -> None:
+    """Keep Nox's directory out of Git, as Nox does where it makes an environment itself."""
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        ignore.write_text("*\n", "utf-8")
+
+
+def _base(session: nox.Session) -> Base:
+    """The Python of a session: the one it names, found as Nox finds it, or Nox's own."""
+    from nox_pex.install import Base  # noqa: PLC0415
+
+    python = session.python
+    if not isinstance(python, str):
+        return Base(name=str(Path(sys.executable).resolve()), find=lambda: Path(sys.executable).resolve())
+
+    def find() -> Path:
+        from python_discovery import get_interpreter  # noqa: PLC0415
+
+        found = get_interpreter(python)
+        if found is None or found.executable is None:
+            raise nox.virtualenv.InterpreterNotFound(python)  # a skip, or a failure under CI, as for any session
+        return Path(found.executable)
+
+    return Base(name=python, find=find)
 
 
 def _stands_aside(session: nox.Session, pipeline: Pipeline) -> bool:
@@ -196,12 +243,6 @@ def _one_line_errors(session: nox.Session) -> Iterator[None]:
         session.error(str(error))
 
 
-# Nox offers no public way to ask for these; they are all that is taken from behind its `Session`.
-
-
 def _flags(session: nox.Session) -> NoxConfig:
+    """The flags of this run of Nox, which has no public way to ask for them."""
     return session._runner.global_config  # noqa: SLF001
-
-
-def _reused(session: nox.Session) -> bool:
-    return bool(session.virtualenv._reused)  # noqa: SLF001

@@ -81,7 +81,9 @@ def test_a_second_ctrl_c_does_not_disturb_the_clean_up(
 def test_killed(what: str, drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
     process = drive(what)
     await_line(process, "cold: starting" if what == "soak" else "serving on http://127.0.0.1:")
-    running = psutil.Process(process.pid).children(recursive=True)
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: len(nox.children(recursive=True)) == 2)  # the supervisor and the program
+    running = nox.children(recursive=True)
     process.kill()
     process.communicate(timeout=10)
     _, alive = psutil.wait_procs(running, timeout=10)

@@ -102,7 +102,7 @@ def launch(
             program.start()
             await_ready(program, server, timeout=startup_timeout, say=lambda _: None)
             yield Launched(url=target.url, host=host, port=port, pid=program.pid, tmp=space.tmp, log=output)
-            _, failure = stop(program, signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
+            _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:
                 raise failure
         except NoxPexError as error:

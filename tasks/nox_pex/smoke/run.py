@@ -259,7 +259,7 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
             judge_alive(program, "after the checks", within=test.smoke.soak if failed is None else 0.0)
         notes.stop, wrong = stop(
             program,
-            signal=test.smoke.stop_signal,
+            with_signal=test.smoke.stop_signal,
             timeout=test.smoke.stop_timeout,
             exit_codes=test.smoke.stop_exit_codes,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from nox_pex.smoke.settings import signal_number
 
 _FAREWELL: Final = 1.0
 """Seconds in which children end by themselves after the program did, as those of a process pool do."""
+_CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
+"""Signals of which a program dies by its own fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +33,19 @@ class Stop:
 
 
 def stop(
-    program: Program, *, signal: str, timeout: float, exit_codes: tuple[int | str, ...]
+    program: Program, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
 ) -> tuple[Stop, NoxPexError | None]:
-    """Sends the program `signal` and waits `timeout` seconds: how it stopped, and what was wrong with that.
+    """Sends the program the signal and waits `timeout` seconds: how it stopped, and what was wrong with that.
 
     Wrong is `stop-timeout`, `stop-exit-code` or `left-processes`. Raises `NoxPexError` with `crashed` for a program
     that has ended before.
     """
     judge_alive(program, "before it was told to stop")
     sent = time.monotonic()
-    program.signal(signal_number(signal))
+    program.signal(signal_number(with_signal))
     ended = program.exited(within=timeout)
     done = Stop(
-        signal=signal.removeprefix("SIG"),
+        signal=with_signal.removeprefix("SIG"),
         status=ended.status if ended else None,
         seconds=(ended.at if ended else time.monotonic()) - sent,
     )
@@ -52,6 +55,9 @@ def stop(
         return done, NoxPexError("stop-timeout", problem, remedy)
     if not exit_allowed(ended.status, exit_codes):
         allowed = ", ".join(str(code) for code in exit_codes)
+        if -ended.status in _CRASHES:
+            problem = f"the program crashed ({ended}) when it was told to stop, or just before"
+            return done, NoxPexError("crashed", problem, "see its log, or run the binary by hand")
         problem = f"the program stopped with {ended}, which is not among `stop-exit-codes` ({allowed})"
         return done, NoxPexError("stop-exit-code", problem, "see its log, or add the status to `stop-exit-codes`")
     left = left_behind(program)

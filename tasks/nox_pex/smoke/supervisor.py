@@ -245,10 +245,11 @@ class Leash:
 
 
 def tell(**event: object) -> None:
-    """Writes one event. An `OSError` means that nobody listens any more."""
+    """Writes one event, if anybody still listens: that Nox is gone shows elsewhere."""
     line = json.dumps(event).encode() + b"\n"
-    while line:
-        line = line[os.write(_OUTPUT, line) :]
+    with contextlib.suppress(BrokenPipeError):
+        while line:
+            line = line[os.write(_OUTPUT, line) :]
 
 
 def _what_to_run() -> Any:
@@ -270,12 +271,9 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     spec = _what_to_run()
     leash = Leash(spec)
-    try:
-        if not leash.start():
-            return
-        ordered = leash.watch(parent)
-    except OSError:  # nobody reads the events any more
-        ordered = False
+    if not leash.start():
+        return
+    ordered = leash.watch(parent)
     left = leash.end()
     if ordered:
         tell(ended=sorted(left), peak=leash.peak)

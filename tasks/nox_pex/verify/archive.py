@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import stat
 import tempfile
 import zipfile
 import zlib
@@ -193,8 +192,7 @@ class Part:
 class Wheel:
     """One entry of a PEX's `.deps`: its name there (that of a wheel), and what is in it.
 
-    `installed` is whether pex has installed it already (`pre-install-wheels`), `file` whether it is one file, in which
-    case `sha256` need not be asked of its members.
+    `installed` is whether pex has installed it already (`pre-install-wheels`); else it is a wheel as it came.
     """
 
     name: str
@@ -245,10 +243,12 @@ def opened(path: Path) -> Iterator[Pex]:
 
 
 def nested(container: Container, name: str, stack: ExitStack) -> Zip:
-    """The archive that is the member `name` of `container`.
+    """The archive that is the member `name` of `container`, open until `stack` ends.
 
-    It is copied to a temporary file that ends with `stack`: one that is compressed once more cannot be sought in.
+    From an archive it is copied to a temporary file: what is compressed once more cannot be sought in.
     """
+    if isinstance(container, Directory):
+        return Zip(stack.enter_context(container.open(name)))
     file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))
     with container.open(name) as stream:
         shutil.copyfileobj(stream, file, CHUNK)
@@ -284,8 +284,3 @@ def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Itera
         whole = DEPENDENCIES + entry
         content = nested(container, whole, stack) if whole in container.members else Part(container, f"{whole}/")
         yield Wheel(name=entry, content=content, installed=installed)
-
-
-def is_executable(member: Member) -> bool:
-    """Whether its owner may execute it."""
-    return bool(member.mode & stat.S_IXUSR)
