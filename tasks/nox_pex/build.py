@@ -159,7 +159,7 @@ class Builder:
         with contextlib.ExitStack() as stack:
             with clock.step("dependencies"):
                 dependencies = stack.enter_context(
-                    packer.provided(target.installed, pre_install_wheels=target.binary.pre_install_wheels, hold=(held,))
+                    packer.provided(target.installed, packing=pex.Packing.of(target.binary), hold=(held,))
                 )
             words = pex.argv(
                 target.binary,
@@ -181,7 +181,8 @@ class Builder:
                 outcome = self.shell.run(words, what=f"pex: {target.name}", env=environ, cwd=workshop, hold=(held,))
         if outcome.status != 0 or not output.exists():
             raise pex.failure(outcome, of=target.name)
-        distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions}
+        packed = pex.packed(output)
+        distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions if d.name in packed}
         if own is None:
             shipped, version = tuple(taken.digests), target.project.version
         else:
@@ -350,7 +351,7 @@ def _record(
         "lock-hash": inputs["lock"]["poetry.lock"],
         "python": f"{target.interpreter.implementation} {target.interpreter.version}",
         "platform": sysconfig.get_platform(),
-        "tools": {key: value for key, value in inputs["tools"].items() if key != "recipe"},
+        "tools": dict(inputs["tools"]),
         "git": git,
         "sources": {"taken": sorted(built.shipped), "left-out": [left.path for left in taken.left_out]},
         "distributions": [{"name": name, "version": version} for name, version in sorted(built.distributions.items())],

@@ -50,21 +50,19 @@ class Packer:
     version: str
 
     @contextlib.contextmanager
-    def provided(
-        self, installed: Installed, *, pre_install_wheels: bool, hold: Sequence[int]
-    ) -> Iterator[Dependencies]:
+    def provided(self, installed: Installed, *, packing: pex.Packing, hold: Sequence[int]) -> Iterator[Dependencies]:
         """The dependency PEX of what is installed: the one at hand, or a new one. It stays until the block is left.
 
         Raises `NoxPexError` `integrity` where the environment is damaged, `build-failed` where pex, or the build
         backend of a path dependency, fails.
         """
-        home = self.home / self._key(installed, pre_install_wheels=pre_install_wheels)
+        home = self.home / self._key(installed, packing=packing)
         say = self.provisioner.shell.say
         with contextlib.ExitStack() as stack:
             lock = self.home / "lock"
             with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
                 if not _whole(home):
-                    self._pack(installed, home, pre_install_wheels=pre_install_wheels, hold=hold)
+                    self._pack(installed, home, packing=packing, hold=hold)
                 (home / "manifest.json").touch()
                 stack.enter_context(files.claimed(home, shared=True))
                 self._prune()
@@ -74,7 +72,7 @@ class Packer:
                 wheels=tuple(sorted((home / "wheels").glob("*.whl"))),
             )
 
-    def _pack(self, installed: Installed, home: Path, *, pre_install_wheels: bool, hold: Sequence[int]) -> None:
+    def _pack(self, installed: Installed, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
         if damaged := next(installed.environment.damaged(), None):
             problem = f"what Poetry installed in {installed.environment.path} is damaged: {damaged}"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
@@ -90,7 +88,7 @@ class Packer:
                 output=new / "dependencies.pex",
                 environment=stage.environment(installed, into=Path(directory) / "stage", without=edited),
                 pins=new / "pins.txt",
-                pre_install_wheels=pre_install_wheels,
+                packing=packing,
                 pex_root=self.provisioner.caches.pex_root,
             )
             shell = self.provisioner.shell
@@ -100,13 +98,13 @@ class Packer:
             files.write_json(new / "manifest.json", {"digest": record.digest(new / "dependencies.pex")})
             files.move_into_place(new, home)
 
-    def _key(self, installed: Installed, *, pre_install_wheels: bool) -> str:
+    def _key(self, installed: Installed, *, packing: pex.Packing) -> str:
         decisive = [
             [[d.name, d.version, d.record] for d in installed.distributions],
             sorted(installed.path_digests.items()),
             installed.environment.interpreter().identity,
             self.version,
-            pre_install_wheels,
+            [packing.pre_install_wheels, packing.compress],
             [record.digest(Path(__file__).with_name(name)) for name in _RECIPE],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]

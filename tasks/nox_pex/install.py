@@ -62,15 +62,14 @@ class Installed:
 
 
 def finished(wanted: Selection, environment: Environment) -> Installed | None:
-    """What an earlier `Installer.install` left in `environment`; None where it is not as that left it."""
+    """What is in `environment` after an earlier `Installer.install` of `wanted`; None where there was none."""
     state = files.read_json(environment.path / _STATE)
-    found = environment.distributions()
-    if not state or state["distributions"] != _snapshot(found) or state["selection"] != wanted.key:
+    if state.get("selection") != wanted.key:
         return None
     return Installed(
         selection=wanted,
         environment=environment,
-        distributions=found,
+        distributions=environment.distributions(),
         path_digests=state["inputs"]["paths"],
         seconds=state["seconds"],
     )
@@ -179,7 +178,8 @@ class Installer:
             self.shell.say(f"install: unchanged, {_count(found)} ({wanted})")
             return
 
-        if (found or state) and (not as_left or before.get("python") != inputs["python"]):
+        damaged = self.force and next(environment.damaged(), None) is not None
+        if (found or state) and (not as_left or before.get("python") != inputs["python"] or damaged):
             # Interrupted in the middle, changed by someone, or of another Python: nothing in it can be trusted, and
             # Poetry, which looks at names and versions only, would not notice.
             self.shell.say("install: the environment is not as Poetry left it; making it anew")
@@ -330,9 +330,9 @@ _FAILURES: Final = (
         "correct `groups` in [tool.nox-pex]",
     ),
     (
-        r"Hash for (?P<package>.+?) from archive (?P<archive>\S+) not found in known hashes",
+        r"Hash for (?P<package>(?P<name>\S+).*?) from archive (?P<archive>\S+) not found in known hashes",
         "hash-mismatch",
-        "the index serves another {archive} for {package} than {project}/poetry.lock says",
-        "find out why before anything else; if the new file is the right one, run `poetry lock`",
+        "{archive}, which stands for {package}, is not the file that {project}/poetry.lock says",
+        "find out why before anything else; if the new file is the right one, run `poetry update --lock {name}`",
     ),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
     shared = {canonicalize_name(name): files for name, files in document["metadata"].get("files", {}).items()}
     for entry in document.get("package", ()):
         name = canonicalize_name(entry["name"])
-        files = entry.get("files") or shared.get(name) or ()
+        files = entry.get("files") or _of_version(shared.get(name, ()), entry["version"])
         source = entry.get("source")
         yield Package(
             name=name,
@@ -113,6 +114,12 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
             ),
             develop=bool(entry.get("develop", False)),
         )
+
+
+def _of_version(files: Sequence[Mapping[str, str]], version: str) -> Sequence[Mapping[str, str]]:
+    """Those of `files`, which may be of several versions of one package, that are of `version` by their names."""
+    ending = re.compile(rf"-{re.escape(version)}(-|\.tar\.|\.tgz|\.zip)")
+    return [file for file in files if ending.search(file["file"])] or files
 
 
 def _version(text: str) -> Version | str:

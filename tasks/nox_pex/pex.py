@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from nox_pex.command import Outcome, tool_environ
 from nox_pex.config import Binary
@@ -38,6 +41,25 @@ class Ingredients:
     executable: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How distributions lie in a dependency PEX.
+
+    Installed ones are packed again for the binary, so there is no use in compressing them here; wheels go into it as they
+    are.
+    """
+
+    pre_install_wheels: bool
+    compress: bool
+
+    @classmethod
+    def of(cls, binary: Binary) -> Packing:
+        """What suits `binary`."""
+        return cls(
+            pre_install_wheels=binary.pre_install_wheels, compress=binary.compress and not binary.pre_install_wheels
+        )
+
+
 def argv(
     binary: Binary, *, python: Path, output: Path, ingredients: Ingredients, interpreter: Interpreter, pex_root: Path
 ) -> list[str]:
@@ -63,22 +85,31 @@ def argv(
 
 
 def repository_argv(
-    *, python: Path, output: Path, environment: Path, pins: Path, pre_install_wheels: bool, pex_root: Path
+    *, python: Path, output: Path, environment: Path, pins: Path, packing: Packing, pex_root: Path
 ) -> list[str]:
     """Pex's command line for a dependency PEX: just what `pins` names, from `environment`.
 
-    Without targets: pex 2.105 refuses an environment for a target as soon as one of its wheels is for Python 2 too. And
-    not compressed, since it is only ever read again here.
+    Without targets: pex 2.105 refuses an environment for a target as soon as one of its wheels is for Python 2 too.
     """
     words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
     words += ["--venv-repository", str(environment), "--requirement", str(pins), "--pre"]
-    words += ["--layout", "packed", "--no-compress"]
-    return [*words, *_flags(("--pre-install-wheels", pre_install_wheels))]
+    words += ["--layout", "packed"]
+    return [*words, *_flags(("--compress", packing.compress), ("--pre-install-wheels", packing.pre_install_wheels))]
 
 
 def environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere."""
     return {**tool_environ(environ), "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH}
+
+
+def packed(binary: Path) -> frozenset[str]:
+    """The normalized names of the distributions in a PEX: all that was asked for but what `exclude` took out."""
+    if binary.is_dir():
+        info = json.loads((binary / "PEX-INFO").read_bytes())
+    else:
+        with zipfile.ZipFile(binary) as archive:
+            info = json.loads(archive.read("PEX-INFO"))
+    return frozenset(canonicalize_name(wheel.partition("-")[0]) for wheel in info["distributions"])
 
 
 def failure(outcome: Outcome, *, of: str) -> NoxPexError:

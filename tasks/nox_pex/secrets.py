@@ -26,7 +26,7 @@ _SHORTEST: Final = 5
 
 def is_secret_name(name: str) -> bool:
     """Whether an environment variable of this name holds a secret (`GITHUB_TOKEN`, `AWS_SECRET_ACCESS_KEY`)."""
-    return _SECRET_NAME.search(name) is not None
+    return name != "PWD" and _SECRET_NAME.search(name) is not None  # the shell's PWD is where it stands
 
 
 def url_password(text: str) -> Iterable[str]:

@@ -238,9 +238,11 @@ def _one_line_errors(session: nox.Session) -> Iterator[None]:
     try:
         yield
     except NoxPexError as error:
+        from nox_pex.secrets import Secrets  # noqa: PLC0415 (only now)
+
         for line in error.log:
             session.log(f"  | {line}")
-        session.error(str(error))
+        session.error(Secrets.of(os.environ).mask(str(error)))
 
 
 def _flags(session: nox.Session) -> NoxConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from harness import Project, Result, answer, launch, members, own_members, pex_info, run
+from harness import Project, answer, launch, members, own_members, pex_info, run
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +34,12 @@ def first_line(path: Path) -> str:
 
 def runs(binary: Path, home: Path) -> dict[str, Any]:
     return answer(binary, home=home)
+
+
+def runs_as_a_directory(binary: Path, home: Path) -> bool:
+    """Whether it runs, by its `__main__.py`; a copy, since Python leaves bytecode in it."""
+    copy = shutil.copytree(binary, home / "copy")
+    return answer(copy / "__main__.py", home=home)["stock"] == "seven apples"
 
 
 def site_file(report: dict[str, Any], name: str) -> Path:
@@ -60,14 +66,12 @@ def defaults(binary: Path, home: Path) -> None:
 
 def layout_packed(binary: Path, home: Path) -> None:
     assert ".deps/idna-3.11-py3-none-any.whl" in members(binary)
-    result = run([sys.executable, str(binary)], cwd=home, env={"HOME": str(home), "PATH": os.environ["PATH"]})
-    assert '"seven apples"' in result.output
-    assert '"seven apples"' in launch(binary / "__main__.py", home=home).output
+    assert runs_as_a_directory(binary, home)
 
 
 def layout_loose(binary: Path, home: Path) -> None:
     assert ".deps/idna-3.11-py3-none-any.whl/idna/__init__.py" in members(binary)
-    assert '"seven apples"' in launch(binary / "__main__.py", home=home).output
+    assert runs_as_a_directory(binary, home)
 
 
 def mode_zipapp(binary: Path, home: Path) -> None:
@@ -93,8 +97,9 @@ def not_compressed(binary: Path, home: Path) -> None:
 
 
 def compiled(binary: Path, home: Path) -> None:
-    assert any(name.startswith(".deps/idna") and name.endswith(".pyc") for name in members(binary))
-    assert any("counter" in name and name.endswith(".pyc") for name in members(binary))
+    assert {"counter.pyc", "errand.pyc", "wares/__init__.pyc"} < set(members(binary))
+    with zipfile.ZipFile(binary) as archive:
+        assert os.fsencode(binary.parents[1]) not in archive.read("counter.pyc")
     assert runs(binary, home)["said"] == "counter"
 
 
@@ -113,7 +118,8 @@ def injected(binary: Path, home: Path) -> None:
     assert report["arguments"] == ["--port", "a b", "it's", '"$HOME"', "last"]
     assert report["environ"]["GREETING"] == "a=b c, it's \"so\""
     assert report["environ"]["OUTER"] == "set"
-    assert report["flags"] == {"dev_mode": True, "optimize": 2}
+    assert report["flags"]["dev_mode"]
+    assert report["flags"]["optimize"] > 0
     assert answer(binary, home=home, env={"GREETING": "mine"})["environ"]["GREETING"] == "mine"
 
 
@@ -126,15 +132,19 @@ def pex_env_stays(binary: Path, home: Path) -> None:
     assert answer(binary, home=home, env={"PEX_VERBOSE": "0"})["environ"]["PEX_VERBOSE"] == "0"
 
 
+def long_root(home: Path) -> dict[str, str]:
+    """A PEX_ROOT in which the scripts of a virtual environment are too long for a shebang, of which pex warns."""
+    return {"PEX_ROOT": str(home / ("long" * 30))}
+
+
 def no_warnings(binary: Path, home: Path) -> None:
-    unwritable = {"PEX_ROOT": "/dev/null/pex"}
-    result = launch(binary, home=home, env=unwritable)
+    result = launch(binary, home=home, env=long_root(home))
     assert "PEXWarning" not in result.output
     assert '"seven apples"' in result.output
 
 
 def warnings(binary: Path, home: Path) -> None:
-    assert "PEXWarning" in launch(binary, home=home, env={"PEX_ROOT": "/dev/null/pex"}).output
+    assert "PEXWarning" in launch(binary, home=home, env=long_root(home)).output
 
 
 def with_tools(binary: Path, home: Path) -> None:
@@ -144,20 +154,17 @@ def with_tools(binary: Path, home: Path) -> None:
 
 
 def copies(binary: Path, home: Path) -> None:
-    assert not Path(runs(binary, home)["executable"]).resolve().name.endswith("/dev/null")
     assert not Path(runs(binary, home)["executable"]).is_symlink()
 
 
 def site_packages_copies(binary: Path, home: Path) -> None:
-    file = site_file(runs(binary, home), "idna/__init__.py")
-    assert not file.is_symlink()
-    assert not file.parent.is_symlink()
-    assert file.stat().st_nlink == 1
+    file = site_file(runs(binary, home), "idna")
+    assert not any(path.is_symlink() for path in (file, file / "__init__.py"))
 
 
 def site_packages_links(binary: Path, home: Path) -> None:
-    file = site_file(runs(binary, home), "idna/__init__.py")
-    assert file.resolve() != file or file.stat().st_nlink > 1
+    file = site_file(runs(binary, home), "idna")
+    assert any(path.is_symlink() for path in (file, file / "__init__.py"))
 
 
 def script(binary: Path, home: Path) -> None:
@@ -165,12 +172,16 @@ def script(binary: Path, home: Path) -> None:
     assert result.output.startswith("Usage: tabulate"), result.output
 
 
+def installed_script(binary: Path, home: Path) -> str:
+    return (Path(runs(binary, home)["prefix"]) / "bin" / "tabulate").read_text("utf-8")
+
+
 def scripts_bend(binary: Path, home: Path) -> None:
-    assert " -sE" not in first_line(Path(runs(binary, home)["prefix"]) / "bin" / "tabulate")
+    assert "-sE" not in installed_script(binary, home)
 
 
 def scripts_hermetic(binary: Path, home: Path) -> None:
-    assert first_line(Path(runs(binary, home)["prefix"]) / "bin" / "tabulate").endswith(" -sE")
+    assert "-sE" in installed_script(binary, home)
 
 
 def bin_first(binary: Path, home: Path) -> None:
@@ -219,11 +230,12 @@ def only_one_group(binary: Path, home: Path) -> None:
     assert runs(binary, home)["distributions"] == ["h11"]
 
 
-def nothing_installed(binary: Path, home: Path) -> None:
-    assert runs(binary, home)["distributions"] == []
-
-
 COUNTER = 'entry-point = "counter:main"\n'
+INJECTIONS = """\
+inject-args = ["--port", "a b", "it's", '"$HOME"']
+inject-env = { GREETING = "a=b c, it's \\"so\\"" }
+inject-python-args = ["-X", "dev", "-O"]
+"""
 
 KEYS: dict[str, tuple[str, Check]] = {
     "defaults": (COUNTER, defaults),
@@ -236,14 +248,7 @@ KEYS: dict[str, tuple[str, Check]] = {
     "compile": (f"{COUNTER}compile = true", compiled),
     "pre-install-wheels=false": (f"{COUNTER}pre-install-wheels = false", wheels_as_they_are),
     "max-install-jobs": (f"{COUNTER}max-install-jobs = 3", install_jobs),
-    "inject": (
-        f"""{COUNTER}
-inject-args = ["--port", "a b", "it's", '"$HOME"']
-inject-env = {{ GREETING = 'a=b c, it\\'s "so"' }}
-inject-python-args = ["-X", "dev", "-OO"]
-""".replace("'a=b c, it\\'s \"so\"'", '''"a=b c, it's \\"so\\""'''),
-        injected,
-    ),
+    "inject": (f"{COUNTER}{INJECTIONS}", injected),
     "interpreter-constraints": (f'{COUNTER}interpreter-constraints = ["CPython>=3.10,<4"]', constrained),
     "strip-pex-env=false": (f"{COUNTER}strip-pex-env = false", pex_env_stays),
     "emit-warnings": (f"{COUNTER}emit-warnings = true", warnings),
@@ -306,12 +311,14 @@ def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], P
     assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
 
 
-def test_a_binary_without_any_distribution(project: Callable[[str], Project], home: Path) -> None:
-    loose = project("loose")
-    loose.setting('groups = ["empty"]')
+def test_a_binary_without_any_distribution(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
     loose.edit("pyproject.toml", "dev = [", "empty = []\ndev = [")
+    loose.setting('groups = ["empty"]')
+    loose.relock()
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["distributions"] == []
+    assert loose.record("loose")["distributions"] == []
 
 
 def test_an_entry_point_that_cannot_be_imported_is_refused_when_asked(built: Callable[[str], Project]) -> None:
@@ -319,11 +326,3 @@ def test_an_entry_point_that_cannot_be_imported_is_refused_when_asked(built: Cal
     loose.edit("pyproject.toml", '"counter:main"', '"counter:nobody"')
     loose.setting("validate-entry-point = true")
     loose.refused("build-failed", "-s", "pex")
-
-
-def executable_bits(path: Path) -> bool:
-    return bool(path.stat().st_mode & stat.S_IXUSR)
-
-
-def said(result: Result) -> str:
-    return result.output

@@ -44,9 +44,9 @@ def test_exactly_three_tokens_are_filled_in() -> None:
         env={"A": "{tmp}/a"},
         http=[{"path": "/{port}", "json": {"at": ["{host}", 1]}, "matches": r"{host}\d{3}"}],
     )
-    filled = plan.filled(given, host="127.0.0.1", port=80, tmp=Path("/tmp/{port} (1)"))
+    filled = plan.filled(given, host="127.0.0.1", port=80, tmp=Path("/t/{port} (1)"))
     assert filled.args == ("127.0.0.1:80", "{x}", "{80}", "$80", "{PORT}")
-    assert filled.env == {"A": "/tmp/{port} (1)/a"}
+    assert filled.env == {"A": "/t/{port} (1)/a"}
     assert filled.http[0].path == "/80"
     assert filled.http[0].json == {"at": ["127.0.0.1", 1]}
     assert filled.http[0].matches == r"127\.0\.0\.1\d{3}"
@@ -111,7 +111,7 @@ def test_a_schema_is_never_fetched() -> None:
 
 
 def test_whom_a_connection_meets() -> None:
-    local, every, every6 = (ipaddress.ip_address(text) for text in ("127.0.0.1", "0.0.0.0", "::"))
+    local, every, every6 = (ipaddress.ip_address(text) for text in ("127.0.0.1", "0.0.0.0", "::"))  # noqa: S104
     listeners = [Listener(every, 80, 1), Listener(every6, 80, 2), Listener(local, 80, 3), Listener(local, 81, 4)]
     assert [each.inode for each in meeting(listeners, {local}, 80)] == [3]
     assert [each.inode for each in meeting(listeners[:2], {local}, 80)] == [1, 2]
@@ -126,9 +126,8 @@ def test_descendants() -> None:
 
 
 def test_scrubbed() -> None:
-    places = {"home": Path("/h"), "pex_root": Path("/r"), "tmp": Path("/t")}
     environ = {"PATH": f"/usr/bin{os.pathsep}{os.pathsep}bin", "PYTHONPATH": "x", "LANG": "C", "TOKEN": "t"}
-    assert scrubbed(environ, **places) == {
-        "PATH": "/usr/bin", "LANG": "C", "HOME": "/h", "PEX_ROOT": "/r", "TMPDIR": "/t",
+    home, pex_root, tmp = Path("/h"), Path("/r"), Path("/t")
+    assert scrubbed(environ, pass_env=["TOKEN", "NONE"], home=home, pex_root=pex_root, tmp=tmp) == {
+        "PATH": "/usr/bin", "LANG": "C", "HOME": "/h", "PEX_ROOT": "/r", "TMPDIR": "/t", "TOKEN": "t",
     }  # fmt: skip
-    assert scrubbed(environ, pass_env=["TOKEN", "NONE"], **places)["TOKEN"] == "t"

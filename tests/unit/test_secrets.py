@@ -9,14 +9,16 @@ from nox_pex.secrets import MASK, Secrets, is_secret_name
     "name",
     [
         *("GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "POETRY_HTTP_BASIC_PRIVATE_PASSWORD", "APIKEY"),
-        *("STRIPE_KEY", "SSH_KEYS", "db_pass", "PGPASSWD", "GPG_PASSPHRASE", "GOOGLE_CREDENTIALS", "KEY"),
+        *("STRIPE_KEY", "SSH_KEYS", "db_pass", "PGPASSWD", "GPG_PASSPHRASE", "GOOGLE_CREDENTIALS", "KEY", "DB_PWD"),
     ],
 )
 def test_names_that_tell_a_secret(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "KEYBOARD", "MONKEY", "COMPASS", "PASSENGER", "LOG_LEVEL"])
+@pytest.mark.parametrize(
+    "name", ["PATH", "HOME", "KEYBOARD", "MONKEY", "COMPASS", "PASSENGER", "LOG_LEVEL", "PWD", "OLDPWD"]
+)
 def test_names_that_tell_none(name: str) -> None:
     assert not is_secret_name(name)
 

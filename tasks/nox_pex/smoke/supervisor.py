@@ -103,6 +103,14 @@ def descendants(table: Mapping[int, Row], ancestor: int) -> set[int]:
     return found
 
 
+def own_children() -> set[int]:
+    """This process's children, asked for at once rather than process by process. Empty where the kernel cannot tell."""
+    try:
+        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()))
+    except OSError:
+        return set()
+
+
 def command_line(pid: int) -> str:
     """What a person calls the process: its command line, or nothing when it is gone."""
     try:
@@ -224,6 +232,8 @@ class Leash:
         while True:
             members = self._members(processes())
             if members or not self._reap() or time.monotonic() > deadline:
+                return members
+            if members := own_children():
                 return members
 
     def _members(self, table: Mapping[int, Row]) -> set[int]:

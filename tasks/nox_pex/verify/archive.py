@@ -32,7 +32,7 @@ CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
 
 _HEAD: Final = 1 << 20
-"""Bytes of a zipapp's head (shebang, and the shell script of `--sh-boot`) that are looked at: it has a few kilobytes."""
+"""Bytes of a zipapp's head (shebang, and the shell script of `--sh-boot`) that are looked at; it has some kilobytes."""
 
 _DAMAGES: Final = (
     zipfile.BadZipFile,
@@ -159,7 +159,9 @@ class Directory:
     def open(self, name: str) -> IO[bytes]:
         """The content of a member."""
         path = self._path / name
-        return io.BytesIO(os.fsencode(path.readlink())) if path.is_symlink() else path.open("rb")
+        if path.is_symlink():
+            return io.BytesIO(os.fsencode(path.readlink()))
+        return path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -202,18 +204,19 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Pex:
-    """An open PEX: `path`, its outermost container, `info` from its PEX-INFO, and the entries of its `.deps`."""
+    """An open PEX: `path`, its outermost container, `info` from its PEX-INFO, the entries of its `.deps`.
+
+    `bootstrap` is pex's own code, which layout `packed` keeps in an archive of its own.
+    """
 
     path: Path
     container: Container
     info: Mapping[str, Any]
     wheels: tuple[Wheel, ...]
-    bootstrap: Container | None
-    """pex's own code, where it is an archive in the archive (layout `packed`); else it is among the members."""
+    bootstrap: Container
 
     def own(self) -> Iterator[Member]:
-        """The members that neither belong to a distribution nor to pex's bootstrap: the project's loose files, pex's
-        launcher, PEX-INFO."""
+        """The members that are in no distribution, nor in pex's bootstrap: the project's loose files, pex's launcher."""
         for name, member in self.container.members.items():
             if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP:
                 yield member
@@ -238,7 +241,8 @@ def opened(path: Path) -> Iterator[Pex]:
         container = _outermost(path, stack)
         info = _info(path, container)
         wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
-        bootstrap = nested(container, BOOTSTRAP, stack) if BOOTSTRAP in container.members else None
+        is_archive = BOOTSTRAP in container.members
+        bootstrap = nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
         yield Pex(path=path, container=container, info=info, wheels=wheels, bootstrap=bootstrap)
 
 

@@ -17,7 +17,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nox_pex import tools
-from nox_pex.environment import Environment, Interpreter
+from nox_pex.environment import Environment
 from nox_pex.install import Selection, failure, poetry_environ, sync_argv
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner
@@ -31,11 +31,11 @@ def plan(
     wanted: Selection,
     *,
     project: Project,
-    interpreter: Interpreter,
+    python: Path,
     provisioner: Provisioner,
     poetry_version: str | None,
 ) -> Mapping[NormalizedName, str]:
-    """What Poetry would install of `wanted` into an empty environment of `interpreter`: name to version.
+    """What Poetry would install of `wanted` into an empty environment of the interpreter `python`: name to version.
 
     Raises `NoxPexError` with the code of whatever Poetry met.
     """
@@ -43,7 +43,7 @@ def plan(
     with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as empty:
         environment, nowhere = Environment(path=Path(empty, "environment")), Path(empty, "nowhere")
         nowhere.mkdir()
-        provisioner.create(environment.path, python=interpreter.executable, seed=False)
+        provisioner.create(environment.path, python=python, seed=False)
         outcome = provisioner.shell.run(
             [*sync_argv(poetry, wanted), "--dry-run"],
             what="verify: Poetry",

@@ -8,11 +8,10 @@ lock's hashes), and the digests that PEX-INFO keeps of each distribution and of 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from nox_pex.verify import trusted
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, Wheel, chunks, read_text
@@ -31,12 +30,17 @@ from nox_pex.verify.verdict import Verdict
 _UNHASHED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
 """Files of a `.dist-info` whose row can hold no digest (PEP 427)."""
 
+_ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
+"""What a RECORD may use: "sha256 or better" (PEP 427)."""
+
 _LAUNCHER: Final = ("__main__.py", "pex")
 """What pex writes after it has taken its digest of the loose files."""
 
 
 @dataclass(kw_only=True)
 class _Count:
+    """What was looked at: files in all, those that were compared with Poetry's, and compiled ones that differ."""
+
     files: int = 0
     compared: int = 0
     built_here: list[str] = field(default_factory=list)
@@ -47,18 +51,17 @@ def judge(
 ) -> Verdict:
     """Read every file of every distribution in `pex`.
 
-    `installed` is what Poetry installed, by normalized name; a distribution that is not in it (the project's own, or one
-    that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a compiled file of a distribution
-    that was built on this machine may differ: two runs of a compiler seldom agree.
+    `installed` is what Poetry installed, by normalized name; a distribution that is not in it (the project's own, or
+    one that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a compiled file that was built
+    on this machine may differ: two runs of a compiler seldom agree.
     Raises what `archive.reading` turns into `NoxPexError`.
     """
     count = _Count()
-    problems = [*_of_archive(pex)]
+    problems = list(_of_archive(pex))
     for distribution in distributions:
         if distribution.wheel is not None:
-            problems += _of_distribution(
-                distribution, distribution.wheel, installed.get(distribution.name), pex, count, strict=strict
-            )
+            trusted_files = installed.get(distribution.name)
+            problems += _of_distribution(pex, distribution, distribution.wheel, trusted_files, count, strict=strict)
     problems += _of_loose_files(pex)
     return Verdict(
         summary=f"{count.files} files of {len(pex.wheels)} distributions, {count.compared} of them as Poetry installed",
@@ -75,64 +78,95 @@ def _of_archive(pex: Pex) -> Iterator[str]:
         if not wheel.content.members:
             yield f"{DEPENDENCIES}{wheel.name} is empty"
         yield from (
-            f"{wheel.name}: {name} is in it twice" for name in wheel.content.duplicates if pex.container.duplicates == ()
+            f"{wheel.name}: {name} is in it twice"
+            for name in wheel.content.duplicates
+            if pex.container.duplicates == ()
         )
     known, here = set(pex.info.get("distributions", {})), {wheel.name for wheel in pex.wheels}
     yield from (f"PEX-INFO has a distribution {name}, and {DEPENDENCIES} has not" for name in sorted(known - here))
     yield from (f"{DEPENDENCIES}{name} is unknown to PEX-INFO" for name in sorted(here - known))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """One distribution while it is judged: its files, what its RECORD lists, what Poetry installed of it."""
+
+    distribution: Distribution
+    wheel: Wheel
+    listed: Mapping[str, Row]
+    installed: Trusted | None
+    unhashed: frozenset[str]
+    generated: frozenset[str]
+    strict: bool
+
+
 def _of_distribution(
-    distribution: Distribution, wheel: Wheel, installed: Trusted | None, pex: Pex, count: _Count, *, strict: bool
+    pex: Pex, distribution: Distribution, wheel: Wheel, installed: Trusted | None, count: _Count, *, strict: bool
 ) -> Iterator[str]:
-    label, content = f"{distribution.name} {distribution.version}", wheel.content
-    if distribution.dist_info is None:
+    label, content, dist_info = f"{distribution.name} {distribution.version}", wheel.content, distribution.dist_info
+    if dist_info is None:
         yield f"{label}: {wheel.name} has not exactly one .dist-info directory"
         return
-    listed = {row.path: row for row in rows(read_text(content, f"{distribution.dist_info}/RECORD"))}
-    if not listed:
+    subject = _Subject(
+        distribution=distribution,
+        wheel=wheel,
+        listed={row.path: row for row in rows(read_text(content, f"{dist_info}/RECORD"))},
+        # another version than Poetry's would differ in every file; `closure` says so once
+        installed=installed if installed and installed.version == distribution.version else None,
+        unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
+        generated=frozenset(console_scripts(content, dist_info)),
+        strict=strict,
+    )
+    if not subject.listed:
         yield f"{label}: it has no RECORD"
         return
-    if installed is not None and installed.version != distribution.version:
-        installed = None  # another version than Poetry's: `closure` says so, and each file would differ
-    generated = console_scripts(content, distribution.dist_info)
-    unseen = set(installed.rows) if installed else set()
-    whole = hashlib.sha256("".join(_hashed_names(content)).encode())
+    fingerprint = hashlib.sha256("".join(sorted(filter(_is_hashed, content.members))).encode())
     for name in sorted(content.members):
-        if name == LAYOUT and wheel.installed:
-            continue
-        count.files += 1
-        row, place = listed.pop(name, None), place_in_wheel(name, name=distribution.name)
-        original = installed.rows.get(place) if installed else None
-        unseen.discard(place)
-        digests = _digests(content, name, row, original, also=whole if _is_hashed(name) else None)
-        if row is None:
-            yield f"{label}: {name} is not in its RECORD"
-        elif not row.digest:
-            if name not in {f"{distribution.dist_info}/{unhashed}" for unhashed in _UNHASHED}:
-                yield f"{label}: {name} has no digest in its RECORD"
-        elif digests[row.algorithm] != row.digest:
-            yield f"{label}: {name} is not as its RECORD says"
-        if installed is None:
-            continue
-        if original is not None:
-            count.compared += 1
-            if original.digest and digests[original.algorithm] != original.digest:
-                if not strict and _is_built_here(wheel, name):
-                    count.built_here.append(f"{label}: {name}")
-                else:
-                    yield f"{label}: {name} is not the file that Poetry installed"
-        elif place.scheme == "scripts":
-            if place.path not in generated:
-                count.compared += 1
-                yield from (f"{label}: {problem}" for problem in _of_script(content, name, place, installed))
-        elif not trusted.is_installers_own(place) and not _is_pex_note(name):
-            yield f"{label}: {name} is not among the files that Poetry installed"
-    yield from (f"{label}: {name} is in its RECORD, and not in the binary" for name in sorted(listed))
-    yield from (f"{label}: {place.path}, which Poetry installed, is missing" for place in sorted(unseen))
+        if name != LAYOUT or not wheel.installed:
+            count.files += 1
+            yield from (f"{label}: {problem}" for problem in _of_file(subject, name, fingerprint, count))
+    for name in sorted(subject.listed.keys() - content.members.keys()):
+        yield f"{label}: {name} is in its RECORD, and not in the binary"
+    if subject.installed is not None:
+        here = {place_in_wheel(name, name=distribution.name) for name in content.members}
+        for place in sorted(subject.installed.rows.keys() - here):
+            yield f"{label}: {place.path}, which Poetry installed, is missing"
     expected = pex.info.get("distributions", {}).get(wheel.name)
-    if expected is not None and (whole.hexdigest() if wheel.installed else _file_digest(pex, wheel)) != expected:
+    if expected is not None and expected != (fingerprint.hexdigest() if wheel.installed else _file_digest(pex, wheel)):
         yield f"{label}: it has not the digest that PEX-INFO has for {wheel.name}"
+
+
+def _of_file(subject: _Subject, name: str, fingerprint: _Hash, count: _Count) -> Iterator[str]:
+    row = subject.listed.get(name)
+    place = place_in_wheel(name, name=subject.distribution.name)
+    original = subject.installed.rows.get(place) if subject.installed else None
+    also = fingerprint if _is_hashed(name) else None
+    digests = _digests(subject.wheel.content, name, row, original, also=also)
+    if row is None:
+        yield f"{name} is not in its RECORD"
+    elif not row.digest:
+        if name not in subject.unhashed:
+            yield f"{name} has no digest in its RECORD"
+    elif digests[row.algorithm] != row.digest:
+        yield f"{name} is not as its RECORD says"
+    if original is not None:
+        count.compared += 1
+        if original.digest and digests[original.algorithm] != original.digest:
+            if not subject.strict and _is_built_here(subject.wheel, name):
+                count.built_here.append(f"{subject.distribution.name}: {name}")
+            else:
+                yield f"{name} is not the file that Poetry installed"
+    elif subject.installed is not None:
+        yield from _of_unmatched(subject, subject.installed, name, place)
+
+
+def _of_unmatched(subject: _Subject, installed: Trusted, name: str, place: Place) -> Iterator[str]:
+    """A file that has no counterpart among what is compared by content: a script, a note of an installer's, or more."""
+    if place.scheme == "scripts":
+        if place.path not in subject.generated:
+            yield from _of_script(subject.wheel.content, name, place, installed)
+    elif not trusted.is_installers_own(place) and not _is_pex_note(name):
+        yield f"{name} is not among the files that Poetry installed"
 
 
 def _of_script(content: Container, name: str, place: Place, installed: Trusted) -> Iterator[str]:
@@ -151,7 +185,7 @@ def _of_script(content: Container, name: str, place: Place, installed: Trusted) 
 
 
 def _of_loose_files(pex: Pex) -> Iterator[str]:
-    """The loose files against pex's `code_hash`: no RECORD has them. (`pex_builder.py`: SHA-1 over names, then content.)"""
+    """The loose files, which no RECORD has, against pex's `code_hash`: SHA-1 over all names, then over all content."""
     expected = pex.info.get("code_hash")
     if not expected:
         return
@@ -175,12 +209,8 @@ def _is_code(name: str) -> bool:
 
 
 def _is_hashed(name: str) -> bool:
-    """Whether pex takes a file into its digests: not where it is bytecode."""
-    return not name.endswith((".pyc", ".pyo")) and "__pycache__" not in name.split("/")
-
-
-def _hashed_names(content: Container) -> list[str]:
-    return sorted(name for name in content.members if name != LAYOUT and _is_hashed(name))
+    """Whether pex takes a file into its digests: not what holds such a digest itself, and no bytecode."""
+    return name != LAYOUT and not name.endswith((".pyc", ".pyo")) and "__pycache__" not in name.split("/")
 
 
 def _is_pex_note(name: str) -> bool:
@@ -188,37 +218,29 @@ def _is_pex_note(name: str) -> bool:
 
 
 def _is_built_here(wheel: Wheel, name: str) -> bool:
-    """Whether a compiled file comes from a wheel that was built on this machine: an index takes none with such a tag."""
+    """Whether a file was compiled on this machine: an index takes no wheel with such a tag."""
     tag = wheel.name.removesuffix(".whl").rpartition("-")[2]
     return tag.startswith("linux_") and (name.endswith(".so") or ".so." in name)
 
 
-class _Hash:
-    def __init__(self, algorithm: str) -> None:
-        self._hash = hashlib.new(algorithm)
-        self.update = self._hash.update
+class _Hash(Protocol):
+    """What `hashlib` gives."""
 
-    def encoded(self) -> str:
-        return _encoded(self._hash.digest())
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
 
 
-def _digests(
-    content: Container, name: str, *expected: Row | None, also: hashlib._Hash | None
-) -> Mapping[str, str]:
-    """The digests of a member by each algorithm that `expected` rows name, from one reading, which feeds `also` too."""
-    hashes: dict[str, _Hash] = {}
-    for row in expected:
-        if row is not None and row.algorithm and row.algorithm not in hashes:
-            with contextlib.suppress(ValueError):  # an algorithm that Python does not know: no digest agrees
-                hashes[row.algorithm] = _Hash(row.algorithm)
+def _digests(content: Container, name: str, *expected: Row | None, also: _Hash | None) -> Mapping[str, str]:
+    """The digests of a member by each algorithm that `expected` names, from one reading, which feeds `also` too."""
+    algorithms = {row.algorithm for row in expected if row is not None and row.digest}
+    # of any other algorithm no digest agrees
+    hashes: dict[str, _Hash] = {algorithm: hashlib.new(algorithm) for algorithm in algorithms & _ALGORITHMS}
+    feed = [*hashes.values(), *([also] if also is not None else [])]
     with content.open(name) as stream:
         for piece in chunks(stream):
-            for hasher in hashes.values():
+            for hasher in feed:
                 hasher.update(piece)
-            if also is not None:
-                also.update(piece)
-    digests = {algorithm: hasher.encoded() for algorithm, hasher in hashes.items()}
-    return {row.algorithm: "" for row in expected if row is not None} | digests
+    return dict.fromkeys(algorithms, "") | {name: _encoded(hasher.digest()) for name, hasher in hashes.items()}
 
 
 def _encoded(digest: bytes) -> str:

@@ -10,9 +10,13 @@ from typing import Final
 
 from packaging.utils import NormalizedName
 
-from nox_pex import environment
+from nox_pex import environment, files
+from nox_pex.errors import NoxPexError
 from nox_pex.install import Installed
 from nox_pex.verify.distributions import Place, Row, place_in_environment, rows
+
+_NOTE: Final = "nox-pex.json"
+"""Where `install` keeps the SHA-256 of each RECORD as Poetry left it."""
 
 _INSTALLERS_OWN: Final = ("INSTALLER", "REQUESTED", "RECORD", "RECORD.jws", "RECORD.p7s", "direct_url.json")
 """Files of a `.dist-info` that an installer writes itself."""
@@ -35,8 +39,15 @@ class Trusted:
 def of_environment(installed: Installed) -> Mapping[NormalizedName, Trusted]:
     """All distributions of an environment that Poetry finished, whose RECORDs are those that were noted then.
 
-    What is installed for editing is not in it: its binary part is built anew, not installed by Poetry.
+    What is installed for editing is not in it: its part of the binary is built anew, not installed by Poetry.
+    Raises `NoxPexError` `integrity` where a RECORD is another than when Poetry had just installed it.
     """
+    noted = files.read_json(installed.environment.path / _NOTE).get("distributions", {})
+    for distribution in installed.distributions:
+        if noted.get(distribution.name) != [distribution.version, distribution.record]:
+            problem = f"the RECORD of {distribution.name} in {installed.environment.path} is not the one that was noted"
+            remedy = "run `nox -s install -- --force`: someone changed what Poetry had installed"
+            raise NoxPexError("integrity", problem, remedy)
     return {d.name: _trusted(d) for d in installed.distributions if not _is_editable(d)}
 
 
@@ -55,19 +66,20 @@ def body_digest(content: bytes) -> bytes:
 
 
 def _is_editable(distribution: environment.Distribution) -> bool:
-    return distribution.direct and '"editable": true' in (distribution.directory / "direct_url.json").read_text("utf-8")
+    origin = files.read_json(distribution.directory / "direct_url.json")
+    return bool(origin.get("dir_info", {}).get("editable", False))
 
 
 def _trusted(distribution: environment.Distribution) -> Trusted:
     site_packages = distribution.directory.parent
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
-    files: dict[Place, Row] = {}
+    content: dict[Place, Row] = {}
     scripts: dict[str, Row] = {}
     for row in rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
         place = place_in_environment(row.path, name=distribution.name, site_packages=relative)
         if place.scheme == "scripts":
             scripts[place.path] = row
         elif not is_installers_own(place):
-            files[place] = row
-    return Trusted(version=distribution.version, rows=files, scripts=scripts, site_packages=site_packages)
+            content[place] = row
+    return Trusted(version=distribution.version, rows=content, scripts=scripts, site_packages=site_packages)

@@ -1,0 +1,228 @@
+"""The binary, built once more from a copy, in other surroundings.
+
+What is done anew: the project, and its path dependencies, are copied under another directory, in another order;
+Poetry installs into a fresh environment there (from its own download cache, or with `cold` from an empty one, so that
+every locked file is fetched again); the project's own wheel, the stage and the PEX are built with an empty PEX_ROOT.
+All of it under another umask, time zone, locale, hash seed and temporary directory. What is shared are the installed
+tools, which their versions describe, and the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from nox_pex import lock, project, sources, tools
+from nox_pex.build import Builder, Target
+from nox_pex.command import Outcome, Shell, tool_environ
+from nox_pex.config import Settings
+from nox_pex.environment import Environment
+from nox_pex.errors import NoxPexError
+from nox_pex.install import Base, Installed, Installer, Selection, finished
+from nox_pex.project import Project
+
+_UMASK: Final = 0o077
+_HASH_SEED: Final = "4711"
+_SURROUNDINGS: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GIT_OPTIONAL_LOCKS": "0"}
+"""`GIT_OPTIONAL_LOCKS`, so that Git, which is asked about the copy, does not write into the original's index."""
+
+_PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shell(Shell):
+    """A shell whose tools have another hash seed than ours have."""
+
+    def run(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        what: str,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        hold: Sequence[int] = (),
+    ) -> Outcome:
+        return super().run(argv, what=what, env={**env, "PYTHONHASHSEED": _HASH_SEED}, cwd=cwd, hold=hold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Caches(tools.Caches):
+    """The tools that are installed already, and an empty PEX_ROOT."""
+
+    cold: Path
+
+    @property
+    def pex_root(self) -> Path:
+        return self.cold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A copy of a project at `project.root`, with the environment that Poetry has installed for it."""
+
+    project: Project
+    installed: Installed
+    provisioner: tools.Provisioner
+    directory: Path
+
+    def build(self, *, name: str, stem: str, settings: Settings) -> Path:
+        """Build the binary `name`; returns its path. Raises `NoxPexError`."""
+        target = Target(
+            name=name,
+            stem=stem,
+            binary=settings.binary[name],
+            settings=msgspec.structs.replace(settings, output_dir=Path("dist")),
+            project=self.project,
+            installed=self.installed,
+            state=self.directory / "state",
+        )
+        with _umask(_UMASK):
+            Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=True).build(target)
+        return target.output
+
+
+@contextlib.contextmanager
+def elsewhere(
+    original: Project,
+    wanted: Selection,
+    *,
+    settings: Settings,
+    binary: str,
+    base: Base,
+    provisioner: tools.Provisioner,
+    cold: bool,
+) -> Iterator[Elsewhere]:
+    """Copy `original` to a temporary directory and let Poetry install `wanted` for it.
+
+    `base` is the Python for it. With `cold` Poetry's cache is empty: it fetches every locked file again, and checks the
+    lock's hashes.
+    Raises `NoxPexError` with the code of whatever Poetry met.
+    """
+    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as temporary, _umask(_UMASK):
+        directory = Path(temporary).resolve()
+        (directory / "tmp").mkdir()
+        copy = project.read(_copied(original, settings=settings, binary=binary, into=directory / "elsewhere"))
+        environ = {**provisioner.shell.environ, **_SURROUNDINGS, "TMPDIR": str(directory / "tmp")}
+        if cold:
+            environ["POETRY_CACHE_DIR"] = str(directory / "cache")
+        shell = _Shell(
+            environ=environ,
+            secrets=provisioner.shell.secrets,
+            say=lambda line: provisioner.shell.say(f"verify: again: {line}"),
+            verbose=provisioner.shell.verbose,
+        )
+        changed = tools.Provisioner(
+            shell=shell,
+            caches=_Caches(root=provisioner.caches.root, cold=directory / "pex-root"),
+            uv=provisioner.uv,
+        )
+        environment = Environment(path=directory / "environment")
+        Installer(
+            project=copy,
+            base=base,
+            shell=shell,
+            provisioner=changed,
+            poetry_version=settings.poetry_version,
+            force=False,
+        ).install(wanted, environment)
+        installed = finished(wanted, environment)
+        if installed is None:
+            problem = f"what Poetry had just installed into {environment.path} was changed"
+            raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
+        yield Elsewhere(project=copy, installed=installed, provisioner=changed, directory=directory)
+
+
+def _copied(original: Project, *, settings: Settings, binary: str, into: Path) -> Path:
+    """Copy what a build reads of a project, and of its path dependencies, so that they lie to each other as before.
+
+    Returns the copy of the project's directory. Where the project is in Git, the copy is a work tree of the same
+    repository: what Git lists, and says of the commit, is the same.
+    """
+    root = original.root
+    top = _git_top(root)
+    beside = [path for path in _path_dependencies(original) if not path.is_relative_to(root)]
+    base = Path(os.path.commonpath([top or root, *beside]))
+    for place, names in [(root, _project_files(original, settings, binary)), *((path, None) for path in beside)]:
+        _copy_files(place, names, into / place.relative_to(base))
+    if top is not None:
+        (into / top.relative_to(base)).mkdir(parents=True, exist_ok=True)
+        pointer = f"gitdir: {_git(root, '--absolute-git-dir')}\n"
+        (into / top.relative_to(base) / ".git").write_text(pointer, "utf-8")
+    return into / root.relative_to(base)
+
+
+def _project_files(original: Project, settings: Settings, binary: str) -> set[str]:
+    root, wanted = original.root, settings.binary[binary]
+    names = {*sources.project_files(root, output_dir=settings.output_dir, extra=original.includes)}
+    if not original.package_mode:
+        chosen = wanted.sources
+        selection = sources.select(root, include=chosen.include, exclude=chosen.exclude, output_dir=settings.output_dir)
+        names |= set(selection.taken)
+    if wanted.executable is not None:
+        names.add(wanted.executable)
+    for path in _path_dependencies(original):
+        if path.is_relative_to(root):
+            inside = [""] if path.is_file() else sources.project_files(path, output_dir=Path("dist"), extra=())
+            names |= {os.path.normpath(path.relative_to(root) / name) for name in inside}
+    return names | {name for name in _PROJECT_FILES if (root / name).is_file()}
+
+
+def _path_dependencies(original: Project) -> Iterator[Path]:
+    for package in lock.read(original.lock).packages:
+        if package.source is not None and package.source.type in ("directory", "file"):
+            yield (original.root / package.source.url).resolve()
+
+
+def _copy_files(place: Path, names: Iterable[str] | None, into: Path) -> None:
+    """Copy `names` from the directory `place`, or all that a build backend could read; or the file `place` itself."""
+    if place.is_file():
+        into.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place, into)
+        return
+    into.mkdir(parents=True, exist_ok=True)
+    listed = sources.project_files(place, output_dir=Path("dist"), extra=()) if names is None else names
+    for name in sorted(listed, reverse=True):
+        copy = into / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place / name, copy)
+        if (place / name).stat().st_mode & 0o100:
+            copy.chmod(0o700)
+
+
+def _git_top(root: Path) -> Path | None:
+    top = _git(root, "--show-toplevel")
+    return Path(top) if top and root.is_relative_to(top) else None
+
+
+def _git(root: Path, question: str) -> str:
+    """What `git rev-parse` answers; empty where there is no Git, or no repository."""
+    with contextlib.suppress(OSError):
+        done = subprocess.run(
+            ["git", "rev-parse", question],  # noqa: S607 (the user's Git)
+            cwd=root,
+            env={**tool_environ(os.environ), "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return os.fsdecode(done.stdout).rstrip("\n")
+    return ""
+
+
+@contextlib.contextmanager
+def _umask(value: int) -> Iterator[None]:
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)

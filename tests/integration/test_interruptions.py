@@ -1,0 +1,138 @@
+"""A build that is killed leaves the old binary whole; two at once both end well; nothing is left lying about."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import Project, answer
+
+pytestmark = pytest.mark.integration
+
+FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+
+
+@contextmanager
+def started(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
+    process = project.start(*words)
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to Nox and to all that it has started, in whatever group that is."""
+    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        one.kill()
+    process.wait()
+
+
+def kill_when(project: Project, seen: Callable[[], bool], *words: str, after: float = 0.0) -> None:
+    """Run Nox, and kill it and its children `after` seconds after `seen` says so; it must not be over by then."""
+    with started(project, *words) as process:
+        while not seen():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.002)
+        time.sleep(after)
+        assert process.poll() is None, process.communicate()[0]
+        kill_all(process)
+
+
+def is_whole(project: Project, home: Path, stock: str) -> None:
+    """Assert that a run succeeds, and that what it leaves is right and all that there is."""
+    project.nox("-s", "pex")
+    assert project.dist().keys() == FILES
+    assert project.record("loose")["sha256"] == project.dist()["loose.pex"]
+    assert answer(project.binary("loose"), home=home)["stock"] == stock
+    assert project.nox("-s", "pex").said("pex: loose unchanged")
+
+
+def workshop(project: Project) -> Path | None:
+    return next(iter((project.root / "dist").glob(".loose.pex.*")), None)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.25])
+def test_a_build_that_is_killed(built: Callable[[str], Project], home: Path, after: float) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    kill_when(loose, lambda: workshop(loose) is not None, "-s", "pex", after=after)
+    assert {name: digest for name, digest in loose.dist().items() if name in FILES} == before
+    assert workshop(loose) is not None  # it was killed in the midst of it
+    is_whole(loose, home, "eight pears")
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.6, 0.8])
+def test_an_install_that_is_killed(built: Callable[[str], Project], home: Path, after: float) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    state = loose.root / ".nox" / "install" / "nox-pex.json"
+    assert state.exists()
+    kill_when(loose, lambda: not state.exists(), "-s", "pex", "--", "--force", after=after)
+    assert loose.dist() == before
+    is_whole(loose, home, "seven apples")
+    assert loose.installed() == {"idna-3.11"}
+
+
+def test_a_first_run_that_is_killed(built: Callable[[str], Project], project: Callable[[str], Project], home: Path) -> None:
+    built("packaged")  # the tools are there, so that what is killed is the install
+    loose = project("loose")
+    site = loose.root / ".nox" / "install" / "lib"
+    kill_when(loose, lambda: bool(list(site.glob("python*/site-packages/idna*"))), "-s", "pex")
+    assert loose.dist() == {}
+    is_whole(loose, home, "seven apples")
+
+
+def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    with started(loose, "-s", "pex") as process:
+        while workshop(loose) is None:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.002)
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert loose.dist() == before
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    is_whole(loose, home, "eight pears")
+
+
+def test_two_at_once(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    runs = [loose.start("-s", "pex") for _ in range(3)]
+    outputs = [process.communicate(timeout=240)[0] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0, 0], outputs
+    assert sum("rebuilding loose: wares/stock.txt changed" in output for output in outputs) == 1, outputs
+    is_whole(loose, home, "eight pears")
+
+
+def test_two_at_once_from_nothing(project: Callable[[str], Project], home: Path) -> None:
+    loose = project("loose")
+    runs = [loose.start("-s", "pex") for _ in range(2)]
+    outputs = [process.communicate(timeout=240)[0] for process in runs]
+    assert [process.returncode for process in runs] == [0, 0], outputs
+    is_whole(loose, home, "seven apples")
+
+
+def test_a_failed_build_leaves_nothing(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    loose.setting('pex-args = ["--no-such-option"]')
+    loose.refused("build-failed", "-s", "pex")
+    assert loose.dist() == before
