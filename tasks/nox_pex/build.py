@@ -117,7 +117,7 @@ class Builder:
 
     def _build(self, target: Target, *, held: int) -> None:
         taken = _take_sources(target)
-        inputs = _inputs(target, taken)
+        inputs = _inputs(target, taken, version=self._version_inputs(target))
         memory = target.state / f"{target.stem}.inputs.json"
         why = record.reasons(
             target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
@@ -207,6 +207,18 @@ class Builder:
         for left in taken.left_out:
             self.shell.say(f"pex: left out: {left}")
 
+    def _version_inputs(self, target: Target) -> Mapping[str, str]:
+        """What a build backend makes the version from that is no file: Git's name for the commit, and variables."""
+        if not target.project.version_from_git:
+            return {}
+        env = tool_environ(self.shell.environ)
+        described = ""
+        with contextlib.suppress(OSError):
+            for words in (["log", "-1", "--format=%H %D"], ["describe", "--tags", "--long", "--always", "--dirty"]):
+                described += self.shell.run(["git", *words], what="git", env=env, cwd=target.project.root).output
+        given = sorted((name, value) for name, value in env.items() if name.startswith(_VERSION_VARIABLES))
+        return {"the version from Git": hashlib.sha256(repr((described, given)).encode()).hexdigest()}
+
     def _git(self, target: Target) -> Mapping[str, Any] | None:
         """The commit that the project is at, and whether anything in it is not committed; None outside Git."""
         with contextlib.suppress(OSError):
@@ -218,6 +230,9 @@ class Builder:
                 return {"commit": head.output.strip(), "dirty": bool(status.output.strip())}
         return None
 
+
+_VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
+"""Prefixes of the variables by which a user tells such a backend the version."""
 
 _SHOWN: Final = 6
 """Sources that are named one by one."""
@@ -235,14 +250,15 @@ def _take_sources(target: Target) -> Taken:
     return Taken(digests=sources.digests(project.root, selection.taken), left_out=selection.left_out)
 
 
-def _inputs(target: Target, taken: Taken) -> Inputs:
-    """All that decides the bytes of the binary, by kind and item."""
+def _inputs(target: Target, taken: Taken, *, version: Mapping[str, str]) -> Inputs:
+    """All that decides the bytes of the binary, by kind and item; `version` is what else decides its version."""
     executable = target.binary.executable
     return {
         "lock": {"poetry.lock": lock.digest(target.project.lock)},
         "settings": _setting_digests(target.binary),
         "sources": {
             **taken.digests,
+            **version,
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
         "distributions": {d.name: f"{d.version} {d.record}" for d in target.installed.distributions},
@@ -250,8 +266,8 @@ def _inputs(target: Target, taken: Taken) -> Inputs:
             "poetry": target.settings.poetry_version or tools.POETRY,
             "pex": target.settings.pex_version or tools.PEX,
             "nox-pex": nox_pex.__version__,
-            "recipe": _recipe(),
         },
+        "recipe": {"the code of nox-pex": _recipe()},
         "python": {"python": target.interpreter.identity, "platform": sysconfig.get_platform()},
     }
 

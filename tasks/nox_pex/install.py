@@ -15,7 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from nox_pex import files, index, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
@@ -23,7 +25,7 @@ from nox_pex.config import Binary, Settings
 from nox_pex.environment import Distribution, Environment, Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
-from nox_pex.project import Project
+from nox_pex.project import MAIN, Project
 from nox_pex.tools import Poetry, Provisioner, network_failure
 
 _STATE: Final = "nox-pex.json"
@@ -98,10 +100,18 @@ def selection(settings: Settings, binary: Binary, project: Project) -> Selection
     return wanted
 
 
-def sync_argv(poetry: Poetry, wanted: Selection) -> list[str]:
-    """Poetry's command line: install exactly `wanted`, remove all else, and leave the project itself out."""
+def sync_argv(poetry: Poetry, wanted: Selection, project: Project) -> list[str]:
+    """Poetry's command line: install exactly `wanted`, remove all else, and leave the project itself out.
+
+    Isolated (`-I`), since Python would take a `build.py` in the project's directory for the package `build`.
+    """
     command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
-    argv = [str(poetry.python), "-m", "poetry", *command, "--only", ",".join(wanted.groups), "--no-root"]
+    argv = [str(poetry.python), "-I", "-m", "poetry", *command, "--no-root"]
+    # A project that depends on nothing has no group `main` for Poetry.
+    if groups := [group for group in wanted.groups if group != MAIN or project.has_main]:
+        argv += ["--only", ",".join(groups)]
+    elif others := sorted(project.groups - {MAIN}):
+        argv += ["--without", ",".join(others)]
     for extra in wanted.extras:
         argv += ["--extras", extra]
     return [*argv, "--no-interaction", "--no-ansi"]
@@ -241,7 +251,7 @@ class Installer:
                 self.shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
             )
             outcome = self.shell.run(
-                sync_argv(poetry, wanted), what="install: Poetry", env=environ, cwd=self.project.root, hold=(held,)
+                sync_argv(poetry, wanted, self.project), what="install: Poetry", env=environ, cwd=self.project.root, hold=(held,)
             )
             elsewhere = sorted(path.name for path in nowhere.iterdir() if path.is_dir())
         if outcome.status != 0:
@@ -259,8 +269,10 @@ _OPERATION: Final = re.compile(r"^\s*- (?:Installing|Updating|Downgrading) (?P<n
 
 
 def _installed_by(outcome: Outcome) -> set[str]:
-    """What Poetry says that it installed, by normalized name."""
-    matches = (_OPERATION.match(line) for line in outcome.output.splitlines() if "Skipped" not in line)
+    """What Poetry says that it installed from the lock, by normalized name."""
+    # Before that it may have installed plugins that the project requires, elsewhere.
+    output = outcome.output.rpartition("Installing dependencies from lock file")[2]
+    matches = (_OPERATION.match(line) for line in output.splitlines() if "Skipped" not in line)
     return {canonicalize_name(match["name"]) for match in matches if match}
 
 
@@ -289,6 +301,7 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
     for pattern, code, problem, remedy in _FAILURES:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
             details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            details["fitting"] = _fitting(details.get("wanted", ""))
             return NoxPexError(
                 code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
             )
@@ -296,6 +309,16 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
     return network_failure(what, outcome) or NoxPexError(
         "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
     )
+
+
+def _fitting(wanted: str) -> str:
+    """A version that the specifiers `wanted` both name and allow; `…` where they name none."""
+    try:
+        specifiers = SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return "…"
+    named = sorted((specifier.version.removesuffix(".*") for specifier in specifiers), key=Version)
+    return next((version for version in named if specifiers.contains(version)), "…")
 
 
 _FAILURES: Final = (
@@ -315,7 +338,7 @@ _FAILURES: Final = (
         r"This project requires Poetry (?P<wanted>[^,]+), but you are using Poetry (?P<used>\S+)",
         "poetry-version",
         "{project} requires Poetry {wanted}, and nox-pex uses {used}",
-        'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{used}"',
+        'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{fitting}"',
     ),
     (
         r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
@@ -334,5 +357,11 @@ _FAILURES: Final = (
         "hash-mismatch",
         "{archive}, which stands for {package}, is not the file that {project}/poetry.lock says",
         "find out why before anything else; if the new file is the right one, run `poetry update --lock {name}`",
+    ),
+    (
+        r"Downloaded distributions for (?P<package>(?P<name>\S+).*?) did not match any known checksums",
+        "hash-mismatch",
+        "what the index serves for {package} is none of the files that {project}/poetry.lock says",
+        "find out why before anything else; if the new files are the right ones, run `poetry update --lock {name}`",
     ),
 )

@@ -45,8 +45,8 @@ class Ingredients:
 class Packing:
     """How distributions lie in a dependency PEX.
 
-    Installed ones are packed again for the binary, so there is no use in compressing them here; wheels go into it as they
-    are.
+    Installed ones are packed again for the binary, so there is no use in compressing them here; wheels go into it as
+    they are.
     """
 
     pre_install_wheels: bool

@@ -112,9 +112,7 @@ class Pipeline:
         """
         from nox_pex.smoke import report, run  # noqa: PLC0415 (an HTTP client and more, for this step alone)
 
-        if self.words.binary is not None and len(self.names) > 1:
-            problem = f"--binary names one file, and there are {len(self.names)} binaries: {', '.join(self.names)}"
-            raise NoxPexError("usage", problem, "say which one it is, as in `-- NAME --binary PATH`")
+        self._check_handed_in()
         options = run.Options(
             only=self.words.only,
             keep=self.words.keep,
@@ -150,10 +148,52 @@ class Pipeline:
         if failures:
             raise failures[0]
 
+    def verify(self) -> None:
+        """Judge each binary at the gates of `nox_pex.verify`; write what was found.
+
+        Raises `NoxPexError` with the first failure, after all gates of all binaries.
+        """
+        from nox_pex.verify import report, run  # noqa: PLC0415 (for this step alone)
+
+        self._check_handed_in()
+        failures: list[NoxPexError] = []
+        for name in self.names:
+            stem = self.output_dir / f"{name}{self.suffix}"
+            result = stem.with_name(f"{stem.name}.verify.json")
+            result.unlink(missing_ok=True)  # an older result beside a run that breaks off would lie
+            done = run.run(
+                run.Subject(
+                    name=name,
+                    stem=stem.name,
+                    path=self.words.binary or stem.with_name(f"{stem.name}.pex"),
+                    project=self.project,
+                    settings=self.settings,
+                    wanted=self._selection(name),
+                    base=self.base,
+                    provisioner=self.provisioner,
+                    installed=None if self.words.binary else self._installed(name),
+                    deep=self.words.deep,
+                    state=self.state,
+                )
+            )
+            with files.writing(str(result)):
+                files.write_text(result, report.json_text(done))
+            for line in report.table(done):
+                self.say(line)
+            if done.failure is not None:
+                failures.append(done.failure)
+        if failures:
+            raise failures[0]
+
     @property
     def output_dir(self) -> Path:
         """`output-dir`, absolute."""
         return self.root / self.settings.output_dir
+
+    def _check_handed_in(self) -> None:
+        if self.words.binary is not None and len(self.names) > 1:
+            problem = f"--binary names one file, and there are {len(self.names)} binaries: {', '.join(self.names)}"
+            raise NoxPexError("usage", problem, "say which one it is, as in `-- NAME --binary PATH`")
 
     def _freeze(self, name: str) -> None:
         installed = self._installed(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ _POETRY_KEYS: Final = (
     "requires-poetry",
     "requires-plugins",
 )
+MAIN: Final = "main"
+"""The group of what the project depends on."""
+
+_VERSIONING: Final = re.compile(r"version|vcs|scm")
+"""What the names of build backends' plugins that ask Git have in common (`poetry-dynamic-versioning`, `hatch-vcs`)."""
+
 _PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencies")
 
 
@@ -56,6 +63,18 @@ class Project:
     def lock(self) -> Path:
         """The project's `poetry.lock`."""
         return self.root / "poetry.lock"
+
+    @property
+    def has_main(self) -> bool:
+        """Whether Poetry knows the group `main` here: only where a table or list of dependencies is there at all."""
+        poetry, project = self.document.get("tool", {}).get("poetry", {}), self.document.get("project", {})
+        return "dependencies" in poetry or "dependencies" in project or bool(project.get("optional-dependencies"))
+
+    @property
+    def version_from_git(self) -> bool:
+        """Whether the build backend may ask Git for the version: nothing else says it, or a plugin for that is here."""
+        names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
+        return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
 
     def dependency_digest(self) -> str:
         """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""
@@ -134,7 +153,7 @@ def _includes(poetry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _groups(document: Mapping[str, Any], poetry: Mapping[str, Any]) -> frozenset[str]:
-    groups = {"main", *poetry.get("group", {}), *document.get("dependency-groups", {})}
+    groups = {MAIN, *poetry.get("group", {}), *document.get("dependency-groups", {})}
     if "dev-dependencies" in poetry:
         groups.add("dev")
     return frozenset(canonicalize_name(group) for group in groups)

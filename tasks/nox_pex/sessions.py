@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 # Nothing of the pipeline is imported at the top: a noxfile that registers us is loaded for every `nox --list`.
 
-SessionName = Literal["install", "freeze", "pex", "smoke"]
+SessionName = Literal["install", "freeze", "pex", "smoke", "verify"]
 
 _AFTER: Final[dict[str, tuple[str, ...]]] = {
     "install": (),
     "freeze": ("install",),
     "pex": ("freeze",),
     "smoke": ("pex",),
+    "verify": ("pex",),
 }
 
 
@@ -50,7 +51,7 @@ def register(
     prefix: str = "",
     only: Sequence[SessionName] | None = None,
 ) -> None:
-    """Register the sessions `install`, `freeze`, `pex` and `smoke` for a Poetry project.
+    """Register the sessions `install`, `freeze`, `pex`, `smoke` and `verify` for a Poetry project.
 
     `projects` are directories, from the noxfile's own, which is the default. `python` is as in `nox.session`. `prefix`
     is put before every name. `only` keeps those sessions and what they need.
@@ -164,11 +165,20 @@ def _smoke(session: nox.Session, pipeline: Pipeline) -> None:
     pipeline.smoke()
 
 
+def _verify(session: nox.Session, pipeline: Pipeline) -> None:
+    """Prove what is in the PEX file: nothing missing, changed, secret or different when it is built again."""
+    if _flags(session).install_only:
+        session.log("verify: nothing to install (--install-only)")
+        return
+    pipeline.verify()
+
+
 _STEPS: Final[dict[str, Step]] = {
     "install": _install,
     "freeze": _freeze,
     "pex": _pex,
     "smoke": _smoke,
+    "verify": _verify,
 }
 
 

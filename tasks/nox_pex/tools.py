@@ -76,7 +76,8 @@ class Provisioner:
         else:
             argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", "--python", str(python)]
             argv += [str(path)] if seed else ["--no-seed", str(path)]
-        outcome = self.shell.run(argv, what="make an environment", env=self._environ())
+        # Not from where the user stands: `-m` would take a module in that directory for one of virtualenv's own.
+        outcome = self.shell.run(argv, what="make an environment", env=self._environ(), cwd=path.parent)
         if outcome.status != 0:
             raise _install_failure(str(path), outcome)
 
@@ -85,7 +86,7 @@ class Provisioner:
         if self.uv:
             argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
         else:
-            argv = [str(environment.python), "-m", "pip", "install", "--quiet", *requirements]
+            argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet", *requirements]
         outcome = self.shell.run(argv, what=f"install {what}", env=self._environ())
         if outcome.status != 0:
             raise _install_failure(what, outcome)
@@ -105,9 +106,10 @@ class Provisioner:
             lock = self.caches.root / "tools" / f"{name}-{key}.lock"
             with files.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
                 if not (marker.exists() and environment.usable):
-                    self.shell.say(f"installing {', '.join(requirements)}")
                     self.create(environment.path, python=python, seed=True)
-                    self.install(environment, requirements, what=", ".join(requirements))
+                    if requirements:  # a backend that lies in the project itself may need none
+                        self.shell.say(f"installing {', '.join(requirements)}")
+                        self.install(environment, requirements, what=", ".join(requirements))
                     files.write_json(marker, {"requirements": list(requirements)})
         return environment
 

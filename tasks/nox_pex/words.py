@@ -12,7 +12,8 @@ from typing import Final, NoReturn
 from nox_pex.errors import NoxPexError
 
 _USAGE: Final = (
-    "[NAME …] [--force] [--binary PATH] [--only CONDITION] [--keep] [--serve] [--timeout SECONDS] [--port PORT]"
+    "[NAME …] [--force] [--binary PATH] [--deep] "
+    "[--only CONDITION] [--keep] [--serve] [--timeout SECONDS] [--port PORT]"
 )
 
 
@@ -21,13 +22,15 @@ class Words:
     """What a user asked for. Each session takes what is its own.
 
     `names` are the binaries meant (all, where empty). `force` works even where nothing changed. `binary` is a finished
-    file to take instead of building one. The rest is the smoke test's: `only` one condition, `keep` its directory,
-    `serve` until interrupted, `timeout` in seconds instead of `startup-timeout`, `port` instead of a free one.
+    file to take instead of building one. `deep` lets `verify` fetch again what is locked. The rest is the smoke test's:
+    `only` one condition, `keep` its directory, `serve` until interrupted, `timeout` in seconds instead of
+    `startup-timeout`, `port` instead of a free one.
     """
 
     names: tuple[str, ...] = ()
     force: bool = False
     binary: Path | None = None
+    deep: bool = False
     only: str | None = None
     keep: bool = False
     serve: bool = False
@@ -47,6 +50,7 @@ def parse(posargs: Sequence[str], *, invoked_from: Path) -> Words:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--binary", type=Path)
+    parser.add_argument("--deep", action="store_true")
     parser.add_argument("--only")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--serve", action="store_true")
@@ -57,6 +61,7 @@ def parse(posargs: Sequence[str], *, invoked_from: Path) -> Words:
         names=tuple(dict.fromkeys(found.names)),
         force=found.force,
         binary=invoked_from / found.binary if found.binary is not None else None,
+        deep=found.deep,
         only=found.only,
         keep=found.keep,
         serve=found.serve,

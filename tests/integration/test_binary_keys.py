@@ -172,16 +172,22 @@ def script(binary: Path, home: Path) -> None:
     assert result.output.startswith("Usage: tabulate"), result.output
 
 
-def installed_script(binary: Path, home: Path) -> str:
-    return (Path(runs(binary, home)["prefix"]) / "bin" / "tabulate").read_text("utf-8")
+def is_bent(binary: Path, home: Path) -> bool:
+    """Whether a script in the binary's environment listens to PYTHONPATH."""
+    script = Path(runs(binary, home)["prefix"]) / "bin" / "tabulate"
+    (home / "bend").mkdir()
+    (home / "bend" / "tabulate.py").write_text("def _main():\n    print('bent')\n", "utf-8")
+    result = launch(script, "--help", home=home, env={"PYTHONPATH": str(home / "bend")})
+    assert result.status == 0, result.output
+    return result.output == "bent\n"
 
 
 def scripts_bend(binary: Path, home: Path) -> None:
-    assert "-sE" not in installed_script(binary, home)
+    assert is_bent(binary, home)
 
 
 def scripts_hermetic(binary: Path, home: Path) -> None:
-    assert "-sE" in installed_script(binary, home)
+    assert not is_bent(binary, home)
 
 
 def bin_first(binary: Path, home: Path) -> None:
@@ -284,15 +290,13 @@ def test_key(built: Callable[[str], Project], home: Path, key: str) -> None:
     settings, check = KEYS[key]
     loose = built("loose")
     loose.edit("pyproject.toml", COUNTER, f"{settings}\n")
-    result = loose.nox("-s", "pex")
+    loose.nox("-s", "pex")
     check(loose.binary("loose"), home)
     record = loose.record("loose")
     shipped = {Path(name).parts[1] for name in members(loose.binary("loose")) if name.startswith(".deps/")}
     assert {f"{found['name']}-{found['version']}" for found in record["distributions"]} == {
         name.partition("-py")[0] for name in shipped
     }
-    again = loose.nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(loose.root / "none")})
-    assert again.said("pex: loose unchanged"), result.output + again.output
 
 
 def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], Project], home: Path) -> None:
@@ -302,7 +306,8 @@ def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], P
     assert loose.binary("loose").is_dir()
     (loose.root / "wares" / "stock.txt").write_text("nine figs", "utf-8")
     loose.nox("-s", "pex")
-    assert '"nine figs"' in launch(loose.binary("loose") / "__main__.py", home=home).output
+    assert (loose.binary("loose") / "wares" / "stock.txt").read_text("utf-8") == "nine figs"
+    assert loose.nox("-s", "pex").said("pex: loose unchanged")
     (loose.binary("loose") / "PEX-INFO").write_text("{}", "utf-8")
     assert loose.nox("-s", "pex").said("rebuilding loose: the file is not the one that was built")
     loose.edit("pyproject.toml", '"packed"', '"zipapp"')

@@ -62,7 +62,7 @@ class Locker:
         # Poetry makes an environment for the project's Python in order to lock: not among the user's.
         own = {"POETRY_VIRTUALENVS_PATH": str(project.root.parent / "locking"), "PATH": environ["PATH"]}
         result = run(
-            [str(poetry.python), "-m", "poetry", *(words or ("lock",)), "--no-interaction", "--no-ansi"],
+            [str(poetry.python), "-I", "-m", "poetry", *(words or ("lock",)), "--no-interaction", "--no-ansi"],
             cwd=project.root,
             env={**environ, **mirror, **own},
         )

@@ -44,3 +44,14 @@ def test_beside_a_server(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "well", "{port}", http=[{"path": "/"}], command=[command])
     assert tested.code is None, tested.problem
     assert tested.report.outcomes[0].passed == 2
+
+
+def test_the_output_of_the_command_that_failed_is_shown(smoke_test: SmokeTest) -> None:
+    tested = smoke_test("commands", command=[{"args": ["complain"]}, {"args": ["--version"]}])
+    assert tested.log == "no thing"
+    assert (tested.report.outcomes[0].passed, tested.report.outcomes[0].checks) == (1, 2)
+
+
+def test_a_warm_up_that_fails_is_told_once(smoke_test: SmokeTest) -> None:
+    tested = smoke_test("commands", command=[{"args": ["complain"]}], conditions=["warm"])
+    assert [outcome.state for outcome in tested.report.outcomes] == ["failed"]

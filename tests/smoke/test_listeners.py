@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import LEFT_OPEN, SmokeTest
 
+from nox_pex.smoke import ports
 from nox_pex.smoke.run import Options
 
 
@@ -190,6 +191,14 @@ def test_a_daemon_does_not_escape(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "as-a-daemon", "{port}")
     assert tested.code == "exited-early"
     assert "running" in tested.problem
+
+
+@pytest.mark.parametrize(("mode", "code"), [("well", None), ("elsewhere", "startup-timeout")])
+def test_where_the_kernel_shows_no_sockets(
+    mode: str, code: str | None, smoke_test: SmokeTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "_LINUX", False)
+    assert smoke_test("listens", mode, "{port}", startup_timeout=2.0).code == code
 
 
 def test_the_timeout_of_the_command_line_counts(smoke_test: SmokeTest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import plan
+from nox_pex.smoke import plan, supervisor
 from nox_pex.smoke.checks import answered, differences, exit_allowed
 from nox_pex.smoke.ports import Listener, meeting
 from nox_pex.smoke.probe import Answer
@@ -131,3 +132,13 @@ def test_scrubbed() -> None:
     assert scrubbed(environ, pass_env=["TOKEN", "NONE"], home=home, pex_root=pex_root, tmp=tmp) == {
         "PATH": "/usr/bin", "LANG": "C", "HOME": "/h", "PEX_ROOT": "/r", "TMPDIR": "/t", "TOKEN": "t",
     }  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="there is no `ps` here")
+def test_processes_are_found_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_LINUX", False)
+    mine = supervisor.processes()[os.getpid()]
+    assert mine.parent == os.getppid()
+    assert mine.group == os.getpgrp()
+    assert mine.resident > 1_000_000
+    assert "py" in supervisor.command_line(os.getpid())

@@ -85,14 +85,18 @@ def await_ready(program: Program, server: Server, *, timeout: float, say: Callab
     pause = next(pauses)
     told = False
     while True:
+        ready = False
         owner = server.owner(lambda: _pids(program.tree()))
         if owner == "unknown" and not told:
             say("cannot see whether the listener is the program: taken on trust")
             told = True
         if owner in {"ours", "unknown"}:
-            refusal = server.refusal(max(deadline - time.monotonic(), 0.001))
+            latest = server.refusal(max(deadline - time.monotonic(), 0.001))
+            ready = latest is None
+            # What the deadline cut short tells less than what was said before.
+            if refusal is None or time.monotonic() < deadline:
+                refusal = latest
         ready_after = time.monotonic() - program.started_at
-        ready = owner in {"ours", "unknown"} and refusal is None
         ended = program.exited(within=_SETTLING if ready else pause)
         if ended is not None:
             raise _exited_early(program, server, ended)

@@ -109,15 +109,16 @@ def run(
         server = None
         if ready is not None:
             server = Server(target=target, check=ready, lenient=smoke.ready is None, tls=references.tls(ready))
+        secrets = _with_secrets_of(smoke, secrets)
         test = _Test(
             name=name,
             smoke=smoke,
             workspace=space,
             project=project,
             environ=environ,
-            secrets=_with_secrets_of(smoke, secrets),
+            secrets=secrets,
             options=options,
-            say=lambda line: say(test.secrets.mask(line)),
+            say=lambda line: say(secrets.mask(line)),
             interrupts=interrupts,
             target=target,
             server=server,
@@ -134,10 +135,10 @@ def _tested(test: _Test, boots: tuple[Boot, ...], report: Report, budget: Budget
     try:
         failure = _prepared(test, "before", test.smoke.before, "launch-failed")
         if test.options.serve:
-            boots = boots[:1]
+            boots = tuple(boot for boot in boots if boot.skip is None)[:1]
         for boot in boots:
             if failure is not None:
-                if not boot.seed:
+                if boot.condition not in {outcome.condition for outcome in outcomes}:
                     outcomes.append(_skipped(test, boot, "an earlier step failed"))
                 continue
             outcome, failure = _booted(test, boot)
@@ -184,8 +185,8 @@ def _skipped(test: _Test, boot: Boot, reason: str) -> Outcome:
 
 def _booted(test: _Test, boot: Boot) -> tuple[Outcome, NoxPexError | None]:
     """One boot, and what went wrong with it, if anything did."""
+    failure: NoxPexError | None = None
     if boot.skip is not None:
-        failure = None
         if test.smoke.skips == "fail":
             problem = f"{boot.condition}: skipped: {boot.skip}"
             failure = NoxPexError("check-failed", problem, 'run it where it can be given, or set `skips = "report"`')
@@ -196,16 +197,9 @@ def _booted(test: _Test, boot: Boot) -> tuple[Outcome, NoxPexError | None]:
         _boot(test, boot, notes)
     except NoxPexError as caught:
         error = caught
-    failure = (
-        None
-        if error is None
-        else NoxPexError(
-            error.code,
-            test.secrets.mask(f"{boot.condition}: {error.problem}"),
-            test.secrets.mask(error.remedy),
-            log=next((lines for path in reversed(notes.logs) if (lines := log.tail(path, test.secrets))), ()),
-        )
-    )
+    if error is not None:
+        problem, remedy = (test.secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
+        failure = NoxPexError(error.code, problem, remedy, log=error.log or _tail(test, notes.logs))
     outcome = Outcome(
         condition=boot.condition,
         state="passed" if failure is None else "failed",
@@ -320,11 +314,18 @@ def _commands(test: _Test, state: State, notes: _Notes) -> NoxPexError | None:
     for check in test.smoke.command:
         verdict, left = _ran(test, state, check, notes)
         notes.verdicts.append(verdict)
-        if not verdict.passed:
-            failed = failed or _check_failed(verdict)
-        elif left:
-            failed = failed or left_processes(verdict.check, left)
+        wrong = None if verdict.passed else _check_failed(verdict)
+        if left and wrong is None:
+            wrong = left_processes(verdict.check, left)
+        if wrong is not None and failed is None:
+            wrong.log = _tail(test, notes.logs[-2:])
+            failed = wrong
     return failed
+
+
+def _tail(test: _Test, logs: list[Path]) -> tuple[str, ...]:
+    """The last lines of the last log that has any."""
+    return next((lines for path in reversed(logs) if (lines := log.tail(path, test.secrets))), ())
 
 
 def _ran(test: _Test, state: State, check: CommandCheck, notes: _Notes) -> tuple[Verdict, tuple[Member, ...]]:
@@ -353,8 +354,8 @@ def _ran(test: _Test, state: State, check: CommandCheck, notes: _Notes) -> tuple
 
 
 def _served(test: _Test, program: Program, output: Path) -> None:
-    test.say(f"serving on {test.target}, log in {output}; Ctrl-C stops it")
     with contextlib.suppress(KeyboardInterrupt):
+        test.say(f"serving on {test.target}, log in {output}; Ctrl-C stops it")
         while program.exited(within=3600.0) is None:
             pass
 

@@ -34,14 +34,11 @@ CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 20
 """Bytes of a zipapp's head (shebang, and the shell script of `--sh-boot`) that are looked at; it has some kilobytes."""
 
-_DAMAGES: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # a compression method that no PEX has
-    RuntimeError,  # an encrypted member
-    UnicodeDecodeError,
-)
+_DAMAGES: Final = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError)
+
+_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED: Final = 0x1
+"""The bit of a member's flags that says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +102,10 @@ class Zip:
     def __init__(self, file: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(file)
         self._infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        for info in self._infos:
+            if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
+                msg = f"{info.filename} is encrypted, or compressed in a way that Python cannot import from"
+                raise zipfile.BadZipFile(msg)
 
     @cached_property
     def members(self) -> Mapping[str, Member]:
@@ -216,7 +217,7 @@ class Pex:
     bootstrap: Container
 
     def own(self) -> Iterator[Member]:
-        """The members that are in no distribution, nor in pex's bootstrap: the project's loose files, pex's launcher."""
+        """The members in no distribution, nor in pex's bootstrap: the project's loose files, PEX-INFO, the launcher."""
         for name, member in self.container.members.items():
             if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP:
                 yield member
@@ -237,12 +238,13 @@ def opened(path: Path) -> Iterator[Pex]:
     """
     if not path.exists():
         raise NoxPexError("usage", f"there is no {path}", "build it with `nox -s pex`, or give the path of one")
-    with ExitStack() as stack, reading(str(path)):
-        container = _outermost(path, stack)
-        info = _info(path, container)
-        wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
-        is_archive = BOOTSTRAP in container.members
-        bootstrap = nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
+    with ExitStack() as stack:
+        with reading(str(path)):
+            container = _outermost(path, stack)
+            info = _info(path, container)
+            wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
+            is_archive = BOOTSTRAP in container.members
+            bootstrap = nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
         yield Pex(path=path, container=container, info=info, wheels=wheels, bootstrap=bootstrap)
 
 
@@ -253,7 +255,7 @@ def nested(container: Container, name: str, stack: ExitStack) -> Zip:
     """
     if isinstance(container, Directory):
         return Zip(stack.enter_context(container.open(name)))
-    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))
+    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))  # noqa: SIM115 (the stack closes it)
     with container.open(name) as stream:
         shutil.copyfileobj(stream, file, CHUNK)
     return Zip(file)

@@ -45,7 +45,7 @@ def plan(
         nowhere.mkdir()
         provisioner.create(environment.path, python=python, seed=False)
         outcome = provisioner.shell.run(
-            [*sync_argv(poetry, wanted), "--dry-run"],
+            [*sync_argv(poetry, wanted, project), "--dry-run"],
             what="verify: Poetry",
             env=poetry_environ(
                 provisioner.shell.environ,

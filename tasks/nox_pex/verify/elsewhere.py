@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from nox_pex import lock, project, sources, tools
+from nox_pex import files, lock, project, sources, tools
 from nox_pex.build import Builder, Target
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Settings
@@ -107,7 +107,11 @@ def elsewhere(
     lock's hashes.
     Raises `NoxPexError` with the code of whatever Poetry met.
     """
-    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as temporary, _umask(_UMASK):
+    with (
+        files.writing("a copy of the project to build it again"),
+        tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as temporary,
+        _umask(_UMASK),
+    ):
         directory = Path(temporary).resolve()
         (directory / "tmp").mkdir()
         copy = project.read(_copied(original, settings=settings, binary=binary, into=directory / "elsewhere"))

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from packaging.utils import NormalizedName
+
 from nox_pex.verify import trusted
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, Wheel, chunks, read_text
 from nox_pex.verify.distributions import (
@@ -47,7 +49,7 @@ class _Count:
 
 
 def judge(
-    pex: Pex, distributions: Iterable[Distribution], installed: Mapping[str, Trusted], *, strict: bool = True
+    pex: Pex, distributions: Iterable[Distribution], installed: Mapping[NormalizedName, Trusted], *, strict: bool = True
 ) -> Verdict:
     """Read every file of every distribution in `pex`.
 

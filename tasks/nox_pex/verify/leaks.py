@@ -32,8 +32,8 @@ from nox_pex.verify.verdict import Verdict
 CREDENTIAL: Final = "a password or token in a URL"
 FILE_URL: Final = "a file:// URL"
 KEY: Final = "a private key"
-SECRET: Final = "a secret of this run's environment"
-BAKED_IN: Final = "a secret that `inject-env` bakes in"  # noqa: S105 (its name, not one)
+SECRET: Final = "a secret of this run's environment"  # noqa: S105 (its name, not one)
+BAKED_IN: Final = "a secret that `inject-env` bakes in"
 SECRET_FILE: Final = "nothing but secrets, by its name"  # noqa: S105 (its name, not one)
 
 _SHORTEST: Final = 8

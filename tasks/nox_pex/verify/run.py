@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -35,7 +36,7 @@ _REMEDIES: Final[Mapping[Gate, str]] = {
     "closure": "build it with `nox -s pex`, which takes what Poetry installed and nothing else",
     "integrity": "build it again with `nox -s pex -- --force`, and find out who changed it",
     "leaks": "take it out of what ships (`sources.exclude`, or the packages in pyproject.toml), and revoke what leaked",
-    "reproducible": "is it built from these very sources and this lock? then make what is named give the same bytes twice",
+    "reproducible": "if it was built from these very sources, make what is named give the same bytes twice",
     "budget": "let the binary shed what it does not need, or raise the budget",
 }
 
@@ -47,8 +48,7 @@ class Subject:
     `name` is the binary's in the settings, `stem` what its files are called, `path` the file, or directory, itself.
     `installed` is what Poetry had installed when it was built; None where that is not known here (`--binary`): then the
     environment that the gate `reproducible` lets Poetry make serves. `deep` lets Poetry fetch all locked files again.
-    `places` are directories of this machine that must not be in it, and `prefixes` those of temporary ones, with what
-    to call them.
+    `state` is the project's private directory.
     """
 
     name: str
@@ -61,8 +61,7 @@ class Subject:
     provisioner: Provisioner
     installed: Installed | None
     deep: bool
-    places: Mapping[Path, str]
-    prefixes: Mapping[Path, str]
+    state: Path
 
     @property
     def binary(self) -> Binary:
@@ -129,8 +128,8 @@ class _Gates:
         subject = self._subject
         environ = subject.provisioner.shell.environ
         machine = leaks.Machine(
-            paths=subject.places,
-            prefixes=subject.prefixes,
+            paths=_places(subject),
+            prefixes=_temporary(subject),
             home=Path(environ["HOME"]) if environ.get("HOME") else None,
             secrets=subject.provisioner.shell.secrets,
         )
@@ -176,6 +175,29 @@ class _Gates:
         if isinstance(self._elsewhere, NoxPexError):
             raise self._elsewhere
         return self._elsewhere
+
+
+def _places(subject: Subject) -> Mapping[Path, str]:
+    """The directories of this machine that a build of `subject` uses, by both their names where they are links."""
+    places = {
+        subject.project.root: "the project's directory",
+        subject.project.root / subject.settings.output_dir: "the output directory",
+        subject.state: "the state of nox-pex",
+        subject.provisioner.caches.root: "the cache of nox-pex",
+    }
+    if subject.installed is not None:
+        places[subject.installed.environment.path] = "the environment that Poetry installed into"
+    return {form: name for path, name in places.items() for form in (path, path.resolve())}
+
+
+def _temporary(subject: Subject) -> Mapping[Path, str]:
+    """What the temporary directories of a build begin with: ours, and the one beside the binary."""
+    directory = Path(tempfile.gettempdir())
+    output = subject.project.root / subject.settings.output_dir
+    return {
+        **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
+        output / f".{subject.stem}.pex.": "a temporary directory of the build",
+    }
 
 
 def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Subject) -> Outcome:

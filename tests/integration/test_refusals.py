@@ -1,0 +1,318 @@
+"""What a user can do wrong, done for real: one line with the code, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import Project
+
+pytestmark = pytest.mark.integration
+
+Make = Callable[[str], Project]
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """The address of an index where nobody listens: the port is taken, so that nobody will."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/simple/"
+
+
+def test_no_lock(built: Make) -> None:
+    loose = built("loose")
+    (loose.root / "poetry.lock").unlink()
+    assert "run `poetry lock`" in loose.refused("no-lock", "-s", "pex")
+
+
+def test_lock_stale(built: Make) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", '["idna==3.11"]', '["idna==3.11", "h11"]')
+    assert "run `poetry lock`" in loose.refused("lock-stale", "-s", "pex")
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda text: f"<<<<<<< ours\n{text}", "damaged"),
+        (lambda _: "\0\xff", "damaged"),
+        (lambda _: "", "not a lock of Poetry's"),
+        (lambda text: text.replace('lock-version = "2.1"', 'lock-version = "3.0"'), "lock-version 3.0"),
+        (lambda text: re.sub(r"(?m)^version = .*$", "", text), "not a lock of Poetry's"),
+    ],
+)
+def test_lock_unreadable(built: Make, edit: Callable[[str], str], said: str) -> None:
+    loose = built("loose")
+    lock = loose.root / "poetry.lock"
+    lock.write_bytes(edit(lock.read_text("utf-8")).encode("latin-1"))
+    assert said in loose.refused("lock-unreadable", "-s", "pex")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("sh_boot = true", ("pyproject.toml", "tool.nox-pex.binary.loose.sh_boot", "unknown key", "sh-boot")),
+        ('sh-boot = "yes"', ("tool.nox-pex.binary.loose.sh-boot", "expected boolean", "string")),
+        ('script = "greet"', ("tool.nox-pex.binary.loose", "exactly one of script, entry-point, executable")),
+        ('pex-args = ["--venv"]', ("pex-args", "--venv", "execution-mode")),
+        ('extras = ["unknown"]', ("no extra 'unknown'",)),
+        ("layout = ", ("cannot read", "pyproject.toml")),
+    ],
+)
+def test_config(built: Make, line: str, said: tuple[str, ...]) -> None:
+    loose = built("loose")
+    loose.setting(line)
+    refusal = loose.refused("config", "-s", "pex")
+    assert not [part for part in said if part not in refusal], refusal
+
+
+def test_no_pyproject(built: Make) -> None:
+    loose = built("loose")
+    (loose.root / "pyproject.toml").unlink()
+    assert "no pyproject.toml" in loose.refused("config", "-s", "install")
+
+
+def test_no_table_and_no_script(built: Make) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", '[tool.nox-pex.binary.loose]\nentry-point = "counter:main"\n', "")
+    assert "[tool.nox-pex.binary.loose] script = " in loose.refused("entry-missing", "-s", "pex")
+
+
+def test_two_scripts_and_no_table(built: Make) -> None:
+    cards = built("packaged")
+    cards.edit("pyproject.toml", "[project.scripts]\n", '[project.scripts]\nother = "greeting:main"\n')
+    line = cards.refused("entry-missing", "-s", "pex")
+    assert "greet" in line
+    assert "other" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('entry-point = "counter:main"', 'script = "count"', "script is 'count'"),
+        ('"counter:main"', '"conter:main"', "has a module conter"),
+        ('"counter:main"', '"wares.shelf"', "has a module wares.shelf"),
+    ],
+)
+def test_entry_missing(built: Make, old: str, new: str, said: str) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", old, new)
+    assert said in loose.refused("entry-missing", "-s", "pex")
+
+
+def test_a_script_that_is_nearly_right(built: Make) -> None:
+    cards = built("packaged")
+    cards.append("pyproject.toml", '[tool.nox-pex.binary.greeting-cards]\nscript = "great"\n')
+    assert "did you mean 'greet'" in cards.refused("entry-missing", "-s", "pex")
+
+
+@pytest.mark.parametrize(
+    "line", ['sources = { include = ["template/"] }', 'sources = { include = ["*.sql"] }']
+)
+def test_source_missing(built: Make, line: str) -> None:
+    loose = built("loose")
+    loose.setting(line)
+    assert "sources.include" in loose.refused("source-missing", "-s", "pex")
+
+
+def test_a_script_file_that_is_not_there(built: Make) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", 'entry-point = "counter:main"', 'executable = "erand.py"')
+    assert "erand.py" in loose.refused("source-missing", "-s", "pex")
+
+
+def test_python_mismatch(built: Make) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", 'requires-python = ">=3.10"', 'requires-python = ">=3.99"')
+    loose.relock()
+    line = loose.refused("python-mismatch", "-s", "pex")
+    assert ">=3.99" in line
+
+
+def test_interpreter_constraints_that_the_session_does_not_meet(built: Make) -> None:
+    loose = built("loose")
+    loose.setting('interpreter-constraints = ["CPython==3.9.*"]')
+    assert "CPython==3.9.*" in loose.refused("python-mismatch", "-s", "pex")
+
+
+def test_poetry_version(built: Make) -> None:
+    loose = built("loose")
+    loose.edit("pyproject.toml", "[tool.poetry]\n", '[tool.poetry]\nrequires-poetry = ">=9.1"\n')
+    line = loose.refused("poetry-version", "-s", "pex")
+    assert ">=9.1" in line
+    assert "2.5.1" in line
+    assert 'poetry-version = "9.1"' in line
+
+
+def test_poetry_missing_group(built: Make) -> None:
+    loose = built("loose")
+    loose.setting('groups = ["main", "servr"]')
+    line = loose.refused("poetry-missing-group", "-s", "pex")
+    assert "'servr'" in line
+    assert "did you mean 'server'" in line
+
+
+def test_index_unreachable(built: Make, nowhere: str, tmp_path: Path) -> None:
+    loose = built("loose")
+    loose.setting('groups = ["server"]')  # h11 is not installed yet
+    env = {"PIP_INDEX_URL": nowhere, "POETRY_CACHE_DIR": str(tmp_path / "cache"), "no_proxy": "*"}
+    loose.refused("index-unreachable", "-s", "pex", env=env)
+
+
+def test_index_unreachable_for_the_tools(project: Make, nowhere: str, tmp_path: Path) -> None:
+    loose = project("loose")
+    env = {"NOX_PEX_CACHE_DIR": str(tmp_path / "tools"), "UV_CACHE_DIR": str(tmp_path / "uv"), "no_proxy": "*"}
+    env |= {"PIP_INDEX_URL": nowhere, "PIP_CONFIG_FILE": os.devnull, "UV_HTTP_RETRIES": "0"}
+    assert "poetry==" in loose.refused("index-unreachable", "-s", "install", env=env)
+
+
+def test_hash_mismatch(built: Make) -> None:
+    loose = built("loose")
+    lock = loose.root / "poetry.lock"
+    lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, lock.read_text("utf-8")), "utf-8")
+    loose.setting('groups = ["server"]')
+    line = loose.refused("hash-mismatch", "-s", "pex")
+    assert "h11" in line
+
+
+def test_hash_missing(built: Make) -> None:
+    loose = built("loose")
+    lock = loose.root / "poetry.lock"
+    lock.write_text(re.sub(r"files = \[[^\]]*\]", "files = []", lock.read_text("utf-8")), "utf-8")
+    line = loose.refused("hash-missing", "-s", "pex")
+    assert "idna" in line
+
+
+@pytest.mark.parametrize("flag", ["-R", "--no-install"])
+def test_not_locked(built: Make, flag: str) -> None:
+    loose = built("loose")
+    site = loose.site_packages()
+    (site / "stray-1.0.dist-info").mkdir()
+    (site / "stray-1.0.dist-info" / "METADATA").write_text("Name: stray\nVersion: 1.0\n", "utf-8")
+    (site / "stray-1.0.dist-info" / "RECORD").write_text("stray-1.0.dist-info/METADATA,,\n", "utf-8")
+    line = loose.refused("not-locked", "-s", "pex", flag)
+    assert "stray 1.0" in line
+
+
+def test_no_install_leaves_a_whole_environment_as_it_is(built: Make) -> None:
+    loose = built("loose")
+    assert loose.nox("-R", "-s", "pex").said("pex: loose unchanged")
+
+
+BACKEND = """\
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    print("the backend speaks")
+    raise RuntimeError("no flour left")
+"""
+
+
+def test_build_failed(built: Make) -> None:
+    cards = built("packaged")
+    (cards.root / "mill.py").write_text(BACKEND, "utf-8")
+    text = (cards.root / "pyproject.toml").read_text("utf-8")
+    system = '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "mill"\n'
+    (cards.root / "pyproject.toml").write_text(re.sub(r"\[build-system\][^\[]*", system, text, count=1), "utf-8")
+    before = cards.dist()
+    result = cards.run("-s", "pex")
+    assert cards.dist() == before
+    assert result.said("  | the backend speaks")
+    line = cards.refused("build-failed", "-s", "pex")
+    assert "no flour left" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-s", "pex", "--", "--forse"), "--forse"),
+        (("-s", "pex", "--", "lose"), "did you mean 'loose'"),
+        (("-s", "pex", "--", "--timeout", "soon"), "--timeout"),
+        (("--no-venv", "-s", "pex"), "--no-venv"),
+        (("--force-venv-backend", "none", "-s", "install"), "--force-venv-backend"),
+        (("--no-dependencies", "-s", "pex", "--", "server"), "server"),
+    ],
+)
+def test_usage(built: Make, words: tuple[str, ...], said: str) -> None:
+    assert said in built("loose").refused("usage", *words)
+
+
+def test_pex_alone_before_anything_is_installed(project: Make) -> None:
+    line = project("loose").refused("usage", "--no-dependencies", "-s", "pex")
+    assert "nothing is installed" in line
+
+
+def test_a_session_of_the_same_name(built: Make) -> None:
+    loose = built("loose")
+    loose.noxfile(before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
+    line = loose.refused("usage", "-s", "pex")
+    assert "'freeze'" in line
+    assert 'prefix="' in line
+
+
+def test_disk_full(built: Make, tmp_path: Path) -> None:
+    loose = built("loose")
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small file system here")
+    try:
+        loose.edit("pyproject.toml", "[tool.nox-pex.b", f'[tool.nox-pex]\noutput-dir = "{small}"\n\n[tool.nox-pex.b')
+        loose.refused("disk-full", "-s", "pex")
+        assert {path.name for path in small.iterdir()} <= {"loose.requirements.txt"}
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_directory_that_may_not_be_written_to(built: Make) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    loose = built("loose")
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    (loose.root / "dist").chmod(0o555)
+    try:
+        assert "dist" in loose.refused("disk-full", "-s", "pex")
+    finally:
+        (loose.root / "dist").chmod(0o755)
+
+
+def test_secrets_are_masked(built: Make) -> None:
+    cards = built("packaged")
+    backend = BACKEND.replace("no flour left", "no flour left at https://baker:yeast123@mill.invalid/")
+    backend = backend.replace('"the backend speaks"', '__import__("os").environ["BAKERY_TOKEN"], __import__("os").environ["RECIPE"]')
+    (cards.root / "mill.py").write_text(backend, "utf-8")
+    text = (cards.root / "pyproject.toml").read_text("utf-8")
+    system = '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "mill"\n'
+    text = re.sub(r"\[build-system\][^\[]*", system, text, count=1) + '\n[tool.nox-pex]\nsecrets = ["RECIPE"]\n'
+    (cards.root / "pyproject.toml").write_text(text, "utf-8")
+    result = cards.run("--verbose", "-s", "pex", env={"BAKERY_TOKEN": "crumb-4711", "RECIPE": "rye-and-salt"})
+    assert result.said("error[build-failed]", "no flour left")
+    assert result.said("****")
+    assert not [secret for secret in ("crumb-4711", "rye-and-salt", "yeast123") if secret in result.output]
+
+
+def test_the_working_directory_is_no_secret(built: Make) -> None:
+    loose = built("loose")
+    assert loose.root.name in loose.nox("--verbose", "-s", "pex", "--", "--force").output
+    assert "****" not in loose.nox("--verbose", "-s", "pex", "--", "--force").output
+
+
+def test_git_is_not_needed(built: Make, tmp_path: Path) -> None:
+    loose = built("loose")
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "env", "uname"):
+        found = shutil.which(name)
+        assert found
+        (tmp_path / "bin" / name).symlink_to(found)
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    assert loose.nox("-s", "pex", env={"PATH": str(tmp_path / "bin")}).said("rebuilding loose: wares/stock.txt changed")
+    assert loose.record("loose")["git"] is None
