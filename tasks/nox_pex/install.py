@@ -134,6 +134,8 @@ def poetry_environ(
         "POETRY_VIRTUALENVS_PATH": str(nowhere),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",
         "POETRY_VIRTUALENVS_CREATE": "true",
+        # The plugin would write the version into pyproject.toml while Poetry installs, for which nobody asks for it.
+        "POETRY_DYNAMIC_VERSIONING_COMMANDS": "",
     }
 
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,9 @@ from nox_pex.errors import NoxPexError
 _CACHES: Final = frozenset({"__pycache__", "__pypackages__", "node_modules"})
 _ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
 """A directory that holds one of these is a virtual environment, or conda's."""
+
+_SETUPTOOLS_OUTPUT: Final = re.compile(r"build/(lib|bdist|temp)[^/]*$")
+"""What setuptools leaves beside the sources: the first build would count as a change for the second."""
 
 _PROJECT_FILES: Final = frozenset({"pyproject.toml", "poetry.lock", "poetry.toml"})
 _BUILT: Final = (".pyc", ".pyo", ".pex")
@@ -203,6 +207,7 @@ class _Tree:
                 and name not in _CACHES
                 and not name.endswith(".egg-info")
                 and directory != self.output
+                and not _SETUPTOOLS_OUTPUT.match(directory)
                 and self.is_open(above)
                 and not any(os.path.lexists(f"{self.root}/{directory}/{marker}") for marker in _ENVIRONMENTS)
             )

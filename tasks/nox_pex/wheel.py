@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from build import BuildBackendException, BuildException, ProjectBuilder
+# Not `build`, which does the same: the usual name of a build script of Poetry's is `build.py`, and where Nox is run as
+# `python -m nox` or by its noxfile, the project's directory comes first on `sys.path`.
+import pyproject_hooks
 from packaging.utils import parse_wheel_filename
 
 from nox_pex import pex
@@ -27,22 +30,40 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     Raises `NoxPexError` `build-failed` with the backend's output where it fails.
     """
     shell = provisioner.shell
-    environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
-    runner = _Runner(shell, environment)
-    try:
-        builder = ProjectBuilder(project.root, python_executable=str(environment.python), runner=runner)
-        if extra := sorted(builder.get_requires_for_build("wheel")):
-            environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
-            runner = _Runner(shell, environment)
-            builder = ProjectBuilder(project.root, python_executable=str(environment.python), runner=runner)
-        return Path(builder.build("wheel", into))
-    except (BuildBackendException, BuildException, subprocess.CalledProcessError) as error:
-        last = runner.tail[-1].strip() if runner.tail else str(error)
-        problem = f"the build backend of {project.root} failed: {last}"
-        raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
+    with tempfile.TemporaryDirectory(prefix="nox-pex-") as aside:
+        environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
+        runner = _Runner(shell, environment, aside=Path(aside))
+        try:
+            if extra := sorted(set(_hooks(project, environment, runner).get_requires_for_build_wheel())):
+                environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
+                runner = _Runner(shell, environment, aside=Path(aside))
+            return into / _hooks(project, environment, runner).build_wheel(str(into))
+        except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
+            last = runner.tail[-1].strip() if runner.tail else str(error)
+            problem = f"the build backend of {project.root} failed: {last}"
+            raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
 
 
+_HOOK_FAILURES: Final = (
+    pyproject_hooks.BackendUnavailable,
+    pyproject_hooks.HookMissing,
+    pyproject_hooks.UnsupportedOperation,
+)
+_SETUPTOOLS: Final = "[build]\nbuild_base = {aside}/build\n\n[egg_info]\negg_base = {aside}/egg\n"
 _BUILD_IT_FIRST: Final = "make `poetry build` succeed there, or, if it is no package, set package-mode = false"
+
+
+def _hooks(project: Project, environment: Environment, runner: _Runner) -> pyproject_hooks.BuildBackendHookCaller:
+    # Without the table Poetry takes its own backend; with one that names none, the standard has setuptools.
+    table: Mapping[str, Any] | None = project.document.get("build-system")
+    default = "poetry.core.masonry.api" if table is None else "setuptools.build_meta:__legacy__"
+    return pyproject_hooks.BuildBackendHookCaller(
+        str(project.root),
+        (table or {}).get("build-backend", default),
+        backend_path=(table or {}).get("backend-path"),
+        python_executable=str(environment.python),
+        runner=runner,
+    )
 
 
 def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[str, str]:
@@ -70,9 +91,16 @@ def _member(wheel: Path, name: str) -> str:
 
 
 class _Runner:
-    """Runs the backend's hooks through our one door; `tail` is the end of the last one's output."""
+    """Runs the backend's hooks through our one door; `tail` is the end of the last one's output.
 
-    def __init__(self, shell: Shell, environment: Environment) -> None:
+    setuptools works in the directory `aside`: in the project's own it would leave `build/` and an `.egg-info` there,
+    and would ship again from `build/` what was removed since.
+    """
+
+    def __init__(self, shell: Shell, environment: Environment, *, aside: Path) -> None:
+        (aside / "egg").mkdir(exist_ok=True)
+        (aside / "setup.cfg").write_text(_SETUPTOOLS.format(aside=aside), "utf-8")
+        self._aside = aside
         self.tail: tuple[str, ...] = ()
         self._shell = shell
         self._environment = environment
@@ -82,6 +110,7 @@ class _Runner:
     ) -> None:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
+        base.setdefault("DIST_EXTRA_CONFIG", str(self._aside / "setup.cfg"))
         env = {**base, "PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)
         self.tail = outcome.tail

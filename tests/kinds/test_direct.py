@@ -148,6 +148,7 @@ def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: 
         "below by_branch by_rev by_tag",
     ], result.output
     direct = (app.root / "dist" / "app.requirements-direct.txt").read_text("utf-8")
+    (url,) = set(re.findall(r'url = "(file:.*)"', (app.root / "poetry.lock").read_text("utf-8")))  # Poetry's spelling
     assert [line for line in direct.splitlines() if not line.startswith("#")] == [
         f"below @ git+{url}@{commits['below']}#subdirectory=libs/below",
         f"by-branch @ git+{url}@{commits['branch']}",

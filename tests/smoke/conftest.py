@@ -12,16 +12,14 @@ import tempfile
 import time
 import zipapp
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
+from smoking import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested, assert_nothing_left
 
 from nox_pex.secrets import Secrets
-from nox_pex.smoke.report import Report
 from nox_pex.smoke.run import Options, run
 from nox_pex.smoke.settings import Budget, Smoke
 
@@ -62,32 +60,6 @@ def binary(tmp_path: Path) -> Callable[[str], Path]:
         return target
 
     return pack
-
-
-@dataclass
-class Tested:
-    """What one smoke test reported and said, and how long it took."""
-
-    report: Report
-    said: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def code(self) -> str | None:
-        return None if self.report.failure is None else self.report.failure.code
-
-    @property
-    def problem(self) -> str:
-        return "" if self.report.failure is None else self.report.failure.problem
-
-    @property
-    def log(self) -> str:
-        return "" if self.report.failure is None else "\n".join(self.report.failure.log)
-
-
-SmokeTest = Callable[..., Tested]
-QUICK = {"conditions": ["cold"], "soak": 0.05, "startup-timeout": 15.0, "stop-timeout": 5.0}
-GREETING = {"path": "/", "status": 200, "json": {"message": "Hello World"}, "timeout": 5.0}
 
 
 @pytest.fixture
@@ -132,19 +104,3 @@ def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tm
     for port in ports - set(LEFT_OPEN):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
-
-
-LEFT_OPEN: list[int] = []
-"""Ports on which a test itself listens."""
-
-
-def assert_nothing_left(*places: Path) -> None:
-    """No directory in the first place, and no process that names one of them."""
-    names = [str(place) for place in places]
-    left = []
-    for process in psutil.process_iter(["cmdline", "pid"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and any(name in line for name in names):
-            left.append(line)
-    assert left == []
-    assert list(places[0].iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import SmokeTest
+from smoking import SmokeTest
 
 
 def test_passes(smoke_test: SmokeTest) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SmokeTest
+from smoking import SmokeTest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.run import Options

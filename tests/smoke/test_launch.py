@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from conftest import assert_nothing_left
+from smoking import assert_nothing_left
 
 from nox_pex import smoke
 from nox_pex.errors import NoxPexError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LEFT_OPEN, SmokeTest
+from smoking import LEFT_OPEN, SmokeTest
 
 from nox_pex.smoke import ports
 from nox_pex.smoke.run import Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 
 import pytest
-from conftest import SmokeTest
+from smoking import SmokeTest
 
 from nox_pex.secrets import Secrets
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SmokeTest
+from smoking import SmokeTest
 
 
 def test_ignores_the_signal(smoke_test: SmokeTest) -> None:

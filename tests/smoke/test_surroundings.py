@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import SmokeTest
+from smoking import SmokeTest
 
 from nox_pex.smoke.run import Options
 

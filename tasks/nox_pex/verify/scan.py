@@ -18,6 +18,9 @@ OVERLAP: Final = 8192
 
 _WORD: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
+_FLAGS: Final = (b"-I", b"-L")
+"""What a compiler's command line has right before a path."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Literal:
@@ -45,16 +48,18 @@ class Pattern:
 
 def kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pattern] = ()) -> Iterator[str]:
     """What is found in `stream`, each kind once."""
-    missing_literals, missing_patterns = list(literals), list(patterns)
+    found: set[str] = set()
     rest = b""
     while piece := stream.read(CHUNK):
         window = rest + piece
-        for literal in [literal for literal in missing_literals if _holds(window, literal)]:
-            missing_literals = [other for other in missing_literals if other.kind != literal.kind]
-            yield literal.kind
-        for pattern in [pattern for pattern in missing_patterns if _matches(window, pattern)]:
-            missing_patterns = [other for other in missing_patterns if other.kind != pattern.kind]
-            yield pattern.kind
+        for literal in literals:
+            if literal.kind not in found and _holds(window, literal):
+                found.add(literal.kind)
+                yield literal.kind
+        for pattern in patterns:
+            if pattern.kind not in found and _matches(window, pattern):
+                found.add(pattern.kind)
+                yield pattern.kind
         rest = window[-OVERLAP:]
 
 
@@ -76,7 +81,7 @@ def _holds(window: bytes, literal: Literal) -> bool:
         return start >= 0
     while start >= 0:
         end = start + len(literal.value)
-        begins = start == 0 or window[start - 1] not in _WORD
+        begins = start == 0 or window[start - 1] not in _WORD or window[start - 2 : start] in _FLAGS
         if begins and (literal.open_ended or end >= len(window) or window[end] not in _WORD):
             return True
         start = window.find(literal.value, start + 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import assert_nothing_left
+from smoking import assert_nothing_left
 
 import nox_pex
 

@@ -1,0 +1,154 @@
+"""Binaries that the real tools built, and ways to spoil them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from nox_pex.environment import Environment
+from nox_pex.install import Base, Installed, finished, selection
+from nox_pex.pipeline import Pipeline
+from nox_pex.verify import integrity, trusted
+from nox_pex.verify.archive import Pex, opened
+from nox_pex.verify.distributions import distributions
+from nox_pex.verify.verdict import Verdict
+from nox_pex.words import Words
+
+PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
+PYTHON: Final = Path(sys.executable).resolve()
+_FOREIGN: Final = ("PYTHON", "VIRTUAL_ENV", "NOX_", "POETRY_", "PEX", "CONDA", "PYTEST", "UV")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """A copy of a fixture project, and its way through our pipeline without Nox."""
+
+    root: Path
+    environ: Mapping[str, str]
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        return self.root / ".nox" / "state"
+
+    def pipeline(self, *, environ: Mapping[str, str] | None = None, **words: object) -> Pipeline:
+        return Pipeline(
+            root=self.root,
+            state=self.state,
+            base=Base(name=str(PYTHON), find=lambda: PYTHON),
+            words=Words(**words),  # type: ignore[arg-type]  # each test gives what it needs
+            environ={**self.environ, **(environ or {})},
+            say=self.said.append,
+            emit=self.said.append,
+        )
+
+    def build(self) -> None:
+        pipeline = self.pipeline()
+        pipeline.install(self.root / ".nox" / "install")
+        pipeline.freeze()
+        pipeline.pex()
+
+    def binary(self, name: str) -> Path:
+        return self.root / "dist" / f"{name}.pex"
+
+    def installed(self, name: str) -> Installed:
+        pipeline = self.pipeline()
+        wanted = selection(pipeline.settings, pipeline.settings.binary[name], pipeline.project)
+        done = finished(wanted, Environment(path=self.root / ".nox" / "install"))
+        assert done is not None
+        return done
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.root / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def append(self, file: str, text: str) -> None:
+        with (self.root / file).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def clean_environ(cache: Path) -> dict[str, str]:
+    """What a user's shell has, with a cache that this run of pytest has for itself."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return {**environ, "NOX_PEX_CACHE_DIR": str(cache)}
+
+
+def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
+    return integrity.judge(pex, distributions(pex), trusted.of_environment(installed), strict=strict)
+
+
+def spoiled(source: Path, target: Path, changes: Mapping[str, bytes | None]) -> Path:
+    """A copy of a zipapp, or of a PEX directory, with other content (None: without it) for the members in `changes`."""
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+        for name, content in changes.items():
+            path = target / name
+            path.unlink(missing_ok=True)
+            if content is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        return target
+    with opened(source) as pex:
+        target.write_bytes(pex.head())
+    left = dict(changes)
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "a") as new:
+        for info in old.infolist():
+            content = left.pop(info.filename, old.read(info))
+            if content is not None:
+                new.writestr(info, content, compress_type=info.compress_type)
+        for name, content in left.items():
+            if content is not None:
+                new.writestr(name, content)
+    target.chmod(target.stat().st_mode | stat.S_IXUSR)
+    return target
+
+
+def member(binary: Path, ending: str) -> tuple[str, bytes]:
+    """The one member of a zipapp whose name ends so, and its content."""
+    with zipfile.ZipFile(binary) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(ending)]
+        return name, archive.read(name)
+
+
+def with_row(record: bytes, path: str, content: bytes) -> bytes:
+    """A RECORD whose row for `path` fits `content`."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    rows = [row for row in record.decode().splitlines() if not row.startswith(f"{path},")]
+    return "\n".join([*rows, f"{path},sha256={digest},{len(content)}", ""]).encode()
+
+
+@contextmanager
+def umask(value: int) -> Iterator[None]:
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)
