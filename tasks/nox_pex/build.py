@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 import sysconfig
 import tempfile
@@ -32,7 +33,7 @@ from nox_pex.tools import Provisioner
 _NO_INPUT: Final = ("smoke", "budget", "groups", "extras")
 """Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed."""
 
-_RECIPE: Final = ("build.py", "dependencies.py", "pex.py", "sources.py", "stage.py", "wheel.py")
+_RECIPE: Final = ("build.py", "dependencies.py", "metadata.py", "pex.py", "sources.py", "stage.py", "wheel.py")
 """Our own files that decide the bytes: an input like any other."""
 
 
@@ -133,6 +134,7 @@ class Builder:
         clock.seconds["install"] = round(target.installed.seconds, 3)
         with _workshop(target) as workshop:
             built = self._make(target, taken, workshop=workshop, clock=clock, held=held)
+            inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, taken)}}
             entry = _record(target, taken, inputs, built=built, clock=clock, git=self._git(target))
             files.move_into_place(built.path, target.output)
         # From here to the next two lines the record does not fit the binary; a run that finds it so builds again.
@@ -196,9 +198,11 @@ class Builder:
         self.shell.say(f"pex: building the wheel of {target.project.name}")
         into = workshop / "own"
         into.mkdir()
-        return wheel.build_wheel(
+        own = wheel.build_wheel(
             target.project, into=into, interpreter=target.interpreter, provisioner=self.provisioner
         )
+        _check_wheel(target, own)
+        return own
 
     def _tell_left_out(self, target: Target, taken: Taken) -> None:
         if target.project.package_mode:
@@ -248,6 +252,19 @@ def _take_sources(target: Target) -> Taken:
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
     )
     return Taken(digests=sources.digests(project.root, selection.taken), left_out=selection.left_out)
+
+
+def _generated(target: Target, taken: Taken) -> Mapping[str, str]:
+    """The digests of files that a build script has just made or made anew in the project's directory.
+
+    They are inputs, but what they were before that is of no interest. Only what Git ignores: a file that someone
+    edited while the build ran has to count as changed.
+    """
+    if not target.project.package_mode:
+        return {}
+    after = _take_sources(target).digests
+    differing = {name for name, digest in after.items() if taken.digests.get(name) != digest}
+    return {name: after[name] for name in sources.ignored(target.project.root, differing)} if differing else {}
 
 
 def _inputs(target: Target, taken: Taken, *, version: Mapping[str, str]) -> Inputs:
@@ -323,6 +340,23 @@ def _copy_sources(target: Target, taken: Taken, into: Path) -> Path | None:
         shutil.copyfile(source, copy)
         copy.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
     return into
+
+
+_NEVER: Final = re.compile(
+    r"(^|/)(\.env(?!\.(example|sample|template|dist)$)(\.[^/]*)?|\.git/.*|\.venv/.*|\.netrc|\.pypirc|pyvenv\.cfg"
+    r"|id_(rsa|dsa|ecdsa|ed25519)|[^/]*\.pex)$"
+)
+"""What no wheel of a project is to hold. Its build backend takes in all that lies in a package and that Git does not
+ignore, which in a checkout without Git is everything."""
+
+
+def _check_wheel(target: Target, own: Path) -> None:
+    """Raise `NoxPexError` `leak` where the build backend took in what must not leave the machine."""
+    for name in wheel.wheel_files(own):
+        if _NEVER.search(name):
+            problem = f"the build backend of {target.project.root} puts {name} into the wheel"
+            remedy = f'remove the file, or leave it out, as with exclude = ["{name}"] under [tool.poetry]'
+            raise NoxPexError("leak", problem, remedy)
 
 
 def _check_entry(target: Target, taken: Taken, own: Path | None) -> None:

@@ -24,7 +24,7 @@ from nox_pex.tools import Provisioner
 _KEPT: Final = 4
 """Dependency PEXes that a project keeps: for as many sets of groups, or for going back and forth between branches."""
 
-_RECIPE: Final = ("dependencies.py", "stage.py")
+_RECIPE: Final = ("dependencies.py", "metadata.py", "stage.py", "wheel.py")
 
 
 @dataclass(frozen=True, kw_only=True)

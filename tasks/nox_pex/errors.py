@@ -21,6 +21,7 @@ CODES: Final = {
     "install-failed": "Poetry could not install what is locked, for a reason that none of the other codes names.",
     "index-unreachable": "The package index does not answer.",
     "index-auth": "The package index refuses the credentials, or wants some.",
+    "index-missing": "The package index does not have what is locked.",
     "hash-mismatch": "The index serves a file that is not the one that was locked.",
     "hash-missing": "The lock gives no hash for a distribution.",
     "not-locked": "The environment holds a distribution that the lock does not have.",

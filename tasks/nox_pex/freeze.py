@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +9,8 @@ from typing import Final
 from nox_pex.environment import Distribution
 from nox_pex.errors import NoxPexError
 from nox_pex.lock import Lock, Package, Source
+from nox_pex.secrets import public_url
 
-_USERINFO: Final = re.compile(r"(?<=://)[^/@]+@")
 _DIRECT: Final = ("git", "directory", "file")
 """What pip takes no hash for (`git`, `directory`), or whose address is a path of this machine (`file`)."""
 
@@ -49,7 +48,7 @@ def freeze(distributions: Sequence[Distribution], lock: Lock, *, path_digests: M
         if not package.hashes:
             problem = f"{lock.path} has no hash for {package.name} {package.version}"
             raise NoxPexError("hash-missing", problem, "run `poetry lock --regenerate` with a current Poetry")
-        address = f" @ {_public(package.source.url)}" if package.source and package.source.type == "url" else ""
+        address = f" @ {public_url(package.source.url)}" if package.source and package.source.type == "url" else ""
         requirement = f"{package.name}{address}" if address else f"{package.name}=={package.version}"
         indexed.append(Pin(requirement=requirement, hashes=package.hashes))
     return Frozen(indexed=tuple(indexed), direct=tuple(direct))
@@ -99,16 +98,11 @@ def _direct_pin(package: Package, source: Source, path_digests: Mapping[str, str
     if source.type == "git":
         commit = f"@{source.resolved_reference}" if source.resolved_reference else ""
         subdirectory = f"#subdirectory={source.subdirectory}" if source.subdirectory else ""
-        requirement = f"{package.name} @ git+{_public(source.url)}{commit}{subdirectory}"
+        requirement = f"{package.name} @ git+{public_url(source.url)}{commit}{subdirectory}"
         return Pin(requirement=requirement, hashes=())
     digest = path_digests.get(package.name)
     hashes = package.hashes or ((f"sha256:{digest}",) if digest else ())
     return Pin(requirement=f"{package.name} @ {source.url}", hashes=hashes)
-
-
-def _public(url: str) -> str:
-    """`url` without a user's name or password."""
-    return _USERINFO.sub("", url)
 
 
 def pins(distributions: Iterable[Distribution]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -248,13 +249,18 @@ class Installer:
         poetry = tools.provide_poetry(self.provisioner, self.poetry_version)
         self.shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
         with tempfile.TemporaryDirectory(prefix="nox-pex-") as empty:
-            nowhere = Path(empty)
+            nowhere = Path(empty, "environments")
+            nowhere.mkdir()
             environ = poetry_environ(
                 self.shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
             )
-            outcome = self.shell.run(
-                sync_argv(poetry, wanted, self.project), what="install: Poetry", env=environ, cwd=self.project.root, hold=(held,)
-            )
+            argv = sync_argv(poetry, wanted, self.project)
+            run = partial(self.shell.run, argv, what="install: Poetry", cwd=self.project.root, hold=(held,))
+            outcome = run(env=environ)
+            if outcome.status != 0 and failure(outcome, self.project).code == "hash-mismatch":
+                # A damaged download stays in Poetry's cache, whatever it is told: only the index itself can say so.
+                self.shell.say("install: a file has another hash than the lock says; asking the index for it again")
+                outcome = run(env={**environ, "POETRY_CACHE_DIR": str(Path(empty, "cache"))})
             elsewhere = sorted(path.name for path in nowhere.iterdir() if path.is_dir())
         if outcome.status != 0:
             raise failure(outcome, self.project)
@@ -300,6 +306,10 @@ def _tree_digest(path: Path) -> str:
 
 def failure(outcome: Outcome, project: Project) -> NoxPexError:
     """What went wrong, from Poetry's own words, with the code and the remedy for it."""
+    what = f"Poetry could not install {project.lock}"
+    network = network_failure(what, outcome)
+    if network is not None and network.code == "index-auth":
+        return network  # Poetry goes on without that index, and then does not find what only it has
     for pattern, code, problem, remedy in _FAILURES:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
             details = {key: value.strip() for key, value in match.groupdict().items() if value}
@@ -307,8 +317,7 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
             return NoxPexError(
                 code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
             )
-    what = f"Poetry could not install {project.lock}"
-    return network_failure(what, outcome) or NoxPexError(
+    return network or NoxPexError(
         "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
     )
 
@@ -325,6 +334,18 @@ def _fitting(wanted: str) -> str:
 
 _FAILURES: Final = (
     (
+        r"Unable to find installation candidates for (?P<package>[^\n]+)(?s:.+?)[1-9]\d* wheel\(s\) were skipped",
+        "no-wheel",
+        "no file that {project}/poetry.lock has of {package} can be installed on this Python and platform",
+        "run `poetry lock` after choosing a version that has a wheel for it, or run the session on another Python",
+    ),
+    (
+        r"Unable to find installation candidates for (?P<package>.+)",
+        "index-missing",
+        "the package index has no file of {package} that {project}/poetry.lock knows",
+        "check which index is asked (`pip config list`, [[tool.poetry.source]]), or run `poetry lock`",
+    ),
+    (
         r"pyproject\.toml changed significantly since poetry\.lock was last generated",
         "lock-stale",
         "{project}/poetry.lock is older than the dependencies in pyproject.toml",
@@ -337,7 +358,7 @@ _FAILURES: Final = (
         "run `poetry lock` there, or set tool.nox-pex.poetry-version to the Poetry that wrote it",
     ),
     (
-        r"This project requires Poetry (?P<wanted>[^,]+), but you are using Poetry (?P<used>\S+)",
+        r"This project requires Poetry (?P<wanted>.+?), but you are using Poetry (?P<used>\S+)",
         "poetry-version",
         "{project} requires Poetry {wanted}, and nox-pex uses {used}",
         'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{fitting}"',

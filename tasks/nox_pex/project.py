@@ -110,6 +110,11 @@ def read(root: Path) -> Project:
     if not poetry and not project:
         problem = f"{file} has neither a [project] nor a [tool.poetry] table"
         raise NoxPexError("config", problem, "make it a Poetry project first (`poetry init`)")
+    for key in ("scripts", "optional-dependencies"):
+        _table(project, key, file, within="project")
+    for key in ("scripts", "group", "extras", "dependencies"):
+        _table(poetry, key, file, within="tool.poetry")
+    _table(document, "dependency-groups", file)
     name = project.get("name") or poetry.get("name") or root.name
     version = project.get("version") or poetry.get("version")
     return Project(

@@ -36,6 +36,16 @@ def url_password(text: str) -> Iterable[str]:
         yield password if colon else user
 
 
+def public_url(url: str) -> str:
+    """`url` without its password or token; the user of SSH (`git@`) is part of the address, and stays."""
+    return _URL_USERINFO.sub(_public_userinfo, url)
+
+
+def _public_userinfo(match: re.Match[str]) -> str:
+    user = match["userinfo"].partition(":")[0]
+    return f"{match['scheme']}{user}@" if match["scheme"].endswith("ssh://") else match["scheme"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
     """The secrets known to this run: `values`, longest first."""

@@ -130,6 +130,12 @@ def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tupl
     return tuple(sorted(name for name in names if tree.is_file(name)))
 
 
+def ignored(root: Path, paths: Iterable[str]) -> frozenset[str]:
+    """Those of `paths` that Git ignores; none where there is no Git."""
+    listed = _git_files(root)
+    return frozenset() if listed is None else frozenset(paths).difference(listed)
+
+
 def digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """A digest (BLAKE2b, 128 bits) of each file's content and of whether its owner may execute it, by its path.
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from nox_pex import project, wheel
+from nox_pex import metadata, project, wheel
 from nox_pex.environment import Distribution, record_rows
 from nox_pex.install import Installed
 from nox_pex.tools import Provisioner
@@ -77,7 +77,7 @@ def _path(url: str) -> Path:
 
 
 def _forget_origin(dist_info: Path) -> None:
-    """Remove `direct_url.json` and its row in RECORD; the files are replaced, since their inodes are the originals'."""
+    """Remove `direct_url.json` and its row in RECORD, and such addresses in METADATA; the files are replaced, since their inodes are the originals'."""
     (dist_info / _DIRECT_URL).unlink()
     record = dist_info / "RECORD"
     text = io.StringIO()
@@ -85,8 +85,15 @@ def _forget_origin(dist_info: Path) -> None:
     for row in record_rows(record.read_text("utf-8")):
         if row[0] != f"{dist_info.name}/{_DIRECT_URL}":
             writer.writerow(row)
+    rows, described = text.getvalue(), dist_info / "METADATA"
+    before = described.read_text("utf-8", "surrogateescape")
+    if (cleaned := metadata.cleaned(before)) != before:
+        content = cleaned.encode("utf-8", "surrogateescape")
+        rows = metadata.record_with(rows, path=f"{dist_info.name}/METADATA", content=content)
+        described.unlink()
+        described.write_bytes(content)
     record.unlink()
-    record.write_text(text.getvalue(), "utf-8")
+    record.write_text(rows, "utf-8")
 
 
 def _link(source: str, target: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from typing import Any, Final
 import pyproject_hooks
 from packaging.utils import parse_wheel_filename
 
-from nox_pex import pex
+from nox_pex import metadata, pex, toml
 from nox_pex.command import Shell, tool_environ
 from nox_pex.environment import Environment, Interpreter, parse_entry_points
 from nox_pex.errors import NoxPexError
@@ -37,11 +39,35 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
             if extra := sorted(set(_hooks(project, environment, runner).get_requires_for_build_wheel())):
                 environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
                 runner = _Runner(shell, environment, aside=Path(aside))
-            return into / _hooks(project, environment, runner).build_wheel(str(into))
+            with _untouched(project.file):
+                built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
             last = runner.tail[-1].strip() if runner.tail else str(error)
             problem = f"the build backend of {project.root} failed: {last}"
             raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
+    _clean(built)
+    return built
+
+
+def _clean(wheel: Path) -> None:
+    """Let the metadata in a wheel name no path of this machine and no password; most have none, and stay as they are."""
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {entry.filename: (entry, archive.read(entry)) for entry in archive.infolist()}
+    for name, (entry, content) in tuple(contents.items()):
+        if not re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
+            continue
+        text = content.decode("utf-8", "surrogateescape")
+        cleaned = metadata.cleaned(text)
+        if cleaned == text:
+            return
+        new = cleaned.encode("utf-8", "surrogateescape")
+        path = name.replace("METADATA", "RECORD")
+        listed, record = contents[path]
+        rows = metadata.record_with(record.decode("utf-8"), path=name, content=new)
+        contents |= {name: (entry, new), path: (listed, rows.encode("utf-8"))}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for entry, content in contents.values():
+            archive.writestr(entry, content)
 
 
 _HOOK_FAILURES: Final = (
@@ -51,6 +77,22 @@ _HOOK_FAILURES: Final = (
 )
 _SETUPTOOLS: Final = "[build]\nbuild_base = {aside}/build\n\n[egg_info]\negg_base = {aside}/egg\n"
 _BUILD_IT_FIRST: Final = "make `poetry build` succeed there, or, if it is no package, set package-mode = false"
+
+
+@contextlib.contextmanager
+def _untouched(file: Path) -> Iterator[None]:
+    """Put a TOML file back as it was, where it says the same after the block in other bytes.
+
+    poetry-dynamic-versioning writes the version into it, and takes it out again with blank lines of its own.
+    """
+    before = file.read_bytes()
+    try:
+        yield
+    finally:
+        after = file.read_bytes()
+        with contextlib.suppress(UnicodeDecodeError, toml.TOMLDecodeError):
+            if after != before and toml.loads(after.decode("utf-8")) == toml.loads(before.decode("utf-8")):
+                file.write_bytes(before)
 
 
 def _hooks(project: Project, environment: Environment, runner: _Runner) -> pyproject_hooks.BuildBackendHookCaller:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from harness import Project, clean_environ, copied
+
 from nox_pex import files
 
 

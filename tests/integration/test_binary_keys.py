@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-
 from harness import Project, answer, launch, members, own_members, pex_info, run
 
 pytestmark = pytest.mark.integration
@@ -39,7 +38,7 @@ def runs(binary: Path, home: Path) -> dict[str, Any]:
 def runs_as_a_directory(binary: Path, home: Path) -> bool:
     """Whether it runs, by its `__main__.py`; a copy, since Python leaves bytecode in it."""
     copy = shutil.copytree(binary, home / "copy")
-    return answer(copy / "__main__.py", home=home)["stock"] == "seven apples"
+    return bool(answer(copy / "__main__.py", home=home)["stock"] == "seven apples")
 
 
 def site_file(report: dict[str, Any], name: str) -> Path:
@@ -116,7 +115,7 @@ def install_jobs(binary: Path, home: Path) -> None:
 def injected(binary: Path, home: Path) -> None:
     report = answer(binary, "last", home=home, env={"OUTER": "set"})
     assert report["arguments"] == ["--port", "a b", "it's", '"$HOME"', "last"]
-    assert report["environ"]["GREETING"] == "a=b c, it's \"so\""
+    assert report["environ"]["GREETING"] == 'a=b c, it\'s "so"'
     assert report["environ"]["OUTER"] == "set"
     assert report["flags"]["dev_mode"]
     assert report["flags"]["optimize"] > 0

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from harness import Project
 
 pytestmark = pytest.mark.integration
@@ -114,9 +113,7 @@ def test_a_script_that_is_nearly_right(built: Make) -> None:
     assert "did you mean 'greet'" in cards.refused("entry-missing", "-s", "pex")
 
 
-@pytest.mark.parametrize(
-    "line", ['sources = { include = ["template/"] }', 'sources = { include = ["*.sql"] }']
-)
+@pytest.mark.parametrize("line", ['sources = { include = ["template/"] }', 'sources = { include = ["*.sql"] }'])
 def test_source_missing(built: Make, line: str) -> None:
     loose = built("loose")
     loose.setting(line)
@@ -288,7 +285,9 @@ def test_a_directory_that_may_not_be_written_to(built: Make) -> None:
 def test_secrets_are_masked(built: Make) -> None:
     cards = built("packaged")
     backend = BACKEND.replace("no flour left", "no flour left at https://baker:yeast123@mill.invalid/")
-    backend = backend.replace('"the backend speaks"', '__import__("os").environ["BAKERY_TOKEN"], __import__("os").environ["RECIPE"]')
+    backend = backend.replace(
+        '"the backend speaks"', '__import__("os").environ["BAKERY_TOKEN"], __import__("os").environ["RECIPE"]'
+    )
     (cards.root / "mill.py").write_text(backend, "utf-8")
     text = (cards.root / "pyproject.toml").read_text("utf-8")
     system = '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "mill"\n'

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, answer, copied
 
 pytestmark = pytest.mark.integration
@@ -81,9 +80,10 @@ def test_a_bare_nox_runs_none_of_them(project: Make) -> None:
 
 def test_the_options_of_nox_are_left_alone(project: Make) -> None:
     loose = project("loose")
-    loose.noxfile()
-    loose.append("noxfile.py", "import nox\nprint('backend', nox.options.default_venv_backend, nox.options.sessions)\n")
-    assert loose.nox("--list").said("backend None None") or loose.nox("--list").said("backend virtualenv None")
+    loose.noxfile(before="import nox\nnox.options.sessions = ['own']\nbefore = repr(nox.options)\n")
+    loose.append("noxfile.py", "print('left alone:', before == repr(nox.options))\n")
+    loose.append("noxfile.py", "@nox.session(venv_backend='none')\ndef own(session): pass\n")
+    assert loose.nox("--list").said("left alone: True")
 
 
 def test_prefix(built: Make) -> None:
@@ -142,6 +142,17 @@ def test_several_pythons(built: Make, pythons: list[tuple[str, Path]], home: Pat
         assert loose.record(f"loose-py{minor}")["python"].startswith(f"CPython {minor}.")
         assert answer(loose.binary(f"loose-py{minor}"), home=home, env={"PATH": path})["python"] == minor
     assert loose.nox("-s", f"pex-{one}", env={"PATH": path}).said("pex: loose unchanged", f"loose-py{one}.pex")
+
+
+def test_force_python(built: Make, pythons: list[tuple[str, Path]], home: Path) -> None:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (minor, directory) = next(found for found in pythons if found[0] != own)
+    loose = built("loose")
+    path = os.pathsep.join([str(directory), loose.environ["PATH"]])
+    forced = loose.nox("-s", "pex", "--force-python", minor, env={"PATH": path})
+    assert forced.said("rebuilding loose: ", "python changed")
+    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+    assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 
 def test_a_python_that_is_not_there(built: Make) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, answer, launch, own_members, seeds
 
 pytestmark = pytest.mark.integration
+
 
 def stands(project: Project) -> None:
     """Assert that `nox -s pex` finds nothing to do: an empty cache has no tool that it could start."""
@@ -232,3 +232,13 @@ def test_a_moved_checkout_stands(built: Callable[[str], Project]) -> None:
     assert result.said("pex: loose unchanged")
     assert dict(seeds(moved / "dist")) == before
     assert not (moved / "none").exists()
+
+
+def test_a_finished_binary_is_handed_in(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    result = loose.nox("-s", "pex", "--", "--binary", "dist/loose.pex")
+    for session in ("install", "freeze", "pex"):
+        assert result.said(f"{session}: stands aside for --binary {loose.binary('loose')}")
+    assert loose.dist() == before

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, run, seeds
 
 pytestmark = pytest.mark.integration

@@ -137,6 +137,19 @@ PyMODINIT_FUNC PyInit_answer(void) { return PyModule_Create(&module); }
 """An sdist whose wheel has to be compiled: `answer.ask()` is 42."""
 
 
+def found_in(content: bytes, name: str, word: str) -> Iterator[str]:
+    """Where `word` stands in a file, or in a member of an archive however deep, uncompressed."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                yield from found_in(member.encode(), f"{name}!{member} (its name)", word)
+                yield from found_in(archive.read(member), f"{name}!{member}", word)
+        # what stands before the archive, as its shell script
+        content = content[: content.index(b"PK\x03\x04")]
+    if word.encode() in content:
+        yield name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Repository:
     """A Git repository in `root`."""

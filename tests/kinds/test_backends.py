@@ -40,6 +40,7 @@ def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: d
             "pyproject.toml": (
                 f'{PROJECT}version = "1.0"\n{POINTS}'
                 '[tool.poetry.build]\nscript = "build.py"\ngenerate-setup-file = false\n'
+                '[tool.poetry]\ninclude = [{ path = "app/*.so", format = "wheel" }]\n'
                 '[build-system]\nrequires = ["poetry-core>=2.0", "setuptools>=77,<82"]\n'
                 'build-backend = "poetry.core.masonry.api"\n'
             ),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import Project, clean_environ, launch, members, run
-from making import C_EXTENSION, Locker, Repository, sdist, site, wheel
+from making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
 
 pytestmark = pytest.mark.integration
 
@@ -104,6 +104,7 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", direct)) == 6
     digest = hashlib.sha256((app.root / "files" / "answer-1.0.tar.gz").read_bytes()).hexdigest()
     assert f"answer @ files/answer-1.0.tar.gz \\\n    --hash=sha256:{digest}" in direct
+    assert list(found_in(app.binary("app").read_bytes(), "app.pex", str(tmp_path))) == []
     assert app.nox("-s", "pex").said("pex: app unchanged")
 
     # The same version of each, with another content.
@@ -160,7 +161,7 @@ def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: 
     origin.git("checkout", "--quiet", "feature")
     origin.commit({"by_branch.py": "TEXT = 'later'\n"})
     assert app.nox("-s", "pex").said("pex: app unchanged")
-    lock(app)
+    lock(app, "update", "--lock")
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output.splitlines()[0] == "rev tag later below"
     assert app.record("app")["sha256"] != before

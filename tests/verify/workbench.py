@@ -10,12 +10,12 @@ import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from nox_pex import tools
 from nox_pex.environment import Environment
 from nox_pex.install import Base, Installed, finished, selection
 from nox_pex.pipeline import Pipeline
@@ -68,6 +68,12 @@ class Workbench:
         done = finished(wanted, Environment(path=self.root / ".nox" / "install"))
         assert done is not None
         return done
+
+    def relock(self) -> None:
+        """Let the real Poetry lock what was edited."""
+        poetry = tools.provide_poetry(self.pipeline().provisioner, None)
+        environ = {**self.environ, "POETRY_VIRTUALENVS_CREATE": "false", "POETRY_PYPI_MIRROR_URL": poetry.default_index}
+        ran(poetry.python, "-m", "poetry", "lock", cwd=self.root, environ=environ)
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.root / file
@@ -143,12 +149,3 @@ def with_row(record: bytes, path: str, content: bytes) -> bytes:
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     rows = [row for row in record.decode().splitlines() if not row.startswith(f"{path},")]
     return "\n".join([*rows, f"{path},sha256={digest},{len(content)}", ""]).encode()
-
-
-@contextmanager
-def umask(value: int) -> Iterator[None]:
-    before = os.umask(value)
-    try:
-        yield
-    finally:
-        os.umask(before)

@@ -94,7 +94,10 @@ def over_budget(report: Report, budget: Budget) -> NoxPexError | None:
 
 
 def table(report: Report) -> Iterator[str]:
-    """The lines of the table that a person reads in the terminal, and below it what failed."""
+    """The lines of the table that a person reads in the terminal, and below it the checks that failed.
+
+    Neither the failure itself nor its log: whoever shows the table ends with them.
+    """
     rows = [_COLUMNS, *(_row(outcome) for outcome in report.outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:
@@ -105,10 +108,6 @@ def table(report: Report) -> Iterator[str]:
                 yield f"{outcome.condition}: {verdict.check}"
                 yield f"  expected  {verdict.expected}"
                 yield f"  got       {verdict.came}"
-    if report.failure is not None:
-        yield str(report.failure)
-        for line in report.failure.log:
-            yield f"  | {line}"
     if report.kept is not None:
         yield f"kept: {report.kept}"
 

@@ -1,0 +1,90 @@
+"""An index that lies, refuses, breaks off, or is not there: one line with the right code, and no half environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faulty_index import Fault, Index, serving
+from harness import Project, run
+
+pytestmark = pytest.mark.integration
+
+_PYPROJECT = """\
+[project]
+name = "courier"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = ["parcel==1.0"]
+
+[tool.poetry]
+package-mode = false
+
+[tool.nox-pex.binary.courier]
+entry-point = "courier"
+"""
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def courier(index: Index, built: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]) -> Project:
+    """A locked project whose only dependency comes from `index`, and a cache of Poetry's that is empty."""
+    built("loose")  # the tools come from the real index, which this test takes away
+    root = tmp_path / "courier"
+    root.mkdir()
+    (root / "pyproject.toml").write_text(_PYPROJECT, "utf-8")
+    (root / "courier.py").write_text("import parcel\nprint(parcel.GREETING)\n", "utf-8")
+    environ = {
+        **environ,
+        "PIP_INDEX_URL": index.url,
+        "PIP_CONFIG_FILE": "/dev/null",
+        "POETRY_CACHE_DIR": str(tmp_path / "cache"),
+        "POETRY_REQUESTS_TIMEOUT": "1",
+        "POETRY_REQUESTS_MAX_RETRIES": "0",
+    }
+    project = Project(root=root, environ=environ)
+    project.noxfile()
+    argv = [str(project.poetry()), "-m", "poetry", "lock", "--no-interaction"]
+    locked = run(argv, cwd=root, env={**environ, "POETRY_PYPI_MIRROR_URL": index.url})
+    assert locked.status == 0, locked.output
+    # What was downloaded to lock it must not serve the install that is tested.
+    project.environ["POETRY_CACHE_DIR"] = str(tmp_path / "empty")
+    return project
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("401", "index-auth"),
+        ("403", "index-auth"),
+        ("404", "index-missing"),
+        ("empty", "index-missing"),
+        ("500", "index-unreachable"),
+        ("silent", "index-unreachable"),
+        ("half-a-file", "index-unreachable"),
+        ("another-file", "hash-mismatch"),
+    ],
+)
+def test_a_faulty_index(courier: Project, index: Index, fault: Fault, code: str) -> None:
+    index.fault = fault
+    courier.refused(code, "-s", "pex")
+
+    index.fault = "none"
+    courier.nox("-s", "pex")
+    assert run([str(courier.binary("courier"))], cwd=courier.root, env=courier.environ).output == "a parcel\n"
+
+
+def test_a_lock_that_was_tampered_with(courier: Project) -> None:
+    lock = courier.root / "poetry.lock"
+    text = lock.read_text("utf-8")
+    digest = text.partition("sha256:")[2][:64]
+    lock.write_text(text.replace(digest, digest[::-1]), "utf-8")
+
+    assert "parcel" in courier.refused("hash-mismatch", "-s", "pex")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from nox_pex import record
+from nox_pex.inputs import Inputs, digests
+
+INPUTS: Inputs = {"sources": {"main.py": "1"}, "settings": {"layout": "1"}}
+OTHER: Inputs = {"sources": {"main.py": "2"}, "settings": {"layout": "1"}}
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Path:
+    made = tmp_path / "service.pex"
+    made.write_bytes(b"binary")
+    return made
+
+
+def test_a_file_is_known_by_its_content(binary: Path) -> None:
+    assert record.digest(binary) == hashlib.sha256(b"binary").hexdigest()
+    assert record.size(binary) == 6
+
+
+def test_a_directory_is_known_by_its_names_and_contents(tmp_path: Path) -> None:
+    def directory(name: str, files: dict[str, bytes]) -> Path:
+        for path, content in files.items():
+            file = tmp_path / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        return tmp_path / name
+
+    one = directory("one", {"a": b"12", "b/c": b"345"})
+    assert record.size(one) == 5
+    assert record.digest(one) == record.digest(directory("same", {"b/c": b"345", "a": b"12"}))
+    assert record.digest(one) != record.digest(directory("moved", {"a": b"12", "c": b"345"}))
+    assert record.digest(one) != record.digest(directory("shifted", {"a": b"123", "b/c": b"45"}))
+
+
+def reasons(binary: Path, known: Mapping[str, object], *, remembered: Inputs = INPUTS) -> tuple[str, ...]:
+    return record.reasons(binary, known, remembered=remembered, inputs=INPUTS)
+
+
+def test_it_stands_only_where_all_is_as_it_was(binary: Path) -> None:
+    whole = {"sha256": record.digest(binary), "inputs": digests(INPUTS)}
+    assert reasons(binary, whole) == ()
+    assert reasons(binary, whole, remembered={}) == ()  # the record alone decides
+    assert reasons(binary.with_name("other.pex"), whole) == ("not there yet",)
+    assert reasons(binary, {}) == ("no build record beside it",)
+    assert reasons(binary, {"inputs": digests(INPUTS)}) == ("the file is not the one that was built",)
+    binary.write_bytes(b"binarx")
+    assert reasons(binary, whole) == ("the file is not the one that was built",)
+
+
+def test_what_changed_is_named_as_far_as_it_is_still_known(binary: Path) -> None:
+    old = {"sha256": record.digest(binary), "inputs": digests(OTHER)}
+    assert reasons(binary, old, remembered=OTHER) == ("main.py changed",)
+    assert reasons(binary, old, remembered={}) == ("sources changed",)
+    assert reasons(binary, old, remembered=INPUTS) == ("sources changed",)
+    assert reasons(binary, {"sha256": record.digest(binary)}) == ("settings changed", "sources changed")
