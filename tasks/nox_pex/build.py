@@ -170,7 +170,7 @@ class Builder:
                 ingredients=pex.Ingredients(
                     repository=dependencies.repository,
                     pins=dependencies.pins,
-                    wheels=(*dependencies.wheels, *([own] if own else [])),
+                    wheels=stack.enter_context(_in_ascii((own,) if own else ())),
                     sources=loose,
                     executable=target.project.root / target.binary.executable if target.binary.executable else None,
                     python_path=target.installed.environment.python.parent,
@@ -198,9 +198,7 @@ class Builder:
         self.shell.say(f"pex: building the wheel of {target.project.name}")
         into = workshop / "own"
         into.mkdir()
-        own = wheel.build_wheel(
-            target.project, into=into, interpreter=target.interpreter, provisioner=self.provisioner
-        )
+        own = wheel.build_wheel(target.project, into=into, interpreter=target.interpreter, provisioner=self.provisioner)
         _check_wheel(target, own)
         return own
 
@@ -328,6 +326,16 @@ def _workshop(target: Target) -> Iterator[Path]:
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=target.directory) as path, files.claimed(Path(path)):
         yield Path(path)
+
+
+@contextlib.contextmanager
+def _in_ascii(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
+    """The wheels, or copies of them: pex makes URLs of their paths, in which it takes no other letters."""
+    if all(str(path).isascii() for path in wheels):
+        yield wheels
+        return
+    with tempfile.TemporaryDirectory(prefix="nox-pex-") as directory:
+        yield tuple(Path(shutil.copy(path, directory)) for path in wheels)
 
 
 def _copy_sources(target: Target, taken: Taken, into: Path) -> Path | None:

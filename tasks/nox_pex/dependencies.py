@@ -31,13 +31,11 @@ _RECIPE: Final = ("dependencies.py", "metadata.py", "stage.py", "wheel.py")
 class Dependencies:
     """What a binary's distributions are taken from.
 
-    `repository` is the dependency PEX (a directory), `pins` a file with the `name==version` of each distribution in it,
-    `wheels` those of path dependencies that are installed for editing, and so are not in it.
+    `repository` is the dependency PEX (a directory), `pins` a file with the `name==version` of each distribution in it.
     """
 
     repository: Path
     pins: Path
-    wheels: tuple[Path, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,6 @@ class Packer:
             yield Dependencies(
                 repository=home / "dependencies.pex",
                 pins=home / "pins.txt",
-                wheels=tuple(sorted((home / "wheels").glob("*.whl"))),
             )
 
     def _pack(self, installed: Installed, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
@@ -80,13 +77,13 @@ class Packer:
         with tempfile.TemporaryDirectory(prefix=".packing.", dir=self.home) as directory:
             new = Path(directory) / home.name
             new.mkdir()
-            edited = stage.editable_wheels(installed, self.provisioner, into=new / "wheels")
-            pins = freeze.pins(d for d in installed.distributions if d.name not in edited)
+            edited = stage.editable_wheels(installed, self.provisioner, into=Path(directory) / "wheels")
+            pins = freeze.pins(installed.distributions)
             (new / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
             words = pex.repository_argv(
                 python=self.python,
                 output=new / "dependencies.pex",
-                environment=stage.environment(installed, into=Path(directory) / "stage", without=edited),
+                environment=stage.environment(installed, into=Path(directory) / "stage", wheels=edited),
                 pins=new / "pins.txt",
                 packing=packing,
                 pex_root=self.provisioner.caches.pex_root,

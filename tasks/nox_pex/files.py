@@ -137,6 +137,8 @@ def writing(what: str) -> Iterator[None]:
             remedy = "make room, then run it again"
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             remedy = "make it writable, or choose another place with tool.nox-pex.output-dir"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            remedy = "a file stands where a directory has to be: move it away"
         else:
             raise
         problem = f"cannot write {what}: {error.strerror} ({error.filename or 'no file named'})"

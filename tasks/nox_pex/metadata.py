@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from nox_pex.environment import record_rows
@@ -30,7 +31,12 @@ def cleaned(text: str) -> str:
 def record_with(record: str, *, path: str, content: bytes) -> str:
     """The text of a RECORD in which the row of `path` is that of `content`."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode("ascii")
-    rows = ((p, f"sha256={digest}", str(len(content))) if p == path else (p, d, s) for p, d, s in record_rows(record))
+    new = (path, f"sha256={digest}", str(len(content)))
+    return record_text(new if row[0] == path else row for row in record_rows(record))
+
+
+def record_text(rows: Iterable[tuple[str, str, str]]) -> str:
+    """The text of a RECORD with `rows`."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -98,8 +98,13 @@ def repository_argv(
 
 
 def environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere."""
-    return {**tool_environ(environ), "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH}
+    """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere.
+
+    Nor `XDG_CACHE_HOME`: pex would write it into the binary, as the place of the cache that the binary unpacks itself in.
+    """
+    kept = {name: value for name, value in tool_environ(environ).items() if name != "XDG_CACHE_HOME"}
+    # In the locale C pex would not read a path with other letters than ASCII's.
+    return {**kept, "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH, "PYTHONUTF8": "1"}
 
 
 def packed(binary: Path) -> frozenset[str]:

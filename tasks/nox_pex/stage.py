@@ -12,12 +12,13 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from nox_pex import metadata, project, wheel
-from nox_pex.environment import Distribution, record_rows
+from nox_pex.environment import Distribution, Environment, record_rows
 from nox_pex.install import Installed
 from nox_pex.tools import Provisioner
 
@@ -42,10 +43,11 @@ def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Pat
     return found
 
 
-def environment(installed: Installed, *, into: Path, without: Collection[str]) -> Path:
-    """The directory of an environment with all that is installed but `without`, and without a trace of this machine.
+def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path]) -> Path:
+    """The directory of an environment with all that is installed, and without a trace of this machine.
 
-    The installed one itself, where it is clean; else a copy in `into`, of hard links where the file system has them.
+    The distributions in `wheels` (by name) are there from their wheel, not as they are installed. It is the installed
+    one itself, where that is clean; else a copy in `into`, of hard links where the file system has them.
     """
     source = installed.environment.path
     if not any(distribution.direct for distribution in installed.distributions):
@@ -53,8 +55,9 @@ def environment(installed: Installed, *, into: Path, without: Collection[str]) -
     shutil.copytree(source, into, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
     for distribution in installed.distributions:
         copied = into / distribution.directory.relative_to(source)
-        if distribution.name in without:
-            shutil.rmtree(copied)
+        if distribution.name in wheels:
+            Environment(path=into).remove(replace(distribution, directory=copied))
+            wheel.unpack(wheels[distribution.name], site_packages=copied.parent, prefix=into)
         elif distribution.direct:
             _forget_origin(copied)
     return into

@@ -19,7 +19,7 @@ from packaging.utils import parse_wheel_filename
 
 from nox_pex import metadata, pex, toml
 from nox_pex.command import Shell, tool_environ
-from nox_pex.environment import Environment, Interpreter, parse_entry_points
+from nox_pex.environment import Environment, Interpreter, parse_entry_points, record_rows
 from nox_pex.errors import NoxPexError
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner, provide_backend
@@ -76,7 +76,9 @@ _HOOK_FAILURES: Final = (
     pyproject_hooks.UnsupportedOperation,
 )
 _SETUPTOOLS: Final = "[build]\nbuild_base = {aside}/build\n\n[egg_info]\negg_base = {aside}/egg\n"
-_BUILD_IT_FIRST: Final = "make `poetry build` succeed there, or, if it is no package, set package-mode = false"
+_BUILD_IT_FIRST: Final = (
+    "make `poetry build` succeed there, or, if it is no package, set tool.poetry.package-mode = false"
+)
 
 
 @contextlib.contextmanager
@@ -124,6 +126,26 @@ def wheel_files(wheel: Path) -> tuple[str, ...]:
         return tuple(sorted(archive.namelist()))
 
 
+def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
+    """Lay the files of a wheel out as an installer does, its RECORD with them; scripts are not made."""
+    schemes = {"purelib": site_packages, "platlib": site_packages, "scripts": prefix / "bin", "data": prefix}
+    moved: dict[str, str] = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            match = re.fullmatch(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<rest>.+)", entry.filename)
+            if entry.is_dir() or (match and match["scheme"] not in schemes):
+                continue
+            target = schemes[match["scheme"]] / match["rest"] if match else site_packages / entry.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.write_bytes(archive.read(entry))
+            target.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
+            moved[entry.filename] = os.path.relpath(target, site_packages)
+    (record,) = (site_packages / name for name in moved if re.fullmatch(r"[^/]+\.dist-info/RECORD", name))
+    rows = record_rows(record.read_text("utf-8"))
+    record.write_text(metadata.record_text((moved[p], d, s) for p, d, s in rows if p in moved), "utf-8")
+
+
 def _member(wheel: Path, name: str) -> str:
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
@@ -153,7 +175,8 @@ class _Runner:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
         base.setdefault("DIST_EXTRA_CONFIG", str(self._aside / "setup.cfg"))
-        env = {**base, "PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, **(extra_environ or {})}
+        fixed = {"PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, "PYTHONUTF8": "1"}  # whatever the user's locale
+        env = {**base, **fixed, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)
         self.tail = outcome.tail
         if outcome.status != 0:

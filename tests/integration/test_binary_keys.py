@@ -78,6 +78,7 @@ def mode_zipapp(binary: Path, home: Path) -> None:
     assert "/venvs/" not in report["executable"]
     assert report["stock"] == "seven apples"
     assert report["distributions"][0] == "idna"
+    assert not has_tools(binary, home)
 
 
 def no_sh_boot(binary: Path, home: Path) -> None:
@@ -146,10 +147,13 @@ def warnings(binary: Path, home: Path) -> None:
     assert "PEXWarning" in launch(binary, home=home, env=long_root(home)).output
 
 
-def with_tools(binary: Path, home: Path) -> None:
+def has_tools(binary: Path, home: Path) -> bool:
     result = launch(binary, "info", home=home, env={"PEX_TOOLS": "1"})
-    assert result.status == 0
-    assert '"entry_point"' in result.output
+    return result.status == 0 and '"entry_point"' in result.output
+
+
+def with_tools(binary: Path, home: Path) -> None:
+    assert has_tools(binary, home)
 
 
 def copies(binary: Path, home: Path) -> None:
@@ -258,7 +262,8 @@ KEYS: dict[str, tuple[str, Check]] = {
     "strip-pex-env=false": (f"{COUNTER}strip-pex-env = false", pex_env_stays),
     "emit-warnings": (f"{COUNTER}emit-warnings = true", warnings),
     "emit-warnings=false": (f"{COUNTER}emit-warnings = false", no_warnings),
-    "include-tools": (f"{COUNTER}include-tools = true", with_tools),
+    # --venv brings pex's tools anyway
+    "include-tools": (f'{COUNTER}execution-mode = "zipapp"\ninclude-tools = true', with_tools),
     "venv-copies": (f"{COUNTER}venv-copies = true", copies),
     "venv-site-packages-copies": (f"{COUNTER}venv-site-packages-copies = true", site_packages_copies),
     "venv-site-packages-copies=false": (f"{COUNTER}venv-site-packages-copies = false", site_packages_links),

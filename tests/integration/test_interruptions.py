@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -119,7 +120,7 @@ def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     with started(loose, "-s", "pex") as process:
-        while workshop(loose) is None:
+        while not ((place := workshop(loose)) and any(place.iterdir())):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.002)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -129,6 +130,19 @@ def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
     assert "Traceback" not in output
     assert loose.dist() == before
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    is_whole(loose, home, "eight pears")
+
+
+def test_the_binary_is_whole_at_every_moment_of_a_build(built: Callable[[str], Project], home: Path) -> None:
+    loose = built("loose")
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    seen = [loose.dist()["loose.pex"]]
+    with started(loose, "-s", "pex") as process:
+        while process.poll() is None:
+            now = hashlib.sha256(loose.binary("loose").read_bytes()).hexdigest()
+            if now != seen[-1]:
+                seen.append(now)
+    assert seen == [seen[0], loose.record("loose")["sha256"]]
     is_whole(loose, home, "eight pears")
 
 

@@ -49,8 +49,9 @@ def test_another_environment_is_active(project: Callable[[str], Project], tmp_pa
     installs_at_home(loose, other, env=active)
 
 
+@pytest.mark.parametrize("setting", ["", "create = false", "in-project = true"])
 def test_the_user_chose_an_environment_with_poetry(
-    built: Callable[[str], Project], project: Callable[[str], Project], tmp_path: Path
+    built: Callable[[str], Project], project: Callable[[str], Project], tmp_path: Path, setting: str
 ) -> None:
     poetry = built("packaged").poetry()
     loose = project("loose")
@@ -63,6 +64,7 @@ def test_the_user_chose_an_environment_with_poetry(
     assert (chosen / "envs.toml").is_file()
     (environment,) = (path for path in chosen.iterdir() if path.is_dir())
     pretend(environment)
+    (loose.root / "poetry.toml").write_text(f"[virtualenvs]\n{setting}\n", "utf-8")
     installs_at_home(loose, chosen, env=env)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import Project, run
+
 from nox_pex import command, index, secrets, tools
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -52,9 +53,7 @@ class Locker:
     def __call__(self, project: Project, *words: str, env: Mapping[str, str] | None = None) -> None:
         environ = {**self.environ, **(env or {})}
         shell = command.Shell(environ=environ, secrets=secrets.Secrets(), say=lambda _: None)
-        provisioner = tools.Provisioner(
-            shell=shell, caches=tools.Caches.of(environ), uv=tools.find_uv(environ)
-        )
+        provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(environ), uv=tools.find_uv(environ))
         poetry = tools.provide_poetry(provisioner, self.poetry_version)
         mirror = index.poetry_environ(
             environ, prefix=Path(sys.prefix), project=project.root, default=poetry.default_index

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, launch, members
 from making import Locker, Repository
 
@@ -30,7 +29,9 @@ POINTS = '[project.scripts]\nrun-app = "app:main"\n[project.entry-points."app.pl
 def status(project: Project) -> str:
     """What Git sees in the checkout that is not committed; nothing is ignored but what `.gitignore` says."""
     argv = ["git", "status", "--porcelain", "--untracked-files=all"]
-    return subprocess.run(argv, cwd=project.root, env=project.environ, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        argv, cwd=project.root, env=project.environ, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: dict[str, str], home: Path) -> None:
@@ -50,7 +51,7 @@ def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: d
                 'command = distribution.get_command_obj("build_ext")\ncommand.build_temp = "build"\n'
                 "command.ensure_finalized()\ncommand.run()\n"
                 "for output in command.get_outputs():\n"
-                '    shutil.copyfile(output, f"app/{output.rpartition(\'/\')[2]}")\n'
+                "    shutil.copyfile(output, f\"app/{output.rpartition('/')[2]}\")\n"
             ),
             "app/__init__.py": MAIN.replace("print(", "from app.fast import ask\n\n    print(ask(), "),
             "app/fast.c": (
@@ -127,9 +128,7 @@ def test_a_version_that_git_decides(
             'build-backend = "setuptools.build_meta"\n'
         ),
     }
-    app = written(
-        "app", {"pyproject.toml": tables[kind], "app.py": MAIN, ".gitignore": IGNORED, "noxfile.py": ""}
-    )
+    app = written("app", {"pyproject.toml": tables[kind], "app.py": MAIN, ".gitignore": IGNORED, "noxfile.py": ""})
     lock(app)
     origin = Repository(root=app.root, environ=environ)
     origin.commit()

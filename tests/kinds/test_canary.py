@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from harness import Project, launch
 from making import Locker, Repository, Site, found_in, simple_index, site, wheel
 
@@ -19,15 +18,15 @@ VISIBLE = "this much must be there"
 KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----\n"
 
 JUNK = {
-    **{path: f"TOKEN={CANARY}\n" for path in (".env", ".env.local", "app/.env", ".netrc", ".pypirc", "app/.env.prod")},
-    **{path: KEY for path in ("id_rsa", "server.pem", "server.key")},
-    **{path: f"SECRET = '{CANARY}'\n" for path in ("tests/test_app.py", "tests/data/dump.sql", "conftest.py")},
-    **{path: f"X = '{CANARY}'\n" for path in (".venv/lib/evil.py", "venv/evil.py", "node_modules/evil.py")},
-    **{path: CANARY for path in (".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".mypy_cache/a.json", ".pytest_cache/a")},
-    **{path: CANARY for path in ("app/__pycache__/app.cpython-311.pyc", "__pycache__/b.pyc", ".tox/a/b.py")},
-    **{path: CANARY for path in ("app.pex", "dist/old.pex", "dist/app-0.9-py3-none-any.whl", "build/lib/old.py")},
-    **{path: CANARY for path in ("docs/index.md", "Dockerfile", "docker-compose.yml", "README.md", ".github/ci.yml")},
-    **{path: CANARY for path in (".idea/workspace.xml", ".aws/credentials", ".ssh/id_ed25519", "htmlcov/index.html")},
+    **dict.fromkeys((".env", ".env.local", "app/.env", ".netrc", ".pypirc", "app/.env.prod"), f"TOKEN={CANARY}\n"),
+    **dict.fromkeys(("id_rsa", "server.pem", "server.key"), KEY),
+    **dict.fromkeys(("tests/test_app.py", "tests/data/dump.sql", "conftest.py"), f"SECRET = '{CANARY}'\n"),
+    **dict.fromkeys((".venv/lib/evil.py", "venv/evil.py", "node_modules/evil.py"), f"X = '{CANARY}'\n"),
+    **dict.fromkeys((".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".mypy_cache/a.json", ".pytest_cache/a"), CANARY),
+    **dict.fromkeys(("app/__pycache__/app.cpython-311.pyc", "__pycache__/b.pyc", ".tox/a/b.py"), CANARY),
+    **dict.fromkeys(("app.pex", "dist/old.pex", "dist/app-0.9-py3-none-any.whl", "build/lib/old.py"), CANARY),
+    **dict.fromkeys(("docs/index.md", "Dockerfile", "docker-compose.yml", "README.md", ".github/ci.yml"), CANARY),
+    **dict.fromkeys((".idea/workspace.xml", ".aws/credentials", ".ssh/id_ed25519", "htmlcov/index.html"), CANARY),
 }
 TOLD = {
     "MY_API_TOKEN": f"{CANARY}-token",
@@ -100,7 +99,9 @@ sys.exit(1 if os.path.exists("break.txt") else 0)
 def test_nothing_secret_comes_out(
     written: Callable[..., Project], lock: Locker, private: Site, home: Path, kind: str
 ) -> None:
-    app = written("app", {"pyproject.toml": manifest(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": TELLTALE})
+    app = written(
+        "app", {"pyproject.toml": manifest(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": TELLTALE}
+    )
     lock(app)
     for path, text in JUNK.items():
         (app.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,9 @@ def test_nothing_secret_comes_out(
         (app.root / "app" / "tests").mkdir()
         (app.root / "app" / "tests" / "test_inner.py").write_text(CANARY, "utf-8")
         (app.root / "app" / "tls.key").write_text(KEY, "utf-8")
-        app.edit("pyproject.toml", 'entry-point = "app:main"', 'entry-point = "app:main"\nsources.exclude = ["make.py"]')
+        app.edit(
+            "pyproject.toml", 'entry-point = "app:main"', 'entry-point = "app:main"\nsources.exclude = ["make.py"]'
+        )
     repository = Repository(root=app.root, environ=app.environ)
     repository.git("init", "--quiet")
     repository.git("remote", "add", "origin", f"https://joe:{CANARY}@git.example/app.git")
@@ -134,7 +137,9 @@ def test_nothing_secret_comes_out(
         assert "error[build-failed]" in result.output
         printed += result.output
     private.asked.clear()
-    result = app.run("--verbose", "-s", "install", "--", "--force", env={**TOLD, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""})
+    result = app.run(
+        "--verbose", "-s", "install", "--", "--force", env={**TOLD, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""}
+    )
     printed += result.output
     assert [line for line in printed.splitlines() if CANARY in line] == []
     # The environment itself holds what Poetry noted in it (direct_url.json).

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, launch
 from making import Locker, wheel
 
@@ -49,9 +48,7 @@ def _found(name: str) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["venv", "zipapp"])
-def test_data_scripts_namespaces_and_pth(
-    written: Callable[..., Project], lock: Locker, home: Path, mode: str
-) -> None:
+def test_data_scripts_namespaces_and_pth(written: Callable[..., Project], lock: Locker, home: Path, mode: str) -> None:
     files = {
         "modern_one": {"modern/one.py": "NAME = 'one'\n"},
         "modern_two": {"modern/two.py": "NAME = 'two'\n"},
@@ -79,9 +76,7 @@ def test_data_scripts_namespaces_and_pth(
         },
     )
     for name, contents in files.items():
-        wheel(
-            app.root / "wheels", name, contents, scripts={"speak": "speaker:main"} if name == "speaker" else None
-        )
+        wheel(app.root / "wheels", name, contents, scripts={"speak": "speaker:main"} if name == "speaker" else None)
     lock(app)
     app.nox("-s", "pex")
     result = launch(app.binary("app"), home=home)

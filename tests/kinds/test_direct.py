@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from harness import Project, clean_environ, launch, members, run
 from making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
 
@@ -68,7 +67,9 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
         *("edited", "fixed", "wheeled", "deeper", "beside"),
     )
     main["main.py"] = main["main.py"].replace("def main() -> None:", "def main() -> None:\n    print(ANSWER)")
-    main["main.py"] = main["main.py"].replace("import wheeled\n", "import wheeled\nfrom answer import ask\n\nANSWER = ask()\n")
+    main["main.py"] = main["main.py"].replace(
+        "import wheeled\n", "import wheeled\nfrom answer import ask\n\nANSWER = ask()\n"
+    )
     nested = '[tool.poetry.dependencies]\ndeeper = { path = "../deeper" }\n'
     app = written(
         "app",

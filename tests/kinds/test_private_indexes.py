@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from harness import Project, launch
 from making import Locker, Site, simple_index, site, wheel
 

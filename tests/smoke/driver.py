@@ -1,7 +1,8 @@
-"""Runs one smoke test in a process to be interrupted: `driver.py BINARY PROJECT TEMPORARY WHAT`."""
+"""Runs one smoke test in a process of its own: `driver.py BINARY PROJECT TEMPORARY WHAT[:CONDITION]`."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -21,12 +22,14 @@ def say(line: str) -> None:
 
 def main() -> None:
     binary, project, temporary, what = sys.argv[1:]
+    what, _, condition = what.partition(":")
     tempfile.tempdir = temporary
     settings = {
         "args": ["well", "{port}"],
         "http": [{"path": "/"}],
         "soak": 30 if what == "soak" else 0.05,
-        "conditions": ["cold", "warm"],
+        "conditions": [condition] if condition else ["cold", "warm"],
+        "skips": "fail" if what == "fail" else "report",
         "after": [["touch", "after"]],
     }
     say("go")
@@ -42,6 +45,11 @@ def main() -> None:
         say=say,
     )
     say(f"done {report.failure}")
+    if condition:
+        became: dict[str, object] = {each.condition: [each.state, each.reason] for each in report.outcomes}
+        if report.failure is not None:
+            became["failure"] = [report.failure.code, report.failure.problem]
+        say(f"outcomes {json.dumps(became)}")
 
 
 main()

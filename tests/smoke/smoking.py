@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from nox_pex.smoke.report import Report
 @dataclass
 class Tested:
     """What one smoke test reported and said, and how long it took."""
+
+    __test__ = False  # pytest: this is no test itself
 
     report: Report
     said: list[str] = field(default_factory=list)
@@ -51,3 +54,9 @@ def assert_nothing_left(*places: Path) -> None:
             left.append(line)
     assert left == []
     assert list(places[0].iterdir()) == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)

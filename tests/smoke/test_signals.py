@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from smoking import assert_nothing_left
+from smoking import assert_nothing_left, wait_until
 
 import nox_pex
 
@@ -100,9 +100,3 @@ def test_serve_ends_with_ctrl_c(drive: Callable[[str], subprocess.Popen[str]], t
     assert process.returncode == 0
     assert stdout.endswith("done None\n")
     assert_nothing_left(temporary)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)

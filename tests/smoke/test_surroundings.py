@@ -129,15 +129,6 @@ def test_only(smoke_test: SmokeTest) -> None:
     assert [outcome.condition for outcome in tested.report.outcomes] == ["warm"]
 
 
-def test_a_condition_that_cannot_be_given(smoke_test: SmokeTest) -> None:
-    tested = smoke_test("listens", "well", "{port}", conditions=["offline", "cold"])
-    assert tested.code is None
-    assert [outcome.state for outcome in tested.report.outcomes] == ["skipped", "passed"]
-    assert any(line.startswith("offline: skipped: ") for line in tested.said)
-    tested = smoke_test("listens", "well", "{port}", conditions=["offline", "cold"], skips="fail")
-    assert tested.code == "check-failed"
-
-
 def test_a_directory_with_spaces_and_letters(
     smoke_test: SmokeTest, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,13 +23,13 @@ def words(**keys: Any) -> list[str]:
     return pex.argv(
         binary,
         python=Path("/tools/python"),
-        output=Path("/work/service.pex"),
+        output=Path("/build/service.pex"),
         ingredients=pex.Ingredients(
-            repository=Path("/work/dependencies.pex"),
-            pins=Path("/work/pins.txt"),
+            repository=Path("/build/dependencies.pex"),
+            pins=Path("/build/pins.txt"),
             python_path=Path("/environment/bin"),
-            wheels=(Path("/work/own.whl"),),
-            sources=Path("/work/sources"),
+            wheels=(Path("/build/own.whl"),),
+            sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
         ),
         interpreter=PYTHON,
@@ -45,10 +45,10 @@ def test_what_is_always_said() -> None:
     argv = words()
     assert argv[:3] == ["/tools/python", "-m", "pex"]
     assert "--pre" in argv
-    assert after(argv, "--requirement") == "/work/pins.txt"
+    assert after(argv, "--requirement") == "/build/pins.txt"
     assert after(argv, "--pex-root") == "/cache/pex"
-    assert after(argv, "--project") == "/work/own.whl"
-    assert after(argv, "--sources-directory") == "/work/sources"
+    assert after(argv, "--project") == "/build/own.whl"
+    assert after(argv, "--sources-directory") == "/build/sources"
     assert after(argv, "--python-shebang") == "/usr/bin/env python3.11"
     assert after(argv, "--interpreter-constraint") == "CPython==3.11.*"
     assert after(argv, "--max-install-jobs") == "1"

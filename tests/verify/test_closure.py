@@ -17,7 +17,7 @@ Installing dependencies from lock file
 Package operations: 4 installs, 0 updates, 0 removals, 1 skipped
 
   - Installing idna (3.11)
-  - Installing shelf (1.0.0 /work/libs/shelf)
+  - Installing shelf (1.0.0 /srv/libs/shelf)
   - Installing tool.kit (2.0+local.1 4f2a9c1)
   - Installing colorama (0.4.6): Skipped for the following reason: Not required
   - Installing Zope.Interface (7.0 https://index.example/zope.interface-7.0.tar.gz)

@@ -93,7 +93,7 @@ def test_a_good_binary(copy: Workbench) -> None:
 
 @pytest.mark.integration
 def test_a_file_handed_in_with_all_that_is_wrong(copy: Workbench, tmp_path: Path) -> None:
-    """Nothing is installed here: what Poetry installs elsewhere is the evidence, from files fetched again (`--deep`)."""
+    """Nothing is installed here: what Poetry installs elsewhere, from files that it fetches again, is the evidence."""
     binary = copy.binary("greeting-cards")
     name, content = member(binary, "idna/core.py")
     record, rows = member(binary, "idna-3.11.dist-info/RECORD")

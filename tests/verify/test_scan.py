@@ -9,7 +9,7 @@ from nox_pex.verify.archive import CHUNK
 from nox_pex.verify.scan import OVERLAP, Literal, Pattern, kinds, without_contained
 
 SECRET = Literal(value=b"s3cret-value", kind="secret")
-PLACE = Literal(value=b"/work/place", kind="place", path=True)
+PLACE = Literal(value=b"/srv/place", kind="place", path=True)
 
 
 def found(content: bytes, *literals: Literal, patterns: tuple[Pattern, ...] = ()) -> list[str]:
@@ -33,15 +33,15 @@ def test_a_kind_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("content", "is_path"),
     [
-        (b"/work/place", True),
-        (b'open("/work/place/x")', True),
-        (b"file:///work/place", True),
-        (b"cc -I/work/place", True),
-        (b"/work/places", False),
-        (b"/work/place-2/x", False),
-        (b"https://host/work/place", False),
-        (b"$HOME/work/place", False),
-        (b"/work/placeholder and /work/place.", True),
+        (b"/srv/place", True),
+        (b'open("/srv/place/x")', True),
+        (b"file:///srv/place", True),
+        (b"cc -I/srv/place", True),
+        (b"/srv/places", False),
+        (b"/srv/place-2/x", False),
+        (b"https://host/srv/place", False),
+        (b"$HOME/srv/place", False),
+        (b"/srv/placeholder and /srv/place.", True),
     ],
 )
 def test_a_path_is_one_by_itself(content: bytes, is_path: bool) -> None:  # noqa: FBT001 (a column of the table)
@@ -54,7 +54,7 @@ def test_the_beginning_of_a_temporary_name() -> None:
 
 
 def test_what_contains_another_one_is_not_searched_twice() -> None:
-    inner = Literal(value=b"/work/place/.nox", kind="state", path=True)
-    beside = Literal(value=b"/work/place2", kind="beside", path=True)
+    inner = Literal(value=b"/srv/place/.nox", kind="state", path=True)
+    beside = Literal(value=b"/srv/place2", kind="beside", path=True)
     longer = Literal(value=b"s3cret-value-longer", kind="secret")
     assert without_contained([inner, PLACE, beside, longer, SECRET, SECRET]) == (PLACE, beside, SECRET)

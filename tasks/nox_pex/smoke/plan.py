@@ -23,7 +23,6 @@ _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "lo
 _HIGHEST_PORT: Final = 65535
 _LONGEST_SOCKET: Final = 103
 """Bytes of a Unix socket's path that every system takes (Linux takes 107, macOS 103)."""
-_NOT_YET: Final = "this version of nox-pex cannot give that condition"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +44,12 @@ class Options:
 class Boot:
     """One launch: under which condition, with which state (PEX_ROOT and HOME), which must be there, or must not.
 
-    `seed` is a launch that only fills the state for the one after it. `skip` says why this machine cannot do it.
+    `seed` is a launch that only fills the state for the one after it.
     """
 
     condition: Condition
     state: str
     seed: bool = False
-    skip: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +82,22 @@ def boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
                 planned.append(Boot(condition=condition, state=state, seed=True))
             planned.append(Boot(condition=condition, state=state))
         else:
-            planned.append(Boot(condition=condition, state=condition, skip=_NOT_YET))
+            planned.append(Boot(condition=condition, state=condition))
     return tuple(planned)
+
+
+def served(boots: tuple[Boot, ...]) -> tuple[Boot, ...]:
+    """The launch that `--serve` is about. Raises `NoxPexError` with `usage` when there is none."""
+    reachable = tuple(boot for boot in boots if boot.condition != "offline")[:1]
+    if not reachable:
+        problem = "`--serve`: nobody could reach a program that is offline"
+        raise NoxPexError("usage", problem, "name another condition, as in `--serve --only cold`")
+    return reachable
+
+
+def mentions_tmp(smoke: Smoke) -> bool:
+    """Whether the settings have the token `{tmp}` anywhere."""
+    return b"{tmp}" in msgspec.json.encode(smoke)
 
 
 def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:

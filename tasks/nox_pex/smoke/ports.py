@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import psutil
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke.network import HERE, Network
 
 Owner = Literal["nobody", "ours", "foreign", "unknown"]
 """Whose listener answers at an address. `unknown`: this user may not see it."""
@@ -90,10 +91,10 @@ def _socket(host: str) -> socket.socket:
     return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-def answers(host: str, port: int) -> bool:
+def answers(host: str, port: int, network: Network = HERE) -> bool:
     """Whether a TCP connection to the address can be opened now."""
     try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
+        network.connected(host, port, timeout=_PATIENCE).close()
     except OSError:
         return False
     return True
@@ -108,34 +109,37 @@ def holder(port: int) -> str:
     return "another process"
 
 
-def owner(host: str, port: int, tree: Tree) -> Owner:
+def owner(host: str, port: int, tree: Tree, network: Network = HERE) -> Owner:
     """Whose listener a connection to the address would meet: one of the processes that `tree` gives, or not."""
     if not _LINUX:
         return _owner_by_psutil(host, port, tree)
-    met = meeting(listeners(), {_address(text) for text in _addresses(host, port)}, port)
+    met = meeting(listeners(network), {_address(text) for text in _addresses(host, port)}, port)
     if not met:
         return "nobody"
     whose = _owner_of({listener.inode for listener in met}, tree())
     # The `::` of a program that takes IPv6 alone does not answer at an address of IPv4.
-    return "nobody" if whose == "foreign" and not answers(host, port) else whose
+    return "nobody" if whose == "foreign" and not answers(host, port, network) else whose
 
 
-def unix_owner(path: Path, tree: Tree) -> Owner:
+def unix_owner(path: Path, tree: Tree, network: Network = HERE) -> Owner:
     """The same for a Unix socket."""
     if not _LINUX:
         return "unknown" if path.is_socket() else "nobody"
     inodes = set()
-    for line in Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]:
+    for line in (network.tables / "unix").read_text(errors="surrogateescape").splitlines()[1:]:
         fields = line.split(maxsplit=7)
         if len(fields) > 7 and fields[7] == str(path) and int(fields[3], 16) & _UNIX_LISTENING:  # noqa: PLR2004 - proc(5)
             inodes.add(int(fields[6]))
     return _owner_of(inodes, tree()) if inodes else "nobody"
 
 
-def listening(tree: Iterable[int]) -> tuple[str, ...]:
+def listening(tree: Iterable[int], network: Network = HERE) -> tuple[str, ...]:
     """Where the processes `tree` listen, as `host:port`: the answer to why it is not where it should be."""
     found = set()
-    for pid in tree:
+    if _LINUX:
+        owned = set[int]().union(*(_sockets(pid)[0] for pid in tree))
+        found = {(str(each.address), each.port) for each in listeners(network) if each.inode in owned}
+    for pid in () if _LINUX else tree:
         with contextlib.suppress(psutil.Error):
             for connection in psutil.Process(pid).net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN:
@@ -156,10 +160,10 @@ def meeting(every: Iterable[Listener], addresses: set[Address], port: int) -> li
     ]
 
 
-def listeners() -> list[Listener]:
-    """All TCP listeners of this network namespace (Linux)."""
+def listeners(network: Network = HERE) -> list[Listener]:
+    """All TCP listeners of a network (Linux)."""
     found = []
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+    for table in (network.tables / "tcp", network.tables / "tcp6"):
         with contextlib.suppress(FileNotFoundError):
             for line in table.read_text().splitlines()[1:]:
                 fields = line.split()

@@ -11,14 +11,16 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
+import httpcore2
 import httpx2
 import msgspec
 
+from nox_pex.smoke.network import HERE, Network
 from nox_pex.smoke.plan import Target
 from nox_pex.smoke.settings import HttpCheck, size
 
@@ -71,7 +73,9 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 
-def ask(target: Target, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float) -> Answer:
+def ask(
+    target: Target, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float, network: Network = HERE
+) -> Answer:
     """The answer to the check's request within `timeout` seconds, redirects included."""
     limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
     exchange = _Exchange(limit=limit)
@@ -79,7 +83,7 @@ def ask(target: Target, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout
     started = time.monotonic()
     with _Guard(timeout) as guard:
         try:
-            _exchange(target, check, exchange, guard=guard, tls=tls)
+            _exchange(target, check, exchange, guard=guard, tls=tls, network=network)
         except _TooLargeError:
             problem = f"the body is larger than {limit} bytes"
         except (_UndecodableError, _StrayRedirectError) as error:
@@ -98,15 +102,89 @@ def ask(target: Target, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout
     )
 
 
-def connect(host: str, port: int, *, timeout: float) -> str | None:
+def connect(host: str, port: int, *, timeout: float, network: Network = HERE) -> str | None:
     """Opens and closes a TCP connection. Returns what went wrong, if anything did."""
     try:
-        socket.create_connection((host, port), timeout=timeout).close()
+        network.connected(host, port, timeout=timeout).close()
     except TimeoutError:
         return f"no connection within {timeout:g} s"
     except OSError as error:
         return _in_words(error)
     return None
+
+
+@final
+class _Transport(httpx2.HTTPTransport):
+    """httpx's own transport, over connections in a given network."""
+
+    def __init__(self, network: Network, *, tls: ssl.SSLContext | None, unix_socket: Path | None) -> None:
+        super().__init__(verify=tls or False, trust_env=False)
+        uds = None if unix_socket is None else str(unix_socket)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=tls, uds=uds, max_connections=1, network_backend=_Backend(network)
+        )
+
+
+@final
+class _Backend(httpcore2.SyncBackend):
+    """Opens TCP connections in a given network, and others as usual."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *_: object, **__: object
+    ) -> httpcore2.NetworkStream:
+        with _translated({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
+            made = self._network.connected(host, port, timeout=timeout)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _Stream(made)
+
+
+@final
+class _Stream(httpcore2.NetworkStream):
+    """A connected socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _translated({TimeoutError: httpcore2.ReadTimeout, OSError: httpcore2.ReadError}):
+            self._socket.settimeout(timeout)
+            return self._socket.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _translated({TimeoutError: httpcore2.WriteTimeout, OSError: httpcore2.WriteError}):
+            self._socket.settimeout(timeout)
+            self._socket.sendall(buffer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        try:
+            with _translated({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
+                self._socket.settimeout(timeout)
+                return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+        except BaseException:
+            self.close()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "ssl_object":
+            return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+        return self._socket if info == "socket" else None
+
+
+@contextlib.contextmanager
+def _translated(errors: Mapping[type[OSError], type[Exception]]) -> Iterator[None]:
+    """Turns the system's errors into those that httpx knows what to do about; the first that fits counts."""
+    try:
+        yield
+    except OSError as error:
+        raise next(theirs for ours, theirs in errors.items() if isinstance(error, ours))(error) from error
 
 
 @final
@@ -149,10 +227,15 @@ class _Guard:
 
 
 def _exchange(
-    target: Target, check: HttpCheck, exchange: _Exchange, *, guard: _Guard, tls: ssl.SSLContext | None
+    target: Target,
+    check: HttpCheck,
+    exchange: _Exchange,
+    *,
+    guard: _Guard,
+    tls: ssl.SSLContext | None,
+    network: Network,
 ) -> None:
-    socket_path = str(target.unix_socket) if target.unix_socket else None
-    transport = httpx2.HTTPTransport(verify=tls or False, trust_env=False, uds=socket_path)
+    transport = _Transport(network, tls=tls, unix_socket=target.unix_socket)
     with httpx2.Client(transport=transport, trust_env=False, timeout=guard.timeout) as client:
         request: httpx2.Request | None = _request(client, target, check)
         origin = _origin(request.url) if request else None

@@ -8,15 +8,17 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke.network import HERE, Network
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _REPLY: Final = 30.0
@@ -61,6 +63,28 @@ class Command:
     stdout: Path
     stderr: Path | None = None
     stdin: Path = Path(os.devnull)
+
+
+class UnavailableError(Exception):
+    """This machine cannot confine a program like that; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confinement:
+    """What is taken from a program, as `confine` does it on Linux.
+
+    `offline`: any network but a loopback of its own. `read-only`: any place to write to, but a `/tmp` of `tmp_bytes`
+    and the directories `writable`. `unprivileged`: its user; it becomes `user`. The directories `kept` stay in sight
+    whatever is put before them. `join` is a running program that was confined in this way: this one then shares its
+    network or its file systems.
+    """
+
+    kind: Literal["offline", "read-only", "unprivileged"]
+    user: int
+    tmp_bytes: int
+    kept: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    join: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +137,10 @@ class Program:
     pid: int
     started_at: float
 
-    def __init__(self, command: Command, *, remove: Path | None = None) -> None:
+    def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
         self._command = command
+        self._confinement = confinement
+        self._channel: socket.socket | None = None
         self._remove = remove
         self._received = b""
         self._exit: Exit | None = None
@@ -122,12 +148,25 @@ class Program:
         self._supervisor: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the program. Raises `NoxPexError` with `launch-failed` when the system cannot."""
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8", str(_SUPERVISOR)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            start_new_session=True,  # a Ctrl-C is for Nox, which then orders the end
-        )  # fmt: skip
+        """Starts the program.
+
+        Raises `NoxPexError` with `launch-failed` when the system cannot, `UnavailableError` when it cannot confine it.
+        """
+        if self._confinement is not None and sys.platform != "linux":
+            msg = "only Linux can give it"
+            raise UnavailableError(msg)
+        with contextlib.ExitStack() as stack:
+            theirs: socket.socket | None = None
+            if self._confinement is not None and self._confinement.kind == "offline":
+                self._channel, theirs = socket.socketpair()
+                stack.enter_context(theirs)
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-X", "utf8", str(_SUPERVISOR)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                pass_fds=() if theirs is None else (theirs.fileno(),),
+                start_new_session=True,  # a Ctrl-C is for Nox, which then orders the end
+            )  # fmt: skip
+            channel = None if theirs is None else theirs.fileno()
         command = self._command
         self._order(
             argv=command.argv,
@@ -137,11 +176,22 @@ class Program:
             stdout=str(command.stdout),
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
+            confine=self._confinement and _as_order(self._confinement, cwd=command.cwd),
+            sockets=channel,
         )
-        event = self._await("started", "failed")
+        event = self._await("started", "failed", "refused")
+        if "refused" in event:
+            raise UnavailableError(event["refused"])
         if "failed" in event:
             raise _launch_failed(Path(command.argv[0]), event["failed"], event["reason"])
         self.pid, self.started_at = event["started"], event["at"]
+
+    @property
+    def network(self) -> Network:
+        """Where the started program's addresses are reached."""
+        if self._channel is None or self._supervisor is None:
+            return HERE
+        return Network(tables=Path(f"/proc/{self._supervisor.pid}/net"), make=self._socket)
 
     def exited(self, *, within: float = 0.0) -> Exit | None:
         """How the program ended, as soon as it has; None when it has not, `within` so many seconds."""
@@ -175,6 +225,8 @@ class Program:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._supervisor = None
+        if self._channel is not None:
+            self._channel.close()
         self._peak = reply["peak"] if reply else 0
         for pipe in (supervisor.stdin, supervisor.stdout):
             if pipe is not None:
@@ -183,6 +235,16 @@ class Program:
             supervisor.kill()
         supervisor.wait()
         return self._peak or 0
+
+    def _socket(self, family: int) -> socket.socket:
+        """A TCP socket in the network of the program; raises `OSError`."""
+        assert self._channel is not None  # noqa: S101 - tells mypy: only used where there is one
+        self._channel.settimeout(_REPLY)
+        self._channel.sendall(bytes([family]))
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+        if not descriptors:
+            raise _supervisor_gone()
+        return socket.socket(fileno=descriptors[0])
 
     def _order(self, **order: object) -> None:
         assert self._supervisor is not None  # noqa: S101 - tells mypy: only used after `start`
@@ -220,6 +282,20 @@ class Program:
         if "exited" in event:
             self._exit = Exit(status=event["exited"], at=event["at"])
         return event
+
+
+def _as_order(confinement: Confinement, *, cwd: Path) -> dict[str, object]:
+    """A confinement as `confine` reads it."""
+    return {
+        "kind": confinement.kind,
+        "join": confinement.join,
+        "user": confinement.user,
+        "tmp": "/tmp",  # noqa: S108 - a new one
+        "tmp-bytes": confinement.tmp_bytes,
+        "kept": confinement.kept,
+        "writable": confinement.writable,
+        "cwd": str(cwd),
+    }
 
 
 def _supervisor_gone() -> NoxPexError:

@@ -11,6 +11,7 @@ from typing import Final
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke import ports
 from nox_pex.smoke.checks import describe_statuses, status_matches
+from nox_pex.smoke.network import HERE, Network
 from nox_pex.smoke.plan import Target
 from nox_pex.smoke.probe import ask, connect
 from nox_pex.smoke.process import Exit, Member, Program
@@ -38,6 +39,7 @@ class Server:
     check: HttpCheck | TcpCheck
     lenient: bool
     tls: ssl.SSLContext | None = None
+    network: Network = HERE
 
     @property
     def port(self) -> int:
@@ -50,14 +52,15 @@ class Server:
     def owner(self, tree: ports.Tree) -> ports.Owner:
         """Whose listener answers there."""
         if self.target.unix_socket is not None and isinstance(self.check, HttpCheck):
-            return ports.unix_owner(self.target.unix_socket, tree)
-        return ports.owner(self.target.host, self.port, tree)
+            return ports.unix_owner(self.target.unix_socket, tree, self.network)
+        return ports.owner(self.target.host, self.port, tree, self.network)
 
     def refusal(self, timeout: float) -> str | None:
         """Asks once. Returns why the program does not count as ready, if so."""
         if isinstance(self.check, TcpCheck):
-            return connect(self.target.host, self.port, timeout=timeout)
-        answer = ask(self.target, self.check, tls=self.tls, timeout=min(timeout, self.check.timeout))
+            return connect(self.target.host, self.port, timeout=timeout, network=self.network)
+        timeout = min(timeout, self.check.timeout)
+        answer = ask(self.target, self.check, tls=self.tls, timeout=timeout, network=self.network)
         if answer.status is not None and self.lenient and answer.status < _SERVER_ERROR:
             return None
         if status_matches(self.check.status, answer.status):
@@ -131,7 +134,7 @@ def _too_late(program: Program, server: Server, *, timeout: float, refusal: str 
     problem = f"the program was not ready after {timeout:g} s"
     if refusal is not None:
         return NoxPexError("startup-timeout", f"{problem}: {refusal}", "see its log, or raise `startup-timeout`")
-    elsewhere = ports.listening(_pids(members))
+    elsewhere = ports.listening(_pids(members), server.network)
     if elsewhere:
         problem += f": it listens on {', '.join(elsewhere[:3])}, not on {server}"
         return NoxPexError("startup-timeout", problem, "pass {host} and {port} on in `args` or `env`")

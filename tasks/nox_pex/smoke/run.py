@@ -7,16 +7,17 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.secrets import Secrets
-from nox_pex.smoke import checks, log, plan, ports, probe
+from nox_pex.smoke import checks, conditions, log, plan, ports, probe
 from nox_pex.smoke.checks import Printed, Verdict
 from nox_pex.smoke.interrupts import Interrupts
 from nox_pex.smoke.plan import Boot, Options, Target
-from nox_pex.smoke.process import Command, Member, Program, scrubbed
+from nox_pex.smoke.process import Command, Confinement, Member, Program, UnavailableError, scrubbed
 from nox_pex.smoke.ready import Server, await_ready, judge_free
 from nox_pex.smoke.references import References
 from nox_pex.smoke.report import Outcome, Report, over_budget
@@ -52,6 +53,9 @@ class _Test:
     target: Target
     server: Server | None
     references: References
+    size: int
+    shares_tmp: bool
+    """Whether the settings name `{tmp}`, so that a read-only boot can write there too."""
 
     @property
     def checks(self) -> int:
@@ -93,6 +97,9 @@ def run(
         problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
         raise NoxPexError("usage", problem, "leave `--serve` out")
     boots = plan.boots(smoke, options.only)
+    if options.serve:
+        boots = plan.served(boots)
+    shares_tmp = plan.mentions_tmp(smoke)
     port = plan.fixed_port(smoke, options.port)
     interrupts = Interrupts()
     with contextlib.ExitStack() as stack:
@@ -123,8 +130,10 @@ def run(
             target=target,
             server=server,
             references=references,
+            size=weight(binary),
+            shares_tmp=shares_tmp,
         )
-        report = _tested(test, boots, Report(name=name, binary=binary, size=weight(binary), outcomes=()), budget)
+        report = _tested(test, boots, Report(name=name, binary=binary, size=test.size, outcomes=()), budget)
         return replace(report, kept=space.root if options.keep else None)
 
 
@@ -134,8 +143,6 @@ def _tested(test: _Test, boots: tuple[Boot, ...], report: Report, budget: Budget
     failure: NoxPexError | None = None
     try:
         failure = _prepared(test, "before", test.smoke.before, "launch-failed")
-        if test.options.serve:
-            boots = tuple(boot for boot in boots if boot.skip is None)[:1]
         for boot in boots:
             if failure is not None:
                 if boot.condition not in {outcome.condition for outcome in outcomes}:
@@ -186,15 +193,15 @@ def _skipped(test: _Test, boot: Boot, reason: str) -> Outcome:
 def _booted(test: _Test, boot: Boot) -> tuple[Outcome, NoxPexError | None]:
     """One boot, and what went wrong with it, if anything did."""
     failure: NoxPexError | None = None
-    if boot.skip is not None:
-        if test.smoke.skips == "fail":
-            problem = f"{boot.condition}: skipped: {boot.skip}"
-            failure = NoxPexError("check-failed", problem, 'run it where it can be given, or set `skips = "report"`')
-        return _skipped(test, boot, boot.skip), failure
     notes = _Notes()
     error: NoxPexError | None = None
     try:
         _boot(test, boot, notes)
+    except UnavailableError as unavailable:
+        if test.smoke.skips == "fail":
+            problem = f"{boot.condition}: skipped: {unavailable}"
+            failure = NoxPexError("check-failed", problem, 'run it where it can be given, or set `skips = "report"`')
+        return _skipped(test, boot, str(unavailable)), failure
     except NoxPexError as caught:
         error = caught
     if error is not None:
@@ -215,9 +222,15 @@ def _booted(test: _Test, boot: Boot) -> tuple[Outcome, NoxPexError | None]:
 
 def _boot(test: _Test, boot: Boot, notes: _Notes) -> None:
     state = test.workspace.state(boot.state)
+    conditions.hand_over(
+        boot.condition,
+        root=test.workspace.root,
+        owned=(state.pex_root, test.workspace.tmp),
+        readable=state.run,
+    )
     if test.server is None:
         test.say(f"{boot.condition}: {'first run, to warm up' if boot.seed else 'running'} {test.name}")
-        failed = _commands(test, state, notes)
+        failed = _commands(test, boot, state, notes)
         notes.ready_after = notes.verdicts[0].seconds
         if failed is not None:
             raise failed
@@ -229,18 +242,20 @@ def _boot(test: _Test, boot: Boot, notes: _Notes) -> None:
 def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _Notes) -> None:
     if server.target.unix_socket is not None:
         server.target.unix_socket.unlink(missing_ok=True)  # an earlier boot that was killed left it
-    judge_free(server)
+    if boot.condition != "offline":  # its network is a new one
+        judge_free(server)
     test.say(f"{boot.condition}: {'first start, to warm up' if boot.seed else 'starting'} {test.name} on {server}")
     output = test.workspace.root / f"{boot.condition}{'-seed' if boot.seed else ''}.log"
     output.touch()
     notes.logs.append(output)
     command = Command(
         argv=(str(state.executable), *test.smoke.args),
-        env=_environment(test, state),
+        env=_environment(test, boot, state),
         cwd=state.run,
         stdout=output,
     )
-    with _started(test, command, notes) as program:
+    with _started(test, boot, command, notes) as program:
+        server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
         notes.ready_after = await_ready(
             program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
@@ -249,7 +264,7 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
         if test.options.serve:
             _served(test, program, output)
         elif not boot.seed:
-            failed = _checked(test, program, notes) or _commands(test, state, notes)
+            failed = _checked(test, program, notes) or _commands(test, boot, state, notes, beside=program)
             judge_alive(program, "after the checks", within=test.smoke.soak if failed is None else 0.0)
         notes.stop, wrong = stop(
             program,
@@ -263,9 +278,15 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
 
 
 @contextlib.contextmanager
-def _started(test: _Test, command: Command, notes: _Notes) -> Iterator[Program]:
-    """A running program; at the end nothing of it is left, and its memory is noted."""
-    program = Program(command, remove=None if test.options.keep else test.workspace.root)
+def _started(
+    test: _Test, boot: Boot, command: Command, notes: _Notes, *, beside: Program | None = None
+) -> Iterator[Program]:
+    """A running program; at the end nothing of it is left, and its memory is noted. Raises `UnavailableError`."""
+    program = Program(
+        command,
+        remove=None if test.options.keep else test.workspace.root,
+        confinement=_confinement(test, boot, command, beside),
+    )
     try:
         with test.interrupts.held():
             program.start()
@@ -275,12 +296,24 @@ def _started(test: _Test, command: Command, notes: _Notes) -> Iterator[Program]:
             notes.memory = max(notes.memory or 0, program.end())
 
 
+def _confinement(test: _Test, boot: Boot, command: Command, beside: Program | None) -> Confinement | None:
+    return conditions.confinement(
+        boot.condition,
+        executable=Path(command.argv[0]),
+        env=command.env,
+        root=test.workspace.root,
+        writable=test.workspace.tmp if test.shares_tmp else None,
+        size=test.size,
+        join=None if beside is None else beside.pid,
+    )
+
+
 def _checked(test: _Test, program: Program, notes: _Notes) -> NoxPexError | None:
     """Asks for all that `http` and `tcp` demand. Returns the first demand that is not met; raises `crashed`."""
     failed: NoxPexError | None = None
     every: tuple[HttpCheck | TcpCheck, ...] = (*test.smoke.http, *test.smoke.tcp)
     for check in every:
-        verdict = _asked(test, check) if isinstance(check, HttpCheck) else _connected(test, check, program)
+        verdict = _asked(test, check, program) if isinstance(check, HttpCheck) else _connected(test, check, program)
         notes.verdicts.append(verdict)
         if not verdict.passed:
             judge_alive(program, f"while it was asked for {verdict.check}", within=_CRASH)
@@ -288,16 +321,18 @@ def _checked(test: _Test, program: Program, notes: _Notes) -> NoxPexError | None
     return failed
 
 
-def _asked(test: _Test, check: HttpCheck) -> Verdict:
-    answer = probe.ask(test.target, check, tls=test.references.tls(check), timeout=check.timeout)
+def _asked(test: _Test, check: HttpCheck, program: Program) -> Verdict:
+    tls = test.references.tls(check)
+    answer = probe.ask(test.target, check, tls=tls, timeout=check.timeout, network=program.network)
     return checks.answered(check, answer, schema=test.references.schema(check))
 
 
 def _connected(test: _Test, check: TcpCheck, program: Program) -> Verdict:
     host, port = test.target.host, int(check.port)
     started = time.monotonic()
-    problem = probe.connect(host, port, timeout=_TCP_TIMEOUT)
-    if problem is None and ports.owner(host, port, lambda: [each.pid for each in program.tree()]) == "foreign":
+    problem = probe.connect(host, port, timeout=_TCP_TIMEOUT, network=program.network)
+    tree = partial(_pids, program)
+    if problem is None and ports.owner(host, port, tree, program.network) == "foreign":
         problem = f"{ports.holder(port)}, which is not the program under test"
     return Verdict(
         check=f"tcp {port}",
@@ -308,11 +343,22 @@ def _connected(test: _Test, check: TcpCheck, program: Program) -> Verdict:
     )
 
 
-def _commands(test: _Test, state: State, notes: _Notes) -> NoxPexError | None:
-    """Runs all commands. Returns the first failure."""
+def _pids(program: Program) -> list[int]:
+    return [member.pid for member in program.tree()]
+
+
+def _commands(
+    test: _Test, boot: Boot, state: State, notes: _Notes, *, beside: Program | None = None
+) -> NoxPexError | None:
+    """Runs all commands, `beside` the server where there is one. Returns the first failure."""
     failed: NoxPexError | None = None
     for check in test.smoke.command:
-        verdict, left = _ran(test, state, check, notes)
+        try:
+            verdict, left = _ran(test, boot, state, check, notes, beside=beside)
+        except UnavailableError:
+            if beside is not None:
+                judge_alive(beside, "before a command was to run beside it", within=_CRASH)
+            raise
         notes.verdicts.append(verdict)
         wrong = None if verdict.passed else _check_failed(verdict)
         if left and wrong is None:
@@ -328,7 +374,9 @@ def _tail(test: _Test, logs: list[Path]) -> tuple[str, ...]:
     return next((lines for path in reversed(logs) if (lines := log.tail(path, test.secrets))), ())
 
 
-def _ran(test: _Test, state: State, check: CommandCheck, notes: _Notes) -> tuple[Verdict, tuple[Member, ...]]:
+def _ran(
+    test: _Test, boot: Boot, state: State, check: CommandCheck, notes: _Notes, *, beside: Program | None
+) -> tuple[Verdict, tuple[Member, ...]]:
     stem = state.run.parent / f"command-{len(notes.verdicts)}"
     stdin, stdout, stderr = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
     stdin.write_text(check.stdin, encoding="utf-8")
@@ -337,13 +385,13 @@ def _ran(test: _Test, state: State, check: CommandCheck, notes: _Notes) -> tuple
         notes.logs.append(stream)
     command = Command(
         argv=(str(state.executable), *check.args),
-        env=_environment(test, state) | check.env,
+        env=_environment(test, boot, state) | check.env,
         cwd=state.run,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
     )
-    with _started(test, command, notes) as program:
+    with _started(test, boot, command, notes, beside=beside) as program:
         ended = program.exited(within=check.timeout)
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
         left = left_behind(program) if ended else ()
@@ -379,7 +427,7 @@ def _check_failed(verdict: Verdict) -> NoxPexError:
     return NoxPexError("check-failed", str(verdict), "mend the program, or what the check expects")
 
 
-def _environment(test: _Test, state: State) -> dict[str, str]:
+def _environment(test: _Test, boot: Boot, state: State) -> dict[str, str]:
     env = scrubbed(
         test.environ,
         pass_env=test.smoke.pass_env,
@@ -387,7 +435,7 @@ def _environment(test: _Test, state: State) -> dict[str, str]:
         pex_root=state.pex_root,
         tmp=test.workspace.tmp,
     )
-    return env | test.smoke.env
+    return conditions.environment(boot.condition, env) | test.smoke.env
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:

@@ -1,7 +1,8 @@
 """One program on a leash: started, watched, measured and, with all that it starts, ended.
 
 `process` runs this file as a process of its own with the standard library alone, and the two talk in JSON, a line each:
-first what to run, then orders (`signal`, `tree`, `end`); back come `started` or `failed`, `exited`, `tree`, `ended`.
+first what to run, then orders (`signal`, `tree`, `end`); back come `started`, `failed` or `refused`, then `exited`,
+`tree`, `ended`. Where the program has a network of its own, so has this process, and it hands out sockets of it.
 
 A process of its own, because daemons stay in the tree only of a child subreaper (Linux), which Nox itself must not
 become: two programs may run beside each other there. And because it outlives Nox: when its input ends, or its parent is
@@ -22,7 +23,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _INPUT: Final = 0
 _OUTPUT: Final = 1
@@ -37,6 +41,7 @@ _GLANCE: Final = 1.0
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
 _PS: Final = ("ps", "-o")
+_CONFINE: Final = Path(__file__).with_name("confine.py")
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,51 @@ def command_line(pid: int) -> str:
         return ""
 
 
+class _Confinement:
+    """What `spec["confine"]` takes from the program. `refusal` is why the system does not, as far as is known."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self._module = _loaded("confine", _CONFINE)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+
+    def around_us(self) -> str | None:
+        """Enters what this process shares with the program. Returns the refusal."""
+        if self._spec["kind"] == "offline":
+            try:
+                self._module.own_network(self._spec["join"])
+            except self._module.RefusedError as refusal:
+                return str(refusal)
+        return None
+
+    def around_program(self) -> None:
+        """What runs in the child, just before it becomes the program: an exception's words do not get out of there."""
+        try:
+            self._module.confine(self._spec)
+        except (self._module.RefusedError, OSError) as refusal:
+            os.write(self._writer, str(refusal).encode(errors="replace"))
+            raise
+
+    @property
+    def refusal(self) -> str:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._reader, 4096).decode()
+        return "the system refuses it"
+
+
+def _loaded(name: str, path: Path) -> ModuleType:
+    from importlib import util  # noqa: PLC0415 - for those programs alone that are confined
+
+    spec = util.spec_from_file_location(name, path)
+    assert spec is not None  # noqa: S101 - tells mypy: the file is Python's
+    assert spec.loader is not None  # noqa: S101 - likewise
+    module = util.module_from_spec(spec)
+    sys.dont_write_bytecode = True
+    spec.loader.exec_module(module)
+    return module
+
+
 class Leash:
     """The program that `spec` describes, and its tree."""
 
@@ -138,20 +188,30 @@ class Leash:
     def start(self) -> bool:
         """Starts the program. False, with an event that says why, when the system refuses."""
         spec = self._spec
+        confinement = _Confinement(spec["confine"]) if spec["confine"] else None
         with contextlib.ExitStack() as stack:
             stdin, stdout = (
                 stack.enter_context(Path(spec[name]).open(mode)) for name, mode in (("stdin", "rb"), ("stdout", "ab"))
             )
             stderr = stack.enter_context(Path(spec["stderr"]).open("ab")) if spec["stderr"] else stdout
+            refusal = confinement.around_us() if confinement else None
+            if refusal is not None:
+                tell(refused=refusal)
+                return False
             started = time.monotonic()
             try:
                 # A session of its own: no terminal, and no signal to Nox's group reaches it.
                 self._program = subprocess.Popen(
                     spec["argv"], env=spec["env"], cwd=spec["cwd"], stdin=stdin, stdout=stdout, stderr=stderr,
                     start_new_session=True,
+                    # There is one thread here, and so none that could hold a lock in the child.
+                    preexec_fn=confinement.around_program if confinement else None,  # noqa: PLW1509
                 )  # fmt: skip
             except OSError as error:
                 tell(failed=error.errno, reason=error.strerror)
+                return False
+            except subprocess.SubprocessError:
+                tell(refused=confinement.refusal if confinement else "")
                 return False
         self._pid = self._program.pid
         self._groups.add(self._pid)
@@ -164,10 +224,13 @@ class Leash:
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         self._reap()  # whatever ended before the wake-up was set
+        sockets = [self._spec["sockets"]] if self._spec["sockets"] is not None else []
         while True:
-            readable, _, _ = select.select([_INPUT, woken], [], [], _SAMPLE)
+            readable, _, _ = select.select([_INPUT, woken, *sockets], [], [], _SAMPLE)
             if woken in readable:
                 os.read(woken, 4096)
+            if sockets and sockets[0] in readable and not hand_out_socket(sockets[0]):
+                sockets.clear()
             self._reap()
             if _INPUT in readable:
                 received = os.read(_INPUT, 65536)
@@ -260,6 +323,21 @@ def tell(**event: object) -> None:
     with contextlib.suppress(BrokenPipeError):
         while line:
             line = line[os.write(_OUTPUT, line) :]
+
+
+def hand_out_socket(channel: int) -> bool:
+    """Answers one request on the `channel` for a TCP socket of this process's network. False at the channel's end.
+
+    A request is a byte, the address family. The socket stays in this network whoever connects it.
+    """
+    import socket  # noqa: PLC0415 - slow to load
+
+    with socket.socket(fileno=os.dup(channel)) as wire:
+        request = wire.recv(1)
+        if request:
+            with socket.socket(socket.AddressFamily(request[0]), socket.SOCK_STREAM) as made:
+                socket.send_fds(wire, [request], [made.fileno()])
+        return bool(request)
 
 
 def _what_to_run() -> Any:

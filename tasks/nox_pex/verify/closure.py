@@ -92,7 +92,7 @@ def judge(
     problems = tuple(_problems(by_name, expected, excluded))
     count = sum(map(len, by_name.values()))
     return Verdict(
-        summary=f"{count} distribution{'' if count == 1 else 's'}, Poetry plans {len(expected)}",
+        summary=f"{count} distribution{'' if count == 1 else 's'}, {len(expected)} expected",
         problems=problems,
         details={
             "distributions": {d.name: d.version for named in by_name.values() for d in named},

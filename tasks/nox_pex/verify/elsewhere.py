@@ -154,30 +154,41 @@ def _copied(original: Project, *, settings: Settings, binary: str, into: Path) -
     root = original.root
     top = _git_top(root)
     beside = [path for path in _path_dependencies(original) if not path.is_relative_to(root)]
+    if top is not None and original.package_mode and original.version is None:
+        # A backend that takes the version from Git may ask whether anything in the repository is changed, or missing.
+        beside.insert(0, top)
     base = Path(os.path.commonpath([top or root, *beside]))
-    for place, names in [(root, _project_files(original, settings, binary)), *((path, None) for path in beside)]:
+    for place in beside:
+        # not the project itself a second time, with an earlier binary in it
+        names = [name for name in _all_files(place) if not (place / name).is_relative_to(root)]
         _copy_files(place, names, into / place.relative_to(base))
+    _copy_files(root, _project_files(original, settings, binary), into / root.relative_to(base))
     if top is not None:
-        (into / top.relative_to(base)).mkdir(parents=True, exist_ok=True)
         pointer = f"gitdir: {_git(root, '--absolute-git-dir')}\n"
         (into / top.relative_to(base) / ".git").write_text(pointer, "utf-8")
     return into / root.relative_to(base)
 
 
 def _project_files(original: Project, settings: Settings, binary: str) -> set[str]:
+    """What a build of `binary` reads of a project, from its directory."""
     root, wanted = original.root, settings.binary[binary]
-    names = {*sources.project_files(root, output_dir=settings.output_dir, extra=original.includes)}
-    if not original.package_mode:
+    if original.package_mode:
+        names = set(sources.project_files(root, output_dir=settings.output_dir, extra=original.includes))
+    else:
         chosen = wanted.sources
         selection = sources.select(root, include=chosen.include, exclude=chosen.exclude, output_dir=settings.output_dir)
-        names |= set(selection.taken)
+        names = set(selection.taken)
     if wanted.executable is not None:
         names.add(wanted.executable)
     for path in _path_dependencies(original):
         if path.is_relative_to(root):
-            inside = [""] if path.is_file() else sources.project_files(path, output_dir=Path("dist"), extra=())
-            names |= {os.path.normpath(path.relative_to(root) / name) for name in inside}
+            names |= {os.path.normpath(path.relative_to(root) / name) for name in _all_files(path)}
     return names | {name for name in _PROJECT_FILES if (root / name).is_file()}
+
+
+def _all_files(place: Path) -> Sequence[str]:
+    """What a build backend could read in the directory `place`; of a file, the file itself."""
+    return [""] if place.is_file() else sources.project_files(place, output_dir=Path("dist"), extra=())
 
 
 def _path_dependencies(original: Project) -> Iterator[Path]:
@@ -186,20 +197,13 @@ def _path_dependencies(original: Project) -> Iterator[Path]:
             yield (original.root / package.source.url).resolve()
 
 
-def _copy_files(place: Path, names: Iterable[str] | None, into: Path) -> None:
-    """Copy `names` from the directory `place`, or all that a build backend could read; or the file `place` itself."""
-    if place.is_file():
-        into.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(place, into)
-        return
-    into.mkdir(parents=True, exist_ok=True)
-    listed = sources.project_files(place, output_dir=Path("dist"), extra=()) if names is None else names
-    for name in sorted(listed, reverse=True):
-        copy = into / name
+def _copy_files(place: Path, names: Iterable[str], into: Path) -> None:
+    """Copy the files `names` from the directory `place`, or (the empty name) the file `place` itself."""
+    for name in sorted(names, reverse=True):
+        source, copy = place / name, into / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(place / name, copy)
-        if (place / name).stat().st_mode & 0o100:
-            copy.chmod(0o700)
+        shutil.copyfile(source, copy)
+        copy.chmod(0o700 if source.stat().st_mode & 0o100 else 0o600)
 
 
 def _git_top(root: Path) -> Path | None:

@@ -248,7 +248,7 @@ _OWN: Final = (
 def _is_telling(secret: str) -> bool:
     """Whether finding a secret says that it leaked: it is long enough, no plain word or number, and no path."""
     classes = {"a" if c.islower() else "A" if c.isupper() else "0" if c.isdigit() else "-" for c in secret}
-    plain = len(classes) == 1 and len(secret) < 2 * _SHORTEST
+    plain = len(classes) == 1 and len(secret) < (_SHORTEST + 2 if classes == {"0"} else 2 * _SHORTEST)
     return len(secret) >= _SHORTEST and not plain and not Path(secret).is_absolute()
 
 
