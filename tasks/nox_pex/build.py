@@ -26,7 +26,7 @@ from nox_pex.dependencies import Packer
 from nox_pex.environment import Interpreter, entry_points
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, digests
-from nox_pex.install import Installed
+from nox_pex.install import Installed, counted
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner
 
@@ -142,7 +142,7 @@ class Builder:
         record.write(target.record, entry)
         self.shell.say(
             f"pex: {target.name} built in {sum(s for step, s in clock.seconds.items() if step != 'install'):.1f} s, "
-            f"{_megabytes(target.output)}, {len(entry['distributions'])} distributions ({_shown(target)})"
+            f"{_megabytes(target.output)}, {counted(entry['distributions'])} ({_shown(target)})"
         )
 
     def _make(self, target: Target, taken: Taken, *, workshop: Path, clock: Clock, held: int) -> Built:

@@ -9,7 +9,7 @@ import hashlib
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -27,7 +27,7 @@ from nox_pex.environment import Distribution, Environment, Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
 from nox_pex.project import MAIN, Project
-from nox_pex.tools import Poetry, Provisioner, network_failure
+from nox_pex.tools import UTF_8, Poetry, Provisioner, network_failure
 
 _STATE: Final = "nox-pex.json"
 """Beside `pyvenv.cfg`: what was installed and from what. Its absence says that an install was not finished."""
@@ -137,6 +137,7 @@ def poetry_environ(
         "POETRY_VIRTUALENVS_CREATE": "true",
         # The plugin would write the version into pyproject.toml while Poetry installs, for which nobody asks for it.
         "POETRY_DYNAMIC_VERSIONING_COMMANDS": "",
+        **UTF_8,
     }
 
 
@@ -188,7 +189,7 @@ class Installer:
         found = environment.distributions()
         as_left = state.get("distributions") == _snapshot(found)
         if as_left and before == inputs and not self.force:
-            self.shell.say(f"install: unchanged, {_count(found)} ({wanted})")
+            self.shell.say(f"install: unchanged, {counted(found)} ({wanted})")
             return
 
         damaged = self.force and next(environment.damaged(), None) is not None
@@ -219,7 +220,7 @@ class Installer:
                 "seconds": round(outcome.seconds, 3),
             },
         )
-        self.shell.say(f"install: {_count(found)} in {outcome.seconds:.1f} s ({wanted})")
+        self.shell.say(f"install: {counted(found)} in {outcome.seconds:.1f} s ({wanted})")
 
     def _inputs(self, wanted: Selection, interpreter: Interpreter, paths: Mapping[str, str]) -> Inputs:
         return {
@@ -288,7 +289,8 @@ def _snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | Non
     return {d.name: [d.version, d.record] for d in distributions}
 
 
-def _count(distributions: Sequence[Distribution]) -> str:
+def counted(distributions: Sized) -> str:
+    """`1 distribution`, `14 distributions`."""
     return f"{len(distributions)} distribution{'' if len(distributions) == 1 else 's'}"
 
 

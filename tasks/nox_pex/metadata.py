@@ -1,8 +1,8 @@
 """A distribution's METADATA without a trace of this machine.
 
 A build backend writes a dependency on a path or an address into it as it stands in `pyproject.toml`, made absolute
-(`Requires-Dist: shelf @ file:///home/…`), or with the password that it has there. Everything that a binary needs is in it
-and pinned, so nobody looks there for it.
+(`Requires-Dist: shelf @ file:///home/…`), or with the password that it has there. Everything that a binary needs is in
+it and pinned, so nobody looks there for it.
 Fact sources: the core metadata specification (Requires-Dist), PEP 508, the specification of RECORD.
 """
 

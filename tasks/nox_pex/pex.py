@@ -18,7 +18,7 @@ from nox_pex.command import Outcome, tool_environ
 from nox_pex.config import Binary
 from nox_pex.environment import Interpreter
 from nox_pex.errors import NoxPexError
-from nox_pex.tools import network_failure
+from nox_pex.tools import UTF_8, network_failure
 
 EPOCH: Final = "315532800"
 """1980-01-01, the first moment that a ZIP file can hold, in seconds: what pex dates its own members with."""
@@ -100,11 +100,10 @@ def repository_argv(
 def environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere.
 
-    Nor `XDG_CACHE_HOME`: pex would write it into the binary, as the place of the cache that the binary unpacks itself in.
+    Nor `XDG_CACHE_HOME`: pex would write it into the binary, as the place of the cache that it unpacks itself in.
     """
     kept = {name: value for name, value in tool_environ(environ).items() if name != "XDG_CACHE_HOME"}
-    # In the locale C pex would not read a path with other letters than ASCII's.
-    return {**kept, "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH, "PYTHONUTF8": "1"}
+    return {**kept, **UTF_8, "PEX_IGNORE_RCFILES": "1", "SOURCE_DATE_EPOCH": EPOCH}
 
 
 def packed(binary: Path) -> frozenset[str]:

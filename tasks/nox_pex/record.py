@@ -19,7 +19,7 @@ def digest(binary: Path) -> str:
     if not binary.is_dir():
         return _file_digest(binary)
     hasher = hashlib.sha256()
-    for file in sorted(path for path in binary.rglob("*") if path.is_file()):
+    for file in _files(binary):
         hasher.update(os.fsencode(file.relative_to(binary)) + b"\0" + _file_digest(file).encode() + b"\0")
     return hasher.hexdigest()
 
@@ -28,7 +28,12 @@ def size(binary: Path) -> int:
     """The bytes of a PEX file, or of all files of a PEX directory."""
     if not binary.is_dir():
         return binary.stat().st_size
-    return sum(path.stat().st_size for path in binary.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in _files(binary))
+
+
+def _files(binary: Path) -> list[Path]:
+    """The files of a PEX directory, but for the bytecode that Python leaves in it when it is run in its place."""
+    return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def reasons(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> tuple[str, ...]:

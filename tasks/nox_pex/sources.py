@@ -80,7 +80,7 @@ def select(
     """Which files of the `package-mode = false` project in `root` ship.
 
     By default the modules and packages at the root with the data inside them, as Git would commit them; no tests, no
-    documentation, no build output, no private keys. `include` adds to that, even what Git ignores; `exclude` takes
+    documentation, no build output, no private keys, no other project that lies within (a path dependency). `include` adds to that, even what Git ignores; `exclude` takes
     away. Both are patterns as in a `.gitignore`. Some things never ship: hidden files, virtual environments, caches,
     built binaries, what is in `output_dir`, the project's own `pyproject.toml` and lock, links that lead out of `root`.
     Raises `NoxPexError("source-missing")` where a pattern of `include` matches nothing; `key` is the dotted key of the
@@ -89,7 +89,10 @@ def select(
     tree = _Tree.of(root, output_dir)
     listed = _git_files(root)
     committed = tree.shippable(tree.walk() if listed is None else listed)
-    default = {name for name in committed if not _left_out_by_default(name)}
+    others = _other_projects(committed)
+    default = {
+        name for name in committed if not _left_out_by_default(name) and others.isdisjoint(_directories_above(name))
+    }
     packages = {_top(name) for name in default if name.endswith(".py") and _top(name).isidentifier()}
     taken = {name for name in default if (_top(name) in packages if "/" in name else name.endswith(_MODULES))}
     if include:
@@ -102,9 +105,8 @@ def select(
     excluded = {name for pattern in exclude for name in _matching(pattern, committed | taken)}
     taken -= excluded
     keys = {name for name in committed if _top(name) in packages and _is_key(name)}
-    return Selection(
-        taken=tuple(sorted(taken)), left_out=_left_out((default | keys) - taken - excluded, {_top(n) for n in taken})
-    )
+    told = _left_out((default | keys) - taken - excluded, {_top(name) for name in taken})
+    return Selection(taken=tuple(sorted(taken)), left_out=told)
 
 
 def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tuple[str, ...]:
@@ -290,6 +292,19 @@ def _git_files(root: Path) -> list[str] | None:
     if done.returncode != 0 or not done.stdout:
         return None
     return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _other_projects(names: Iterable[str]) -> set[str]:
+    """The directories that are projects of their own; one inside a package is that package's data, a template, say."""
+    packages = {name.removesuffix("/__init__.py") for name in names if name.endswith("/__init__.py")}
+    projects = {name.rpartition("/")[0] for name in names if name.endswith(("/pyproject.toml", "/setup.py"))}
+    return {project for project in projects if packages.isdisjoint([project, *_directories_above(project)])}
+
+
+def _directories_above(name: str) -> Iterator[str]:
+    """The directories that a file or directory lies in, below the root."""
+    while name := name.rpartition("/")[0]:
+        yield name
 
 
 def _left_out_by_default(name: str) -> bool:

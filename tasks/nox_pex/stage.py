@@ -80,7 +80,10 @@ def _path(url: str) -> Path:
 
 
 def _forget_origin(dist_info: Path) -> None:
-    """Remove `direct_url.json` and its row in RECORD, and such addresses in METADATA; the files are replaced, since their inodes are the originals'."""
+    """Remove `direct_url.json` and its row in RECORD, and such addresses in METADATA.
+
+    The files are replaced, since their inodes are the originals'.
+    """
     (dist_info / _DIRECT_URL).unlink()
     record = dist_info / "RECORD"
     text = io.StringIO()

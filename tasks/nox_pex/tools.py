@@ -28,6 +28,10 @@ PEX: Final = "2.105.2"
 POETRY_CORE: Final = "2.5.0"
 """The build backend that goes with `POETRY`: what a project is built with where its requirements allow it."""
 
+UTF_8: Final = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+"""Variables for tools that start Pythons: in the locale C these cannot read a `.pth` file with other letters than
+ASCII's in a path, and what a build backend reads must not depend on the user's locale."""
+
 _MIRROR_PLUGIN: Final = "poetry-plugin-pypi-mirror"
 _MIRROR_PLUGIN_PIN: Final = "0.6.5"
 

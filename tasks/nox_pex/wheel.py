@@ -22,7 +22,7 @@ from nox_pex.command import Shell, tool_environ
 from nox_pex.environment import Environment, Interpreter, parse_entry_points, record_rows
 from nox_pex.errors import NoxPexError
 from nox_pex.project import Project
-from nox_pex.tools import Provisioner, provide_backend
+from nox_pex.tools import UTF_8, Provisioner, provide_backend
 
 
 def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provisioner: Provisioner) -> Path:
@@ -50,7 +50,7 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
 
 
 def _clean(wheel: Path) -> None:
-    """Let the metadata in a wheel name no path of this machine and no password; most have none, and stay as they are."""
+    """Let the metadata in a wheel name no path of this machine and no password; most do not, and stay as they are."""
     with zipfile.ZipFile(wheel) as archive:
         contents = {entry.filename: (entry, archive.read(entry)) for entry in archive.infolist()}
     for name, (entry, content) in tuple(contents.items()):
@@ -175,7 +175,7 @@ class _Runner:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
         base.setdefault("DIST_EXTRA_CONFIG", str(self._aside / "setup.cfg"))
-        fixed = {"PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, "PYTHONUTF8": "1"}  # whatever the user's locale
+        fixed = {"PATH": path, "SOURCE_DATE_EPOCH": pex.EPOCH, **UTF_8}
         env = {**base, **fixed, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)
         self.tail = outcome.tail

@@ -47,7 +47,7 @@ def test_a_very_long_path(app: Project, home: Path) -> None:
     root.parent.mkdir(parents=True)
     moved = Project(root=app.root.rename(root), environ=app.environ)
     moved.nox("-s", "pex")
-    assert launch(shutil.copy(moved.binary("app"), home / "app.pex"), home=home).output == "here\n"
+    assert launch(moved.binary("app").rename(home / "app.pex"), home=home).output == "here\n"
 
 
 def test_a_checkout_behind_a_link(app: Project, home: Path) -> None:

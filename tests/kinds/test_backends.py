@@ -75,24 +75,23 @@ def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: d
     assert launch(app.binary("app"), home=home).output == "43 1.0 ['own']\n"
 
 
-@pytest.mark.parametrize(
-    ("requires", "backend", "extra"),
-    [
-        ("hatchling>=1.27,<2", "hatchling.build", '[tool.hatch.build.targets.wheel]\npackages = ["src/app"]\n'),
-        ("setuptools>=77,<82", "setuptools.build_meta", ""),
-    ],
-    ids=["hatchling", "setuptools"],
-)
+OTHERS = {
+    "hatchling": (
+        '[tool.hatch.build.targets.wheel]\npackages = ["src/app"]\n'
+        '[build-system]\nrequires = ["hatchling>=1.27,<2"]\nbuild-backend = "hatchling.build"\n'
+    ),
+    "setuptools": '[build-system]\nrequires = ["setuptools>=77,<82"]\nbuild-backend = "setuptools.build_meta"\n',
+}
+
+
+@pytest.mark.parametrize("backend", OTHERS)
 def test_another_build_backend(
-    written: Written, lock: Locker, environ: dict[str, str], home: Path, requires: str, backend: str, extra: str
+    written: Written, lock: Locker, environ: dict[str, str], home: Path, backend: str
 ) -> None:
     app = written(
         "app",
         {
-            "pyproject.toml": (
-                f'{PROJECT}version = "1.0"\n{POINTS}{extra}'
-                f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "{backend}"\n'
-            ),
+            "pyproject.toml": (f'{PROJECT}version = "1.0"\n{POINTS}{OTHERS[backend]}'),
             "src/app/__init__.py": MAIN,
             "src/app/gone.py": "",
             ".gitignore": IGNORED,
@@ -147,6 +146,28 @@ def test_a_version_that_git_decides(
     assert launch(app.binary("app"), home=home).output == "2.0.0 ['own']\n"
 
 
+def test_a_package_that_lies_outside_of_the_project(written: Written, lock: Locker, home: Path) -> None:
+    app = written(
+        "mono/app",
+        {
+            "pyproject.toml": (
+                f'{PROJECT}version = "1.0"\n{POINTS}'
+                '[tool.poetry]\npackages = [{ include = "app" }, { include = "common", from = "../libs" }]\n'
+                '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+            ),
+            "app/__init__.py": "import common\n\n\ndef main() -> None:\n    print(common.TEXT)\n",
+            "../libs/common/__init__.py": "TEXT = 'old'\n",
+        },
+    )
+    lock(app)
+    app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output == "old\n"
+    assert app.nox("-s", "pex").said("pex: app unchanged")
+    app.edit("../libs/common/__init__.py", "old", "new")
+    assert app.nox("-s", "pex").said("rebuilding app", "common")
+    assert launch(app.binary("app"), home=home).output == "new\n"
+
+
 def test_requires_poetry(written: Written, lock: Locker) -> None:
     app = written(
         "app",
@@ -165,6 +186,9 @@ def test_requires_poetry(written: Written, lock: Locker) -> None:
     line = app.refused("poetry-version", "-s", "pex")
     assert "<2.0" in line
     assert "tool.nox-pex.poetry-version" in line
+    app.append("pyproject.toml", '[tool.nox-pex]\npoetry-version = "1.8.5"\n')
+    app.nox("-s", "pex")
+    assert app.record("app")["tools"]["poetry"] == "1.8.5"
 
 
 def test_a_plugin_that_the_project_requires_leaves_the_checkout_clean(

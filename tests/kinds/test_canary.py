@@ -38,7 +38,7 @@ TOLD = {
 
 def found_below(directory: Path, word: str, *, but: tuple[str, ...] = ()) -> list[str]:
     """All files below `directory` in which `word` stands; not those in directories with one of the names `but`."""
-    found = []
+    found: list[str] = []
     for place, directories, files in os.walk(directory):
         directories[:] = [name for name in directories if name not in but]
         for file in (Path(place, name) for name in files):
@@ -68,7 +68,9 @@ def manifest(served: Site, head: str) -> str:
 
 
 HEADS = {
-    "loose": '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n[tool.poetry]\npackage-mode = false\n',
+    "loose": (
+        '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n[tool.poetry]\npackage-mode = false\n'
+    ),
     "packaged": (
         '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n'
         '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n\n'

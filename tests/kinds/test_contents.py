@@ -1,4 +1,4 @@
-"""What dependencies hold: data, console scripts, namespace packages, `.pth` files; and that all of it works in a PEX."""
+"""What dependencies hold: data, console scripts, namespace packages, `.pth` files. All of it works in a PEX."""
 
 from __future__ import annotations
 

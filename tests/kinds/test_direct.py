@@ -122,6 +122,37 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
     assert launch(app.binary("app"), home=home).output.splitlines()[1] == "new edited fixed swapped new deeper beside"
 
 
+@pytest.mark.parametrize("develop", ["true", "false"])
+def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home: Path, develop: str) -> None:
+    main = application(f'old = {{ path = "old", develop = {develop} }}\n', "old")
+    old = {
+        "old/setup.py": (
+            "from setuptools import setup\n"
+            "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'}, package_data={'old': ['*.txt']},\n"
+            "      entry_points={'console_scripts': ['old = old:main']})\n"
+        ),
+        "old/src/old/__init__.py": (
+            "from importlib.resources import files\n\nTEXT = (files('old') / 'data.txt').read_text()\n"
+        ),
+        "old/src/old/data.txt": "some data",
+    }
+    app = written("app", {**main, **old})
+    lock(app)
+    app.nox("-s", "pex")
+    moved = app.binary("app").rename(home / "app.pex")
+    app.root.rename(app.root.with_name("moved"))
+    assert launch(moved, home=home).output.splitlines() == ["some data", "old"]
+    app.root.with_name("moved").rename(app.root)
+    moved.rename(app.binary("app"))
+    # What its backend left beside its sources is no change of them.
+    result = app.nox("-s", "pex")
+    assert result.said("install: unchanged")
+    assert result.said("pex: app unchanged")
+    (app.root / "old" / "src" / "old" / "data.txt").write_text("other data", "utf-8")
+    app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output.splitlines()[0] == "other data"
+
+
 def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path) -> None:
     origin = Repository(root=tmp_path / "origin", environ=environ)
     origin.root.mkdir()

@@ -47,17 +47,18 @@ execution-mode = "{execution}"
 MAIN = "import deeper, edited, fixed, idna\n\n\ndef main() -> None:\n    print(deeper.TEXT, edited.TEXT, fixed.TEXT)\n"
 
 
-@pytest.mark.parametrize(
-    ("mode", "execution"), [("package-mode = false", "venv"), ('packages = [{ include = "app" }]', "zipapp")]
-)
-def test_the_same_bytes(
-    written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path, shared: Path, mode: str, execution: str
-) -> None:
-    manifest = APPLICATION.format(mode=mode, execution=execution)
+KINDS = {
+    "loose": APPLICATION.format(mode="package-mode = false", execution="venv"),
+    "packaged": APPLICATION.format(mode='packages = [{ include = "app" }]', execution="zipapp") + BACKEND,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path, kind: str) -> None:
     origin = written(
         "origin",
         {
-            "pyproject.toml": manifest if mode == "package-mode = false" else f"{manifest}{BACKEND}",
+            "pyproject.toml": KINDS[kind],
             **{f"app/{name}.py": f"NAME = '{name}'\n" for name in ("a", "b", "c", "Z")},
             "app/__init__.py": MAIN,
             **library("edited", below="edited/"),
@@ -95,7 +96,7 @@ def test_the_same_bytes(
     # Only what makes the tools is warm: they would come from the index again, and be the same.
     (tmp_path / "höme").mkdir()
     (tmp_path / "cold").mkdir()
-    (tmp_path / "cold" / "tools").symlink_to(shared / "cache" / "tools")
+    (tmp_path / "cold" / "tools").symlink_to(Path(origin.environ["NOX_PEX_CACHE_DIR"]) / "tools")
     second = Project(root=other, environ={**origin.environ, **bent})
     before = os.umask(0o077)
     try:

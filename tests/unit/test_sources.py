@@ -328,3 +328,17 @@ def test_git_is_started_once(repository: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", f"{counted.parent}{os.pathsep}{os.environ['PATH']}")
     choose(repository, include=["templates/"], exclude=["*.log"])
     assert (tmp_path / "count").read_text("utf-8") == "x\n"
+
+
+def test_another_project_within_is_left_out_and_can_be_included(tmp_path: Path) -> None:
+    for name in ("main.py", "libs/shelf/pyproject.toml", "libs/shelf/shelf/__init__.py", "app/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "app" / "template").mkdir()
+    (tmp_path / "app" / "template" / "pyproject.toml").touch()
+
+    default = select(tmp_path, include=(), exclude=(), output_dir=Path("dist"))
+    assert default.taken == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
+
+    asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
+    assert "libs/shelf/shelf/__init__.py" in asked.taken

@@ -1,4 +1,4 @@
-"""Needs something of its surroundings, then serves: `confined.py MODE PORT [ARGUMENT...]`, MODE one of the functions."""
+"""Needs something of its surroundings, then serves: `confined.py MODE PORT [ARGUMENT]`, MODE one of the functions."""
 
 import json
 import multiprocessing

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from typing import Any
+from typing import Annotated, Any
 from urllib.request import ProxyHandler, build_opener
 
 import typer
@@ -31,7 +31,7 @@ async def web(scope: dict[str, Any], _receive: object, send: Send) -> None:
 
 
 @app.command()
-def serve(*, port: int) -> None:
+def serve(port: Annotated[int, typer.Option()]) -> None:
     uvicorn.run(web, port=port, lifespan="off")
 
 
