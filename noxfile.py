@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.10"
 # dependencies = [
-#     "build>=1.4",
 #     "httpx2>=2.14",
 #     "jsonschema>=4.26",
 #     "msgspec>=0.22",
@@ -9,6 +8,7 @@
 #     "packaging>=26.0",
 #     "platformdirs>=4.5",
 #     "psutil>=7.2",
+#     "pyproject-hooks>=1.2",
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "tomli>=2.3; python_version < '3.11'",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Step = Callable[[nox.Session, Pipeline], None]
 
 
-_CHATTY: Final = ("build", "httpx2", "httpcore2", "asyncio")
+_CHATTY: Final = ("httpx2", "httpcore2", "asyncio")
 """Libraries of ours that log at their work; Nox would show it all."""
 
 

@@ -80,9 +80,10 @@ def select(
     """Which files of the `package-mode = false` project in `root` ship.
 
     By default the modules and packages at the root with the data inside them, as Git would commit them; no tests, no
-    documentation, no build output, no private keys, no other project that lies within (a path dependency). `include` adds to that, even what Git ignores; `exclude` takes
-    away. Both are patterns as in a `.gitignore`. Some things never ship: hidden files, virtual environments, caches,
-    built binaries, what is in `output_dir`, the project's own `pyproject.toml` and lock, links that lead out of `root`.
+    documentation, no build output, no private keys, no other project that lies within (a path dependency). `include`
+    adds to that, even what Git ignores; `exclude` takes away. Both are patterns as in a `.gitignore`. Some things never
+    ship: hidden files, virtual environments, caches, built binaries, what is in `output_dir`, the project's own
+    `pyproject.toml` and lock, links that lead out of `root`.
     Raises `NoxPexError("source-missing")` where a pattern of `include` matches nothing; `key` is the dotted key of the
     table that it stands in.
     """
