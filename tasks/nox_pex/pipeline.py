@@ -99,6 +99,12 @@ class Pipeline:
         for name in self.names:
             self._freeze(name)
 
+    def provide_pex(self) -> None:
+        """Install the pex that would build each binary."""
+        for name in self.names:
+            interpreter = self._installed(name).environment.interpreter()
+            tools.provide_pex(self.provisioner, self.settings.pex_version, interpreter=interpreter)
+
     def pex(self) -> None:
         """Build each binary."""
         builder = Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=self.words.force)
@@ -242,7 +248,7 @@ class Pipeline:
         done = finished(wanted, Environment(path=(self.state / home).resolve())) if home else None
         if done is None:
             self.base.find()
-            raise NoxPexError("usage", f"nothing is installed for {name} yet", "run it without --no-dependencies")
+            raise NoxPexError("usage", f"nothing is installed for {name} yet", "run `nox -s install` first")
         return done
 
     def _selection(self, name: str) -> Selection:

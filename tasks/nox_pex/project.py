@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -130,6 +131,31 @@ def read(root: Path) -> Project:
         ),
         includes=tuple(_includes(poetry)),
         build_requires=tuple(_table(document, "build-system", file).get("requires", ("poetry-core",))),
+    )
+
+
+def read_source(root: Path) -> Project:
+    """The project in the directory of a path dependency, which need not be Poetry's, nor have a `pyproject.toml`.
+
+    Raises `NoxPexError` `config` where that cannot be read.
+    """
+    document: Mapping[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError, toml.TOMLDecodeError, UnicodeDecodeError):
+        document = toml.loads((root / "pyproject.toml").read_text("utf-8"))
+    if "project" in document or "poetry" in document.get("tool", {}):
+        return read(root)
+    build_system = {"requires": ["setuptools>=61"], **document.get("build-system", {})}
+    return Project(
+        root=root,
+        document={**document, "build-system": build_system},
+        name=canonicalize_name(root.name),
+        version=None,
+        package_mode=True,
+        scripts={},
+        groups=frozenset(),
+        extras=frozenset(),
+        includes=(),
+        build_requires=tuple(build_system["requires"]),
     )
 
 

@@ -147,30 +147,30 @@ def _install(session: nox.Session, pipeline: Pipeline) -> None:
 
 def _freeze(session: nox.Session, pipeline: Pipeline) -> None:
     """Pin what was installed, with every hash of the lock."""
-    if not _stands_aside(session, pipeline):
+    if not _stands_aside(session, pipeline) and not _only_installs(session):
         pipeline.freeze()
 
 
 def _pex(session: nox.Session, pipeline: Pipeline) -> None:
     """Build the PEX file."""
-    if not _stands_aside(session, pipeline):
-        pipeline.pex()
+    if _stands_aside(session, pipeline):
+        return
+    if _only_installs(session):
+        pipeline.provide_pex()
+        return
+    pipeline.pex()
 
 
 def _smoke(session: nox.Session, pipeline: Pipeline) -> None:
     """Launch the PEX file from an empty directory and check what it answers."""
-    if _flags(session).install_only:
-        session.log("smoke: nothing to install (--install-only)")
-        return
-    pipeline.smoke()
+    if not _only_installs(session):
+        pipeline.smoke()
 
 
 def _verify(session: nox.Session, pipeline: Pipeline) -> None:
     """Prove what is in the PEX file: nothing missing, changed, secret or different when it is built again."""
-    if _flags(session).install_only:
-        session.log("verify: nothing to install (--install-only)")
-        return
-    pipeline.verify()
+    if not _only_installs(session):
+        pipeline.verify()
 
 
 _STEPS: Final[dict[str, Step]] = {
@@ -240,6 +240,14 @@ def _stands_aside(session: nox.Session, pipeline: Pipeline) -> bool:
     if words.binary is not None:
         session.log(f"{session.name}: stands aside for --binary {words.binary}")
     return words.binary is not None
+
+
+def _only_installs(session: nox.Session) -> bool:
+    """Whether Nox was told to install what sessions need, and no more (`--install-only`); says so."""
+    if _flags(session).install_only:
+        session.log(f"{session.name}: no more than what it needs is installed (--install-only)")
+        return True
+    return False
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Pat
         if (directory := _edited(distribution)) is not None:
             into.mkdir(exist_ok=True)
             found[distribution.name] = wheel.build_wheel(
-                project.read(directory),
+                project.read_source(directory),
                 into=into,
                 interpreter=installed.environment.interpreter(),
                 provisioner=provisioner,

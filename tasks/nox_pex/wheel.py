@@ -87,6 +87,9 @@ def _untouched(file: Path) -> Iterator[None]:
 
     poetry-dynamic-versioning writes the version into it, and takes it out again with blank lines of its own.
     """
+    if not file.exists():
+        yield
+        return
     before = file.read_bytes()
     try:
         yield

@@ -176,3 +176,19 @@ def test_a_run_of_nox_as_a_script(project: Make) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "pex -> " in done.stdout
+
+
+def test_install_only_installs_and_builds_nothing(project: Callable[[str], Project]) -> None:
+    loose = project("loose")
+    result = loose.nox("-s", "pex", "--install-only")
+    assert result.said("install:", "distribution")
+    assert loose.installed()
+    assert not loose.dist()
+
+
+def test_no_install_leaves_the_environment_as_it_is(built: Callable[[str], Project]) -> None:
+    loose = built("loose")
+    shutil.rmtree(next(loose.site_packages().glob("idna-*.dist-info")))
+    result = loose.run("-s", "install", "--no-install")
+    assert result.said("install:", "--no-install")
+    assert not any(name.startswith("idna-") for name in loose.installed())

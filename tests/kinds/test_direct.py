@@ -128,8 +128,8 @@ def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home
     old = {
         "old/setup.py": (
             "from setuptools import setup\n"
-            "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'}, package_data={'old': ['*.txt']},\n"
-            "      entry_points={'console_scripts': ['old = old:main']})\n"
+            "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'},\n"
+            "      package_data={'old': ['*.txt']})\n"
         ),
         "old/src/old/__init__.py": (
             "from importlib.resources import files\n\nTEXT = (files('old') / 'data.txt').read_text()\n"

@@ -22,8 +22,11 @@ def frozen(project: Project, name: str) -> dict[str, set[str]]:
     return {line.split()[0]: set(re.findall(r"--hash=(\S+)", line)) for line in lines}
 
 
-def test_lock_version_1_1(project: Make, home: Path) -> None:
+@pytest.mark.parametrize("poetry", ["pinned", "1.8.5"])
+def test_lock_version_1_1(project: Make, home: Path, poetry: str) -> None:
     jotter = project("lock_1_1")
+    if poetry != "pinned":
+        jotter.append("pyproject.toml", f'\n[tool.nox-pex]\npoetry-version = "{poetry}"\n')
     jotter.nox("-s", "pex")
     distributions = ["h11==0.16.0", "idna==3.11", "jotter==0.3.0", "tabulate==0.9.0"]
     assert launch(jotter.binary("jot"), "x", home=home).output == f"0.3.0 {' '.join(distributions)} x\n"
@@ -39,7 +42,6 @@ def test_lock_version_1_1(project: Make, home: Path) -> None:
 def test_lock_version_2_0_and_an_extra_whose_marker_is_a_conjunction(project: Make) -> None:
     standard = project("standard")
     result = standard.nox("-s", "smoke")
-    assert standard.record("standard")["distributions"][-3:-2] != []
     names = {found["name"] for found in standard.record("standard")["distributions"]}
     assert {"uvicorn", "uvloop", "httptools", "watchfiles", "websockets", "python-dotenv", "pyyaml"} <= names
     assert not {"iniconfig", "tabulate", "colorama"} & names

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from harness import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]

@@ -24,11 +24,12 @@ from nox_pex.smoke.conditions import NOBODY
 from nox_pex.smoke.confine import hiding
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import Command, Program
+from nox_pex.smoke.settings import Condition
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can give these conditions")
 
 DRIVER = Path(__file__).with_name("driver.py")
-CONFINED = ("unprivileged", "read-only", "offline")
+CONFINED: tuple[Condition, ...] = ("unprivileged", "read-only", "offline")
 ROOT = os.geteuid() == 0
 Drive = Callable[..., dict[str, Any]]
 

@@ -15,6 +15,7 @@ import pytest
 from smoking import assert_nothing_left, wait_until
 
 import nox_pex
+from nox_pex import smoke
 
 Pack = Callable[[str], Path]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -89,6 +90,27 @@ def test_killed(what: str, drive: Callable[[str], subprocess.Popen[str]], tempor
     _, alive = psutil.wait_procs(running, timeout=10)
     assert not alive
     wait_until(lambda: not list(temporary.iterdir()))
+    assert_nothing_left(temporary)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes cannot be found by their parent in time")
+def test_what_a_killed_run_left_is_swept(
+    drive: Callable[[str], subprocess.Popen[str]], binary: Pack, temporary: Path
+) -> None:
+    process = drive("soak")
+    await_line(process, "cold: starting")
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: len(nox.children(recursive=True)) == 2)
+    supervisor, program = nox.children(recursive=True)
+    for each in (process, supervisor, program):  # nobody is left to clean up
+        each.kill()
+    process.communicate(timeout=10)
+    psutil.wait_procs([supervisor, program], timeout=10)
+    (left,) = temporary.iterdir()
+    with smoke.launch(binary("listens"), args=["well", "{port}"]) as first:
+        assert not left.exists()
+        with smoke.launch(binary("stops"), args=["at-once", "{port}"]):
+            assert first.tmp.is_dir(), "what another run still needs is not swept"
     assert_nothing_left(temporary)
 
 

@@ -155,7 +155,10 @@ def _tested(test: _Test, boots: tuple[Boot, ...], report: Report, budget: Budget
     finally:
         after = _prepared(test, "after", test.smoke.after, "check-failed")
     report = replace(report, outcomes=tuple(outcomes))
-    return replace(report, failure=failure or after or over_budget(report, budget))
+    failures = [each for each in (failure, over_budget(report, budget), after) if each is not None]
+    for other in failures[1:]:
+        test.say(f"besides: {other.problem}")
+    return replace(report, failure=failures[0] if failures else None)
 
 
 def _prepared(test: _Test, key: str, commands: tuple[tuple[str, ...], ...], code: str) -> NoxPexError | None:

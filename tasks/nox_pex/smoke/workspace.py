@@ -10,9 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.files import claimed
 from nox_pex.smoke.interrupts import Held
+
+_PREFIX: Final = "nox-pex-run-"
+"""Of directories that nobody needs once the process that claims them is gone."""
+_KEPT: Final = "nox-pex-kept-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +63,34 @@ def workspace(
     binary: Path, *, project: Path | None = None, keep: bool = False, held: Held = contextlib.nullcontext
 ) -> Iterator[Workspace]:
     """A new workspace outside `project`, removed at the end, also on Ctrl-C, unless `keep` says otherwise."""
+    parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
+    sweep(parent)
     root: Path | None = None
-    try:
-        with held():
-            root = Path(tempfile.mkdtemp(prefix="nox-pex-", dir=_outside(project))).resolve()
-        tmp = root / "tmp"
-        tmp.mkdir()
-        yield Workspace(root=root, tmp=tmp, binary=binary)
-    finally:
-        if root is not None and not keep:
-            with held():
-                remove(root)
+    with contextlib.ExitStack() as claim:
+        try:
+            while root is None:
+                with held():
+                    made = Path(tempfile.mkdtemp(prefix=_KEPT if keep else _PREFIX, dir=parent))
+                    # Another run's sweep may be faster than the claim, and then the directory is gone, or soon will be.
+                    root = made if claim.enter_context(claimed(made)) else None
+            tmp = root / "tmp"
+            tmp.mkdir()
+            yield Workspace(root=root, tmp=tmp, binary=binary)
+        finally:
+            if root is not None and not keep:
+                with held():
+                    remove(root)
+
+
+def sweep(parent: Path) -> None:
+    """Removes what runs that were killed have left in `parent`: this user's directories that nobody claims any more."""
+    for left in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if left.lstat().st_uid != os.geteuid():
+                continue
+            with claimed(left) as abandoned:
+                if abandoned:
+                    remove(left)
 
 
 def present(binary: Path) -> Path:
