@@ -276,7 +276,11 @@ def _inputs(target: Target, taken: Taken, *, version: Mapping[str, str]) -> Inpu
             **version,
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
-        "distributions": {d.name: f"{d.version} {d.record}" for d in target.installed.distributions},
+        # The RECORD of what is installed for editing does not change with its sources.
+        "distributions": {
+            d.name: f"{d.version} {d.record} {target.installed.path_digests.get(d.name, '')}"
+            for d in target.installed.distributions
+        },
         "tools": {
             "poetry": target.settings.poetry_version or tools.POETRY,
             "pex": target.settings.pex_version or tools.PEX,

@@ -51,7 +51,8 @@ def written(tmp_path: Path, environ: dict[str, str]) -> Callable[..., Project]:
             target = tmp_path / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, "utf-8")
-        made = Project(root=tmp_path / name, environ=environ)
+        # A cache of its own: Poetry keeps what it knows of a source by the source's name.
+        made = Project(root=tmp_path / name, environ={**environ, "POETRY_CACHE_DIR": str(tmp_path / "poetry-cache")})
         made.noxfile()
         return made
 

@@ -51,7 +51,7 @@ class Locker:
     poetry_version: str | None = None
 
     def __call__(self, project: Project, *words: str, env: Mapping[str, str] | None = None) -> None:
-        environ = {**self.environ, **(env or {})}
+        environ = {**self.environ, **project.environ, **(env or {})}
         shell = command.Shell(environ=environ, secrets=secrets.Secrets(), say=lambda _: None)
         provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(environ), uv=tools.find_uv(environ))
         poetry = tools.provide_poetry(provisioner, self.poetry_version)

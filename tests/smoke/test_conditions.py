@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,8 +163,9 @@ def test_a_program_of_commands(condition: str, smoke_test: SmokeTest) -> None:
 @pytest.mark.parametrize("condition", ["cold", *CONFINED])
 def test_a_unix_socket(condition: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test(
-        "listens", "on-a-unix-socket", "0", "{tmp}/app.sock", unix_socket="{tmp}/app.sock", conditions=[condition]
-    )
+        "listens", "on-a-unix-socket", "0", "{tmp}/app.sock", unix_socket="{tmp}/app.sock", conditions=[condition],
+        url="http://www.example.org",
+    )  # fmt: skip
     assert tested.code is None, tested.problem
 
 
@@ -175,6 +177,24 @@ def test_what_before_left_in_tmp(condition: str, confined: SmokeTest, project: P
     )  # fmt: skip
     assert tested.code is None, (tested.problem, tested.log)
     assert (project / "copy").read_text(encoding="utf-8") == "overwritten"
+
+
+def test_a_path_with_what_is_not_there(smoke_test: SmokeTest) -> None:
+    environ = {**os.environ, "PATH": f"/nowhere/at/all/bin:{os.environ['PATH']}", "PYENV_ROOT": "/nowhere/at/all"}
+    for condition in CONFINED:
+        tested = smoke_test("listens", "well", "{port}", conditions=[condition], environ=environ)
+        assert tested.code is None, tested.problem
+
+
+def test_a_temporary_directory_that_a_condition_covers(
+    smoke_test: SmokeTest, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as shared_memory:
+        monkeypatch.setattr(tempfile, "tempdir", shared_memory)
+        for condition in CONFINED:
+            tested = smoke_test("listens", "well", "{port}", conditions=[condition])
+            assert tested.code is None, tested.problem
+    assert list(temporary.iterdir()) == []
 
 
 def test_all_conditions_in_one_go(smoke_test: SmokeTest) -> None:
@@ -282,7 +302,12 @@ def test_elsewhere_they_are_skipped(
     assert confined("offline", "nothing").code is None
     monkeypatch.setattr(sys, "platform", "darwin")
     tested = smoke_test("confined", "nothing", "{port}", http=[{"path": "/"}], conditions=["offline"])
+    assert tested.code is None
     assert tested.report.outcomes[0].reason == "only Linux can give it"
+    # What cannot be tried does not keep the rest from being tried, and yet it is a failure if it is to be one.
+    tested = smoke_test("listens", "well", "{port}", conditions=["offline", "cold"], skips="fail")
+    assert tested.code == "check-failed"
+    assert [outcome.state for outcome in tested.report.outcomes] == ["skipped", "passed"]
 
 
 def test_directories_that_only_their_owner_may_enter(tmp_path: Path) -> None:
@@ -305,9 +330,12 @@ def test_interpreters_are_kept(tmp_path: Path) -> None:
     (tools / "bin" / "python3.12").symlink_to(link / "bin" / "python3.12")
     program = tmp_path / "program"
     program.write_text(f"#!{link}/bin/python3.12 -I\n", encoding="utf-8")
-    kept = set(conditions.interpreters(program, {"PATH": f"{tools / 'bin'}:/nowhere", "PYENV_ROOT": "/pyenv"}))
-    assert {tools, link, real, Path("/pyenv")} <= kept
-    assert not any(Path("/tmp").is_relative_to(path) for path in kept)  # noqa: S108
+    (tools / "bin" / "python").symlink_to("python")
+    pyenv = tmp_path / "pyenv"
+    pyenv.mkdir()
+    path = f"{tools / 'bin'}:/nowhere/at/all/bin:/tmp/bin"
+    kept = conditions.interpreters(program, {"PATH": path, "PYENV_ROOT": str(pyenv)})
+    assert kept == {tools, link, real, pyenv}
 
 
 def has_a_way_out() -> bool:

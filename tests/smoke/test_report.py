@@ -31,7 +31,7 @@ FAILED = Report(
             stop=Stop(signal="TERM", status=-15, seconds=0.1), memory=60_000_000,
         ),
         Outcome(condition="warm", state="failed", checks=2, ready_after=1.0, verdicts=(GOOD, BAD), reason="GET /x"),
-        Outcome(condition="offline", state="skipped", checks=2, reason="not here"),
+        Outcome(condition="offline", state="skipped", checks=2, reason="this machine cannot give it"),
     ),
     failure=NoxPexError("check-failed", "warm: GET /x: 100% wrong", "mend it", log=("one", "two \x01")),
 )  # fmt: skip
@@ -46,10 +46,10 @@ CRASHED = Report(
 
 def test_table() -> None:
     assert list(report.table(FAILED)) == [
-        "condition  ready after        checks  stop            memory",
-        "cold       3.25 s             2 of 2  SIGTERM, 0.1 s  60 MB",
-        "warm       1.00 s             1 of 2",
-        "offline    skipped: not here",
+        "condition  ready after  checks  stop            memory",
+        "cold       3.25 s       2 of 2  SIGTERM, 0.1 s  60 MB",
+        "warm       1.00 s       1 of 2",
+        "offline    skipped: this machine cannot give it",
         "warm: GET /x\x00<y>",
         "  expected  status 200",
         '  got       "\x1b]]>&"',
@@ -68,7 +68,7 @@ def test_json() -> None:
 def test_github() -> None:
     assert list(report.github_lines(FAILED, {})) == []
     assert list(report.github_lines(FAILED, {"GITHUB_ACTIONS": "true"})) == [
-        "::warning title=smoke service::offline: skipped: not here",
+        "::warning title=smoke service::offline: skipped: this machine cannot give it",
         "::error title=smoke service::error[check-failed]: warm: GET /x: 100%25 wrong; mend it",
     ]
 

@@ -76,17 +76,18 @@ def hand_over(condition: Condition, *, root: Path, owned: tuple[Path, ...], read
                 os.lchown(path, NOBODY, NOBODY)
 
 
-def interpreters(executable: Path, env: Mapping[str, str]) -> Iterator[Path]:
-    """The directories of the installations that the program may take its interpreter from."""
+def interpreters(executable: Path, env: Mapping[str, str]) -> set[Path]:
+    """The directories of the installations that the program may take its interpreter from: those that there are."""
     entries = [Path(entry) for entry in env.get("PATH", "").split(os.pathsep) if entry]
-    yield from (Path(env[name]) for name in ("PYENV_ROOT",) if name in env)
-    for entry in entries:
-        yield _installation(entry)
-        for python in _listed(entry, "python"):
-            yield from (_installation(hop.parent) for hop in _hops(python))
+    pythons = [python for entry in entries for python in _listed(entry, "python")]
     interpreter = _interpreter(executable)
     if interpreter is not None:
-        yield from (_installation(hop.parent) for hop in _hops(interpreter))
+        pythons.append(interpreter)
+    found = {_installation(entry) for entry in entries}
+    found |= {_installation(hop.parent) for python in pythons for hop in _hops(python)}
+    found |= {Path(env[name]) for name in ("PYENV_ROOT",) if name in env}
+    # os.path, since pathlib raises where this user may not look.
+    return {path for path in found if os.path.isdir(path)}  # noqa: PTH112
 
 
 def _interpreter(executable: Path) -> Path | None:
@@ -113,12 +114,13 @@ def _installation(directory: Path) -> Path:
 
 def _hops(path: Path) -> Iterator[Path]:
     """A file, and each that a symbolic link leads on to: none may be missing on the way."""
-    for _ in range(40):  # as many as the kernel follows
-        yield path
-        if not path.is_symlink():
-            break
-        path = path.parent / path.readlink()
-    yield path.resolve()
+    with contextlib.suppress(OSError, RuntimeError):  # a loop, or a place where this user may not look
+        for _ in range(40):  # as many as the kernel follows
+            yield path
+            if not path.is_symlink():
+                break
+            path = path.parent / path.readlink()
+        yield path.resolve()
 
 
 def _listed(directory: Path, prefix: str) -> list[Path]:

@@ -81,7 +81,8 @@ def read_only(join: int | None, *, tmp: str, tmp_bytes: int, kept: Iterable[str]
         return
     _unshare(_CLONE_NEWNS)
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    hidden = _opened([*(path for path in kept if Path(path).is_relative_to(tmp)), *writable])
+    covered = [path for path in kept if any(Path(path).is_relative_to(cover) for cover in (tmp, _SHARED_MEMORY))]
+    hidden = _opened([*covered, *writable])
     _set_read_only("/", recursive=True)
     if Path(_SHARED_MEMORY).is_dir():
         # As in a container whose root is read-only: without it there are no POSIX semaphores.
@@ -135,7 +136,8 @@ def hiding(kept: Iterable[str]) -> Iterator[str]:
 
 def _opened(paths: Iterable[str]) -> dict[str, int]:
     """Each directory, opened while it can still be seen; the outer ones first."""
-    unique = sorted({path for path in paths if Path(path).is_dir()}, key=lambda path: len(Path(path).parts))
+    there = {path for path in paths if os.path.isdir(path)}  # noqa: PTH112 - pathlib raises where one may not look
+    unique = sorted(there, key=lambda path: len(Path(path).parts))
     return {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in unique}
 
 
@@ -206,7 +208,10 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, option
 
 
 def _refuse(what: str) -> None:
-    msg = f"the system refuses {what}: {os.strerror(ctypes.get_errno())}"
+    number = ctypes.get_errno()
+    # unshare(2) says so with an error that speaks of disks to everybody else.
+    reason = "there may be no more (user.max_*_namespaces)" if number == errno.ENOSPC else os.strerror(number)
+    msg = f"the system refuses {what}: {reason}"
     raise RefusedError(msg)
 
 

@@ -80,6 +80,7 @@ def ask(
     limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
     exchange = _Exchange(limit=limit)
     problem: str | None = None
+    late = False
     started = time.monotonic()
     with _Guard(timeout) as guard:
         try:
@@ -88,9 +89,11 @@ def ask(
             problem = f"the body is larger than {limit} bytes"
         except (_UndecodableError, _StrayRedirectError) as error:
             problem = str(error)
+        except httpx2.TimeoutException:
+            late = True  # on a busy machine a read's own timeout may come before the guard's
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
             problem = _in_words(error)
-        if guard.expired:
+        if late or guard.expired:
             problem = f"no complete answer within {timeout:g} s"
     seconds = time.monotonic() - started
     return Answer(

@@ -98,10 +98,13 @@ def table(report: Report) -> Iterator[str]:
 
     Neither the failure itself nor its log: whoever shows the table ends with them.
     """
-    rows = [_COLUMNS, *(_row(outcome) for outcome in report.outcomes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    rows = {outcome.condition: _row(outcome) for outcome in report.outcomes if outcome.state != "skipped"}
+    every = [_COLUMNS, *rows.values(), *((outcome.condition,) for outcome in report.outcomes)]
+    widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
+    # The reason for a skip runs on over the columns, rather than to make one of them wide.
+    lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.outcomes)]
+    for row in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
     for outcome in report.outcomes:
         for verdict in outcome.verdicts:
             if not verdict.passed:
@@ -158,9 +161,11 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
+def _skip(outcome: Outcome) -> str:
+    return f"skipped: {outcome.reason}"
+
+
 def _row(outcome: Outcome) -> tuple[str, ...]:
-    if outcome.state == "skipped":
-        return (outcome.condition, f"skipped: {outcome.reason}", "", "", "")
     ready = f"{outcome.ready_after:.2f} s" if outcome.ready_after is not None else "never"
     memory = f"{outcome.memory / 10**6:.0f} MB" if outcome.memory is not None else ""
     return (outcome.condition, ready, f"{outcome.passed} of {outcome.checks}", _stop_cell(outcome.stop), memory)

@@ -140,25 +140,29 @@ def run(
 def _tested(test: _Test, boots: tuple[Boot, ...], report: Report, budget: Budget) -> Report:
     """The report with an outcome for each boot, between `before` and `after`."""
     outcomes: list[Outcome] = []
-    failure: NoxPexError | None = None
+    failures: list[NoxPexError | None] = []
+    goes_on = True
     try:
-        failure = _prepared(test, "before", test.smoke.before, "launch-failed")
+        failures.append(_prepared(test, "before", test.smoke.before, "launch-failed"))
+        goes_on = failures[0] is None
         for boot in boots:
-            if failure is not None:
+            if not goes_on:
                 if boot.condition not in {outcome.condition for outcome in outcomes}:
                     outcomes.append(_skipped(test, boot, "an earlier step failed"))
                 continue
             outcome, failure = _booted(test, boot)
+            failures.append(failure)
+            goes_on = outcome.state != "failed"
             if failure is not None or not boot.seed:
                 test.say(str(outcome))
                 outcomes.append(outcome)
     finally:
         after = _prepared(test, "after", test.smoke.after, "check-failed")
     report = replace(report, outcomes=tuple(outcomes))
-    failures = [each for each in (failure, over_budget(report, budget), after) if each is not None]
-    for other in failures[1:]:
+    happened = [each for each in (*failures, over_budget(report, budget), after) if each is not None]
+    for other in happened[1:]:
         test.say(f"besides: {other.problem}")
-    return replace(report, failure=failures[0] if failures else None)
+    return replace(report, failure=happened[0] if happened else None)
 
 
 def _prepared(test: _Test, key: str, commands: tuple[tuple[str, ...], ...], code: str) -> NoxPexError | None:
