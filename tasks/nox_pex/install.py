@@ -277,11 +277,14 @@ _BY_PATH: Final = ("directory", "file")
 _OPERATION: Final = re.compile(r"^\s*- (?:Installing|Updating|Downgrading) (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*) ")
 
 
+def after_plugins(output: str) -> list[str]:
+    """The lines of Poetry's output on the lock: before them it may have installed plugins that the project requires."""
+    return output.rpartition("Installing dependencies from lock file")[2].splitlines()
+
+
 def _installed_by(outcome: Outcome) -> set[str]:
     """What Poetry says that it installed from the lock, by normalized name."""
-    # Before that it may have installed plugins that the project requires, elsewhere.
-    output = outcome.output.rpartition("Installing dependencies from lock file")[2]
-    matches = (_OPERATION.match(line) for line in output.splitlines() if "Skipped" not in line)
+    matches = (_OPERATION.match(line) for line in after_plugins(outcome.output) if "Skipped" not in line)
     return {canonicalize_name(match["name"]) for match in matches if match}
 
 

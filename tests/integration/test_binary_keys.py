@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from harness import Project, answer, launch, members, own_members, pex_info, run
+
+from tests.integration.harness import Project, answer, launch, members, own_members, pex_info, run
 
 pytestmark = pytest.mark.integration
 

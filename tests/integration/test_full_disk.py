@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Project, answer
+from tests.integration.harness import Project, answer
 
 pytestmark = pytest.mark.integration
 

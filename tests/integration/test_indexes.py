@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from faulty_index import Fault, Index, serving
-from harness import Project, run
+from tests.integration.faulty_index import Fault, Index, serving
+from tests.integration.harness import Project, run
 
 pytestmark = pytest.mark.integration
 

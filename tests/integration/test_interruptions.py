@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import Project, answer
+
+from tests.integration.harness import Project, answer
 
 pytestmark = pytest.mark.integration
 

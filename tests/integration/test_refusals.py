@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Project
+
+from tests.integration.harness import Project
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, answer, copied
+
+from tests.integration.harness import Project, answer, copied
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, answer, launch, own_members, seeds
+
+from tests.integration.harness import Project, answer, launch, own_members, seeds
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, answer, clean_environ, copied, launch, members, own_members, pex_info, run
+
+from tests.integration.harness import (
+    Project,
+    answer,
+    clean_environ,
+    copied,
+    launch,
+    members,
+    own_members,
+    pex_info,
+    run,
+)
 
 pytestmark = pytest.mark.integration
 

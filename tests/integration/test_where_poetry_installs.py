@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, run, seeds
+
+from tests.integration.harness import Project, run, seeds
 
 pytestmark = pytest.mark.integration
 

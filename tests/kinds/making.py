@@ -21,9 +21,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from harness import Project, run
-
 from nox_pex import command, index, secrets, tools
+from tests.integration.harness import Project, run
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, launch
+
+from tests.integration.harness import Project, launch
 
 pytestmark = pytest.mark.integration
 

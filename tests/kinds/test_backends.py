@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, launch, members
-from making import Locker, Repository
+
+from tests.integration.harness import Project, launch, members
+from tests.kinds.making import Locker, Repository
 
 pytestmark = pytest.mark.integration
 

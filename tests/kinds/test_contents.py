@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, launch
-from making import Locker, wheel
+
+from tests.integration.harness import Project, launch
+from tests.kinds.making import Locker, wheel
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, clean_environ, launch, members, run
-from making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
+
+from tests.integration.harness import Project, clean_environ, launch, members, run
+from tests.kinds.making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Project, launch
-from making import Locker, Site, simple_index, site, wheel
+
+from tests.integration.harness import Project, launch
+from tests.kinds.making import Locker, Site, simple_index, site, wheel
 
 pytestmark = pytest.mark.integration
 

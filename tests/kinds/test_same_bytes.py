@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Project, launch, members
-from making import Locker, Repository, found_in, pythons
+
+from tests.integration.harness import Project, launch, members
+from tests.kinds.making import Locker, Repository, found_in, pythons
 
 pytestmark = pytest.mark.integration
 

@@ -284,6 +284,7 @@ def test_a_machine_that_refuses(condition: str, skips: str, drive: Drive) -> Non
     state, reason = outcomes.pop(condition)
     assert state == "skipped"
     assert "refuses" in reason
+    assert "user.max_" in reason, "the words for a full disk would mislead"
     if skips == "fail":
         code, problem = outcomes.pop("failure")
         assert code == "check-failed"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workbench import PROJECTS, PYTHON, Workbench, clean_environ, ran
 
 from nox_pex import files
+from tests.verify.workbench import PROJECTS, PYTHON, Workbench, clean_environ, ran
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
-from workbench import PYTHON, Workbench
 
 from nox_pex.verify import closure
 from nox_pex.verify.archive import Container, Directory, Wheel, opened
 from nox_pex.verify.distributions import Distribution, distributions
 from nox_pex.verify.verdict import Verdict
+from tests.verify.workbench import PYTHON, Workbench
 
 POETRY_SAYS = """\
 Installing dependencies from lock file

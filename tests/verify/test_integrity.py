@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import NormalizedName
-from workbench import Workbench, integrity_of, member, ran, spoiled, with_row
 
 from nox_pex import files
 from nox_pex.environment import Environment
@@ -16,6 +15,7 @@ from nox_pex.install import Installed, Selection
 from nox_pex.verify import integrity, trusted
 from nox_pex.verify.archive import opened
 from nox_pex.verify.distributions import Place, distributions, place_in_environment, place_in_wheel
+from tests.verify.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
 
 NAME = "data-dist"
 

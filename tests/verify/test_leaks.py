@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_archive import archive, wheel
-from workbench import Workbench, member, spoiled
 
 from nox_pex.secrets import Secrets
 from nox_pex.verify import leaks
 from nox_pex.verify.archive import opened
 from nox_pex.verify.leaks import CREDENTIAL, FILE_URL, KEY, SECRET, SECRET_FILE, Machine, Rules
+from tests.verify.test_archive import archive, wheel
+from tests.verify.workbench import Workbench, member, spoiled
 
 CANARY = "c4nary-0fThisRun"
 PROJECT = "an absolute path: the project"

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_archive import archive, wheel
-from workbench import PROJECTS, Workbench, clean_environ, member, spoiled
 
 from nox_pex.verify import reproducible
 from nox_pex.verify.archive import opened
 from nox_pex.verify.difference import differences
 from nox_pex.verify.elsewhere import elsewhere
+from tests.verify.test_archive import archive, wheel
+from tests.verify.workbench import PROJECTS, Workbench, clean_environ, member, spoiled
 
 INFO = json.dumps({"deps_are_wheel_files": True})
 BACKEND = """\

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Workbench, member, ran, spoiled, with_row
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.settings import Budget
 from nox_pex.verify import budget, report
 from nox_pex.verify.report import Outcome, Report
 from nox_pex.verify.verdict import Verdict, failure
+from tests.verify.workbench import Workbench, member, ran, spoiled, with_row
 
 STATES = ["passed", "passed", "passed", "passed", "skipped"]
 

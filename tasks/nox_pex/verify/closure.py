@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from nox_pex import tools
 from nox_pex.environment import Environment
-from nox_pex.install import Selection, failure, poetry_environ, sync_argv
+from nox_pex.install import Selection, after_plugins, failure, poetry_environ, sync_argv
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner
 from nox_pex.verify.distributions import Distribution
@@ -63,7 +63,7 @@ def plan(
 
 def operations(output: str) -> Iterator[tuple[NormalizedName, str]]:
     """Name and version of each distribution that a dry run of Poetry's says it would install."""
-    for line in output.splitlines():
+    for line in after_plugins(output):
         match = _OPERATION.match(line)
         if match and "Skipped" not in line:
             yield canonicalize_name(match["name"]), match["version"]

@@ -1,0 +1,43 @@
+"""What the tests of all kinds share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import Project, clean_environ, copied
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of this run share, and no other run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty directory to run a binary in; of a short name, since a shebang in PEX_ROOT below has 127 characters."""
+    with tempfile.TemporaryDirectory(prefix="h") as made:
+        yield Path(made).resolve()
+
+
+@pytest.fixture
+def environ(shared: Path) -> dict[str, str]:
+    return {**clean_environ(), "NOX_PEX_CACHE_DIR": str(shared / "cache")}
+
+
+@pytest.fixture
+def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
+    """Make a copy of a fixture project: nothing is installed in it yet."""
+
+    def make(name: str) -> Project:
+        made = Project(root=copied(name, tmp_path / name), environ=environ)
+        made.noxfile()
+        return made
+
+    return make
