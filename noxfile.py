@@ -1,6 +1,7 @@
 # /// script
 # requires-python = ">=3.10"
 # dependencies = [
+#     "httpcore2>=2.14",
 #     "httpx2>=2.14",
 #     "jsonschema>=4.26",
 #     "msgspec>=0.22",

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Project
+
+from tests.integration.harness import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from smoking import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested, assert_nothing_left
 
 from nox_pex.secrets import Secrets
 from nox_pex.smoke.run import Options, run
 from nox_pex.smoke.settings import Budget, Smoke
+from tests.smoke.smoking import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested, assert_nothing_left
 
 PROGRAMS = Path(__file__).with_name("programs")
 # The Python that a virtual environment was made with: a binary must not find what is installed for the tests.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smoking import GREETING, SmokeTest
+
+from tests.smoke.smoking import GREETING, SmokeTest
 
 
 def test_503_for_a_while_is_not_ready_yet(smoke_test: SmokeTest) -> None:

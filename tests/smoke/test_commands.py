@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from smoking import SmokeTest
+
+from tests.smoke.smoking import SmokeTest
 
 
 def test_passes(smoke_test: SmokeTest) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from smoking import LEFT_OPEN, SmokeTest, Tested, assert_nothing_left, wait_until
 
 import nox_pex
 from nox_pex.errors import NoxPexError
@@ -26,6 +25,7 @@ from nox_pex.smoke.confine import hiding
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import Command, Program
 from nox_pex.smoke.settings import Condition
+from tests.smoke.smoking import LEFT_OPEN, SmokeTest, Tested, assert_nothing_left, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can give these conditions")
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from smoking import SmokeTest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.run import Options
+from tests.smoke.smoking import SmokeTest
 
 Pack = Callable[..., Path]
 

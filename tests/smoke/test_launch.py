@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from smoking import assert_nothing_left
 
 from nox_pex import smoke
 from nox_pex.errors import NoxPexError
+from tests.smoke.smoking import assert_nothing_left
 
 Pack = Callable[[str], Path]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from smoking import LEFT_OPEN, SmokeTest
 
 from nox_pex.smoke import ports
 from nox_pex.smoke.run import Options
+from tests.smoke.smoking import LEFT_OPEN, SmokeTest
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import resource
 
 import pytest
-from smoking import SmokeTest
 
 from nox_pex.secrets import Secrets
+from tests.smoke.smoking import SmokeTest
 
 TOKEN = "s3cr3t-t0ken-of-the-service"
 

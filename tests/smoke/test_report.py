@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from smoking import SmokeTest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke import report
 from nox_pex.smoke.checks import Verdict
 from nox_pex.smoke.report import Outcome, Report
 from nox_pex.smoke.stop import Stop
+from tests.smoke.smoking import SmokeTest
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.timezone.utc)
 GOOD = Verdict(check="GET /", passed=True, expected="status 200", came="200", seconds=0.25)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from smoking import assert_nothing_left, wait_until
 
 import nox_pex
 from nox_pex import smoke
+from tests.smoke.smoking import assert_nothing_left, wait_until
 
 Pack = Callable[[str], Path]
 DRIVER = Path(__file__).with_name("driver.py")

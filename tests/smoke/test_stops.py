@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from smoking import SmokeTest
+
+from tests.smoke.smoking import SmokeTest
 
 
 def test_ignores_the_signal(smoke_test: SmokeTest) -> None:

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from smoking import SmokeTest
 
 from nox_pex.smoke.run import Options
+from tests.smoke.smoking import SmokeTest
 
 
 @pytest.fixture
