@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from nox_pex import files, tools
+
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PROJECTS: Final = CHECKOUT / "tests" / "projects"
 
@@ -158,8 +160,14 @@ class Project:
 
     def poetry(self) -> Path:
         """The interpreter of the Poetry that nox-pex has provided; `-m poetry`."""
-        tools = Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools"
-        return next(path for path in tools.glob("poetry-*/bin/python") if (path.parents[1] / "default-index").exists())
+        homes = (Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools").glob("poetry-*")
+        pinned = f"poetry=={tools.POETRY}"
+        return next(
+            home / "bin" / "python"
+            for home in homes
+            if (home / "default-index").exists()
+            and pinned in files.read_json(home / "nox-pex.json").get("requirements", ())
+        )
 
     def site_packages(self) -> Path:
         """Where Poetry installs the first set of groups."""

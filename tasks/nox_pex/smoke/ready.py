@@ -128,12 +128,16 @@ def _exited_early(program: Program, server: Server, ended: Exit) -> NoxPexError:
 
 def _too_late(program: Program, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
     members = program.tree()
-    if server.owner(lambda: _pids(members)) == "foreign":
+    owner = server.owner(lambda: _pids(members))
+    if owner == "foreign":
         problem = f"{ports.holder(server.port)} answers on {server}, and not the program under test"
         return NoxPexError("wrong-listener", problem, "make the program listen on {host} and {port}, and end the other")
     problem = f"the program was not ready after {timeout:g} s"
     if refusal is not None:
         return NoxPexError("startup-timeout", f"{problem}: {refusal}", "see its log, or raise `startup-timeout`")
+    if owner == "ours":
+        remedy = "see its log, or raise `startup-timeout`"
+        return NoxPexError("startup-timeout", f"{problem}: it has only just begun to listen on {server}", remedy)
     elsewhere = ports.listening(_pids(members), server.network)
     if elsewhere:
         problem += f": it listens on {', '.join(elsewhere[:3])}, not on {server}"
