@@ -5,11 +5,12 @@ The environment that Poetry itself installed is the source of truth for all that
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -249,8 +250,8 @@ class Installer:
     def _sync(self, wanted: Selection, environment: Environment, *, held: int) -> Outcome:
         poetry = tools.provide_poetry(self.provisioner, self.poetry_version)
         self.shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
-        with tempfile.TemporaryDirectory(prefix="nox-pex-") as empty:
-            nowhere = Path(empty, "environments")
+        with _emptied(environment.path.with_name(f".{environment.path.name}.poetry")) as aside:
+            nowhere = aside / "environments"
             nowhere.mkdir()
             environ = poetry_environ(
                 self.shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
@@ -261,7 +262,7 @@ class Installer:
             if outcome.status != 0 and failure(outcome, self.project).code == "hash-mismatch":
                 # A damaged download stays in Poetry's cache, whatever it is told: only the index itself can say so.
                 self.shell.say("install: a file has another hash than the lock says; asking the index for it again")
-                outcome = run(env={**environ, "POETRY_CACHE_DIR": str(Path(empty, "cache"))})
+                outcome = run(env={**environ, "POETRY_CACHE_DIR": str(aside / "cache")})
             elsewhere = sorted(path.name for path in nowhere.iterdir() if path.is_dir())
         if outcome.status != 0:
             raise failure(outcome, self.project)
@@ -271,6 +272,17 @@ class Installer:
             problem = f"Poetry {what} instead of using {environment.path}"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it", log=outcome.tail)
         return outcome
+
+
+@contextlib.contextmanager
+def _emptied(directory: Path) -> Iterator[Path]:
+    """An empty directory while the block runs; whatever a killed run left there goes first. The lock is held."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 _BY_PATH: Final = ("directory", "file")

@@ -99,7 +99,9 @@ def _kept(only: Sequence[str] | None) -> tuple[str, ...]:
 
 def _session(step: str, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with _one_line_errors(session):
+        from nox_pex import files  # noqa: PLC0415 (see the top)
+
+        with _one_line_errors(session), files.writing(f"in {session.env_dir.parent}"):
             _STEPS[step](session, _pipeline(session, directory, suffix=suffix))
 
     run.__doc__ = _STEPS[step].__doc__

@@ -32,7 +32,7 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     Raises `NoxPexError` `build-failed` with the backend's output where it fails.
     """
     shell = provisioner.shell
-    with tempfile.TemporaryDirectory(prefix="nox-pex-") as aside:
+    with tempfile.TemporaryDirectory(prefix=".aside.", dir=into) as aside:
         environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
         runner = _Runner(shell, environment, aside=Path(aside))
         try:
