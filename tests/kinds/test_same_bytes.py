@@ -118,6 +118,55 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
     assert first.record("app")["sha256"] == digests[0]
 
 
+TWO_BINARIES = """\
+[tool.poetry]
+name = "app"
+package-mode = false
+
+[tool.poetry.dependencies]
+python = ">=3.10"
+idna = "3.11"
+
+[tool.nox-pex.binary.a]
+entry-point = "app:first"
+execution-mode = "venv"
+
+[tool.nox-pex.binary.b]
+entry-point = "app:second"
+execution-mode = "zipapp"
+"""
+
+
+def test_the_order_in_which_two_binaries_are_built(
+    written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path
+) -> None:
+    functions = "".join(
+        f"\n\ndef {name}() -> None:\n    print('{name}', idna.__name__)\n" for name in ("first", "second")
+    )
+    files = {"pyproject.toml": TWO_BINARIES, "app.py": f"import idna\n{functions}"}
+    one = written("one", files)
+    lock(one)
+    copy = written("other", {**files, "poetry.lock": (one.root / "poetry.lock").read_text("utf-8")})
+    # Only what makes the tools is warm, as above.
+    cold = tmp_path / "cold"
+    cold.mkdir()
+    (cold / "tools").symlink_to(Path(one.environ["NOX_PEX_CACHE_DIR"]) / "tools")
+    caches = {
+        "NOX_PEX_CACHE_DIR": str(cold),
+        "POETRY_CACHE_DIR": str(cold / "poetry"),
+        "XDG_CACHE_HOME": str(cold / "xdg"),
+    }
+    other = Project(root=copy.root, environ={**copy.environ, **caches})
+    for project, order in ((one, "ab"), (other, "ba")):
+        for name in order:
+            project.nox("-s", "pex", "--", name)
+            assert project.binary(order[1]).exists() == (name == order[1])  # each run builds the one it names
+    for name, said in (("a", "first"), ("b", "second")):
+        same = one.binary(name).read_bytes() == other.binary(name).read_bytes()
+        assert same, _differing(one.binary(name), other.binary(name))
+        assert launch(other.binary(name), home=home).output == f"{said} idna\n"
+
+
 def _differing(one: Path, other: Path) -> str:
     import zipfile  # noqa: PLC0415 (for a failure only)
 
