@@ -139,7 +139,7 @@ class Builder:
             files.move_into_place(built.path, target.output)
         # From here to the next two lines the record does not fit the binary; a run that finds it so builds again.
         files.write_json(memory, inputs)
-        record.write(target.record, entry)
+        files.write_json(target.record, entry)
         self.shell.say(
             f"pex: {target.name} built in {sum(s for step, s in clock.seconds.items() if step != 'install'):.1f} s, "
             f"{_megabytes(target.output)}, {counted(entry['distributions'])} ({_shown(target)})"

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from nox_pex.errors import NoxPexError
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
+_CHUNK: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
 @contextlib.contextmanager
@@ -60,6 +63,18 @@ def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
             yield True
     finally:
         os.close(descriptor)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, read in pieces; empty where there is none."""
+    hasher = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                hasher.update(chunk)
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+    return hasher.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

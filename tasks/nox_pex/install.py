@@ -24,7 +24,7 @@ from packaging.version import Version
 from nox_pex import files, index, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Binary, Settings
-from nox_pex.environment import Distribution, Environment, Interpreter
+from nox_pex.environment import Distribution, Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
 from nox_pex.project import MAIN, Project
@@ -183,9 +183,9 @@ class Installer:
         if not environment.usable:
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         state = files.read_json(environment.path / _STATE)
-        interpreter = environment.interpreter()
-        paths = self._path_dependencies(state)
-        inputs = self._inputs(wanted, interpreter, paths)
+        lock_digest = lock.digest(self.project.lock)
+        paths = self._path_dependencies(state, lock_digest)
+        inputs = {**self._inputs(wanted, lock_digest, paths), "python": self._python(environment)}
         before: Inputs = state.get("inputs", {})
         found = environment.distributions()
         as_left = state.get("distributions") == _snapshot(found)
@@ -199,8 +199,7 @@ class Installer:
             # Poetry, which looks at names and versions only, would not notice.
             self.shell.say("install: the environment is not as Poetry left it; making it anew")
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
-            interpreter = environment.interpreter()
-            inputs = self._inputs(wanted, interpreter, paths)
+            inputs = {**inputs, "python": self._python(environment)}
             before, found = {}, ()
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
@@ -216,32 +215,34 @@ class Installer:
             {
                 "selection": wanted.key,
                 "inputs": inputs,
-                "path-dependencies": {"lock": inputs["lock"]["poetry.lock"], "paths": paths},
+                "path-dependencies": {"lock": lock_digest, "paths": paths},
                 "distributions": _snapshot(found),
                 "seconds": round(outcome.seconds, 3),
             },
         )
         self.shell.say(f"install: {counted(found)} in {outcome.seconds:.1f} s ({wanted})")
 
-    def _inputs(self, wanted: Selection, interpreter: Interpreter, paths: Mapping[str, str]) -> Inputs:
+    def _python(self, environment: Environment) -> Mapping[str, str]:
+        return {"python": environment.interpreter().identity, "asked for": self.base.name}
+
+    def _inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
+        """All that decides what is installed, but for the Python, which is known when the environment is there."""
         return {
-            "lock": {"poetry.lock": lock.digest(self.project.lock)},
+            "lock": {"poetry.lock": lock_digest},
             "settings": {
                 "groups": ",".join(wanted.groups),
                 "extras": ",".join(wanted.extras),
                 "dependencies in pyproject.toml": self.project.dependency_digest(),
-                "poetry.toml": _file_digest(self.project.root / "poetry.toml"),
+                "poetry.toml": files.digest(self.project.root / "poetry.toml"),
             },
             "tools": {"poetry": self.poetry_version or tools.POETRY},
-            "python": {"python": interpreter.identity, "asked for": self.base.name},
             "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
         }
 
-    def _path_dependencies(self, state: Mapping[str, Any]) -> Mapping[str, str]:
+    def _path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
         """What the lock takes in by path: the distribution's name to its path from the project's root."""
         remembered = state.get("path-dependencies", {})
-        digest = lock.digest(self.project.lock)
-        if remembered.get("lock") == digest:
+        if remembered.get("lock") == lock_digest:
             paths: Mapping[str, str] = remembered["paths"]
             return paths
         locked = lock.read(self.project.lock)
@@ -309,14 +310,10 @@ def counted(distributions: Sized) -> str:
     return f"{len(distributions)} distribution{'' if len(distributions) == 1 else 's'}"
 
 
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
 def _tree_digest(path: Path) -> str:
     """A digest of a path dependency: of the file, or of all files that its build backend could read."""
     if not path.is_dir():
-        return _file_digest(path)
+        return files.digest(path)
     listed = sources.project_files(path, output_dir=Path("dist"), extra=())
     return hashlib.sha256(repr(sorted(sources.digests(path, listed).items())).encode()).hexdigest()
 

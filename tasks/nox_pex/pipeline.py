@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,22 +128,22 @@ class Pipeline:
         failures: list[NoxPexError] = []
         for name in self.names:
             binary = self.settings.binary[name]
-            stem = self.output_dir / f"{name}{self.suffix}"
-            for left in (f"{stem.name}.smoke.json", f"{stem.name}.smoke.xml"):
-                stem.with_name(left).unlink(missing_ok=True)  # an older result beside a test that breaks off would lie
+            result, junit = self._file(name, "smoke.json"), self._file(name, "smoke.xml")
+            for left in (result, junit):
+                left.unlink(missing_ok=True)  # an older result beside a test that breaks off would lie
             done = run.run(
-                self.words.binary or stem.with_name(f"{stem.name}.pex"),
+                self.words.binary or self._file(name, "pex"),
                 name=name,
                 smoke=binary.smoke or Smoke(),
                 budget=binary.budget,
                 project=self.root,
-                environ=_with_interpreter(self.environ, self.base.find()),
+                environ=_with_interpreter(self.environ, self._interpreter(name)),
                 secrets=self.secrets,
                 options=options,
                 say=self.say,
             )
-            files.write_text(stem.with_name(f"{stem.name}.smoke.json"), report.json_text(done))
-            files.write_text(stem.with_name(f"{stem.name}.smoke.xml"), report.junit_text(done))
+            files.write_text(result, report.json_text(done))
+            files.write_text(junit, report.junit_text(done))
             for line in report.table(done):
                 self.say(line)
             for line in report.github_lines(done, self.environ):
@@ -164,14 +163,13 @@ class Pipeline:
         self._check_handed_in()
         failures: list[NoxPexError] = []
         for name in self.names:
-            stem = self.output_dir / f"{name}{self.suffix}"
-            result = stem.with_name(f"{stem.name}.verify.json")
+            result = self._file(name, "verify.json")
             result.unlink(missing_ok=True)  # an older result beside a run that breaks off would lie
             done = run.run(
                 run.Subject(
                     name=name,
-                    stem=stem.name,
-                    path=self.words.binary or stem.with_name(f"{stem.name}.pex"),
+                    stem=f"{name}{self.suffix}",
+                    path=self.words.binary or self._file(name, "pex"),
                     project=self.project,
                     settings=self.settings,
                     wanted=self._selection(name),
@@ -182,8 +180,7 @@ class Pipeline:
                     state=self.state,
                 )
             )
-            with files.writing(str(result)):
-                files.write_text(result, report.json_text(done))
+            files.write_text(result, report.json_text(done))
             for line in report.table(done):
                 self.say(line)
             if done.failure is not None:
@@ -191,10 +188,14 @@ class Pipeline:
         if failures:
             raise failures[0]
 
-    @property
-    def output_dir(self) -> Path:
-        """`output-dir`, absolute."""
-        return self.root / self.settings.output_dir
+    def _file(self, name: str, ending: str) -> Path:
+        """A file of the binary `name` in `output-dir`, absolute."""
+        return self.root / self.settings.output_dir / f"{name}{self.suffix}.{ending}"
+
+    def _interpreter(self, name: str) -> Path:
+        """The Python of the binary `name`: that of its environment, which costs nothing to ask, or else one to find."""
+        home = self._home(name)
+        return home.interpreter().executable if home is not None and home.usable else self.base.find()
 
     def _check_handed_in(self) -> None:
         if self.words.binary is not None and len(self.names) > 1:
@@ -203,18 +204,17 @@ class Pipeline:
 
     def _freeze(self, name: str) -> None:
         installed = self._installed(name)
-        target = self.output_dir / f"{name}{self.suffix}.requirements.txt"
-        direct = self.output_dir / f"{name}{self.suffix}.requirements-direct.txt"
+        target, direct = self._file(name, "requirements.txt"), self._file(name, "requirements-direct.txt")
         memory = self.state / f"{name}.freeze.json"
         inputs = digests(
             {
                 "lock": {"poetry.lock": lock.digest(self.project.lock)},
                 "distributions": {d.name: f"{d.version} {d.record}" for d in installed.distributions},
                 "paths": installed.path_digests,
-                "code": {"freeze.py": _digest(Path(freeze.__file__))},
+                "code": {"freeze.py": files.digest(Path(freeze.__file__))},
             }
         )
-        left = {"inputs": inputs, "files": [_digest(target), _digest(direct)]}
+        left = {"inputs": inputs, "files": [files.digest(target), files.digest(direct)]}
         if left == files.read_json(memory) and target.exists() and not self.words.force:
             self.say(f"freeze: {name} unchanged ({_shown(target, self.root)})")
             return
@@ -227,7 +227,7 @@ class Pipeline:
             else:
                 direct.unlink(missing_ok=True)
             files.write_text(target, freeze.requirements_text(frozen, direct_file=direct.name))
-        files.write_json(memory, {"inputs": inputs, "files": [_digest(target), _digest(direct)]})
+        files.write_json(memory, {"inputs": inputs, "files": [files.digest(target), files.digest(direct)]})
         hashes = sum(len(pin.hashes) for pin in frozen.indexed)
         self.say(f"freeze: {name} pinned, {len(frozen.indexed)} with {hashes} hashes ({_shown(target, self.root)})")
 
@@ -243,13 +243,17 @@ class Pipeline:
         )
 
     def _installed(self, name: str) -> Installed:
-        wanted = self._selection(name)
-        home = files.read_json(self.state / _ENVIRONMENTS).get(wanted.key)
-        done = finished(wanted, Environment(path=(self.state / home).resolve())) if home else None
+        home = self._home(name)
+        done = finished(self._selection(name), home) if home is not None else None
         if done is None:
             self.base.find()
             raise NoxPexError("usage", f"nothing is installed for {name} yet", "run `nox -s install` first")
         return done
+
+    def _home(self, name: str) -> Environment | None:
+        """Where the binary's distributions were last installed; None where they never were."""
+        home = files.read_json(self.state / _ENVIRONMENTS).get(self._selection(name).key)
+        return Environment(path=(self.state / home).resolve()) if home else None
 
     def _selection(self, name: str) -> Selection:
         return selection(self.settings, self.settings.binary[name], self.project)
@@ -267,19 +271,9 @@ def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
     return cache / "nox-pex" / f"{root.name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"
 
 
-def check_system() -> None:
-    """Raise `NoxPexError` `usage` on a system that PEX files of this kind do not run on."""
-    if sys.platform == "win32":
-        raise NoxPexError("usage", "nox-pex does not run on Windows", "use WSL, or a Linux or macOS machine")
-
-
 def _with_interpreter(environ: Mapping[str, str], executable: Path) -> dict[str, str]:
     """`environ` with the binary's Python at the end of PATH: Nox may have found it elsewhere."""
     return {**environ, "PATH": os.pathsep.join([environ.get("PATH", os.defpath), str(executable.parent)])}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _shown(path: Path, root: Path) -> str:

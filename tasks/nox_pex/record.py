@@ -6,21 +6,19 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nox_pex import files
 from nox_pex.inputs import Inputs, changes, digests
-
-_CHUNK: Final = 1 << 20
 
 
 def digest(binary: Path) -> str:
     """The SHA-256 of a PEX file, read in pieces; of a PEX directory, over its files by path."""
     if not binary.is_dir():
-        return _file_digest(binary)
+        return files.digest(binary)
     hasher = hashlib.sha256()
     for file in _files(binary):
-        hasher.update(os.fsencode(file.relative_to(binary)) + b"\0" + _file_digest(file).encode() + b"\0")
+        hasher.update(os.fsencode(file.relative_to(binary)) + b"\0" + files.digest(file).encode() + b"\0")
     return hasher.hexdigest()
 
 
@@ -54,16 +52,3 @@ def reasons(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inpu
         return changes(remembered, inputs)
     now, then = digests(inputs), record.get("inputs", {})
     return tuple(f"{kind} changed" for kind in sorted({*now, *then}) if now.get(kind) != then.get(kind))
-
-
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write the record, whole or not at all."""
-    files.write_json(path, record)
-
-
-def _file_digest(path: Path) -> str:
-    hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            hasher.update(chunk)
-    return hasher.hexdigest()
