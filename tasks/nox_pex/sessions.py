@@ -99,10 +99,12 @@ def _kept(only: Sequence[str] | None) -> tuple[str, ...]:
 
 def _session(step: str, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        from nox_pex import files  # noqa: PLC0415 (see the top)
+        with _one_line_errors(session):
+            _check_system()  # before the steps are imported: there they could not be
+            from nox_pex import files  # noqa: PLC0415 (see the top)
 
-        with _one_line_errors(session), files.writing(f"in {session.env_dir.parent}"):
-            _STEPS[step](session, _pipeline(session, directory, suffix=suffix))
+            with files.writing(f"in {session.env_dir.parent}"):
+                _STEPS[step](session, _pipeline(session, directory, suffix=suffix))
 
     run.__doc__ = _STEPS[step].__doc__
     return run
@@ -184,10 +186,15 @@ _STEPS: Final[dict[str, Step]] = {
 }
 
 
+def _check_system() -> None:
+    """Raise `NoxPexError` `usage` on a system that PEX files of this kind do not run on."""
+    if sys.platform == "win32":
+        raise NoxPexError("usage", "nox-pex does not run on Windows", "use WSL, or a Linux or macOS machine")
+
+
 def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline:
     from nox_pex import pipeline, words  # noqa: PLC0415 (see the top)
 
-    pipeline.check_system()
     if backend := _flags(session).force_venv_backend:
         problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv is short for none)"
         remedy = "leave it out: Poetry must install into an environment that is ours alone"

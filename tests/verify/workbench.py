@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
 import stat
-import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -24,10 +22,10 @@ from nox_pex.verify.archive import Pex, opened
 from nox_pex.verify.distributions import distributions
 from nox_pex.verify.verdict import Verdict
 from nox_pex.words import Words
+from tests.integration import harness
 
 PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
 PYTHON: Final = Path(sys.executable).resolve()
-_FOREIGN: Final = ("PYTHON", "VIRTUAL_ENV", "NOX_", "POETRY_", "PEX", "CONDA", "PYTEST", "UV")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,23 +86,13 @@ class Workbench:
 
 def clean_environ(cache: Path) -> dict[str, str]:
     """What a user's shell has, with a cache that this run of pytest has for itself."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return {**environ, "NOX_PEX_CACHE_DIR": str(cache)}
+    return {**harness.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
 
 
 def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        [str(word) for word in argv],
-        cwd=cwd,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    done = harness.run([str(word) for word in argv], cwd=cwd, env=environ)
+    assert done.status == 0, done.output
+    return done.output
 
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
