@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 import nox_pex
-from nox_pex import files, lock, pex, record, sources, tools, wheel
+from nox_pex import compress, files, graft, lock, pex, record, sources, tools, wheel
 from nox_pex.command import Clock, Shell, tool_environ
 from nox_pex.config import Binary, Settings
 from nox_pex.dependencies import Packer
@@ -33,7 +33,18 @@ from nox_pex.tools import Provisioner
 _NO_INPUT: Final = ("smoke", "budget", "groups", "extras")
 """Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed."""
 
-_RECIPE: Final = ("build.py", "dependencies.py", "metadata.py", "pex.py", "sources.py", "stage.py", "wheel.py")
+_RECIPE: Final = (
+    "build.py",
+    "compress.py",
+    "dependencies.py",
+    "graft.py",
+    "metadata.py",
+    "pex.py",
+    "sources.py",
+    "splice.py",
+    "stage.py",
+    "wheel.py",
+)
 """Our own files that decide the bytes: an input like any other."""
 
 
@@ -120,20 +131,20 @@ class Builder:
         taken = _take_sources(target)
         inputs = _inputs(target, taken, version=self._version_inputs(target))
         memory = target.state / f"{target.stem}.inputs.json"
-        why = record.reasons(
+        change = record.change(
             target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
         )
-        if not why and not self.force:
+        if change is None and not self.force:
             self.shell.say(f"pex: {target.name} unchanged, {_megabytes(target.output)} ({_shown(target)})")
             return
-        self.shell.say(
-            f"pex: {'re' if target.output.exists() else ''}building {target.name}: {', '.join(why) or 'forced'}"
-        )
+        why = ", ".join(change.words) if change is not None else "forced"
+        self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
         self._tell_left_out(target, taken)
         clock = Clock()
         clock.seconds["install"] = round(target.installed.seconds, 3)
         with _workshop(target) as workshop:
-            built = self._make(target, taken, workshop=workshop, clock=clock, held=held)
+            edited = change is not None and change.kinds == {"sources"} and not self.force
+            built = self._make(target, taken, workshop=workshop, clock=clock, held=held, edited=edited)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, taken)}}
             entry = _record(target, taken, inputs, built=built, clock=clock, git=self._git(target))
             files.move_into_place(built.path, target.output)
@@ -145,13 +156,33 @@ class Builder:
             f"{_megabytes(target.output)}, {counted(entry['distributions'])} ({_shown(target)})"
         )
 
-    def _make(self, target: Target, taken: Taken, *, workshop: Path, clock: Clock, held: int) -> Built:
+    def _make(self, target: Target, taken: Taken, *, workshop: Path, clock: Clock, held: int, edited: bool) -> Built:
+        """Build the binary in `workshop`. `edited` says that it differs from the one in place by its sources alone."""
         pex.check_constraints(target.binary, target.interpreter, key=target.key)
         with clock.step("wheel"):
             own = self._own_wheel(target, workshop)
         _check_entry(target, taken, own)
         loose = _copy_sources(target, taken, workshop / "sources")
         output = workshop / target.output.name
+        if edited:
+            with clock.step("graft"):
+                edited = _graft(target, taken, own, loose=loose, workshop=workshop)
+        if not edited:
+            self._pack(target, own, loose, workshop=workshop, clock=clock, held=held)
+        packed = pex.packed(output)
+        distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions if d.name in packed}
+        if own is None:
+            shipped, version = tuple(taken.digests), target.project.version
+        else:
+            shipped, version = wheel.wheel_files(own), wheel.wheel_version(own)
+            distributions[target.project.name] = version
+        return Built(path=output, version=version, shipped=shipped, distributions=distributions)
+
+    def _pack(
+        self, target: Target, own: Path | None, loose: Path | None, *, workshop: Path, clock: Clock, held: int
+    ) -> None:
+        """Let pex build the binary, from the dependency PEX and the project's own part."""
+        binary, output = target.binary, workshop / target.output.name
         packer = Packer(
             provisioner=self.provisioner,
             home=target.state / "dependencies",
@@ -161,36 +192,41 @@ class Builder:
         with contextlib.ExitStack() as stack:
             with clock.step("dependencies"):
                 dependencies = stack.enter_context(
-                    packer.provided(target.installed, packing=pex.Packing.of(target.binary), hold=(held,))
+                    packer.provided(target.installed, packing=pex.Packing.of(binary), hold=(held,))
                 )
-            words = pex.argv(
-                target.binary,
-                python=packer.python,
-                output=output,
-                ingredients=pex.Ingredients(
-                    repository=dependencies.repository,
-                    pins=dependencies.pins,
-                    wheels=stack.enter_context(_in_ascii((own,) if own else ())),
-                    sources=loose,
-                    executable=target.project.root / target.binary.executable if target.binary.executable else None,
-                    python_path=target.installed.environment.python.parent,
-                ),
-                interpreter=target.interpreter,
-                pex_root=self.provisioner.caches.pex_root,
+            ingredients = pex.Ingredients(
+                repository=dependencies.repository,
+                pins=dependencies.pins,
+                wheels=stack.enter_context(_in_ascii((own,) if own else ())),
+                sources=loose,
+                executable=target.project.root / binary.executable if binary.executable else None,
+                python_path=target.installed.environment.python.parent,
             )
-            with clock.step("pex"):
+
+            def run(shape: Binary, into: Path) -> None:
+                words = pex.argv(
+                    shape,
+                    python=packer.python,
+                    output=into,
+                    ingredients=ingredients,
+                    interpreter=target.interpreter,
+                    pex_root=self.provisioner.caches.pex_root,
+                )
                 environ = pex.environ(self.shell.environ)
                 outcome = self.shell.run(words, what=f"pex: {target.name}", env=environ, cwd=workshop, hold=(held,))
-        if outcome.status != 0 or not output.exists():
-            raise pex.failure(outcome, of=target.name)
-        packed = pex.packed(output)
-        distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions if d.name in packed}
-        if own is None:
-            shipped, version = tuple(taken.digests), target.project.version
-        else:
-            shipped, version = wheel.wheel_files(own), wheel.wheel_version(own)
-            distributions[target.project.name] = version
-        return Built(path=output, version=version, shipped=shipped, distributions=distributions)
+                if outcome.status != 0 or not into.exists():
+                    raise pex.failure(outcome, of=target.name)
+
+            if binary.layout == "zipapp" and binary.compress and binary.pre_install_wheels and not binary.pex_args:
+                with clock.step("pex"):
+                    stored = workshop / "stored" / output.name
+                    stored.parent.mkdir()
+                    run(msgspec.structs.replace(binary, compress=False, check="none"), stored)
+                with clock.step("compress"):
+                    if compress.compressed(stored, output, repository=dependencies.repository, aside=stored.parent):
+                        return
+            with clock.step("pex"):
+                run(binary, output)
 
     def _own_wheel(self, target: Target, workshop: Path) -> Path | None:
         if not target.project.package_mode:
@@ -369,6 +405,23 @@ def _check_wheel(target: Target, own: Path) -> None:
             problem = f"the build backend of {target.project.root} puts {name} into the wheel"
             remedy = f'remove the file, or leave it out, as with exclude = ["{name}"] under [tool.poetry]'
             raise NoxPexError("leak", problem, remedy)
+
+
+def _graft(target: Target, taken: Taken, own: Path | None, *, loose: Path | None, workshop: Path) -> bool:
+    """Try to build the binary from the one in place; True where that was done."""
+    binary = target.binary
+    by_pex = binary.layout != "zipapp" or binary.compile or binary.executable or binary.validate_entry_point
+    if by_pex or binary.pex_args:
+        return False
+    part: graft.Loose | graft.Wheel
+    if own is not None:
+        part = graft.Wheel(path=own)
+    elif loose is not None:
+        part = graft.Loose(root=loose, names=tuple(taken.digests))
+    else:
+        return False
+    (aside := workshop / "graft").mkdir()
+    return graft.graft(target.output, workshop / target.output.name, part=part, compress=binary.compress, aside=aside)
 
 
 def _check_entry(target: Target, taken: Taken, own: Path | None) -> None:

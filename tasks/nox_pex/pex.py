@@ -43,11 +43,7 @@ class Ingredients:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How distributions lie in a dependency PEX.
-
-    Installed ones are packed again for the binary, so there is no use in compressing them here; wheels go into it as
-    they are.
-    """
+    """How distributions lie in a dependency PEX: as in the binary, which takes them over as they are."""
 
     pre_install_wheels: bool
     compress: bool
@@ -55,9 +51,7 @@ class Packing:
     @classmethod
     def of(cls, binary: Binary) -> Packing:
         """What suits `binary`."""
-        return cls(
-            pre_install_wheels=binary.pre_install_wheels, compress=binary.compress and not binary.pre_install_wheels
-        )
+        return cls(pre_install_wheels=binary.pre_install_wheels, compress=binary.compress)
 
 
 def argv(

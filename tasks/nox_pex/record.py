@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,33 @@ def _files(binary: Path) -> list[Path]:
     return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def reasons(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> tuple[str, ...]:
-    """Why `binary` has to be built again, in words; empty where it stands as it was built from just these inputs.
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Why a binary has to be built again, in words, and the kinds of its inputs that differ.
+
+    `kinds` is empty where the binary itself is not there or not known.
+    """
+
+    words: tuple[str, ...]
+    kinds: frozenset[str] = frozenset()
+
+
+def change(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> Change | None:
+    """What changed since `binary` was built; None where it stands as it was built from just these inputs.
 
     `record` is the build record beside it; `remembered` are the inputs by item, as far as they are still known here,
     which only the words need.
     """
     if not binary.exists():
-        return ("not there yet",)
+        return Change(words=("not there yet",))
     if not record:
-        return ("no build record beside it",)
+        return Change(words=("no build record beside it",))
     if record.get("sha256") != digest(binary):
-        return ("the file is not the one that was built",)
-    if record.get("inputs") == digests(inputs):
-        return ()
-    if digests(remembered) == record.get("inputs"):
-        return changes(remembered, inputs)
+        return Change(words=("the file is not the one that was built",))
     now, then = digests(inputs), record.get("inputs", {})
-    return tuple(f"{kind} changed" for kind in sorted({*now, *then}) if now.get(kind) != then.get(kind))
+    if now == then:
+        return None
+    kinds = frozenset(kind for kind in {*now, *then} if now.get(kind) != then.get(kind))
+    if digests(remembered) == then:
+        return Change(words=changes(remembered, inputs), kinds=kinds)
+    return Change(words=tuple(f"{kind} changed" for kind in sorted(kinds)), kinds=kinds)

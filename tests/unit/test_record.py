@@ -41,7 +41,8 @@ def test_a_directory_is_known_by_its_names_and_contents(tmp_path: Path) -> None:
 
 
 def reasons(binary: Path, known: Mapping[str, object], *, remembered: Inputs = INPUTS) -> tuple[str, ...]:
-    return record.reasons(binary, known, remembered=remembered, inputs=INPUTS)
+    change = record.change(binary, known, remembered=remembered, inputs=INPUTS)
+    return change.words if change is not None else ()
 
 
 def test_it_stands_only_where_all_is_as_it_was(binary: Path) -> None:
@@ -61,3 +62,14 @@ def test_what_changed_is_named_as_far_as_it_is_still_known(binary: Path) -> None
     assert reasons(binary, old, remembered={}) == ("sources changed",)
     assert reasons(binary, old, remembered=INPUTS) == ("sources changed",)
     assert reasons(binary, {"sha256": record.digest(binary)}) == ("settings changed", "sources changed")
+
+
+def test_the_kinds_that_differ_are_named_where_the_binary_is_known(binary: Path) -> None:
+    known = {"sha256": record.digest(binary), "inputs": digests(OTHER)}
+    change = record.change(binary, known, remembered={}, inputs=INPUTS)
+    assert change is not None
+    assert change.kinds == {"sources"}
+    binary.write_bytes(b"another")
+    change = record.change(binary, known, remembered={}, inputs=INPUTS)
+    assert change is not None
+    assert change.kinds == frozenset()
