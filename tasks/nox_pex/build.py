@@ -110,11 +110,16 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """Builds targets. `force` builds even where nothing changed."""
+    """Builds targets.
+
+    `force` builds even where nothing changed. `plain` has pex do all of it, and takes nothing over that was packed
+    before: slower, the same bytes, and so what a binary can be judged by.
+    """
 
     shell: Shell
     provisioner: Provisioner
     force: bool
+    plain: bool = False
 
     def build(self, target: Target) -> None:
         """Let the binary of `target` be what its inputs say, and its record with it.
@@ -183,6 +188,12 @@ class Builder:
     ) -> None:
         """Let pex build the binary, from the dependency PEX and the project's own part."""
         binary, output = target.binary, workshop / target.output.name
+        taken_over = not self.plain and _takes_over(binary)
+        packing = pex.Packing(
+            pre_install_wheels=binary.pre_install_wheels,
+            # What pex packs again for the binary is not worth compressing; wheels go into it as they are.
+            compress=binary.compress and (taken_over or not binary.pre_install_wheels),
+        )
         packer = Packer(
             provisioner=self.provisioner,
             home=target.state / "dependencies",
@@ -191,9 +202,7 @@ class Builder:
         )
         with contextlib.ExitStack() as stack:
             with clock.step("dependencies"):
-                dependencies = stack.enter_context(
-                    packer.provided(target.installed, packing=pex.Packing.of(binary), hold=(held,))
-                )
+                dependencies = stack.enter_context(packer.provided(target.installed, packing=packing, hold=(held,)))
             ingredients = pex.Ingredients(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
@@ -217,7 +226,7 @@ class Builder:
                 if outcome.status != 0 or not into.exists():
                     raise pex.failure(outcome, of=target.name)
 
-            if binary.layout == "zipapp" and binary.compress and binary.pre_install_wheels and not binary.pex_args:
+            if taken_over:
                 with clock.step("pex"):
                     stored = workshop / "stored" / output.name
                     stored.parent.mkdir()
@@ -405,6 +414,11 @@ def _check_wheel(target: Target, own: Path) -> None:
             problem = f"the build backend of {target.project.root} puts {name} into the wheel"
             remedy = f'remove the file, or leave it out, as with exclude = ["{name}"] under [tool.poetry]'
             raise NoxPexError("leak", problem, remedy)
+
+
+def _takes_over(binary: Binary) -> bool:
+    """Whether the distributions can be taken over from the dependency PEX as they lie there, compressed."""
+    return binary.layout == "zipapp" and binary.compress and binary.pre_install_wheels and not binary.pex_args
 
 
 def _graft(target: Target, taken: Taken, own: Path | None, *, loose: Path | None, workshop: Path) -> bool:

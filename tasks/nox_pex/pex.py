@@ -43,15 +43,10 @@ class Ingredients:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How distributions lie in a dependency PEX: as in the binary, which takes them over as they are."""
+    """How distributions lie in a dependency PEX."""
 
     pre_install_wheels: bool
     compress: bool
-
-    @classmethod
-    def of(cls, binary: Binary) -> Packing:
-        """What suits `binary`."""
-        return cls(pre_install_wheels=binary.pre_install_wheels, compress=binary.compress)
 
 
 def argv(

@@ -75,7 +75,7 @@ class Elsewhere:
     directory: Path
 
     def build(self, *, name: str, stem: str, settings: Settings) -> Path:
-        """Build the binary `name`; returns its path. Raises `NoxPexError`."""
+        """Build the binary `name`, pex alone; returns its path. Raises `NoxPexError`."""
         target = Target(
             name=name,
             stem=stem,
@@ -86,7 +86,7 @@ class Elsewhere:
             state=self.directory / "state",
         )
         with _umask(_UMASK):
-            Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=True).build(target)
+            Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=True, plain=True).build(target)
         return target.output
 
 
