@@ -12,10 +12,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.secrets import Secrets
 
@@ -40,8 +41,7 @@ _FOREIGN: Final = (
 """Prefixes of the variables by which a shell, an activated environment or Nox would bend a tool's own Python."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """How a tool ended: its exit status, its output (stdout and stderr as they came, masked), seconds."""
 
     status: int
@@ -54,8 +54,7 @@ class Outcome:
         return tuple([line for line in self.output.splitlines() if line.strip()][-TAIL:])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shell:
+class Shell(Struct, frozen=True, kw_only=True):
     """How tools are run: the user's environment, the secrets to mask, where a line to the user goes.
 
     `say` shows one line to the user. `verbose` shows the tools' full output as it comes.
@@ -159,11 +158,10 @@ def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONHASHSEED": "0"}
 
 
-@dataclass(kw_only=True)
-class Clock:
+class Clock(Struct, kw_only=True):
     """Seconds spent, by step."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = {}
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

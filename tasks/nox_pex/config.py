@@ -17,7 +17,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nox_pex import diagnosis
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.settings import Budget, Smoke
 
@@ -193,6 +192,8 @@ def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, s
     try:
         settings = msgspec.convert(table, Settings, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
+        from nox_pex import diagnosis  # noqa: PLC0415 (for an error alone)
+
         refusal = diagnosis.explain(table, Settings, path="tool.nox-pex", dec_hook=_dec_hook)
         raise NoxPexError("config", f"{file}: {refusal.path}: {refusal.problem}", refusal.remedy) from error
     if settings.binary:

@@ -6,7 +6,6 @@ message would speak of Python's types, and know neither a table's key nor the ne
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import types
@@ -122,6 +121,8 @@ def _wrong_value(value: Any, kind: Any, path: str, message: str) -> Refusal:
     ]  # fmt: skip
     expected = re.match(r"Expected `(?P<types>[^`]+)`(?P<limit>.*?)(?:, got .*)?$", message)
     if choices:
+        import difflib  # noqa: PLC0415 (for an error alone)
+
         near = difflib.get_close_matches(str(value), map(str, choices), n=1)
         remedy = f"use {_shown(near[0])}" if near else "use one of them"
         problem = f"expected one of {', '.join(map(_shown, choices))}, got {_shown(value)}"
@@ -159,5 +160,7 @@ def _dotted(path: str, key: str) -> str:
 
 
 def _nearest_key(key: str, keys: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 (for an error alone)
+
     near = difflib.get_close_matches(key, keys, n=1)
     return f"use {near[0]}, the nearest valid key" if near else f"valid keys are {', '.join(keys)}"

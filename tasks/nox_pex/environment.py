@@ -8,11 +8,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from configparser import ConfigParser
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.errors import NoxPexError
@@ -20,8 +19,7 @@ from nox_pex.errors import NoxPexError
 _CHUNK: Final = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True, kw_only=True):
     """The Python of an environment.
 
     `implementation` and `version` are as its `pyvenv.cfg` has them (`CPython`, `3.11.7`), `executable` is the base
@@ -47,8 +45,7 @@ class Interpreter:
         return f"{self.implementation} {self.version} at {self.executable} ({size} bytes)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Distribution:
+class Distribution(Struct, frozen=True, kw_only=True):
     """An installed distribution (PEP 376).
 
     `record` is the SHA-256 of its RECORD, or None where that is missing or empty. `direct` is whether it came from a
@@ -62,8 +59,7 @@ class Distribution:
     direct: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Environment:
+class Environment(Struct, frozen=True, kw_only=True):
     """A virtual environment made by uv or virtualenv, by its directory."""
 
     path: Path
@@ -135,6 +131,8 @@ def entry_points(distribution: Distribution, group: str = "console_scripts") -> 
 
 def parse_entry_points(text: str, group: str = "console_scripts") -> Mapping[str, str]:
     """The entry points of `group` in the text of an `entry_points.txt`."""
+    from configparser import ConfigParser  # noqa: PLC0415 (not needed where nothing changed)
+
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of entry points are case-sensitive
     parser.read_string(text)

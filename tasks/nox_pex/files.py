@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import hashlib
@@ -133,6 +132,8 @@ def _exchange(new: Path, target: Path) -> bool:
     """Exchange two directories in one step and remove the old one; False where the system cannot."""
     if not sys.platform.startswith("linux"):
         return False
+    import ctypes  # noqa: PLC0415 (not needed where nothing changed)
+
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False

@@ -11,9 +11,10 @@ import locale
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
@@ -29,8 +30,7 @@ _UV_INDEX: Final = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO
 """Variables by which a user tells uv itself where packages come from."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PipIndex:
+class PipIndex(Struct, frozen=True, kw_only=True):
     """What pip is told about the index that stands for PyPI.
 
     `url` is that of a simple API (`…/simple`), with its credentials if it has any. `cert` is the path of a bundle of CA

@@ -11,17 +11,16 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from nox_pex import files, index, lock, sources, tools
+from nox_pex import files, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Binary, Settings
 from nox_pex.environment import Distribution, Environment
@@ -34,8 +33,7 @@ _STATE: Final = "nox-pex.json"
 """Beside `pyvenv.cfg`: what was installed and from what. Its absence says that an install was not finished."""
 
 
-@dataclass(frozen=True, order=True)
-class Selection:
+class Selection(Struct, frozen=True, order=True):
     """A set of dependency groups and extras, normalized and sorted: what one environment is for."""
 
     groups: tuple[str, ...]
@@ -51,8 +49,7 @@ class Selection:
         return f"group{'s' if len(self.groups) > 1 else ''} {', '.join(self.groups)}{extras}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Installed:
+class Installed(Struct, frozen=True, kw_only=True):
     """A finished install: the environment, what is in it, and the seconds that Poetry took when it last worked.
 
     `path_digests` is the SHA-256 of the content of each path dependency, by name.
@@ -96,6 +93,8 @@ def selection(settings: Settings, binary: Binary, project: Project) -> Selection
     ):
         for name in names:
             if name not in known:
+                from difflib import get_close_matches  # noqa: PLC0415 (for an error alone)
+
                 near = get_close_matches(name, known, n=1)
                 remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
                 raise NoxPexError(code, f"{project.file} has no {kind} {name!r}, which the settings ask for", remedy)
@@ -128,6 +127,8 @@ def poetry_environ(
     `virtualenvs.create` off it may even take the base interpreter. So each of these is set, and `nowhere` is an empty
     directory in which it would have to make any other environment.
     """
+    from nox_pex import index  # noqa: PLC0415 (not needed where nothing changed)
+
     base = tool_environ(environ)
     return {
         **base,
@@ -142,8 +143,7 @@ def poetry_environ(
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Base:
+class Base(Struct, frozen=True, kw_only=True):
     """The Python that environments are made for: its name (`3.12`, or a path), and how it is found.
 
     `find` gives the interpreter, and is only called where an environment has to be made; it raises where there is none.
@@ -153,8 +153,7 @@ class Base:
     find: Callable[[], Path]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Installer:
+class Installer(Struct, frozen=True, kw_only=True):
     """Keeps environments as the lock says.
 
     `base` is the Python that they are for. `force` installs even where nothing changed.

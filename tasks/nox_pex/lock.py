@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -16,8 +16,7 @@ from nox_pex import toml
 from nox_pex.errors import NoxPexError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Where a locked package comes from, if not from the default index.
 
     `type` is `legacy` (another index), `git`, `url`, `directory` or `file`; `reference` is the name of the index, or
@@ -31,8 +30,7 @@ class Source:
     subdirectory: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Package:
+class Package(Struct, frozen=True, kw_only=True):
     """One `[[package]]`: a version of a distribution, with every hash that the lock gives (`sha256:…`)."""
 
     name: NormalizedName
@@ -42,8 +40,7 @@ class Package:
     develop: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lock:
+class Lock(Struct, frozen=True, kw_only=True):
     """A `poetry.lock`: `digest` is the SHA-256 of the file."""
 
     path: Path

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from nox_pex import config, files, freeze, lock, project, tools
-from nox_pex.build import Builder, Target
+from nox_pex.build import Builder
 from nox_pex.command import Shell
 from nox_pex.config import Settings
 from nox_pex.environment import Environment
@@ -21,13 +22,13 @@ from nox_pex.install import Base, Installed, Installer, Selection, finished, sel
 from nox_pex.project import Project
 from nox_pex.secrets import Secrets
 from nox_pex.smoke.settings import Smoke
+from nox_pex.target import Target
 from nox_pex.words import Words, chosen
 
 _ENVIRONMENTS: Final = "environments.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
     """One project's way from the lock to a proven binary.
 
     `root` is the project's directory, `state` a directory of its own that survives from run to run, `base` the

@@ -7,10 +7,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from nox_pex import toml
@@ -34,8 +34,7 @@ _VERSIONING: Final = re.compile(r"version|vcs|scm")
 _PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencies")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A Poetry project.
 
     `root` is its directory (resolved), `document` the parsed `pyproject.toml`, `name` its normalized name,

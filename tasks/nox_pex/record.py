@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from nox_pex import files
 from nox_pex.inputs import Inputs, changes, digests
@@ -35,8 +36,7 @@ def _files(binary: Path) -> list[Path]:
     return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """Why a binary has to be built again, in words, and the kinds of its inputs that differ.
 
     `kinds` is empty where the binary itself is not there or not known.

@@ -6,8 +6,6 @@ Fact sources: git-ls-files(1), gitignore(5) for the patterns, PEP 405 (pyvenv.cf
 
 from __future__ import annotations
 
-import difflib
-import glob
 import hashlib
 import io
 import json
@@ -16,10 +14,12 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
@@ -35,10 +35,11 @@ _BUILT: Final = (".pyc", ".pyo", ".pex")
 
 _MODULES: Final = (".py", ".pyi", ".so")
 _TEST_DIRECTORIES: Final = frozenset({"tests", "test"})
-_TEST_MODULES: Final = ("test_*.py", "*_test.py", "tests.py", "conftest.py")
+_TEST_MODULES: Final = frozenset({"tests.py", "conftest.py"})
 _OTHER_DIRECTORIES: Final = frozenset({"docs", "doc", "build", "dist"})
 _OTHER_MODULES: Final = frozenset({"noxfile.py", "setup.py"})
-_KEYS: Final = ("*.pem", "*.key", "*.p12", "*.pfx", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_KEYS: Final = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
+_KEY_ENDINGS: Final = (".pem", ".key", ".p12", ".pfx")
 
 _FAMILIAR: Final = (
     *("*.md", "*.rst", "*.lock", "*.log", "*.iml", "README*", "LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"),
@@ -55,8 +56,7 @@ _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """A file or directory (with a final slash) that does not ship, and the line of settings that would take it in."""
 
     path: str
@@ -66,12 +66,16 @@ class LeftOut:
         return f"{self.path} (to take it in: {self.line})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """The files that ship, sorted, and what a person may miss among them."""
+class Selection(Struct, frozen=True, kw_only=True, dict=True):
+    """The files that ship, sorted; `missed` are those that a person may expect among them."""
 
     taken: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
+    missed: frozenset[str]
+
+    @cached_property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What to tell of it: directories and files at the root, and single files of packages that do ship."""
+        return _left_out(self.missed, {_top(name) for name in self.taken})
 
 
 def select(
@@ -106,8 +110,7 @@ def select(
     excluded = {name for pattern in exclude for name in _matching(pattern, committed | taken)}
     taken -= excluded
     keys = {name for name in committed if _top(name) in packages and _is_key(name)}
-    told = _left_out((default | keys) - taken - excluded, {_top(name) for name in taken})
-    return Selection(taken=tuple(sorted(taken)), left_out=told)
+    return Selection(taken=tuple(sorted(taken)), missed=frozenset((default | keys) - taken - excluded))
 
 
 def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tuple[str, ...]:
@@ -160,13 +163,12 @@ def _digest(root: Path, path: str) -> str:
     return hasher.hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tree:
+class _Tree(Struct, frozen=True, kw_only=True):
     """The directory `root` (real, absolute). `output` is the output directory in it, None where it lies elsewhere."""
 
     root: str
     output: str | None
-    _open: dict[str, bool] = field(default_factory=dict)
+    _open: dict[str, bool] = {}
 
     @classmethod
     def of(cls, root: Path, output_dir: Path) -> _Tree:
@@ -312,7 +314,8 @@ def _left_out_by_default(name: str) -> bool:
     *directories, last = name.split("/")
     return (
         not _TEST_DIRECTORIES.isdisjoint(directories)
-        or _is_any(last, _TEST_MODULES)
+        or last in _TEST_MODULES
+        or (last.endswith(".py") and (last.startswith("test_") or last.endswith("_test.py")))
         or (directories[0] in _OTHER_DIRECTORIES if directories else name in _OTHER_MODULES)
         or _is_key(name)
     )
@@ -320,7 +323,7 @@ def _left_out_by_default(name: str) -> bool:
 
 def _is_key(name: str) -> bool:
     """Whether a file is a private key by its name. It may be a public certificate: then `include` names it."""
-    return _is_any(name.rpartition("/")[2], _KEYS)
+    return name.endswith(_KEY_ENDINGS) or name.rpartition("/")[2] in _KEYS
 
 
 def _is_any(name: str, patterns: Iterable[str]) -> bool:
@@ -333,7 +336,8 @@ def _top(name: str) -> str:
 
 
 def _left_out(names: Iterable[str], taken_tops: set[str]) -> tuple[LeftOut, ...]:
-    """What to tell of `names`: directories and files at the root, and single files of packages that did ship."""
+    import glob  # noqa: PLC0415 (not needed where nothing is told)
+
     told = set()
     for name in names:
         top = _top(name)
@@ -372,6 +376,8 @@ def _nothing_matches(pattern: str, root: Path, present: Iterable[str], *, key: s
     if os.path.lexists(root / pattern.strip("/")):
         never = "hidden files, caches, environments, built files, project files and links out of the project never ship"
         return NoxPexError("source-missing", f"{problem} that may ship", f"remove it: {never}")
+    import difflib  # noqa: PLC0415 (for an error alone)
+
     known = {f"{name[:end]}/" for name in present for end in range(len(name)) if name[end] == "/"} | set(present)
     near = difflib.get_close_matches(pattern, known, n=1)
     return NoxPexError("source-missing", problem, f"use {_toml(near[0])}" if near else "correct or remove the pattern")

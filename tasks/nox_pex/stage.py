@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from nox_pex import metadata, project, wheel
 from nox_pex.environment import Distribution, Environment, record_rows
@@ -56,7 +57,7 @@ def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path])
     for distribution in installed.distributions:
         copied = into / distribution.directory.relative_to(source)
         if distribution.name in wheels:
-            Environment(path=into).remove(replace(distribution, directory=copied))
+            Environment(path=into).remove(msgspec.structs.replace(distribution, directory=copied))
             wheel.unpack(wheels[distribution.name], site_packages=copied.parent, prefix=into)
         elif distribution.direct:
             _forget_origin(copied)

@@ -12,13 +12,13 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 
-from nox_pex import files, index
+from nox_pex import files
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.environment import Environment, Interpreter
 from nox_pex.errors import NoxPexError
@@ -39,8 +39,7 @@ _DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRep
 """Asks Poetry for the address of its default index, so that it stands in no file of ours."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caches:
+class Caches(Struct, frozen=True, kw_only=True):
     """Where nox-pex keeps what all projects of the user share: `root`, made when it is first written to."""
 
     root: Path
@@ -60,8 +59,7 @@ class Caches:
         return self.root / "pex"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provisioner:
+class Provisioner(Struct, frozen=True, kw_only=True):
     """Makes environments and installs into them: with uv where `uv` is not None, else with virtualenv and pip."""
 
     shell: Shell
@@ -118,12 +116,13 @@ class Provisioner:
         return environment
 
     def _environ(self) -> dict[str, str]:
+        from nox_pex import index  # noqa: PLC0415 (not needed where nothing changed)
+
         environ = tool_environ(self.shell.environ)
         return {**environ, **index.uv_environ(environ, prefix=Path(sys.prefix))}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Poetry:
+class Poetry(Struct, frozen=True, kw_only=True):
     """The pinned Poetry: its interpreter, its version, and the address of its default index."""
 
     python: Path

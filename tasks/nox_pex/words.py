@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NoReturn
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
@@ -17,8 +17,7 @@ _USAGE: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Words:
+class Words(Struct, frozen=True, kw_only=True):
     """What a user asked for. Each session takes what is its own.
 
     `names` are the binaries meant (all, where empty). `force` works even where nothing changed. `binary` is a finished
@@ -74,6 +73,8 @@ def chosen(words: Words, known: Collection[str]) -> tuple[str, ...]:
     """The binaries that `words` means, in the settings' order. Raises `NoxPexError` `usage` for an unknown one."""
     for name in words.names:
         if name not in known:
+            from difflib import get_close_matches  # noqa: PLC0415 (for an error alone)
+
             near = get_close_matches(name, known, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise NoxPexError("usage", f"no binary is called {name!r}", f"{remedy} The words are {_USAGE}")

@@ -251,7 +251,7 @@ def test_names_that_are_hard_to_write(repository: Path) -> None:
 
 def test_nothing_to_ship(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml")
-    assert choose(tmp_path) == Selection(taken=(), left_out=())
+    assert choose(tmp_path) == Selection(taken=(), missed=frozenset())
 
 
 def test_digests_are_of_content_and_the_executable_bit(tmp_path: Path) -> None:

@@ -22,13 +22,14 @@ from typing import Final
 import msgspec
 
 from nox_pex import files, lock, project, sources, tools
-from nox_pex.build import Builder, Target
+from nox_pex.build import Builder
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Settings
 from nox_pex.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.install import Base, Installed, Installer, Selection, finished
 from nox_pex.project import Project
+from nox_pex.target import Target
 
 _UMASK: Final = 0o077
 _HASH_SEED: Final = "4711"
@@ -38,8 +39,7 @@ _SURROUNDINGS: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GI
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Shell(Shell):
+class _Shell(Shell, frozen=True, kw_only=True):
     """A shell whose tools have another hash seed than ours have."""
 
     def run(
@@ -54,8 +54,7 @@ class _Shell(Shell):
         return super().run(argv, what=what, env={**env, "PYTHONHASHSEED": _HASH_SEED}, cwd=cwd, hold=hold)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Caches(tools.Caches):
+class _Caches(tools.Caches, frozen=True, kw_only=True):
     """The tools that are installed already, and an empty PEX_ROOT."""
 
     cold: Path

@@ -1,0 +1,160 @@
+"""A binary to build: where its files go, what it is made from, and the inputs that decide whether it still stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sysconfig
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+import nox_pex
+from nox_pex import lock, record, sources, tools
+from nox_pex.config import Binary, Settings
+from nox_pex.environment import Interpreter
+from nox_pex.errors import NoxPexError
+from nox_pex.inputs import Inputs
+from nox_pex.install import Installed
+from nox_pex.project import Project
+
+_NO_INPUT: Final = ("smoke", "budget", "groups", "extras")
+"""Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed."""
+
+_RECIPE: Final = (
+    "assembly.py",
+    "build.py",
+    "compress.py",
+    "dependencies.py",
+    "graft.py",
+    "metadata.py",
+    "pex.py",
+    "sources.py",
+    "splice.py",
+    "stage.py",
+    "target.py",
+    "wheel.py",
+)
+"""Our own files that decide the bytes: an input like any other."""
+
+
+class Target(Struct, frozen=True, kw_only=True, dict=True):
+    """A binary to build: where its files go, what it is made from.
+
+    `name` is as in the settings, `stem` what its files are called (`service`, `service-py3.12`), `state` a private
+    directory where an earlier run's inputs are remembered.
+    """
+
+    name: str
+    stem: str
+    binary: Binary
+    settings: Settings
+    project: Project
+    installed: Installed
+    state: Path
+
+    @property
+    def output(self) -> Path:
+        """The binary itself."""
+        return self.directory / f"{self.stem}.pex"
+
+    @property
+    def record(self) -> Path:
+        """Its build record."""
+        return self.directory / f"{self.stem}.pex.json"
+
+    @property
+    def directory(self) -> Path:
+        """`output-dir`, absolute."""
+        return self.project.root / self.settings.output_dir
+
+    @property
+    def key(self) -> str:
+        """The table that it comes from, for errors."""
+        return f"tool.nox-pex.binary.{self.name}"
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """The Python that it is for."""
+        return self.installed.environment.interpreter()
+
+
+class Taken(Struct, frozen=True, kw_only=True):
+    """The project's own part: each file that is an input, with its digest, and, of loose sources, their selection."""
+
+    digests: Mapping[str, str]
+    selection: sources.Selection | None = None
+
+    @property
+    def left_out(self) -> tuple[sources.LeftOut, ...]:
+        """What does not ship, though a person may expect it."""
+        return self.selection.left_out if self.selection is not None else ()
+
+
+def take(target: Target) -> Taken:
+    """The project's own part as it is now; raises `NoxPexError` `source-missing`."""
+    project, output_dir = target.project, target.settings.output_dir
+    if project.package_mode:
+        listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
+        return Taken(digests=sources.digests(project.root, listed))
+    chosen = target.binary.sources
+    selection = sources.select(
+        project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
+    )
+    return Taken(digests=sources.digests(project.root, selection.taken), selection=selection)
+
+
+def inputs_of(target: Target, taken: Taken, *, version: Mapping[str, str]) -> Inputs:
+    """All that decides the bytes of the binary, by kind and item; `version` is what else decides its version."""
+    executable = target.binary.executable
+    return {
+        "lock": {"poetry.lock": lock.digest(target.project.lock)},
+        "settings": _setting_digests(target.binary),
+        "sources": {
+            **taken.digests,
+            **version,
+            **({executable: _executable_digest(target, executable)} if executable is not None else {}),
+        },
+        # The RECORD of what is installed for editing does not change with its sources.
+        "distributions": {
+            d.name: f"{d.version} {d.record} {target.installed.path_digests.get(d.name, '')}"
+            for d in target.installed.distributions
+        },
+        "tools": {
+            "poetry": target.settings.poetry_version or tools.POETRY,
+            "pex": target.settings.pex_version or tools.PEX,
+            "nox-pex": nox_pex.__version__,
+        },
+        "recipe": {"the code of nox-pex": _recipe()},
+        "python": {"python": target.interpreter.identity, "platform": sysconfig.get_platform()},
+    }
+
+
+def _setting_digests(binary: Binary) -> dict[str, str]:
+    """A digest for each key: not the value, since `inject-env` may hold what must not be written anywhere."""
+    table = msgspec.to_builtins(binary)
+    return {
+        key: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        for key, value in table.items()
+        if key not in _NO_INPUT
+    }
+
+
+def _executable_digest(target: Target, executable: str) -> str:
+    file = target.project.root / executable
+    if not file.is_file():
+        problem = f"{target.key}.executable names {executable}, and there is no such file in {target.project.root}"
+        raise NoxPexError("source-missing", problem, "correct the path; it is taken from the project's directory")
+    return record.digest(file)
+
+
+def _recipe() -> str:
+    """A digest of our own code that decides the bytes, so that a newer nox-pex builds again where it must."""
+    hasher = hashlib.sha256()
+    for name in _RECIPE:
+        hasher.update(Path(__file__).with_name(name).read_bytes())
+    return hasher.hexdigest()[:16]
