@@ -1,0 +1,102 @@
+"""The shapes that a binary can have: what each costs at the build after an edit, on disk, and at a boot."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.bench import Bench
+from benchmarks.boots import Launch, boot
+from benchmarks.builds import clear, size
+from benchmarks.results import Key
+from nox_pex import toml
+from nox_pex.config import Binary
+
+PIECE: Final = "shape"
+DEFAULT: Final = "the default"
+
+_SETTINGS: Final = (
+    ("sh-boot = false",),
+    ('execution-mode = "zipapp"',),
+    ('execution-mode = "zipapp"', "sh-boot = false"),
+    ("compress = false",),
+    ("compress = true",),
+    ("compile = true",),
+    ("pre-install-wheels = false",),
+    ("pre-install-wheels = true",),
+    ("pre-install-wheels = false", "compress = false"),
+    ("max-install-jobs = 0",),
+    ('layout = "packed"',),
+    ('layout = "loose"',),
+)
+"""Lines of the binary's table, those that are the default included: which they are may change."""
+
+_ROUNDS: Final = {"hello": 2, "app": 1}
+
+
+def shapes() -> dict[str, tuple[str, ...]]:
+    """The default, and every shape that is another one, by its name: its lines of the binary's table."""
+    default = Binary(script="uvicorn")
+    others = {", ".join(lines): lines for lines in _SETTINGS if _parsed(lines) != default}
+    return {DEFAULT: (), **others}
+
+
+def _parsed(lines: tuple[str, ...]) -> Binary:
+    return msgspec.convert(toml.loads("\n".join(['script = "uvicorn"', *lines])), Binary)
+
+
+def measure(bench: Bench) -> None:
+    """Measure what is wanted of it: each shape in turn, from one environment, first the builds and then the boots."""
+    if bench.wanted.quick or not bench.wanted.has(PIECE):
+        return
+    for project in bench.projects(*_ROUNDS):
+        _project(bench, project)
+
+
+def _project(bench: Bench, project: str) -> None:
+    checkout = bench.checkout(project, PIECE)
+    kept = clear(bench.work / PIECE / project)
+    launches: dict[str, Launch] = {}
+    rounds = bench.wanted.at_most(_ROUNDS[project])
+    for number in range(rounds):
+        bench.say(f"shape: {project}: builds, {number + 1} of {rounds}")
+        for place, (shape, lines) in enumerate(shapes().items()):
+            checkout.settings(*lines)
+            label = f"{PIECE}.{project}.{place}"
+            bench.build(checkout, label)
+            checkout.edit(f"{shape} {number}")
+            step = bench.nox("-s", "pex")
+            timed = bench.runner.run([step], cwd=checkout.root, env=bench.own_environ(), label=f"{label}.edit")
+            bench.recorder.add(_key(project, "edit", shape), timed.seconds, failure=timed.failure)
+            if number == 0:
+                built = checkout.root / "dist/service.pex"
+                launches[shape] = _kept(built, kept / str(place))
+                bench.recorder.add(_key(project, "size", shape), size(built), unit="bytes")
+    for number in range(rounds + 1):
+        bench.say(f"shape: {project}: boots, {number + 1} of {rounds + 1}")
+        for case in ("cold-boot", "warm-boot"):
+            for place, (shape, launch) in enumerate(launches.items()):
+                if case == "cold-boot":
+                    launch.forget()
+                done = boot(launch, log=bench.runner.logs / f"{PIECE}-{project}-{case}-{place}.log")
+                bench.recorder.add(_key(project, case, shape), done.seconds, failure=done.failure)
+
+
+def _kept(built: Path, into: Path) -> Launch:
+    """A copy of a binary of any layout, and how it is started."""
+    run = into / "run"
+    run.mkdir(parents=True)
+    if built.is_dir():
+        shutil.copytree(built, into / built.name, symlinks=True)
+        start = into / built.name / "__main__.py"
+    else:
+        start = into / built.name
+        shutil.copy(built, start)
+    return Launch(argv=(str(start),), cwd=run, cache="PEX_ROOT", unpacked=into / "unpacked")
+
+
+def _key(project: str, case: str, subject: str) -> Key:
+    return Key(piece=PIECE, project=project, case=case, subject=subject)

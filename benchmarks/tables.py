@@ -1,0 +1,201 @@
+"""The results as Markdown tables, a section for each piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from benchmarks import boots, builds, goals, library, scale, shapes
+from benchmarks.competitors import WAYS
+from benchmarks.figures import middle, ratio, shown, times
+from benchmarks.results import NOX_PEX, Results, Series
+
+_SIZES: Final = {"hello": "14 distributions", "app": "82 distributions", "data": "numpy, pandas and scipy"}
+_BOOT_CASES: Final = {
+    "size": "size",
+    "cold-boot": "cold boot",
+    "warm-boot": "warm boot",
+    "cold-memory": "memory, cold",
+    "warm-memory": "memory, warm",
+}
+_SHAPE_CASES: Final = {
+    "edit": "build after an edit",
+    "size": "size",
+    "cold-boot": "cold boot",
+    "warm-boot": "warm boot",
+}
+
+
+def sections(results: Results) -> Mapping[str, str]:
+    """The text of each section by its name; empty where nothing of it was measured."""
+    return {name: "\n".join(write(results)) for name, write in _SECTIONS.items()}
+
+
+def page(results: Results) -> str:
+    """All of it as one page."""
+    titles = {
+        "machine": "",
+        "goals": "## Goals\n\n",
+        "build": "## Builds\n\n",
+        "boot": "## Binaries\n\n",
+        "shape": "## Shapes of the binary\n\n",
+        "scale": "## Scale\n\n",
+        "library": "## The library at rest\n\n",
+        "memory": "## Memory of Nox's own process\n\n",
+        "noticed": "## What is noticed\n\n",
+        "failures": "## What failed\n\n",
+    }
+    texts = sections(results)
+    return "# Results\n\n" + "\n\n".join(f"{titles[name]}{texts[name]}" for name in titles if texts[name]) + "\n"
+
+
+def machine_line(results: Results) -> str:
+    """The machine in a few words, with the day."""
+    machine = results.machine
+    return (
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory / 2**30:.0f} GiB, {machine.system}, "
+        f"Python {machine.python}, {results.date}"
+    )
+
+
+def tools_line(results: Results) -> str:
+    """The versions of all tools."""
+    return ", ".join(f"{name} {version}" for name, version in results.tools.items())
+
+
+def competitors() -> str:
+    """What each way does, and what it does not, from its own words in the code."""
+    return "\n".join(_table(["way", "what it does"], ([f"**{way.name}**", way.does] for way in WAYS.values())))
+
+
+def _machine(results: Results) -> Iterator[str]:
+    yield f"Measured on {machine_line(results)}, at commit {results.commit}, by `{results.command}`."
+    yield f"Tools: {tools_line(results)}."
+
+
+def _goals(results: Results) -> Iterator[str]:
+    rows = []
+    for goal in goals.judged(results):
+        if goal.measured is None:
+            continue
+        wanted = f"{goal.sense} {goal.bound:g} {goal.unit}"
+        rows.append([goal.case, wanted, goal.written, "yes" if goal.met else "**no**", goal.detail])
+    if rows:
+        yield from _table(["case", "goal", "measured", "reached", ""], rows)
+
+
+def _builds(results: Results) -> Iterator[str]:
+    subjects = [*WAYS, builds.COPY, builds.EMPTY]
+    yield from _compared(results, builds.PIECE, subjects=subjects, cases=builds.CASES, against=NOX_PEX)
+
+
+def _boots(results: Results) -> Iterator[str]:
+    subjects = [NOX_PEX, boots.UNPACKED, boots.VENV, *WAYS]
+    yield from _compared(results, boots.PIECE, subjects=subjects, cases=_BOOT_CASES, against=NOX_PEX)
+
+
+def _shapes(results: Results) -> Iterator[str]:
+    subjects = [one.key.subject for one in results.among(shapes.PIECE)]
+    yield from _compared(results, shapes.PIECE, subjects=subjects, cases=_SHAPE_CASES, against=shapes.DEFAULT)
+
+
+def _compared(
+    results: Results, piece: str, *, subjects: Sequence[str], cases: Mapping[str, str], against: str
+) -> Iterator[str]:
+    """A table for each project: a row a subject, a column a case, with medians, and ratios to `against`."""
+    for project in results.projects(piece):
+        seen = {one.key.case for one in results.among(piece, project)}
+        columns = [case for case in cases if case in seen]
+        rows = []
+        for subject in dict.fromkeys(subjects):
+            found = [(results.find(piece, project, case, subject), case) for case in columns]
+            if any(one for one, _ in found):
+                cells = [_cell(one, results.find(piece, project, case, against)) for one, case in found]
+                rows.append([f"**{subject}**" if subject == against else subject, *cells])
+        yield f"**{project}** ({_SIZES.get(project, 'a project')})"
+        yield ""
+        yield from _table(["", *(cases[case] for case in columns)], rows)
+        yield ""
+
+
+def _cell(series: Series | None, base: Series | None) -> str:
+    if series is None:
+        return ""
+    if not series.values:
+        return "fails"
+    text = shown(middle(series), series.unit)
+    if series is base or base is None:
+        return text
+    return f"{text} ({times(ratio(series, base))} ×)"
+
+
+def _scale(results: Results) -> Iterator[str]:
+    rows = []
+    for case, counts in (
+        ("binaries", scale.BINARIES),
+        ("sources", scale.SOURCES),
+        ("distributions", scale.DISTRIBUTIONS),
+    ):
+        found = [(f"{count:,}", results.find(scale.PIECE, "", case, str(count))) for count in counts]
+        words = "source files" if case == "sources" else case
+        rows += [[f"{count} {words}", shown(middle(one))] for count, one in found if one is not None]
+    if rows:
+        yield from _table(["project with", "`nox -s pex`, nothing changed"], rows)
+
+
+def _library(results: Results) -> Iterator[str]:
+    words = {"list": "`nox --list`", "idle": "`nox -s pex`, nothing changed", "import": "import of"}
+    rows = [
+        [words[one.key.case], one.key.subject, shown(middle(one)), str(len(one.values))]
+        for one in results.among(library.PIECE)
+    ]
+    if rows:
+        yield from _table(["", "", "median", "runs"], rows)
+
+
+def _memory(results: Results) -> Iterator[str]:
+    rows = []
+    for project in results.projects(library.MEMORY):
+        found = [results.find(library.MEMORY, project, case, NOX_PEX) for case in ("build", "edit", "verify")]
+        binary = results.find(boots.PIECE, project, "size", NOX_PEX)
+        rows.append([project, shown(middle(binary), "bytes"), *(shown(middle(one), "bytes") for one in found)])
+    if rows:
+        yield from _table(["project", "size of its binary", "first build", "build after an edit", "verify"], rows)
+
+
+def _noticed(results: Results) -> Iterator[str]:
+    rows = [
+        [check.change, check.expected, check.seen if check.passed else f"**{check.seen}**"] for check in results.noticed
+    ]
+    if rows:
+        yield from _table(["change", "must be", "is"], rows)
+
+
+def _failures(results: Results) -> Iterator[str]:
+    failures = (
+        f"- {one.key.project}, {one.key.case}, {one.key.subject}: {one.failure}"
+        for one in results.series
+        if one.failure
+    )
+    yield from dict.fromkeys(failures)
+    yield from (f"- {failure}" for failure in results.failures)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join('---' for _ in head)} |"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+_SECTIONS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
+    "machine": _machine,
+    "goals": _goals,
+    "build": _builds,
+    "boot": _boots,
+    "shape": _shapes,
+    "scale": _scale,
+    "library": _library,
+    "memory": _memory,
+    "noticed": _noticed,
+    "failures": _failures,
+}

@@ -1,0 +1,275 @@
+"""The parts of the benchmark that measure nothing: figures, goals, tables, the chart, and the commands of each way."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import boots, builds, chart, figures, goals, library, noticed, render, results, scale, shapes, tables
+from benchmarks.checkout import Checkout
+from benchmarks.competitors import WAYS, Job, Tools
+from benchmarks.execution import clean_environ, reason
+from benchmarks.results import NOX_PEX, Check, Key, Results, Series
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINE = results.Machine(cpu="A <fast> CPU", cores=2, memory=24 * 2**30, system="Linux", python="3.11.7")
+TOOLS = Tools(
+    **{field.name: Path("/tools", field.name) for field in dataclasses.fields(Tools)},
+)
+
+
+def series(piece: str, project: str, case: str, subject: str, *samples: float | None) -> Series:
+    unit: results.Unit = "bytes" if case in ("size", "build", "verify") and piece != "build" else "s"
+    key = Key(piece=piece, project=project, case=case, subject=subject)
+    return Series(key=key, samples=list(samples), unit=unit)
+
+
+def some(*more: Series) -> Results:
+    measured = [
+        series("build", "hello", "warm", NOX_PEX, 3.0, 4.0, 3.5),
+        series("build", "hello", "warm", "2019 recipe", 21.0, 28.0, 28.0),
+        series("build", "hello", "edit", NOX_PEX, 0.5, 0.6),
+        series("build", "hello", "edit", "2019 recipe", 20.0, 30.0),
+        series("build", "hello", "edit", "shiv", None, None),
+        series("build", "app", "edit", NOX_PEX, 1.0),
+        series("build", "app", "edit", "pex --pylock", 3.0),
+        series("build", "app", "edit", "pex --pex-repository", 0.9),
+        series("build", "app", "edit", builds.COPY, 0.6),
+        series("boot", "app", "warm-boot", NOX_PEX, 0.5),
+        series("boot", "app", "warm-boot", boots.VENV, 0.5),
+        series("boot", "app", "size", NOX_PEX, 63_400_000.0),
+        *more,
+    ]
+    return Results(
+        machine=MACHINE,
+        tools={"nox": "1", "pex": "2"},
+        commit="abc",
+        date="2026-11-21",
+        command="nox -s bench",
+        series=measured,
+        noticed=[Check(change="an edit", expected="rebuilt", seen="unchanged")],
+    )
+
+
+def judged(measured: Results, words: str) -> goals.Judged:
+    return next(goal for goal in goals.judged(measured) if words in goal.case)
+
+
+def test_the_ratio_is_the_median_of_those_of_the_rounds() -> None:
+    slow, fast = series("", "", "", "", 10.0, 40.0, 9.0), series("", "", "", "", 1.0, 2.0, 3.0)
+    assert figures.ratio(slow, fast) == 10.0
+
+
+def test_a_failed_round_counts_for_neither() -> None:
+    slow, fast = series("", "", "", "", None, 40.0, 9.0), series("", "", "", "", 1.0, 2.0, None)
+    assert figures.ratio(slow, fast) == 20.0
+    assert figures.middle(slow) == 24.5
+    assert figures.ratio(series("", "", "", "", None), fast) is None
+    assert figures.ratio(None, fast) is None
+
+
+def test_figures_have_as_many_digits_as_they_mean() -> None:
+    assert [figures.shown(value) for value in (0.0123, 0.194, 2.345, 23.45, None)] == [
+        "0.012 s",
+        "0.19 s",
+        "2.35 s",
+        "23.4 s",
+        "-",
+    ]
+    assert figures.shown(63_400_000, "bytes") == "63.4 MB"
+    assert [figures.times(value) for value in (1.044, 4.44, 23.4, None)] == ["1.04", "4.4", "23", "-"]
+
+
+def test_a_goal_is_judged_by_what_was_measured() -> None:
+    reached, missed = judged(some(), "recipe against it"), judged(some(), "`--pylock`")
+    assert reached.met
+    assert reached.text == "goal ≥ 6 ×, measured 7.0 ×"
+    assert missed.met is False
+    assert missed.text == "goal ≥ 4 ×, measured 3.00 ×"
+    assert judged(some(), "`nox --list`").met is None
+
+
+def test_the_fastest_pex_is_the_one_that_counts() -> None:
+    fastest = judged(some(), "changed, app: the fastest pex")
+    assert (fastest.detail, fastest.measured, fastest.met) == ("pex --pex-repository", 0.9, False)
+
+
+def test_the_cold_boot_is_held_against_the_best_single_file() -> None:
+    boot = [
+        series("shape", "app", "cold-boot", shapes.DEFAULT, 4.0),
+        series("shape", "app", "cold-boot", "compress = false", 3.2),
+        series("shape", "app", "cold-boot", 'layout = "loose"', 1.0),
+    ]
+    cold = judged(some(*boot), "cold boot of the single file, app")
+    assert (cold.measured, cold.detail) == (1.25, "`compress = false`")
+
+
+def test_the_scan_is_what_more_files_add() -> None:
+    counts = zip(scale.SOURCES, (0.2, 0.23, 0.5), strict=True)
+    measured = some(*(series("scale", "", "sources", str(count), seconds) for count, seconds in counts))
+    scan = judged(measured, "source scan")
+    assert scan.measured == pytest.approx(0.3)
+    assert scan.detail == "1,000 files add 0.030 s"
+    assert scan.text == "goal < 0.5 s, measured 0.30 s"
+
+
+def test_the_page_has_every_subject_and_says_what_failed() -> None:
+    measured = some(series("library", "", "list", library.WITHOUT, 0.1))
+    measured.series[4].failure = "shiv: exit status 1: no"
+    page = tables.page(measured)
+    assert "| **nox-pex** | 3.50 s | 0.55 s |" in page
+    assert "| 2019 recipe | 28.0 s (7.0 ×) | 25.0 s (45 ×) |" in page
+    assert "| shiv |  | fails |" in page
+    assert "- hello, edit, shiv: shiv: exit status 1: no" in page
+    assert "63.4 MB" in page
+    assert "| an edit | rebuilt | **unchanged** |" in page
+
+
+def test_the_chart_is_xml_and_has_every_label() -> None:
+    measured = some()
+    root = ET.fromstring(chart.svg(measured))  # noqa: S314 (our own text)
+    words = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    for group in chart.groups(measured):
+        assert group.title in words
+        assert {bar.subject for bar in group.bars} | {bar.label for bar in group.bars} <= words
+    assert tables.machine_line(measured) in words
+    assert "0.55 s" in words
+    assert "25.0 s  (45 ×)" in words
+
+
+def test_no_bar_leaves_the_chart() -> None:
+    root = ET.fromstring(chart.svg(some()))  # noqa: S314 (our own text)
+    width = float(root.attrib["width"])
+    for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
+        assert float(bar.attrib["width"]) > 0
+        assert float(bar.attrib["x"]) + float(bar.attrib["width"]) < width - 100
+
+
+def test_a_chart_of_nothing_is_still_one() -> None:
+    measured = some()
+    measured.series = []
+    ET.fromstring(chart.svg(measured))  # noqa: S314 (our own text)
+
+
+def test_results_come_back_from_the_file(tmp_path: Path) -> None:
+    results.write(tmp_path / "results/latest.json", some())
+    assert results.read(tmp_path / "results/latest.json") == some()
+
+
+def test_newer_results_take_the_place_of_older_ones() -> None:
+    newer = some()
+    newer.series = [series("build", "hello", "edit", NOX_PEX, 9.0)]
+    both = results.merged(some(), newer)
+    found = both.find("build", "hello", "edit", NOX_PEX)
+    assert found is not None
+    assert found.samples == [9.0]
+    assert both.find("build", "hello", "warm", NOX_PEX) is None
+    assert both.find("build", "app", "edit", NOX_PEX) is not None
+
+
+def test_results_of_another_commit_are_refused() -> None:
+    other = some()
+    other.commit = "def"
+    with pytest.raises(ValueError, match="differ in their commit: abc and def"):
+        results.merged(some(), other)
+
+
+def test_tables_are_put_between_their_marks_and_nothing_else_changes() -> None:
+    document = "before\n<!-- bench: goals -->old<!-- end -->\nafter\n"
+    filled = render.filled(document, {"goals": "new"})
+    assert filled == "before\n<!-- bench: goals -->\n\nnew\n\n<!-- end -->\nafter\n"
+    assert render.filled(filled, {"goals": "new"}) == filled
+    with pytest.raises(ValueError, match="no table 'goals'"):
+        render.filled(document, {})
+
+
+def test_the_documentation_has_a_place_for_every_table() -> None:
+    document = (ROOT / "docs/benchmarks.md").read_text("utf-8")
+    parts = {**tables.sections(some()), "ways": tables.competitors()}
+    assert {name for name in parts if f"<!-- bench: {name} -->" not in document} == set()
+    render.filled(document, parts)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=lambda way: way.name)
+def test_each_way_says_what_it_does_and_starts_programs_that_are_there(way: object) -> None:
+    found = next(one for one in WAYS.values() if one is way)
+    job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=True)
+    assert found.does.endswith(".")
+    for step in found.steps(TOOLS, job):
+        assert step.argv[0].startswith(("/tools/", ".venv/")) or step.argv[0] in ("sh", "cp")
+
+
+def test_the_recipe_is_the_post_s() -> None:
+    steps = WAYS["2019 recipe"].steps(TOOLS, Job(sources=("main.py",), greeting="1", lock_changed=False))
+    assert [" ".join(step.argv) for step in steps] == [
+        "/tools/poetry install --no-interaction",
+        "sh -c '/tools/poetry' run pip freeze > requirements.txt",
+        "/tools/pex -r requirements.txt -c uvicorn -D . --inject-env GREETING=1 -o service.pex",
+    ]
+
+
+def test_what_the_lock_decides_is_done_when_it_has_changed() -> None:
+    way = WAYS["pex --pex-repository"]
+    names = {
+        changed: [step.name for step in way.steps(TOOLS, Job(sources=("a.py",), greeting="1", lock_changed=changed))]
+        for changed in (True, False)
+    }
+    assert names == {True: ["poetry sync", "pins", "dependency PEX", "pex"], False: ["pex"]}
+
+
+def test_plain_pex_takes_the_sources_and_nothing_else() -> None:
+    job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=False)
+    (step,) = WAYS["pex --pylock"].steps(TOOLS, job)
+    assert " ".join(step.argv) == (
+        "/tools/pex --pylock pylock.toml -c uvicorn -M main -P shop --inject-env GREETING=1 -o service.pex"
+    )
+
+
+def test_settings_replace_those_before_and_leave_the_other_tables(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text((ROOT / "benchmarks/projects/hello/pyproject.toml").read_text("utf-8"), "utf-8")
+    before = file.read_text("utf-8")
+    checkout = Checkout(root=tmp_path)
+    checkout.settings("compress = false", 'layout = "packed"')
+    assert 'script = "uvicorn"\ncompress = false\nlayout = "packed"\n\n[tool.nox' in file.read_text("utf-8")
+    checkout.settings()
+    assert file.read_text("utf-8") == before
+
+
+@pytest.mark.parametrize("project", ["hello", "app", "data"])
+def test_the_other_lock_is_of_the_same_project(project: str) -> None:
+    locks = [ROOT / "benchmarks/projects" / project / name for name in ("poetry.lock", "bumped.lock")]
+    lines = [path.read_text("utf-8").splitlines() for path in locks]
+    assert lines[0] != lines[1]
+    hashes = [next(line for line in text if line.startswith("content-hash")) for text in lines]
+    assert hashes[0] == hashes[1]
+
+
+def test_the_verdict_is_what_nox_pex_said() -> None:
+    assert noticed.verdict("nox > pex: rebuilding service: main.py changed") == "rebuilt"
+    assert noticed.verdict("nox > pex: building service: not there yet") == "rebuilt"
+    assert noticed.verdict("nox > pex: service unchanged, 4.7 MB") == "unchanged"
+    assert noticed.verdict("nox > error") == "nothing that is known"
+
+
+def test_a_failure_is_told_by_the_line_that_says_it() -> None:
+    assert reason("Resolving\nERROR: no such wheel\nbye\n", 2) == "exit status 2: ERROR: no such wheel"
+    assert reason("", 1) == "exit status 1: no output"
+
+
+def test_nothing_of_the_session_or_of_the_user_s_switches_gets_into_what_is_measured() -> None:
+    environ = {
+        "PATH": "/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VIRTUAL_ENV": "/v",
+        "NOX_CURRENT_SESSION": "bench",
+        "POETRY_VIRTUALENVS_CREATE": "false",
+        "POETRY_PYPI_MIRROR_URL": "https://index.example",
+        "PIP_INDEX_URL": "https://index.example",
+    }
+    clean = clean_environ(environ)
+    assert clean.keys() - {"PYTHONHASHSEED"} == {"PATH", "POETRY_PYPI_MIRROR_URL", "PIP_INDEX_URL"}
+    assert clean["PATH"].endswith("/bin")
