@@ -80,5 +80,12 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
+@nox.session(venv_params=["--no-seed"], default=False)
+def bench(session: nox.Session) -> None:
+    """Measure nox-pex beside the other ways to a binary; `-- --quick` takes three minutes, all of it half an hour."""
+    install_locked(session)
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tasks"})
+
+
 if __name__ == "__main__":
     nox.main()

@@ -6,7 +6,7 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,24 +14,27 @@ from typing import Final
 
 import msgspec
 
-from nox_pex import compress, graft, pex, tools, wheel
+from nox_pex import compress, graft, pex, record, tools, wheel
 from nox_pex.command import Clock
 from nox_pex.config import Binary
 from nox_pex.dependencies import Packer
-from nox_pex.environment import entry_points
 from nox_pex.errors import NoxPexError
+from nox_pex.platforms import description
 from nox_pex.target import Taken, Target
 from nox_pex.tools import Provisioner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A finished binary that is not in its place yet, with the version and the files of the project that are in it."""
+    """A finished binary that is not in its place yet, with the version and the files of the project that are in it.
+
+    `distributions` are name and version of each that is in it; of one that differs by target, all versions.
+    """
 
     path: Path
     version: str | None
     shipped: tuple[str, ...]
-    distributions: Mapping[str, str]
+    distributions: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,8 @@ class Assembler:
 
     def assemble(self, target: Target, taken: Taken, *, workshop: Path, clock: Clock, held: int, edited: bool) -> Built:
         """Build the binary in `workshop`. `edited` says that it differs from the one in place by its sources alone."""
-        pex.check_constraints(target.binary, target.interpreter, key=target.key)
+        for interpreter in target.interpreters:
+            pex.check_constraints(target.binary, interpreter, key=target.key)
         with clock.step("wheel"):
             own = self._own_wheel(target, workshop)
         _check_entry(target, taken, own)
@@ -55,13 +59,13 @@ class Assembler:
         if not edited:
             self._pack(target, own, loose, workshop=workshop, clock=clock, held=held)
         packed = pex.packed(output)
-        distributions: dict[str, str] = {d.name: d.version for d in target.installed.distributions if d.name in packed}
+        distributions = [(str(d.name), d.version) for d in target.installed.distributions if d.name in packed]
         if own is None:
             shipped, version = tuple(taken.digests), target.project.version
         else:
             shipped, version = wheel.wheel_files(own), wheel.wheel_version(own)
-            distributions[target.project.name] = version
-        return Built(path=output, version=version, shipped=shipped, distributions=distributions)
+            distributions.append((target.project.name, version))
+        return Built(path=output, version=version, shipped=shipped, distributions=tuple(sorted(distributions)))
 
     def _pack(
         self, target: Target, own: Path | None, loose: Path | None, *, workshop: Path, clock: Clock, held: int
@@ -90,6 +94,7 @@ class Assembler:
                 sources=loose,
                 executable=target.project.root / binary.executable if binary.executable else None,
                 python_path=target.installed.environment.python.parent,
+                platforms=description.written(target.platforms, workshop / "platforms"),
             )
 
             def run(shape: Binary, into: Path) -> None:
@@ -98,8 +103,8 @@ class Assembler:
                     python=packer.python,
                     output=into,
                     ingredients=ingredients,
-                    interpreter=target.interpreter,
-                    pex_root=self.provisioner.caches.pex_root,
+                    interpreters=target.interpreters,
+                    pex_root=self.provisioner.caches.pex_root / packer.version,
                 )
                 environ = pex.environ(self.provisioner.shell.environ)
                 outcome = self.provisioner.shell.run(
@@ -108,7 +113,7 @@ class Assembler:
                 if outcome.status != 0 or not into.exists():
                     raise pex.failure(outcome, of=target.name)
 
-            if taken_over:
+            if taken_over and record.size(dependencies.repository) < _LARGE:
                 with clock.step("pex"):
                     stored = workshop / "stored" / output.name
                     stored.parent.mkdir()
@@ -127,6 +132,13 @@ class Assembler:
         into.mkdir()
         own = wheel.build_wheel(target.project, into=into, interpreter=target.interpreter, provisioner=self.provisioner)
         _check_wheel(target, own)
+        if target.platforms and not wheel.is_pure(own):
+            names = " and ".join(platform.name for platform in target.platforms)
+            problem = (
+                f"{target.project.root} itself compiles: its wheel that is built here, {own.name}, is not for {names}"
+            )
+            remedy = "build on such a machine, or keep what compiles in a package of its own"
+            raise NoxPexError("no-wheel", problem, remedy)
         return own
 
 
@@ -169,6 +181,10 @@ def _check_wheel(target: Target, own: Path) -> None:
             raise NoxPexError("leak", problem, remedy)
 
 
+_LARGE: Final = 1 << 30
+"""Bytes of packed dependencies from which on an uncompressed PEX would be a ZIP64 archive, which is not read here."""
+
+
 def _takes_over(binary: Binary) -> bool:
     """Whether the distributions can be taken over from the dependency PEX as they lie there, compressed."""
     return binary.layout == "zipapp" and binary.compress and binary.pre_install_wheels and not binary.pex_args
@@ -195,7 +211,7 @@ def _check_entry(target: Target, taken: Taken, own: Path | None) -> None:
     """Raise `NoxPexError` `entry-missing` where nothing in the binary provides what it is to run."""
     binary = target.binary
     if binary.script is not None:
-        scripts = {name for d in target.installed.distributions for name in entry_points(d)}
+        scripts = set(target.installed.scripts())
         if own is not None:
             scripts |= set(wheel.wheel_entry_points(own))
         if binary.script not in scripts:
@@ -217,5 +233,4 @@ def _provides(target: Target, own_files: tuple[str, ...], module: str) -> bool:
     path = module.replace(".", "/")
     if any(file.startswith((f"{path}.", f"{path}/")) for file in own_files):
         return True
-    roots = target.installed.environment.site_packages
-    return any((root / path).is_dir() or any((root / path).parent.glob(f"{Path(path).name}.*")) for root in roots)
+    return target.installed.has_module(module)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from nox_pex import files, record, sources
 from nox_pex.command import Clock, Shell, tool_environ
+from nox_pex.config import Sources
 from nox_pex.inputs import Inputs, digests
 from nox_pex.install import counted
 from nox_pex.target import Taken, Target, inputs_of, take
@@ -35,6 +36,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     provisioner: Provisioner
     force: bool
     plain: bool = False
+    _seen: dict[Sources, Taken] = {}
 
     def build(self, target: Target) -> None:
         """Let the binary of `target` be what its inputs say, and its record with it.
@@ -48,8 +50,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, held=held)
 
     def _build(self, target: Target, *, held: int) -> None:
-        taken = take(target)
-        inputs = inputs_of(target, taken, version=self._version_inputs(target))
+        inputs = inputs_of(target, self._glance(target), version=self._version_inputs(target))
         memory = target.state / f"{target.stem}.inputs.json"
         change = record.change(
             target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
@@ -61,6 +62,8 @@ class Builder(Struct, frozen=True, kw_only=True):
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
         from nox_pex.assembly import Assembler  # noqa: PLC0415 (not needed where nothing changed)
 
+        taken = take(target)  # by now: another binary may have been built since the glance
+        inputs = inputs_of(target, taken, version=self._version_inputs(target))
         self._tell_left_out(target, taken)
         clock = Clock()
         clock.seconds["install"] = round(target.installed.seconds, 3)
@@ -78,6 +81,17 @@ class Builder(Struct, frozen=True, kw_only=True):
             f"pex: {target.name} built in {sum(s for step, s in clock.seconds.items() if step != 'install'):.1f} s, "
             f"{_megabytes(target.output)}, {counted(entry['distributions'])} ({_shown(target)})"
         )
+
+    def _glance(self, target: Target) -> Taken:
+        """What the project's part was when the first binary with these `sources` was looked at.
+
+        Where that one has changed, so has this one, or it is looked at again; a hundred binaries of one project are
+        judged by one look.
+        """
+        wanted = target.binary.sources
+        if wanted not in self._seen:
+            self._seen[wanted] = take(target)
+        return self._seen[wanted]
 
     def _tell_left_out(self, target: Target, taken: Taken) -> None:
         if target.project.package_mode:
@@ -155,12 +169,12 @@ def _record(
         "size": record.size(built.path),
         "inputs": digests(inputs),
         "lock-hash": inputs["lock"]["poetry.lock"],
-        "python": f"{target.interpreter.implementation} {target.interpreter.version}",
-        "platform": sysconfig.get_platform(),
+        "python": ", ".join(dict.fromkeys(f"{i.implementation} {i.version}" for i in target.interpreters)),
+        "platform": [platform.tag for platform in target.platforms] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
         "git": git,
         "sources": {"taken": sorted(built.shipped), "left-out": [left.path for left in taken.left_out]},
-        "distributions": [{"name": name, "version": version} for name, version in sorted(built.distributions.items())],
+        "distributions": [{"name": name, "version": version} for name, version in built.distributions],
         "seconds": clock.seconds,
     }
 

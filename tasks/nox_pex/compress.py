@@ -53,6 +53,9 @@ def _packed(repository: Path) -> Mapping[str, Member]:
     """The members of the archives in a dependency PEX, by the names that they have in a PEX file."""
     archives = {_BOOTSTRAP: repository / _BOOTSTRAP}
     archives |= {f"{_DEPENDENCIES}/{path.name}": path for path in (repository / _DEPENDENCIES).glob("*.whl")}
+    if not all(path.is_file() for path in archives.values()):
+        msg = f"{repository} is not laid out as files"
+        raise splice.NotPlainError(msg)
     return {
         f"{prefix}/{member.name}": member.under(f"{prefix}/")
         for prefix, path in archives.items()

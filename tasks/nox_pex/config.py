@@ -7,7 +7,7 @@ do". `diagnosis` makes the line for the user out of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +18,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nox_pex.errors import NoxPexError
+from nox_pex.image.settings import Image
 from nox_pex.smoke.settings import Budget, Smoke
+
+_PATH: Final = "tool.nox-pex"
+"""Where the settings stand in `pyproject.toml`."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -53,6 +57,7 @@ _COVERED: Final = {
     "validate-entry-point": ("--validate-entry-point",),
     "check": ("--check",),
     "exclude": ("--exclude",),
+    "complete-platforms": ("--complete-platform", "--platform", "--abbreviated-platform"),
 }
 """A binary's keys, and the options of pex 2.105 that they stand for. (`venv-bin-path` is the value of `--venv`.)"""
 
@@ -61,8 +66,7 @@ _OURS: Final = (
     *("--constraint", "--constraints", "--override", "--requirements-pex", "--pex-repository", "--lock", "--pex-lock"),
     *("--pylock", "--pep-751-lock", "--pre-resolved-dist", "--pre-resolved-dists", "--venv-repository"),
     *("--pre", "--no-pre", "--transitive", "--no-transitive", "--intransitive"),
-    *("--python", "--python-path", "--platform", "--abbreviated-platform", "--complete-platform"),
-    *("--resolve-local-platforms", "--use-system-time", "--no-use-system-time"),
+    *("--python", "--python-path", "--resolve-local-platforms", "--use-system-time", "--no-use-system-time"),
     *("--pex-root", "--disable-cache", "--cache-dir", "--tmpdir", "--rcfile", "-h", "--help", "-V", "--version"),
 )
 """Options that nox-pex passes itself, or that would let something else than the frozen environment decide."""
@@ -126,10 +130,12 @@ class Binary(_Table, frozen=True, kw_only=True):
     validate_entry_point: bool = False
     check: Literal["none", "warn", "error"] = "error"
     exclude: tuple[str, ...] = ()
+    complete_platforms: tuple[str, ...] = ()
     pex_args: tuple[str, ...] = ()
 
     smoke: Smoke | None = None
     budget: Budget = Budget()
+    image: Image | None = None
 
     def __post_init__(self) -> None:
         kinds = {"script": self.script, "entry-point": self.entry_point, "executable": self.executable}
@@ -151,6 +157,10 @@ class Binary(_Table, frozen=True, kw_only=True):
             _judge_requirement(requirement)
         for argument in self.pex_args:
             _judge_pex_argument(argument)
+        if self.image is not None and self.image.form == "unpacked":
+            _judge_unpacked(self)
+        if self.complete_platforms:
+            _judge_targets(self)
 
 
 class Settings(_Table, frozen=True, kw_only=True):
@@ -162,6 +172,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ("main",)
     extras: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    extends: str | None = None
     binary: dict[str, Binary] = {}
 
     def __post_init__(self) -> None:
@@ -189,16 +200,33 @@ def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, s
     """
     tool = document.get("tool", {})
     table = tool.get("nox-pex", {}) if isinstance(tool, Mapping) else {}
+    if not isinstance(table, Mapping) or "extends" not in table:
+        settings = _judged(table, lambda path: (file, path))
+        if not settings.binary:
+            name, script = _sole_binary(file, project_name, scripts)
+            return msgspec.structs.replace(settings, binary={name: Binary(script=script)})
+        return settings
+
+    from nox_pex import extends  # noqa: PLC0415 (not needed by most)
+
+    layers = extends.layers(extends.Layer(table=table, file=file, path=_PATH))
+    if not any(layer.binaries.keys() - {extends.EVERY} for layer in layers):
+        name, script = _sole_binary(file, project_name, scripts)
+        layers = [*layers, extends.Layer(table={"binary": {name: {"script": script}}}, file=file, path=_PATH)]
+    merged = extends.merge(layers)
+    return _judged(merged.table, lambda path: merged.origin(path) or (file, path))
+
+
+def _judged(table: Any, origin: Callable[[str], tuple[str, str]]) -> Settings:
+    """`table` as settings; an error has the file and the dotted path that `origin` gives for a path in it."""
     try:
-        settings = msgspec.convert(table, Settings, dec_hook=_dec_hook)
+        return msgspec.convert(table, Settings, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
         from nox_pex import diagnosis  # noqa: PLC0415 (for an error alone)
 
-        refusal = diagnosis.explain(table, Settings, path="tool.nox-pex", dec_hook=_dec_hook)
-        raise NoxPexError("config", f"{file}: {refusal.path}: {refusal.problem}", refusal.remedy) from error
-    if settings.binary:
-        return settings
-    return msgspec.structs.replace(settings, binary=_sole_binary(file, project_name, scripts))
+        refusal = diagnosis.explain(table, Settings, path=_PATH, dec_hook=_dec_hook)
+        file, path = origin(refusal.path)
+        raise NoxPexError("config", f"{file}: {path}: {refusal.problem}", refusal.remedy) from error
 
 
 def _dec_hook(kind: type, value: Any) -> Any:
@@ -209,14 +237,32 @@ def _dec_hook(kind: type, value: Any) -> Any:
     raise TypeError(msg)
 
 
-def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]) -> dict[str, Binary]:
+def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]) -> tuple[str, str]:
+    """The one binary of a project that has no table for one: its name, and its script."""
     name = canonicalize_name(project_name) if project_name else "NAME"
     if project_name and len(scripts) == 1:
-        return {name: Binary(script=next(iter(scripts)))}
+        return name, next(iter(scripts))
     names = sorted(scripts)
     found = f"{len(names)} scripts ({', '.join(names)}) to choose from" if names else "no script to make one from"
     problem = f"{file} has no [tool.nox-pex.binary.NAME] table, and {found}"
     raise NoxPexError("entry-missing", problem, f'add [tool.nox-pex.binary.{name}] script = "{[*names, "…"][0]}"')
+
+
+def _judge_unpacked(binary: Binary) -> None:
+    if binary.layout != "zipapp":
+        msg = '`image`: form = "unpacked" unpacks a file, and `layout` makes a directory; leave `layout` out'
+        raise ValueError(msg)
+    if binary.execution_mode != "venv" and not binary.include_tools:
+        msg = '`image`: form = "unpacked" needs pex\'s tools in the binary; set include-tools = true'
+        raise ValueError(msg)
+
+
+def _judge_targets(binary: Binary) -> None:
+    """Raise `ValueError` for what only the target's own Python could do while the binary is built."""
+    for key, wanted in (("compile", binary.compile), ("validate-entry-point", binary.validate_entry_point)):
+        if wanted:
+            msg = f"`{key}`: it needs a target's own Python, and complete-platforms builds without; leave it out"
+            raise ValueError(msg)
 
 
 def _judge_version(key: str, version: str | None) -> None:

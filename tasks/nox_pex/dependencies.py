@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,8 @@ from typing import Final
 from nox_pex import files, freeze, pex, record, stage
 from nox_pex.errors import NoxPexError
 from nox_pex.install import Installed
+from nox_pex.platforms import description
+from nox_pex.platforms.gathered import Gathered
 from nox_pex.tools import Provisioner
 
 _KEPT: Final = 4
@@ -48,7 +50,9 @@ class Packer:
     version: str
 
     @contextlib.contextmanager
-    def provided(self, installed: Installed, *, packing: pex.Packing, hold: Sequence[int]) -> Iterator[Dependencies]:
+    def provided(
+        self, installed: Installed | Gathered, *, packing: pex.Packing, hold: Sequence[int]
+    ) -> Iterator[Dependencies]:
         """The dependency PEX of what is installed: the one at hand, or a new one. It stays until the block is left.
 
         Raises `NoxPexError` `integrity` where the environment is damaged, `build-failed` where pex, or the build
@@ -69,25 +73,16 @@ class Packer:
                 pins=home / "pins.txt",
             )
 
-    def _pack(self, installed: Installed, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
-        if damaged := next(installed.environment.damaged(), None):
-            problem = f"what Poetry installed in {installed.environment.path} is damaged: {damaged}"
-            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
+    def _pack(self, installed: Installed | Gathered, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
+        _check_whole(installed)
         self.home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".packing.", dir=self.home) as directory:
             new = Path(directory) / home.name
             new.mkdir()
-            edited = stage.editable_wheels(installed, self.provisioner, into=Path(directory) / "wheels")
-            pins = freeze.pins(installed.distributions)
-            (new / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
-            words = pex.repository_argv(
-                python=self.python,
-                output=new / "dependencies.pex",
-                environment=stage.environment(installed, into=Path(directory) / "stage", wheels=edited),
-                pins=new / "pins.txt",
-                packing=packing,
-                pex_root=self.provisioner.caches.pex_root,
-            )
+            if isinstance(installed, Installed):
+                words = self._from_environment(installed, new, packing=packing, aside=Path(directory))
+            else:
+                words = self._from_wheels(installed, new, packing=packing, aside=Path(directory))
             shell = self.provisioner.shell
             outcome = shell.run(words, what="pex: dependencies", env=pex.environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
@@ -95,7 +90,34 @@ class Packer:
             files.write_json(new / "manifest.json", {"digest": record.digest(new / "dependencies.pex")})
             files.move_into_place(new, home)
 
-    def _key(self, installed: Installed, *, packing: pex.Packing) -> str:
+    def _from_environment(self, installed: Installed, new: Path, *, packing: pex.Packing, aside: Path) -> list[str]:
+        """Pex's command line for the dependency PEX in `new`; `aside` is an empty directory."""
+        edited = stage.editable_wheels(installed, self.provisioner, into=aside / "wheels")
+        _write_pins(freeze.pins(installed.distributions), new)
+        return pex.repository_argv(
+            python=self.python,
+            output=new / "dependencies.pex",
+            environment=stage.environment(installed, into=aside / "stage", wheels=edited),
+            pins=new / "pins.txt",
+            packing=packing,
+            pex_root=self.provisioner.caches.pex_root / self.version,
+        )
+
+    def _from_wheels(self, gathered: Gathered, new: Path, *, packing: pex.Packing, aside: Path) -> list[str]:
+        """The same for the wheels of other platforms."""
+        _write_pins(freeze.pins(gathered.distributions, gathered.marker), new)
+        return pex.wheels_argv(
+            python=self.python,
+            output=new / "dependencies.pex",
+            wheels=[gathered.path(wheel) for wheel in gathered.wheels],
+            pins=new / "pins.txt",
+            overrides=freeze.pins(gathered.in_several_versions, gathered.marker),
+            platforms=description.written(gathered.platforms, aside / "platforms"),
+            packing=packing,
+            pex_root=self.provisioner.caches.pex_root / self.version,
+        )
+
+    def _key(self, installed: Installed | Gathered, *, packing: pex.Packing) -> str:
         decisive = [
             [[d.name, d.version, d.record] for d in installed.distributions],
             sorted(installed.path_digests.items()),
@@ -103,6 +125,7 @@ class Packer:
             self.version,
             [packing.pre_install_wheels, packing.compress],
             [record.digest(Path(__file__).with_name(name)) for name in _RECIPE],
+            [] if isinstance(installed, Installed) else [platform.digest for platform in installed.platforms],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
@@ -115,6 +138,22 @@ class Packer:
                     shutil.rmtree(old, ignore_errors=True)
         for left in self.home.glob(".packing.*"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_whole(installed: Installed | Gathered) -> None:
+    """Raise `NoxPexError` `integrity` where something is not as it was when it was installed, or fetched."""
+    if isinstance(installed, Installed):
+        place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
+    else:
+        wheel = installed.damaged()
+        place, damaged = installed.home, wheel.file if wheel is not None else None
+    if damaged:
+        problem = f"what Poetry installed in {place} is damaged: {damaged}"
+        raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
+
+
+def _write_pins(pins: Iterable[str], directory: Path) -> None:
+    (directory / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
 
 
 def _whole(home: Path) -> bool:

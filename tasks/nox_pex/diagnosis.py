@@ -57,7 +57,7 @@ def explain(value: Any, kind: Any, *, path: str, dec_hook: Callable[[type, Any],
         keys = [field.encode_name for field in msgspec.structs.fields(table)]
         for key in value:
             if key not in keys:
-                return Refusal(path=_dotted(path, key), problem="unknown key", remedy=_nearest_key(key, keys))
+                return Refusal(path=dotted(path, key), problem="unknown key", remedy=_nearest_key(key, keys))
     for part, part_kind, part_path in _parts(value, kind, path):
         if _error(part, part_kind, dec_hook):
             return explain(part, part_kind, path=part_path, dec_hook=dec_hook)
@@ -71,7 +71,13 @@ def explain(value: Any, kind: Any, *, path: str, dec_hook: Callable[[type, Any],
     message = str(error)[named.end() if named else 0 :]
     problem, remedy = message.rsplit("; ", 1) if "; " in message else (message, "correct it")
     key = named[1] if named else mends[0] if len(mends) == 1 else None
-    return Refusal(path=_dotted(path, key) if key else path, problem=problem, remedy=remedy)
+    return Refusal(path=dotted(path, key) if key else path, problem=problem, remedy=remedy)
+
+
+def dotted(path: str, key: str) -> str:
+    """The dotted path, as TOML writes it, of `key` in the table at the dotted `path` (empty: at the top level)."""
+    written = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return f"{path}.{written}" if path else written
 
 
 def _error(value: Any, kind: Any, dec_hook: Callable[[type, Any], Any]) -> msgspec.ValidationError | None:
@@ -88,10 +94,10 @@ def _parts(value: Any, kind: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
         if table := _struct(kind):
             for field in msgspec.structs.fields(table):
                 if field.encode_name in value:
-                    yield value[field.encode_name], field.type, _dotted(path, field.encode_name)
+                    yield value[field.encode_name], field.type, dotted(path, field.encode_name)
         elif inside := _inside(kind, dict):
             for key, part in value.items():
-                yield part, inside[1], _dotted(path, key)
+                yield part, inside[1], dotted(path, key)
     elif isinstance(value, list) and (inside := _inside(kind, tuple)):
         for position, part in enumerate(value):
             yield part, inside[0], f"{path}[{position}]"
@@ -153,10 +159,6 @@ def _shown(value: Any) -> str:
     """A single value as TOML writes it, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _dotted(path: str, key: str) -> str:
-    return f"{path}.{key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)}"
 
 
 def _nearest_key(key: str, keys: Sequence[str]) -> str:

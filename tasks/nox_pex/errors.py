@@ -47,7 +47,14 @@ CODES: Final = {
     "log-forbidden": "The program's log has a line that `log-forbid` forbids.",
     "log-missing": "The program's log lacks a line that `log-require` requires.",
     "budget": "The binary is larger, slower or hungrier than its budget.",
-    "engine-missing": "No container engine answers.",
+    "engine-missing": "No container engine is installed.",
+    "engine-down": "The container engine is installed, and does not answer.",
+    "engine-failed": "The container engine could not start the container.",
+    "image-base": "The base image is not there, and cannot be fetched.",
+    "image-python": "The base image has no Python on which the binary runs.",
+    "image-build": "The container engine could not build the image.",
+    "image-unreadable": "The image's user may not read the binary.",
+    "port-unreachable": "The program in the container listens where nobody outside can reach it.",
 }
 """Every code, with the sentence that stands for it in `docs/errors.md`."""
 

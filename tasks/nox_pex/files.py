@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from nox_pex.errors import NoxPexError
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
 
 
@@ -64,13 +65,60 @@ def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def using(directory: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """Claim a directory together with others; it is made where it is not there.
+
+    `waiting` is called once where another process has it alone.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+_HELD: Final[dict[Path, int]] = {}
+"""What this process holds until its end: directories, and the descriptors of the claims."""
+
+
+def hold(directory: Path) -> None:
+    """Claim a directory together with others, until this process ends."""
+    if (held := _HELD.get(directory)) is not None:
+        if os.path.samestat(os.fstat(held), directory.stat()):
+            return
+        os.close(held)  # it was made anew
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    _HELD[directory] = descriptor
+
+
+def size(path: Path) -> int:
+    """The bytes of a file, or of all files below a directory; links count for nothing."""
+    if not path.is_dir() or path.is_symlink():
+        return path.lstat().st_size
+    total = 0
+    for place, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # another process is at work there
+                found = os.lstat(os.path.join(place, name))  # noqa: PTH118 (ten times as fast, for ten thousand files)
+                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of a file, read in pieces; empty where there is none."""
-    hasher = hashlib.sha256()
+    hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                hasher.update(chunk)
+        with path.open("rb", buffering=0) as file:
+            while size := file.readinto(buffer):
+                hasher.update(buffer[:size])
     except (FileNotFoundError, IsADirectoryError):
         return ""
     return hasher.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,10 +31,17 @@ class Frozen:
     direct: tuple[Pin, ...]
 
 
-def freeze(distributions: Sequence[Distribution], lock: Lock, *, path_digests: Mapping[str, str]) -> Frozen:
+def freeze(
+    distributions: Sequence[Distribution],
+    lock: Lock,
+    *,
+    path_digests: Mapping[str, str],
+    marker: Callable[[str, str], str] = lambda _name, _version: "",
+) -> Frozen:
     """Match what is installed to the lock.
 
-    `path_digests` gives the SHA-256 of the content of each path dependency, by name.
+    `path_digests` gives the SHA-256 of the content of each path dependency, by name; `marker` the environment marker
+    (PEP 508) under which a version is installed, empty for always.
     Raises `NoxPexError` `not-locked` where something is installed that the lock does not have, `hash-missing` where it
     has no hash for something that comes from an index.
     """
@@ -42,15 +49,17 @@ def freeze(distributions: Sequence[Distribution], lock: Lock, *, path_digests: M
     direct: list[Pin] = []
     for distribution in distributions:
         package = _locked(distribution, lock)
+        under = _under(marker(distribution.name, distribution.version))
         if package.source is not None and package.source.type in _DIRECT:
-            direct.append(_direct_pin(package, package.source, path_digests))
+            pin = _direct_pin(package, package.source, path_digests)
+            direct.append(Pin(requirement=f"{pin.requirement}{under}", hashes=pin.hashes))
             continue
         if not package.hashes:
             problem = f"{lock.path} has no hash for {package.name} {package.version}"
             raise NoxPexError("hash-missing", problem, "run `poetry lock --regenerate` with a current Poetry")
         address = f" @ {public_url(package.source.url)}" if package.source and package.source.type == "url" else ""
         requirement = f"{package.name}{address}" if address else f"{package.name}=={package.version}"
-        indexed.append(Pin(requirement=requirement, hashes=package.hashes))
+        indexed.append(Pin(requirement=f"{requirement}{under}", hashes=package.hashes))
     return Frozen(indexed=tuple(indexed), direct=tuple(direct))
 
 
@@ -105,7 +114,14 @@ def _direct_pin(package: Package, source: Source, path_digests: Mapping[str, str
     return Pin(requirement=f"{package.name} @ {source.url}", hashes=hashes)
 
 
-def pins(distributions: Iterable[Distribution]) -> Iterator[str]:
-    """`name==version` for each distribution: what pex is told to take from the environment, and nothing else."""
+def pins(
+    distributions: Iterable[Distribution], marker: Callable[[str, str], str] = lambda _name, _version: ""
+) -> Iterator[str]:
+    """`name==version` for each distribution: all that pex is told to take; `marker` is as for `freeze`."""
     for distribution in distributions:
-        yield f"{distribution.name}=={distribution.version}"
+        under = _under(marker(distribution.name, distribution.version))
+        yield f"{distribution.name}=={distribution.version}{under}"
+
+
+def _under(marker: str) -> str:
+    return f" ; {marker}" if marker else ""

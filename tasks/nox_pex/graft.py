@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,7 +60,8 @@ def graft(last: Path, output: Path, *, part: Loose | Wheel, compress: bool, asid
         before = _Last(archive=splice.read(last), compress=compress, aside=aside)
         change = _loose(before, part) if isinstance(part, Loose) else _wheel(before, part)
         _write(output, before, change)
-    except (_NotAlikeError, splice.NotPlainError):
+    except (_NotAlikeError, splice.NotPlainError, KeyError, ValueError):
+        # What is missing, or says something else, is what another pex than the one that is known here has made.
         output.unlink(missing_ok=True)
         return False
     return True
@@ -134,16 +136,17 @@ def _loose(last: _Last, part: Loose) -> _Change:
     _require(_ordered(names, before) == list(names), "the members are in another order")
     _require(not any(_is_pexs(name) for name in part.names), "a source has the name of a part of the PEX")
     packed: dict[str, New] = {}
+    kind = stat.S_IFMT(last.members[_PEX_INFO].mode)  # older ones wrote no type of file
     for name in part.names:
         path = part.root / name
-        mode = 0o100755 if os.access(path, os.X_OK) else 0o100644
+        mode = kind | (0o755 if os.access(path, os.X_OK) else 0o644)
         member = last.members.get(name)
         if member is None or member.mode != mode or not splice.same(member.chunks(), _read(path)):
             packed[name] = New(name=name, mode=mode, content=path)
     order = _ordered(names, part.names)
     for name in order:
         if name.endswith("/") and name not in last.members:
-            packed[name] = New(name=name, mode=0o40755)
+            packed[name] = New(name=name, mode=last.members["__pex__/"].mode)
     new_hash = _tree_hash(hashlib.sha1, _hashed(part.names), lambda name: _read(part.root / name))
     return _Change(packed=packed, order=order, info={"code_hash": new_hash})
 

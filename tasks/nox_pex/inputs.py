@@ -46,7 +46,12 @@ def _differences(kind: str, before: Mapping[str, str], after: Mapping[str, str])
             yield f"{item} added"
         elif new is None:
             yield f"{item} removed"
-        elif kind in ("tools", "distributions"):
-            yield f"{item} {old} -> {new}"
+        elif kind in ("tools", "distributions") and _version(old) != _version(new):
+            yield f"{item} {_version(old)} -> {_version(new)}"
         else:
             yield f"{item} changed"
+
+
+def _version(value: str) -> str:
+    """The version that a value begins with; behind it may stand digests of what was installed."""
+    return value.partition(" ")[0]

@@ -23,7 +23,7 @@ from packaging.version import Version
 from nox_pex import files, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Binary, Settings
-from nox_pex.environment import Distribution, Environment
+from nox_pex.environment import Distribution, Environment, entry_points
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
 from nox_pex.project import MAIN, Project
@@ -60,6 +60,22 @@ class Installed(Struct, frozen=True, kw_only=True):
     distributions: tuple[Distribution, ...]
     path_digests: Mapping[str, str]
     seconds: float
+
+    def marker(self, name: str, version: str) -> str:  # noqa: ARG002 (as for other platforms)
+        """The environment marker under which a distribution is installed: none, since all of it is for one Python."""
+        return ""
+
+    def scripts(self) -> frozenset[str]:
+        """The names of the console scripts in it."""
+        return frozenset(name for distribution in self.distributions for name in entry_points(distribution))
+
+    def has_module(self, module: str) -> bool:
+        """Whether the module or package of this dotted name is in it."""
+        path = module.replace(".", "/")
+        return any(
+            (root / path).is_dir() or any((root / path).parent.glob(f"{Path(path).name}.*"))
+            for root in self.environment.site_packages
+        )
 
 
 def finished(wanted: Selection, environment: Environment) -> Installed | None:
@@ -101,13 +117,16 @@ def selection(settings: Settings, binary: Binary, project: Project) -> Selection
     return wanted
 
 
-def sync_argv(poetry: Poetry, wanted: Selection, project: Project) -> list[str]:
+def sync_argv(
+    poetry: Poetry, wanted: Selection, project: Project, *, program: Sequence[str] = ("-m", "poetry")
+) -> list[str]:
     """Poetry's command line: install exactly `wanted`, remove all else, and leave the project itself out.
 
-    Isolated (`-I`), since Python would take a `build.py` in the project's directory for the package `build`.
+    `program` is what its Python runs. Isolated (`-I`), since Python would take a `build.py` in the project's directory
+    for the package `build`.
     """
     command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
-    argv = [str(poetry.python), "-I", "-m", "poetry", *command, "--no-root"]
+    argv = [str(poetry.python), "-I", *program, *command, "--no-root"]
     # A project that depends on nothing has no group `main` for Poetry.
     if groups := [group for group in wanted.groups if group != MAIN or project.has_main]:
         argv += ["--only", ",".join(groups)]
@@ -183,8 +202,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         state = files.read_json(environment.path / _STATE)
         lock_digest = lock.digest(self.project.lock)
-        paths = self._path_dependencies(state, lock_digest)
-        inputs = {**self._inputs(wanted, lock_digest, paths), "python": self._python(environment)}
+        paths = self.path_dependencies(state, lock_digest)
+        inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
         before: Inputs = state.get("inputs", {})
         found = environment.distributions()
         as_left = state.get("distributions") == _snapshot(found)
@@ -224,7 +243,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     def _python(self, environment: Environment) -> Mapping[str, str]:
         return {"python": environment.interpreter().identity, "asked for": self.base.name}
 
-    def _inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
+    def inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
         """All that decides what is installed, but for the Python, which is known when the environment is there."""
         return {
             "lock": {"poetry.lock": lock_digest},
@@ -238,7 +257,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
         }
 
-    def _path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
+    def path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
         """What the lock takes in by path: the distribution's name to its path from the project's root."""
         remembered = state.get("path-dependencies", {})
         if remembered.get("lock") == lock_digest:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.command import Outcome, tool_environ
 from nox_pex.config import Binary
@@ -30,7 +31,8 @@ class Ingredients:
 
     `repository` is the dependency PEX to take distributions from, `pins` a file with the `name==version` of each,
     `wheels` those of the project and of what is installed for editing, `sources` a directory of loose sources,
-    `executable` the script file of an `executable` binary, `python_path` the directory of the interpreter it is for.
+    `executable` the script file of an `executable` binary, `python_path` the directory of the interpreter that builds.
+    `platforms` are files that describe the targets; none for that interpreter itself.
     """
 
     repository: Path
@@ -39,6 +41,18 @@ class Ingredients:
     wheels: tuple[Path, ...] = ()
     sources: Path | None = None
     executable: Path | None = None
+    platforms: tuple[Path, ...] = ()
+
+
+_TARGETS_ALONE: Final = """\
+from pex.bin import pex
+from pex.orderedset import OrderedSet
+from pex.resolve.target_configuration import InterpreterConfiguration
+InterpreterConfiguration.resolve_interpreters = lambda self: OrderedSet()
+pex.main()
+"""
+"""Runs pex for nothing but the `--complete-platform`s. By itself it takes an interpreter constraint to mean every local
+interpreter that satisfies it too, and refuses one that none satisfies; here it is what is noted for the start alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +64,33 @@ class Packing:
 
 
 def argv(
-    binary: Binary, *, python: Path, output: Path, ingredients: Ingredients, interpreter: Interpreter, pex_root: Path
+    binary: Binary,
+    *,
+    python: Path,
+    output: Path,
+    ingredients: Ingredients,
+    interpreters: Sequence[Interpreter],
+    pex_root: Path,
 ) -> list[str]:
     """Pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
 
+    `interpreters` are the Pythons that it is for.
     Always `--pre`, since what is pinned is pinned; always a requirements file, since without one pex takes all that is
     in the environment; always a shebang and a constraint, since their defaults depend on the Python that runs pex.
     """
-    words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    program = ["-c", _TARGETS_ALONE] if ingredients.platforms else ["-m", "pex"]
+    words = [str(python), *program, "--output-file", str(output), "--pex-root", str(pex_root)]
     words += ["--pex-repository", str(ingredients.repository), "--requirement", str(ingredients.pins), "--pre"]
     for wheel in ingredients.wheels:
         words += ["--project", str(wheel)]
     if ingredients.sources is not None:
         words += ["--sources-directory", str(ingredients.sources)]
     words += ["--python-path", str(ingredients.python_path)]
-    for constraint in constraints(binary, interpreter):
+    for platform in ingredients.platforms:
+        words += ["--complete-platform", str(platform)]
+    for constraint in dict.fromkeys(one for interpreter in interpreters for one in constraints(binary, interpreter)):
         words += ["--interpreter-constraint", constraint]
-    words += ["--python-shebang", binary.python_shebang or f"/usr/bin/env {_command(interpreter)}"]
+    words += ["--python-shebang", binary.python_shebang or f"/usr/bin/env {_command(interpreters)}"]
     words += _entry(binary, ingredients)
     words += _shape(binary)
     words += _injections(binary)
@@ -86,6 +110,33 @@ def repository_argv(
     return [*words, *_flags(("--compress", packing.compress), ("--pre-install-wheels", packing.pre_install_wheels))]
 
 
+def wheels_argv(
+    *,
+    python: Path,
+    output: Path,
+    wheels: Sequence[Path],
+    pins: Path,
+    overrides: Iterable[str],
+    platforms: Sequence[Path],
+    packing: Packing,
+    pex_root: Path,
+) -> list[str]:
+    """Pex's command line for a dependency PEX of `wheels`, for the targets that the files `platforms` describe.
+
+    `overrides` are the pins of what has several versions, one for each target: without them a distribution that is
+    content with any gets the newest, beside the one that is pinned. They go over into whatever is taken from it.
+    """
+    words = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    for wheel in wheels:
+        words += ["--pre-resolved-dist", str(wheel)]
+    for platform in platforms:
+        words += ["--complete-platform", str(platform)]
+    for override in overrides:
+        words += ["--override", override]
+    words += ["--requirement", str(pins), "--pre", "--layout", "packed"]
+    return [*words, *_flags(("--compress", packing.compress), ("--pre-install-wheels", packing.pre_install_wheels))]
+
+
 def environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What pex runs under: none of the user's `.pexrc`, and a fixed date, so that the bytes are the same everywhere.
 
@@ -97,12 +148,24 @@ def environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 def packed(binary: Path) -> frozenset[str]:
     """The normalized names of the distributions in a PEX: all that was asked for but what `exclude` took out."""
+    return frozenset(distribution(wheel) for wheel in info(binary)["distributions"])
+
+
+def distribution(wheel: str) -> NormalizedName:
+    """The normalized name of the distribution that PEX-INFO has under the name of a wheel."""
+    # Older ones leave hyphens in the names of wheels: a name ends where a version begins.
+    return canonicalize_name(re.split(r"-(?=\d)", wheel, maxsplit=1)[0])
+
+
+def info(binary: Path) -> dict[str, Any]:
+    """The PEX-INFO of a PEX file or directory."""
     if binary.is_dir():
-        info = json.loads((binary / "PEX-INFO").read_bytes())
+        text = (binary / "PEX-INFO").read_bytes()
     else:
         with zipfile.ZipFile(binary) as archive:
-            info = json.loads(archive.read("PEX-INFO"))
-    return frozenset(canonicalize_name(wheel.partition("-")[0]) for wheel in info["distributions"])
+            text = archive.read("PEX-INFO")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def failure(outcome: Outcome, *, of: str) -> NoxPexError:
@@ -126,7 +189,7 @@ def check_constraints(binary: Binary, interpreter: Interpreter, *, key: str) -> 
     """Raise `NoxPexError` `python-mismatch` where no constraint allows the Python that the binary is built with."""
     if not any(_allows(constraint, interpreter) for constraint in constraints(binary, interpreter)):
         wanted = " or ".join(binary.interpreter_constraints)
-        problem = f"{key}.interpreter-constraints allows {wanted}, and the session runs on {interpreter.version}"
+        problem = f"{key}.interpreter-constraints allows {wanted}, and the binary is for {interpreter.version}"
         raise NoxPexError("python-mismatch", problem, "run the session on a Python that it allows, or widen it")
 
 
@@ -139,12 +202,14 @@ def _allows(constraint: str, interpreter: Interpreter) -> bool:
             name, specifier = "", SpecifierSet(constraint)
         except InvalidSpecifier:
             return True  # pex's own grammar is wider (`CPython+t`); it judges
-    implementation = name.partition("+")[0].partition("-")[0]
-    return implementation in ("", interpreter.implementation) and specifier.contains(interpreter.version)
+    wanted, given = (text.partition("+")[0].partition("-")[0] for text in (name, interpreter.implementation))
+    return wanted in ("", given) and specifier.contains(interpreter.version)
 
 
-def _command(interpreter: Interpreter) -> str:
-    return f"{'pypy' if interpreter.implementation == 'PyPy' else 'python'}{interpreter.minor}"
+def _command(interpreters: Sequence[Interpreter]) -> str:
+    """What the Python is called; with several minor versions the one that is everywhere, which then finds its own."""
+    names = {f"{'pypy' if i.implementation == 'PyPy' else 'python'}{i.minor}" for i in interpreters}
+    return names.pop() if len(names) == 1 else "python3"
 
 
 def _entry(binary: Binary, ingredients: Ingredients) -> Sequence[str]:

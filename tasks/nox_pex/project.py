@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -96,7 +97,7 @@ def read(root: Path) -> Project:
     """
     file = root / "pyproject.toml"
     try:
-        document = toml.loads(file.read_text("utf-8"))
+        return _parsed(root, file.read_text("utf-8"))
     except FileNotFoundError:
         problem = f"there is no pyproject.toml in {root}"
         remedy = "call nox_pex.register() from a noxfile beside it, or with the directory of a Poetry project"
@@ -104,6 +105,10 @@ def read(root: Path) -> Project:
     except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
         raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
 
+
+@functools.lru_cache(maxsize=1000)  # every session that runs reads it anew, and finds the same text
+def _parsed(root: Path, text: str) -> Project:
+    file, document = root / "pyproject.toml", toml.loads(text)
     tool = _table(document, "tool", file)
     poetry = _table(tool, "poetry", file, within="tool")
     project = _table(document, "project", file)

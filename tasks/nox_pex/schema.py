@@ -22,11 +22,14 @@ def tool_schema(tool_name: str) -> dict[str, Any]:
     definitions = _without_null(generated)
     root = definitions.pop(Settings.__name__)
     root["properties"]["output-dir"]["default"] = str(Settings().output_dir)
-    definitions["Binary"]["oneOf"] = [{"required": [key]} for key in ("script", "entry-point", "executable")]
+    # What a file that is shared says of a binary cannot be seen here: with `extends`, any of the three may be there.
+    sole_entry = {"oneOf": [{"required": [key]} for key in ("script", "entry-point", "executable")]}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": f"https://{tool_name}.invalid/settings.schema.json",  # a name, of no place (RFC 2606)
         **root,
+        "if": {"not": {"required": ["extends"]}},
+        "then": {"properties": {"binary": {"additionalProperties": sole_entry}}},
         "description": "Nox sessions that build a PEX from a Poetry project and prove that it works",
         "definitions": definitions,
     }

@@ -287,7 +287,8 @@ def _git_files(root: Path) -> list[str] | None:
             cwd=root,
             env={name: value for name, value in os.environ.items() if name not in _LOCAL_GIT},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             check=False,
         )
     except OSError:

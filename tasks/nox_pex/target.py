@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sysconfig
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +23,13 @@ from nox_pex.inputs import Inputs
 from nox_pex.install import Installed
 from nox_pex.project import Project
 
-_NO_INPUT: Final = ("smoke", "budget", "groups", "extras")
-"""Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed."""
+if TYPE_CHECKING:
+    from nox_pex.platforms.description import Platform
+    from nox_pex.platforms.gathered import Gathered
+
+_NO_INPUT: Final = ("smoke", "budget", "image", "groups", "extras", "complete-platforms")
+"""Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed, or in
+the description of a target."""
 
 _RECIPE: Final = (
     "assembly.py",
@@ -33,6 +39,8 @@ _RECIPE: Final = (
     "graft.py",
     "metadata.py",
     "pex.py",
+    "platforms/description.py",
+    "platforms/gathered.py",
     "sources.py",
     "splice.py",
     "stage.py",
@@ -54,7 +62,7 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
     binary: Binary
     settings: Settings
     project: Project
-    installed: Installed
+    installed: Installed | Gathered
     state: Path
 
     @property
@@ -79,8 +87,18 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def interpreter(self) -> Interpreter:
-        """The Python that it is for."""
+        """The Python that builds it."""
         return self.installed.environment.interpreter()
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The targets that it is for; none where that is the Python that builds it, on this machine."""
+        return self.installed.platforms if not isinstance(self.installed, Installed) else ()
+
+    @property
+    def interpreters(self) -> tuple[Interpreter, ...]:
+        """The Pythons that it is for."""
+        return tuple(platform.interpreter for platform in self.platforms) or (self.interpreter,)
 
 
 class Taken(Struct, frozen=True, kw_only=True):
@@ -120,10 +138,8 @@ def inputs_of(target: Target, taken: Taken, *, version: Mapping[str, str]) -> In
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
         # The RECORD of what is installed for editing does not change with its sources.
-        "distributions": {
-            d.name: f"{d.version} {d.record} {target.installed.path_digests.get(d.name, '')}"
-            for d in target.installed.distributions
-        },
+        "distributions": _distributions(target),
+        "platforms": {platform.name: platform.digest for platform in target.platforms},
         "tools": {
             "poetry": target.settings.poetry_version or tools.POETRY,
             "pex": target.settings.pex_version or tools.PEX,
@@ -132,6 +148,15 @@ def inputs_of(target: Target, taken: Taken, *, version: Mapping[str, str]) -> In
         "recipe": {"the code of nox-pex": _recipe()},
         "python": {"python": target.interpreter.identity, "platform": sysconfig.get_platform()},
     }
+
+
+def _distributions(target: Target) -> dict[str, str]:
+    """What ships, by name: each version of it with the digests that stand for its content."""
+    found: dict[str, str] = {}
+    for d in target.installed.distributions:
+        one = f"{d.version} {d.record} {target.installed.path_digests.get(d.name, '')}"
+        found[d.name] = f"{found[d.name]}, {one}" if d.name in found else one
+    return found
 
 
 def _setting_digests(binary: Binary) -> dict[str, str]:
@@ -152,9 +177,10 @@ def _executable_digest(target: Target, executable: str) -> str:
     return record.digest(file)
 
 
+@functools.cache
 def _recipe() -> str:
     """A digest of our own code that decides the bytes, so that a newer nox-pex builds again where it must."""
     hasher = hashlib.sha256()
     for name in _RECIPE:
-        hasher.update(Path(__file__).with_name(name).read_bytes())
+        hasher.update((Path(__file__).parent / name).read_bytes())
     return hasher.hexdigest()[:16]

@@ -6,6 +6,7 @@ the user. A tool's environment counts only when it is complete: a marker is writ
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 from packaging.requirements import Requirement
 
-from nox_pex import files
+from nox_pex import caches, files
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.environment import Environment, Interpreter
 from nox_pex.errors import NoxPexError
@@ -55,8 +56,16 @@ class Caches(Struct, frozen=True, kw_only=True):
 
     @property
     def pex_root(self) -> Path:
-        """Pex's own cache. A PEX_ROOT of ours: pex keys it by names, so another tool's mistakes would become ours."""
+        """Pex's own caches, one for each of its versions, which name the same wheels in other ways.
+
+        A PEX_ROOT of ours: pex keys it by names, so another tool's mistakes would become ours.
+        """
         return self.root / "pex"
+
+    @property
+    def wheels(self) -> Path:
+        """Wheels of locks, for other platforms, by their hash."""
+        return self.root / "wheels"
 
 
 class Provisioner(Struct, frozen=True, kw_only=True):
@@ -102,8 +111,10 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
         marker = environment.path / "nox-pex.json"
-        if marker.exists() and environment.usable:
-            return environment
+        if environment.path.is_dir():
+            caches.use(environment.path)
+            if marker.exists() and environment.usable:
+                return environment
         with files.writing(f"the cache {self.caches.root}"):
             lock = self.caches.root / "tools" / f"{name}-{key}.lock"
             with files.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
@@ -113,6 +124,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
                         self.shell.say(f"installing {', '.join(requirements)}")
                         self.install(environment, requirements, what=", ".join(requirements))
                     files.write_json(marker, {"requirements": list(requirements)})
+                caches.use(environment.path)
         return environment
 
     def _environ(self) -> dict[str, str]:
@@ -153,6 +165,11 @@ def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
 
     It is of the binary's own Python, since the bytes of a PEX depend on the Python that runs pex.
     """
+    shared = provisioner.caches
+    with files.writing(f"the cache {shared.root}"):
+        caches.bounded(shared.root)
+        shared.pex_root.mkdir(parents=True, exist_ok=True)
+        caches.use(shared.pex_root)
     requirement = f"pex=={version or PEX}"
     return provisioner.provide("pex", [requirement], python=interpreter.executable).python
 
@@ -168,15 +185,20 @@ def provide_backend(provisioner: Provisioner, requires: Sequence[str], *, interp
 
 def find_uv(environ: Mapping[str, str]) -> Path | None:
     """uv: the one that Nox was installed with (`nox[uv]`), or the one on PATH, or None. Starts nothing."""
-    if "UV" in environ:
-        found = shutil.which(environ["UV"])
+    return _find_uv(environ.get("UV"), environ.get("PATH"))
+
+
+@functools.cache
+def _find_uv(asked_for: str | None, path: str | None) -> Path | None:
+    if asked_for is not None:
+        found = shutil.which(asked_for)
         return Path(found) if found else None
     try:
         from uv import find_uv_bin  # noqa: PLC0415 (an optional package)
 
         return Path(os.fsdecode(find_uv_bin()))
     except (ImportError, FileNotFoundError):
-        found = shutil.which("uv", path=environ.get("PATH"))
+        found = shutil.which("uv", path=path)
         return Path(found) if found else None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,30 +47,42 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
             last = runner.tail[-1].strip() if runner.tail else str(error)
             problem = f"the build backend of {project.root} failed: {last}"
             raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
-    _clean(built)
+    clean(built)
     return built
 
 
-def _clean(wheel: Path) -> None:
+def clean(wheel: Path) -> None:
     """Let the metadata in a wheel name no path of this machine and no password; most do not, and stay as they are."""
+    new: dict[str, bytes] = {}
     with zipfile.ZipFile(wheel) as archive:
-        contents = {entry.filename: (entry, archive.read(entry)) for entry in archive.infolist()}
-    for name, (entry, content) in tuple(contents.items()):
-        if not re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
-            continue
-        text = content.decode("utf-8", "surrogateescape")
-        cleaned = metadata.cleaned(text)
-        if cleaned == text:
+        for name in archive.namelist():
+            if not re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
+                continue
+            text = archive.read(name).decode("utf-8", "surrogateescape")
+            if (cleaned := metadata.cleaned(text)) == text:
+                return
+            new[name] = cleaned.encode("utf-8", "surrogateescape")
+            path = name.replace("METADATA", "RECORD")
+            rows = metadata.record_with(archive.read(path).decode("utf-8"), path=name, content=new[name])
+            new[path] = rows.encode("utf-8", "surrogateescape")
+        if not new:
             return
-        new = cleaned.encode("utf-8", "surrogateescape")
-        path = name.replace("METADATA", "RECORD")
-        listed, record = contents[path]
-        rows = metadata.record_with(record.decode("utf-8"), path=name, content=new)
-        contents |= {name: (entry, new), path: (listed, rows.encode("utf-8"))}
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for entry, content in contents.values():
-            archive.writestr(entry, content)
+        with tempfile.TemporaryDirectory(prefix=".cleaning.", dir=wheel.parent) as aside:
+            cleaned_wheel = Path(aside) / wheel.name
+            with zipfile.ZipFile(cleaned_wheel, "w") as written:
+                for entry in archive.infolist():
+                    # a copy: where it lies in the new archive is written into it
+                    with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
+                        if entry.filename in new:
+                            target.write(new[entry.filename])
+                        else:
+                            with archive.open(entry.filename) as source:
+                                shutil.copyfileobj(source, target)
+            cleaned_wheel.replace(wheel)
 
+
+_LARGE: Final = 1 << 31
+"""Bytes of a member from which on its sizes do not fit into the plain format."""
 
 _HOOK_FAILURES: Final = (
     pyproject_hooks.BackendUnavailable,
@@ -121,6 +135,12 @@ def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[s
 def wheel_version(wheel: Path) -> str:
     """The version in a wheel's file name (the binary distribution format, PEP 427)."""
     return str(parse_wheel_filename(wheel.name)[1])
+
+
+def is_pure(wheel: Path) -> bool:
+    """Whether a wheel, by its tags (PEP 425), is for every platform and every Python 3."""
+    tags = parse_wheel_filename(wheel.name)[3]
+    return any(tag.interpreter == "py3" and tag.abi == "none" and tag.platform == "any" for tag in tags)
 
 
 def wheel_files(wheel: Path) -> tuple[str, ...]:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
-_USAGE: Final = (
-    "[NAME …] [--force] [--binary PATH] [--deep] "
-    "[--only CONDITION] [--keep] [--serve] [--timeout SECONDS] [--port PORT]"
-)
-
 
 class Words(Struct, frozen=True, kw_only=True):
     """What a user asked for. Each session takes what is its own.
 
-    `names` are the binaries meant (all, where empty). `force` works even where nothing changed. `binary` is a finished
-    file to take instead of building one. `deep` lets `verify` fetch again what is locked. The rest is the smoke test's:
-    `only` one condition, `keep` its directory, `serve` until interrupted, `timeout` in seconds instead of
-    `startup-timeout`, `port` instead of a free one.
+    `names` are the binaries meant (all, where empty); every other field is the option of that name in `OPTIONS`, or its
+    default.
     """
 
     names: tuple[str, ...] = ()
     force: bool = False
+    jobs: int | None = None
     binary: Path | None = None
     deep: bool = False
     only: str | None = None
@@ -35,38 +30,80 @@ class Words(Struct, frozen=True, kw_only=True):
     serve: bool = False
     timeout: float | None = None
     port: int | None = None
+    from_source: bool = False
+    image: str | None = None
+    dry_run: bool = False
+
+    @property
+    def instead(self) -> str | None:
+        """The option for which the steps that make a binary stand aside; None where they work."""
+        if self.binary is not None:
+            return f"--binary {self.binary}"
+        return "--from-source" if self.from_source else None
+
+
+class Option(NamedTuple):
+    """`--name VALUE`, of which `convert` makes what is meant; a flag where there is no `value`."""
+
+    name: str
+    does: str
+    value: str = ""
+    convert: Callable[[str], Any] = str
+
+    def __str__(self) -> str:
+        return f"[--{self.name}{f' {self.value}' if self.value else ''}]"
+
+
+def _count(text: str) -> int:
+    """A number of things, at least one."""
+    if (count := int(text)) < 1:
+        msg = f"{text} is less than 1"
+        raise argparse.ArgumentTypeError(msg)
+    return count
+
+
+OPTIONS: Final = (
+    Option("force", "work even where nothing changed"),
+    Option("jobs", "how many binaries are built at a time (default: one a processor)", "N", _count),
+    Option("binary", "take this finished file instead of building one", "PATH", Path),
+    Option("deep", "fetch again what is locked, and compare it member by member"),
+    Option("only", "one condition of the smoke test", "CONDITION"),
+    Option("keep", "keep the smoke test's directory, and say where it is"),
+    Option("serve", "leave the program running until Ctrl-C, and say where it answers"),
+    Option("timeout", "instead of startup-timeout", "SECONDS", float),
+    Option("port", "instead of a free port", "PORT", int),
+    Option("from-source", "build the binary inside the image's build"),
+    Option("image", "a container image, whose Python platform describes", "IMAGE"),
+    Option("dry-run", "say what clean would remove, and remove nothing"),
+)
+"""Every option, in the order in which they are told to a user."""
+
+_USAGE: Final = " ".join(["[NAME …]", *map(str, OPTIONS)])
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        problem = f"cannot use the words after `--`: {message}"
+        problem = f"cannot use these words: {message}"
         raise NoxPexError("usage", problem, f"they are {_USAGE}")
 
 
 def parse(posargs: Sequence[str], *, invoked_from: Path) -> Words:
     """`posargs` as `Words`; a relative path is taken from `invoked_from`. Raises `NoxPexError` `usage`."""
+    return _parse(tuple(posargs), invoked_from)
+
+
+@functools.cache  # every session that runs is handed the same words
+def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Words:
     parser = _Parser(prog="nox --", add_help=False, allow_abbrev=False)
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--force", action="store_true")
-    parser.add_argument("--binary", type=Path)
-    parser.add_argument("--deep", action="store_true")
-    parser.add_argument("--only")
-    parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--serve", action="store_true")
-    parser.add_argument("--timeout", type=float)
-    parser.add_argument("--port", type=int)
-    found = parser.parse_intermixed_args(list(posargs))
-    return Words(
-        names=tuple(dict.fromkeys(found.names)),
-        force=found.force,
-        binary=invoked_from / found.binary if found.binary is not None else None,
-        deep=found.deep,
-        only=found.only,
-        keep=found.keep,
-        serve=found.serve,
-        timeout=found.timeout,
-        port=found.port,
-    )
+    for option in OPTIONS:
+        if option.value:
+            parser.add_argument(f"--{option.name}", type=option.convert)
+        else:
+            parser.add_argument(f"--{option.name}", action="store_true")
+    found = vars(parser.parse_intermixed_args(posargs))
+    names, binary = tuple(dict.fromkeys(found.pop("names"))), found.pop("binary")
+    return Words(**found, names=names, binary=invoked_from / binary if binary is not None else None)
 
 
 def chosen(words: Words, known: Collection[str]) -> tuple[str, ...]:

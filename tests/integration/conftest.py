@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex import files
-from tests.integration.harness import Project, copied
+from tests.integration.harness import CHECKOUT, Project, copied
+from tests.integration.monorepo import written
 
 
 @pytest.fixture
@@ -27,3 +28,19 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
         return Project(root=tmp_path / name, environ=environ)
 
     return make
+
+
+@pytest.fixture
+def shop(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Project:
+    """A copy of the example in which all services were built once in this run of pytest."""
+    template = shared / "built" / "monorepo"
+    with files.locked(shared / "built" / "monorepo.lock", waiting=lambda: None):
+        if not (template / "done").exists():
+            shutil.rmtree(template, ignore_errors=True)
+            made = written(template, environ)
+            made.nox("-s", "pex(api)")
+            Project(root=template / "services" / "clock", environ=made.environ).relock()
+            made.nox("-s", "pex")
+            (template / "done").touch()
+    shutil.copytree(template, tmp_path / "shop", symlinks=True, ignore=shutil.ignore_patterns("done"))
+    return Project(root=tmp_path / "shop", environ={**environ, "PYTHONPATH": str(CHECKOUT / "tasks")})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nox_pex import files, tools
+from nox_pex.pipeline import state_directory
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PROJECTS: Final = CHECKOUT / "tests" / "projects"
@@ -171,8 +172,13 @@ class Project:
 
     def site_packages(self) -> Path:
         """Where Poetry installs the first set of groups."""
-        (found,) = (self.root / ".nox" / "install" / "lib").glob("python*/site-packages")
+        (found,) = (self.environment() / "lib").glob("python*/site-packages")
         return found
+
+    def environment(self) -> Path:
+        """The environment of the first set of groups, there or not."""
+        root = self.root.resolve()
+        return state_directory(root / ".nox" / ".cache", root=root, suffix="") / "install"
 
     def installed(self) -> set[str]:
         """The names and versions of what is installed there."""

@@ -84,7 +84,7 @@ def test_a_build_that_is_killed(built: Callable[[str], Project], home: Path, aft
 def test_an_install_that_is_killed(built: Callable[[str], Project], home: Path, after: float) -> None:
     loose = built("loose")
     before = loose.dist()
-    state = loose.root / ".nox" / "install" / "nox-pex.json"
+    state = loose.environment() / "nox-pex.json"
     assert state.exists()
     kill_when(loose, lambda: not state.exists(), "-s", "pex", "--", "--force", after=after)
     assert files(loose) == before
@@ -110,7 +110,7 @@ def test_a_first_run_that_is_killed(
 ) -> None:
     built("packaged")  # the tools are there, so that what is killed is the install
     loose = project("loose")
-    site = loose.root / ".nox" / "install" / "lib"
+    site = loose.environment() / "lib"
     kill_when(loose, lambda: bool(list(site.glob("python*/site-packages/idna*"))), "-s", "pex")
     assert loose.dist() == {}
     is_whole(loose, home, "seven apples")

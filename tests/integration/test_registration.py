@@ -23,7 +23,7 @@ SESSIONS = ("install", "freeze", "pex", "smoke")
 def listed(project: Project) -> dict[str, str]:
     """What `nox --list` shows: each session's name, and its one line."""
     lines = [line[2:] for line in project.nox("--list").output.splitlines() if line.startswith(("- ", "* "))]
-    return {name.strip(): text.strip() for name, _, text in (line.partition(" -> ") for line in lines)}
+    return {name.partition(" [")[0]: text.strip() for name, _, text in (line.partition(" -> ") for line in lines)}
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_run_of_nox_as_a_script(project: Make) -> None:
         [script, "--list"], cwd=loose.root, env=loose.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "pex -> " in done.stdout
+    assert "pex [pex] -> " in done.stdout
 
 
 def test_install_only_installs_and_builds_nothing(project: Callable[[str], Project]) -> None:

@@ -134,3 +134,17 @@ def test_a_binary_that_is_not_the_last_one_is_not_taken_over(built: Callable[[st
     assert after(loose, "loose", by="pex") == before
     loose.binary("loose").unlink()
     assert after(loose, "loose", by="pex") == before
+
+
+def test_an_older_pex(built: Callable[[str], Project]) -> None:
+    """It writes the permissions of its members in another way, and other names into its cache."""
+    loose = built("loose")
+    loose.edit(
+        "pyproject.toml", "[tool.nox-pex.binary", '[tool.nox-pex]\npex-version = "2.60.0"\n\n[tool.nox-pex.binary'
+    )
+    loose.nox("-s", "pex")
+    loose.append("counter.py", "\n# a comment\n")
+    (loose.root / "wares" / "deep").mkdir()
+    (loose.root / "wares" / "deep" / "new.txt").write_text("new", "utf-8")
+    assert after(loose, "loose", by="graft") == built_anew(loose, "loose")
+    assert [each["name"] for each in loose.record("loose")["distributions"]] == ["idna"]

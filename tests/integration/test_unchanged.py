@@ -182,7 +182,7 @@ def test_an_environment_that_someone_changed(built: Callable[[str], Project]) ->
     shutil.rmtree(next(loose.site_packages().glob("idna-*.dist-info")))
     assert loose.nox("-s", "pex").said("install: ", "not as Poetry left it")
     assert loose.installed() == {"idna-3.11"}
-    shutil.rmtree(loose.root / ".nox" / "install")
+    shutil.rmtree(loose.environment())
     loose.nox("-s", "pex")
     assert loose.installed() == {"idna-3.11"}
     stands(loose)

@@ -13,6 +13,7 @@ import pytest
 from nox_pex import diagnosis
 from nox_pex.config import Binary, Settings, Sources, parse
 from nox_pex.errors import NoxPexError
+from nox_pex.image.settings import EngineArgs, Healthcheck, Image
 from nox_pex.smoke.settings import Budget, CommandCheck, HttpCheck, Ready, Smoke, TcpCheck
 
 if sys.version_info >= (3, 11):
@@ -122,7 +123,12 @@ def test_values_are_frozen() -> None:
         ("[tool.nox-pex]\ngroup = []", ".group: unknown key; use groups, the nearest valid key"),
         ("[tool.nox-pex]\nimage = {}", ".image: unknown key; valid keys are poetry-version, pex-version, output-dir"),
         (f"{SERVICE}sh_boot = true", ".binary.service.sh_boot: unknown key; use sh-boot, the nearest valid key"),
-        (f"{SERVICE}complete-platforms = []", ".binary.service.complete-platforms: unknown key; "),
+        (f"{SERVICE}platforms = []", ".binary.service.platforms: unknown key; use complete-platforms"),
+        (f"{SERVICE}complete-platforms = 'x.json'", ".binary.service.complete-platforms: expected array, got string"),
+        (
+            f"{SERVICE}compile = true\ncomplete-platforms = ['x.json']",
+            ".binary.service.compile: it needs a target's own Python, and complete-platforms builds without; leave",
+        ),
         (f"{SERVICE}sources = {{ inclued = [] }}", ".binary.service.sources.inclued: unknown key; use include"),
         (f"{HTTP}path = '/'\nbody = 'x'", ".binary.service.smoke.http[0].body: unknown key; "),
         (f"{SERVICE}'sh boot' = true", '.binary.service."sh boot": unknown key; use sh-boot'),
@@ -277,11 +283,13 @@ def test_other_tools_are_none_of_our_business() -> None:
 def test_every_key_that_is_an_option_of_pex_is_guarded_in_pex_args() -> None:
     not_options = {
         *("script", "entry-point", "executable", "groups", "extras", "sources", "execution-mode", "smoke", "budget"),
+        *("image", "complete-platforms"),
         *("interpreter-constraints", "venv-hermetic-scripts", "venv-bin-path", "pex-args"),
     }
     for field in msgspec.structs.fields(Binary):
         if field.encode_name not in not_options:
             assert "fights the key" in refused(f"{SERVICE}pex-args = ['--{field.encode_name}']")
+    assert "fights the key complete-platforms" in refused(f"{SERVICE}pex-args = ['--complete-platform=x']")
 
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
@@ -295,6 +303,9 @@ HEADINGS: dict[str, type[msgspec.Struct]] = {
     "[[tool.nox-pex.binary.NAME.smoke.command]]": CommandCheck,
     "[[tool.nox-pex.binary.NAME.smoke.tcp]]": TcpCheck,
     "[tool.nox-pex.binary.NAME.budget]": Budget,
+    "[tool.nox-pex.binary.NAME.image]": Image,
+    "[tool.nox-pex.binary.NAME.image.healthcheck]": Healthcheck,
+    "[tool.nox-pex.binary.NAME.image.engine-args]": EngineArgs,
 }
 
 

@@ -59,7 +59,7 @@ def test_importing_the_library_loads_no_step() -> None:
         check=True,
     )
 
-    assert done.stdout.split() == ["nox_pex.errors", "nox_pex.sessions"]
+    assert done.stdout.split() == ["nox_pex.errors", "nox_pex.sessions", "nox_pex.steps"]
 
 
 def test_no_file_names_a_registry() -> None:

@@ -14,6 +14,7 @@ BEFORE: Inputs = {"lock": {"poetry.lock": "1"}, "sources": {"a.py": "1", "b.py":
         ({**BEFORE, "lock": {"poetry.lock": "2"}}, ("poetry.lock changed",)),
         ({**BEFORE, "sources": {"a.py": "1", "c.py": "2"}}, ("b.py removed", "c.py added")),
         ({**BEFORE, "tools": {"pex": "2.2"}}, ("pex 2.1 -> 2.2",)),
+        ({**BEFORE, "tools": {"pex": "2.1 built anew"}}, ("pex changed",)),
         ({"lock": BEFORE["lock"], "sources": BEFORE["sources"]}, ("pex removed",)),
         ({**BEFORE, "new": {"thing": "1"}}, ("thing added",)),
     ],

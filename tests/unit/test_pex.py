@@ -32,7 +32,7 @@ def words(**keys: Any) -> list[str]:
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
         ),
-        interpreter=PYTHON,
+        interpreters=(PYTHON,),
         pex_root=Path("/cache/pex"),
     )
 

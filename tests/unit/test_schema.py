@@ -11,6 +11,7 @@ from validate_pyproject.types import Schema
 
 from nox_pex.config import Binary, Settings, Sources, parse
 from nox_pex.errors import NoxPexError
+from nox_pex.image.settings import EngineArgs, Healthcheck, Image
 from nox_pex.schema import tool_schema
 from nox_pex.smoke.settings import Budget, CommandCheck, HttpCheck, Ready, Smoke, TcpCheck
 
@@ -23,6 +24,11 @@ GOOD: list[dict[str, Any]] = [
     {"binary": {"a": {"script": "x", "smoke": {"http": [{"path": "/", "status": [200, "3xx"], "json": [1, "a"]}]}}}},
     {"binary": {"a": {"script": "x", "smoke": {"tcp": [{"port": "{port}"}], "command": [{"args": ["--help"]}]}}}},
     {"binary": {"a": {"script": "x", "budget": {"size": "60 MB", "cold-boot": 10}}}},
+    {
+        "binary": {
+            "a": {"script": "x", "image": {"base": "b", "user": 1, "expose": [80], "engine-args": {"global": ["-v"]}}}
+        }
+    },
 ]
 BAD: list[dict[str, Any]] = [
     {"binaries": {}},
@@ -38,8 +44,15 @@ BAD: list[dict[str, Any]] = [
     {"binary": {"a": {"script": "x", "smoke": {"http": [{}]}}}},
     {"binary": {"a": {"script": "x", "smoke": {"http": [{"path": "/", "status": 1.5}]}}}},
     {"binary": {"a": {"script": "x", "smoke": {"conditions": ["lukewarm"]}}}},
+    {"binary": {"a": {"script": "x", "image": {}}}},
+    {"binary": {"a": {"script": "x", "image": {"base": "b", "form": "directory"}}}},
+    {"binary": {"a": {"script": "x", "image": {"base": "b", "engine": "rkt"}}}},
 ]
-TABLES = {table.__name__: table for table in (Binary, Sources, Smoke, Ready, HttpCheck, CommandCheck, TcpCheck, Budget)}
+EVERY = (
+    *(Binary, Sources, Smoke, Ready, HttpCheck, CommandCheck, TcpCheck, Budget),
+    *(Image, Healthcheck, EngineArgs),
+)
+TABLES = {table.__name__: table for table in EVERY}
 
 
 def accepted(table: dict[str, Any]) -> bool:
@@ -54,6 +67,13 @@ def accepted(table: dict[str, Any]) -> bool:
 def test_schema_and_parser_agree(table: dict[str, Any]) -> None:
     schema = tool_schema("nox-pex")
     assert jsonschema.Draft7Validator(schema).is_valid(table) is accepted(table) is (table in GOOD)
+
+
+def test_with_shared_settings_the_entry_may_stand_in_the_other_file() -> None:
+    judge = jsonschema.Draft7Validator(tool_schema("nox-pex"))
+    assert judge.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compress": False}}})
+    assert not judge.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compres": False}}})
+    assert not judge.is_valid({"binary": {"a": {"compress": False}}})
 
 
 def test_the_schema_is_one_of_draft_7_and_stands_alone() -> None:

@@ -30,6 +30,7 @@ def test_a_path_is_taken_from_where_nox_was_called(given: str, taken: Path) -> N
         (["--forse"], "--forse"),
         (["--forc"], "--forc"),
         (["--port", "eighty"], "--port"),
+        (["--jobs", "0"], "--jobs"),
         (["--binary"], "--binary"),
         (["-x"], "-x"),
     ],

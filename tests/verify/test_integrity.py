@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from packaging.utils import NormalizedName
 
 from nox_pex import files
 from nox_pex.environment import Environment
@@ -268,7 +267,7 @@ def test_scripts_data_and_headers_in_every_layout(
     assert "cannot be compared, since the installed tool was changed" in problem
 
 
-def _as_installed(home: Path) -> Mapping[NormalizedName, trusted.Trusted]:
+def _as_installed(home: Path) -> Mapping[str, trusted.Trusted]:
     environment = Environment(path=home)
     found = environment.distributions()
     files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})

@@ -53,7 +53,7 @@ class Workbench:
 
     def build(self) -> None:
         pipeline = self.pipeline()
-        pipeline.install(self.root / ".nox" / "install")
+        pipeline.install()
         pipeline.freeze()
         pipeline.pex()
 
@@ -63,7 +63,7 @@ class Workbench:
     def installed(self, name: str) -> Installed:
         pipeline = self.pipeline()
         wanted = selection(pipeline.settings, pipeline.settings.binary[name], pipeline.project)
-        done = finished(wanted, Environment(path=self.root / ".nox" / "install"))
+        done = finished(wanted, Environment(path=pipeline.home))
         assert done is not None
         return done
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.smoke.process import Confinement
-from nox_pex.smoke.settings import Condition
+from nox_pex.smoke.settings import Circumstance
 
 NOBODY: Final = 65534
 """The user, and the group, that has no right to anything on any Linux."""
@@ -22,7 +22,7 @@ _OF_THE_USER: Final = frozenset({"HOME", "USER", "LOGNAME"})
 _BIN: Final = frozenset({"bin", "sbin", "shims"})
 
 
-def environment(condition: Condition, env: Mapping[str, str]) -> dict[str, str]:
+def environment(condition: Circumstance, env: Mapping[str, str]) -> dict[str, str]:
     """A scrubbed environment as the condition has it."""
     if condition == "unprivileged":
         return {name: value for name, value in env.items() if name not in _OF_THE_USER}
@@ -32,7 +32,7 @@ def environment(condition: Condition, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def confinement(
-    condition: Condition,
+    condition: Circumstance,
     *,
     executable: Path,
     env: Mapping[str, str],
@@ -41,13 +41,13 @@ def confinement(
     size: int,
     join: int | None,
 ) -> Confinement | None:
-    """How a program is confined under a condition; None for `cold` and `warm`.
+    """How a program is confined under a condition; None for `cold` and `warm`, and in a container.
 
     `root` is the directory with all that belongs to the program. `writable` is what a read-only boot may write to
     beside its `/tmp`. `size` is that of the binary, in bytes. `join` is the process id of the program beside which it
     runs.
     """
-    if condition == "cold" or condition == "warm":  # noqa: PLR1714 - mypy understands it so alone
+    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714 - for mypy alone
         return None
     return Confinement(
         kind=condition,
@@ -59,7 +59,7 @@ def confinement(
     )
 
 
-def hand_over(condition: Condition, *, root: Path, owned: tuple[Path, ...], readable: Path) -> None:
+def hand_over(condition: Circumstance, *, root: Path, owned: tuple[Path, ...], readable: Path) -> None:
     """Lets the user of an unprivileged boot into the directory `root`, read `readable`, and own what is `owned`.
 
     Only root can, and only where it can is the program another user to the file system.

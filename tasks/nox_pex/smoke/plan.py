@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.settings import Condition, HttpCheck, Smoke, TcpCheck
+from nox_pex.smoke.settings import Circumstance, Condition, HttpCheck, Smoke, TcpCheck
 
 EXAMPLE: Final = 'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200'
 """The table that turns a smoke test that checks nothing into one that does, for the binary NAME."""
@@ -47,7 +47,7 @@ class Boot:
     `seed` is a launch that only fills the state for the one after it.
     """
 
-    condition: Condition
+    condition: Circumstance
     state: str
     seed: bool = False
 

@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, Protocol, final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import ports
 from nox_pex.smoke.network import HERE, Network
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
@@ -55,7 +56,10 @@ def _is_system_directory(entry: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run, where, and the files that it reads and writes. `stderr` is `stdout` when it is None."""
+    """What to run, where, and the files that it reads and writes. `stderr` is `stdout` when it is None.
+
+    `farewell` is run before what is left of the program is killed, also where this very process was killed.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -63,6 +67,7 @@ class Command:
     stdout: Path
     stderr: Path | None = None
     stdin: Path = Path(os.devnull)
+    farewell: tuple[str, ...] = ()
 
 
 class UnavailableError(Exception):
@@ -126,6 +131,54 @@ def named(members: Iterable[Member]) -> str:
     return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
+class Running(Protocol):
+    """A program under test with all that it starts, wherever that is, from `start` to `end`."""
+
+    @property
+    def pid(self) -> int:
+        """The process of this machine that stands for it."""
+        ...
+
+    @property
+    def started_at(self) -> float:
+        """Seconds on the monotonic clock."""
+        ...
+
+    @property
+    def attested(self) -> bool:
+        """Whether nobody else can answer at the addresses that it was given."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Where its addresses are reached."""
+        ...
+
+    def start(self) -> None:
+        """Starts it."""
+        ...
+
+    def exited(self, *, within: float = 0.0) -> Exit | None:
+        """How it ended, as soon as it has; None when it has not, `within` so many seconds."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal."""
+        ...
+
+    def tree(self) -> tuple[Member, ...]:
+        """The living processes that belong to it."""
+        ...
+
+    def owner(self, host: str, port: int) -> ports.Owner:
+        """Whose listener a connection to the address would meet."""
+        ...
+
+    def end(self) -> int | None:
+        """Ends what is left of it, and returns its highest resident bytes, where they are known."""
+        ...
+
+
 @final
 class Program:
     """A program with all that it starts, from `start` to `end`, which must be called whatever happens in between.
@@ -136,6 +189,7 @@ class Program:
 
     pid: int
     started_at: float
+    attested: bool = False
 
     def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
         self._command = command
@@ -176,6 +230,7 @@ class Program:
             stdout=str(command.stdout),
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
+            farewell=command.farewell,
             confine=self._confinement and _as_order(self._confinement, cwd=command.cwd),
             sockets=channel,
         )
@@ -211,6 +266,10 @@ class Program:
         self._order(tree=True)
         members = self._await("tree")["tree"]
         return tuple(Member(pid, command) for pid, command in members)
+
+    def owner(self, host: str, port: int) -> ports.Owner:
+        """Whose listener a connection to the address would meet: one of the tree's processes, or not."""
+        return ports.owner(host, port, lambda: [member.pid for member in self.tree()], self.network)
 
     def end(self) -> int:
         """Kills what is left of the tree, and returns its highest resident bytes. May be called again."""

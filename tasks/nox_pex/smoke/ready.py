@@ -14,7 +14,7 @@ from nox_pex.smoke.checks import describe_statuses, status_matches
 from nox_pex.smoke.network import HERE, Network
 from nox_pex.smoke.plan import Target
 from nox_pex.smoke.probe import ask, connect
-from nox_pex.smoke.process import Exit, Member, Program
+from nox_pex.smoke.process import Exit, Member, Running
 from nox_pex.smoke.settings import HttpCheck, TcpCheck
 from nox_pex.smoke.stop import ended_by_itself
 
@@ -49,11 +49,13 @@ class Server:
     def __str__(self) -> str:
         return f"{self.target.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.target)
 
-    def owner(self, tree: ports.Tree) -> ports.Owner:
-        """Whose listener answers there."""
+    def owner(self, program: Running) -> ports.Owner:
+        """Whose listener answers there, as far as the program is concerned."""
+        if isinstance(self.check, HttpCheck) and program.attested:
+            return "ours"
         if self.target.unix_socket is not None and isinstance(self.check, HttpCheck):
-            return ports.unix_owner(self.target.unix_socket, tree, self.network)
-        return ports.owner(self.target.host, self.port, tree, self.network)
+            return ports.unix_owner(self.target.unix_socket, lambda: _pids(program.tree()), self.network)
+        return program.owner(self.target.host, self.port)
 
     def refusal(self, timeout: float) -> str | None:
         """Asks once. Returns why the program does not count as ready, if so."""
@@ -76,7 +78,7 @@ def judge_free(server: Server) -> None:
         raise _port_taken(server)
 
 
-def await_ready(program: Program, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
+def await_ready(program: Running, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
     """Seconds from the start of the program until it was ready.
 
     Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`.
@@ -89,7 +91,7 @@ def await_ready(program: Program, server: Server, *, timeout: float, say: Callab
     told = False
     while True:
         ready = False
-        owner = server.owner(lambda: _pids(program.tree()))
+        owner = server.owner(program)
         if owner == "unknown" and not told:
             say("cannot see whether the listener is the program: taken on trust")
             told = True
@@ -118,17 +120,17 @@ def _pids(members: Iterable[Member]) -> list[int]:
     return [member.pid for member in members]
 
 
-def _exited_early(program: Program, server: Server, ended: Exit) -> NoxPexError:
-    if server.owner(lambda: _pids(program.tree())) == "foreign":
+def _exited_early(program: Running, server: Server, ended: Exit) -> NoxPexError:
+    if server.owner(program) == "foreign":
         return _port_taken(server)
     return ended_by_itself(
         "exited-early", program, ended, f"after {ended.at - program.started_at:.1f} s, before it was ready"
     )
 
 
-def _too_late(program: Program, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
+def _too_late(program: Running, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
     members = program.tree()
-    owner = server.owner(lambda: _pids(members))
+    owner = server.owner(program)
     if owner == "foreign":
         problem = f"{ports.holder(server.port)} answers on {server}, and not the program under test"
         return NoxPexError("wrong-listener", problem, "make the program listen on {host} and {port}, and end the other")

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.checks import Verdict
 from nox_pex.smoke.plan import EXAMPLE
-from nox_pex.smoke.settings import Budget, Condition, size
+from nox_pex.smoke.settings import Budget, Circumstance, size
 from nox_pex.smoke.stop import Stop
 
 __all__ = ["EXAMPLE", "Outcome", "Report", "github_lines", "json_text", "junit_text", "over_budget", "table"]
@@ -30,7 +30,7 @@ class Outcome:
     `reason` says why it failed or was skipped. `checks` is how many there were to do, `verdicts` those that were done.
     """
 
-    condition: Condition
+    condition: Circumstance
     state: Literal["passed", "failed", "skipped"]
     checks: int
     reason: str | None = None
@@ -71,7 +71,7 @@ class Report:
         """The highest resident bytes of all conditions."""
         return max((outcome.memory for outcome in self.outcomes if outcome.memory is not None), default=None)
 
-    def ready_after(self, condition: Condition) -> float | None:
+    def ready_after(self, condition: Circumstance) -> float | None:
         """Seconds to ready under a condition, None where it was not tested or never ready."""
         return next((outcome.ready_after for outcome in self.outcomes if outcome.condition == condition), None)
 

@@ -7,25 +7,27 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from nox_pex.errors import NoxPexError
 from nox_pex.secrets import Secrets
-from nox_pex.smoke import checks, conditions, log, plan, ports, probe
+from nox_pex.smoke import checks, log, plan, ports, probe
 from nox_pex.smoke.checks import Printed, Verdict
 from nox_pex.smoke.interrupts import Interrupts
 from nox_pex.smoke.plan import Boot, Options, Target
-from nox_pex.smoke.process import Command, Confinement, Member, Program, UnavailableError, scrubbed
+from nox_pex.smoke.process import Member, Running, UnavailableError
 from nox_pex.smoke.ready import Server, await_ready, judge_free
 from nox_pex.smoke.references import References
 from nox_pex.smoke.report import Outcome, Report, over_budget
 from nox_pex.smoke.settings import Budget, CommandCheck, HttpCheck, Smoke, TcpCheck
+from nox_pex.smoke.site import Here, Launch, Nowhere, Site
 from nox_pex.smoke.stop import Stop, judge_alive, left_behind, left_processes, stop
-from nox_pex.smoke.workspace import State, Workspace, present, weight, workspace
+from nox_pex.smoke.workspace import Workspace, present, weight, workspace
 
-__all__ = ["Options", "run"]
+__all__ = ["Options", "Subject", "run", "run_at"]
 
 _DEFAULTS: Final = Options()
 _PREPARATION: Final = 600.0
@@ -53,9 +55,7 @@ class _Test:
     target: Target
     server: Server | None
     references: References
-    size: int
-    shares_tmp: bool
-    """Whether the settings name `{tmp}`, so that a read-only boot can write there too."""
+    site: Site
 
     @property
     def checks(self) -> int:
@@ -84,22 +84,81 @@ def run(
     secrets: Secrets,
     options: Options = _DEFAULTS,
     say: Callable[[str], None],
+    cannot: str | None = None,
 ) -> Report:
     """Copies `binary` to an empty temporary directory, launches it there, and reports what it did.
 
-    `project` is where `before` and `after` run and where schemas and CA files are looked for; `environ` is what is
-    scrubbed for the program; `say` gets a line for each step. Whatever the program does is in the report. Raises
-    `NoxPexError` for a wrong call alone: `launch-failed` (no such file), `config`, `usage`, `source-missing`.
+    `cannot` is why this machine cannot run it, where that is so: then every condition is skipped for that reason.
+    Raises `NoxPexError` `launch-failed` where there is no such file, and whatever `run_at` raises.
     """
     binary = present(binary)
+    size = weight(binary)
+    shares_tmp = plan.mentions_tmp(smoke)
+
+    if cannot is not None:
+        smoke = msgspec.structs.replace(smoke, before=(), after=())
+
+    def here(space: Workspace, smoke: Smoke, _: Target) -> Site:
+        if cannot is not None:
+            return Nowhere(reason=cannot)
+        return Here(
+            workspace=space,
+            environ=environ,
+            pass_env=smoke.pass_env,
+            size=size,
+            shares_tmp=shares_tmp,
+            keep=options.keep,
+        )
+
+    return run_at(
+        here,
+        subject=Subject(name=name, binary=binary, size=size, boots=plan.boots(smoke, options.only)),
+        smoke=smoke,
+        budget=budget,
+        project=project,
+        environ=environ,
+        secrets=secrets,
+        options=options,
+        say=say,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is tested: the binary `name`, its file and that file's bytes, and its boots."""
+
+    name: str
+    binary: Path
+    size: int
+    boots: tuple[Boot, ...]
+
+
+def run_at(
+    place: Callable[[Workspace, Smoke, Target], Site],
+    *,
+    subject: Subject,
+    smoke: Smoke,
+    budget: Budget,
+    project: Path,
+    environ: Mapping[str, str],
+    secrets: Secrets,
+    options: Options = _DEFAULTS,
+    say: Callable[[str], None],
+) -> Report:
+    """Boots `subject` at the site that `place` makes in a temporary directory, and reports what it did.
+
+    `place` gets the settings with the tokens filled in, and where the server is asked. `project` is where `before` and
+    `after` run and where schemas and CA files are looked for; `environ` is what these two run under; `say` gets a line
+    for each step. Whatever the program does is in the report. Raises `NoxPexError` for a wrong call alone: `config`,
+    `usage`, `source-missing`.
+    """
+    name, boots = subject.name, subject.boots
     plan.judge(smoke, name=name)
     if options.serve and not (smoke.http or smoke.tcp or smoke.ready):
         problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
         raise NoxPexError("usage", problem, "leave `--serve` out")
-    boots = plan.boots(smoke, options.only)
     if options.serve:
         boots = plan.served(boots)
-    shares_tmp = plan.mentions_tmp(smoke)
     port = plan.fixed_port(smoke, options.port)
     interrupts = Interrupts()
     with contextlib.ExitStack() as stack:
@@ -107,7 +166,7 @@ def run(
         host = plan.host_of(smoke)
         port = stack.enter_context(ports.claimed(host, port))
         space = stack.enter_context(
-            workspace(binary, project=project, keep=options.keep, held=interrupts.held),
+            workspace(subject.binary, project=project, keep=options.keep, held=interrupts.held),
         )
         smoke = plan.filled(smoke, host=host, port=port, tmp=space.tmp)
         target = plan.target(smoke, host=host, port=port)
@@ -130,10 +189,10 @@ def run(
             target=target,
             server=server,
             references=references,
-            size=weight(binary),
-            shares_tmp=shares_tmp,
+            site=place(space, smoke, target),
         )
-        report = _tested(test, boots, Report(name=name, binary=binary, size=test.size, outcomes=()), budget)
+        report = Report(name=name, binary=subject.binary, size=subject.size, outcomes=())
+        report = _tested(test, boots, report, budget)
         return replace(report, kept=space.root if options.keep else None)
 
 
@@ -228,25 +287,19 @@ def _booted(test: _Test, boot: Boot) -> tuple[Outcome, NoxPexError | None]:
 
 
 def _boot(test: _Test, boot: Boot, notes: _Notes) -> None:
-    state = test.workspace.state(boot.state)
-    conditions.hand_over(
-        boot.condition,
-        root=test.workspace.root,
-        owned=(state.pex_root, test.workspace.tmp),
-        readable=state.run,
-    )
+    directory = test.site.prepared(boot)
     if test.server is None:
         test.say(f"{boot.condition}: {'first run, to warm up' if boot.seed else 'running'} {test.name}")
-        failed = _commands(test, boot, state, notes)
+        failed = _commands(test, boot, directory, notes)
         notes.ready_after = notes.verdicts[0].seconds
         if failed is not None:
             raise failed
     else:
-        _boot_server(test, test.server, boot, state, notes)
+        _boot_server(test, test.server, boot, directory, notes)
     _judge_logs(test, notes)
 
 
-def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _Notes) -> None:
+def _boot_server(test: _Test, server: Server, boot: Boot, directory: Path, notes: _Notes) -> None:
     if server.target.unix_socket is not None:
         server.target.unix_socket.unlink(missing_ok=True)  # an earlier boot that was killed left it
     if boot.condition != "offline":  # its network is a new one
@@ -255,23 +308,21 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
     output = test.workspace.root / f"{boot.condition}{'-seed' if boot.seed else ''}.log"
     output.touch()
     notes.logs.append(output)
-    command = Command(
-        argv=(str(state.executable), *test.smoke.args),
-        env=_environment(test, boot, state),
-        cwd=state.run,
-        stdout=output,
-    )
-    with _started(test, boot, command, notes) as program:
+    launch = Launch(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
+    with _started(test, launch, notes) as program:
         server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
-        notes.ready_after = await_ready(
-            program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
-        )
+        try:
+            notes.ready_after = await_ready(
+                program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+            )
+        except NoxPexError as error:
+            raise test.site.explained(error, program) from error
         failed = None
         if test.options.serve:
             _served(test, program, output)
         elif not boot.seed:
-            failed = _checked(test, program, notes) or _commands(test, boot, state, notes, beside=program)
+            failed = _checked(test, program, notes) or _commands(test, boot, directory, notes, beside=program)
             judge_alive(program, "after the checks", within=test.smoke.soak if failed is None else 0.0)
         notes.stop, wrong = stop(
             program,
@@ -285,37 +336,21 @@ def _boot_server(test: _Test, server: Server, boot: Boot, state: State, notes: _
 
 
 @contextlib.contextmanager
-def _started(
-    test: _Test, boot: Boot, command: Command, notes: _Notes, *, beside: Program | None = None
-) -> Iterator[Program]:
+def _started(test: _Test, launch: Launch, notes: _Notes, *, beside: Running | None = None) -> Iterator[Running]:
     """A running program; at the end nothing of it is left, and its memory is noted. Raises `UnavailableError`."""
-    program = Program(
-        command,
-        remove=None if test.options.keep else test.workspace.root,
-        confinement=_confinement(test, boot, command, beside),
-    )
+    program = test.site.program(launch, beside=beside)
     try:
         with test.interrupts.held():
             program.start()
         yield program
     finally:
         with test.interrupts.held():
-            notes.memory = max(notes.memory or 0, program.end())
+            peak = program.end()
+        if peak is not None:
+            notes.memory = max(notes.memory or 0, peak)
 
 
-def _confinement(test: _Test, boot: Boot, command: Command, beside: Program | None) -> Confinement | None:
-    return conditions.confinement(
-        boot.condition,
-        executable=Path(command.argv[0]),
-        env=command.env,
-        root=test.workspace.root,
-        writable=test.workspace.tmp if test.shares_tmp else None,
-        size=test.size,
-        join=None if beside is None else beside.pid,
-    )
-
-
-def _checked(test: _Test, program: Program, notes: _Notes) -> NoxPexError | None:
+def _checked(test: _Test, program: Running, notes: _Notes) -> NoxPexError | None:
     """Asks for all that `http` and `tcp` demand. Returns the first demand that is not met; raises `crashed`."""
     failed: NoxPexError | None = None
     every: tuple[HttpCheck | TcpCheck, ...] = (*test.smoke.http, *test.smoke.tcp)
@@ -328,18 +363,20 @@ def _checked(test: _Test, program: Program, notes: _Notes) -> NoxPexError | None
     return failed
 
 
-def _asked(test: _Test, check: HttpCheck, program: Program) -> Verdict:
+def _asked(test: _Test, check: HttpCheck, program: Running) -> Verdict:
     tls = test.references.tls(check)
     answer = probe.ask(test.target, check, tls=tls, timeout=check.timeout, network=program.network)
     return checks.answered(check, answer, schema=test.references.schema(check))
 
 
-def _connected(test: _Test, check: TcpCheck, program: Program) -> Verdict:
+def _connected(test: _Test, check: TcpCheck, program: Running) -> Verdict:
     host, port = test.target.host, int(check.port)
     started = time.monotonic()
     problem = probe.connect(host, port, timeout=_TCP_TIMEOUT, network=program.network)
-    tree = partial(_pids, program)
-    if problem is None and ports.owner(host, port, tree, program.network) == "foreign":
+    owner = program.owner(host, port) if problem is None else "nobody"
+    if owner == "nobody" and program.attested:
+        problem = problem or "a port that nothing in it listens on"
+    if owner == "foreign":
         problem = f"{ports.holder(port)}, which is not the program under test"
     return Verdict(
         check=f"tcp {port}",
@@ -350,18 +387,14 @@ def _connected(test: _Test, check: TcpCheck, program: Program) -> Verdict:
     )
 
 
-def _pids(program: Program) -> list[int]:
-    return [member.pid for member in program.tree()]
-
-
 def _commands(
-    test: _Test, boot: Boot, state: State, notes: _Notes, *, beside: Program | None = None
+    test: _Test, boot: Boot, directory: Path, notes: _Notes, *, beside: Running | None = None
 ) -> NoxPexError | None:
     """Runs all commands, `beside` the server where there is one. Returns the first failure."""
     failed: NoxPexError | None = None
     for check in test.smoke.command:
         try:
-            verdict, left = _ran(test, boot, state, check, notes, beside=beside)
+            verdict, left = _ran(test, boot, directory, check, notes, beside=beside)
         except UnavailableError:
             if beside is not None:
                 judge_alive(beside, "before a command was to run beside it", within=_CRASH)
@@ -382,23 +415,23 @@ def _tail(test: _Test, logs: list[Path]) -> tuple[str, ...]:
 
 
 def _ran(
-    test: _Test, boot: Boot, state: State, check: CommandCheck, notes: _Notes, *, beside: Program | None
+    test: _Test, boot: Boot, directory: Path, check: CommandCheck, notes: _Notes, *, beside: Running | None
 ) -> tuple[Verdict, tuple[Member, ...]]:
-    stem = state.run.parent / f"command-{len(notes.verdicts)}"
+    stem = directory / f"command-{len(notes.verdicts)}"
     stdin, stdout, stderr = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
     stdin.write_text(check.stdin, encoding="utf-8")
     for stream in (stdout, stderr):
         stream.write_bytes(b"")
         notes.logs.append(stream)
-    command = Command(
-        argv=(str(state.executable), *check.args),
-        env=_environment(test, boot, state) | check.env,
-        cwd=state.run,
+    launch = Launch(
+        boot=boot,
+        args=check.args,
+        env={**test.smoke.env, **check.env},
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
     )
-    with _started(test, boot, command, notes, beside=beside) as program:
+    with _started(test, launch, notes, beside=beside) as program:
         ended = program.exited(within=check.timeout)
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
         left = left_behind(program) if ended else ()
@@ -408,7 +441,7 @@ def _ran(
     return checks.ran(check, printed, name=test.name), left
 
 
-def _served(test: _Test, program: Program, output: Path) -> None:
+def _served(test: _Test, program: Running, output: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         test.say(f"serving on {test.target}, log in {output}; Ctrl-C stops it")
         while program.exited(within=3600.0) is None:
@@ -432,17 +465,6 @@ def _judge_logs(test: _Test, notes: _Notes) -> None:
 
 def _check_failed(verdict: Verdict) -> NoxPexError:
     return NoxPexError("check-failed", str(verdict), "mend the program, or what the check expects")
-
-
-def _environment(test: _Test, boot: Boot, state: State) -> dict[str, str]:
-    env = scrubbed(
-        test.environ,
-        pass_env=test.smoke.pass_env,
-        home=state.home,
-        pex_root=state.pex_root,
-        tmp=test.workspace.tmp,
-    )
-    return conditions.environment(boot.condition, env) | test.smoke.env
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:

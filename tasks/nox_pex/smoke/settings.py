@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 Condition = Literal["cold", "warm", "unprivileged", "read-only", "offline"]
+Circumstance = Literal[Condition, "container"]
+"""What a boot takes place under: a condition that the settings choose, or a container, which `image` starts."""
 Status = int | str | tuple[int | str, ...]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Patience = Annotated[float, msgspec.Meta(gt=0, le=86_400)]

@@ -9,7 +9,7 @@ from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.checks import exit_allowed
-from nox_pex.smoke.process import Exit, Member, Program, named
+from nox_pex.smoke.process import Exit, Member, Running, named
 from nox_pex.smoke.settings import signal_number
 
 _FAREWELL: Final = 1.0
@@ -33,7 +33,7 @@ class Stop:
 
 
 def stop(
-    program: Program, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
+    program: Running, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
 ) -> tuple[Stop, NoxPexError | None]:
     """Sends the program the signal and waits `timeout` seconds: how it stopped, and what was wrong with that.
 
@@ -64,14 +64,14 @@ def stop(
     return done, left_processes("the program", left) if left else None
 
 
-def judge_alive(program: Program, when: str, *, within: float = 0.0) -> None:
+def judge_alive(program: Running, when: str, *, within: float = 0.0) -> None:
     """Raises `NoxPexError` with `crashed` if the program has ended, or does so `within` so many seconds."""
     ended = program.exited(within=within)
     if ended is not None:
         raise ended_by_itself("crashed", program, ended, when)
 
 
-def ended_by_itself(code: str, program: Program, ended: Exit, when: str) -> NoxPexError:
+def ended_by_itself(code: str, program: Running, ended: Exit, when: str) -> NoxPexError:
     """The error for a program that ended though nobody told it to."""
     problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
     left = program.tree()
@@ -81,7 +81,7 @@ def ended_by_itself(code: str, program: Program, ended: Exit, when: str) -> NoxP
     return NoxPexError(code, problem, remedy)
 
 
-def left_behind(program: Program) -> tuple[Member, ...]:
+def left_behind(program: Running) -> tuple[Member, ...]:
     """What still runs a moment after the program has ended."""
     deadline = time.monotonic() + _FAREWELL
     while (members := program.tree()) and time.monotonic() < deadline:

@@ -36,6 +36,8 @@ _LEISURE: Final = 20
 """A look at the tree may cost at most one part in so many of the time."""
 _END: Final = 10.0
 """Seconds to end a tree: more than enough for all but a process that may not be killed."""
+_FAREWELL: Final = 15.0
+"""Seconds that a farewell may take."""
 _GLANCE: Final = 1.0
 """Seconds in which a child that must be there is looked for; one of another user may be hidden for good."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -243,7 +245,13 @@ class Leash:
             self._measure()
 
     def end(self) -> set[int]:
-        """Kills the tree until nothing of it is left; returns what may not be killed."""
+        """Says farewell, then kills the tree until nothing of it is left; returns what may not be killed."""
+        if self._spec["farewell"]:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(
+                    self._spec["farewell"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL, timeout=_FAREWELL, check=False,
+                )  # fmt: skip
         deadline = time.monotonic() + _END
         pause = 0.001
         while (members := self._living()) and time.monotonic() < deadline:

@@ -28,6 +28,9 @@ from nox_pex.config import Settings
 from nox_pex.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.install import Base, Installed, Installer, Selection, finished
+from nox_pex.platforms import description, gathered
+from nox_pex.platforms.gather import Gatherer
+from nox_pex.platforms.gathered import Gathered
 from nox_pex.project import Project
 from nox_pex.target import Target
 
@@ -55,13 +58,18 @@ class _Shell(Shell, frozen=True, kw_only=True):
 
 
 class _Caches(tools.Caches, frozen=True, kw_only=True):
-    """The tools that are installed already, and an empty PEX_ROOT."""
+    """The tools that are installed already, an empty PEX_ROOT in `cold`, and with `fetches` no wheels."""
 
     cold: Path
+    fetches: bool
 
     @property
     def pex_root(self) -> Path:
-        return self.cold
+        return self.cold / "pex-root"
+
+    @property
+    def wheels(self) -> Path:
+        return self.cold / "wheels" if self.fetches else super().wheels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +77,7 @@ class Elsewhere:
     """A copy of a project at `project.root`, with the environment that Poetry has installed for it."""
 
     project: Project
-    installed: Installed
+    installed: Installed | Gathered
     provisioner: tools.Provisioner
     directory: Path
 
@@ -125,21 +133,28 @@ def elsewhere(
         )
         changed = tools.Provisioner(
             shell=shell,
-            caches=_Caches(root=provisioner.caches.root, cold=directory / "pex-root"),
+            caches=_Caches(root=provisioner.caches.root, cold=directory / "caches", fetches=cold),
             uv=provisioner.uv,
         )
-        environment = Environment(path=directory / "environment")
-        Installer(
+        installer = Installer(
             project=copy,
             base=base,
             shell=shell,
             provisioner=changed,
             poetry_version=settings.poetry_version,
             force=False,
-        ).install(wanted, environment)
-        installed = finished(wanted, environment)
+        )
+        home = directory / "environment"
+        installed: Installed | Gathered | None
+        if names := settings.binary[binary].complete_platforms:
+            platforms = description.read(original.root, names, key=f"tool.nox-pex.binary.{binary}.complete-platforms")
+            Gatherer(installer=installer).gather(wanted, platforms, home)
+            installed = gathered.finished(wanted, platforms, home)
+        else:
+            installer.install(wanted, Environment(path=home))
+            installed = finished(wanted, Environment(path=home))
         if installed is None:
-            problem = f"what Poetry had just installed into {environment.path} was changed"
+            problem = f"what Poetry had just installed into {home} was changed"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
         yield Elsewhere(project=copy, installed=installed, provisioner=changed, directory=directory)
 

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from packaging.utils import NormalizedName
-
 from nox_pex.verify import trusted
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, Wheel, chunks, read_text
 from nox_pex.verify.distributions import (
@@ -49,20 +47,20 @@ class _Count:
 
 
 def judge(
-    pex: Pex, distributions: Iterable[Distribution], installed: Mapping[NormalizedName, Trusted], *, strict: bool = True
+    pex: Pex, distributions: Iterable[Distribution], installed: Mapping[str, Trusted], *, strict: bool = True
 ) -> Verdict:
     """Read every file of every distribution in `pex`.
 
-    `installed` is what Poetry installed, by normalized name; a distribution that is not in it (the project's own, or
-    one that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a compiled file that was built
-    on this machine may differ: two runs of a compiler seldom agree.
+    `installed` is what Poetry installed, by normalized name, or by the wheel's file name; a distribution that is not in
+    it (the project's own, or one that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a
+    compiled file that was built on this machine may differ: two runs of a compiler seldom agree.
     Raises what `archive.reading` turns into `NoxPexError`.
     """
     count = _Count()
     problems = list(_of_archive(pex))
     for distribution in distributions:
         if distribution.wheel is not None:
-            trusted_files = installed.get(distribution.name)
+            trusted_files = installed.get(distribution.wheel.name) or installed.get(distribution.name)
             problems += _of_distribution(pex, distribution, distribution.wheel, trusted_files, count, strict=strict)
     problems += _of_loose_files(pex)
     return Verdict(
@@ -173,11 +171,11 @@ def _of_unmatched(subject: _Subject, installed: Trusted, name: str, place: Place
 
 def _of_script(content: Container, name: str, place: Place, installed: Trusted) -> Iterator[str]:
     """A script that is not made from an entry point: the same as installed, but for its first line."""
-    row = installed.scripts.get(place.path)
-    if row is None:
+    script = installed.scripts.get(place.path)
+    if script is None:
         yield f"{name} is not among the files that Poetry installed"
         return
-    on_disk = (installed.site_packages / row.path).read_bytes()
+    on_disk, row = script.read(), script.row
     if row.digest and _encoded(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
         yield f"{name} cannot be compared, since the installed {place.path} was changed"
         return

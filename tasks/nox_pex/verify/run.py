@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_pex import record
+from nox_pex import lock, record
 from nox_pex.config import Binary, Settings
 from nox_pex.errors import NoxPexError
-from nox_pex.install import Base, Installed, Selection
+from nox_pex.install import Base, Installed, Installer, Selection
+from nox_pex.platforms.description import Platform
+from nox_pex.platforms.gather import Gatherer
+from nox_pex.platforms.gathered import Gathered
 from nox_pex.project import Project
 from nox_pex.tools import Provisioner
-from nox_pex.verify import budget, closure, integrity, leaks, reproducible, trusted
+from nox_pex.verify import budget, closure, integrity, leaks, reproducible, targets, trusted
 from nox_pex.verify.archive import Pex, opened, reading
 from nox_pex.verify.distributions import Distribution, distributions
 from nox_pex.verify.elsewhere import Elsewhere, elsewhere
 from nox_pex.verify.report import GATES, Gate, Outcome, Report
+from nox_pex.verify.trusted import Trusted
 from nox_pex.verify.verdict import Verdict, failure
 
 _CODES: Final[Mapping[Gate, str]] = {
@@ -47,7 +51,8 @@ class Subject:
 
     `name` is the binary's in the settings, `stem` what its files are called, `path` the file, or directory, itself.
     `installed` is what Poetry had installed when it was built; None where that is not known here (`--binary`): then the
-    environment that the gate `reproducible` lets Poetry make serves. `deep` lets Poetry fetch all locked files again.
+    environment that the gate `reproducible` lets Poetry make serves. `platforms` are the targets that it is for, none
+    where that is the Python `base`. `deep` lets Poetry fetch all locked files again.
     `state` is the project's private directory.
     """
 
@@ -59,7 +64,8 @@ class Subject:
     wanted: Selection
     base: Base
     provisioner: Provisioner
-    installed: Installed | None
+    installed: Installed | Gathered | None
+    platforms: tuple[Platform, ...]
     deep: bool
     state: Path
 
@@ -104,6 +110,16 @@ class _Gates:
 
     def closure(self) -> Verdict:
         subject, project = self._subject, self._subject.project
+        own = (project.name, project.version) if project.package_mode else None
+        if subject.platforms:
+            return targets.judge(
+                self._found(),
+                self._pex.info,
+                _planned(subject),
+                subject.platforms,
+                project=own,
+                exclude=subject.binary.exclude,
+            )
         planned = closure.plan(
             subject.wanted,
             project=project,
@@ -111,18 +127,22 @@ class _Gates:
             provisioner=subject.provisioner,
             poetry_version=subject.settings.poetry_version,
         )
-        own = (project.name, project.version) if project.package_mode else None
         return closure.judge(self._found(), planned, project=own, exclude=subject.binary.exclude)
 
     def integrity(self) -> Verdict:
         subject = self._subject
         if subject.installed is None:
-            return integrity.judge(self._pex, self._found(), trusted.of_environment(self._again().installed))
-        verdict = integrity.judge(self._pex, self._found(), trusted.of_environment(subject.installed))
+            return integrity.judge(self._pex, self._found(), self._trusted(self._again().installed))
+        verdict = integrity.judge(self._pex, self._found(), self._trusted(subject.installed))
         if verdict.problems or not subject.deep:
             return verdict
-        fresh = trusted.of_environment(self._again().installed)
+        fresh = self._trusted(self._again().installed)
         return integrity.judge(self._pex, self._found(), fresh, strict=False)
+
+    def _trusted(self, installed: Installed | Gathered) -> Mapping[str, Trusted]:
+        if isinstance(installed, Installed):
+            return trusted.of_environment(installed)
+        return trusted.of_wheels(installed, lock.read(self._subject.project.lock))
 
     def leaks(self) -> Verdict:
         subject = self._subject
@@ -175,6 +195,21 @@ class _Gates:
         if isinstance(self._elsewhere, NoxPexError):
             raise self._elsewhere
         return self._elsewhere
+
+
+def _planned(subject: Subject) -> Mapping[str, Mapping[NormalizedName, str]]:
+    """What Poetry would install on each target: its name to names and versions."""
+    installer = Installer(
+        project=subject.project,
+        base=subject.base,
+        shell=subject.provisioner.shell,
+        provisioner=subject.provisioner,
+        poetry_version=subject.settings.poetry_version,
+        force=False,
+    )
+    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as aside:
+        planned = Gatherer(installer=installer).plan(subject.wanted, subject.platforms, aside=Path(aside))
+    return {target: {p.name: p.version for p in packages} for target, packages in planned.items()}
 
 
 def _places(subject: Subject) -> Mapping[Path, str]:

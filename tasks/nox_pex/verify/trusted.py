@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
-
-from packaging.utils import NormalizedName
+from typing import IO, Final
 
 from nox_pex import environment, files
 from nox_pex.errors import NoxPexError
 from nox_pex.install import Installed
-from nox_pex.verify.distributions import Place, Row, place_in_environment, rows
+from nox_pex.lock import Lock
+from nox_pex.platforms.gathered import Gathered, Wheel
+from nox_pex.verify.archive import chunks
+from nox_pex.verify.distributions import Place, Row, place_in_environment, place_in_wheel, rows
 
 _NOTE: Final = "nox-pex.json"
 """Where `install` keeps the SHA-256 of each RECORD as Poetry left it."""
@@ -24,20 +28,43 @@ _INSTALLERS_OWN: Final = ("INSTALLER", "REQUESTED", "RECORD", "RECORD.jws", "REC
 
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
-    """The files of one distribution that Poetry installed: `rows` by where they lie, and `environment`'s directory.
+    """The files of one distribution that Poetry installed: `rows` by where they lie.
 
     Left out is what an installer adds itself, and what it may rewrite (the scripts, whose first line it changes).
-    `scripts` are those scripts, with the rows for them as they were installed.
+    `scripts` are those scripts.
     """
 
     version: str
     rows: Mapping[Place, Row]
-    scripts: Mapping[str, Row]
-    site_packages: Path
+    scripts: Mapping[str, Script]
 
 
-def of_environment(installed: Installed) -> Mapping[NormalizedName, Trusted]:
-    """All distributions of an environment that Poetry finished, whose RECORDs are those that were noted then.
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A script as it was installed: its row in the RECORD, and what gives its content."""
+
+    row: Row
+    read: Callable[[], bytes]
+
+
+def of_wheels(gathered: Gathered, lock: Lock) -> Mapping[str, Trusted]:
+    """All wheels for other platforms, by their file names, whose hashes are those of the lock.
+
+    Raises `NoxPexError` `integrity` where one is not.
+    """
+    for wheel in gathered.wheels:
+        hashes = {value for package in lock.find(wheel.name, wheel.version) for value in package.hashes}
+        sha256 = files.digest(gathered.path(wheel))
+        # A hash of another kind was checked when the wheel was fetched; a wheel that was built here has none.
+        locked = wheel.built or not any(value.startswith("sha256:") for value in hashes) or f"sha256:{sha256}" in hashes
+        if sha256 != wheel.sha256 or not locked:
+            problem = f"{gathered.path(wheel)} is not the file that {lock.path} says"
+            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`: someone changed what was fetched")
+    return {wheel.file: _of_wheel(gathered.path(wheel), wheel) for wheel in gathered.wheels}
+
+
+def of_environment(installed: Installed) -> Mapping[str, Trusted]:
+    """All distributions of an environment that Poetry finished, by name, whose RECORDs are those that were noted then.
 
     What is installed for editing is not in it: its part of the binary is built anew, not installed by Poetry.
     Raises `NoxPexError` `integrity` where a RECORD is another than when Poetry had just installed it.
@@ -75,11 +102,41 @@ def _trusted(distribution: environment.Distribution) -> Trusted:
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
     content: dict[Place, Row] = {}
-    scripts: dict[str, Row] = {}
+    scripts: dict[str, Script] = {}
     for row in rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
         place = place_in_environment(row.path, name=distribution.name, site_packages=relative)
         if place.scheme == "scripts":
-            scripts[place.path] = row
+            scripts[place.path] = Script(row=row, read=(site_packages / row.path).read_bytes)
         elif not is_installers_own(place):
             content[place] = row
-    return Trusted(version=distribution.version, rows=content, scripts=scripts, site_packages=site_packages)
+    return Trusted(version=distribution.version, rows=content, scripts=scripts)
+
+
+def _of_wheel(path: Path, wheel: Wheel) -> Trusted:
+    content: dict[Place, Row] = {}
+    scripts: dict[str, Script] = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            place = place_in_wheel(member.filename, name=wheel.name)
+            if member.is_dir() or is_installers_own(place):
+                continue
+            with archive.open(member) as stream:
+                row = Row(path=member.filename, algorithm="sha256", digest=_sha256(stream))
+            if place.scheme == "scripts":
+                scripts[place.path] = Script(row=row, read=partial(_member, path, member.filename))
+            else:
+                content[place] = row
+    return Trusted(version=wheel.version, rows=content, scripts=scripts)
+
+
+def _member(wheel: Path, name: str) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(name)
+
+
+def _sha256(stream: IO[bytes]) -> str:
+    """A digest in the form of a RECORD."""
+    hasher = hashlib.sha256()
+    for piece in chunks(stream):
+        hasher.update(piece)
+    return base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode("ascii")

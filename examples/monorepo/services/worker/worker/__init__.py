@@ -1,0 +1,12 @@
+"""A job that greets whom it is told to."""
+
+import click
+from greetings import greeting
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+def main(names: tuple[str, ...]) -> None:
+    """Greet NAMES."""
+    for name in names:
+        click.echo(greeting(name))

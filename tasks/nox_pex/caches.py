@@ -1,0 +1,87 @@
+"""What all projects of a user share, and how it is kept within bounds: by age, by size, and never under a living build.
+
+A tool's environment counts as used when a build last asked for it, and pex's own cache when a build last ran pex.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from nox_pex import files
+
+AGE: Final = 30 * 24 * 3600.0
+"""Seconds after which what nobody has used goes."""
+
+SIZE: Final = 5_000_000_000
+"""Bytes that all of it may have: beyond, what was used longest ago goes first."""
+
+_OFTEN: Final = 24 * 3600.0
+"""Seconds between two looks at it that nobody asked for."""
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A directory that goes or stays as a whole: when it was last used (seconds since the epoch), and its bytes."""
+
+    path: Path
+    used: float
+    size: int
+
+
+def use(directory: Path) -> None:
+    """Note that `directory` is used now, and keep others from removing it as long as this process lives."""
+    files.hold(directory)
+    with suppress(OSError):  # one that may only be read is no one's to remove
+        os.utime(directory)
+
+
+def parts(root: Path) -> tuple[Part, ...]:
+    """What is below `root`, the last used first."""
+    directories = [*(path for path in (root / "tools").glob("*") if path.is_dir())]
+    directories += [root / "pex", root / "wheels"]
+    found = [Part(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()]
+    return tuple(sorted((part for part in found if part.size), key=lambda part: -part.used))
+
+
+def surplus(found: tuple[Part, ...], *, now: float, age: float = AGE, size: int = SIZE) -> Iterator[Part]:
+    """The parts that are older than `age`, and those with which all is larger than `size`; the last used come first."""
+    kept = 0
+    for part in found:
+        if now - part.used > age or kept + part.size > size:
+            yield part
+        else:
+            kept += part.size
+
+
+def remove(part: Part) -> bool:
+    """Remove a part; False where a living process uses it, or is just making it."""
+    lock = part.path.with_name(f"{part.path.name}.lock")
+    with ExitStack() as stack:
+        claims = [part.path, *([lock] if lock.exists() else [])]
+        if not all(stack.enter_context(files.claimed(claim)) for claim in claims):
+            return False
+        for entry in part.path.iterdir():  # the directory itself stays: someone may be waiting for a claim to it
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+    return True
+
+
+def bounded(root: Path) -> None:
+    """Remove the surplus, at most once a day."""
+    looked, now = root / "looked", time.time()
+    if looked.exists() and now - looked.stat().st_mtime < _OFTEN:
+        return
+    with suppress(OSError):  # what may only be read does not grow
+        root.mkdir(parents=True, exist_ok=True)
+        looked.touch()
+        for part in surplus(parts(root), now=now):
+            remove(part)

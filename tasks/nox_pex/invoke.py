@@ -1,0 +1,140 @@
+"""The Invoke front: `from nox_pex.invoke import ns` in a `tasks.py`, or a `collection()` for each of several projects.
+
+Needs Invoke (`nox-pex[invoke]`). The work is that of Nox's sessions, in the same places.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+
+from nox_pex import front, steps
+from nox_pex.errors import NoxPexError
+from nox_pex.steps import Step
+from nox_pex.words import OPTIONS, Option
+
+__all__ = ["collection", "ns"]
+
+_CONFIGURATION: Final = "nox-pex"
+_NAME: Final = Option("name", "a binary, instead of all; may be given several times", "NAME")
+
+
+def collection(
+    project: str | os.PathLike[str] = ".", *, python: str | Sequence[str] | None = None, state: str = ".nox"
+) -> Collection:
+    """Tasks `install`, `freeze`, `pex`, `smoke`, `verify`, … for the Poetry project in the directory `project`.
+
+    `python` is as in `nox_pex.register`: a list builds a binary for each. `state` is the directory for environments and
+    what is remembered; the default is Nox's. Paths are taken from the directory of `tasks.py`. All three are the
+    defaults of Invoke's own configuration, under `nox-pex`.
+    """
+    made = Collection()
+    for step in steps.STEPS.values():
+        made.add_task(_Task(_body(step), name=step.name, help=_help(step), iterable=[_NAME.name]))
+    pythons = python if python is None or isinstance(python, str) else list(python)
+    made.configure({_CONFIGURATION: {"project": os.fspath(project), "python": pythons, "state": state}})
+    return made
+
+
+class _Task(Task[Any]):
+    """A task that is equal to itself alone.
+
+    To Invoke, tasks of one name and the same code are equal, so of `inv api.pex worker.pex` it would run but the first.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Task) and self.body is other.body
+
+    def __hash__(self) -> int:
+        return hash(self.body)
+
+
+def _options(step: Step) -> Sequence[Option]:
+    names = steps.options(step)
+    own = [option for option in OPTIONS if option.name in names]
+    return [_NAME, *own] if step.by_binary else own
+
+
+def _help(step: Step) -> dict[str, str]:
+    return {option.name: option.does for option in _options(step)}
+
+
+def _body(step: Step) -> Any:
+    """What the task of a step does; its parameters are the options."""
+
+    def body(context: Context, **given: Any) -> None:
+        failures = _failures(step, context, posargs=list(_posargs(step, given)))
+        if shown := [line for error in failures for line in front.lines(error)]:
+            for line in shown[:-1]:
+                _say(line)
+            raise Exit(shown[-1], code=1)
+
+    body.__doc__ = step.does
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = [
+        inspect.Parameter(
+            option.name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default=None if option.value else False
+        )
+        for option in _options(step)
+    ]
+    body.__signature__ = inspect.Signature([context, *given])  # type: ignore[attr-defined]  # where Invoke asks for it
+    return body
+
+
+def _posargs(step: Step, given: dict[str, Any]) -> Iterator[str]:
+    """The words that a user of Nox would write after `--`: one grammar for both fronts."""
+    for option in _options(step):
+        value = given[option.name.replace("-", "_")]
+        if option is _NAME:
+            yield from value
+        elif option.value and value is not None:
+            yield f"--{option.name}={value}"
+        elif value:
+            yield f"--{option.name}"
+
+
+def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterator[NoxPexError]:
+    """Do `step`, after those that it needs, for each Python; where one fails, the others are done all the same."""
+    configured = context.config[_CONFIGURATION]
+    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001 (where tasks.py is; there is no public way)
+    python: str | Sequence[str] | None = configured["python"]
+    for one in [python] if python is None or isinstance(python, str) else python:
+        try:
+            front.check_system()
+            pipeline = front.pipeline(
+                here / configured["project"],
+                work=here / configured["state"],
+                python=one,
+                suffix="" if python is one else f"-py{one}",
+                missing=_missing,
+                posargs=posargs,
+                invoked_from=Path.cwd(),
+                say=_say,
+                verbose=bool(context.config.run.echo),
+            )
+            for needed in steps.kept([step.name]):
+                steps.perform(needed, pipeline)
+        except NoxPexError as error:  # noqa: PERF203 (what is in the loop takes seconds)
+            yield error
+
+
+def _missing(python: str) -> NoxPexError:
+    remedy = "install it, or name another one (python, in the configuration under nox-pex)"
+    return NoxPexError("python-mismatch", f"there is no Python {python} on this machine", remedy)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 (beside the standard output, which scripts read)
+
+
+ns = collection()
+"""The tasks for the project beside `tasks.py`."""

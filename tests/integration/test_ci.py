@@ -1,0 +1,135 @@
+"""The workflow files in `docs/ci`: they are valid, and their shell steps do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from ruamel.yaml import YAML
+
+from nox_pex import files, tools
+from nox_pex.command import Shell
+from nox_pex.environment import Environment
+from nox_pex.secrets import Secrets
+from tests.integration.harness import CHECKOUT, Project, run
+from tests.integration.monorepo import binary
+from tests.integration.runners import Runner
+
+pytestmark = pytest.mark.integration
+
+DOCS: Final = CHECKOUT / "docs" / "ci"
+_PROVEN: Final = ("clock", "worker")
+
+
+def read(name: str) -> Any:
+    return YAML(typ="safe", pure=True).load((DOCS / name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("github-actions.yml", "vendor.github-workflows"),
+        ("github-actions.yml", "custom.github-workflows-require-timeout"),
+        ("gitlab-ci.yml", "vendor.gitlab-ci"),
+        ("gitlab-prove.yml", "vendor.gitlab-ci"),
+    ],
+)
+def test_it_is_valid(name: str, schema: str) -> None:
+    result = run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(DOCS / name)],
+        cwd=CHECKOUT,
+        env=os.environ,
+    )
+    assert result.status == 0, result.output
+
+
+@pytest.fixture
+def repository(shop: Project) -> Project:
+    """The monorepo as a repository with one commit, in which only two services have a place."""
+    shutil.rmtree(shop.root / "services" / "api")
+    shop.append(
+        "services/clock/pyproject.toml",
+        '\n[tool.nox-pex.binary.clock]\nscript = "clock"\n\n'
+        '[[tool.nox-pex.binary.clock.smoke.command]]\nargs = []\nstdout-matches = "tick"\n',
+    )
+    (shop.root / ".gitignore").write_text(".nox\ndist\n__pycache__\n.cache\n", "utf-8")
+    (shop.root / ".gitlab").mkdir()
+    shutil.copy(DOCS / "gitlab-prove.yml", shop.root / ".gitlab" / "prove.yml")
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for words in (["add", "--all"], [*identity, "commit", "--quiet", "--message", "All"]):
+        result = run(["git", *words], cwd=shop.root, env=shop.environ)
+        assert result.status == 0, result.output
+    return shop
+
+
+@pytest.fixture
+def machine(shared: Path, environ: dict[str, str]) -> Path:
+    """A directory with the programs of a runner: a Python that has Nox and nox-pex, as `pip install` leaves it."""
+    home = shared / "machine"
+    with files.locked(shared / "machine.lock", waiting=lambda: None):
+        if not (home / "done").exists():
+            shell = Shell(environ=environ, secrets=Secrets(), say=lambda _: None)
+            provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(environ), uv=tools.find_uv(environ))
+            provisioner.create(home, python=Path(sys.executable).resolve(), seed=True)
+            provisioner.install(Environment(path=home), ["pip", "nox[uv]", str(CHECKOUT)], what="nox-pex")
+            (home / "done").touch()
+    return home / "bin"
+
+
+@pytest.fixture
+def runner(repository: Project, machine: Path, tmp_path: Path) -> Runner:
+    (tmp_path / "kept").mkdir()
+    return Runner(repository=repository, programs=machine, kept=tmp_path / "kept")
+
+
+def of_one_machine(repository: Project) -> dict[str, str]:
+    repository.nox("-s", "pex")
+    return {name: files.digest(binary(repository, name)) for name in _PROVEN}
+
+
+def test_fan_out_on_github(runner: Runner) -> None:
+    jobs = read("github-actions.yml")["jobs"]
+    first = runner.job("list")
+    first.github(jobs["list"])
+    sessions = json.loads(first.values["steps_sessions_outputs_sessions"])
+    assert sessions == [f"smoke({name})" for name in _PROVEN]
+    for number, session in enumerate(sessions):
+        runner.job(str(number)).github(jobs["prove"], matrix_session=session, strategy_job_index=str(number))
+    last = runner.job("collect")
+    last.github(jobs["collect"])
+    made = runner.proven(last.clone / "binaries")
+    assert made == of_one_machine(runner.repository)
+    again = runner.job("again")
+    again.github(jobs["prove"], matrix_session=sessions[0], strategy_job_index="again")
+    assert not again.caches  # there was one under this key
+    assert runner.proven(again.clone) == {"clock": made["clock"]}
+
+
+def test_fan_out_on_gitlab(runner: Runner) -> None:
+    first = runner.job("list")
+    for script in read("gitlab-ci.yml")["list"]["script"]:
+        first.shell(script, {})
+    child = json.loads((first.clone / "prove.yml").read_text("utf-8"))
+    (included,) = child["include"]
+    template = YAML(typ="safe", pure=True).load((first.clone / included["local"]).read_text("utf-8"))
+    assert child["prove"]["extends"] in template
+    prove = template[child["prove"]["extends"]]
+    matrix = child["prove"]["parallel"]["matrix"]
+    assert [one["SESSION"] for one in matrix] == [f"smoke({name})" for name in _PROVEN]
+    assert prove["cache"]["key"] == "$CACHE_KEY"
+    for number, one in enumerate(matrix):
+        assert one["CACHE_KEY"].startswith(f"nox-pex-{_PROVEN[number]}-py3.")
+        job = runner.job(str(number))
+        here = str(job.clone)
+        variables = {key: value.replace("$CI_PROJECT_DIR", here) for key, value in prove["variables"].items()}
+        for script in prove["script"]:
+            job.shell(script, {**variables, **one})
+        job.put(prove["artifacts"]["paths"], str(number))
+        assert list(job.clone.glob(prove["artifacts"]["reports"]["junit"]))
+        assert (job.clone / prove["cache"]["paths"][0] / "nox-pex" / "tools").is_dir()
+    assert runner.proven(runner.kept / "artifacts") == of_one_machine(runner.repository)

@@ -1,0 +1,172 @@
+"""The Invoke front: `inv pex` in a directory with a `tasks.py`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import Project, Result, answer, launch, run
+from tests.integration.monorepo import binary
+
+pytestmark = pytest.mark.integration
+
+_OWN = "from nox_pex.invoke import ns\n"
+_TWO = """\
+from invoke import Collection
+from nox_pex.invoke import collection
+
+ns = Collection()
+ns.add_collection(collection("services/clock"), name="clock")
+ns.add_collection(collection("services/worker"), name="worker")
+"""
+
+
+_BESIDE = """\
+from nox_pex.invoke import collection
+
+ns = collection("loose", state="loose/.nox")
+"""
+
+
+def inv(project: Project, *words: str, below: str = "") -> Result:
+    """Run Invoke in the project's directory, or in one below it."""
+    return run([sys.executable, "-m", "invoke", *words], cwd=project.root / below, env=project.environ)
+
+
+@pytest.fixture
+def loose(built: Callable[[str], Project]) -> Project:
+    """A project that Nox has built, with a `tasks.py` in the directory above: beside its modules it would ship."""
+    made = built("loose")
+    (made.root.parent / "tasks.py").write_text(_BESIDE, "utf-8")
+    tasks = str(Path(__file__).parents[2] / "tasks")
+    return Project(root=made.root, environ={**made.environ, "PYTHONPATH": tasks})
+
+
+@pytest.fixture
+def two(shop: Project) -> Project:
+    """The monorepo, with a `tasks.py` for two of its services."""
+    (shop.root / "tasks.py").write_text(_TWO, "utf-8")
+    return shop
+
+
+def test_the_list_has_a_line_for_each_task(loose: Project) -> None:
+    listed = inv(loose, "--list", "--list-format=json")
+    assert listed.status == 0, listed.output
+    tasks = {task["name"]: task["help"] for task in json.loads(listed.output)["tasks"]}
+    assert tasks.keys() >= {"install", "freeze", "pex", "smoke", "verify", "cache-key"}
+    assert all(text.endswith(".") for text in tasks.values())
+
+
+def test_each_option_has_its_help(loose: Project) -> None:
+    shown = inv(loose, "--help", "smoke")
+    assert shown.status == 0, shown.output
+    for option in ("--name", "--force", "--jobs", "--binary", "--only", "--keep", "--serve", "--timeout", "--port"):
+        assert shown.said(option), option
+    assert not shown.said("--deep")
+    assert inv(loose, "--help", "verify").said("--deep", "fetch again")
+
+
+def test_it_takes_what_nox_built_and_the_other_way_round(loose: Project, home: Path) -> None:
+    result = inv(loose, "pex")
+    assert result.status == 0, result.output
+    assert result.said("install: unchanged")
+    assert result.said("freeze: loose unchanged")
+    assert result.said("pex: loose unchanged")
+    loose.edit("wares/stock.txt", "seven apples", "eight pears")
+    assert inv(loose, "pex").said("pex: rebuilding loose: wares/stock.txt changed")
+    assert answer(loose.binary("loose"), home=home)["stock"] == "eight pears"
+    assert loose.nox("-s", "pex").said("pex: loose unchanged")
+
+
+def test_options_are_the_words_of_nox(loose: Project) -> None:
+    assert inv(loose, "pex", "--force", "--name", "loose").said("pex: rebuilding loose: forced")
+    assert inv(loose, "verify", "--binary", "dist/loose.pex").said("pex: stands aside for --binary")
+
+
+def test_paths_are_from_where_it_was_called(loose: Project) -> None:
+    assert inv(loose, "pex", below="wares").said("pex: loose unchanged")
+    result = inv(loose, "verify", "--binary", "../dist/loose.pex", below="wares")
+    assert result.said("stands aside for --binary", "dist/loose.pex")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("pex", "--name", "lose"), "usage", "did you mean 'loose'?"),
+        (("smoke", "--timeout", "soon"), "usage", "--timeout"),
+        (("smoke",), "config", "smoke"),
+    ],
+)
+def test_a_failure_is_one_line_and_a_status(loose: Project, words: tuple[str, ...], code: str, said: str) -> None:
+    result = inv(loose, *words)
+    assert result.status == 1
+    assert result.said(f"error[{code}]: ", said)
+    assert result.output.count("error[") == 1
+    assert "Traceback" not in result.output
+
+
+def test_the_log_of_a_failed_tool_is_shown(loose: Project) -> None:
+    loose.edit("poetry.lock", "content-hash", "contents-hash")
+    result = inv(loose, "install")
+    assert result.status == 1
+    assert result.said("  | ")
+    assert "error[" in result.output.splitlines()[-1]
+
+
+def test_a_python_that_is_not_there(loose: Project) -> None:
+    text = 'from nox_pex.invoke import collection\n\nns = collection("loose", python="3.99")\n'
+    (loose.root.parent / "tasks.py").write_text(text, "utf-8")
+    result = inv(loose, "install", "--force")
+    assert result.status == 1
+    assert result.said("error[python-mismatch]: there is no Python 3.99")
+
+
+def test_the_configuration_of_invoke(two: Project) -> None:
+    (two.root / "tasks.py").write_text(_OWN, "utf-8")
+    (two.root / "invoke.json").write_text(json.dumps({"nox-pex": {"project": "services/clock", "state": ".work"}}))
+    result = inv(two, "pex")
+    assert result.said("pex: clock unchanged")
+    assert (two.root / ".work" / ".gitignore").read_text("utf-8") == "*\n"
+    (two.root / "tasks.py").write_text(f'{_OWN}\nns.configure({{"nox-pex": {{"project": "services/worker"}}}})\n')
+    (two.root / "invoke.json").unlink()
+    assert inv(two, "pex").said("pex: worker unchanged")
+
+
+def test_several_pythons_make_files_of_their_own(two: Project) -> None:
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = f'from nox_pex.invoke import collection\n\nns = collection("services/clock", python=["{minor}", "3.99"])\n'
+    (two.root / "tasks.py").write_text(text, "utf-8")
+    result = inv(two, "pex")
+    assert result.status == 1
+    assert result.said("no Python 3.99")
+    assert result.said("pex: clock built", f"clock-py{minor}.pex")
+
+
+def test_two_projects_in_one_namespace(two: Project, home: Path) -> None:
+    two.edit("services/clock/clock/__init__.py", "tick", "tock")
+    two.edit("services/worker/worker/__init__.py", "Greet NAMES", "Greet all NAMES")
+    result = inv(two, "clock.pex", "worker.pex")
+    assert result.status == 0, result.output
+    assert result.said("pex: clock built")
+    assert result.said("pex: worker built")
+    assert launch(binary(two, "clock"), home=home).output == "tock\n"
+
+
+def test_the_standard_output_is_for_scripts(two: Project) -> None:
+    def printed(*words: str) -> str:
+        argv = [sys.executable, "-m", *words]
+        done = subprocess.run(
+            argv, cwd=two.root, env=two.environ, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        )
+        return done.stdout
+
+    key = printed("invoke", "clock.cache-key")
+    assert printed("nox", "-s", "cache-key(clock)") == key
+    assert key.startswith("nox-pex-clock-py3.")
+    assert len(key.splitlines()) == 1
+    assert printed("invoke", "clock.pex") == ""

@@ -1,0 +1,16 @@
+"""Says where it runs, by a compiled module, and which version of a dependency it has."""
+
+import platform
+from importlib.metadata import distributions
+
+from markupsafe import _speedups, escape
+
+
+def main():
+    minor = ".".join(platform.python_version_tuple()[:2])
+    names = sorted(f"{d.metadata['Name']} {d.version}" for d in distributions() if d.metadata["Name"] in NAMES)
+    print(escape(f"<{minor} on {platform.machine()}>"), *names)
+    assert _speedups.__file__.endswith(".so")
+
+
+NAMES = ("tabulate", "zipp")
