@@ -74,6 +74,8 @@ def test_a_build_that_is_killed(built: Callable[[str], Project], home: Path, aft
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    if after:  # an edit alone would be done by then
+        loose.setting('inject-env = { COLOUR = "green" }')
     kill_when(loose, lambda: workshop(loose) is not None, "-s", "pex", after=after)
     assert files(loose) == before
     assert workshop(loose) is not None  # it was killed in the midst of it
@@ -120,6 +122,7 @@ def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    loose.setting('inject-env = { COLOUR = "green" }')  # so that pex is at work
     with started(loose, "-s", "pex") as process:
         while not ((place := workshop(loose)) and any(place.iterdir())):
             assert process.poll() is None, process.communicate()[0]
