@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -124,6 +125,12 @@ def _is_beside(result: Callable[[Path], bool]) -> Callable[[Path], bool]:
     return lambda path: result(path.with_suffix(".json"))
 
 
+def _is_half(path: Path) -> bool:
+    """Whether a file is a half of a binary: there is an image's result, and it is a PEX file."""
+    result = path.with_suffix("").with_suffix(".image.json")
+    return _IMAGE(result) and zipfile.is_zipfile(path)
+
+
 def _begins(*beginnings: str) -> Callable[[Path], bool]:
     def begins(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -142,6 +149,8 @@ _KINDS: Final[dict[str, Callable[[Path], bool]]] = {
     "smoke.xml": _is_beside(_SMOKE),
     "smoke.json": _SMOKE,
     "verify.json": _VERIFY,
+    "deps.pex": _is_half,
+    "own.pex": _is_half,
     "image.xml": _is_beside(_IMAGE),
     "image.json": _IMAGE,
     "Dockerfile": _begins("written by nox-pex"),
