@@ -94,15 +94,18 @@ def boot(launch: Launch, *, log: Path, watch: bool = False) -> Boot:
     port = _free_port()
     with log.open("wb") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [*launch.argv, *_ARGUMENTS, str(port)],
-            cwd=launch.cwd,
-            env=launch.env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                [*launch.argv, *_ARGUMENTS, str(port)],
+                cwd=launch.cwd,
+                env=launch.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Boot(seconds=None, failure=f"cannot be started: {error.strerror}")
     try:
         seconds, memory = _until_answered(process, port, started=started, watch=watch)
     finally:

@@ -29,6 +29,7 @@ text { fill: #e6edf3 } .small { fill: #9198a1 }
 .own { fill: #4493f8 } .other { fill: #545d68 } .floor { fill: #343b44 } .grid { stroke: #30363d }
 }"""
 
+_TICKS: Final = tuple(figure * 10.0**power for power in range(-4, 5) for figure in (1, 2, 5))
 _ROOT: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" \
 role="img" aria-labelledby="title">"""
@@ -36,7 +37,7 @@ role="img" aria-labelledby="title">"""
 _GROUPS: Final = (
     ("First build, warm download caches (hello world, 14 distributions)", builds.PIECE, "hello", "warm"),
     ("One source file changed (hello world)", builds.PIECE, "hello", "edit"),
-    ("One source file changed (82 distributions, 60 MB)", builds.PIECE, "app", "edit"),
+    ("One source file changed (82 distributions)", builds.PIECE, "app", "edit"),
     ("Nothing changed (hello world)", builds.PIECE, "hello", "unchanged"),
     ("Warm boot to the first answer (82 distributions)", boots.PIECE, "app", "warm-boot"),
 )
@@ -113,13 +114,12 @@ class _Scale:
     @classmethod
     def of(cls, values: Sequence[float]) -> _Scale:
         low, high = min(values, default=0.1), max(values, default=10.0)
-        return cls(low=10 ** math.floor(math.log10(low / 1.5)), high=high)
+        return cls(low=max(tick for tick in _TICKS if tick < low / 1.3), high=high)
 
     @property
     def ticks(self) -> list[float]:
-        """The powers of ten within it."""
-        first, last = round(math.log10(self.low)), math.floor(math.log10(self.high))
-        return [10.0**power for power in range(first, last + 1)]
+        """Round figures within it."""
+        return [tick for tick in _TICKS if self.low <= tick <= self.high]
 
     def x(self, seconds: float) -> float:
         """How far from the left edge."""

@@ -148,9 +148,10 @@ def bundle(tools: Tools, job: Job) -> tuple[Step, ...]:
     change. Where only sources changed this is a copy.
     """
     into = f"bundle/lib/python{MINOR}/site-packages/"
-    words = ("bundle", "venv", "--only", "main", "--no-interaction", "bundle")
+    # An absolute path: with another one the scripts in it get a shebang that is relative too.
+    bundled = f"'{tools.bundling}' bundle venv --only main --no-interaction \"$PWD/bundle\""
     return (
-        *_where_locked(job, Step(name="poetry bundle", argv=(str(tools.bundling), *words))),
+        *_where_locked(job, Step(name="poetry bundle", argv=("sh", "-c", bundled))),
         Step(name="copy", argv=("cp", "-r", *job.sources, into)),
     )
 

@@ -273,3 +273,15 @@ def test_nothing_of_the_session_or_of_the_user_s_switches_gets_into_what_is_meas
     clean = clean_environ(environ)
     assert clean.keys() - {"PYTHONHASHSEED"} == {"PATH", "POETRY_PYPI_MIRROR_URL", "PIP_INDEX_URL"}
     assert clean["PATH"].endswith("/bin")
+
+
+def test_what_is_shown_is_what_was_measured() -> None:
+    latest = ROOT / "benchmarks/results/latest.json"
+    if not latest.exists():
+        pytest.skip("no results are committed")
+    measured = results.read(latest)
+    document = (ROOT / "docs/benchmarks.md").read_text("utf-8")
+    remedy = "run `nox -s bench -- --render`"
+    assert (latest.with_suffix(".md")).read_text("utf-8") == render.text(measured), remedy
+    assert (ROOT / "docs/benchmark.svg").read_text("utf-8") == chart.svg(measured), remedy
+    assert document == render.filled(document, {**tables.sections(measured), "ways": tables.competitors()}), remedy

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from importlib.metadata import files as files_of
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,8 @@ is the machine's of today, and a container runs on any."""
 
 def question() -> str:
     """The program that lets a Python print its description: the text for `-c`."""
-    sources = {"packaging": "", **{f"packaging.{name}": _source(name) for name in _HANDED}}
+    texts = {f"packaging.{name}": (resources.files("packaging") / f"{name}.py").read_text("utf-8") for name in _HANDED}
+    sources = {"packaging": "", **texts}
     packed = base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode("ascii")
     return _QUESTION.format(sources=packed)
 
@@ -77,8 +78,3 @@ def of_python(python: Path, shell: Shell) -> Platform:
         problem = f"{python} cannot say what it is (exit status {outcome.status})"
         raise NoxPexError("python-mismatch", problem, "take Python 3.8 or later", log=outcome.tail)
     return answered(outcome.output.splitlines()[-1], name=str(python))
-
-
-def _source(module: str) -> str:
-    (found,) = (file for file in files_of("packaging") or () if str(file) == f"packaging/{module}.py")
-    return Path(str(found.locate())).read_text("utf-8")
