@@ -82,7 +82,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure nox-pex beside the other ways to a binary; `-- --quick` takes three minutes, all of it most of an hour."""
+    """Measure nox-pex beside other ways to a binary; `-- --quick` takes three minutes, all of it most of an hour."""
     install_locked(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tasks"})
 

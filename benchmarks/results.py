@@ -131,8 +131,8 @@ def merged(older: Results, newer: Results) -> Results:
         if getattr(older, what) != getattr(newer, what):
             msg = f"the results differ in their {what}: {getattr(older, what)} and {getattr(newer, what)}"
             raise ValueError(msg)
-    measured = {(one.key.piece, one.key.project) for one in newer.series}
-    kept = [one for one in older.series if (one.key.piece, one.key.project) not in measured]
+    measured = {_case(one) for one in newer.series}
+    kept = [one for one in older.series if _case(one) not in measured]
     return Results(
         machine=newer.machine,
         tools=newer.tools,
@@ -143,6 +143,11 @@ def merged(older: Results, newer: Results) -> Results:
         noticed=newer.noticed or older.noticed,
         failures=older.failures + newer.failures,
     )
+
+
+def _case(series: Series) -> tuple[str, str, str]:
+    """What is replaced as a whole: subjects that were not measured in the same run do not compare."""
+    return series.key.piece, series.key.project, series.key.case
 
 
 def read(path: Path) -> Results:

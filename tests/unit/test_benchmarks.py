@@ -166,7 +166,8 @@ def test_newer_results_take_the_place_of_older_ones() -> None:
     found = both.find("build", "hello", "edit", NOX_PEX)
     assert found is not None
     assert found.samples == [9.0]
-    assert both.find("build", "hello", "warm", NOX_PEX) is None
+    assert both.find("build", "hello", "edit", "2019 recipe") is None
+    assert both.find("build", "hello", "warm", NOX_PEX) is not None
     assert both.find("build", "app", "edit", NOX_PEX) is not None
 
 
