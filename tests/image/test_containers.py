@@ -286,6 +286,7 @@ def test_what_is_shared_with_the_container(parcel: Parcel) -> None:
     assert project.nox("-s", "image").said("container: ready after", "2 of 2 checks passed")
 
 
+@pytest.mark.slow
 def test_a_service_of_eighty_distributions(tmp_path: Path, environ: dict[str, str]) -> None:
     project = Project(root=tmp_path / "app", environ=environ)
     shutil.copytree(CHECKOUT / "benchmarks" / "projects" / "app", project.root)

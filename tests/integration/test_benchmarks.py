@@ -10,7 +10,7 @@ import pytest
 from benchmarks import results
 from tests.integration.harness import CHECKOUT, clean_environ, run
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_the_smallest_slice(tmp_path: Path) -> None:

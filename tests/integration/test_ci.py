@@ -110,6 +110,7 @@ def test_fan_out_on_github(runner: Runner) -> None:
     assert runner.proven(again.clone) == {"clock": made["clock"]}
 
 
+@pytest.mark.slow
 def test_fan_out_on_gitlab(runner: Runner) -> None:
     first = runner.job("list")
     for script in read("gitlab-ci.yml")["list"]["script"]:

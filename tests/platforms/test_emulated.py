@@ -19,7 +19,7 @@ from nox_pex.platforms import describe
 from tests.integration.harness import Project
 from tests.platforms.conftest import World
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 _MIRROR: Final = "http://deb.debian.org/debian"
 _QEMU: Final = shutil.which("qemu-aarch64-static")
