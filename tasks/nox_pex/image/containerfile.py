@@ -23,7 +23,9 @@ _SECRETS: Final = (
     "--mount=type=secret,id=ca.pem",
     "--mount=type=secret,id=environment",
 )
-_CACHES: Final = ("--mount=type=cache,target=/root/.cache", "--mount=type=cache,target=/src/.nox")
+_BUILDERS_HOME: Final = "/root"
+"""Where the first stage, which is root, keeps its caches."""
+_CACHES: Final = (f"--mount=type=cache,target={_BUILDERS_HOME}/.cache", "--mount=type=cache,target=/src/.nox")
 _CONTINUED: Final = " \\"
 
 
