@@ -32,11 +32,15 @@ class Builder(Struct, frozen=True, kw_only=True):
     before: slower, the same bytes, and so what a binary can be judged by.
     """
 
-    shell: Shell
     provisioner: Provisioner
     force: bool
     plain: bool = False
     _seen: dict[Sources, Taken] = {}
+
+    @property
+    def shell(self) -> Shell:
+        """How tools are run, and where a line to the user goes."""
+        return self.provisioner.shell
 
     def build(self, target: Target) -> None:
         """Let the binary of `target` be what its inputs say, and its record with it.
@@ -63,7 +67,8 @@ class Builder(Struct, frozen=True, kw_only=True):
         from nox_pex.assembly import Assembler  # noqa: PLC0415 (not needed where nothing changed)
 
         taken = take(target)  # by now: another binary may have been built since the glance
-        inputs = inputs_of(target, taken, version=self._version_inputs(target))
+        # All else as it was judged: what changes in between has to count as changed.
+        inputs = {**inputs, "sources": inputs_of(target, taken, version=self._version_inputs(target))["sources"]}
         self._tell_left_out(target, taken)
         clock = Clock()
         clock.seconds["install"] = round(target.installed.seconds, 3)

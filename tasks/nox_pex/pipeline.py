@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nox_pex.platforms.description import Platform
     from nox_pex.platforms.gathered import Gathered
     from nox_pex.smoke.plan import Options
+    from nox_pex.smoke.report import Report
 
 _T = TypeVar("_T")
 
@@ -131,13 +132,13 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
         """Build each binary, several side by side."""
         jobs = self.words.jobs or (1 if self.parallel else _processors())
         at_once, shell = min(len(self.names), jobs), self.provisioner.shell
-        builder = Builder(shell=shell, provisioner=self.provisioner, force=self.words.force)
+        builder = Builder(provisioner=self.provisioner, force=self.words.force)
 
         def build(name: str) -> None:
             own = builder
             if at_once > 1:
                 named = replace(shell, say=lambda line: self.say(f"{name} | {line}"))
-                own = replace(builder, shell=named, provisioner=replace(self.provisioner, shell=named))
+                own = replace(builder, provisioner=replace(self.provisioner, shell=named))
             own.build(self._target(name))
 
         self._each(build, at_once=at_once)
@@ -174,12 +175,7 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
             )
             files.write_text(result, report.json_text(done))
             files.write_text(junit, report.junit_text(done))
-            for line in report.table(done):
-                self.say(line)
-            for line in report.github_lines(done, self.environ):
-                self.emit(line)
-            if done.failure is not None:
-                raise done.failure
+            self._show(done)
 
         self._each(smoke)
 
@@ -255,12 +251,7 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
             done = run.run(job, smoke=binary.smoke or Smoke(), environ=self.environ, options=options, say=self.say)
             files.write_json(result, done.as_json)
             files.write_text(junit, report.junit_text(done.report))
-            for line in report.table(done.report):
-                self.say(line)
-            for line in report.github_lines(done.report, self.environ):
-                self.emit(line)
-            if done.report.failure is not None:
-                raise done.report.failure
+            self._show(done.report)
 
         self._each(image)
 
@@ -350,6 +341,17 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
             timeout=self.words.timeout,
             port=self.words.port,
         )
+
+    def _show(self, done: Report) -> None:
+        """Show what a smoke test found, here or in a container; raises its failure."""
+        from nox_pex.smoke import report  # noqa: PLC0415 (for these steps alone)
+
+        for line in report.table(done):
+            self.say(line)
+        for line in report.github_lines(done, self.environ):
+            self.emit(line)
+        if done.failure is not None:
+            raise done.failure
 
     def _each(self, work: Callable[[str], None], *, at_once: int = 1) -> None:
         """Do `work` for each binary, `at_once` at a time.

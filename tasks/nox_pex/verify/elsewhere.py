@@ -93,7 +93,7 @@ class Elsewhere:
             state=self.directory / "state",
         )
         with _umask(_UMASK):
-            Builder(shell=self.provisioner.shell, provisioner=self.provisioner, force=True, plain=True).build(target)
+            Builder(provisioner=self.provisioner, force=True, plain=True).build(target)
         return target.output
 
 
