@@ -118,6 +118,11 @@ class Bench:
             own.mkdir(parents=True)
             (own / "tools").symlink_to(self.home / "own" / "tools")
 
+    def forget_locks(self) -> None:
+        """Take from nox-pex's cache what it keeps of each lock that it has seen, and leave it the tools, and pex's."""
+        for name in ("environments", "dependencies"):
+            shutil.rmtree(self.caches("nox-pex") / "nox-pex" / name, ignore_errors=True)
+
     def checkout(self, project: str, place: str) -> Checkout:
         """A fresh copy of a project at a place of this name."""
         root = self.work / "checkouts" / place.replace(" ", "-") / project

@@ -17,6 +17,8 @@ from benchmarks.results import NOX_PEX, Key
 
 PIECE: Final = "build"
 EMPTY: Final = "three empty Nox sessions"
+NEW_LOCK: Final = "nox-pex, a lock that it never saw"
+"""What it takes where the caches have the files of a lock, and nothing that was made of them together."""
 COPY: Final = "pex --version and a copy"
 
 CASES: Final = {
@@ -103,6 +105,10 @@ def _round(bench: Bench, case: str, places: list[_Place]) -> None:
     own = next((place for place in places if place.way.name == NOX_PEX), None)
     if own is not None and case == "unchanged":
         _note(bench, case, own, EMPTY, _empty_sessions(bench))
+    if own is not None and case == "warm":
+        bench.forget_locks()
+        _change(bench, case, own)
+        _note(bench, case, own, NEW_LOCK, _build(bench, case, own))
     if own is not None and case == "edit":
         _note(bench, case, own, COPY, _version_and_copy(bench, own))
 
@@ -149,6 +155,8 @@ def _change(bench: Bench, case: str, place: _Place) -> None:
         case "bump":
             place.checkout.bump()
             place.lock_changed = True
+            if place.way.name == NOX_PEX:
+                bench.forget_locks()  # else it would know the lock again that it had two rounds before
         case "setting":
             place.greeting += 1
             if place.way.name == NOX_PEX:

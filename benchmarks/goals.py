@@ -58,6 +58,15 @@ def _first_build(results: Results) -> Iterator[Judged]:
         sense="≥",
         bound=6,
         measured=_built(results, "hello", "warm", over="2019 recipe"),
+        detail="CI again, another clone: the lock was built before",
+    )
+    own, recipe = (results.find(builds.PIECE, "hello", "warm", name) for name in (builds.NEW_LOCK, "2019 recipe"))
+    yield Judged(
+        case="the same, of a lock that was never built: the recipe against it",
+        sense="≥",
+        bound=6,
+        measured=ratio(recipe, own),
+        detail="nothing but downloads is at hand",
     )
 
 

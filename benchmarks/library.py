@@ -98,6 +98,7 @@ def _at_rest(bench: Bench) -> None:
 def _memory(bench: Bench, project: str) -> None:
     """The peak of Nox's own process, in which all of nox-pex runs: a first build, one after an edit, `verify`."""
     checkout = bench.checkout(project, MEMORY)
+    bench.forget_locks()
     for case, session, edited in (("build", "pex", False), ("edit", "pex", True), ("verify", "verify", False)):
         if edited:
             checkout.edit(case)

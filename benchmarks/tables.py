@@ -85,7 +85,7 @@ def _goals(results: Results) -> Iterator[str]:
 
 
 def _builds(results: Results) -> Iterator[str]:
-    subjects = [*WAYS, builds.COPY, builds.EMPTY]
+    subjects = [NOX_PEX, builds.NEW_LOCK, *WAYS, builds.COPY, builds.EMPTY]
     yield from _compared(results, builds.PIECE, subjects=subjects, cases=builds.CASES, against=NOX_PEX)
 
 

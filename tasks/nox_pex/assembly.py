@@ -80,13 +80,12 @@ class Assembler:
         )
         packer = Packer(
             provisioner=self.provisioner,
-            home=target.state / "dependencies",
             python=tools.provide_pex(self.provisioner, target.settings.pex_version, interpreter=target.interpreter),
             version=target.settings.pex_version or tools.PEX,
         )
         with contextlib.ExitStack() as stack:
             with clock.step("dependencies"):
-                dependencies = stack.enter_context(packer.provided(target.installed, packing=packing, hold=(held,)))
+                dependencies = packer.provide(target.installed, packing=packing, hold=(held,))
             ingredients = pex.Ingredients(
                 repository=dependencies.repository,
                 pins=dependencies.pins,

@@ -1,6 +1,7 @@
 """What all projects of a user share, and how it is kept within bounds: by age, by size, and never under a living build.
 
-A tool's environment counts as used when a build last asked for it, and pex's own cache when a build last ran pex.
+The environment of a tool, what Poetry installed and a dependency PEX count as used when a build last asked for them,
+and pex's own cache when a build last ran pex.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _OFTEN: Final = 24 * 3600.0
 """Seconds between two looks at it that nobody asked for."""
 
 
+_KINDS: Final = ("tools", "environments", "dependencies")
+"""Directories whose own directories each go or stay by themselves."""
+
+
 class Part(Struct, frozen=True, kw_only=True):
     """A directory that goes or stays as a whole: when it was last used (seconds since the epoch), and its bytes."""
 
@@ -44,7 +49,7 @@ def use(directory: Path) -> None:
 
 def parts(root: Path) -> tuple[Part, ...]:
     """What is below `root`, the last used first."""
-    directories = [*(path for path in (root / "tools").glob("*") if path.is_dir())]
+    directories = [path for kind in _KINDS for path in (root / kind).glob("*") if path.is_dir()]
     directories += [root / "pex", root / "wheels"]
     found = [Part(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()]
     return tuple(sorted((part for part in found if part.size), key=lambda part: -part.used))

@@ -64,7 +64,7 @@ class Removal(Struct, kw_only=True):
 
 def idle(state: Path) -> bool:
     """Whether no tool is at work below `state` either, which may outlive the run that started it and was killed."""
-    for lock in (*state.glob("*.lock"), *state.glob("install/sets/*.lock"), state / "dependencies" / "lock"):
+    for lock in (*state.glob("*.lock"), *state.glob("install/sets/*.lock")):
         with files.claimed(lock) as free:
             if not free and lock.exists():
                 return False

@@ -6,25 +6,21 @@ file in it checked against its RECORD first, since pex keys its cache by names a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nox_pex import files, freeze, pex, record, stage
+from nox_pex import caches, files, freeze, pex, record, stage
+from nox_pex.environment import Distribution, body_digest, record_rows
 from nox_pex.errors import NoxPexError
 from nox_pex.install import Installed
 from nox_pex.platforms import description
 from nox_pex.platforms.gathered import Gathered
 from nox_pex.tools import Provisioner
-
-_KEPT: Final = 4
-"""Dependency PEXes that a project keeps: for as many sets of groups, or for going back and forth between branches."""
 
 _RECIPE: Final = ("dependencies.py", "metadata.py", "stage.py", "wheel.py")
 
@@ -42,41 +38,29 @@ class Dependencies:
 
 @dataclass(frozen=True, kw_only=True)
 class Packer:
-    """Makes and keeps dependency PEXes below `home`. `python` is the interpreter that runs pex (`version`)."""
+    """Makes dependency PEXes, and keeps them for all projects. `python` runs pex, whose version is `version`."""
 
     provisioner: Provisioner
-    home: Path
     python: Path
     version: str
 
-    @contextlib.contextmanager
-    def provided(
-        self, installed: Installed | Gathered, *, packing: pex.Packing, hold: Sequence[int]
-    ) -> Iterator[Dependencies]:
-        """The dependency PEX of what is installed: the one at hand, or a new one. It stays until the block is left.
+    def provide(self, installed: Installed | Gathered, *, packing: pex.Packing, hold: Sequence[int]) -> Dependencies:
+        """The dependency PEX of what is installed: the one at hand, or a new one. It stays until this process ends.
 
         Raises `NoxPexError` `integrity` where the environment is damaged, `build-failed` where pex, or the build
         backend of a path dependency, fails.
         """
-        home = self.home / self._key(installed, packing=packing)
-        say = self.provisioner.shell.say
-        with contextlib.ExitStack() as stack:
-            lock = self.home / "lock"
-            with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
-                if not _whole(home):
-                    self._pack(installed, home, packing=packing, hold=hold)
-                (home / "manifest.json").touch()
-                stack.enter_context(files.claimed(home, shared=True))
-                self._prune()
-            yield Dependencies(
-                repository=home / "dependencies.pex",
-                pins=home / "pins.txt",
-            )
+        home = self.provisioner.caches.dependencies / self._key(installed, packing=packing)
+        lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
+        with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
+            if not _whole(home):
+                self._pack(installed, home, packing=packing, hold=hold)
+            caches.use(home)
+        return Dependencies(repository=home / "dependencies.pex", pins=home / "pins.txt")
 
     def _pack(self, installed: Installed | Gathered, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
         _check_whole(installed)
-        self.home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".packing.", dir=self.home) as directory:
+        with tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory:
             new = Path(directory) / home.name
             new.mkdir()
             if isinstance(installed, Installed):
@@ -118,8 +102,9 @@ class Packer:
         )
 
     def _key(self, installed: Installed | Gathered, *, packing: pex.Packing) -> str:
+        here = isinstance(installed, Installed)
         decisive = [
-            [[d.name, d.version, d.record] for d in installed.distributions],
+            [[d.name, d.version, _content(d) if here else d.record] for d in installed.distributions],
             sorted(installed.path_digests.items()),
             installed.environment.interpreter().identity,
             self.version,
@@ -129,15 +114,18 @@ class Packer:
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
-    def _prune(self) -> None:
-        """Remove all but the last used that nobody uses now, and what a killed run left. The lock is held."""
-        by_use = sorted(self.home.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in (path.parent for path in by_use[_KEPT:]):
-            with files.claimed(old) as unused:
-                if unused:
-                    shutil.rmtree(old, ignore_errors=True)
-        for left in self.home.glob(".packing.*"):
-            shutil.rmtree(left, ignore_errors=True)
+
+def _content(distribution: Distribution) -> str:
+    """A digest of what is installed of a distribution, the same in whatever environment that is done.
+
+    So it is its RECORD, but for scripts, which begin with the path of their environment.
+    """
+    directory, hasher = distribution.directory, hashlib.sha256()
+    for path, digest, _ in record_rows((directory / "RECORD").read_text("utf-8", "surrogateescape")):
+        file = directory.parent / path
+        content = body_digest(file.read_bytes()).hex() if path.startswith("../") and file.is_file() else digest
+        hasher.update(json.dumps([path, content]).encode())
+    return hasher.hexdigest()
 
 
 def _check_whole(installed: Installed | Gathered) -> None:

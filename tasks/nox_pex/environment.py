@@ -7,7 +7,7 @@ import csv
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -124,6 +124,11 @@ class Environment(Struct, frozen=True, kw_only=True):
             yield from (f"{distribution.name}: {file}" for file in _unlike_record(distribution.directory))
 
 
+def snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:
+    """What distributions are by name, as JSON has it: version, and the SHA-256 of the RECORD."""
+    return {d.name: [d.version, d.record] for d in distributions}
+
+
 def entry_points(distribution: Distribution, group: str = "console_scripts") -> Mapping[str, str]:
     """The entry points of `group` that an installed distribution declares, name to object reference."""
     return parse_entry_points(_text(distribution.directory / "entry_points.txt"), group)
@@ -145,6 +150,12 @@ def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
         if row:
             path, digest, size = (*row, "", "")[:3]
             yield path, digest, size
+
+
+def body_digest(content: bytes) -> bytes:
+    """A digest of a script without its first line where that names an interpreter."""
+    first, newline, rest = content.partition(b"\n")
+    return hashlib.sha256(rest if first.startswith(b"#!") else first + newline + rest).digest()
 
 
 def record_digest(algorithm: str, path: Path) -> str:

@@ -99,6 +99,19 @@ def hold(directory: Path) -> None:
     _HELD[directory] = descriptor
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """A hard link to the file `source`, or a copy of it where the file systems have none.
+
+    Raises `FileExistsError` where `target` is there, `FileNotFoundError` where its directory is not.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
 def size(path: Path) -> int:
     """The bytes of a file, or of all files below a directory; links count for nothing."""
     if not path.is_dir() or path.is_symlink():

@@ -103,7 +103,7 @@ def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, d
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
-    files = (_poetry_config_dir(environ) / "config.toml", project / "poetry.toml")
+    files = (poetry_config(environ), project / "poetry.toml")
     if not environ.get("POETRY_PYPI_MIRROR_URL") and not any(_names_mirror(_toml(file)) for file in files):
         added["POETRY_PYPI_MIRROR_URL"] = pip.url or default
     if pip.cert and not (environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")):
@@ -150,11 +150,12 @@ def _table(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _poetry_config_dir(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+def poetry_config(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Poetry's own file of settings, whether it exists or not; `platform` is a value of `sys.platform`."""
     if named := environ.get("POETRY_CONFIG_DIR"):
-        return Path(named)
+        return Path(named, "config.toml")
     usual = "Library/Application Support" if platform == "darwin" else ".config"
-    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / usual)), "pypoetry")
+    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / usual)), "pypoetry", "config.toml")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

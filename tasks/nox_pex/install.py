@@ -10,10 +10,11 @@ import hashlib
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -23,11 +24,14 @@ from packaging.version import Version
 from nox_pex import files, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Binary, Settings
-from nox_pex.environment import Distribution, Environment, entry_points
+from nox_pex.environment import Distribution, Environment, entry_points, snapshot
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
 from nox_pex.project import MAIN, Project
 from nox_pex.tools import UTF_8, Poetry, Provisioner, network_failure
+
+if TYPE_CHECKING:
+    from nox_pex.kept import Kept
 
 _STATE: Final = "nox-pex.json"
 """Beside `pyvenv.cfg`: what was installed and from what. Its absence says that an install was not finished."""
@@ -206,7 +210,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
         before: Inputs = state.get("inputs", {})
         found = environment.distributions()
-        as_left = state.get("distributions") == _snapshot(found)
+        as_left = state.get("distributions") == snapshot(found)
         if as_left and before == inputs and not self.force:
             self.shell.say(f"install: unchanged, {counted(found)} ({wanted})")
             return
@@ -222,23 +226,51 @@ class Installer(Struct, frozen=True, kw_only=True):
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         (environment.path / _STATE).unlink(missing_ok=True)
-        for distribution in found:
-            # A path dependency with other content under the same version is the same one to Poetry.
-            if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
-                environment.remove(distribution)
-        outcome = self._sync(wanted, environment, held=held)
-        found = environment.distributions()
+        started = time.monotonic()
+        kept = self._kept(inputs)
+        if not self.force and kept.is_there() and self._taken_over(kept, environment, fresh=not found):
+            how = "as Poetry installed them from this lock before, "
+        else:
+            for distribution in environment.distributions():
+                # A path dependency with other content under the same version is the same one to Poetry.
+                if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
+                    environment.remove(distribution)
+            self._sync(wanted, environment, held=held)
+            kept.put(environment, lock.read(self.project.lock), shell=self.shell)
+            how = ""
+        seconds, found = time.monotonic() - started, environment.distributions()
         files.write_json(
             environment.path / _STATE,
             {
                 "selection": wanted.key,
                 "inputs": inputs,
                 "path-dependencies": {"lock": lock_digest, "paths": paths},
-                "distributions": _snapshot(found),
-                "seconds": round(outcome.seconds, 3),
+                "distributions": snapshot(found),
+                "seconds": round(seconds, 3),
             },
         )
-        self.shell.say(f"install: {counted(found)} in {outcome.seconds:.1f} s ({wanted})")
+        self.shell.say(f"install: {counted(found)} {how}in {seconds:.1f} s ({wanted})")
+
+    def _kept(self, inputs: Inputs) -> Kept:
+        """Where what these inputs give is kept for all checkouts."""
+        from nox_pex import kept  # noqa: PLC0415 (not needed where nothing changed)
+
+        return kept.of(
+            inputs,
+            home=self.provisioner.caches.environments,
+            environ=tool_environ(self.shell.environ),
+            prefix=Path(sys.prefix),
+            project=self.project.root,
+        )
+
+    def _taken_over(self, kept: Kept, environment: Environment, *, fresh: bool) -> bool:
+        """Whether `environment` is now as Poetry left another one from the same inputs; else it is new and empty."""
+        if not fresh:
+            self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+        if kept.take(environment):
+            return True
+        self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+        return False
 
     def _python(self, environment: Environment) -> Mapping[str, str]:
         return {"python": environment.interpreter().identity, "asked for": self.base.name}
@@ -317,10 +349,6 @@ def _installed_by(outcome: Outcome) -> set[str]:
     """What Poetry says that it installed from the lock, by normalized name."""
     matches = (_OPERATION.match(line) for line in after_plugins(outcome.output) if "Skipped" not in line)
     return {canonicalize_name(match["name"]) for match in matches if match}
-
-
-def _snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:
-    return {d.name: [d.version, d.record] for d in distributions}
 
 
 def counted(distributions: Sized) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from nox_pex import metadata, project, wheel
+from nox_pex import files, metadata, project, wheel
 from nox_pex.environment import Distribution, Environment, record_rows
 from nox_pex.install import Installed
 from nox_pex.tools import Provisioner
@@ -53,7 +52,7 @@ def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path])
     source = installed.environment.path
     if not any(distribution.direct for distribution in installed.distributions):
         return source
-    shutil.copytree(source, into, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))
     for distribution in installed.distributions:
         copied = into / distribution.directory.relative_to(source)
         if distribution.name in wheels:
@@ -101,10 +100,3 @@ def _forget_origin(dist_info: Path) -> None:
         described.write_bytes(content)
     record.unlink()
     record.write_text(rows, "utf-8")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)

@@ -63,6 +63,16 @@ class Caches(Struct, frozen=True, kw_only=True):
         return self.root / "pex"
 
     @property
+    def environments(self) -> Path:
+        """What Poetry installed, by all that decides it."""
+        return self.root / "environments"
+
+    @property
+    def dependencies(self) -> Path:
+        """Dependency PEXes, by all that is in them."""
+        return self.root / "dependencies"
+
+    @property
     def wheels(self) -> Path:
         """Wheels of locks, for other platforms, by their hash."""
         return self.root / "wheels"

@@ -159,6 +159,14 @@ class Project:
         result = run([str(self.poetry()), "-c", _RELOCK], cwd=self.root, env=self.environ)
         assert result.status == 0, result.output
 
+    def cold(self, cache: Path) -> Project:
+        """The same, with a new cache of nox-pex at `cache` that has nothing but the tools."""
+        tools_at_hand = Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools"
+        tools_at_hand.mkdir(parents=True, exist_ok=True)
+        cache.mkdir()
+        (cache / "tools").symlink_to(tools_at_hand)
+        return Project(root=self.root, environ={**self.environ, "NOX_PEX_CACHE_DIR": str(cache)})
+
     def poetry(self) -> Path:
         """The interpreter of the Poetry that nox-pex has provided; `-m poetry`."""
         homes = (Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools").glob("poetry-*")

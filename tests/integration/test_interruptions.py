@@ -100,20 +100,23 @@ def test_an_install_that_is_killed_halfway(built: Callable[[str], Project], home
     before = loose.dist()
     site = loose.site_packages()
     loose.setting('groups = ["main", "server", "tables"]')
-    kill_when(loose, lambda: bool(list(site.glob(file))), "-s", "pex")
+    # By force, since the run after the first of these has it kept for the others.
+    kill_when(loose, lambda: bool(list(site.glob(file))), "-s", "pex", "--", "--force")
     assert files(loose) == before
     is_whole(loose, home, "seven apples")
     assert loose.installed() == {"idna-3.11", "h11-0.16.0", "tabulate-0.9.0"}
     assert answer(loose.binary("loose"), home=home)["distributions"] == ["h11", "idna", "tabulate"]
 
 
+@pytest.mark.parametrize("words", [(), ("--", "--force")], ids=["taken over", "by Poetry"])
 def test_a_first_run_that_is_killed(
-    built: Callable[[str], Project], project: Callable[[str], Project], home: Path
+    built: Callable[[str], Project], project: Callable[[str], Project], home: Path, words: tuple[str, ...]
 ) -> None:
-    built("packaged")  # the tools are there, so that what is killed is the install
+    other = built("loose")  # the tools are there, and what it installed is kept
+    other.root.rename(other.root.with_name("other"))
     loose = project("loose")
     site = loose.environment() / "lib"
-    kill_when(loose, lambda: bool(list(site.glob("python*/site-packages/idna*"))), "-s", "pex")
+    kill_when(loose, lambda: bool(list(site.glob("python*/site-packages/idna*"))), "-s", "pex", *words)
     assert loose.dist() == {}
     is_whole(loose, home, "seven apples")
 

@@ -188,10 +188,10 @@ def test_an_environment_that_someone_changed(built: Callable[[str], Project]) ->
     stands(loose)
 
 
-def test_an_installed_file_that_someone_changed_does_not_ship(built: Callable[[str], Project]) -> None:
-    loose = built("loose")
+def test_an_installed_file_that_someone_changed_does_not_ship(built: Callable[[str], Project], tmp_path: Path) -> None:
+    loose = built("loose").cold(tmp_path / "cache")  # where nothing is packed, the environment is what is packed
     (loose.site_packages() / "idna" / "core.py").write_text("TAMPERED = True\n", "utf-8")
-    loose.setting("pre-install-wheels = false")  # takes each distribution from the environment anew
+    loose.setting("pre-install-wheels = false")
     line = loose.refused("integrity", "-s", "pex")
     assert "idna: idna/core.py" in line
     assert "nox -s install -- --force" in line

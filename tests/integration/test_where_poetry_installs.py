@@ -37,7 +37,7 @@ def installs_at_home(project: Project, *untouched: Path, env: dict[str, str] | N
     assert untouched
     before = [dict(seeds(path)) for path in untouched]
     names = [sorted(path.name for path in directory.iterdir()) for directory in own]
-    project.nox("-s", "install", env=env)
+    project.nox("-s", "install", "--", "--force", env=env)  # so that it is Poetry, whatever is kept from others
     assert project.installed() == {"idna-3.11"}
     assert [dict(seeds(path)) for path in untouched] == before
     assert [sorted(path.name for path in directory.iterdir()) for directory in own] == names

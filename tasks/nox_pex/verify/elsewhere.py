@@ -58,7 +58,10 @@ class _Shell(Shell, frozen=True, kw_only=True):
 
 
 class _Caches(tools.Caches, frozen=True, kw_only=True):
-    """The tools that are installed already, an empty PEX_ROOT in `cold`, and with `fetches` no wheels."""
+    """The tools that are installed already, nothing of what was installed or packed, and with `fetches` no wheels.
+
+    The rest goes below `cold`.
+    """
 
     cold: Path
     fetches: bool
@@ -66,6 +69,14 @@ class _Caches(tools.Caches, frozen=True, kw_only=True):
     @property
     def pex_root(self) -> Path:
         return self.cold / "pex-root"
+
+    @property
+    def environments(self) -> Path:
+        return self.cold / "environments"
+
+    @property
+    def dependencies(self) -> Path:
+        return self.cold / "dependencies"
 
     @property
     def wheels(self) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from nox_pex.environment import body_digest
 from nox_pex.verify import trusted
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, Wheel, chunks, read_text
 from nox_pex.verify.distributions import (
@@ -180,7 +181,7 @@ def _of_script(content: Container, name: str, place: Place, installed: Trusted) 
         yield f"{name} cannot be compared, since the installed {place.path} was changed"
         return
     with content.open(name) as stream:
-        if trusted.body_digest(b"".join(chunks(stream))) != trusted.body_digest(on_disk):
+        if body_digest(b"".join(chunks(stream))) != body_digest(on_disk):
             yield f"{name} is not the script that Poetry installed"
 
 

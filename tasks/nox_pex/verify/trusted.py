@@ -86,12 +86,6 @@ def is_installers_own(place: Place) -> bool:
     )
 
 
-def body_digest(content: bytes) -> bytes:
-    """A digest of a script without its first line where that names an interpreter."""
-    first, newline, rest = content.partition(b"\n")
-    return hashlib.sha256(rest if first.startswith(b"#!") else first + newline + rest).digest()
-
-
 def _is_editable(distribution: environment.Distribution) -> bool:
     origin = files.read_json(distribution.directory / "direct_url.json")
     return bool(origin.get("dir_info", {}).get("editable", False))

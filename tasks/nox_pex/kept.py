@@ -1,0 +1,187 @@
+"""What Poetry installed from a lock, kept for the next fresh checkout of it: a CI job, a second clone, a new work tree.
+
+It is known by all that decides what Poetry would install, so nothing is asked of Poetry again; and it is taken over
+file by file, each checked against its RECORD on the way, into an environment that ends as Poetry would have left it
+there. Kept is only what comes from the default index: what a path, Git or a source with a password of its own gives,
+those have to give anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shlex
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+import nox_pex
+from nox_pex import caches, files, index, metadata
+from nox_pex.command import Shell
+from nox_pex.environment import Distribution, Environment, entry_points, record_digest, record_rows, snapshot
+from nox_pex.inputs import Inputs
+from nox_pex.lock import Lock
+from nox_pex.secrets import is_secret_name, public_url
+
+_MANIFEST: Final = "nox-pex.json"
+
+_PLACES: Final = (
+    "POETRY_CACHE_DIR",
+    "POETRY_CONFIG_DIR",
+    "POETRY_DATA_DIR",
+    "POETRY_HOME",
+    "POETRY_VIRTUALENVS_",
+)
+"""Prefixes of Poetry's variables that say where something lies, not what it is."""
+
+_SHEBANG: Final = 127
+"""Bytes of a first line with `#!` and its end: what every kernel reads."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What one set of inputs gives, in the directory `home`, which all checkouts share; it may not be there yet."""
+
+    home: Path
+
+    def is_there(self) -> bool:
+        """Whether there is something to take over."""
+        return (self.home / _MANIFEST).exists()
+
+    def take(self, environment: Environment) -> bool:
+        """Put it into a new and empty `environment`.
+
+        False where it is not whole: what is in `environment` then is of no use.
+        """
+        manifest = files.read_json(self.home / _MANIFEST)
+        source, python = Environment(path=self.home), manifest.get("python")
+        try:
+            if not isinstance(python, str):
+                return False
+            caches.use(self.home)
+            found = source.distributions()
+            return snapshot(found) == manifest.get("distributions") and all(
+                _transplant(distribution, source=source, environment=environment, python=python)
+                for distribution in found
+            )
+        except OSError:
+            return False
+
+    def put(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:
+        """Keep what Poetry has just installed from `locked` into `environment`, where that may be shared."""
+        found = environment.distributions()
+        if any(package.source for package in locked.packages) or any(distribution.direct for distribution in found):
+            return
+        waiting = f"waiting for another run that keeps {self.home}"
+        try:
+            with (
+                files.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
+                tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
+            ):
+                new = Path(directory) / self.home.name
+                new.mkdir()
+                for inner in (inner for distribution in found for inner, _, _ in _rows(distribution, environment)):
+                    _link(environment.path / inner, new / inner)
+                manifest = {"python": str(environment.python), "distributions": snapshot(found)}
+                files.write_json(new / _MANIFEST, manifest)
+                files.move_into_place(new, self.home)
+                caches.use(self.home)
+        except OSError as error:
+            shell.say(f"install: not kept for other checkouts: {error.strerror} ({error.filename})")
+
+
+def of(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Path, project: Path) -> Kept:
+    """The place below `home` for what `inputs` give, under what Poetry is told by `environ` and its files.
+
+    `prefix` is the Python environment whose pip configuration counts, `project` the project's directory.
+    Raises `NoxPexError` `config` where a configuration file, pip's or Poetry's, cannot be parsed.
+    """
+    mirror = index.poetry_environ(environ, prefix=prefix, project=project, default="").get("POETRY_PYPI_MIRROR_URL")
+    told = {name: value for name, value in environ.items() if _tells(name)}
+    decisive = [
+        inputs,
+        {name: public_url(value) for name, value in {**told, "index": mirror or ""}.items()},
+        files.digest(index.poetry_config(environ)),
+        # A wheel that fits here may not fit another system that the cache is carried to.
+        [sysconfig.get_platform(), *platform.libc_ver(), platform.mac_ver()[0]],
+        nox_pex.__version__,
+    ]
+    return Kept(home=home / hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16])
+
+
+def _tells(name: str) -> bool:
+    return name.startswith("POETRY_") and not (name.startswith(_PLACES) or is_secret_name(name))
+
+
+def _rows(distribution: Distribution, environment: Environment) -> Iterator[tuple[str, str, str]]:
+    """The files of a distribution: path from the environment's directory, path as its RECORD has it, digest.
+
+    Raises `OSError` where one lies elsewhere.
+    """
+    root = distribution.directory.parent
+    place = str(root.relative_to(environment.path))
+    for path, digest, _ in record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
+        inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118 (for ten thousand files)
+        if inner.startswith(("../", "/")):
+            msg = f"{distribution.name} has a file outside of its environment"
+            raise OSError(0, msg, path)
+        yield inner, path, digest
+
+
+def _transplant(distribution: Distribution, *, source: Environment, environment: Environment, python: str) -> bool:
+    """Bring a distribution over from `source`; False where a file is not as its RECORD says.
+
+    Its scripts, and so their rows in the RECORD, get the interpreter of `environment` for the one at `python`.
+    """
+    record = f"{distribution.directory.name}/RECORD"
+    text = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
+    rewritten = text
+    launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
+    for inner, path, digest in _rows(distribution, source):
+        algorithm, _, expected = digest.partition("=")
+        original, copy = source.path / inner, environment.path / inner
+        if expected and record_digest(algorithm, original) != expected:
+            return False
+        if path == record:
+            continue
+        if not inner.startswith("bin/"):
+            _link(original, copy)
+            continue
+        content = original.read_bytes()
+        launcher = copy.name in launchers
+        then, now = (_first_line(path, launcher=launcher) for path in (python, str(environment.python)))
+        if not content.startswith(then) and os.fsencode(python) in content:
+            return False
+        moved = now + content.removeprefix(then) if content.startswith(then) else content
+        copy.write_bytes(moved)
+        copy.chmod(original.stat().st_mode)
+        if moved != content:
+            rewritten = metadata.record_with(rewritten, path=path, content=moved)
+    copied = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
+    copied.write_text(rewritten, "utf-8", "surrogateescape")
+    copied.chmod(0o644)
+    return True
+
+
+def _first_line(python: str, *, launcher: bool) -> bytes:
+    """How a script for the interpreter at `python` begins, as `installer` writes it, which Poetry installs with.
+
+    A `launcher`, which it makes for an entry point, takes a way around what the kernel does not read.
+    """
+    path = os.fsencode(python)
+    if launcher and (b" " in path or len(path) + 3 > _SHEBANG):
+        return b"#!/bin/sh\n'''exec' " + os.fsencode(shlex.quote(python)) + b" \"$0\" \"$@\"\n' '''\n"
+    return b"#!" + path + b"\n"
+
+
+def _link(original: Path, copy: Path) -> None:
+    """A hard link, or a copy where the file systems have none."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # of two distributions: the RECORD of each says what it is
+        files.link(original, copy)
