@@ -159,6 +159,7 @@ def _transplant(distribution: Distribution, *, source: Environment, environment:
         if not content.startswith(then) and os.fsencode(python) in content:
             return False
         moved = now + content.removeprefix(then) if content.startswith(then) else content
+        copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(moved)
         copy.chmod(original.stat().st_mode)
         if moved != content:
@@ -182,6 +183,9 @@ def _first_line(python: str, *, launcher: bool) -> bytes:
 
 def _link(original: Path, copy: Path) -> None:
     """A hard link, or a copy where the file systems have none."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):  # of two distributions: the RECORD of each says what it is
-        files.link(original, copy)
+        try:
+            files.link(original, copy)
+        except FileNotFoundError:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            files.link(original, copy)
