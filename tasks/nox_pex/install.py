@@ -202,7 +202,7 @@ class Installer(Struct, frozen=True, kw_only=True):
                 self._install(wanted, environment, held=held)
 
     def _install(self, wanted: Selection, environment: Environment, *, held: int) -> None:
-        if not environment.usable:
+        if fresh := not environment.usable:
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         state = files.read_json(environment.path / _STATE)
         lock_digest = lock.digest(self.project.lock)
@@ -222,13 +222,13 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.shell.say("install: the environment is not as Poetry left it; making it anew")
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
             inputs = {**inputs, "python": self._python(environment)}
-            before, found = {}, ()
+            before, fresh = {}, True
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         (environment.path / _STATE).unlink(missing_ok=True)
         started = time.monotonic()
         kept = self._kept(inputs)
-        if not self.force and kept.is_there() and self._taken_over(kept, environment, fresh=not found):
+        if not self.force and kept.is_there() and self._taken_over(kept, environment, fresh=fresh):
             how = "as Poetry installed them from this lock before, "
         else:
             for distribution in environment.distributions():

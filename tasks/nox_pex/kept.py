@@ -2,8 +2,8 @@
 
 It is known by all that decides what Poetry would install, so nothing is asked of Poetry again; and it is taken over
 file by file, each checked against its RECORD on the way, into an environment that ends as Poetry would have left it
-there. Kept is only what comes from the default index: what a path, Git or a source with a password of its own gives,
-those have to give anew.
+there. Kept is only what comes from the default index: what a path, Git or another source gives has to come from there
+anew.
 """
 
 from __future__ import annotations

@@ -70,6 +70,22 @@ def test_another_checkout_is_as_poetry_would_have_left_it(first: Project, place:
     assert (done.status, done.said("uvicorn 0.38.0")) == (0, True)
 
 
+def test_half_a_file_that_a_killed_run_left_does_not_stay(first: Project) -> None:
+    first.nox("-s", "install")
+    second = another(first, "second")
+    second.nox("-s", "install")
+    before = environment(second)
+    (second.environment() / "nox-pex.json").unlink()
+    for noted in second.site_packages().glob("*.dist-info"):
+        shutil.rmtree(noted)
+    module = second.site_packages() / "uvicorn" / "config.py"
+    half = module.read_bytes()[:100]
+    module.unlink()
+    module.write_bytes(half)
+    assert second.nox("-s", "install").said(TAKEN)
+    assert environment(second) == before
+
+
 def test_back_to_an_earlier_lock(first: Project) -> None:
     first.nox("-s", "install")
     before = first.installed()
