@@ -148,7 +148,7 @@ def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
     environ = clean_environ(os.environ)
     shell = Shell(environ=environ, secrets=Secrets.of(environ), say=say)
     provisioner = tools.Provisioner(
-        shell=shell, caches=tools.Caches(root=home / "competitors"), uv=tools.find_uv(environ)
+        shell=shell, caches=tools.Caches(chosen=home / "competitors"), uv=tools.find_uv(environ)
     )
     python = Path(sys.executable).resolve()
     bins = {name: provisioner.provide(name, pins, python=python).path / "bin" for name, pins in PINS.items()}

@@ -87,10 +87,16 @@ def finished(wanted: Selection, environment: Environment) -> Installed | None:
     state = files.read_json(environment.path / _STATE)
     if state.get("selection") != wanted.key:
         return None
+    return _installed(wanted, environment, state, environment.distributions())
+
+
+def _installed(
+    wanted: Selection, environment: Environment, state: Mapping[str, Any], found: tuple[Distribution, ...]
+) -> Installed:
     return Installed(
         selection=wanted,
         environment=environment,
-        distributions=environment.distributions(),
+        distributions=found,
         path_digests=state["inputs"]["paths"],
         seconds=state["seconds"],
     )
@@ -189,8 +195,8 @@ class Installer(Struct, frozen=True, kw_only=True):
     poetry_version: str | None
     force: bool
 
-    def install(self, wanted: Selection, environment: Environment) -> None:
-        """Make `environment` hold exactly `wanted`; it is made where it is not there yet.
+    def install(self, wanted: Selection, environment: Environment) -> Installed:
+        """Make `environment` hold exactly `wanted`; it is made where it is not there yet. Gives what is in it then.
 
         Does nothing where its inputs, and what is installed, are as they were when Poetry last installed it.
         Raises `NoxPexError` with the code of whatever Poetry met.
@@ -199,9 +205,9 @@ class Installer(Struct, frozen=True, kw_only=True):
             waiting = f"waiting for another run that installs into {environment.path}"
             lock_file = environment.path.with_name(f".{environment.path.name}.lock")
             with files.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as held:
-                self._install(wanted, environment, held=held)
+                return self._install(wanted, environment, held=held)
 
-    def _install(self, wanted: Selection, environment: Environment, *, held: int) -> None:
+    def _install(self, wanted: Selection, environment: Environment, *, held: int) -> Installed:
         if fresh := not environment.usable:
             self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         state = files.read_json(environment.path / _STATE)
@@ -213,7 +219,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         as_left = state.get("distributions") == snapshot(found)
         if as_left and before == inputs and not self.force:
             self.shell.say(f"install: unchanged, {counted(found)} ({wanted})")
-            return
+            return _installed(wanted, environment, state, found)
 
         damaged = self.force and next(environment.damaged(), None) is not None
         if (found or state) and (not as_left or before.get("python") != inputs["python"] or damaged):
@@ -239,17 +245,16 @@ class Installer(Struct, frozen=True, kw_only=True):
             kept.put(environment, lock.read(self.project.lock), shell=self.shell)
             how = ""
         seconds, found = time.monotonic() - started, environment.distributions()
-        files.write_json(
-            environment.path / _STATE,
-            {
-                "selection": wanted.key,
-                "inputs": inputs,
-                "path-dependencies": {"lock": lock_digest, "paths": paths},
-                "distributions": snapshot(found),
-                "seconds": round(seconds, 3),
-            },
-        )
+        state = {
+            "selection": wanted.key,
+            "inputs": inputs,
+            "path-dependencies": {"lock": lock_digest, "paths": paths},
+            "distributions": snapshot(found),
+            "seconds": round(seconds, 3),
+        }
+        files.write_json(environment.path / _STATE, state)
         self.shell.say(f"install: {counted(found)} {how}in {seconds:.1f} s ({wanted})")
+        return _installed(wanted, environment, state, found)
 
     def _kept(self, inputs: Inputs) -> Kept:
         """Where what these inputs give is kept for all checkouts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +62,11 @@ def digest(path: Path) -> str:
 
 def read(path: Path) -> Lock:
     """The lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
-    content = _bytes(path)
+    return _parsed(path, _bytes(path))
+
+
+@functools.lru_cache(maxsize=16)  # each step reads it anew, and finds the same content
+def _parsed(path: Path, content: bytes) -> Lock:
     try:
         document = toml.loads(content.decode("utf-8"))
         packages = tuple(_packages(document))

@@ -111,7 +111,7 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
         self._finished.clear()
         here = [name for name in self.names if not self.settings.binary[name].complete_platforms]
         for wanted in dict.fromkeys(self._selection(name) for name in here):
-            installer.install(wanted, self._homes[wanted])
+            self._finished[wanted] = installer.install(wanted, self._homes[wanted])
         if elsewhere := {self._gathering(name): name for name in self.names if name not in here}:
             from nox_pex.platforms.gather import Gatherer  # noqa: PLC0415 (for such binaries alone)
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -40,19 +41,26 @@ _DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRep
 """Asks Poetry for the address of its default index, so that it stands in no file of ours."""
 
 
-class Caches(Struct, frozen=True, kw_only=True):
-    """Where nox-pex keeps what all projects of the user share: `root`, made when it is first written to."""
+class Caches(Struct, frozen=True, kw_only=True, dict=True):
+    """Where nox-pex keeps what all projects of the user share: `chosen`, or where the system has it for None."""
 
-    root: Path
+    chosen: Path | None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Caches:
         """`NOX_PEX_CACHE_DIR`, or the user's cache directory as the system has it."""
         if chosen := environ.get("NOX_PEX_CACHE_DIR"):
-            return cls(root=Path(chosen).expanduser().absolute())
-        from platformdirs import user_cache_path  # noqa: PLC0415 (not needed where the variable is set)
+            return cls(chosen=Path(chosen).expanduser().absolute())
+        return cls(chosen=None)
 
-        return cls(root=user_cache_path("nox-pex", appauthor=False))
+    @cached_property
+    def root(self) -> Path:
+        """The directory of it all, made when it is first written to."""
+        if self.chosen is not None:
+            return self.chosen
+        from platformdirs import user_cache_path  # noqa: PLC0415 (not needed where nothing changed)
+
+        return user_cache_path("nox-pex", appauthor=False)
 
     @property
     def pex_root(self) -> Path:

@@ -27,7 +27,7 @@ from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Settings
 from nox_pex.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.install import Base, Installed, Installer, Selection, finished
+from nox_pex.install import Base, Installed, Installer, Selection
 from nox_pex.platforms import description, gathered
 from nox_pex.platforms.gather import Gatherer
 from nox_pex.platforms.gathered import Gathered
@@ -57,7 +57,7 @@ class _Shell(Shell, frozen=True, kw_only=True):
         return super().run(argv, what=what, env={**env, "PYTHONHASHSEED": _HASH_SEED}, cwd=cwd, hold=hold)
 
 
-class _Caches(tools.Caches, frozen=True, kw_only=True):
+class _Caches(tools.Caches, frozen=True, kw_only=True, dict=True):
     """The tools that are installed already, nothing of what was installed or packed, and with `fetches` no wheels.
 
     The rest goes below `cold`.
@@ -144,7 +144,7 @@ def elsewhere(
         )
         changed = tools.Provisioner(
             shell=shell,
-            caches=_Caches(root=provisioner.caches.root, cold=directory / "caches", fetches=cold),
+            caches=_Caches(chosen=provisioner.caches.root, cold=directory / "caches", fetches=cold),
             uv=provisioner.uv,
         )
         installer = Installer(
@@ -162,8 +162,7 @@ def elsewhere(
             Gatherer(installer=installer).gather(wanted, platforms, home)
             installed = gathered.finished(wanted, platforms, home)
         else:
-            installer.install(wanted, Environment(path=home))
-            installed = finished(wanted, Environment(path=home))
+            installed = installer.install(wanted, Environment(path=home))
         if installed is None:
             problem = f"what Poetry had just installed into {home} was changed"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
