@@ -17,7 +17,7 @@ from benchmarks.results import NOX_PEX, Key
 
 PIECE: Final = "build"
 EMPTY: Final = "three empty Nox sessions"
-NEW_LOCK: Final = "nox-pex, a lock that it never saw"
+NEW_LOCK: Final = "nox-pex, a new lock"
 """What it takes where the caches have the files of a lock, and nothing that was made of them together."""
 COPY: Final = "pex --version and a copy"
 

@@ -35,7 +35,7 @@ _ROOT: Final = """\
 role="img" aria-labelledby="title">"""
 
 _GROUPS: Final = (
-    ("First build, warm download caches (hello world, 14 distributions)", builds.PIECE, "hello", "warm"),
+    ("First build in a fresh checkout, warm caches (hello world, 14 distributions)", builds.PIECE, "hello", "warm"),
     ("One source file changed (hello world)", builds.PIECE, "hello", "edit"),
     ("One source file changed (82 distributions)", builds.PIECE, "app", "edit"),
     ("Nothing changed (hello world)", builds.PIECE, "hello", "unchanged"),
@@ -43,6 +43,7 @@ _GROUPS: Final = (
 )
 _SUBJECTS: Final = (
     NOX_PEX,
+    builds.NEW_LOCK,
     builds.EMPTY,
     builds.COPY,
     boots.VENV,

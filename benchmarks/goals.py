@@ -54,19 +54,19 @@ def judged(results: Results) -> list[Judged]:
 
 def _first_build(results: Results) -> Iterator[Judged]:
     yield Judged(
-        case="first build, warm download caches, hello: the recipe against it",
+        case="first build, warm caches, hello: the recipe against it",
         sense="≥",
         bound=6,
         measured=_built(results, "hello", "warm", over="2019 recipe"),
-        detail="CI again, another clone: the lock was built before",
+        detail="a lock that was built before: CI again, another clone",
     )
     own, recipe = (results.find(builds.PIECE, "hello", "warm", name) for name in (builds.NEW_LOCK, "2019 recipe"))
     yield Judged(
-        case="the same, of a lock that was never built: the recipe against it",
+        case="first build, warm download caches alone, hello: the recipe against it",
         sense="≥",
         bound=6,
         measured=ratio(recipe, own),
-        detail="nothing but downloads is at hand",
+        detail="a new lock",
     )
 
 
