@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,16 +52,22 @@ class Packer:
         backend of a path dependency, fails.
         """
         home = self.provisioner.caches.dependencies / self._key(installed, packing=packing)
-        lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
-        with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
-            if not _whole(home):
-                self._pack(installed, home, packing=packing, hold=hold)
+        if home.is_dir():
             caches.use(home)
+        if not _whole(home):
+            lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
+            with files.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
+                if not _whole(home):
+                    self._pack(installed, home, packing=packing, hold=hold)
+                caches.use(home)
         return Dependencies(repository=home / "dependencies.pex", pins=home / "pins.txt")
 
     def _pack(self, installed: Installed | Gathered, home: Path, *, packing: pex.Packing, hold: Sequence[int]) -> None:
         _check_whole(installed)
-        with tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory:
+        with (
+            tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
+            files.claimed(Path(directory), shared=True),
+        ):
             new = Path(directory) / home.name
             new.mkdir()
             if isinstance(installed, Installed):
@@ -71,7 +78,7 @@ class Packer:
             outcome = shell.run(words, what="pex: dependencies", env=pex.environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise pex.failure(outcome, of="the dependencies")
-            files.write_json(new / "manifest.json", {"digest": record.digest(new / "dependencies.pex")})
+            files.write_json(new / "manifest.json", _digests(new))
             files.move_into_place(new, home)
 
     def _from_environment(self, installed: Installed, new: Path, *, packing: pex.Packing, aside: Path) -> list[str]:
@@ -106,6 +113,8 @@ class Packer:
         decisive = [
             [[d.name, d.version, _content(d) if here else d.record] for d in installed.distributions],
             sorted(installed.path_digests.items()),
+            # What is built from a path has in it what nobody may have noted, so it is packed for this install alone.
+            installed.id if isinstance(installed, Installed) and _is_direct(installed) else "",
             installed.environment.interpreter().identity,
             self.version,
             [packing.pre_install_wheels, packing.compress],
@@ -115,16 +124,25 @@ class Packer:
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
+def _is_direct(installed: Installed) -> bool:
+    return any(distribution.direct for distribution in installed.distributions)
+
+
 def _content(distribution: Distribution) -> str:
     """A digest of what is installed of a distribution, the same in whatever environment that is done.
 
-    So it is its RECORD, but for scripts, which begin with the path of their environment.
+    So it is its RECORD, but for scripts, which begin with the path of their environment; and what may be executed,
+    which pex packs with it.
     """
     directory, hasher = distribution.directory, hashlib.sha256()
     for path, digest, _ in record_rows((directory / "RECORD").read_text("utf-8", "surrogateescape")):
-        file = directory.parent / path
-        content = body_digest(file.read_bytes()).hex() if path.startswith("../") and file.is_file() else digest
-        hasher.update(json.dumps([path, content]).encode())
+        file = os.path.join(directory.parent, path)  # noqa: PTH118 (for ten thousand files)
+        try:
+            mode = os.stat(file).st_mode & 0o111  # noqa: PTH116 (likewise)
+            content = body_digest(Path(file).read_bytes()).hex() if path.startswith("../") else digest
+        except OSError:
+            mode, content = 0, ""  # such an environment is refused when it is packed
+        hasher.update(json.dumps([path, content, mode]).encode())
     return hasher.hexdigest()
 
 
@@ -146,5 +164,9 @@ def _write_pins(pins: Iterable[str], directory: Path) -> None:
 
 def _whole(home: Path) -> bool:
     """Whether a dependency PEX is there, byte for byte as it was packed."""
-    digest = files.read_json(home / "manifest.json").get("digest")
-    return digest is not None and digest == record.digest(home / "dependencies.pex")
+    noted = files.read_json(home / "manifest.json")
+    return bool(noted) and noted == _digests(home)
+
+
+def _digests(home: Path) -> dict[str, str]:
+    return {"digest": record.digest(home / "dependencies.pex"), "pins": files.digest(home / "pins.txt")}

@@ -18,6 +18,9 @@ from nox_pex.errors import NoxPexError
 
 _CHUNK: Final = 1 << 20
 
+_AROUND: Final = b"#!/bin/sh\n'''exec' "
+"""How a script begins whose interpreter has a path that no kernel reads: three lines long (`installer`, distlib)."""
+
 
 class Interpreter(Struct, frozen=True, kw_only=True):
     """The Python of an environment.
@@ -153,7 +156,9 @@ def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def body_digest(content: bytes) -> bytes:
-    """A digest of a script without its first line where that names an interpreter."""
+    """A digest of a script without its beginning where that names an interpreter."""
+    if content.startswith(_AROUND):
+        return hashlib.sha256(content.split(b"\n", 3)[-1]).digest()
     first, newline, rest = content.partition(b"\n")
     return hashlib.sha256(rest if first.startswith(b"#!") else first + newline + rest).digest()
 
@@ -164,7 +169,12 @@ def record_digest(algorithm: str, path: Path) -> str:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)
-    return base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode("ascii")
+    return encoded(hasher.digest())
+
+
+def encoded(digest: bytes) -> str:
+    """A digest as a RECORD has it."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def _distribution(directory: Path) -> Distribution:

@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,8 @@ class Selection(Struct, frozen=True, order=True):
 class Installed(Struct, frozen=True, kw_only=True):
     """A finished install: the environment, what is in it, and the seconds that Poetry took when it last worked.
 
-    `path_digests` is the SHA-256 of the content of each path dependency, by name.
+    `path_digests` is the SHA-256 of the content of each path dependency, by name. `id` is another one each time that
+    something was installed.
     """
 
     selection: Selection
@@ -64,6 +66,7 @@ class Installed(Struct, frozen=True, kw_only=True):
     distributions: tuple[Distribution, ...]
     path_digests: Mapping[str, str]
     seconds: float
+    id: str = ""
 
     def marker(self, name: str, version: str) -> str:  # noqa: ARG002 (as for other platforms)
         """The environment marker under which a distribution is installed: none, since all of it is for one Python."""
@@ -98,6 +101,7 @@ def _installed(
         environment=environment,
         distributions=found,
         path_digests=state["inputs"]["paths"],
+        id=state.get("id", ""),
         seconds=state["seconds"],
     )
 
@@ -213,7 +217,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         state = files.read_json(environment.path / _STATE)
         lock_digest = lock.digest(self.project.lock)
         paths = self.path_dependencies(state, lock_digest)
-        inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
+        inputs: Inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
         before: Inputs = state.get("inputs", {})
         found = environment.distributions()
         as_left = state.get("distributions") == snapshot(found)
@@ -222,19 +226,19 @@ class Installer(Struct, frozen=True, kw_only=True):
             return _installed(wanted, environment, state, found)
 
         damaged = self.force and next(environment.damaged(), None) is not None
-        if (found or state) and (not as_left or before.get("python") != inputs["python"] or damaged):
+        if not fresh and (not as_left or before.get("python") != inputs["python"] or damaged):
             # Interrupted in the middle, changed by someone, or of another Python: nothing in it can be trusted, and
             # Poetry, which looks at names and versions only, would not notice.
             self.shell.say("install: the environment is not as Poetry left it; making it anew")
-            self.provisioner.create(environment.path, python=self.base.find(), seed=False)
-            inputs = {**inputs, "python": self._python(environment)}
-            before, fresh = {}, True
+            inputs, before, fresh = self._anew(environment, inputs), {}, True
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         (environment.path / _STATE).unlink(missing_ok=True)
         started = time.monotonic()
+        if not self.force and not fresh and self._kept(inputs).is_there():
+            inputs = self._anew(environment, inputs)  # of what may be another Python by now
         kept = self._kept(inputs)
-        if not self.force and kept.is_there() and self._taken_over(kept, environment, fresh=fresh):
+        if not self.force and self._taken_over(kept, environment):
             how = "as Poetry installed them from this lock before, "
         else:
             for distribution in environment.distributions():
@@ -247,6 +251,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         seconds, found = time.monotonic() - started, environment.distributions()
         state = {
             "selection": wanted.key,
+            "id": uuid.uuid4().hex,
             "inputs": inputs,
             "path-dependencies": {"lock": lock_digest, "paths": paths},
             "distributions": snapshot(found),
@@ -268,14 +273,19 @@ class Installer(Struct, frozen=True, kw_only=True):
             project=self.project.root,
         )
 
-    def _taken_over(self, kept: Kept, environment: Environment, *, fresh: bool) -> bool:
-        """Whether `environment` is now as Poetry left another one from the same inputs; else it is new and empty."""
-        if not fresh:
-            self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+    def _taken_over(self, kept: Kept, environment: Environment) -> bool:
+        """Whether `environment`, if it is new, is now as Poetry left another one from the same inputs."""
+        if not kept.is_there():
+            return False
         if kept.take(environment):
             return True
         self.provisioner.create(environment.path, python=self.base.find(), seed=False)
         return False
+
+    def _anew(self, environment: Environment, inputs: Inputs) -> Inputs:
+        """Make `environment` anew and empty; gives `inputs` with the Python that it has then."""
+        self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+        return {**inputs, "python": self._python(environment)}
 
     def _python(self, environment: Environment) -> Mapping[str, str]:
         return {"python": environment.interpreter().identity, "asked for": self.base.name}

@@ -1,13 +1,13 @@
 """What Poetry installed from a lock, kept for the next fresh checkout of it: a CI job, a second clone, a new work tree.
 
-It is known by all that decides what Poetry would install, so nothing is asked of Poetry again; and it is taken over
-file by file, each checked against its RECORD on the way, into an environment that ends as Poetry would have left it
-there. Kept is only what comes from the default index: what a path, Git or another source gives has to come from there
-anew.
+It is known by all that decides what Poetry would install, so nothing is asked of Poetry again; and it is copied file by
+file, each checked against its RECORD on the way, into an environment that ends as Poetry would have left it there. Kept
+is only what comes from the default index: what a path, Git or another source gives has to come from there anew.
 """
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import hashlib
 import json
@@ -16,16 +16,17 @@ import platform
 import shlex
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
 import nox_pex
 from nox_pex import caches, files, index, metadata
 from nox_pex.command import Shell
-from nox_pex.environment import Distribution, Environment, entry_points, record_digest, record_rows, snapshot
+from nox_pex.environment import Distribution, Environment, encoded, entry_points, record_rows, snapshot
 from nox_pex.inputs import Inputs
 from nox_pex.lock import Lock
 from nox_pex.secrets import is_secret_name, public_url
@@ -44,6 +45,18 @@ _PLACES: Final = (
 _SHEBANG: Final = 127
 """Bytes of a first line with `#!` and its end: what every kernel reads."""
 
+_PIECE: Final = 1 << 20
+"""Bytes that are copied at a time."""
+
+
+class _Manifest(Struct, frozen=True, kw_only=True):
+    """What is noted with what is kept: an `id`, the interpreter that its scripts begin with, what is in it."""
+
+    id: str
+    python: str
+    distributions: dict[str, list[str | None]]
+    executable: frozenset[str]
+
 
 class Kept(Struct, frozen=True, kw_only=True):
     """What one set of inputs gives, in the directory `home`, which all checkouts share; it may not be there yet."""
@@ -59,18 +72,18 @@ class Kept(Struct, frozen=True, kw_only=True):
 
         False where it is not whole: what is in `environment` then is of no use.
         """
-        manifest = files.read_json(self.home / _MANIFEST)
-        source, python = Environment(path=self.home), manifest.get("python")
         try:
-            if not isinstance(python, str):
-                return False
+            manifest = convert(files.read_json(self.home / _MANIFEST), _Manifest)
             caches.use(self.home)
+            source = Environment(path=self.home)
             found = source.distributions()
-            return snapshot(found) == manifest.get("distributions") and all(
-                _transplant(distribution, source=source, environment=environment, python=python)
+            whole = snapshot(found) == manifest.distributions and all(
+                _transplant(distribution, source=source, environment=environment, manifest=manifest)
                 for distribution in found
             )
-        except OSError:
+            # Another run may have put a new one in its place meanwhile, with scripts for another interpreter.
+            return whole and files.read_json(self.home / _MANIFEST).get("id") == manifest.id
+        except (OSError, ValueError, configparser.Error):
             return False
 
     def put(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:
@@ -83,13 +96,20 @@ class Kept(Struct, frozen=True, kw_only=True):
             with (
                 files.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
                 tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
+                files.claimed(Path(directory), shared=True),
             ):
                 new = Path(directory) / self.home.name
                 new.mkdir()
-                for inner in (inner for distribution in found for inner, _, _ in _rows(distribution, environment)):
+                inners = [inner for distribution in found for inner, _, _ in _rows(distribution, environment)]
+                for inner in inners:
                     _link(environment.path / inner, new / inner)
-                manifest = {"python": str(environment.python), "distributions": snapshot(found)}
-                files.write_json(new / _MANIFEST, manifest)
+                manifest = _Manifest(
+                    id=uuid.uuid4().hex,
+                    python=str(environment.python),
+                    distributions=snapshot(found),
+                    executable=frozenset(inner for inner in inners if (new / inner).stat().st_mode & 0o100),
+                )
+                files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
                 caches.use(self.home)
         except OSError as error:
@@ -134,40 +154,73 @@ def _rows(distribution: Distribution, environment: Environment) -> Iterator[tupl
         yield inner, path, digest
 
 
-def _transplant(distribution: Distribution, *, source: Environment, environment: Environment, python: str) -> bool:
+def _transplant(
+    distribution: Distribution, *, source: Environment, environment: Environment, manifest: _Manifest
+) -> bool:
     """Bring a distribution over from `source`; False where a file is not as its RECORD says.
 
-    Its scripts, and so their rows in the RECORD, get the interpreter of `environment` for the one at `python`.
+    Its scripts, and so their rows in the RECORD, get the interpreter of `environment`.
     """
     record = f"{distribution.directory.name}/RECORD"
-    text = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
-    rewritten = text
+    rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
     for inner, path, digest in _rows(distribution, source):
-        algorithm, _, expected = digest.partition("=")
-        original, copy = source.path / inner, environment.path / inner
-        if expected and record_digest(algorithm, original) != expected:
-            return False
+        copy, mode = environment.path / inner, 0o755 if inner in manifest.executable else 0o644
         if path == record:
             continue
-        if not inner.startswith("bin/"):
-            _link(original, copy)
-            continue
-        content = original.read_bytes()
-        launcher = copy.name in launchers
-        then, now = (_first_line(path, launcher=launcher) for path in (python, str(environment.python)))
-        if not content.startswith(then) and os.fsencode(python) in content:
+        if inner.startswith("bin/"):
+            content = (source.path / inner).read_bytes()
+            algorithm, _, expected = digest.partition("=")
+            if expected and encoded(hashlib.new(algorithm, content).digest()) != expected:
+                return False
+            moved = _moved(content, manifest.python, str(environment.python), launcher=copy.name in launchers)
+            if moved is None:
+                return False
+            _write(copy, [moved], mode=mode)
+            if moved != content:
+                rewritten = metadata.record_with(rewritten, path=path, content=moved)
+        elif not _copied(source.path / inner, copy, digest=digest, mode=mode):
             return False
-        moved = now + content.removeprefix(then) if content.startswith(then) else content
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(moved)
-        copy.chmod(original.stat().st_mode)
-        if moved != content:
-            rewritten = metadata.record_with(rewritten, path=path, content=moved)
     copied = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
-    copied.write_text(rewritten, "utf-8", "surrogateescape")
-    copied.chmod(0o644)
+    _write(copied, [rewritten.encode("utf-8", "surrogateescape")], mode=0o644)
     return True
+
+
+def _copied(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
+    """Copy a file; False where it is not the one of `digest`, as a RECORD has it (or empty)."""
+    algorithm, _, expected = digest.partition("=")
+    hasher = hashlib.new(algorithm or "sha256")
+    with original.open("rb", buffering=0) as file:
+
+        def pieces() -> Iterator[bytes]:
+            while piece := file.read(_PIECE):
+                hasher.update(piece)
+                yield piece
+
+        _write(copy, pieces(), mode=mode)
+    return not expected or encoded(hasher.digest()) == expected
+
+
+def _write(copy: Path, pieces: Iterable[bytes], *, mode: int) -> None:
+    """Write a file anew, and the directories that it is in."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        descriptor = os.open(copy, flags, mode)
+    except FileNotFoundError:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(copy, flags, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(pieces)
+        os.fchmod(descriptor, mode)
+
+
+def _moved(content: bytes, then: str, now: str, *, launcher: bool) -> bytes | None:
+    """A script of the interpreter `then` for the one `now`; None for one of another, as a moved checkout has it."""
+    before = _first_line(then, launcher=launcher)
+    if content.startswith(before):
+        return _first_line(now, launcher=launcher) + content.removeprefix(before)
+    foreign = launcher or os.fsencode(then) in content or content.partition(b"\n")[0].endswith(b"/bin/python")
+    return None if foreign else content
 
 
 def _first_line(python: str, *, launcher: bool) -> bytes:

@@ -25,6 +25,7 @@ _POETRY_KEYS: Final = (
     "source",
     "requires-poetry",
     "requires-plugins",
+    "build-constraints",
 )
 MAIN: Final = "main"
 """The group of what the project depends on."""

@@ -161,15 +161,20 @@ class Project:
 
     def cold(self, cache: Path) -> Project:
         """The same, with a new cache of nox-pex at `cache` that has nothing but the tools."""
-        tools_at_hand = Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools"
+        tools_at_hand = self.cache / "tools"
         tools_at_hand.mkdir(parents=True, exist_ok=True)
         cache.mkdir()
         (cache / "tools").symlink_to(tools_at_hand)
         return Project(root=self.root, environ={**self.environ, "NOX_PEX_CACHE_DIR": str(cache)})
 
+    @property
+    def cache(self) -> Path:
+        """The cache of nox-pex."""
+        return Path(self.environ["NOX_PEX_CACHE_DIR"])
+
     def poetry(self) -> Path:
         """The interpreter of the Poetry that nox-pex has provided; `-m poetry`."""
-        homes = (Path(self.environ["NOX_PEX_CACHE_DIR"]) / "tools").glob("poetry-*")
+        homes = (self.cache / "tools").glob("poetry-*")
         pinned = f"poetry=={tools.POETRY}"
         return next(
             home / "bin" / "python"

@@ -5,10 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.harness import Project, run, seeds
+import nox_pex.kept
+from nox_pex import lock
+from nox_pex.command import Shell
+from nox_pex.environment import Distribution, Environment
+from nox_pex.secrets import Secrets
+from tests.integration.harness import Project, Result, run, seeds
 
 pytestmark = pytest.mark.integration
 
@@ -42,9 +48,19 @@ def environment(project: Project) -> dict[str, str]:
     }
 
 
+def run_uvicorn(project: Project) -> Result:
+    return run([str(project.environment() / "bin" / "uvicorn"), "--version"], cwd=project.root, env=project.environ)
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Another file in its place: what is kept is a link to what is installed."""
+    file.unlink()
+    file.write_bytes(content)
+
+
 def kept(project: Project) -> list[Path]:
     """The directories in which something is kept."""
-    home = Path(project.environ["NOX_PEX_CACHE_DIR"]) / "environments"
+    home = project.cache / "environments"
     return [path for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
 
 
@@ -66,8 +82,7 @@ def test_another_checkout_is_as_poetry_would_have_left_it(first: Project, place:
     assert environment(second) == taken
     uvicorn = (second.environment() / "bin" / "uvicorn").read_text("utf-8")
     assert f"{second.environment()}/bin/python" in uvicorn
-    done = run([str(second.environment() / "bin" / "uvicorn"), "--version"], cwd=second.root, env=second.environ)
-    assert (done.status, done.said("uvicorn 0.38.0")) == (0, True)
+    assert run_uvicorn(second).said("uvicorn 0.38.0")
 
 
 def test_half_a_file_that_a_killed_run_left_does_not_stay(first: Project) -> None:
@@ -96,22 +111,26 @@ def test_back_to_an_earlier_lock(first: Project) -> None:
     assert first.installed() == before
 
 
-@pytest.mark.parametrize("damage", ["changed", "gone", "record", "unreadable"])
-def test_what_is_kept_is_damaged(first: Project, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "unreadable"])
+def test_what_is_kept_is_damaged(first: Project, damage: str, tmp_path: Path) -> None:
     first.nox("-s", "install")
     (place,) = kept(first)
     module = next(place.glob("lib/*/site-packages/uvicorn/config.py"))
+    noted = next(place.glob("lib/*/site-packages/uvicorn-*.dist-info"))
+    content = module.read_bytes()
     if damage == "changed":
-        content = module.read_bytes()
-        module.unlink()  # it is a link to what is installed
-        module.write_bytes(content + b"# and more\n")
+        replace(module, content + b"# and more\n")
     elif damage == "gone":
         module.unlink()
+    elif damage == "linked":
+        (tmp_path / "elsewhere.py").write_bytes(content + b"# and more\n")
+        module.unlink()
+        module.symlink_to(tmp_path / "elsewhere.py")
     elif damage == "record":
-        record = next(place.glob("lib/*/site-packages/uvicorn-*.dist-info/RECORD"))
-        rows = record.read_text("utf-8").splitlines(keepends=True)
-        record.unlink()
-        record.write_text("".join(row for row in rows if "uvicorn/config.py" not in row), "utf-8")
+        rows = (noted / "RECORD").read_text("utf-8").splitlines(keepends=True)
+        replace(noted / "RECORD", "".join(row for row in rows if "uvicorn/config.py" not in row).encode())
+    elif damage == "entry points":
+        replace(noted / "entry_points.txt", b"garbage\n")
     else:
         (place / "nox-pex.json").write_text("{", "utf-8")
     second = another(first, "second")
@@ -121,16 +140,94 @@ def test_what_is_kept_is_damaged(first: Project, damage: str) -> None:
     assert another(first, "third").nox("-s", "install").said(TAKEN)  # it was replaced
 
 
-def test_an_edit_in_one_environment_does_not_ship_from_another(first: Project) -> None:
+def test_an_edit_in_one_environment_does_not_reach_another(first: Project) -> None:
+    first.nox("-s", "freeze")
+    second = another(first, "second")
+    second.nox("-s", "install")
+    with (first.site_packages() / "uvicorn" / "config.py").open("a") as module:
+        module.write("# a line to look into something\n")
+    second.nox("-s", "pex")
+    assert not another(first, "third").nox("-s", "install").said(TAKEN)
+    expected = second.dist()["standard.pex"]
+    fourth = another(first, "fourth")
+    assert fourth.nox("-s", "pex").said(TAKEN)
+    assert fourth.dist()["standard.pex"] == expected
+
+
+def test_modes_that_someone_changed_do_not_reach_another(first: Project) -> None:
+    first.nox("-s", "pex")
+    second = another(first, "second")
+    for path in first.environment().rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o755)
+    assert second.nox("-s", "install").said(TAKEN)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (second.environment() / "bin").glob("uvicorn")}
+    assert modes == {"uvicorn": 0o755}
+    assert (second.site_packages() / "uvicorn" / "config.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_taking_over_that_was_killed_leaves_nothing_to_poetry(first: Project) -> None:
+    """What is left there may be anything, and Poetry would write into it."""
     first.nox("-s", "install")
     second = another(first, "second")
-    second.nox("-s", "freeze")
-    with (first.site_packages() / "uvicorn" / "config.py").open("a") as module:
-        module.write("# a line to look into something\n")  # in place: a link of the other one, too
-    assert "uvicorn" in second.refused("integrity", "-s", "pex")
-    second.nox("-s", "install", "--", "--force")
+    second.nox("-s", "install")
+    (second.environment() / "nox-pex.json").unlink()
+    for noted in second.site_packages().glob("*.dist-info"):
+        shutil.rmtree(noted)
+    (second.site_packages() / "stray.py").write_text("", "utf-8")
+    second.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
+    result = second.nox("-s", "install")
+    assert result.said("not as Poetry left it")
+    assert not result.said(TAKEN)
+    assert not (second.site_packages() / "stray.py").exists()
+
+
+def test_a_checkout_that_moved_hands_no_script_on(first: Project) -> None:
+    first.nox("-s", "install")
+    moved = Project(root=first.root.with_name("moved"), environ=first.environ)
+    first.root.rename(moved.root)
+    moved.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
+    assert moved.nox("-s", "install").said("poetry.lock changed")  # Poetry finds all in place, with the old scripts
+    third = another(moved, "third")
+    third.nox("-s", "install")
+    assert run_uvicorn(third).said("uvicorn 0.38.0")
+
+
+def test_an_entry_that_is_exchanged_meanwhile_is_not_taken_over(
+    first: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.nox("-s", "install")
+    second, third = another(first, "second"), another(first, "third")
+    second.nox("-s", "install")
+    (place,) = kept(first)
+    locked = lock.read(first.root / "poetry.lock")
+    whole = nox_pex.kept._transplant  # noqa: SLF001 (the moment between two distributions)
+    shell = Shell(environ={}, secrets=Secrets.of({}), say=lambda _: None)
+    done: list[str] = []
+
+    def exchanged(distribution: Distribution, **given: Any) -> bool:
+        if not done:
+            nox_pex.kept.Kept(home=place).put(Environment(path=second.environment()), locked, shell=shell)
+        done.append(distribution.name)
+        return whole(distribution, **given)
+
+    monkeypatch.setattr(nox_pex.kept, "_transplant", exchanged)
+    into = Environment(path=third.environment())
+    into.path.mkdir(parents=True)
+    assert not nox_pex.kept.Kept(home=place).take(into)
+    assert done
+
+
+@pytest.mark.parametrize("file", ["pins.txt", "dependencies.pex/PEX-INFO"])
+def test_a_dependency_pex_that_someone_changed_is_packed_anew(first: Project, file: str) -> None:
+    first.nox("-s", "pex")
+    (place,) = (path for path in (first.cache / "dependencies").iterdir() if path.is_dir())
+    text = (place / file).read_text("utf-8")
+    (place / file).write_text(text.replace("h11==", "h12=="), "utf-8")
+    second = another(first, "second")
     second.nox("-s", "pex")
-    assert another(first, "third").nox("-s", "pex").said(TAKEN)
+    assert second.dist()["standard.pex"] == first.dist()["standard.pex"]
+    assert (place / file).read_text("utf-8") == text
 
 
 def test_another_index_or_another_word_to_poetry_is_asked_anew(first: Project, tmp_path: Path) -> None:

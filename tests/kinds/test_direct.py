@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,31 @@ def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home
     (app.root / "old" / "src" / "old" / "data.txt").write_text("other data", "utf-8")
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output.splitlines()[0] == "other data"
+
+
+def test_what_git_ignores_in_an_edited_directory(written: Written, lock: Locker, home: Path) -> None:
+    """No digest of its sources has it, so what was packed for another checkout must not serve this one."""
+    text = (
+        "from setuptools import setup\n"
+        "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'},\n"
+        "      package_data={'old': ['*.txt']})\n"
+    )
+    old = {
+        "old/setup.py": text,
+        "old/src/old/__init__.py": (
+            "from importlib.resources import files\n\nTEXT = (files('old') / 'made.txt').read_text()\n"
+        ),
+        ".gitignore": "*.txt\n.nox\ndist\nbuild\n*.egg-info\n",
+    }
+    app = written("app", {**application('old = { path = "old", develop = true }\n', "old"), **old})
+    lock(app)
+    Repository(root=app.root, environ=app.environ).commit()
+    for made in ("first", "second"):
+        (app.root / "old" / "src" / "old" / "made.txt").write_text(made, "utf-8")
+        for left in (".nox", "dist", "old/build"):
+            shutil.rmtree(app.root / left, ignore_errors=True)
+        app.nox("-s", "pex")
+        assert launch(app.binary("app"), home=home).output.splitlines()[0] == made
 
 
 def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path) -> None:
