@@ -202,8 +202,8 @@ def _copied(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
 
 
 def _write(copy: Path, pieces: Iterable[bytes], *, mode: int) -> None:
-    """Write a file anew, and the directories that it is in."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    """Write a file anew, with its directories; raises `OSError` where a link stands (`bin/python` leads far away)."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(copy, flags, mode)
     except FileNotFoundError:
