@@ -114,7 +114,7 @@ class Packer:
             [[d.name, d.version, _content(d) if here else d.record] for d in installed.distributions],
             sorted(installed.path_digests.items()),
             # What is built from a path has in it what nobody may have noted, so it is packed for this install alone.
-            installed.id if isinstance(installed, Installed) and _is_direct(installed) else "",
+            installed.id if isinstance(installed, Installed) and installed.is_direct else "",
             installed.environment.interpreter().identity,
             self.version,
             [packing.pre_install_wheels, packing.compress],
@@ -122,10 +122,6 @@ class Packer:
             [] if isinstance(installed, Installed) else [platform.digest for platform in installed.platforms],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-
-
-def _is_direct(installed: Installed) -> bool:
-    return any(distribution.direct for distribution in installed.distributions)
 
 
 def _content(distribution: Distribution) -> str:

@@ -72,6 +72,11 @@ class Installed(Struct, frozen=True, kw_only=True):
         """The environment marker under which a distribution is installed: none, since all of it is for one Python."""
         return ""
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether something in it came from a path, a URL or Git."""
+        return any(distribution.direct for distribution in self.distributions)
+
     def scripts(self) -> frozenset[str]:
         """The names of the console scripts in it."""
         return frozenset(name for distribution in self.distributions for name in entry_points(distribution))

@@ -8,7 +8,6 @@ Fact sources: the core metadata specification (Requires-Dist), PEP 508, the spec
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import io
@@ -16,7 +15,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from nox_pex.environment import record_rows
+from nox_pex.environment import encoded, record_rows
 from nox_pex.secrets import public_url
 
 _REQUIREMENT: Final = re.compile(r"(?P<head>Requires-Dist: *(?P<name>[^@;]*?)) *@ *(?P<url>[^\s;]+)(?P<rest>.*)")
@@ -30,8 +29,7 @@ def cleaned(text: str) -> str:
 
 def record_with(record: str, *, path: str, content: bytes) -> str:
     """The text of a RECORD in which the row of `path` is that of `content`."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode("ascii")
-    new = (path, f"sha256={digest}", str(len(content)))
+    new = (path, f"sha256={encoded(hashlib.sha256(content).digest())}", str(len(content)))
     return record_text(new if row[0] == path else row for row in record_rows(record))
 
 

@@ -50,7 +50,7 @@ def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path])
     one itself, where that is clean; else a copy in `into`, of hard links where the file system has them.
     """
     source = installed.environment.path
-    if not any(distribution.direct for distribution in installed.distributions):
+    if not installed.is_direct:
         return source
     shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))
     for distribution in installed.distributions:
