@@ -7,13 +7,12 @@ lock's hashes), and the digests that PEX-INFO keeps of each distribution and of 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from nox_pex.environment import body_digest
+from nox_pex.environment import body_digest, encoded
 from nox_pex.verify import trusted
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, Wheel, chunks, read_text
 from nox_pex.verify.distributions import (
@@ -177,7 +176,7 @@ def _of_script(content: Container, name: str, place: Place, installed: Trusted) 
         yield f"{name} is not among the files that Poetry installed"
         return
     on_disk, row = script.read(), script.row
-    if row.digest and _encoded(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
+    if row.digest and encoded(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
         yield f"{name} cannot be compared, since the installed {place.path} was changed"
         return
     with content.open(name) as stream:
@@ -241,11 +240,7 @@ def _digests(content: Container, name: str, *expected: Row | None, also: _Hash |
         for piece in chunks(stream):
             for hasher in feed:
                 hasher.update(piece)
-    return dict.fromkeys(algorithms, "") | {name: _encoded(hasher.digest()) for name, hasher in hashes.items()}
-
-
-def _encoded(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    return dict.fromkeys(algorithms, "") | {name: encoded(hasher.digest()) for name, hasher in hashes.items()}
 
 
 def _file_digest(pex: Pex, wheel: Wheel) -> str:

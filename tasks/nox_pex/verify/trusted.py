@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
@@ -133,4 +132,4 @@ def _sha256(stream: IO[bytes]) -> str:
     hasher = hashlib.sha256()
     for piece in chunks(stream):
         hasher.update(piece)
-    return base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode("ascii")
+    return environment.encoded(hasher.digest())
