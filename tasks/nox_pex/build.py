@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import sysconfig
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -156,12 +154,12 @@ def _workshop(target: Target) -> Iterator[Path]:
     It is locked while it is used, and goes when it is left; those of builds that were killed are swept first.
     """
     prefix = f".{target.stem}.pex."
-    for left in target.directory.glob(f"{prefix}*"):
-        with files.claimed(left) as free:
-            if free:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.directory) as path, files.claimed(Path(path)):
-        yield Path(path)
+    files.sweep(target.directory, prefix)
+    with files.fresh(target.directory, prefix) as path:
+        try:
+            yield path
+        finally:
+            files.remove(path)
 
 
 def _record(

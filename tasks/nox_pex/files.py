@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -48,7 +49,10 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 
 @contextlib.contextmanager
 def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
-    """Claim a directory, alone or `shared`; yields False where a living process has a claim against it (flock(2))."""
+    """Claim a directory, alone or `shared`; yields False where a living process has a claim against it (flock(2)).
+
+    False also where there is none, or one that somebody removed, or replaced, before the claim had it.
+    """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -57,12 +61,51 @@ def claimed(directory: Path, *, shared: bool = False) -> Iterator[bool]:
     try:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(descriptor), directory.stat())
         except OSError:
-            yield False
-        else:
-            yield True
+            ours = False
+        yield ours
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def fresh(directory: Path, prefix: str) -> Iterator[Path]:
+    """Make a directory in `directory`, and claim it until it is left; who has no use for it then removes it.
+
+    A `sweep` may be faster than the claim, and takes the directory for a left one: then another is made.
+    """
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
+        with claimed(made) as ours:
+            if ours:
+                yield made
+                return
+
+
+def sweep(directory: Path, prefix: str) -> None:
+    """Remove what processes that were killed have left of `fresh`: this user's directories that nobody claims."""
+    for left in directory.glob(f"{glob.escape(prefix)}*"):
+        with contextlib.suppress(OSError):
+            if left.lstat().st_uid != os.geteuid():
+                continue
+            with claimed(left) as abandoned:
+                if abandoned:
+                    remove(left)
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory with all that is in it, directories that may not be read too."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            shutil.rmtree(directory)
+        except PermissionError:
+            for parent, _, _ in os.walk(directory):
+                Path(parent).chmod(stat.S_IRWXU)
+                for path in Path(parent).iterdir():
+                    if path.is_dir() and not path.is_symlink():
+                        path.chmod(stat.S_IRWXU)
+            shutil.rmtree(directory)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,53 @@ def test_a_claim(tmp_path: Path) -> None:
             assert not writer
     with files.claimed(tmp_path / "nowhere") as none:
         assert not none
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_no_claim_to_what_was_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, replaced: bool
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+
+    def another_is_faster(descriptor: int, operation: int, flock: Callable[[int, int], None] = fcntl.flock) -> None:
+        place.rename(tmp_path / "aside")
+        if replaced:
+            place.mkdir()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", another_is_faster)
+    with files.claimed(place) as ours:
+        assert not ours
+
+
+def test_a_fresh_directory_is_there_however_fast_a_sweep_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[str] = []
+
+    def sweeping_first(descriptor: int, operation: int, flock: Callable[[int, int], None] = fcntl.flock) -> None:
+        if len(swept) < 3:
+            swept.extend(path.name for path in tmp_path.iterdir())
+            monkeypatch.setattr(fcntl, "flock", flock)
+            files.sweep(tmp_path, "run-")
+            monkeypatch.setattr(fcntl, "flock", sweeping_first)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", sweeping_first)
+    with files.fresh(tmp_path, "run-") as made:
+        assert len(swept) == 3
+        assert made.is_dir()
+        files.sweep(tmp_path, "run-")
+        assert list(tmp_path.iterdir()) == [made]
+    files.sweep(tmp_path, "run-")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_takes_only_what_begins_so(tmp_path: Path) -> None:
+    for name in (".a[b].pex.1", ".ab.pex.1", ".a[b].pe"):
+        (tmp_path / name / "within").mkdir(parents=True)
+    (tmp_path / ".a[b].pex.1" / "within").chmod(0)
+    files.sweep(tmp_path, ".a[b].pex.")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a[b].pe", ".ab.pex.1"]
 
 
 @pytest.mark.parametrize("new_is_directory", [True, False])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nox_pex import files
 from nox_pex.errors import NoxPexError
-from nox_pex.files import claimed
 from nox_pex.smoke.interrupts import Held
 
 _PREFIX: Final = "nox-pex-run-"
@@ -64,33 +63,19 @@ def workspace(
 ) -> Iterator[Workspace]:
     """A new workspace outside `project`, removed at the end, also on Ctrl-C, unless `keep` says otherwise."""
     parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
-    sweep(parent)
+    files.sweep(parent, _PREFIX)
     root: Path | None = None
     with contextlib.ExitStack() as claim:
         try:
-            while root is None:
-                with held():
-                    made = Path(tempfile.mkdtemp(prefix=_KEPT if keep else _PREFIX, dir=parent))
-                    # Another run's sweep may be faster than the claim, and then the directory is gone, or soon will be.
-                    root = made if claim.enter_context(claimed(made)) else None
+            with held():
+                root = claim.enter_context(files.fresh(parent, _KEPT if keep else _PREFIX))
             tmp = root / "tmp"
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
         finally:
             if root is not None and not keep:
                 with held():
-                    remove(root)
-
-
-def sweep(parent: Path) -> None:
-    """Removes what runs that were killed have left in `parent`: this user's directories that nobody claims any more."""
-    for left in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if left.lstat().st_uid != os.geteuid():
-                continue
-            with claimed(left) as abandoned:
-                if abandoned:
-                    remove(left)
+                    files.remove(root)
 
 
 def present(binary: Path) -> Path:
@@ -106,20 +91,6 @@ def weight(binary: Path) -> int:
     if not binary.is_dir():
         return binary.stat().st_size
     return sum(path.lstat().st_size for path in binary.rglob("*") if not path.is_dir())
-
-
-def remove(directory: Path) -> None:
-    """Removes a directory with all that a program may have left in it, directories that may not be read too."""
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(directory)
-        except PermissionError:
-            for parent, _, _ in os.walk(directory):
-                Path(parent).chmod(stat.S_IRWXU)
-                for path in Path(parent).iterdir():
-                    if path.is_dir() and not path.is_symlink():
-                        path.chmod(stat.S_IRWXU)
-            shutil.rmtree(directory)
 
 
 def _outside(project: Path | None) -> str | None:
