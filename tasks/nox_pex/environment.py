@@ -155,6 +155,21 @@ def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
             yield path, digest, size
 
 
+def installed_files(distribution: Distribution, environment: Environment) -> Iterator[tuple[str, str, str]]:
+    """The files of a distribution: path from the environment's directory, path as its RECORD has it, digest or empty.
+
+    Raises `OSError` where there is no RECORD, or a file lies elsewhere.
+    """
+    root = distribution.directory.parent
+    place = str(root.relative_to(environment.path))
+    for path, digest, _ in record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
+        inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118 (for ten thousand files)
+        if inner.startswith(("../", "/")):
+            msg = f"{distribution.name} has a file outside of its environment"
+            raise OSError(0, msg, path)
+        yield inner, path, digest
+
+
 def body_digest(content: bytes) -> bytes:
     """A digest of a script without its beginning where that names an interpreter."""
     if content.startswith(_AROUND):

@@ -251,6 +251,7 @@ class Installer(Struct, frozen=True, kw_only=True):
                 if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
                     environment.remove(distribution)
             self._sync(wanted, environment, held=held)
+            self._settle(wanted, environment, held=held)
             kept.put(environment, lock.read(self.project.lock), shell=self.shell)
             how = ""
         seconds, found = time.monotonic() - started, environment.distributions()
@@ -318,15 +319,31 @@ class Installer(Struct, frozen=True, kw_only=True):
         locked = lock.read(self.project.lock)
         return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
 
-    def _sync(self, wanted: Selection, environment: Environment, *, held: int) -> Outcome:
+    def _settle(self, wanted: Selection, environment: Environment, *, held: int) -> None:
+        """Install what has a file in common with something else again, in Poetry's order instead of by chance."""
+        from nox_pex import overlaps  # noqa: PLC0415 (not needed where nothing changed)
+
+        if torn := overlaps.torn(environment):
+            names = ", ".join(distribution.name for distribution in torn)
+            self.shell.say(f"install: files that several have, or lost: {names} again, one after the other")
+            for distribution in torn:
+                environment.remove(distribution)
+            self._sync(wanted, environment, held=held, in_turn=True)
+            for line in overlaps.settle(environment):
+                self.shell.say(f"install: {line}")
+
+    def _sync(self, wanted: Selection, environment: Environment, *, held: int, in_turn: bool = False) -> Outcome:
         poetry = tools.provide_poetry(self.provisioner, self.poetry_version)
-        self.shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
+        if not in_turn:
+            self.shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
         with _emptied(environment.path.with_name(f".{environment.path.name}.poetry")) as aside:
             nowhere = aside / "environments"
             nowhere.mkdir()
             environ = poetry_environ(
                 self.shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
             )
+            if in_turn:
+                environ["POETRY_INSTALLER_PARALLEL"] = "false"
             argv = sync_argv(poetry, wanted, self.project)
             run = partial(self.shell.run, argv, what="install: Poetry", cwd=self.project.root, hold=(held,))
             outcome = run(env=environ)

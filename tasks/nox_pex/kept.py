@@ -26,7 +26,7 @@ from msgspec import Struct, convert, to_builtins
 import nox_pex
 from nox_pex import caches, files, index, metadata
 from nox_pex.command import Shell
-from nox_pex.environment import Distribution, Environment, encoded, entry_points, record_rows, snapshot
+from nox_pex.environment import Distribution, Environment, encoded, entry_points, installed_files, snapshot
 from nox_pex.inputs import Inputs
 from nox_pex.lock import Lock
 from nox_pex.secrets import is_secret_name, public_url
@@ -100,7 +100,7 @@ class Kept(Struct, frozen=True, kw_only=True):
             ):
                 new = Path(directory) / self.home.name
                 new.mkdir()
-                inners = [inner for distribution in found for inner, _, _ in _rows(distribution, environment)]
+                inners = [inner for distribution in found for inner, _, _ in installed_files(distribution, environment)]
                 for inner in inners:
                     _link(environment.path / inner, new / inner)
                 manifest = _Manifest(
@@ -139,21 +139,6 @@ def _tells(name: str) -> bool:
     return name.startswith("POETRY_") and not (name.startswith(_PLACES) or is_secret_name(name))
 
 
-def _rows(distribution: Distribution, environment: Environment) -> Iterator[tuple[str, str, str]]:
-    """The files of a distribution: path from the environment's directory, path as its RECORD has it, digest.
-
-    Raises `OSError` where one lies elsewhere.
-    """
-    root = distribution.directory.parent
-    place = str(root.relative_to(environment.path))
-    for path, digest, _ in record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
-        inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118 (for ten thousand files)
-        if inner.startswith(("../", "/")):
-            msg = f"{distribution.name} has a file outside of its environment"
-            raise OSError(0, msg, path)
-        yield inner, path, digest
-
-
 def _transplant(
     distribution: Distribution, *, source: Environment, environment: Environment, manifest: _Manifest
 ) -> bool:
@@ -164,7 +149,7 @@ def _transplant(
     record = f"{distribution.directory.name}/RECORD"
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
-    for inner, path, digest in _rows(distribution, source):
+    for inner, path, digest in installed_files(distribution, source):
         copy, mode = environment.path / inner, 0o755 if inner in manifest.executable else 0o644
         if path == record:
             continue
