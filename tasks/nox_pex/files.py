@@ -256,7 +256,9 @@ def writing(what: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "make room, then run it again"
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            remedy = "make it writable, or choose another place (tool.nox-pex.output-dir, Nox's --envdir)"
+            remedy = (
+                "make it writable, or choose another place (tool.nox-pex.output-dir, Nox's --envdir, NOX_PEX_CACHE_DIR)"
+            )
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
             remedy = "a file stands where a directory has to be: move it away"
         else:

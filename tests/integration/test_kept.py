@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ def another(project: Project, place: str) -> Project:
     """A fresh checkout of the same project."""
     root = project.root.with_name(place) / "checkout"
     shutil.copytree(project.root, root, ignore=shutil.ignore_patterns(".nox", "dist", "__pycache__"))
-    return Project(root=root, environ=project.environ)
+    return Project(root=root, environ=dict(project.environ))
 
 
 def environment(project: Project) -> dict[str, str]:
@@ -248,3 +250,30 @@ def test_what_does_not_come_from_an_index_is_not_kept(project: Callable[[str], P
     reader = Project(root=project("path_dependency").root, environ=first.environ)
     reader.nox("-s", "install")
     assert kept(reader) == []
+
+
+def test_a_cache_that_may_only_be_read(first: Project, tmp_path: Path) -> None:
+    first.nox("-s", "pex")
+    (tmp_path / "empty").mkdir()
+    second, third = another(first, "second"), another(first, "third")
+    with read_only(first.cache), read_only(tmp_path / "empty"):
+        assert second.nox("-s", "pex").said("install: ", TAKEN)
+        assert second.binary("standard").read_bytes() == first.binary("standard").read_bytes()
+        assert second.nox("-s", "pex").said("pex: standard unchanged")
+        third.environ["NOX_PEX_CACHE_DIR"] = str(tmp_path / "empty")
+        line = third.refused("disk-full", "-s", "pex")
+    assert str(tmp_path / "empty") in line
+    assert "NOX_PEX_CACHE_DIR" in line
+
+
+@contextlib.contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Mount `directory` over itself, so that not even root may write to it."""
+    mounted = subprocess.run(["mount", "--bind", str(directory), str(directory)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(directory)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
