@@ -325,7 +325,7 @@ class Installer(Struct, frozen=True, kw_only=True):
 
         if torn := overlaps.torn(environment):
             names = ", ".join(distribution.name for distribution in torn)
-            self.shell.say(f"install: files that several have, or lost: {names} again, one after the other")
+            self.shell.say(f"install: again, one after the other, for files that they have or had in common: {names}")
             for distribution in torn:
                 environment.remove(distribution)
             self._sync(wanted, environment, held=held, in_turn=True)

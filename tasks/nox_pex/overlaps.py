@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
-from packaging.utils import NormalizedName
 
 from nox_pex import files, metadata
 from nox_pex.environment import Distribution, Environment, installed_files, record_digest, record_rows
@@ -31,11 +30,13 @@ class _Claim(Struct, frozen=True):
 
 def torn(environment: Environment) -> tuple[Distribution, ...]:
     """The distributions that have a file in common with another content, and those that have lost one."""
-    found: dict[NormalizedName, Distribution] = {}
-    for inner, claims in _claims(environment).items():
-        if _differ(claims) or not os.path.lexists(environment.path / inner):
-            found.update({claim.distribution.name: claim.distribution for claim in claims})
-    return tuple(found[name] for name in sorted(found))
+    found = {
+        claim.distribution
+        for inner, claims in _claims(environment).items()
+        if _differ(claims) or not os.path.lexists(environment.path / inner)
+        for claim in claims
+    }
+    return tuple(sorted(found, key=lambda distribution: distribution.name))
 
 
 def settle(environment: Environment) -> Iterator[str]:
