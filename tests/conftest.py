@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]
         return made
 
     return make
+
+
+def pytest_configure() -> None:
+    # Where a shell starts the tests in the background, Ctrl-C is ignored, by all that they start too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
