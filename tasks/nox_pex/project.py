@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,6 +78,25 @@ class Project(Struct, frozen=True, kw_only=True):
         """Whether the build backend may ask Git for the version: nothing else says it, or a plugin for that is here."""
         names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
         return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
+
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether what the project's build makes may have the text of `pyproject.toml` in it, our settings too.
+
+        Poetry's backend takes in what it is told; of any other one that is not known.
+        """
+        backend = str(self.document.get("build-system", {}).get("build-backend", "poetry"))
+        packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
+        patterns = [*self.includes, *(entry.get("include", "") for entry in packages)]
+        return not backend.startswith("poetry") or any(
+            fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
+        )
+
+    def own_digest(self) -> str:
+        """A digest of `pyproject.toml` without the settings of nox-pex, by content, not by text."""
+        tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
+        text = json.dumps({**self.document, "tool": tool}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def dependency_digest(self) -> str:
         """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""

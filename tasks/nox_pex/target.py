@@ -114,12 +114,21 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 def take(target: Target) -> Taken:
-    """The project's own part as it is now; raises `NoxPexError` `source-missing`."""
-    project, output_dir = target.project, target.settings.output_dir
+    """The project's own part as it is now.
+
+    Raises `NoxPexError` `source-missing`, and `config` where a packaged project has `sources`.
+    """
+    project, output_dir, chosen = target.project, target.settings.output_dir, target.binary.sources
     if project.package_mode:
+        if chosen.include or chosen.exclude:
+            problem = f"{project.file}: {target.key}.sources is for projects with package-mode = false"
+            remedy = "a packaged project ships as its wheel: write `include` and `exclude` under [tool.poetry] instead"
+            raise NoxPexError("config", problem, remedy)
         listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
-        return Taken(digests=sources.digests(project.root, listed))
-    chosen = target.binary.sources
+        digests = sources.digests(project.root, listed)
+        if not project.is_read_whole:
+            digests[project.file.name] = project.own_digest()
+        return Taken(digests=digests)
     selection = sources.select(
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
     )
@@ -131,7 +140,7 @@ def inputs_of(target: Target, taken: Taken, *, version: Mapping[str, str]) -> In
     executable = target.binary.executable
     return {
         "lock": {"poetry.lock": lock.digest(target.project.lock)},
-        "settings": _setting_digests(target.binary),
+        "settings": {**_setting_digests(target.binary), "package-mode": str(target.project.package_mode)},
         "sources": {
             **taken.digests,
             **version,

@@ -223,6 +223,9 @@ def test_a_packaged_project_is_rebuilt_for_all_that_its_backend_reads(
     assert cards.nox("-s", "pex").said(f"rebuilding {name}: pyproject.toml changed")
     assert cards.record(name)["version"] == "0.5.0"
     assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")
+    cards.append("pyproject.toml", f'[tool.nox-pex.binary.{name}]\nscript = "greet"\n')
+    cards.append("pyproject.toml", f'[[tool.nox-pex.binary.{name}.smoke.command]]\nargs = ["--version"]\n')
+    assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")  # a setting of another step, and what was the default
 
 
 def test_a_moved_checkout_stands(built: Callable[[str], Project]) -> None:

@@ -72,6 +72,33 @@ def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
     assert found.build_requires == ("poetry-core",)
 
 
+@pytest.mark.parametrize(
+    ("added", "same"),
+    [
+        ('[tool.nox-pex.binary.x.smoke]\nargs = ["1"]\n', True),
+        ("# a comment\n", True),
+        ('[tool.poetry]\nreadme = "README.md"\n', False),
+    ],
+)
+def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same: bool) -> None:
+    before = read(tmp_path, f"{STANDARD}[tool.x]\n")
+    assert not before.is_read_whole
+    assert (read(tmp_path, f"{STANDARD}[tool.x]\n{added}").own_digest() == before.own_digest()) is same
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        '[tool.poetry]\ninclude = ["pyproject.toml"]\n',
+        '[tool.poetry]\ninclude = [{ path = "**/*.toml", format = "wheel" }]\n',
+        '[tool.poetry]\npackages = [{ include = "*" }]\n',
+        '[build-system]\nbuild-backend = "hatchling.build"\n',
+    ],
+)
+def test_a_build_that_may_take_the_file_itself_in(tmp_path: Path, added: str) -> None:
+    assert read(tmp_path, f'[project]\nname = "x"\n{added}').is_read_whole
+
+
 def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> None:
     root = tmp_path / "Shop_Floor"
     root.mkdir()
