@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,8 @@ from nox_pex.errors import NoxPexError
 
 POETRY: Final = "2.5.1"
 PEX: Final = "2.105.2"
-POETRY_CORE: Final = "2.5.0"
-"""The build backend that goes with `POETRY`: what a project is built with where its requirements allow it."""
+_POETRY_CORES: Final = (((3, 10), "2.5.0"), ((3, 9), "2.2.1"), ((3, 8), "1.9.1"))
+"""The build backend that goes with `POETRY`, and the last ones for older Pythons: from which Python on, and version."""
 
 UTF_8: Final = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
 """Variables for tools that start Pythons: in the locale C these cannot read a `.pth` file with other letters than
@@ -195,10 +196,11 @@ def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
 def provide_backend(provisioner: Provisioner, requires: Sequence[str], *, interpreter: Interpreter) -> Environment:
     """An environment with a project's build requirements (PEP 518).
 
-    They are not locked by anything; poetry-core is held at the version that goes with the pinned Poetry wherever the
-    requirement allows it, so that the wheel's bytes do not depend on the day.
+    They are not locked by anything; poetry-core is held at the version that goes with the pinned Poetry, or with an
+    older Python, wherever the requirement allows it, so that the wheel's bytes do not depend on the day.
     """
-    return provisioner.provide("build", [_held(text) for text in requires], python=interpreter.executable)
+    held = [_held(text, interpreter) for text in requires]
+    return provisioner.provide("build", held, python=interpreter.executable)
 
 
 def find_uv(environ: Mapping[str, str]) -> Path | None:
@@ -220,11 +222,12 @@ def _find_uv(asked_for: str | None, path: str | None) -> Path | None:
         return Path(found) if found else None
 
 
-def _held(text: str) -> str:
-    requirement = Requirement(text)
-    if requirement.name == "poetry-core" and not requirement.url and requirement.specifier.contains(POETRY_CORE):
-        return f"poetry-core=={POETRY_CORE}"
-    return text
+def _held(text: str, interpreter: Interpreter) -> str:
+    requirement, python = Requirement(text), tuple(map(int, interpreter.minor.split(".")))
+    if requirement.name != "poetry-core" or requirement.url:
+        return text
+    fitting = (v for lowest, v in _POETRY_CORES if python >= lowest and requirement.specifier.contains(v))
+    return next((f"poetry-core=={version}" for version in fitting), text)
 
 
 def _version_of(python: Path) -> str:
@@ -260,6 +263,7 @@ _UNREACHABLE: Final = (
     "IncompleteRead",
     "ChunkedEncodingError",
 )
+_NAMES_A_HOST: Final = re.compile(r"://|host[=:] ?\S")
 _REFUSED: Final = (
     "Authorization error accessing",
     "401 Client Error",
@@ -279,10 +283,11 @@ def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
     if line is not None:
         remedy = "check the credentials that Poetry, pip or uv is given for that index"
         return NoxPexError("index-auth", f"{what}: {line.strip()}", remedy, log=outcome.tail)
-    line = next((line for line in outcome.output.splitlines() if any(sign in line for sign in _UNREACHABLE)), None)
-    if line is not None:
+    lines = [line.strip() for line in outcome.output.splitlines() if any(sign in line for sign in _UNREACHABLE)]
+    if lines:
+        said = next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0])
         remedy = "check the network, the proxy and `pip config list`, then run it again"
-        return NoxPexError("index-unreachable", f"{what}: {line.strip()}", remedy, log=outcome.tail)
+        return NoxPexError("index-unreachable", f"{what}: {said}", remedy, log=outcome.tail)
     if "No space left on device" in outcome.output:
         return NoxPexError(
             "disk-full", f"{what}: no space left on device", "make room, then run it again", log=outcome.tail
