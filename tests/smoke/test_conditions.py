@@ -360,3 +360,11 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
                 program.start()
         finally:
             program.end()
+
+
+def test_the_memory_of_a_command_that_ends_at_once(smoke_test: SmokeTest) -> None:
+    tested = smoke_test("commands", command=[{"args": ["--version"]}], conditions=["cold", "warm"])
+    assert tested.code is None, tested.problem
+    assert len(tested.report.sha256) == 64
+    for outcome in tested.report.outcomes:
+        assert 1_000_000 < (outcome.memory or 0) < 500_000_000

@@ -124,6 +124,12 @@ def clipped(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
+def _ending(text: str) -> str:
+    """A text as JSON on one line, cut at its beginning: a traceback says at its end what went wrong."""
+    line = " ".join(text.split())
+    return json.dumps(line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}", ensure_ascii=False)
+
+
 def _same(expected: Any, came: Any) -> bool:
     # To Python True is 1; to JSON it is not. 1 and 1.0 are the same number in both.
     return isinstance(expected, bool) is isinstance(came, bool) and bool(expected == came)
@@ -222,13 +228,13 @@ def _unmet_by_command(check: CommandCheck, printed: Printed) -> Iterator[tuple[s
         yield f"an end within {check.timeout:g} s", "none; it was killed"
     elif printed.status != check.exit_code:
         yield f"exit status {check.exit_code}", describe_status(printed.status).removeprefix("exit status ")
-    for stream, patterns, text in (
-        ("stdout", check.stdout_matches, printed.stdout),
-        ("stderr", check.stderr_matches, printed.stderr),
+    for stream, patterns, text, came in (
+        ("stdout", check.stdout_matches, printed.stdout, shown(clipped(printed.stdout))),
+        ("stderr", check.stderr_matches, printed.stderr, _ending(printed.stderr)),
     ):
         for pattern in many(patterns):
             if not re.search(pattern, text):
-                yield f"{stream} that matches {pattern!r}", shown(clipped(text))
+                yield f"{stream} that matches {pattern!r}", came
     for unwanted in many(check.stdout_not_contains):
         if unwanted in printed.stdout:
             yield f"stdout without {shown(unwanted)}", shown(clipped(printed.stdout))

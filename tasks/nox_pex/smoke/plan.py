@@ -14,8 +14,14 @@ import msgspec
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.settings import Circumstance, Condition, HttpCheck, Smoke, TcpCheck
 
-EXAMPLE: Final = 'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200'
+EXAMPLE: Final = (
+    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, where it '
+    'is no server, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]'
+)
 """The table that turns a smoke test that checks nothing into one that does, for the binary NAME."""
+
+_DECLARED_FIRST: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script = "SCRIPT", and below that '
+"""How it begins where the settings have no table for the binary, which one below it would then be."""
 
 _TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
 _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
@@ -151,10 +157,16 @@ def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
     return smoke.tcp[0] if smoke.tcp else None
 
 
-def judge(smoke: Smoke, *, name: str) -> None:
-    """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste."""
+def judge(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
+    """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste.
+
+    `undeclared` is the script of a binary that has no table of its own yet.
+    """
     if not (smoke.http or smoke.tcp or smoke.command):
-        raise NoxPexError("config", f"the smoke test of {name} checks nothing", EXAMPLE.replace("NAME", name))
+        example = EXAMPLE
+        if undeclared is not None:
+            example = _DECLARED_FIRST.replace("SCRIPT", undeclared) + EXAMPLE.removeprefix("paste ")
+        raise NoxPexError("config", f"the smoke test of {name} checks nothing", example.replace("NAME", name))
 
 
 def fill(text: str, tokens: Mapping[str, str]) -> str:

@@ -13,11 +13,10 @@ from typing import Any, Final, Literal
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.checks import Verdict
-from nox_pex.smoke.plan import EXAMPLE
 from nox_pex.smoke.settings import Budget, Circumstance, size
 from nox_pex.smoke.stop import Stop
 
-__all__ = ["EXAMPLE", "Outcome", "Report", "github_lines", "json_text", "junit_text", "over_budget", "table"]
+__all__ = ["Outcome", "Report", "github_lines", "json_text", "junit_text", "over_budget", "table"]
 
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 _NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -56,7 +55,7 @@ class Outcome:
 class Report:
     """What a smoke test gave: an outcome for each condition, and the first failure, whose `log` is the log's tail.
 
-    `size` is in bytes; `kept` is the temporary directory, where `--keep` left it.
+    `size` is in bytes, `sha256` of the binary; `kept` is the temporary directory, where `--keep` left it.
     """
 
     name: str
@@ -64,6 +63,7 @@ class Report:
     size: int
     outcomes: tuple[Outcome, ...]
     failure: NoxPexError | None = None
+    sha256: str = ""
     kept: Path | None = None
 
     @property
@@ -121,6 +121,7 @@ def json_text(report: Report) -> str:
     value = {
         "name": report.name,
         "binary": report.binary.name,
+        "sha256": report.sha256,
         "size": report.size,
         "passed": failure is None,
         "conditions": [_as_json(outcome) for outcome in report.outcomes],

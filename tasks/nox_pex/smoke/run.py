@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from nox_pex import record
 from nox_pex.errors import NoxPexError
 from nox_pex.secrets import Secrets
 from nox_pex.smoke import checks, log, plan, ports, probe
@@ -110,7 +111,7 @@ def run(
             keep=options.keep,
         )
 
-    return run_at(
+    report = run_at(
         here,
         subject=Subject(name=name, binary=binary, size=size, boots=plan.boots(smoke, options.only)),
         smoke=smoke,
@@ -121,6 +122,7 @@ def run(
         options=options,
         say=say,
     )
+    return replace(report, sha256=record.digest(binary))
 
 
 @dataclass(frozen=True, kw_only=True)

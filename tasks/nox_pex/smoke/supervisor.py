@@ -32,6 +32,8 @@ _INPUT: Final = 0
 _OUTPUT: Final = 1
 _SAMPLE: Final = 0.1
 """Seconds between two looks at the tree's memory, at least."""
+_MAXRSS: Final = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of `ru_maxrss` (getrusage(2))."""
 _LEISURE: Final = 20
 """A look at the tree may cost at most one part in so many of the time."""
 _END: Final = 10.0
@@ -264,7 +266,7 @@ class Leash:
 
     @property
     def peak(self) -> int:
-        """The highest sum of resident bytes that the tree was seen to have."""
+        """The highest sum of resident bytes that the tree was seen to have, or that one process of it had."""
         return self._peak
 
     def _obey(self, received: bytes) -> bool:
@@ -287,11 +289,13 @@ class Leash:
         """Takes note of who has ended. Returns whether a child is left."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
                 return True
+            # A command that ends before anyone looks has its own peak noted by the system.
+            self._peak = max(self._peak, usage.ru_maxrss * _MAXRSS)
             if pid == self._pid and not self._gone:
                 self._gone = True
                 self._program.returncode = os.waitstatus_to_exitcode(status)
