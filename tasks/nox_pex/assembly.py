@@ -219,17 +219,25 @@ def _check_entry(target: Target, taken: Taken, own: Path | None) -> None:
             problem = f"{target.key}.script is {binary.script!r}, and no distribution in the binary has such a script"
             raise NoxPexError("entry-missing", problem, remedy)
     if binary.entry_point is not None:
-        module = binary.entry_point.partition(":")[0]
+        module, _, attribute = binary.entry_point.partition(":")
         own_files = wheel.wheel_files(own) if own is not None else tuple(taken.digests)
+        says = f"{target.key}.entry-point is {binary.entry_point!r}, and"
         if not _provides(target, own_files, module):
-            problem = (
-                f"{target.key}.entry-point is {binary.entry_point!r}, and nothing in the binary has a module {module}"
-            )
-            raise NoxPexError("entry-missing", problem, "correct it, or take the module in with `sources.include`")
+            remedy = "correct it" if own is not None else "correct it, or take the module in with `sources.include`"
+            raise NoxPexError("entry-missing", f"{says} nothing in the binary has a module {module}", remedy)
+        if not attribute and not _runs(target, own_files, module):
+            remedy = f'add that module, or name a function, as in entry-point = "{module}:main"'
+            raise NoxPexError("entry-missing", f"{says} {module} is a package without a __main__ module", remedy)
 
 
 def _provides(target: Target, own_files: tuple[str, ...], module: str) -> bool:
     path = module.replace(".", "/")
-    if any(file.startswith((f"{path}.", f"{path}/")) for file in own_files):
-        return True
-    return target.installed.has_module(module)
+    return any(file.startswith((f"{path}.", f"{path}/")) for file in own_files) or target.installed.has_module(module)
+
+
+def _runs(target: Target, own_files: tuple[str, ...], module: str) -> bool:
+    """Whether `python -m module` finds something to run: a module, or in a package its `__main__` (runpy)."""
+    path = module.replace(".", "/")
+    return any(
+        file.startswith((f"{path}.", f"{path}/__main__.")) for file in own_files
+    ) or target.installed.has_program(module)

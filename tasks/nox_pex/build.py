@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,13 +118,17 @@ class Builder(Struct, frozen=True, kw_only=True):
         return {"the version from Git": hashlib.sha256(repr((described, given)).encode()).hexdigest()}
 
     def _git(self, target: Target) -> Mapping[str, Any] | None:
-        """The commit that the project is at, and whether anything in it is not committed; None outside Git."""
+        """The commit that the project is at, and whether anything in it is not committed; None outside Git.
+
+        What we write into `output-dir` does not count, whether Git ignores it or not.
+        """
         with contextlib.suppress(OSError):
             env = tool_environ(self.shell.environ)
             root = target.project.root
             head = self.shell.run(["git", "rev-parse", "HEAD"], what="git", env=env, cwd=root)
             if head.status == 0:
-                status = self.shell.run(["git", "status", "--porcelain", "--", "."], what="git", env=env, cwd=root)
+                places = [".", *_without(target.directory, root)]
+                status = self.shell.run(["git", "status", "--porcelain", "--", *places], what="git", env=env, cwd=root)
                 return {"commit": head.output.strip(), "dirty": bool(status.output.strip())}
         return None
 
@@ -130,8 +136,8 @@ class Builder(Struct, frozen=True, kw_only=True):
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
 """Prefixes of the variables by which a user tells such a backend the version."""
 
-_SHOWN: Final = 6
-"""Sources that are named one by one."""
+_SHOWN: Final = 12
+"""Files and directories at the root that are named one by one."""
 
 
 def _generated(target: Target, taken: Taken) -> Mapping[str, str]:
@@ -182,10 +188,19 @@ def _record(
     }
 
 
-def _listed(names: Mapping[str, str]) -> str:
-    shown = sorted(names)[:_SHOWN]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(shown)}{more}" if shown else "none"
+def _without(directory: Path, root: Path) -> tuple[str, ...]:
+    """How Git is told to leave `directory` out (gitglossary(7), pathspec); nothing where it lies outside of `root`."""
+    directory = Path(os.path.normpath(directory))
+    inside = directory != root and directory.is_relative_to(root)
+    return (f":(exclude,literal){directory.relative_to(root).as_posix()}",) if inside else ()
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Files, and directories with how many are in each: `main.py, shop/ (12)`."""
+    counts = Counter(f"{top}/" if below else top for top, below, _ in (name.partition("/") for name in names))
+    shown = [f"{top} ({count})" if top.endswith("/") else top for top, count in sorted(counts.items())]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return f"{', '.join(shown[:_SHOWN])}{more}" if shown else "none"
 
 
 def _megabytes(binary: Path) -> str:

@@ -7,7 +7,7 @@ do". `diagnosis` makes the line for the user out of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -245,7 +245,23 @@ def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]
     names = sorted(scripts)
     found = f"{len(names)} scripts ({', '.join(names)}) to choose from" if names else "no script to make one from"
     problem = f"{file} has no [tool.nox-pex.binary.NAME] table, and {found}"
-    raise NoxPexError("entry-missing", problem, f'add [tool.nox-pex.binary.{name}] script = "{[*names, "…"][0]}"')
+    line = f'script = "{_likely(name, names)}"' if names else 'entry-point = "MODULE:FUNCTION"'
+    other = "" if names else ', or script = "…" for the script of a dependency'
+    raise NoxPexError(
+        "entry-missing", problem, f"add [tool.nox-pex.binary.{name}], and under it the line {line}{other}"
+    )
+
+
+def _likely(name: str, scripts: Sequence[str]) -> str:
+    """The script that is called as the project is, or nearly; else the first one."""
+    from difflib import get_close_matches  # noqa: PLC0415 (for an error alone)
+
+    return next(iter(get_close_matches(name, scripts, n=1, cutoff=0.4)), scripts[0])
+
+
+def is_declared(document: Mapping[str, Any], name: str) -> bool:
+    """Whether a parsed `pyproject.toml` has a table for the binary `name` itself."""
+    return name in document.get("tool", {}).get("nox-pex", {}).get("binary", {})
 
 
 def _judge_unpacked(binary: Binary) -> None:

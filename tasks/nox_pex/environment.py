@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,11 @@ class Environment(Struct, frozen=True, kw_only=True):
                 yield f"{distribution.name}: no RECORD"
                 continue
             yield from (f"{distribution.name}: {file}" for file in _unlike_record(distribution.directory))
+
+
+def is_compiled_here(distribution: Distribution) -> bool:
+    """Whether a distribution was compiled on this machine: an index takes no wheel with the tag `linux_…` (PEP 513)."""
+    return bool(re.search(r"^Tag: \S+-linux_", _text(distribution.directory / "WHEEL"), re.MULTILINE))
 
 
 def snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:

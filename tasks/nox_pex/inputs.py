@@ -14,6 +14,9 @@ from typing import Final, TypeAlias
 Inputs: TypeAlias = Mapping[str, Mapping[str, str]]
 """Kind (`lock`, `settings`, `sources`, …) to item (`main.py`, `sh-boot`, …) to a digest or a short value."""
 
+_FIRST: Final = ("python", "tools", "recipe", "settings", "lock")
+"""Kinds whose differences are named first: those of the others follow from them, or tell less."""
+
 _NAMED: Final = 4
 """Differences that are named one by one."""
 
@@ -30,7 +33,7 @@ def changes(before: Inputs, after: Inputs) -> tuple[str, ...]:
     """What differs, in words: `main.py changed`, `static/new.css added`, `pex 2.1 -> 2.2`, `sh-boot set anew`."""
     found = [
         words
-        for kind in sorted({*before, *after})
+        for kind in sorted({*before, *after}, key=lambda kind: (kind not in _FIRST, kind))
         for words in _differences(kind, before.get(kind, {}), after.get(kind, {}))
     ]
     rest = len(found) - _NAMED

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -25,7 +26,7 @@ from packaging.version import Version
 from nox_pex import files, lock, sources, tools
 from nox_pex.command import Outcome, Shell, tool_environ
 from nox_pex.config import Binary, Settings
-from nox_pex.environment import Distribution, Environment, entry_points, snapshot
+from nox_pex.environment import Distribution, Environment, entry_points, is_compiled_here, snapshot
 from nox_pex.errors import NoxPexError
 from nox_pex.inputs import Inputs, changes
 from nox_pex.project import MAIN, Project
@@ -84,9 +85,18 @@ class Installed(Struct, frozen=True, kw_only=True):
     def has_module(self, module: str) -> bool:
         """Whether the module or package of this dotted name is in it."""
         path = module.replace(".", "/")
+        return any((root / path).is_dir() for root in self.environment.site_packages) or self._has_file(path)
+
+    def has_program(self, module: str) -> bool:
+        """Whether the module of this dotted name, or a package of that name with a `__main__`, is in it."""
+        path = module.replace(".", "/")
+        return self._has_file(path) or self._has_file(f"{path}/__main__")
+
+    def _has_file(self, path: str) -> bool:
+        """Whether there is a module of this path, of whatever kind."""
+        name = Path(path).name
         return any(
-            (root / path).is_dir() or any((root / path).parent.glob(f"{Path(path).name}.*"))
-            for root in self.environment.site_packages
+            file.is_file() for root in self.environment.site_packages for file in (root / path).parent.glob(f"{name}.*")
         )
 
 
@@ -232,9 +242,9 @@ class Installer(Struct, frozen=True, kw_only=True):
 
         damaged = self.force and next(environment.damaged(), None) is not None
         if not fresh and (not as_left or before.get("python") != inputs["python"] or damaged):
-            # Interrupted in the middle, changed by someone, or of another Python: nothing in it can be trusted, and
-            # Poetry, which looks at names and versions only, would not notice.
-            self.shell.say("install: the environment is not as Poetry left it; making it anew")
+            # Nothing in it can be trusted, and Poetry, which looks at names and versions only, would not notice.
+            why = "for another Python" if as_left and not damaged else "it is not as Poetry left it"
+            self.shell.say(f"install: making the environment anew: {why if state else 'an install was not finished'}")
             inputs, before, fresh = self._anew(environment, inputs), {}, True
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
@@ -264,6 +274,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             "seconds": round(seconds, 3),
         }
         files.write_json(environment.path / _STATE, state)
+        if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
+            self.shell.say(f"install: compiled on this machine, for want of a wheel: {', '.join(compiled)}")
         self.shell.say(f"install: {counted(found)} {how}in {seconds:.1f} s ({wanted})")
         return _installed(wanted, environment, state, found)
 
@@ -403,7 +415,12 @@ def _tree_digest(path: Path) -> str:
 
 def failure(outcome: Outcome, project: Project) -> NoxPexError:
     """What went wrong, from Poetry's own words, with the code and the remedy for it."""
-    what = f"Poetry could not install {project.lock}"
+    part = re.search(r"^\s*Cannot install (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)\.?$", outcome.output, re.MULTILINE)
+    what = (
+        f"Poetry could not install {part['name']} of {project.lock}"
+        if part
+        else f"Poetry could not install {project.lock}"
+    )
     network = network_failure(what, outcome)
     if network is not None and network.code == "index-auth":
         return network  # Poetry goes on without that index, and then does not find what only it has
@@ -411,12 +428,37 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
             details = {key: value.strip() for key, value in match.groupdict().items() if value}
             details["fitting"] = _fitting(details.get("wanted", ""))
+            details["python"] = _allowed_python(details.get("wanted", ""))
             return NoxPexError(
                 code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
             )
+    if network is None and (match := re.search(_NOT_BUILT, outcome.output)):
+        problem = (
+            f"{match['package']}, which {project.lock} has, has no wheel for this Python, and cannot be built here"
+        )
+        remedy = "lock a version that has one, take another Python, or mend what its build says above"
+        return NoxPexError("no-wheel", problem, remedy, log=_before(match, outcome))
     return network or NoxPexError(
         "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
     )
+
+
+_NOT_BUILT: Final = re.compile(r"one of the following issues with\s+(?P<package>\S+ \([^)]+\))")
+"""What Poetry says below the output of a build backend that failed for an sdist."""
+
+
+def _before(match: re.Match[str], outcome: Outcome) -> tuple[str, ...]:
+    """The last lines of what a build said, up to where Poetry speaks of it."""
+    return msgspec.structs.replace(outcome, output=outcome.output[: match.start()]).tail
+
+
+def _allowed_python(wanted: str) -> str:
+    """A minor version of Python that `wanted` allows, the newest that everybody has; `…` where none is known."""
+    with contextlib.suppress(InvalidSpecifier):
+        allowed = SpecifierSet(wanted if re.match(r"\s*[<>=!~]", wanted) else f"=={wanted}")
+        patches = ((minor, patch) for minor in (13, 12, 11, 10, 9, 8, 14) for patch in range(30))
+        return next((f"3.{minor}" for minor, patch in patches if allowed.contains(f"3.{minor}.{patch}")), "…")
+    return "…"
 
 
 def _fitting(wanted: str) -> str:
@@ -464,7 +506,7 @@ _FAILURES: Final = (
         r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
         "python-mismatch",
         "{project} allows Python {wanted}, and the session runs on {used}",
-        'name one that it allows, as in register(python="3.12"), or run Nox with --force-python',
+        'name one that it allows, as in register(python="{python}"), or run Nox with --force-python',
     ),
     (
         r"Group\(s\) not found: (?P<groups>.+)",

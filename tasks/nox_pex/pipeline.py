@@ -148,13 +148,15 @@ class Pipeline(Struct, frozen=True, kw_only=True, dict=True):
 
         Raises `NoxPexError` with the first failure, after all binaries have been tried.
         """
-        from nox_pex.smoke import report, run  # noqa: PLC0415 (an HTTP client and more, for this step alone)
+        from nox_pex.smoke import plan, report, run  # noqa: PLC0415 (an HTTP client and more, for this step alone)
 
         self._check_handed_in()
         options = self._options()
 
         def smoke(name: str) -> None:
             binary = self.settings.binary[name]
+            if not config.is_declared(self.project.document, name):
+                plan.judge(binary.smoke or Smoke(), name=name, undeclared=binary.script)
             result, junit = self._file(name, "smoke.json"), self._file(name, "smoke.xml")
             for left in (result, junit):
                 left.unlink(missing_ok=True)  # an older result beside a test that breaks off would lie

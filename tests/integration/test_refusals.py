@@ -83,7 +83,8 @@ def test_no_pyproject(built: Make) -> None:
 def test_no_table_and_no_script(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '[tool.nox-pex.binary.loose]\nentry-point = "counter:main"\n', "")
-    assert "[tool.nox-pex.binary.loose] script = " in loose.refused("entry-missing", "-s", "pex")
+    line = loose.refused("entry-missing", "-s", "pex")
+    assert "add [tool.nox-pex.binary.loose], and under it the line entry-point = " in line
 
 
 def test_two_scripts_and_no_table(built: Make) -> None:
@@ -100,12 +101,39 @@ def test_two_scripts_and_no_table(built: Make) -> None:
         ('entry-point = "counter:main"', 'script = "count"', "script is 'count'"),
         ('"counter:main"', '"conter:main"', "has a module conter"),
         ('"counter:main"', '"wares.shelf"', "has a module wares.shelf"),
+        ('"counter:main"', '"wares"', "wares is a package without a __main__ module"),
+        ('"counter:main"', '"idna"', "idna is a package without a __main__ module"),
     ],
 )
 def test_entry_missing(built: Make, old: str, new: str, said: str) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", old, new)
     assert said in loose.refused("entry-missing", "-s", "pex")
+
+
+def test_sources_of_a_packaged_project(built: Make) -> None:
+    cards = built("packaged")
+    cards.append(
+        "pyproject.toml", '[tool.nox-pex.binary.greeting-cards]\nscript = "greet"\nsources = { include = ["x/"] }\n'
+    )
+    line = cards.refused("config", "-s", "pex")
+    assert "tool.nox-pex.binary.greeting-cards.sources is for projects with package-mode = false" in line
+    assert "[tool.poetry]" in line
+
+
+def test_the_smoke_test_that_one_is_told_to_paste(built: Make) -> None:
+    cards = built("packaged")
+    line = cards.refused("config", "-s", "smoke")
+    assert "greeting-cards checks nothing" in line
+    tables, lines = re.findall(r"\[+tool\.[a-z.-]+\]+", line), re.findall(r"the lines? (\S+ = \S+[\]\"0-9])", line)
+    assert tables == [
+        "[tool.nox-pex.binary.greeting-cards]",
+        "[[tool.nox-pex.binary.greeting-cards.smoke.http]]",
+        "[[tool.nox-pex.binary.greeting-cards.smoke.command]]",
+    ]
+    assert lines == ['script = "greet"', 'path = "/"', 'args = ["--version"]']
+    cards.append("pyproject.toml", f"\n{tables[0]}\n{lines[0]}\n{tables[2]}\nargs = []\n")
+    assert cards.nox("-s", "smoke").said("pex: greeting-cards unchanged")
 
 
 def test_a_script_that_is_nearly_right(built: Make) -> None:

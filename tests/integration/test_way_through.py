@@ -198,7 +198,7 @@ def test_what_git_ignores_does_not_ship_and_the_commit_is_noted(built: Callable[
     assert loose.record("loose")["git"] is None
     author = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org"}
     author |= {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": os.devnull}
-    (loose.root / ".gitignore").write_text("wares/local.txt\n.nox\ndist\n__pycache__\n", "utf-8")
+    (loose.root / ".gitignore").write_text("wares/local.txt\n.nox\n__pycache__\n", "utf-8")
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -257,14 +257,19 @@ def test_without_a_table_the_one_script_makes_the_one_binary() -> None:
         (
             {},
             "My_App",
-            'and no script to make one from; add [tool.nox-pex.binary.my-app] script = "…"',
+            'under it the line entry-point = "MODULE:FUNCTION", or script = "…" for the script of a dependency',
         ),
         (
             {"serve": "a:b", "admin": "a:c"},
             "My_App",
-            'and 2 scripts (admin, serve) to choose from; add [tool.nox-pex.binary.my-app] script = "admin"',
+            '(admin, serve) to choose from; add [tool.nox-pex.binary.my-app], and under it the line script = "admin"',
         ),
-        ({"serve": "a:b"}, None, 'add [tool.nox-pex.binary.NAME] script = "serve"'),
+        (
+            {"administer-my-app": "a:b", "my-app": "a:b"},
+            "My_App",
+            'add [tool.nox-pex.binary.my-app], and under it the line script = "my-app"',
+        ),
+        ({"serve": "a:b"}, None, 'add [tool.nox-pex.binary.NAME], and under it the line script = "serve"'),
     ],
 )
 def test_without_a_table_and_one_script_the_error_shows_the_table(

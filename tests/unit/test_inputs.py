@@ -29,6 +29,12 @@ def test_many_differences_are_counted() -> None:
     assert changes({}, after) == ("0.py added", "1.py added", "2.py added", "3.py added", "5 more")
 
 
+def test_what_the_others_follow_from_is_named_first() -> None:
+    before = {"distributions": {"a": "1", "b": "1"}, "python": {"python": "CPython 3.11"}, "tools": {"pex": "2.1"}}
+    after = {"distributions": {"a": "1 x", "b": "1 x"}, "python": {"python": "CPython 3.12"}, "tools": {"pex": "2.2"}}
+    assert changes(before, after) == ("python changed", "pex 2.1 -> 2.2", "a changed", "b changed")
+
+
 def test_a_digest_does_not_depend_on_order_and_keeps_items_apart() -> None:
     assert digests({"k": {"a": "1", "b": "2"}}) == digests({"k": {"b": "2", "a": "1"}})
     assert digests({"k": {"a": "1", "b": "2"}}) != digests({"k": {"a": "2", "b": "1"}})

@@ -116,6 +116,26 @@ def test_poetry_is_told_one_environment_and_no_other(tmp_path: Path) -> None:
             "python-mismatch",
             "allows Python >=3.12,<4.0, and the session runs on 3.11.7",
         ),
+        (
+            "Current Python version (3.12.1) is not allowed by the project (3.11.7).\nPlease change",
+            "python-mismatch",
+            'register(python="3.11")',
+        ),
+        (
+            "is likely not a problem with poetry but one of the following issues with greenlet (1.1.2)\n\n  - not",
+            "no-wheel",
+            "greenlet (1.1.2), which",
+        ),
+        (
+            "[Errno -2] Name or service not known\n\nCannot install poetry-core.\n",
+            "index-unreachable",
+            "could not install poetry-core of",
+        ),
+        (
+            "[Errno -2] Name or service not known\nMax retries exceeded: host='git.invalid'",
+            "index-unreachable",
+            "git.invalid",
+        ),
         ("Group(s) not found: srv (via --only)", "poetry-missing-group", "srv"),
         (
             "Hash for idna (3.11) from archive idna-3.11-py3-none-any.whl not found in known hashes (was: sha256:0)",

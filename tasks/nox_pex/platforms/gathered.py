@@ -108,11 +108,19 @@ class Gathered(Struct, frozen=True, kw_only=True):
 
     def has_module(self, module: str) -> bool:
         """Whether one of the wheels has the module or package of this dotted name."""
+        path = module.replace(".", "/")
+        return self._has(f"{path}.", f"{path}/")
+
+    def has_program(self, module: str) -> bool:
+        """Whether one of them has the module of this dotted name, or a package of that name with a `__main__`."""
+        path = module.replace(".", "/")
+        return self._has(f"{path}.", f"{path}/__main__.")
+
+    def _has(self, *beginnings: str) -> bool:
         from nox_pex import wheel  # noqa: PLC0415 (as above)
 
-        path = module.replace(".", "/")
         return any(
-            _LIBRARY.sub("", member, count=1).startswith((f"{path}.", f"{path}/"))
+            _LIBRARY.sub("", member, count=1).startswith(beginnings)
             for each in self.wheels
             for member in wheel.wheel_files(self.path(each))
         )
