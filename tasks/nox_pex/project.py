@@ -80,15 +80,19 @@ class Project(Struct, frozen=True, kw_only=True):
         return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
 
     @property
+    def is_built_by_poetry(self) -> bool:
+        """Whether the build backend is Poetry's, or one that goes around it, as poetry-dynamic-versioning does."""
+        return str(self.document.get("build-system", {}).get("build-backend", "poetry")).startswith("poetry")
+
+    @property
     def is_read_whole(self) -> bool:
         """Whether what the project's build makes may have the text of `pyproject.toml` in it, our settings too.
 
         Poetry's backend takes in what it is told; of any other one that is not known.
         """
-        backend = str(self.document.get("build-system", {}).get("build-backend", "poetry"))
         packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
         patterns = [*self.includes, *(entry.get("include", "") for entry in packages)]
-        return not backend.startswith("poetry") or any(
+        return not self.is_built_by_poetry or any(
             fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
         )
 

@@ -44,9 +44,12 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
             with _untouched(project.file):
                 built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
-            last = runner.tail[-1].strip() if runner.tail else str(error)
-            problem = f"the build backend of {project.root} failed: {last}"
-            raise NoxPexError("build-failed", problem, _BUILD_IT_FIRST, log=runner.tail) from error
+            said = next(filter(_SAYS_WHY.search, runner.tail), runner.tail[-1] if runner.tail else str(error))
+            problem = f"the build backend of {project.root} failed: {said.strip()}"
+            remedy = "make `poetry build` succeed there"
+            if project.is_built_by_poetry:
+                remedy += ", or, if it is no package, set tool.poetry.package-mode = false"
+            raise NoxPexError("build-failed", problem, remedy, log=runner.tail) from error
     clean(built)
     return built
 
@@ -90,9 +93,8 @@ _HOOK_FAILURES: Final = (
     pyproject_hooks.UnsupportedOperation,
 )
 _SETUPTOOLS: Final = "[build]\nbuild_base = {aside}/build\n\n[egg_info]\negg_base = {aside}/egg\n"
-_BUILD_IT_FIRST: Final = (
-    "make `poetry build` succeed there, or, if it is no package, set tool.poetry.package-mode = false"
-)
+_SAYS_WHY: Final = re.compile(r"(?:^|\s)error(?:\[\w+\])?: ")
+"""How compilers begin the line that matters; what stands below it is that their callers failed too."""
 
 
 @contextlib.contextmanager

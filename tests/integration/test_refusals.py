@@ -252,6 +252,9 @@ def test_build_failed(built: Make) -> None:
     assert result.said("  | the backend speaks")
     line = cards.refused("build-failed", "-s", "pex")
     assert "no flour left" in line
+    assert "package-mode" not in line  # it is no backend of Poetry's
+    (cards.root / "mill.py").write_text(BACKEND.replace("the backend speaks", "mill.c:1: error: no corn"), "utf-8")
+    assert "failed: mill.c:1: error: no corn; " in cards.refused("build-failed", "-s", "pex")
 
 
 @pytest.mark.parametrize(

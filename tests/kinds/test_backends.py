@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness import Project, launch, members
-from tests.kinds.making import Locker, Repository
+from tests.kinds.making import Locker, Repository, pythons
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +33,27 @@ def status(project: Project) -> str:
     return subprocess.run(
         argv, cwd=project.root, env=project.environ, capture_output=True, text=True, check=True
     ).stdout
+
+
+@pytest.mark.skipif("3.9" not in pythons(), reason="needs Python 3.9, from pyenv or on PATH")
+@pytest.mark.parametrize("wanted", ["poetry-core", "poetry-core>=1.0.0,<2.0.0"])
+def test_poetrys_backend_on_a_python_that_its_newest_is_not_for(
+    written: Written, lock: Locker, home: Path, wanted: str
+) -> None:
+    files = {
+        "pyproject.toml": (
+            '[tool.poetry]\nname = "app"\nversion = "1.0"\ndescription = ""\nauthors = []\n'
+            '[tool.poetry.dependencies]\npython = ">=3.9"\n[tool.poetry.scripts]\nrun-app = "app:main"\n'
+            f'[build-system]\nrequires = ["{wanted}"]\nbuild-backend = "poetry.core.masonry.api"\n'
+        ),
+        "app.py": "import sys\n\n\ndef main():\n    print(sys.version_info[:2])\n",
+    }
+    app = written("app", files)
+    lock(app)
+    app.noxfile('python=["3.9"]')
+    app.nox("-s", "pex")
+    path = {"PATH": f"{pythons()['3.9'].parent}:/usr/bin:/bin"}
+    assert launch(app.binary("app-py3.9"), home=home, env=path).output == "(3, 9)\n"
 
 
 def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: dict[str, str], home: Path) -> None:
