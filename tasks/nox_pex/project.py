@@ -91,16 +91,15 @@ class Project(Struct, frozen=True, kw_only=True):
         Poetry's backend takes in what it is told; of any other one that is not known.
         """
         packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
-        patterns = [*self.includes, *(entry.get("include", "") for entry in packages)]
+        patterns = [*self.includes, *(entry.get("include", "") for entry in packages if isinstance(entry, dict))]
         return not self.is_built_by_poetry or any(
             fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
         )
 
     def own_digest(self) -> str:
-        """A digest of `pyproject.toml` without the settings of nox-pex, by content, not by text."""
+        """A digest of `pyproject.toml` without our settings: of its tables in their order, not of its text."""
         tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
-        text = json.dumps({**self.document, "tool": tool}, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
 
     def dependency_digest(self) -> str:
         """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""

@@ -77,6 +77,7 @@ def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
     [
         ('[tool.nox-pex.binary.x.smoke]\nargs = ["1"]\n', True),
         ("# a comment\n", True),
+        ("[tool.y]\n[tool.z]\n", False),
         ('[tool.poetry]\nreadme = "README.md"\n', False),
     ],
 )
@@ -97,6 +98,11 @@ def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same
 )
 def test_a_build_that_may_take_the_file_itself_in(tmp_path: Path, added: str) -> None:
     assert read(tmp_path, f'[project]\nname = "x"\n{added}').is_read_whole
+
+
+def test_the_order_of_what_a_build_could_read(tmp_path: Path) -> None:
+    before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').own_digest()
+    assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').own_digest() != before
 
 
 def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> None:
