@@ -39,8 +39,8 @@ def torn(environment: Environment) -> tuple[Distribution, ...]:
     return tuple(sorted(found, key=lambda distribution: distribution.name))
 
 
-def settle(environment: Environment) -> Iterator[str]:
-    """Let each RECORD say what is there of a file in common; gives a line for each two distributions that have some."""
+def settle(environment: Environment) -> tuple[str, ...]:
+    """Let each RECORD say what is there of a file in common; gives what to tell of each two that have some."""
     changed: dict[Distribution, dict[str, tuple[str, str, str]]] = defaultdict(dict)
     common: dict[tuple[str, str], list[str]] = defaultdict(list)
     for inner, claims in _claims(environment).items():
@@ -53,8 +53,11 @@ def settle(environment: Environment) -> Iterator[str]:
                     common[claim.distribution.name, last.distribution.name].append(inner)
     for distribution, rows in changed.items():
         _rewrite(distribution, rows)
-    for (name, other), inners in common.items():
-        yield from _lines(name, other, [inner.partition("/site-packages/")[2] or inner for inner in inners])
+    return tuple(
+        line
+        for (name, other), inners in common.items()
+        for line in _lines(name, other, [inner.partition("/site-packages/")[2] or inner for inner in inners])
+    )
 
 
 def _lines(name: str, other: str, common: Sequence[str]) -> Iterator[str]:
