@@ -1,8 +1,8 @@
 # /// script
-# requires-python = ">=3.10"
+# requires-python = ">=3.11"
 # dependencies = [
-#     "httpcore2>=2.14",
-#     "httpx2>=2.14",
+#     "httpcore2>=2.16",
+#     "httpx2>=2.16",
 #     "jsonschema>=4.26",
 #     "msgspec>=0.22",
 #     "nox[uv]>=2026.10.20",
@@ -12,7 +12,7 @@
 #     "pyproject-hooks>=1.2",
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
-#     "tomli>=2.3; python_version < '3.11'",
+#     "referencing>=0.37",
 # ]
 # ///
 """nox-pex's own sessions, and those that it gives to everyone, here for `sample_app`.
@@ -30,7 +30,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tasks"))
 
-import nox_pex  # noqa: E402 (found by the line above)
+import nox_pex  # noqa: E402  # found by the line above
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
@@ -40,21 +40,26 @@ nox_pex.register("sample_app")
 
 def install_locked(session: nox.Session, *groups: str) -> None:
     """Install what `poetry.lock` has for the library and for `groups`, as the session `install` does it for users."""
-    from nox_pex import command, environment, install, project, secrets, tools  # noqa: PLC0415 (`nox --list` stays fast)
+    from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` stays fast
+    from nox_pex.poetry import install, selection  # noqa: PLC0415  # as above
+    from nox_pex.project import pyproject  # noqa: PLC0415  # as above
+    from nox_pex.system import command, secrets  # noqa: PLC0415  # as above
+    from nox_pex.tools import cache, provision  # noqa: PLC0415  # as above
 
     shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
-    provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(os.environ), uv=tools.find_uv(os.environ))
+    provisioner = provision.Provisioner(
+        shell=shell, caches=cache.Caches.of(os.environ), uv=provision.find_uv(os.environ)
+    )
     target = environment.Environment(path=session.env_dir.absolute())
     python = target.interpreter().executable
     installer = install.Installer(
-        project=project.read(ROOT),
-        base=install.Base(name=str(python), find=lambda: python),
-        shell=shell,
+        project=pyproject.read(ROOT),
+        base=interpreter.BasePython(name=str(python), find=lambda: python),
         provisioner=provisioner,
         poetry_version=None,
         force=False,
     )
-    wanted = install.Selection(groups=("main", *groups), extras=())
+    wanted = selection.Selection(groups=("main", *groups), extras=())
     installer.install(wanted, target)
 
 

@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 (this is a program)
+    print(line, flush=True)  # noqa: T201  # this is a program
 
 
 if __name__ == "__main__":

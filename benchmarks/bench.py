@@ -15,17 +15,17 @@ from benchmarks.checkout import PROJECTS, Checkout
 from benchmarks.competitors import Tools
 from benchmarks.execution import Runner, Step, clean_environ
 from benchmarks.results import Recorder
-from nox_pex import index, tools
-from nox_pex.command import Shell
-from nox_pex.secrets import Secrets
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools import cache, index, pinned, provision
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _MIRROR: Final = "poetry-plugin-pypi-mirror==0.6.5"
 PINS: Final = {
-    "poetry": (f"poetry=={tools.POETRY}", _MIRROR),
-    "exporting": (f"poetry=={tools.POETRY}", _MIRROR, "poetry-plugin-export==1.10.1"),
-    "bundling": (f"poetry=={tools.POETRY}", _MIRROR, "poetry-plugin-bundle==1.8.0"),
-    "pex": (f"pex=={tools.PEX}",),
+    "poetry": (f"poetry=={pinned.POETRY}", _MIRROR),
+    "exporting": (f"poetry=={pinned.POETRY}", _MIRROR, "poetry-plugin-export==1.10.1"),
+    "bundling": (f"poetry=={pinned.POETRY}", _MIRROR, "poetry-plugin-bundle==1.8.0"),
+    "pex": (f"pex=={pinned.PEX}",),
     "shiv": ("shiv==1.0.8",),
 }
 """What the competitors' environments hold."""
@@ -147,12 +147,12 @@ def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
     """Install the tools below `home`, each in an environment of its own, where they are not there yet."""
     environ = clean_environ(os.environ)
     shell = Shell(environ=environ, secrets=Secrets.of(environ), say=say)
-    provisioner = tools.Provisioner(
-        shell=shell, caches=tools.Caches(chosen=home / "competitors"), uv=tools.find_uv(environ)
+    provisioner = provision.Provisioner(
+        shell=shell, caches=cache.Caches(chosen=home / "competitors"), uv=provision.find_uv(environ)
     )
     python = Path(sys.executable).resolve()
     bins = {name: provisioner.provide(name, pins, python=python).path / "bin" for name, pins in PINS.items()}
-    poetry = tools.provide_poetry(provisioner, None)
+    poetry = pinned.provide_poetry(provisioner, None)
     (home / "default-index").write_text(poetry.default_index, "utf-8")
     return Tools(
         poetry=bins["poetry"] / "poetry",

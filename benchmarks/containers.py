@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from nox_pex.image import context
-from nox_pex.tools import POETRY
+from nox_pex.image import build_context
+from nox_pex.tools.pinned import POETRY
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _PORT: Final = 8000
@@ -126,7 +126,7 @@ def _theirs(project: Path, text: str, base: str, into: Path) -> Build:
     lock = into / "app" / "poetry.lock"
     secrets = into.with_name(f"{into.name}-secrets")
     secrets.mkdir()
-    given = context.build_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
+    given = build_context.build_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
     if "environment" not in given:
         (secrets / "environment").write_text(_poetry_environment(given), "utf-8")
         given = {**given, "environment": secrets / "environment"}
@@ -170,7 +170,7 @@ def _write_requirements(project: Path, target: Path) -> None:
 def _booted(image: str) -> float:
     """Seconds from the engine's start to the first answer."""
     name = f"nox-pex-bench-{time.monotonic_ns()}"
-    options = ["--rm", "--name", name, "--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108 (in the container)
+    options = ["--rm", "--name", name, "--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108  # in the container
     options += ["--env", "PEX_ROOT=/tmp/pex", "--publish", f"127.0.0.1::{_PORT}"]
     started = time.monotonic()
     argv = ["podman", "run", *options, image]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nox_pex.command import tool_environ
+from nox_pex.system.environ import tool_environ
 
 _LONGEST: Final = 600.0
 """Seconds after which a command counts as hanging."""

@@ -33,7 +33,7 @@ def commit(root: Path) -> str:
 
 def today() -> str:
     """The day, in UTC."""
-    return dt.datetime.now(dt.timezone.utc).date().isoformat()
+    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 def _cpu() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.boots import Launch, boot
 from benchmarks.builds import clear, size
 from benchmarks.results import Key
-from nox_pex import toml
-from nox_pex.config import Binary
+from nox_pex.settings.model import Binary
 
 PIECE: Final = "shape"
 DEFAULT: Final = "the default"
@@ -45,7 +45,7 @@ def shapes() -> dict[str, tuple[str, ...]]:
 
 
 def _parsed(lines: tuple[str, ...]) -> Binary:
-    return msgspec.convert(toml.loads("\n".join(['script = "uvicorn"', *lines])), Binary)
+    return msgspec.convert(tomllib.loads("\n".join(['script = "uvicorn"', *lines])), Binary)
 
 
 def measure(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, clean_environ, copied
+from tests.support.harness import Project, clean_environ, copied
 
 
 @pytest.fixture(scope="session")

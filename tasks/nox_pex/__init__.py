@@ -2,7 +2,6 @@
 
 from nox_pex.errors import NoxPexError
 from nox_pex.sessions import register
+from nox_pex.version import __version__
 
 __all__ = ["NoxPexError", "__version__", "register"]
-
-__version__ = "0.1.0"

@@ -6,9 +6,60 @@ A failure that a user can cause is a `NoxPexError`: a stable code, what is wrong
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal
 
-CODES: Final = {
+Code = Literal[
+    "usage",
+    "config",
+    "no-lock",
+    "lock-stale",
+    "lock-unreadable",
+    "poetry-missing-group",
+    "poetry-version",
+    "python-mismatch",
+    "tool-install",
+    "install-failed",
+    "index-unreachable",
+    "index-auth",
+    "index-missing",
+    "hash-mismatch",
+    "hash-missing",
+    "not-locked",
+    "source-missing",
+    "entry-missing",
+    "no-wheel",
+    "build-failed",
+    "disk-full",
+    "leak",
+    "closure",
+    "integrity",
+    "not-reproducible",
+    "launch-failed",
+    "exited-early",
+    "port-taken",
+    "wrong-listener",
+    "startup-timeout",
+    "check-failed",
+    "crashed",
+    "stop-timeout",
+    "stop-exit-code",
+    "left-processes",
+    "log-forbidden",
+    "log-missing",
+    "budget",
+    "engine-missing",
+    "engine-down",
+    "engine-failed",
+    "image-base",
+    "image-python",
+    "image-build",
+    "image-unreadable",
+    "port-unreachable",
+]
+"""The stable codes, so that a type checker knows them."""
+
+CODES: Final[dict[Code, str]] = {
     "usage": "The words after `--`, the arguments of `register()` or a flag of Nox cannot be used like that.",
     "config": "`[tool.nox-pex]`, or the project's `pyproject.toml` around it, has an error.",
     "no-lock": "The project has no `poetry.lock`.",
@@ -60,13 +111,13 @@ CODES: Final = {
 
 
 class NoxPexError(Exception):
-    """A failure that a user can cause and mend.
+    """A failure that a user can cause and fix.
 
     `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do; both are one line without
     a full stop. `log` holds the last lines of a failed tool's or program's output, oldest first, secrets masked.
     """
 
-    def __init__(self, code: str, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
+    def __init__(self, code: Code, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
             raise ValueError(msg)
@@ -75,6 +126,15 @@ class NoxPexError(Exception):
         self.remedy = " ".join(remedy.split())
         self.log = log
         super().__init__(code, problem, remedy)
+
+    def masked(self, mask: Callable[[str], str]) -> NoxPexError:
+        """The same failure, with `mask` applied to what it says. The log has been masked where it was read."""
+        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=self.log)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines that show the failure to a user: the log, and last the error itself."""
+        return (*(f"  | {line}" for line in self.log), str(self))
 
     def __str__(self) -> str:
         return f"error[{self.code}]: {self.problem}; {self.remedy}"

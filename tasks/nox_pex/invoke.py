@@ -10,21 +10,31 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from nox_pex import front, steps
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import Step
-from nox_pex.words import OPTIONS, Option
+from nox_pex.steps import table
+from nox_pex.steps.arguments import OPTIONS, Option
+from nox_pex.steps.table import Step
+from nox_pex.system.lazy import lazy
+from nox_pex.system.supported import check_supported
+
+if TYPE_CHECKING:
+    from nox_pex.steps import frontend
+else:
+    frontend = lazy("nox_pex.steps.frontend")  # a `tasks.py` is loaded for every `inv --list`
 
 __all__ = ["collection", "ns"]
 
+
 _CONFIGURATION: Final = "nox-pex"
+
+
 _NAME: Final = Option("name", "a binary, instead of all; may be given several times", "NAME")
 
 
@@ -38,7 +48,7 @@ def collection(
     defaults of Invoke's own configuration, under `nox-pex`.
     """
     made = Collection()
-    for step in steps.STEPS.values():
+    for step in table.STEPS.values():
         made.add_task(_Task(_body(step), name=step.name, help=_help(step), iterable=[_NAME.name]))
     pythons = python if python is None or isinstance(python, str) else list(python)
     made.configure({_CONFIGURATION: {"project": os.fspath(project), "python": pythons, "state": state}})
@@ -59,13 +69,13 @@ class _Task(Task[Any]):
 
 
 def _options(step: Step) -> Sequence[Option]:
-    names = steps.options(step)
+    names = table.options(step)
     own = [option for option in OPTIONS if option.name in names]
     return [_NAME, *own] if step.by_binary else own
 
 
 def _help(step: Step) -> dict[str, str]:
-    return {option.name: option.does for option in _options(step)}
+    return {option.name: option.help for option in _options(step)}
 
 
 def _body(step: Step) -> Any:
@@ -73,12 +83,12 @@ def _body(step: Step) -> Any:
 
     def body(context: Context, **given: Any) -> None:
         failures = _failures(step, context, posargs=list(_posargs(step, given)))
-        if shown := [line for error in failures for line in front.lines(error)]:
+        if shown := [line for error in failures for line in error.lines]:
             for line in shown[:-1]:
                 _say(line)
             raise Exit(shown[-1], code=1)
 
-    body.__doc__ = step.does
+    body.__doc__ = step.help
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     given = [
         inspect.Parameter(
@@ -105,12 +115,12 @@ def _posargs(step: Step, given: dict[str, Any]) -> Iterator[str]:
 def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterator[NoxPexError]:
     """Do `step`, after those that it needs, for each Python; where one fails, the others are done all the same."""
     configured = context.config[_CONFIGURATION]
-    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001 (where tasks.py is; there is no public way)
+    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001  # where tasks.py is; there is no public way
     python: str | Sequence[str] | None = configured["python"]
     for one in [python] if python is None or isinstance(python, str) else python:
         try:
-            front.check_system()
-            pipeline = front.pipeline(
+            check_supported()
+            project = frontend.context_of(
                 here / configured["project"],
                 work=here / configured["state"],
                 python=one,
@@ -121,9 +131,9 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 say=_say,
                 verbose=bool(context.config.run.echo),
             )
-            for needed in steps.kept([step.name]):
-                steps.perform(needed, pipeline)
-        except NoxPexError as error:  # noqa: PERF203 (what is in the loop takes seconds)
+            for needed in table.with_needed([step.name]):
+                frontend.perform(needed, project)
+        except NoxPexError as error:  # what is in the loop takes seconds
             yield error
 
 
@@ -133,7 +143,7 @@ def _missing(python: str) -> NoxPexError:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 (beside the standard output, which scripts read)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # beside the standard output, which scripts read
 
 
 ns = collection()

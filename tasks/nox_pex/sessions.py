@@ -13,16 +13,20 @@ import nox
 import nox.registry
 import nox.virtualenv
 
-from nox_pex import steps
 from nox_pex.errors import NoxPexError
+from nox_pex.project import discovery
+from nox_pex.steps import table
+from nox_pex.steps.table import Step
+from nox_pex.system.lazy import lazy
+from nox_pex.system.supported import check_supported
 
 if TYPE_CHECKING:
     from nox._options import NoxConfig
 
-    from nox_pex.pipeline import Pipeline
-    from nox_pex.steps import Step
-
-# Nothing of the pipeline is imported at the top: a noxfile that registers us is loaded for every `nox --list`.
+    from nox_pex.steps import frontend
+    from nox_pex.steps.context import Context
+else:
+    frontend = lazy("nox_pex.steps.frontend")  # a noxfile that registers us is loaded for every `nox --list`
 
 SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "image", "platform", "cache-key", "clean"]
 
@@ -68,7 +72,7 @@ def _register(
 ) -> None:
     named = _named(projects)
     taken = set(nox.registry.get())
-    for step in steps.kept(only):
+    for step in table.with_needed(only):
         for project in named:
             _add_project(step, project, python=python, prefix=prefix, taken=taken)
         if named[0].label:
@@ -79,12 +83,10 @@ def _register(
 def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_Named]:
     if not projects:
         return (_Named(Path(), ""),)
-    from nox_pex import projects as listing  # noqa: PLC0415 (most noxfiles have one project)
-
-    directories = listing.found(projects)
-    if not listing.several(projects):
+    directories = discovery.found(projects)
+    if not discovery.several(projects):
         return (_Named(directories[0], ""),)
-    return [_Named(directory, label) for directory, label in listing.labels(directories).items()]
+    return [_Named(directory, label) for directory, label in discovery.labels(directories).items()]
 
 
 def _add_project(
@@ -110,7 +112,7 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
         with _one_line_errors(session):
             _run(step, session, directory, suffix=suffix)
 
-    run.__doc__ = step.does
+    run.__doc__ = step.help
     return run
 
 
@@ -118,7 +120,7 @@ def _umbrella(step: Step, each: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
         """Nothing is left to do: what it requires did it."""
 
-    run.__doc__ = f"{step.does} For each {each}."
+    run.__doc__ = f"{step.help} For each {each}."
     return run
 
 
@@ -152,32 +154,30 @@ def _add(
 
 def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> None:
     """Run a step as Nox's flags have it."""
-    pipeline = _pipeline(session, directory, suffix=suffix)
-    flags = _flags(session)
-    if flags.install_only and pipeline.words.instead is None:
+    context = _context(session, directory, suffix=suffix)
+    flags, prebuilt = _flags(session), context.arguments.prebuilt_reason is not None
+    if flags.install_only and not prebuilt:
         session.log(f"{step.name}: no more than what it needs is installed (--install-only)")
-        if step.settles is not None:
-            step.settles(pipeline)
+        if step.prepare:
+            table.load(step).prepare(context)
         return
-    if step.name == "install" and pipeline.words.instead is None:
-        if flags.no_install and (pipeline.home / "pyvenv.cfg").exists():
+    if step.name == "install" and not prebuilt:
+        if flags.no_install and (context.home / "pyvenv.cfg").exists():
             session.log("install: left as it is (--no-install)")
             return
         if flags.reuse_venv == "never":
-            shutil.rmtree(pipeline.home, ignore_errors=True)
-    steps.perform(step, pipeline)
+            shutil.rmtree(context.home, ignore_errors=True)
+    frontend.perform(step, context)
 
 
-def _pipeline(session: nox.Session, directory: Path, *, suffix: str) -> Pipeline:
-    from nox_pex import front  # noqa: PLC0415 (see the top)
-
-    front.check_system()
+def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
+    check_supported()
     flags = _flags(session)
     if backend := flags.force_venv_backend:
         problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv is short for none)"
         remedy = "leave it out: Poetry must install into an environment that is ours alone"
         raise NoxPexError("usage", problem, remedy)
-    return front.pipeline(
+    return frontend.context_of(
         directory,
         work=session.env_dir.parent,
         python=session.python if isinstance(session.python, str) else None,
@@ -197,9 +197,7 @@ def _one_line_errors(session: nox.Session) -> Iterator[None]:
     try:
         yield
     except NoxPexError as error:
-        from nox_pex import front  # noqa: PLC0415 (only now)
-
-        *log, line = front.lines(error)
+        *log, line = error.lines
         for before in log:
             session.log(before)
         session.error(line)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex import files
-from tests.integration.harness import CHECKOUT, Project, copied
-from tests.integration.monorepo import written
+from nox_pex.system import locks
+from tests.support.harness import CHECKOUT, Project, copied
+from tests.support.monorepo import written
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
 
     def make(name: str) -> Project:
         template = Project(root=shared / "built" / name, environ=environ)
-        with files.locked(shared / "built" / f"{name}.lock", waiting=lambda: None):
+        with locks.locked(shared / "built" / f"{name}.lock", waiting=lambda: None):
             if not (template.root / "done").exists():
                 shutil.rmtree(template.root, ignore_errors=True)
                 copied(name, template.root)
@@ -34,7 +34,7 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
 def shop(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Project:
     """A copy of the example in which all services were built once in this run of pytest."""
     template = shared / "built" / "monorepo"
-    with files.locked(shared / "built" / "monorepo.lock", waiting=lambda: None):
+    with locks.locked(shared / "built" / "monorepo.lock", waiting=lambda: None):
         if not (template / "done").exists():
             shutil.rmtree(template, ignore_errors=True)
             made = written(template, environ)

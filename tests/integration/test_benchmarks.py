@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from tests.integration.harness import CHECKOUT, clean_environ, run
+from tests.support.harness import CHECKOUT, clean_environ, run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

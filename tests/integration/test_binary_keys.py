@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.integration.harness import Project, answer, launch, members, own_members, pex_info, run
+from tests.support.harness import Project, answer, launch, members, own_members, pex_info, run
 
 pytestmark = pytest.mark.integration
 

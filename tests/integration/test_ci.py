@@ -12,13 +12,14 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from nox_pex import files, tools
-from nox_pex.command import Shell
-from nox_pex.environment import Environment
-from nox_pex.secrets import Secrets
-from tests.integration.harness import CHECKOUT, Project, run
-from tests.integration.monorepo import binary
-from tests.integration.runners import Runner
+from nox_pex.distributions.environment import Environment
+from nox_pex.system import files, locks
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools import cache, provision
+from tests.support.harness import CHECKOUT, Project, run
+from tests.support.monorepo import binary
+from tests.support.runners import Runner
 
 pytestmark = pytest.mark.integration
 
@@ -71,10 +72,12 @@ def repository(shop: Project) -> Project:
 def machine(shared: Path, environ: dict[str, str]) -> Path:
     """A directory with the programs of a runner: a Python that has Nox and nox-pex, as `pip install` leaves it."""
     home = shared / "machine"
-    with files.locked(shared / "machine.lock", waiting=lambda: None):
+    with locks.locked(shared / "machine.lock", waiting=lambda: None):
         if not (home / "done").exists():
             shell = Shell(environ=environ, secrets=Secrets(), say=lambda _: None)
-            provisioner = tools.Provisioner(shell=shell, caches=tools.Caches.of(environ), uv=tools.find_uv(environ))
+            provisioner = provision.Provisioner(
+                shell=shell, caches=cache.Caches.of(environ), uv=provision.find_uv(environ)
+            )
             provisioner.create(home, python=Path(sys.executable).resolve(), seed=True)
             provisioner.install(Environment(path=home), ["pip", "nox[uv]", str(CHECKOUT)], what="nox-pex")
             (home / "done").touch()

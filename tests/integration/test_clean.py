@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex import files
-from tests.integration.harness import Project, Result
+from nox_pex.system import locks
+from tests.support.harness import Project, Result
 
 pytestmark = pytest.mark.integration
 
@@ -109,7 +109,7 @@ def test_a_project_that_another_run_works_on_is_left_alone(loose: Project, share
 
 
 def test_a_tool_that_outlives_its_run_is_left_alone(loose: Project) -> None:
-    with files.locked(loose.environment().with_name(".install.lock"), waiting=lambda: None):
+    with locks.locked(loose.environment().with_name(".install.lock"), waiting=lambda: None):
         assert clean(loose).said("clean: another run is at work on loose: left alone")
     assert loose.binary("loose").exists()
 

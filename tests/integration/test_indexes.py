@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faulty_index import Fault, Index, serving
-from tests.integration.harness import Project, run
+from tests.support.faulty_index import Fault, Index, serving
+from tests.support.harness import Project, run
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.harness import Project, answer
+from tests.support.harness import Project, answer
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, Result, answer, launch, run
-from tests.integration.monorepo import binary
+from tests.support.harness import Project, Result, answer, launch, run
+from tests.support.monorepo import binary
 
 pytestmark = pytest.mark.integration
 

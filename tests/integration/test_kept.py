@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-import nox_pex.kept
-from nox_pex import lock
-from nox_pex.command import Shell
-from nox_pex.environment import Distribution, Environment
-from nox_pex.secrets import Secrets
-from tests.integration.harness import Project, Result, run, seeds
+from nox_pex.distributions.environment import Distribution, Environment
+from nox_pex.poetry import install_cache, lock
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from tests.support.harness import Project, Result, run, seeds
 
 pytestmark = pytest.mark.integration
 
@@ -203,20 +202,20 @@ def test_an_entry_that_is_exchanged_meanwhile_is_not_taken_over(
     second.nox("-s", "install")
     (place,) = kept(first)
     locked = lock.read(first.root / "poetry.lock")
-    whole = nox_pex.kept._transplant  # noqa: SLF001 (the moment between two distributions)
+    whole = install_cache._transplant  # noqa: SLF001  # the moment between two distributions
     shell = Shell(environ={}, secrets=Secrets.of({}), say=lambda _: None)
     done: list[str] = []
 
     def exchanged(distribution: Distribution, **given: Any) -> bool:
         if not done:
-            nox_pex.kept.Kept(home=place).put(Environment(path=second.environment()), locked, shell=shell)
+            install_cache.CachedInstall(home=place).store(Environment(path=second.environment()), locked, shell=shell)
         done.append(distribution.name)
         return whole(distribution, **given)
 
-    monkeypatch.setattr(nox_pex.kept, "_transplant", exchanged)
+    monkeypatch.setattr(install_cache, "_transplant", exchanged)
     into = Environment(path=third.environment())
     into.path.mkdir(parents=True)
-    assert not nox_pex.kept.Kept(home=place).take(into)
+    assert not install_cache.CachedInstall(home=place).restore(into)
     assert done
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, launch
-from tests.integration.monorepo import SERVICES, binary, rebuilt
+from tests.support.harness import Project, launch
+from tests.support.monorepo import SERVICES, binary, rebuilt
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project
+from tests.support.harness import Project
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, answer, copied
+from tests.support.harness import Project, answer, copied
 
 pytestmark = pytest.mark.integration
 

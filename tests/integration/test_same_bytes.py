@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, answer, own_members
+from tests.support.harness import Project, answer, own_members
 
 pytestmark = pytest.mark.integration
 

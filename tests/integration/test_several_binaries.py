@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, answer, launch
+from tests.support.harness import Project, answer, launch
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, answer, launch, own_members, seeds
+from tests.support.harness import Project, answer, launch, own_members, seeds
 
 pytestmark = pytest.mark.integration
 

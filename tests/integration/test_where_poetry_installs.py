@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Project, run, seeds
+from tests.support.harness import Project, run, seeds
 
 pytestmark = pytest.mark.integration
 

@@ -130,7 +130,7 @@ def test_the_page_has_every_subject_and_says_what_failed() -> None:
 
 def test_the_chart_is_xml_and_has_every_label() -> None:
     measured = some()
-    root = ET.fromstring(chart.svg(measured))  # noqa: S314 (our own text)
+    root = ET.fromstring(chart.svg(measured))  # noqa: S314  # our own text
     words = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
     for group in chart.groups(measured):
         assert group.title in words
@@ -141,7 +141,7 @@ def test_the_chart_is_xml_and_has_every_label() -> None:
 
 
 def test_no_bar_leaves_the_chart() -> None:
-    root = ET.fromstring(chart.svg(some()))  # noqa: S314 (our own text)
+    root = ET.fromstring(chart.svg(some()))  # noqa: S314  # our own text
     width = float(root.attrib["width"])
     for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(bar.attrib["width"]) > 0
@@ -151,7 +151,7 @@ def test_no_bar_leaves_the_chart() -> None:
 def test_a_chart_of_nothing_is_still_one() -> None:
     measured = some()
     measured.series = []
-    ET.fromstring(chart.svg(measured))  # noqa: S314 (our own text)
+    ET.fromstring(chart.svg(measured))  # noqa: S314  # our own text
 
 
 def test_results_come_back_from_the_file(tmp_path: Path) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from nox_pex import toml
-from nox_pex.config import parse
 from nox_pex.sessions import SessionName
-from nox_pex.steps import STEPS, options
-from nox_pex.words import OPTIONS
+from nox_pex.settings.parse import parse
+from nox_pex.steps.arguments import OPTIONS
+from nox_pex.steps.table import STEPS, options
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -44,7 +44,7 @@ def test_the_example_of_shared_settings(tmp_path: Path) -> None:
     (own,) = re.findall(r"^```toml\n(.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
     (tmp_path / "nox-pex.toml").write_text(shared, "utf-8")
     file = str(tmp_path / "services" / "api" / "pyproject.toml")
-    found = parse(toml.loads(own), file=file, project_name="api", scripts={"api": "api:main"})
+    found = parse(tomllib.loads(own), file=file, project_name="api", scripts={"api": "api:main"})
     assert (found.output_dir, found.secrets) == (Path("build"), ("LICENCE",))
     assert not found.binary["api"].strip_pex_env
     assert found.binary["api"].smoke is not None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nox.project
 
 import nox_pex
-from nox_pex import toml, tools
+from nox_pex.tools import pinned
 
 ROOT = Path(__file__).resolve().parents[2]
-PYPROJECT = toml.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -46,7 +47,7 @@ def test_the_readme_shows_a_complete_example() -> None:
 def test_our_own_lock_was_written_by_the_pinned_poetry() -> None:
     locked = (ROOT / "poetry.lock").read_text("utf-8").splitlines()[0]
 
-    assert f"Poetry {tools.POETRY} " in locked
+    assert f"Poetry {pinned.POETRY} " in locked
 
 
 def test_importing_the_library_loads_no_step() -> None:
@@ -59,7 +60,18 @@ def test_importing_the_library_loads_no_step() -> None:
         check=True,
     )
 
-    assert done.stdout.split() == ["nox_pex.errors", "nox_pex.sessions", "nox_pex.steps"]
+    assert done.stdout.split() == [
+        "nox_pex.errors",
+        "nox_pex.project",
+        "nox_pex.project.discovery",
+        "nox_pex.sessions",
+        "nox_pex.steps",
+        "nox_pex.steps.table",
+        "nox_pex.system",
+        "nox_pex.system.lazy",
+        "nox_pex.system.supported",
+        "nox_pex.version",
+    ]
 
 
 def test_no_file_names_a_registry() -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from nox_pex.steps import STEPS
+from nox_pex.steps.table import STEPS
 
 TASKS: Final = Path(__file__).resolve().parents[2] / "tasks"
 _ON_WINDOWS: Final = """

@@ -9,21 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from nox_pex.command import Outcome, Shell
 from nox_pex.errors import NoxPexError
 from nox_pex.image.engine import Engine, Start
-from nox_pex.smoke import log, ports
-from nox_pex.smoke.network import HERE, Network
+from nox_pex.smoke import log
+from nox_pex.smoke.place import Launch
 from nox_pex.smoke.plan import Boot
-from nox_pex.smoke.process import Command, Exit, Member, Program, Running
-from nox_pex.smoke.site import Launch
+from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.network import HERE, Network
+from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, Running
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.command import Outcome, Shell
 
 _ENGINE_FAILED: Final = 125
 """The exit status of `run` where not the program but the engine failed (podman-run(1), docker-run(1))."""
+
+
 _NOT_STARTED: Final = (126, 127)
 """That of a program which may not be executed, and of one that is not there; a shell has the same two."""
+
+
 _TAKEN: Final = ("address already in use", "port is already allocated")
+
+
 _LISTENING: Final = """\
 import socket, struct
 for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -40,6 +47,8 @@ for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             print(socket.inet_ntop(family, b"".join(words)), int(port, 16))
 """
 """Prints each address on which anything in the container listens, and the port."""
+
+
 _READABLE: Final = """\
 import os, sys
 for path in sys.argv[1:]:
@@ -52,11 +61,13 @@ for path in sys.argv[1:]:
         pass
 """
 """Prints those of its words that are paths which this user may not read."""
+
+
 _LOOPBACK: Final = ("127.", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class ImageConfig:
     """An image that was built: its id, what its container starts, its user, and the Python in it."""
 
     identity: str
@@ -76,7 +87,7 @@ class Containers:
 
     engine: Engine
     shell: Shell
-    made: Made
+    made: ImageConfig
     workspace: Workspace
     host: str
     published: Mapping[int, int]
@@ -117,7 +128,7 @@ class Containers:
 
     def explained(self, error: NoxPexError, program: Running) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
-        assert isinstance(program, Container)  # noqa: S101 (for the type checker: `program` above makes no other)
+        assert isinstance(program, Container)  # noqa: S101  # for the type checker: `program` above makes no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()
@@ -242,7 +253,7 @@ class Container:
         """Sends a signal to its first process, as the engine's `stop` does."""
         self._site.ask(self._site.engine.kill(self.name, number))
 
-    def tree(self) -> tuple[Member, ...]:
+    def tree(self) -> tuple[ProcessInfo, ...]:
         """Nothing to name: whatever runs in it ends with its first process, whose namespace it is."""
         return ()
 
@@ -258,10 +269,10 @@ class Container:
         self._program.end()
 
 
-def made(described: Mapping[str, object], *, identity: str, python: str) -> Made:
+def made(described: Mapping[str, object], *, identity: str, python: str) -> ImageConfig:
     """An image from what its engine says of it."""
     config = described.get("Config")
-    assert isinstance(config, dict)  # noqa: S101 (every image has one)
+    assert isinstance(config, dict)  # noqa: S101  # every image has one
     entry = config.get("Entrypoint") or ()
     words = tuple(json.loads(entry)) if isinstance(entry, str) else tuple(entry)
-    return Made(identity=identity, entrypoint=words, user=str(config.get("User") or "0"), python=python)
+    return ImageConfig(identity=identity, entrypoint=words, user=str(config.get("User") or "0"), python=python)

@@ -12,20 +12,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from nox_pex.image.layers import Halves, halves
-from nox_pex.image.settings import Healthcheck, Image, port_number
-from nox_pex.pex import EPOCH
+from nox_pex.image.split_pex import Halves, halves
+from nox_pex.settings.image import Healthcheck, Image, port_number
+from nox_pex.system.environ import EPOCH
 
-PEX_ROOT: Final = "/tmp/pex"  # noqa: S108 (in the container)
+PEX_ROOT: Final = "/tmp/pex"  # noqa: S108  # in the container
+
+
 APP: Final = "/app"
+
+
 _SECRETS: Final = (
     "--mount=type=secret,id=pip.conf,target=/etc/pip.conf",
     "--mount=type=secret,id=ca.pem",
     "--mount=type=secret,id=environment",
 )
+
+
 _BUILDERS_HOME: Final = "/root"
 """Where the first stage, which is root, keeps its caches."""
+
+
 _CACHES: Final = (f"--mount=type=cache,target={_BUILDERS_HOME}/.cache", "--mount=type=cache,target=/src/.nox")
+
+
 _CONTINUED: Final = " \\"
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, get_args
 
-from nox_pex.command import Outcome, Shell
 from nox_pex.errors import NoxPexError
-from nox_pex.image.settings import EngineArgs, EngineName
-from nox_pex.pex import EPOCH
+from nox_pex.settings.image import EngineArgs, EngineName
+from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.environ import EPOCH
 
 _ANSWERS: Final[Mapping[EngineName, tuple[str, ...]]] = {
     "docker": ("version", "--format", "{{.Server.Version}}"),
@@ -23,12 +23,15 @@ _ANSWERS: Final[Mapping[EngineName, tuple[str, ...]]] = {
 }
 """Commands that fail where the engine itself, not only its client, is not there to work."""
 
+
 _START_IT: Final[Mapping[EngineName, str]] = {
     "docker": "start it (`systemctl start docker`, or Docker Desktop), or see `docker context ls`",
     "podman": "make `podman info` work (on macOS: `podman machine start`)",
     "buildah": "make `buildah version` work",
 }
-_TMP: Final = "/tmp:rw,exec,nosuid,nodev,mode=1777"  # noqa: S108 (in the container)
+
+
+_TMP: Final = "/tmp:rw,exec,nosuid,nodev,mode=1777"  # noqa: S108  # in the container
 """`exec`, since Docker's default is `noexec`, and no compiled module could be loaded from an unpacked PEX there."""
 
 

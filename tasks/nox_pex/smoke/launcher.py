@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nox_pex.errors import NoxPexError
-from nox_pex.secrets import Secrets
-from nox_pex.smoke import log, plan, ports, probe
-from nox_pex.smoke.process import Command, Program, scrubbed
-from nox_pex.smoke.ready import Server, await_ready, judge_free
-from nox_pex.smoke.settings import HttpCheck, Smoke, TcpCheck
+from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
+from nox_pex.smoke import log, plan
+from nox_pex.smoke.checks import http_client
+from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.program import Command, Program, scrubbed
+from nox_pex.smoke.ready import Server, await_ready, check_free
 from nox_pex.smoke.stop import stop
 from nox_pex.smoke.workspace import present, workspace
+from nox_pex.system.secrets import Secrets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +84,11 @@ def launch(
         port = stack.enter_context(ports.claimed(host, plan.fixed_port(smoke, None)))
         space = stack.enter_context(workspace(binary))
         smoke = plan.filled(smoke, host=host, port=port, tmp=space.tmp)
-        target = plan.target(smoke, host=host, port=port)
+        endpoint = plan.endpoint(smoke, host=host, port=port)
         check = plan.readiness(smoke) or smoke.tcp[0]
-        tls = probe.trust(Path(ca_file) if ca_file else None) if target.url.startswith("https:") else None
-        server = Server(target=target, check=check, lenient=True, tls=tls)
-        judge_free(server)
+        tls = http_client.trust(Path(ca_file) if ca_file else None) if endpoint.url.startswith("https:") else None
+        server = Server(endpoint=endpoint, check=check, lenient=True, tls=tls)
+        check_free(server)
         state = space.state("launch")
         output = space.root / "log"
         output.touch()
@@ -101,7 +103,7 @@ def launch(
         try:
             program.start()
             await_ready(program, server, timeout=startup_timeout, say=lambda _: None)
-            yield Launched(url=target.url, host=host, port=port, pid=program.pid, tmp=space.tmp, log=output)
+            yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=space.tmp, log=output)
             _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:
                 raise failure

@@ -8,17 +8,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from nox_pex.secrets import Secrets
+from nox_pex.system.secrets import Secrets
 
 _WINDOW: Final = 64 * 1024
 """Bytes of a log's end in which its last lines, and the secrets in them, are looked for."""
+
+
 _LINES: Final = 20
+
+
 _WIDTH: Final = 500
+
+
 _PIECE: Final = 1024 * 1024
 """Bytes at which a line without an end is cut, so that it can be searched in bounded memory."""
+
+
 _OVERLAP: Final = 4096
 """Bytes that two pieces of one line share, so that a match is not cut through."""
+
+
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+
+
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 

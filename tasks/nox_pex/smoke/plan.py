@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.settings import Circumstance, Condition, HttpCheck, Smoke, TcpCheck
+from nox_pex.settings.smoke import BootCondition, Condition, HttpCheck, Smoke, TcpCheck
+from nox_pex.settings.table import HIGHEST_PORT
 
 EXAMPLE: Final = (
     'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, where it '
@@ -20,13 +21,18 @@ EXAMPLE: Final = (
 )
 """The table that turns a smoke test that checks nothing into one that does, for the binary NAME."""
 
+
 _DECLARED_FIRST: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script = "SCRIPT", and below that '
 """How it begins where the settings have no table for the binary, which one below it would then be."""
 
+
 _TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
+
+
 _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
 """The keys whose texts are regular expressions: a token's value stands there for itself, dots and all."""
-_HIGHEST_PORT: Final = 65535
+
+
 _LONGEST_SOCKET: Final = 103
 """Bytes of a Unix socket's path that every system takes (Linux takes 107, macOS 103)."""
 
@@ -53,13 +59,13 @@ class Boot:
     `seed` is a launch that only fills the state for the one after it.
     """
 
-    condition: Circumstance
+    condition: BootCondition
     state: str
     seed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Endpoint:
     """Where the server is asked: `url` has no path; `unix_socket`, where given, is connected to instead of the host."""
 
     url: str
@@ -111,8 +117,8 @@ def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:
 
     Raises `NoxPexError` with `usage` when there are both, or when `wanted` is no port.
     """
-    if wanted is not None and not 0 < wanted <= _HIGHEST_PORT:
-        raise NoxPexError("usage", f"`--port {wanted}`: there is no such port", f"give one from 1 to {_HIGHEST_PORT}")
+    if wanted is not None and not 0 < wanted <= HIGHEST_PORT:
+        raise NoxPexError("usage", f"`--port {wanted}`: there is no such port", f"give one from 1 to {HIGHEST_PORT}")
     if "{port}" in smoke.url:
         return wanted
     parts = urlsplit(fill(smoke.url, {"host": "127.0.0.1"}))
@@ -138,13 +144,13 @@ def filled(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
         raise NoxPexError("config", f"with the tokens filled in: {error}", "choose another place for tokens") from None
 
 
-def target(smoke: Smoke, *, host: str, port: int) -> Target:
+def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
     """Where the server of the filled settings is asked. Raises `NoxPexError` for a socket path that is too long."""
     socket = Path(smoke.unix_socket) if smoke.unix_socket is not None else None
     if socket is not None and len(str(socket).encode(errors="surrogateescape")) > _LONGEST_SOCKET:
         problem = f"the path of `unix-socket` is longer than {_LONGEST_SOCKET} bytes: {socket}"
         raise NoxPexError("config", problem, "shorten its name, or set TMPDIR to a shorter directory")
-    return Target(url=smoke.url.rstrip("/"), host=host, port=port, unix_socket=socket)
+    return Endpoint(url=smoke.url.rstrip("/"), host=host, port=port, unix_socket=socket)
 
 
 def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
@@ -157,7 +163,7 @@ def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
     return smoke.tcp[0] if smoke.tcp else None
 
 
-def judge(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
+def check(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
     """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste.
 
     `undeclared` is the script of a binary that has no table of its own yet.

@@ -9,19 +9,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import ports
-from nox_pex.smoke.checks import describe_statuses, status_matches
-from nox_pex.smoke.network import HERE, Network
-from nox_pex.smoke.plan import Target
-from nox_pex.smoke.probe import ask, connect
-from nox_pex.smoke.process import Exit, Member, Running
-from nox_pex.smoke.settings import HttpCheck, TcpCheck
+from nox_pex.settings.smoke import HttpCheck, TcpCheck
+from nox_pex.smoke.checks.http_client import ask, connect
+from nox_pex.smoke.checks.verdicts import describe_statuses, status_matches
+from nox_pex.smoke.plan import Endpoint
+from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.network import HERE, Network
+from nox_pex.smoke.process.program import Exit, ProcessInfo, Running
 from nox_pex.smoke.stop import ended_by_itself
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
+
+
 _SERVER_ERROR: Final = 500
+
+
 _SETTLING: Final = 0.05
 """Seconds in which a program that has become a daemon turns out to have ended although something serves."""
+
+
 _NEWS: Final = 10.0
 """Seconds after which a person wants to know why it takes so long."""
 
@@ -35,7 +41,7 @@ class Server:
     into a timeout.
     """
 
-    target: Target
+    endpoint: Endpoint
     check: HttpCheck | TcpCheck
     lenient: bool
     tls: ssl.SSLContext | None = None
@@ -44,25 +50,25 @@ class Server:
     @property
     def port(self) -> int:
         """The port that is waited for."""
-        return int(self.check.port) if isinstance(self.check, TcpCheck) else self.target.port
+        return int(self.check.port) if isinstance(self.check, TcpCheck) else self.endpoint.port
 
     def __str__(self) -> str:
-        return f"{self.target.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.target)
+        return f"{self.endpoint.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.endpoint)
 
     def owner(self, program: Running) -> ports.Owner:
         """Whose listener answers there, as far as the program is concerned."""
         if isinstance(self.check, HttpCheck) and program.attested:
             return "ours"
-        if self.target.unix_socket is not None and isinstance(self.check, HttpCheck):
-            return ports.unix_owner(self.target.unix_socket, lambda: _pids(program.tree()), self.network)
-        return program.owner(self.target.host, self.port)
+        if self.endpoint.unix_socket is not None and isinstance(self.check, HttpCheck):
+            return ports.unix_owner(self.endpoint.unix_socket, lambda: _pids(program.tree()), self.network)
+        return program.owner(self.endpoint.host, self.port)
 
     def refusal(self, timeout: float) -> str | None:
         """Asks once. Returns why the program does not count as ready, if so."""
         if isinstance(self.check, TcpCheck):
-            return connect(self.target.host, self.port, timeout=timeout, network=self.network)
+            return connect(self.endpoint.host, self.port, timeout=timeout, network=self.network)
         timeout = min(timeout, self.check.timeout)
-        answer = ask(self.target, self.check, tls=self.tls, timeout=timeout, network=self.network)
+        answer = ask(self.endpoint, self.check, tls=self.tls, timeout=timeout, network=self.network)
         if answer.status is not None and self.lenient and answer.status < _SERVER_ERROR:
             return None
         if status_matches(self.check.status, answer.status):
@@ -72,9 +78,9 @@ class Server:
         return f"{self.check.method} {self.check.path}: {expected}, {came}"
 
 
-def judge_free(server: Server) -> None:
+def check_free(server: Server) -> None:
     """Raises `NoxPexError` with `port-taken` when somebody serves there before the program was even started."""
-    if server.target.unix_socket is None and ports.answers(server.target.host, server.port):
+    if server.endpoint.unix_socket is None and ports.answers(server.endpoint.host, server.port):
         raise _port_taken(server)
 
 
@@ -116,7 +122,7 @@ def await_ready(program: Running, server: Server, *, timeout: float, say: Callab
         pause = next(pauses, pause)
 
 
-def _pids(members: Iterable[Member]) -> list[int]:
+def _pids(members: Iterable[ProcessInfo]) -> list[int]:
     return [member.pid for member in members]
 
 

@@ -12,29 +12,32 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.checks import Verdict
-from nox_pex.smoke.settings import Budget, Circumstance, size
+from nox_pex.settings.smoke import BootCondition, Budget, size
+from nox_pex.smoke.checks.verdicts import CheckResult
 from nox_pex.smoke.stop import Stop
 
-__all__ = ["Outcome", "Report", "github_lines", "json_text", "junit_text", "over_budget", "table"]
+__all__ = ["BootResult", "SmokeReport", "github_lines", "json_text", "junit_text", "over_budget", "table"]
+
 
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
+
+
 _NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class BootResult:
     """What one condition gave. `ready_after` is None for a program that was never ready; `memory` is in bytes.
 
     `reason` says why it failed or was skipped. `checks` is how many there were to do, `verdicts` those that were done.
     """
 
-    condition: Circumstance
+    condition: BootCondition
     state: Literal["passed", "failed", "skipped"]
     checks: int
     reason: str | None = None
     ready_after: float | None = None
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[CheckResult, ...] = ()
     stop: Stop | None = None
     memory: int | None = None
 
@@ -52,7 +55,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class SmokeReport:
     """What a smoke test gave: an outcome for each condition, and the first failure, whose `log` is the log's tail.
 
     `size` is in bytes, `sha256` of the binary; `kept` is the temporary directory, where `--keep` left it.
@@ -61,7 +64,7 @@ class Report:
     name: str
     binary: Path
     size: int
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[BootResult, ...]
     failure: NoxPexError | None = None
     sha256: str = ""
     kept: Path | None = None
@@ -71,12 +74,12 @@ class Report:
         """The highest resident bytes of all conditions."""
         return max((outcome.memory for outcome in self.outcomes if outcome.memory is not None), default=None)
 
-    def ready_after(self, condition: Circumstance) -> float | None:
+    def ready_after(self, condition: BootCondition) -> float | None:
         """Seconds to ready under a condition, None where it was not tested or never ready."""
         return next((outcome.ready_after for outcome in self.outcomes if outcome.condition == condition), None)
 
 
-def over_budget(report: Report, budget: Budget) -> NoxPexError | None:
+def over_budget(report: SmokeReport, budget: Budget) -> NoxPexError | None:
     """The error for the first part of the budget that the program overran."""
     largest, hungriest = (None if text is None else size(text) for text in (budget.size, budget.memory))
     spent: tuple[tuple[str, str, float | None, float | None], ...] = (
@@ -93,7 +96,7 @@ def over_budget(report: Report, budget: Budget) -> NoxPexError | None:
     return None
 
 
-def table(report: Report) -> Iterator[str]:
+def table(report: SmokeReport) -> Iterator[str]:
     """The lines of the table that a person reads in the terminal, and below it the checks that failed.
 
     Neither the failure itself nor its log: whoever shows the table ends with them.
@@ -115,7 +118,7 @@ def table(report: Report) -> Iterator[str]:
         yield f"kept: {report.kept}"
 
 
-def json_text(report: Report) -> str:
+def json_text(report: SmokeReport) -> str:
     """`NAME.smoke.json`."""
     failure = report.failure
     value = {
@@ -131,13 +134,13 @@ def json_text(report: Report) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def junit_text(report: Report, *, now: dt.datetime | None = None) -> str:
+def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     """`NAME.smoke.xml`: a suite for each condition, with a case for its boot and one for each check.
 
     `now` is the time that stands in it, by default the present. The attributes and their order are those that both the
     schema of Ant and that of Jenkins accept.
     """
-    moment = now or dt.datetime.now(dt.timezone.utc)
+    moment = now or dt.datetime.now(dt.UTC)
     root = ET.Element("testsuites")
     for number, outcome in enumerate(report.outcomes):
         _add_suite(root, report, outcome, number, moment.strftime("%Y-%m-%dT%H:%M:%S"))
@@ -146,7 +149,7 @@ def junit_text(report: Report, *, now: dt.datetime | None = None) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def github_lines(report: Report, environ: Mapping[str, str]) -> Iterator[str]:
+def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[str]:
     """The lines by which GitHub Actions shows a failure, or a skipped condition, beside the commit; none elsewhere."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return
@@ -162,11 +165,11 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _skip(outcome: Outcome) -> str:
+def _skip(outcome: BootResult) -> str:
     return f"skipped: {outcome.reason}"
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: BootResult) -> tuple[str, ...]:
     ready = f"{outcome.ready_after:.2f} s" if outcome.ready_after is not None else "never"
     memory = f"{outcome.memory / 10**6:.0f} MB" if outcome.memory is not None else ""
     return (outcome.condition, ready, f"{outcome.passed} of {outcome.checks}", _stop_cell(outcome.stop), memory)
@@ -178,7 +181,7 @@ def _stop_cell(stop: Stop | None) -> str:
     return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(outcome: BootResult) -> dict[str, Any]:
     return {
         "condition": outcome.condition,
         "state": outcome.state,
@@ -192,7 +195,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _add_suite(root: ET.Element, report: Report, outcome: Outcome, number: int, timestamp: str) -> None:
+def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, number: int, timestamp: str) -> None:
     classname = f"{report.name}.{outcome.condition}"
     cases = [_boot_case(outcome, classname)]
     for verdict in outcome.verdicts:
@@ -222,7 +225,7 @@ def _add_suite(root: ET.Element, report: Report, outcome: Outcome, number: int, 
     ET.SubElement(suite, "system-err").text = ""
 
 
-def _boot_case(outcome: Outcome, classname: str) -> ET.Element:
+def _boot_case(outcome: BootResult, classname: str) -> ET.Element:
     """The launch, the stop, and whatever else is no single check."""
     case = ET.Element("testcase", name="boot", classname=classname, time=f"{outcome.ready_after or 0.0:.3f}")
     if outcome.state == "skipped":

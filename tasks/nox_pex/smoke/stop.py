@@ -7,13 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from nox_pex.errors import NoxPexError
-from nox_pex.smoke.checks import exit_allowed
-from nox_pex.smoke.process import Exit, Member, Running, named
-from nox_pex.smoke.settings import signal_number
+from nox_pex.errors import Code, NoxPexError
+from nox_pex.settings.smoke import signal_number
+from nox_pex.smoke.checks.verdicts import exit_allowed
+from nox_pex.smoke.process.program import Exit, ProcessInfo, Running, named
 
 _FAREWELL: Final = 1.0
 """Seconds in which children end by themselves after the program did, as those of a process pool do."""
+
+
 _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
 """Signals of which a program dies by its own fault."""
 
@@ -40,7 +42,7 @@ def stop(
     Wrong is `stop-timeout`, `stop-exit-code` or `left-processes`. Raises `NoxPexError` with `crashed` for a program
     that has ended before.
     """
-    judge_alive(program, "before it was told to stop")
+    check_alive(program, "before it was told to stop")
     sent = time.monotonic()
     program.signal(signal_number(with_signal))
     ended = program.exited(within=timeout)
@@ -64,14 +66,14 @@ def stop(
     return done, left_processes("the program", left) if left else None
 
 
-def judge_alive(program: Running, when: str, *, within: float = 0.0) -> None:
+def check_alive(program: Running, when: str, *, within: float = 0.0) -> None:
     """Raises `NoxPexError` with `crashed` if the program has ended, or does so `within` so many seconds."""
     ended = program.exited(within=within)
     if ended is not None:
         raise ended_by_itself("crashed", program, ended, when)
 
 
-def ended_by_itself(code: str, program: Running, ended: Exit, when: str) -> NoxPexError:
+def ended_by_itself(code: Code, program: Running, ended: Exit, when: str) -> NoxPexError:
     """The error for a program that ended though nobody told it to."""
     problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
     left = program.tree()
@@ -81,7 +83,7 @@ def ended_by_itself(code: str, program: Running, ended: Exit, when: str) -> NoxP
     return NoxPexError(code, problem, remedy)
 
 
-def left_behind(program: Running) -> tuple[Member, ...]:
+def left_behind(program: Running) -> tuple[ProcessInfo, ...]:
     """What still runs a moment after the program has ended."""
     deadline = time.monotonic() + _FAREWELL
     while (members := program.tree()) and time.monotonic() < deadline:
@@ -89,7 +91,7 @@ def left_behind(program: Running) -> tuple[Member, ...]:
     return members
 
 
-def left_processes(who: str, left: tuple[Member, ...]) -> NoxPexError:
+def left_processes(who: str, left: tuple[ProcessInfo, ...]) -> NoxPexError:
     """The error for processes that should have ended with `who` started them."""
     count = "a process" if len(left) == 1 else f"{len(left)} processes"
     problem = f"{who} left {count} behind: {named(left)}"

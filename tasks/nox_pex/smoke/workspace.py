@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nox_pex import files
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.interrupts import Held
+from nox_pex.smoke.process.interrupts import Held
+from nox_pex.system import files, locks
 
 _PREFIX: Final = "nox-pex-run-"
 """Of directories that nobody needs once the process that claims them is gone."""
+
+
 _KEPT: Final = "nox-pex-kept-"
 
 
@@ -63,12 +65,12 @@ def workspace(
 ) -> Iterator[Workspace]:
     """A new workspace outside `project`, removed at the end, also on Ctrl-C, unless `keep` says otherwise."""
     parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
-    files.sweep(parent, _PREFIX)
+    locks.remove_abandoned(parent, _PREFIX)
     root: Path | None = None
     with contextlib.ExitStack() as claim:
         try:
             with held():
-                root = claim.enter_context(files.fresh(parent, _KEPT if keep else _PREFIX))
+                root = claim.enter_context(locks.locked_tempdir(parent, _KEPT if keep else _PREFIX))
             tmp = root / "tmp"
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
@@ -97,7 +99,7 @@ def _outside(project: Path | None) -> str | None:
     """The parent of temporary directories: the usual one, unless that is within the project."""
     if project is None:
         return None
-    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes a private one in it
+    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # mkdtemp makes a private one in it
         if not Path(candidate).resolve().is_relative_to(project.resolve()) and os.access(candidate, os.W_OK):
             return candidate
     problem = f"every temporary directory is within the project {project}"

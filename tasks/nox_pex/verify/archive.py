@@ -25,18 +25,28 @@ from typing import IO, Any, Final, Protocol
 from nox_pex.errors import NoxPexError
 
 INFO: Final = "PEX-INFO"
+
+
 DEPENDENCIES: Final = ".deps/"
+
+
 BOOTSTRAP: Final = ".bootstrap"
+
 
 CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
 
+
 _HEAD: Final = 1 << 20
 """Bytes of a zipapp's head (shebang, and the shell script of `--sh-boot`) that are looked at; it has some kilobytes."""
 
+
 _DAMAGES: Final = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError)
 
+
 _COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+
 _ENCRYPTED: Final = 0x1
 """The bit of a member's flags that says so."""
 
@@ -144,7 +154,7 @@ class Directory:
         """Its files by name, sorted."""
         found = []
         for top, directories, files in os.walk(self._path):
-            links = [name for name in directories if os.path.islink(f"{top}/{name}")]  # noqa: PTH114 (many)
+            links = [name for name in directories if os.path.islink(f"{top}/{name}")]  # noqa: PTH114  # many
             for file in (*files, *links):
                 path = Path(top, file)
                 status = path.lstat()
@@ -192,7 +202,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wheel:
+class PexWheel:
     """One entry of a PEX's `.deps`: its name there (that of a wheel), and what is in it.
 
     `installed` is whether pex has installed it already (`pre-install-wheels`); else it is a wheel as it came.
@@ -213,7 +223,7 @@ class Pex:
     path: Path
     container: Container
     info: Mapping[str, Any]
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[PexWheel, ...]
     bootstrap: Container
 
     def own(self) -> Iterator[Member]:
@@ -255,7 +265,7 @@ def nested(container: Container, name: str, stack: ExitStack) -> Zip:
     """
     if isinstance(container, Directory):
         return Zip(stack.enter_context(container.open(name)))
-    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))  # noqa: SIM115 (the stack closes it)
+    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))  # noqa: SIM115  # the stack closes it
     with container.open(name) as stream:
         shutil.copyfileobj(stream, file, CHUNK)
     return Zip(file)
@@ -284,9 +294,9 @@ def _info(path: Path, container: Container) -> Mapping[str, Any]:
     return info
 
 
-def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Iterator[Wheel]:
+def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Iterator[PexWheel]:
     names = [name for name in container.members if name.startswith(DEPENDENCIES)]
     for entry in dict.fromkeys(PurePosixPath(name).parts[1] for name in names):
         whole = DEPENDENCIES + entry
         content = nested(container, whole, stack) if whole in container.members else Part(container, f"{whole}/")
-        yield Wheel(name=entry, content=content, installed=installed)
+        yield PexWheel(name=entry, content=content, installed=installed)

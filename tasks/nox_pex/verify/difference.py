@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import IO, Final
 
 from nox_pex.verify.archive import BOOTSTRAP, CHUNK, INFO, Container, Pex
-from nox_pex.verify.distributions import LAYOUT
+from nox_pex.verify.pex_distributions import LAYOUT
 
 _DERIVED: Final = (LAYOUT, INFO, "__main__.py", "__main__.pyc")
 """What pex makes out of digests of all else: where these differ, something else does too, and that is to be named."""

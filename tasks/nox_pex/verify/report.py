@@ -11,12 +11,13 @@ from nox_pex.errors import NoxPexError
 
 Gate = Literal["closure", "integrity", "leaks", "reproducible", "budget"]
 
+
 GATES: Final[tuple[Gate, ...]] = ("closure", "integrity", "leaks", "reproducible", "budget")
 """All gates, in the order in which they run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class GateResult:
     """What one gate gave. `summary` is a few words, `problems` and `details` all that was found, `seconds` its time."""
 
     gate: Gate
@@ -29,14 +30,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class VerifyReport:
     """What `verify` found of a binary. `binary` is the name of the file, `size` in bytes, `sha256` of what was read."""
 
     name: str
     binary: str
     sha256: str
     size: int
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[GateResult, ...]
 
     @property
     def failure(self) -> NoxPexError | None:
@@ -44,7 +45,7 @@ class Report:
         return next((outcome.failure for outcome in self.outcomes if outcome.failure is not None), None)
 
 
-def table(report: Report) -> Iterator[str]:
+def table(report: VerifyReport) -> Iterator[str]:
     """A line for each gate, and below them what failed in full."""
     for outcome in report.outcomes:
         yield f"{outcome.gate:<12}  {outcome.state:<7}  {outcome.seconds:5.1f} s  {outcome.summary}"
@@ -52,7 +53,7 @@ def table(report: Report) -> Iterator[str]:
     yield from (str(failure) for failure in failures[1:])  # the first one ends the session
 
 
-def json_text(report: Report) -> str:
+def json_text(report: VerifyReport) -> str:
     """`NAME.verify.json`."""
     value = {
         "name": report.name,
@@ -65,7 +66,7 @@ def json_text(report: Report) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(outcome: GateResult) -> dict[str, Any]:
     failure = outcome.failure
     return {
         "gate": outcome.gate,

@@ -6,36 +6,38 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_pex import lock, record
-from nox_pex.config import Binary, Settings
-from nox_pex.errors import NoxPexError
-from nox_pex.install import Base, Installed, Installer, Selection
-from nox_pex.platforms.description import Platform
-from nox_pex.platforms.gather import Gatherer
-from nox_pex.platforms.gathered import Gathered
-from nox_pex.project import Project
-from nox_pex.tools import Provisioner
-from nox_pex.verify import budget, closure, integrity, leaks, reproducible, targets, trusted
+from nox_pex.build.target import Contents, Target
+from nox_pex.distributions import pex_file
+from nox_pex.errors import Code, NoxPexError
+from nox_pex.platforms.fetch import WheelFetcher
+from nox_pex.platforms.wheelhouse import Wheelhouse
+from nox_pex.poetry import lock
+from nox_pex.poetry.install import Installer
+from nox_pex.poetry.installed import Installed
+from nox_pex.verify import evidence
 from nox_pex.verify.archive import Pex, opened, reading
-from nox_pex.verify.distributions import Distribution, distributions
-from nox_pex.verify.elsewhere import Elsewhere, elsewhere
-from nox_pex.verify.report import GATES, Gate, Outcome, Report
-from nox_pex.verify.trusted import Trusted
-from nox_pex.verify.verdict import Verdict, failure
+from nox_pex.verify.evidence import Reference
+from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
+from nox_pex.verify.gates.verdict import Verdict, failure
+from nox_pex.verify.pex_distributions import PexDistribution, distributions
+from nox_pex.verify.rebuild import Rebuild, prepare_rebuild
+from nox_pex.verify.report import GATES, Gate, GateResult, VerifyReport
 
-_CODES: Final[Mapping[Gate, str]] = {
+_CODES: Final[Mapping[Gate, Code]] = {
     "closure": "closure",
     "integrity": "integrity",
     "leaks": "leak",
     "reproducible": "not-reproducible",
     "budget": "budget",
 }
+
+
 _REMEDIES: Final[Mapping[Gate, str]] = {
     "closure": "build it with `nox -s pex`, which takes what Poetry installed and nothing else",
     "integrity": "build it again with `nox -s pex -- --force`, and find out who changed it",
@@ -45,44 +47,29 @@ _REMEDIES: Final[Mapping[Gate, str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is verified, and by what it is judged.
+class Inspection(Struct, frozen=True, kw_only=True):
+    """The inspection of one binary, and what it is judged by.
 
-    `name` is the binary's in the settings, `stem` what its files are called, `path` the file, or directory, itself.
-    `installed` is what Poetry had installed when it was built; None where that is not known here (`--binary`): then the
-    environment that the gate `reproducible` lets Poetry make serves. `platforms` are the targets that it is for, none
-    where that is the Python `base`. `deep` lets Poetry fetch all locked files again.
-    `state` is the project's private directory.
+    `installed` is what Poetry had installed when `target` was built; None if that is not known here (`--binary`): then
+    the environment that Poetry makes for the gate `reproducible` serves. `deep` has Poetry fetch all locked files again.
     """
 
-    name: str
-    stem: str
-    path: Path
-    project: Project
-    settings: Settings
-    wanted: Selection
-    base: Base
-    provisioner: Provisioner
-    installed: Installed | Gathered | None
-    platforms: tuple[Platform, ...]
+    target: Target
+    installed: Contents | None
+    installer: Installer
     deep: bool
-    state: Path
-
-    @property
-    def binary(self) -> Binary:
-        """Its table in the settings."""
-        return self.settings.binary[self.name]
 
 
-def run(subject: Subject) -> Report:
-    """Judge `subject` at every gate.
+def run(target: Target, *, installed: Contents | None, installer: Installer, deep: bool) -> VerifyReport:
+    """Judge the binary of `target` at every gate.
 
-    Raises `NoxPexError` `usage` where there is no such file; all else that goes wrong is in the report.
+    `installed` and `deep` are those of `Inspection`. Raises `NoxPexError` `usage` if there is no such file; everything
+    else that goes wrong is in the report.
     """
+    subject = Inspection(target=target, installed=installed, installer=installer, deep=deep)
     with ExitStack() as stack:
         try:
-            pex = stack.enter_context(opened(subject.path))
+            pex = stack.enter_context(opened(subject.target.binary))
         except NoxPexError as error:
             if error.code != "integrity":
                 raise
@@ -101,33 +88,33 @@ def run(subject: Subject) -> Report:
 class _Gates:
     """The gates of one binary, with what several of them need made once."""
 
-    def __init__(self, subject: Subject, pex: Pex, stack: ExitStack) -> None:
+    def __init__(self, subject: Inspection, pex: Pex, stack: ExitStack) -> None:
         self._subject = subject
         self._pex = pex
         self._stack = stack
-        self._elsewhere: Elsewhere | NoxPexError | None = None
-        self._distributions: tuple[Distribution, ...] | None = None
+        self._elsewhere: Rebuild | NoxPexError | None = None
+        self._distributions: tuple[PexDistribution, ...] | None = None
 
     def closure(self) -> Verdict:
-        subject, project = self._subject, self._subject.project
+        subject, project = self._subject, self._subject.target.project
         own = (project.name, project.version) if project.package_mode else None
-        if subject.platforms:
-            return targets.judge(
+        if subject.target.platforms:
+            return closure_by_platform.judge(
                 self._found(),
                 self._pex.info,
                 _planned(subject),
-                subject.platforms,
+                subject.target.platforms,
                 project=own,
-                exclude=subject.binary.exclude,
+                exclude=subject.target.table.exclude,
             )
         planned = closure.plan(
-            subject.wanted,
+            subject.target.selection,
             project=project,
-            python=subject.base.find(),
-            provisioner=subject.provisioner,
-            poetry_version=subject.settings.poetry_version,
+            python=subject.installer.base.find(),
+            provisioner=subject.installer.provisioner,
+            poetry_version=subject.target.settings.poetry_version,
         )
-        return closure.judge(self._found(), planned, project=own, exclude=subject.binary.exclude)
+        return closure.judge(self._found(), planned, project=own, exclude=subject.target.table.exclude)
 
     def integrity(self) -> Verdict:
         subject = self._subject
@@ -139,55 +126,46 @@ class _Gates:
         fresh = self._trusted(self._again().installed)
         return integrity.judge(self._pex, self._found(), fresh, strict=False)
 
-    def _trusted(self, installed: Installed | Gathered) -> Mapping[str, Trusted]:
+    def _trusted(self, installed: Installed | Wheelhouse) -> Mapping[str, Reference]:
         if isinstance(installed, Installed):
-            return trusted.of_environment(installed)
-        return trusted.of_wheels(installed, lock.read(self._subject.project.lock))
+            return evidence.of_environment(installed)
+        return evidence.of_wheels(installed, lock.read(self._subject.target.project.lock))
 
     def leaks(self) -> Verdict:
         subject = self._subject
-        environ = subject.provisioner.shell.environ
+        environ = subject.installer.provisioner.shell.environ
         machine = leaks.Machine(
             paths=_places(subject),
             prefixes=_temporary(subject),
             home=Path(environ["HOME"]) if environ.get("HOME") else None,
-            secrets=subject.provisioner.shell.secrets,
+            secrets=subject.installer.provisioner.shell.secrets,
         )
         return leaks.judge(self._pex, leaks.Rules.of(machine), own_wheels=self._own_wheels())
 
     def reproducible(self) -> Verdict:
-        subject = self._subject
-        again = self._again().build(name=subject.name, stem=subject.stem, settings=subject.settings)
+        again = self._again().build()
         return reproducible.judge(self._pex, again, own_wheels=self._own_wheels())
 
     def budget(self) -> Verdict:
-        return budget.judge(record.size(self._subject.path), self._subject.binary.budget)
+        return budget.judge(pex_file.size(self._subject.target.binary), self._subject.target.table.budget)
 
-    def _found(self) -> tuple[Distribution, ...]:
+    def _found(self) -> tuple[PexDistribution, ...]:
         if self._distributions is None:
             self._distributions = tuple(distributions(self._pex))
         return self._distributions
 
     def _own_wheels(self) -> tuple[str, ...]:
-        project = self._subject.project
+        project = self._subject.target.project
         if not project.package_mode:
             return ()
         own = canonicalize_name(project.name)
         return tuple(d.wheel.name for d in self._found() if d.wheel is not None and d.name == own)
 
-    def _again(self) -> Elsewhere:
+    def _again(self) -> Rebuild:
         """The copy elsewhere, made once: a failure is told at each gate that needs it."""
         subject = self._subject
         if self._elsewhere is None:
-            made = elsewhere(
-                subject.project,
-                subject.wanted,
-                settings=subject.settings,
-                binary=subject.name,
-                base=subject.base,
-                provisioner=subject.provisioner,
-                cold=subject.deep,
-            )
+            made = prepare_rebuild(subject.target, subject.installer, cold=subject.deep)
             try:
                 self._elsewhere = self._stack.enter_context(made)
             except NoxPexError as error:
@@ -197,56 +175,50 @@ class _Gates:
         return self._elsewhere
 
 
-def _planned(subject: Subject) -> Mapping[str, Mapping[NormalizedName, str]]:
+def _planned(subject: Inspection) -> Mapping[str, Mapping[NormalizedName, str]]:
     """What Poetry would install on each target: its name to names and versions."""
-    installer = Installer(
-        project=subject.project,
-        base=subject.base,
-        shell=subject.provisioner.shell,
-        provisioner=subject.provisioner,
-        poetry_version=subject.settings.poetry_version,
-        force=False,
-    )
     with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as aside:
-        planned = Gatherer(installer=installer).plan(subject.wanted, subject.platforms, aside=Path(aside))
+        planned = WheelFetcher(installer=subject.installer).plan(
+            subject.target.selection, subject.target.platforms, aside=Path(aside)
+        )
     return {target: {p.name: p.version for p in packages} for target, packages in planned.items()}
 
 
-def _places(subject: Subject) -> Mapping[Path, str]:
+def _places(subject: Inspection) -> Mapping[Path, str]:
     """The directories of this machine that a build of `subject` uses, by both their names where they are links."""
     places = {
-        subject.project.root: "the project's directory",
-        subject.project.root / subject.settings.output_dir: "the output directory",
-        subject.state: "the state of nox-pex",
-        subject.provisioner.caches.root: "the cache of nox-pex",
+        subject.target.project.root: "the project's directory",
+        subject.target.directory: "the output directory",
+        subject.target.state: "the state of nox-pex",
+        subject.installer.provisioner.caches.root: "the cache of nox-pex",
     }
     if subject.installed is not None:
         places[subject.installed.environment.path] = "the environment that Poetry installed into"
     return {form: name for path, name in places.items() for form in (path, path.resolve())}
 
 
-def _temporary(subject: Subject) -> Mapping[Path, str]:
+def _temporary(subject: Inspection) -> Mapping[Path, str]:
     """What the temporary directories of a build begin with: ours, and the one beside the binary."""
     directory = Path(tempfile.gettempdir())
-    output = subject.project.root / subject.settings.output_dir
+    output = subject.target.directory
     return {
         **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
-        output / f".{subject.stem}.pex.": "a temporary directory of the build",
+        output / f".{subject.target.stem}.pex.": "a temporary directory of the build",
     }
 
 
-def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Subject) -> Outcome:
+def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Inspection) -> GateResult:
     started = time.monotonic()
     try:
-        with reading(str(subject.path)):
+        with reading(str(subject.target.binary)):
             verdict = judge()
     except NoxPexError as error:
         seconds = time.monotonic() - started
-        return Outcome(
+        return GateResult(
             gate=gate, state="failed", summary=f"could not be judged: {error.code}", seconds=seconds, failure=error
         )
-    found = failure(_CODES[gate], verdict, subject=str(subject.path), remedy=_REMEDIES[gate])
-    return Outcome(
+    found = failure(_CODES[gate], verdict, subject=str(subject.target.binary), remedy=_REMEDIES[gate])
+    return GateResult(
         gate=gate,
         state="failed" if found else "skipped" if verdict.skipped else "passed",
         summary=verdict.summary,
@@ -257,20 +229,20 @@ def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Subject) -> Outc
     )
 
 
-def _unreadable(error: NoxPexError) -> tuple[Outcome, ...]:
+def _unreadable(error: NoxPexError) -> tuple[GateResult, ...]:
     return tuple(
-        Outcome(gate=gate, state="failed", summary="it cannot be opened", problems=(error.problem,), failure=error)
+        GateResult(gate=gate, state="failed", summary="it cannot be opened", problems=(error.problem,), failure=error)
         if gate == "integrity"
-        else Outcome(gate=gate, state="skipped", summary="it cannot be opened")
+        else GateResult(gate=gate, state="skipped", summary="it cannot be opened")
         for gate in GATES
     )
 
 
-def _report(subject: Subject, outcomes: tuple[Outcome, ...]) -> Report:
-    return Report(
-        name=subject.name,
-        binary=subject.path.name,
-        sha256=record.digest(subject.path),
-        size=record.size(subject.path),
+def _report(subject: Inspection, outcomes: tuple[GateResult, ...]) -> VerifyReport:
+    return VerifyReport(
+        name=subject.target.name,
+        binary=subject.target.binary.name,
+        sha256=pex_file.digest(subject.target.binary),
+        size=pex_file.size(subject.target.binary),
         outcomes=outcomes,
     )

@@ -1,0 +1,1 @@
+"""From an install to a PEX."""

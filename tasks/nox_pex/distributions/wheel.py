@@ -1,0 +1,103 @@
+"""A packaged project as the wheel that its own build backend makes (PEP 517)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from copy import copy
+from pathlib import Path
+from typing import Final
+
+from packaging.utils import parse_wheel_filename
+
+from nox_pex.distributions import metadata, record
+from nox_pex.distributions.entry_points import parse_entry_points
+from nox_pex.distributions.record import record_rows, record_text
+
+
+def clean(wheel: Path) -> None:
+    """Let the metadata in a wheel name no path of this machine and no password; most do not, and stay as they are."""
+    new: dict[str, bytes] = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if not re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
+                continue
+            text = archive.read(name).decode("utf-8", "surrogateescape")
+            if (cleaned := metadata.cleaned(text)) == text:
+                return
+            new[name] = cleaned.encode("utf-8", "surrogateescape")
+            path = name.replace("METADATA", "RECORD")
+            rows = record.record_with(archive.read(path).decode("utf-8"), path=name, content=new[name])
+            new[path] = rows.encode("utf-8", "surrogateescape")
+        if not new:
+            return
+        with tempfile.TemporaryDirectory(prefix=".cleaning.", dir=wheel.parent) as aside:
+            cleaned_wheel = Path(aside) / wheel.name
+            with zipfile.ZipFile(cleaned_wheel, "w") as written:
+                for entry in archive.infolist():
+                    # a copy: where it lies in the new archive is written into it
+                    with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
+                        if entry.filename in new:
+                            target.write(new[entry.filename])
+                        else:
+                            with archive.open(entry.filename) as source:
+                                shutil.copyfileobj(source, target)
+            cleaned_wheel.replace(wheel)
+
+
+_LARGE: Final = 1 << 31
+"""Bytes of a member from which on its sizes do not fit into the plain format."""
+
+
+def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[str, str]:
+    """The entry points of `group` in a wheel."""
+    return parse_entry_points(_member(wheel, "entry_points.txt"), group)
+
+
+def wheel_version(wheel: Path) -> str:
+    """The version in a wheel's file name (the binary distribution format, PEP 427)."""
+    return str(parse_wheel_filename(wheel.name)[1])
+
+
+def is_pure(wheel: Path) -> bool:
+    """Whether a wheel, by its tags (PEP 425), is for every platform and every Python 3."""
+    tags = parse_wheel_filename(wheel.name)[3]
+    return any(tag.interpreter == "py3" and tag.abi == "none" and tag.platform == "any" for tag in tags)
+
+
+def wheel_files(wheel: Path) -> tuple[str, ...]:
+    """The paths of all files in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return tuple(sorted(archive.namelist()))
+
+
+def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
+    """Lay the files of a wheel out as an installer does, its RECORD with them; scripts are not made."""
+    schemes = {"purelib": site_packages, "platlib": site_packages, "scripts": prefix / "bin", "data": prefix}
+    moved: dict[str, str] = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            match = re.fullmatch(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<rest>.+)", entry.filename)
+            if entry.is_dir() or (match and match["scheme"] not in schemes):
+                continue
+            target = schemes[match["scheme"]] / match["rest"] if match else site_packages / entry.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.write_bytes(archive.read(entry))
+            target.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
+            moved[entry.filename] = os.path.relpath(target, site_packages)
+    (record,) = (site_packages / name for name in moved if re.fullmatch(r"[^/]+\.dist-info/RECORD", name))
+    rows = record_rows(record.read_text("utf-8"))
+    record.write_text(record_text((moved[p], d, s) for p, d, s in rows if p in moved), "utf-8")
+
+
+def _member(wheel: Path, name: str) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            if member.endswith(f".dist-info/{name}"):
+                return archive.read(member).decode("utf-8", "replace")
+    return ""

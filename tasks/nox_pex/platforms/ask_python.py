@@ -1,0 +1,82 @@
+"""Asks a Python what it is: the one of a session, or one in a container, which may have nothing but itself.
+
+`packaging`, by which pip, Poetry and pex tell which wheels a Python can install, is handed to it, so that what it says
+is what they would find out there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from nox_pex.errors import NoxPexError
+from nox_pex.platforms.platform import Platform, parse
+from nox_pex.system.command import Shell
+from nox_pex.system.environ import tool_environ
+
+_HANDED: Final = ("tags", "_manylinux", "_musllinux", "_elffile")
+"""The modules of `packaging` that know tags. They import one another, and the standard library."""
+
+
+_QUESTION: Final = """\
+import base64, importlib.abc, importlib.util, json, os, platform, sys, zlib
+SOURCES = json.loads(zlib.decompress(base64.b64decode("{sources}")))
+class Handed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name in SOURCES:
+            return importlib.util.spec_from_loader(name, self, is_package=name == "packaging")
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(SOURCES[module.__name__], module.__dict__)
+sys.meta_path.insert(0, Handed())
+from packaging.tags import sys_tags
+implementation = sys.implementation
+level, serial = implementation.version[3:]
+version = "{{0.major}}.{{0.minor}}.{{0.micro}}".format(implementation.version)
+on_linux = sys.platform.startswith("linux")
+print(json.dumps({{
+    "compatible_tags": [str(tag) for tag in sys_tags()],
+    "marker_environment": {{
+        "implementation_name": implementation.name,
+        "implementation_version": version if level == "final" else version + level[0] + str(serial),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": "" if on_linux else platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": "" if on_linux else platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }},
+}}))
+"""
+"""Runs on any Python from 3.8 on. On Linux the kernel is left out (empty is PEP 508's word for what is not known): it
+is the machine's of today, and a container runs on any."""
+
+
+def question() -> str:
+    """The program that lets a Python print its description: the text for `-c`."""
+    texts = {f"packaging.{name}": (resources.files("packaging") / f"{name}.py").read_text("utf-8") for name in _HANDED}
+    sources = {"packaging": "", **texts}
+    packed = base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode("ascii")
+    return _QUESTION.format(sources=packed)
+
+
+def answered(line: str, *, name: str) -> Platform:
+    """The target `name` that the answer to `question` describes."""
+    return parse(name, json.loads(line))
+
+
+def of_python(python: Path, shell: Shell) -> Platform:
+    """What the interpreter `python` of this machine is. Raises `NoxPexError` `python-mismatch` where it cannot say."""
+    outcome = shell.run([python, "-I", "-c", question()], what="ask Python", env=tool_environ(shell.environ))
+    if outcome.status != 0:
+        problem = f"{python} cannot say what it is (exit status {outcome.status})"
+        raise NoxPexError("python-mismatch", problem, "take Python 3.8 or later", log=outcome.tail)
+    return answered(outcome.output.splitlines()[-1], name=str(python))

@@ -1,0 +1,180 @@
+"""What ships on other platforms, as it lies here: the wheels of the lock, by target."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+from packaging.utils import NormalizedName
+
+from nox_pex.distributions import wheel
+from nox_pex.distributions.environment import Distribution, Environment
+from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.platforms.platform import Platform, marker
+from nox_pex.poetry.selection import Selection
+from nox_pex.system import files
+
+STATE: Final = "nox-pex.json"
+"""What was gathered and from what. Its absence says that it was not finished."""
+
+
+_LIBRARY: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+
+
+class Wheel(Struct, frozen=True, kw_only=True):
+    """One wheel, with the names of the targets that install it.
+
+    `file` is its name, `sha256` what its content is, `size` its bytes, `direct` whether it came from a path, a URL or
+    Git. `built` is whether it was built here, from sources that the lock has no hash of.
+    """
+
+    name: NormalizedName
+    version: str
+    file: str
+    sha256: str
+    size: int
+    targets: tuple[str, ...]
+    direct: bool = False
+    built: bool = False
+
+
+class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
+    """All wheels for some targets, in the directory `home`, and the seconds that it took to fetch them.
+
+    `environment` is an empty one of the Python that builds here: pex runs on it. `path_digests` is the SHA-256 of the
+    content of each path dependency, by name.
+    """
+
+    selection: Selection
+    platforms: tuple[Platform, ...]
+    home: Path
+    wheels: tuple[Wheel, ...]
+    path_digests: Mapping[str, str]
+    seconds: float
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """The Python that builds the binary."""
+        return self.environment.interpreter()
+
+    @property
+    def interpreters(self) -> tuple[Interpreter, ...]:
+        """The Pythons that it is for."""
+        return tuple(platform.interpreter for platform in self.platforms)
+
+    @property
+    def environment(self) -> Environment:
+        """The environment of the Python that builds."""
+        return python_of(self.home)
+
+    @property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """What ships, by name and version; `record` stands for the content of all its wheels."""
+        found: dict[tuple[NormalizedName, str], list[Wheel]] = {}
+        for each in self.wheels:
+            found.setdefault((each.name, each.version), []).append(each)
+        return tuple(
+            Distribution(
+                name=name,
+                version=version,
+                directory=wheels_in(self.home),
+                record=hashlib.sha256("".join(wheel.sha256 for wheel in wheels).encode()).hexdigest(),
+                direct=wheels[0].direct,
+            )
+            for (name, version), wheels in sorted(found.items())
+        )
+
+    @property
+    def in_several_versions(self) -> tuple[Distribution, ...]:
+        """The distributions of which not all targets have the same version."""
+        versions = Counter(distribution.name for distribution in self.distributions)
+        return tuple(distribution for distribution in self.distributions if versions[distribution.name] > 1)
+
+    def path(self, wheel: Wheel) -> Path:
+        """Where a wheel lies."""
+        return wheels_in(self.home) / wheel.file
+
+    def damaged(self) -> Wheel | None:
+        """The first wheel whose content is not what was fetched."""
+        return next((wheel for wheel in self.wheels if files.digest(self.path(wheel)) != wheel.sha256), None)
+
+    def marker(self, name: str, version: str) -> str:
+        """The marker under which this version is installed; empty where all targets install it.
+
+        Raises `NoxPexError` `config` where no marker can say it.
+        """
+        names = {target for wheel in self.wheels if (wheel.name, wheel.version) == (name, version)
+                 for target in wheel.targets}  # fmt: skip
+        chosen = [platform for platform in self.platforms if platform.name in names]
+        return marker(chosen, self.platforms, of=f"{name} {version}")
+
+    def scripts(self) -> frozenset[str]:
+        """The names of the console scripts in it."""
+        return frozenset(name for each in self.wheels for name in wheel.wheel_entry_points(self.path(each)))
+
+    def has_module(self, module: str) -> bool:
+        """Whether one of the wheels has the module or package of this dotted name."""
+        path = module.replace(".", "/")
+        return self._has(f"{path}.", f"{path}/")
+
+    def has_program(self, module: str) -> bool:
+        """Whether one of them has the module of this dotted name, or a package of that name with a `__main__`."""
+        path = module.replace(".", "/")
+        return self._has(f"{path}.", f"{path}/__main__.")
+
+    def _has(self, *beginnings: str) -> bool:
+
+        return any(
+            _LIBRARY.sub("", member, count=1).startswith(beginnings)
+            for each in self.wheels
+            for member in wheel.wheel_files(self.path(each))
+        )
+
+
+def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
+    """What `WheelFetcher.fetch` left in `home` for these targets; None if there is nothing, or not all of it."""
+    state = files.read_json(home / STATE)
+    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != digests(platforms):
+        return None
+    gathered = Wheelhouse(
+        selection=wanted,
+        platforms=tuple(platforms),
+        home=home,
+        wheels=tuple(_wheel(entry) for entry in state["wheels"]),
+        path_digests=state["inputs"]["paths"],
+        seconds=state["seconds"],
+    )
+    whole = all(_size(gathered.path(wheel)) == wheel.size for wheel in gathered.wheels)
+    return gathered if whole and gathered.environment.usable else None
+
+
+def digests(platforms: Sequence[Platform]) -> dict[str, str]:
+    """What the targets are, as inputs."""
+    return {platform.name: platform.digest for platform in platforms}
+
+
+def wheels_in(home: Path) -> Path:
+    """The directory of the wheels."""
+    return home / "wheels"
+
+
+def python_of(home: Path) -> Environment:
+    """The empty environment of the Python that builds."""
+    return Environment(path=home / "python")
+
+
+def _wheel(entry: Mapping[str, Any]) -> Wheel:
+    return Wheel(**{**entry, "targets": tuple(entry["targets"])})
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

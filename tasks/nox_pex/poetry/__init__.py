@@ -1,0 +1,1 @@
+"""What Poetry says and does."""

@@ -1,0 +1,132 @@
+"""Errors for what Poetry's output says went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Final
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from nox_pex.errors import Code, NoxPexError
+from nox_pex.project.pyproject import Project
+from nox_pex.system.command import Outcome
+from nox_pex.tools.index_failures import network_failure
+
+
+def failure(outcome: Outcome, project: Project) -> NoxPexError:
+    """What went wrong, from Poetry's own words, with the code and the remedy for it."""
+    part = re.search(r"^\s*Cannot install (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)\.?$", outcome.output, re.MULTILINE)
+    what = (
+        f"Poetry could not install {part['name']} of {project.lock}"
+        if part
+        else f"Poetry could not install {project.lock}"
+    )
+    network = network_failure(what, outcome)
+    if network is not None and network.code == "index-auth":
+        return network  # Poetry goes on without that index, and then does not find what only it has
+    for pattern, code, problem, remedy in _FAILURES:
+        if match := re.search(pattern, outcome.output, re.MULTILINE):
+            details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            details["fitting"] = _fitting(details.get("wanted", ""))
+            details["python"] = _allowed_python(details.get("wanted", ""))
+            return NoxPexError(
+                code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
+            )
+    if network is None and (match := re.search(_NOT_BUILT, outcome.output)):
+        problem = (
+            f"{match['package']}, which {project.lock} has, has no wheel for this Python, and cannot be built here"
+        )
+        remedy = "lock a version that has one, take another Python, or mend what its build says above"
+        return NoxPexError("no-wheel", problem, remedy, log=_before(match, outcome))
+    return network or NoxPexError(
+        "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
+    )
+
+
+_NOT_BUILT: Final = re.compile(r"one of the following issues with\s+(?P<package>\S+ \([^)]+\))")
+"""What Poetry says below the output of a build backend that failed for an sdist."""
+
+
+def _before(match: re.Match[str], outcome: Outcome) -> tuple[str, ...]:
+    """The last lines of what a build said, up to where Poetry speaks of it."""
+    return msgspec.structs.replace(outcome, output=outcome.output[: match.start()]).tail
+
+
+def _allowed_python(wanted: str) -> str:
+    """A minor version of Python that `wanted` allows, the newest that everybody has; `…` where none is known."""
+    with contextlib.suppress(InvalidSpecifier):
+        allowed = SpecifierSet(wanted if re.match(r"\s*[<>=!~]", wanted) else f"=={wanted}")
+        patches = ((minor, patch) for minor in (13, 12, 11, 10, 9, 8, 14) for patch in range(30))
+        return next((f"3.{minor}" for minor, patch in patches if allowed.contains(f"3.{minor}.{patch}")), "…")
+    return "…"
+
+
+def _fitting(wanted: str) -> str:
+    """A version that the specifiers `wanted` both name and allow; `…` where they name none."""
+    try:
+        specifiers = SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return "…"
+    named = sorted((specifier.version.removesuffix(".*") for specifier in specifiers), key=Version)
+    return next((version for version in named if specifiers.contains(version)), "…")
+
+
+_FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
+    (
+        r"Unable to find installation candidates for (?P<package>[^\n]+)(?s:.+?)[1-9]\d* wheel\(s\) were skipped",
+        "no-wheel",
+        "no file that {project}/poetry.lock has of {package} can be installed on this Python and platform",
+        "run `poetry lock` after choosing a version that has a wheel for it, or run the session on another Python",
+    ),
+    (
+        r"Unable to find installation candidates for (?P<package>.+)",
+        "index-missing",
+        "the package index has no file of {package} that {project}/poetry.lock knows",
+        "check which index is asked (`pip config list`, [[tool.poetry.source]]), or run `poetry lock`",
+    ),
+    (
+        r"pyproject\.toml changed significantly since poetry\.lock was last generated",
+        "lock-stale",
+        "{project}/poetry.lock is older than the dependencies in pyproject.toml",
+        "run `poetry lock` there and commit the file",
+    ),
+    (
+        r"The lock file is not compatible|Invalid lock file|Unable to read the lock file",
+        "lock-unreadable",
+        "Poetry cannot read {project}/poetry.lock",
+        "run `poetry lock` there, or set tool.nox-pex.poetry-version to the Poetry that wrote it",
+    ),
+    (
+        r"This project requires Poetry (?P<wanted>.+?), but you are using Poetry (?P<used>\S+)",
+        "poetry-version",
+        "{project} requires Poetry {wanted}, and nox-pex uses {used}",
+        'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{fitting}"',
+    ),
+    (
+        r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
+        "python-mismatch",
+        "{project} allows Python {wanted}, and the session runs on {used}",
+        'name one that it allows, as in register(python="{python}"), or run Nox with --force-python',
+    ),
+    (
+        r"Group\(s\) not found: (?P<groups>.+)",
+        "poetry-missing-group",
+        "{project} has no dependency group {groups}",
+        "correct `groups` in [tool.nox-pex]",
+    ),
+    (
+        r"Hash for (?P<package>(?P<name>\S+).*?) from archive (?P<archive>\S+) not found in known hashes",
+        "hash-mismatch",
+        "{archive}, which stands for {package}, is not the file that {project}/poetry.lock says",
+        "find out why before anything else; if the new file is the right one, run `poetry update --lock {name}`",
+    ),
+    (
+        r"Downloaded distributions for (?P<package>(?P<name>\S+).*?) did not match any known checksums",
+        "hash-mismatch",
+        "what the index serves for {package} is none of the files that {project}/poetry.lock says",
+        "find out why before anything else; if the new files are the right ones, run `poetry update --lock {name}`",
+    ),
+)

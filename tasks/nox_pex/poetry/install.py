@@ -1,0 +1,213 @@
+"""Poetry installs, from the lock, exactly what ships, into one environment for each set of groups and extras.
+
+The environment that Poetry itself installed is the source of truth for all that follows: exports lose packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from nox_pex.distributions.environment import Environment, is_compiled_here, snapshot
+from nox_pex.distributions.interpreter import BasePython
+from nox_pex.poetry import collisions, install_cache, lock
+from nox_pex.poetry.install_cache import CachedInstall
+from nox_pex.poetry.installed import STATE_FILE, Installed, from_state
+from nox_pex.poetry.selection import Selection
+from nox_pex.poetry.sync import Sync
+from nox_pex.project import sources
+from nox_pex.project.pyproject import Project
+from nox_pex.system import files, locks
+from nox_pex.system.command import Shell
+from nox_pex.system.environ import tool_environ
+from nox_pex.system.fingerprint import Inputs, changes
+from nox_pex.system.wording import counted
+from nox_pex.tools import pinned
+from nox_pex.tools.provision import Provisioner
+
+
+class Installer(Struct, frozen=True, kw_only=True):
+    """Keeps environments as the lock says.
+
+    `base` is the Python that they are for. `force` installs even where nothing changed.
+    """
+
+    project: Project
+    base: BasePython
+    provisioner: Provisioner
+    poetry_version: str | None
+    force: bool
+
+    @property
+    def shell(self) -> Shell:
+        """How tools are run, and where a line to the user goes."""
+        return self.provisioner.shell
+
+    def install(self, wanted: Selection, environment: Environment) -> Installed:
+        """Make `environment` hold exactly `wanted`; it is made where it is not there yet. Gives what is in it then.
+
+        Does nothing where its inputs, and what is installed, are as they were when Poetry last installed it.
+        Raises `NoxPexError` with the code of whatever Poetry met.
+        """
+        with files.writing(f"the environment {environment.path}"):
+            waiting = f"waiting for another run that installs into {environment.path}"
+            lock_file = environment.path.with_name(f".{environment.path.name}.lock")
+            with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as held:
+                return self._install(wanted, environment, held=held)
+
+    def _install(self, wanted: Selection, environment: Environment, *, held: int) -> Installed:
+        if new := not environment.usable:
+            self._create(environment)
+        state = files.read_json(environment.path / STATE_FILE)
+        lock_digest = lock.digest(self.project.lock)
+        paths = self.path_dependencies(state, lock_digest)
+        inputs: Inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
+        before: Inputs = state.get("inputs", {})
+        found = environment.distributions()
+        untouched = state.get("distributions") == snapshot(found)
+        if untouched and before == inputs and not self.force:
+            self.shell.say(f"install: unchanged, {counted(found, 'distribution')} ({wanted})")
+            return from_state(wanted, environment, state, found)
+        if not new and (reason := self._distrust(environment, state, inputs, untouched=untouched)) is not None:
+            self.shell.say(f"install: creating the environment again: {reason}")
+            inputs, before, new = self._recreate(environment, inputs), {}, True
+        if before:
+            self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
+        (environment.path / STATE_FILE).unlink(missing_ok=True)
+        started = time.monotonic()
+        inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, held=held)
+        seconds, found = time.monotonic() - started, environment.distributions()
+        state = {
+            "selection": wanted.key,
+            "id": uuid.uuid4().hex,
+            "inputs": inputs,
+            "path-dependencies": {"lock": lock_digest, "paths": paths},
+            "distributions": snapshot(found),
+            "seconds": round(seconds, 3),
+        }
+        files.write_json(environment.path / STATE_FILE, state)
+        if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
+            self.shell.say(f"install: compiled on this machine, because there is no wheel: {', '.join(compiled)}")
+        how = "as Poetry installed them from this lock before, " if restored else ""
+        self.shell.say(f"install: {counted(found, 'distribution')} {how}in {seconds:.1f} s ({wanted})")
+        return from_state(wanted, environment, state, found)
+
+    def _distrust(
+        self, environment: Environment, state: Mapping[str, Any], inputs: Inputs, *, untouched: bool
+    ) -> str | None:
+        """The reason why nothing in `environment` can be trusted; None if Poetry may go on from it.
+
+        Poetry looks at names and versions only, so it would not notice a changed file.
+        """
+        if not state:
+            return "an install was not finished"
+        if not untouched or (self.force and next(environment.damaged(), None) is not None):
+            return "it is not as Poetry left it"
+        return "for another Python" if state["inputs"].get("python") != inputs["python"] else None
+
+    def _fill(
+        self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, held: int
+    ) -> tuple[Inputs, bool]:
+        """Restore `environment` from the install cache, or let Poetry install into it.
+
+        Gives the inputs, which name another Python if the environment was created again, and whether it was restored.
+        """
+        cached = self._cached(inputs)
+        if not self.force and not new and cached.exists():
+            inputs = self._recreate(environment, inputs)
+            cached = self._cached(inputs)
+        if not self.force and self._restored(cached, environment):
+            return inputs, True
+        for distribution in environment.distributions():
+            # To Poetry, a path dependency with other content under the same version is the same one.
+            if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
+                environment.remove(distribution)
+        sync = Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
+        sync.run(wanted, environment, held=held)
+        self._reinstall_colliding(sync, wanted, environment, held=held)
+        cached.store(environment, lock.read(self.project.lock), shell=self.shell)
+        return inputs, False
+
+    def _cached(self, inputs: Inputs) -> CachedInstall:
+        """The place in the shared cache for an install from these inputs."""
+        return install_cache.of(
+            inputs,
+            home=self.provisioner.caches.environments,
+            environ=tool_environ(self.shell.environ),
+            prefix=Path(sys.prefix),
+            project=self.project.root,
+        )
+
+    def _restored(self, cached: CachedInstall, environment: Environment) -> bool:
+        """Whether `environment`, if it is new, now holds what Poetry installed elsewhere from the same inputs."""
+        if not cached.exists():
+            return False
+        if cached.restore(environment):
+            return True
+        self._create(environment)
+        return False
+
+    def _create(self, environment: Environment) -> None:
+        self.provisioner.create(environment.path, python=self.base.find(), seed=False)
+
+    def _recreate(self, environment: Environment, inputs: Inputs) -> Inputs:
+        """Create `environment` again, empty; gives `inputs` with the Python that it has then."""
+        self._create(environment)
+        return {**inputs, "python": self._python(environment)}
+
+    def _python(self, environment: Environment) -> Mapping[str, str]:
+        return {"python": environment.interpreter().identity, "asked for": self.base.name}
+
+    def inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
+        """All that decides what is installed, but for the Python, which is known when the environment is there."""
+        return {
+            "lock": {"poetry.lock": lock_digest},
+            "settings": {
+                "groups": ",".join(wanted.groups),
+                "extras": ",".join(wanted.extras),
+                "dependencies in pyproject.toml": self.project.dependency_digest(),
+                "poetry.toml": files.digest(self.project.root / "poetry.toml"),
+            },
+            "tools": {"poetry": self.poetry_version or pinned.POETRY},
+            "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
+        }
+
+    def path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
+        """What the lock takes in by path: the distribution's name to its path from the project's root."""
+        remembered = state.get("path-dependencies", {})
+        if remembered.get("lock") == lock_digest:
+            paths: Mapping[str, str] = remembered["paths"]
+            return paths
+        locked = lock.read(self.project.lock)
+        return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
+
+    def _reinstall_colliding(self, sync: Sync, wanted: Selection, environment: Environment, *, held: int) -> None:
+        """Install again, one at a time in Poetry's order, the distributions that have a file in common."""
+        colliding = collisions.colliding(environment)
+        if not colliding:
+            return
+        names = ", ".join(distribution.name for distribution in colliding)
+        self.shell.say(f"install: reinstalling one at a time, because they install the same files: {names}")
+        for distribution in colliding:
+            environment.remove(distribution)
+        sync.run(wanted, environment, held=held, one_at_a_time=True)
+        for line in collisions.record_winners(environment):
+            self.shell.say(f"install: {line}")
+
+
+_BY_PATH: Final = ("directory", "file")
+
+
+def _tree_digest(path: Path) -> str:
+    """A digest of a path dependency: of the file, or of all files that its build backend could read."""
+    if not path.is_dir():
+        return files.digest(path)
+    listed = sources.project_files(path, output_dir=Path("dist"), extra=())
+    return hashlib.sha256(repr(sorted(sources.digests(path, listed).items())).encode()).hexdigest()

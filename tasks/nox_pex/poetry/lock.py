@@ -1,0 +1,131 @@
+"""`poetry.lock` as data."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from nox_pex.errors import NoxPexError
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where a locked package comes from, if not from the default index.
+
+    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`; `reference` is the name of the index, or
+    what Git was asked for, and `resolved_reference` the commit that it was.
+    """
+
+    type: str
+    url: str
+    reference: str | None = None
+    resolved_reference: str | None = None
+    subdirectory: str | None = None
+
+
+class Package(Struct, frozen=True, kw_only=True):
+    """One `[[package]]`: a version of a distribution, with every hash that the lock gives (`sha256:…`)."""
+
+    name: NormalizedName
+    version: str
+    hashes: tuple[str, ...]
+    source: Source | None
+    develop: bool
+
+
+class Lock(Struct, frozen=True, kw_only=True):
+    """A `poetry.lock`: `digest` is the SHA-256 of the file."""
+
+    path: Path
+    digest: str
+    packages: tuple[Package, ...]
+
+    def find(self, name: str, version: str) -> tuple[Package, ...]:
+        """The locked packages of this name and version: none, one, or one a source."""
+        wanted = _version(version)
+        normalized = canonicalize_name(name)
+        return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of the lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    return hashlib.sha256(_bytes(path)).hexdigest()
+
+
+def read(path: Path) -> Lock:
+    """The lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    return _parsed(path, _bytes(path))
+
+
+@functools.lru_cache(maxsize=16)  # each step reads it anew, and finds the same content
+def _parsed(path: Path, content: bytes) -> Lock:
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
+        packages = tuple(_packages(document))
+        lock_version = str(document["metadata"]["lock-version"])
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NoxPexError("lock-unreadable", f"{path} is damaged: {error}", _RELOCK) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NoxPexError("lock-unreadable", f"{path} is not a lock of Poetry's ({error!r})", _RELOCK) from error
+    if not lock_version.startswith(("1.", "2.")):
+        problem = f"{path} has lock-version {lock_version}; nox-pex reads 1.x and 2.x"
+        raise NoxPexError("lock-unreadable", problem, "lock it with a Poetry 2, or use a newer nox-pex")
+    return Lock(path=path, digest=hashlib.sha256(content).hexdigest(), packages=packages)
+
+
+_RELOCK = "restore it from version control, or run `poetry lock`"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problem = f"there is no {path.name} in {path.parent}"
+        raise NoxPexError("no-lock", problem, "run `poetry lock` there and commit the file") from None
+    except OSError as error:
+        raise NoxPexError("lock-unreadable", f"cannot read {path}: {error.strerror}", _RELOCK) from error
+
+
+def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
+    # Up to lock-version 1.1 the files stood in one table under [metadata]; since 2.0 they stand with their package.
+    shared = {canonicalize_name(name): files for name, files in document["metadata"].get("files", {}).items()}
+    for entry in document.get("package", ()):
+        name = canonicalize_name(entry["name"])
+        files = entry.get("files") or _of_version(shared.get(name, ()), entry["version"])
+        source = entry.get("source")
+        yield Package(
+            name=name,
+            version=entry["version"],
+            hashes=tuple(sorted({file["hash"] for file in files})),
+            source=None
+            if source is None
+            else Source(
+                type=source.get("type", "legacy"),
+                url=source["url"],
+                reference=source.get("reference"),
+                resolved_reference=source.get("resolved_reference"),
+                subdirectory=source.get("subdirectory"),
+            ),
+            develop=bool(entry.get("develop", False)),
+        )
+
+
+def _of_version(files: Sequence[Mapping[str, str]], version: str) -> Sequence[Mapping[str, str]]:
+    """Those of `files`, which may be of several versions of one package, that are of `version` by their names."""
+    ending = re.compile(rf"-{re.escape(version)}(-|\.tar\.|\.tgz|\.zip)")
+    return [file for file in files if ending.search(file["file"])] or files
+
+
+def _version(text: str) -> Version | str:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return text

@@ -1,0 +1,52 @@
+"""The groups and extras that one environment is for."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec import Struct
+from packaging.utils import canonicalize_name
+
+from nox_pex.errors import Code, NoxPexError
+from nox_pex.project.pyproject import Project
+from nox_pex.settings.model import Binary, Settings
+from nox_pex.system.wording import did_you_mean
+
+
+class Selection(Struct, frozen=True, order=True):
+    """A set of dependency groups and extras, normalized and sorted: what one environment is for."""
+
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """A short name for directories."""
+        return hashlib.sha256(repr((self.groups, self.extras)).encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        extras = f", extras {', '.join(self.extras)}" if self.extras else ""
+        return f"group{'s' if len(self.groups) > 1 else ''} {', '.join(self.groups)}{extras}"
+
+
+def selection(settings: Settings, binary: Binary, project: Project) -> Selection:
+    """What `binary` needs installed.
+
+    Raises `NoxPexError` `poetry-missing-group` or `config` where the project has no such group or extra.
+    """
+    groups = binary.groups if binary.groups is not None else settings.groups
+    extras = binary.extras if binary.extras is not None else settings.extras
+    wanted = Selection(
+        groups=tuple(sorted({canonicalize_name(group) for group in groups})),
+        extras=tuple(sorted({canonicalize_name(extra) for extra in extras})),
+    )
+    kinds: tuple[tuple[Code, str, tuple[str, ...], frozenset[str]], ...] = (
+        ("poetry-missing-group", "group", wanted.groups, project.groups),
+        ("config", "extra", wanted.extras, project.extras),
+    )
+    for code, kind, names, known in kinds:
+        for name in names:
+            if name not in known:
+                remedy = did_you_mean(name, known, otherwise="it has")
+                raise NoxPexError(code, f"{project.file} has no {kind} {name!r}, which the settings ask for", remedy)
+    return wanted

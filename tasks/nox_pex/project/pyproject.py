@@ -1,0 +1,222 @@
+"""What Poetry calls the project: `pyproject.toml`, read once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+from packaging.utils import canonicalize_name
+
+from nox_pex.errors import NoxPexError
+
+_POETRY_KEYS: Final = (
+    "dependencies",
+    "dev-dependencies",
+    "group",
+    "extras",
+    "source",
+    "requires-poetry",
+    "requires-plugins",
+    "build-constraints",
+)
+
+
+MAIN: Final = "main"
+"""The group of what the project depends on."""
+
+
+_VERSIONING: Final = re.compile(r"version|vcs|scm")
+"""What the names of build backends' plugins that ask Git have in common (`poetry-dynamic-versioning`, `hatch-vcs`)."""
+
+
+_PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencies")
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """A Poetry project.
+
+    `root` is its directory (resolved), `document` the parsed `pyproject.toml`, `name` its normalized name,
+    `version` the static version or None, `package_mode` whether Poetry treats it as a package, `scripts` its console
+    scripts (name to object reference), `groups` and `extras` the names that Poetry knows, `build_requires` what its
+    build backend needs (PEP 518), `includes` the patterns of files that Poetry takes in beside the packages.
+    """
+
+    root: Path
+    document: Mapping[str, Any]
+    name: str
+    version: str | None
+    package_mode: bool
+    scripts: Mapping[str, str]
+    groups: frozenset[str]
+    extras: frozenset[str]
+    build_requires: tuple[str, ...]
+    includes: tuple[str, ...]
+
+    @property
+    def file(self) -> Path:
+        """The project's `pyproject.toml`."""
+        return self.root / "pyproject.toml"
+
+    @property
+    def lock(self) -> Path:
+        """The project's `poetry.lock`."""
+        return self.root / "poetry.lock"
+
+    @property
+    def has_main(self) -> bool:
+        """Whether Poetry knows the group `main` here: only where a table or list of dependencies is there at all."""
+        poetry, project = self.document.get("tool", {}).get("poetry", {}), self.document.get("project", {})
+        return "dependencies" in poetry or "dependencies" in project or bool(project.get("optional-dependencies"))
+
+    @property
+    def version_from_git(self) -> bool:
+        """Whether the build backend may ask Git for the version: nothing else says it, or a plugin for that is here."""
+        names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
+        return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
+
+    @property
+    def is_built_by_poetry(self) -> bool:
+        """Whether the build backend is Poetry's, or one that goes around it, as poetry-dynamic-versioning does."""
+        return str(self.document.get("build-system", {}).get("build-backend", "poetry")).startswith("poetry")
+
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether what the project's build makes may have the text of `pyproject.toml` in it, our settings too.
+
+        Poetry's backend takes in what it is told; of any other one that is not known.
+        """
+        packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
+        patterns = [*self.includes, *(entry.get("include", "") for entry in packages if isinstance(entry, dict))]
+        return not self.is_built_by_poetry or any(
+            fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
+        )
+
+    def own_digest(self) -> str:
+        """A digest of `pyproject.toml` without our settings: of its tables in their order, not of its text."""
+        tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
+        return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def dependency_digest(self) -> str:
+        """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""
+        poetry = self.document.get("tool", {}).get("poetry", {})
+        project = self.document.get("project", {})
+        decisive = {
+            "project": {key: project.get(key) for key in _PROJECT_KEYS},
+            "poetry": {key: poetry.get(key) for key in _POETRY_KEYS},
+            "dependency-groups": self.document.get("dependency-groups"),
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def read(root: Path) -> Project:
+    """The Poetry project in the directory `root`.
+
+    Raises `NoxPexError` `config` where there is no `pyproject.toml`, where it cannot be read, or where it is not a
+    Poetry project.
+    """
+    file = root / "pyproject.toml"
+    try:
+        return _parsed(root, file.read_text("utf-8"))
+    except FileNotFoundError:
+        problem = f"there is no pyproject.toml in {root}"
+        remedy = "call nox_pex.register() from a noxfile beside it, or with the directory of a Poetry project"
+        raise NoxPexError("config", problem, remedy) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
+
+
+@functools.lru_cache(maxsize=1000)  # every session that runs reads it anew, and finds the same text
+def _parsed(root: Path, text: str) -> Project:
+    file, document = root / "pyproject.toml", tomllib.loads(text)
+    tool = _table(document, "tool", file)
+    poetry = _table(tool, "poetry", file, within="tool")
+    project = _table(document, "project", file)
+    if not poetry and not project:
+        problem = f"{file} has neither a [project] nor a [tool.poetry] table"
+        raise NoxPexError("config", problem, "make it a Poetry project first (`poetry init`)")
+    for key in ("scripts", "optional-dependencies"):
+        _table(project, key, file, within="project")
+    for key in ("scripts", "group", "extras", "dependencies"):
+        _table(poetry, key, file, within="tool.poetry")
+    _table(document, "dependency-groups", file)
+    name = project.get("name") or poetry.get("name") or root.name
+    version = project.get("version") or poetry.get("version")
+    return Project(
+        root=root,
+        document=document,
+        name=canonicalize_name(str(name)),
+        version=str(version) if version and version != "0" else None,
+        package_mode=bool(poetry.get("package-mode", True)),
+        scripts=_scripts(project, poetry),
+        groups=_groups(document, poetry),
+        extras=frozenset(
+            canonicalize_name(extra) for extra in (*project.get("optional-dependencies", {}), *poetry.get("extras", {}))
+        ),
+        includes=tuple(_includes(poetry)),
+        build_requires=tuple(_table(document, "build-system", file).get("requires", ("poetry-core",))),
+    )
+
+
+def read_source(root: Path) -> Project:
+    """The project in the directory of a path dependency, which need not be Poetry's, nor have a `pyproject.toml`.
+
+    Raises `NoxPexError` `config` where that cannot be read.
+    """
+    document: Mapping[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        document = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    if "project" in document or "poetry" in document.get("tool", {}):
+        return read(root)
+    build_system = {"requires": ["setuptools>=61"], **document.get("build-system", {})}
+    return Project(
+        root=root,
+        document={**document, "build-system": build_system},
+        name=canonicalize_name(root.name),
+        version=None,
+        package_mode=True,
+        scripts={},
+        groups=frozenset(),
+        extras=frozenset(),
+        includes=(),
+        build_requires=tuple(build_system["requires"]),
+    )
+
+
+def _table(table: Mapping[str, Any], key: str, file: Path, *, within: str = "") -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        dotted = f"{within}.{key}" if within else key
+        raise NoxPexError("config", f"{file}: `{dotted}` is not a table", f"make it a table, `[{dotted}]`")
+    return value
+
+
+def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[str, str]:
+    """Console scripts; Poetry's own table may hold tables, of which those with a `reference` to a file are none."""
+    scripts: dict[str, str] = {}
+    for name, value in {**poetry.get("scripts", {}), **project.get("scripts", {})}.items():
+        if isinstance(value, str):
+            scripts[name] = value
+        elif isinstance(value, dict) and value.get("type", "console") == "console":
+            scripts[name] = str(value.get("reference") or value.get("callable") or "")
+    return scripts
+
+
+def _includes(poetry: Mapping[str, Any]) -> Iterator[str]:
+    for entry in poetry.get("include", ()):
+        yield entry["path"] if isinstance(entry, dict) else entry
+
+
+def _groups(document: Mapping[str, Any], poetry: Mapping[str, Any]) -> frozenset[str]:
+    groups = {MAIN, *poetry.get("group", {}), *document.get("dependency-groups", {})}
+    if "dev-dependencies" in poetry:
+        groups.add("dev")
+    return frozenset(canonicalize_name(group) for group in groups)

@@ -1,0 +1,1 @@
+"""The `[tool.nox-pex]` table."""

@@ -1,0 +1,185 @@
+"""The tables of `[tool.nox-pex]` as typed values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from nox_pex.settings.image import Image
+from nox_pex.settings.pex_args import check_pex_argument
+from nox_pex.settings.smoke import Budget, Smoke
+from nox_pex.settings.table import Table
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+_IMPLEMENTATION: Final = re.compile(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
+"""What may stand before the versions in an interpreter constraint (pex's `InterpreterImplementation`)."""
+
+
+class Sources(Table, frozen=True, kw_only=True):
+    """Which files of a `package-mode = false` project ship, as globs from its root, over and under the default."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key, patterns in (("include", self.include), ("exclude", self.exclude)):
+            for pattern in patterns:
+                if not pattern.strip("/"):
+                    msg = f'`{key}`: {pattern!r} names no file; write a pattern such as "templates/"'
+                    raise ValueError(msg)
+                if pattern.startswith("!"):
+                    other = "exclude" if key == "include" else "include"
+                    msg = f"`{key}`: {pattern!r} negates; put {pattern[1:]!r} under {other}"
+                    raise ValueError(msg)
+
+
+class Binary(Table, frozen=True, kw_only=True):
+    """`[tool.nox-pex.binary.NAME]`. A field that is a pex option carries pex's name and meaning."""
+
+    # exactly one of the three
+    script: str | None = None
+    entry_point: str | None = None
+    executable: str | None = None
+
+    inject_args: tuple[str, ...] = ()
+    inject_env: dict[str, str] = {}
+    inject_python_args: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+    extras: tuple[str, ...] | None = None
+    sources: Sources = Sources()
+
+    layout: Literal["zipapp", "packed", "loose"] = "zipapp"
+    execution_mode: Literal["venv", "zipapp"] = "venv"
+    sh_boot: bool = True
+    compress: bool = True
+    compile: bool = False
+    pre_install_wheels: bool = True
+    max_install_jobs: Annotated[int, msgspec.Meta(ge=-1)] = 1
+
+    interpreter_constraints: tuple[str, ...] = ()
+    python_shebang: str | None = None
+    strip_pex_env: bool = True
+    emit_warnings: bool = True
+    include_tools: bool = False
+    venv_copies: bool = False
+    venv_site_packages_copies: bool = False
+    venv_hermetic_scripts: bool = True
+    venv_bin_path: Literal["prepend", "append"] | None = None
+    runtime_pex_root: str | None = None
+    validate_entry_point: bool = False
+    check: Literal["none", "warn", "error"] = "error"
+    exclude: tuple[str, ...] = ()
+    complete_platforms: tuple[str, ...] = ()
+    pex_args: tuple[str, ...] = ()
+
+    smoke: Smoke | None = None
+    budget: Budget = Budget()
+    image: Image | None = None
+
+    def __post_init__(self) -> None:
+        kinds = {"script": self.script, "entry-point": self.entry_point, "executable": self.executable}
+        given = [key for key, value in kinds.items() if value is not None]
+        if len(given) != 1:
+            remedy = "keep one" if given else 'add one, such as script = "…"'
+            msg = f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}; {remedy}"
+            raise ValueError(msg)
+        if not kinds[given[0]]:
+            msg = f"`{given[0]}`: it is empty; name what the binary runs"
+            raise ValueError(msg)
+        for constraint in self.interpreter_constraints:
+            _check_constraint(constraint)
+        for name in self.inject_env:
+            if not name or "=" in name:
+                msg = f"`inject-env`: {name!r} is no name of an environment variable; write one such as LOG_LEVEL"
+                raise ValueError(msg)
+        for requirement in self.exclude:
+            _check_requirement(requirement)
+        for argument in self.pex_args:
+            check_pex_argument(argument)
+        if self.image is not None and self.image.form == "unpacked":
+            _check_unpacked(self)
+        if self.complete_platforms:
+            _check_targets(self)
+
+
+class Settings(Table, frozen=True, kw_only=True):
+    """All of `[tool.nox-pex]`, with the binaries' names resolved and every default filled in."""
+
+    poetry_version: str | None = None
+    pex_version: str | None = None
+    output_dir: Path = msgspec.field(default_factory=lambda: Path("dist"))  # no plain default: JSON has no paths
+    groups: tuple[str, ...] = ("main",)
+    extras: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    extends: str | None = None
+    binary: dict[str, Binary] = {}
+
+    def __post_init__(self) -> None:
+        for key, version in (("poetry-version", self.poetry_version), ("pex-version", self.pex_version)):
+            _check_version(key, version)
+        if self.output_dir == Path():
+            msg = '`output-dir`: it must be a directory of its own; write its path from the project, such as "dist"'
+            raise ValueError(msg)
+        for name in self.binary:
+            if not _NAME.fullmatch(name):
+                msg = (
+                    f"`binary`: {name!r} is no safe file name; "
+                    "use letters, digits, dots, underscores and hyphens, a letter or a digit first"
+                )
+                raise ValueError(msg)
+
+
+def _check_unpacked(binary: Binary) -> None:
+    if binary.layout != "zipapp":
+        msg = '`image`: form = "unpacked" unpacks a file, and `layout` makes a directory; leave `layout` out'
+        raise ValueError(msg)
+    if binary.execution_mode != "venv" and not binary.include_tools:
+        msg = '`image`: form = "unpacked" needs pex\'s tools in the binary; set include-tools = true'
+        raise ValueError(msg)
+
+
+def _check_targets(binary: Binary) -> None:
+    """Raise `ValueError` for what only the target's own Python could do while the binary is built."""
+    for key, wanted in (("compile", binary.compile), ("validate-entry-point", binary.validate_entry_point)):
+        if wanted:
+            msg = f"`{key}`: it needs a target's own Python, and complete-platforms builds without; leave it out"
+            raise ValueError(msg)
+
+
+def _check_version(key: str, version: str | None) -> None:
+    if version is None:
+        return
+    try:
+        Version(version)
+    except InvalidVersion:
+        msg = f'`{key}`: {version!r} is no version; write a whole one, such as "2.5.1"'
+        raise ValueError(msg) from None
+
+
+def _check_constraint(constraint: str) -> None:
+    try:
+        valid = bool(constraint.strip()) and SpecifierSet(_IMPLEMENTATION.sub("", constraint, count=1)) is not None
+    except InvalidSpecifier:
+        valid = False
+    if not valid:
+        msg = (
+            f"`interpreter-constraints`: {constraint!r} is no interpreter constraint; "
+            'write one such as ">=3.10,<3.13" or "CPython>=3.11"'
+        )
+        raise ValueError(msg)
+
+
+def _check_requirement(requirement: str) -> None:
+    try:
+        Requirement(requirement)
+    except InvalidRequirement:
+        msg = f'`exclude`: {requirement!r} is no requirement; write the name of a distribution, such as "numpy"'
+        raise ValueError(msg) from None

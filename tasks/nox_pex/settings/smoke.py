@@ -1,0 +1,310 @@
+"""`[tool.nox-pex.binary.NAME.smoke]` and `.budget` as frozen typed values.
+
+Whatever can be judged without running anything is judged here, when the settings are parsed: a wrong regex, size,
+signal or JSONPath is a `ValueError` that msgspec reports with its path. Any text of the smoke table may hold the tokens
+`{host}`, `{port}` and `{tmp}`; `plan` puts their values in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import jsonpath
+else:
+    jsonpath = lazy("jsonpath")  # 80 ms, and only needed for `json-path`
+
+import re
+import signal
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from nox_pex.settings.table import HIGHEST_PORT, Table
+
+Condition = Literal["cold", "warm", "unprivileged", "read-only", "offline"]
+
+
+BootCondition = Literal[Condition, "container"]
+"""What a boot takes place under: a condition that the settings choose, or a container, which `image` starts."""
+
+
+Status = int | str | tuple[int | str, ...]
+
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+
+
+Timeout = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+"""Seconds that something may take, up to a day: a limit of 0 could never be kept."""
+
+
+_UNITS: Final = {
+    "": 1, "B": 1,
+    "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+}  # fmt: skip
+
+
+_SIZE: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z]*)")
+
+
+_CLASS: Final = re.compile(r"[1-5]xx")
+
+
+_METHOD: Final = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+
+
+_HIGHEST_EXIT: Final = 255
+
+
+_STATUSES: Final = range(100, 600)
+
+
+def size(text: str) -> int:
+    """Bytes in a size such as `"60 MB"` (10^6) or `"1.5 MiB"` (2^20). Raises `ValueError`."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match["unit"] not in _UNITS:
+        units = ", ".join(unit for unit in _UNITS if unit)
+        msg = f'{text!r} is no size; write a number and one of {units}, as in "60 MB"'
+        raise ValueError(msg)
+    return int(Decimal(match["number"]) * _UNITS[match["unit"]])
+
+
+def signal_number(name: str) -> int:
+    """The number of the signal `name`, with or without its `SIG` (`"TERM"` is 15). Raises `ValueError`."""
+    full = name if name.startswith("SIG") else f"SIG{name}"
+    try:
+        return signal.Signals[full]
+    except KeyError:
+        msg = f'{name!r} is no signal of this system; write one such as "TERM" or "INT"'
+        raise ValueError(msg) from None
+
+
+def statuses(status: Status) -> tuple[range, ...]:
+    """The HTTP statuses that `status` stands for: `200` is [200, 201), `"2xx"` is [200, 300). Raises `ValueError`."""
+    alternatives = status if isinstance(status, tuple) else (status,)
+    if not alternatives:
+        msg = "a list of statuses must not be empty"
+        raise ValueError(msg)
+    return tuple(_status_range(alternative) for alternative in alternatives)
+
+
+def _status_range(status: int | str) -> range:
+    if isinstance(status, str) and _CLASS.fullmatch(status):
+        first = int(status[0]) * 100
+        return range(first, first + 100)
+    if isinstance(status, int) and status in _STATUSES:
+        return range(status, status + 1)
+    msg = f'{status!r} is no HTTP status; write a number such as 200, a class such as "2xx", or a list of them'
+    raise ValueError(msg)
+
+
+def many(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The texts of a key that takes one or a list of them."""
+    return (texts,) if isinstance(texts, str) else texts
+
+
+def _check_patterns(**patterns: str | tuple[str, ...]) -> None:
+    for key, given in patterns.items():
+        for pattern in many(given):
+            _check_pattern(key.replace("_", "-"), pattern)
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        msg = f"`{key}`: {pattern!r} is no regular expression: {error}"
+        raise ValueError(msg) from None
+
+
+def _check_size(key: str, text: str | None) -> None:
+    if text is not None:
+        try:
+            size(text)
+        except ValueError as error:
+            msg = f"`{key}`: {error}"
+            raise ValueError(msg) from None
+
+
+def _check_path(key: str, path: str) -> None:
+    if not path.startswith("/"):
+        msg = f"`{key}`: {path!r} must start with `/`; the host comes from `url`"
+        raise ValueError(msg)
+
+
+class Ready(Table, frozen=True, kw_only=True):
+    """When the program counts as started: a GET of `path` is answered with `status`."""
+
+    path: str
+    status: Status = "2xx"
+
+    def __post_init__(self) -> None:
+        _check_path("path", self.path)
+        statuses(self.status)
+
+
+class HttpCheck(Table, frozen=True, kw_only=True):
+    """One request and what its answer must be. Every key after `ca_file` is a condition on the answer."""
+
+    path: str
+    method: str = "GET"
+    request_headers: dict[str, str] = {}
+    request_body: str | None = None
+    request_json: Any = msgspec.UNSET
+    timeout: Timeout = 10.0
+    """Seconds for the whole exchange, from connecting to the last byte, redirects included."""
+    follow_redirects: bool = False
+    ca_file: str | None = None
+    """A PEM file, from the project's directory, of the authorities that an `https` server is checked against."""
+
+    status: Status = "2xx"
+    headers: dict[str, str] = {}
+    """Header to the exact value that it must have."""
+    contains: str | tuple[str, ...] = ()
+    not_contains: str | tuple[str, ...] = ()
+    matches: str | tuple[str, ...] = ()
+    """Regular expressions that must be found somewhere in the text."""
+    json: Any = msgspec.UNSET
+    json_path: dict[str, Any] = {}
+    json_schema: str | None = None
+    """A file, from the project's directory."""
+    max_seconds: Timeout | None = None
+    max_size: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_path("path", self.path)
+        if not _METHOD.fullmatch(self.method):
+            msg = f'`method`: {self.method!r} is no HTTP method; write one such as "POST"'
+            raise ValueError(msg)
+        if self.request_body is not None and self.request_json is not msgspec.UNSET:
+            msg = "`request-body` and `request-json` exclude each other; keep one"
+            raise ValueError(msg)
+        statuses(self.status)
+        _check_patterns(matches=self.matches)
+        _check_size("max-size", self.max_size)
+        _check_json_paths(self.json_path)
+
+
+class CommandCheck(Table, frozen=True, kw_only=True):
+    """One run of the binary with `args`, in the temporary directory, and what must come of it."""
+
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    stdin: str = ""
+    timeout: Timeout = 30.0
+    exit_code: int = 0
+    stdout_matches: str | tuple[str, ...] = ()
+    stderr_matches: str | tuple[str, ...] = ()
+    stdout_not_contains: str | tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.exit_code <= _HIGHEST_EXIT:
+            msg = f"`exit-code`: {self.exit_code} is no exit status; write one from 0 to {_HIGHEST_EXIT}"
+            raise ValueError(msg)
+        _check_patterns(stdout_matches=self.stdout_matches, stderr_matches=self.stderr_matches)
+
+
+class TcpCheck(Table, frozen=True, kw_only=True):
+    """A port of the server's host that must accept connections."""
+
+    port: int | str
+
+    def __post_init__(self) -> None:
+        text = str(self.port)
+        if text != "{port}" and not (text.isdecimal() and 0 < int(text) <= HIGHEST_PORT):
+            msg = f'`port`: {self.port!r} is no port; write "{{port}}" or a number from 1 to {HIGHEST_PORT}'
+            raise ValueError(msg)
+
+
+class Budget(Table, frozen=True, kw_only=True):
+    """What the binary may cost at most: bytes on disk, seconds to ready, resident bytes of its whole process tree."""
+
+    size: str | None = None
+    cold_boot: Timeout | None = None
+    warm_boot: Timeout | None = None
+    memory: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_size("size", self.size)
+        _check_size("memory", self.memory)
+
+
+class Smoke(Table, frozen=True, kw_only=True):
+    """`[tool.nox-pex.binary.NAME.smoke]`: how the binary is launched, what it must answer, how it must stop."""
+
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    pass_env: tuple[str, ...] = ()
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+    url: str = "http://127.0.0.1:{port}"
+    unix_socket: str | None = None
+    """The path of the socket that the server listens on; then only the scheme and the `Host` are taken from `url`."""
+    ready: Ready | None = None
+    startup_timeout: Timeout = 30.0
+    soak: Seconds = 0.5
+    stop_signal: str = "TERM"
+    stop_timeout: Timeout = 10.0
+    stop_exit_codes: tuple[int | str, ...] = (0, "TERM")
+    conditions: tuple[Condition, ...] = ("cold", "warm")
+    skips: Literal["report", "fail"] = "report"
+    log_require: tuple[str, ...] = ()
+    log_forbid: tuple[str, ...] = ()
+    http: tuple[HttpCheck, ...] = ()
+    command: tuple[CommandCheck, ...] = ()
+    tcp: tuple[TcpCheck, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        signal_number(self.stop_signal)
+        for code in self.stop_exit_codes:
+            if isinstance(code, str):
+                signal_number(code)
+            elif not -_HIGHEST_EXIT <= code <= _HIGHEST_EXIT:
+                msg = f"`stop-exit-codes`: {code} is no exit status"
+                raise ValueError(msg)
+        if not self.conditions or len(set(self.conditions)) != len(self.conditions):
+            msg = "`conditions` must name at least one condition, and none twice"
+            raise ValueError(msg)
+        if any(not command for command in (*self.before, *self.after)):
+            msg = '`before` and `after` are lists of commands, each a list of words: [["python", "seed.py"]]'
+            raise ValueError(msg)
+        _check_patterns(log_require=self.log_require, log_forbid=self.log_forbid)
+
+
+def _check_url(url: str) -> None:
+    msg = (
+        f"`url`: {url!r} is no address to ask; write `http` or `https`, a host and a port, "
+        'as in "http://127.0.0.1:{port}" or "https://[::1]:{port}"'
+    )
+    try:
+        parts = urlsplit(url.replace("{port}", "1").replace("{host}", "127.0.0.1"))
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(msg) from None
+    if not valid or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(msg)
+
+
+def _check_json_paths(paths: dict[str, Any]) -> None:
+    if not paths:
+        return
+    environment = jsonpath.JSONPathEnvironment(strict=True)
+    for path in paths:
+        _check_json_path(environment.compile, jsonpath.JSONPathError, path)
+
+
+def _check_json_path(parse: Callable[[str], object], refusal: type[Exception], path: str) -> None:
+    try:
+        parse(path)
+    except refusal as error:
+        reason = str(error).partition("\n")[0]
+        msg = f"`json-path`: {path!r} is no JSONPath (RFC 9535): {reason}"
+        raise ValueError(msg) from None

@@ -1,0 +1,125 @@
+"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Site` takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.plan import Boot
+from nox_pex.smoke.process import conditions
+from nox_pex.smoke.process.program import Command, Program, Running, UnavailableError, scrubbed
+from nox_pex.smoke.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One start of a program: its words, the settings' own variables, the files that it reads and writes.
+
+    `stderr` is `stdout` when it is None.
+    """
+
+    boot: Boot
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    stdout: Path
+    stderr: Path | None = None
+    stdin: Path = Path(os.devnull)
+
+
+class Site(Protocol):
+    """Where the boots of one smoke test take place."""
+
+    def prepared(self, boot: Boot) -> Path:
+        """Makes what a boot needs; returns a directory of this machine for what is noted of it."""
+        ...
+
+    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
+        """A program that is to be started; `beside` is the one that runs already, and that it shares its place with."""
+        ...
+
+    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:
+        """A failure of the start, in words that know more of the place where that is possible."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """This machine: a copy of the binary in an empty directory, a scrubbed environment, what the condition confines.
+
+    `size` is that of the binary in bytes; `shares_tmp` is whether a read-only boot may write to the workspace's `tmp`.
+    """
+
+    workspace: Workspace
+    environ: Mapping[str, str]
+    pass_env: tuple[str, ...]
+    size: int
+    shares_tmp: bool
+    keep: bool
+
+    def prepared(self, boot: Boot) -> Path:
+        """The directory above that of the copy, which the copy's user may read."""
+        state = self.workspace.state(boot.state)
+        conditions.hand_over(
+            boot.condition,
+            root=self.workspace.root,
+            owned=(state.pex_root, self.workspace.tmp),
+            readable=state.run,
+        )
+        return state.run.parent
+
+    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
+        """The copy as a process of this machine."""
+        state = self.workspace.state(launch.boot.state)
+        env = scrubbed(
+            self.environ,
+            pass_env=self.pass_env,
+            home=state.home,
+            pex_root=state.pex_root,
+            tmp=self.workspace.tmp,
+        )
+        env = {**conditions.environment(launch.boot.condition, env), **launch.env}
+        confinement = conditions.confinement(
+            launch.boot.condition,
+            executable=state.executable,
+            env=env,
+            root=self.workspace.root,
+            writable=self.workspace.tmp if self.shares_tmp else None,
+            size=self.size,
+            join=None if beside is None else beside.pid,
+        )
+        command = Command(
+            argv=(str(state.executable), *launch.args),
+            env=env,
+            cwd=state.run,
+            stdin=launch.stdin,
+            stdout=launch.stdout,
+            stderr=launch.stderr,
+        )
+        return Program(command, remove=None if self.keep else self.workspace.root, confinement=confinement)
+
+    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing more is known
+        """The failure as it is."""
+        return error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nowhere:
+    """No place at all, for the `reason` that stands in the report: every condition is one that cannot be given."""
+
+    reason: str
+
+    def prepared(self, boot: Boot) -> Path:  # noqa: ARG002  # whichever it is
+        """Raises `UnavailableError`."""
+        raise UnavailableError(self.reason)
+
+    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:  # noqa: ARG002  # likewise
+        """Raises `UnavailableError`."""
+        raise UnavailableError(self.reason)
+
+    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing ran
+        """The failure as it is."""
+        return error

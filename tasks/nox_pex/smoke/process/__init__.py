@@ -1,0 +1,1 @@
+"""The program under test and what surrounds it."""

@@ -1,0 +1,1 @@
+"""The sessions that a user runs, one file for each."""

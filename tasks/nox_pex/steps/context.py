@@ -1,0 +1,163 @@
+"""One project as the steps see it: its settings, its binaries, the tools, and where state and environments are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from msgspec import Struct
+
+from nox_pex.build.target import Target
+from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.interpreter import BasePython
+from nox_pex.errors import NoxPexError
+from nox_pex.platforms import wheelhouse
+from nox_pex.platforms.wheelhouse import Wheelhouse
+from nox_pex.poetry import installed
+from nox_pex.poetry.install import Installer
+from nox_pex.poetry.installed import Installed
+from nox_pex.poetry.selection import Selection
+from nox_pex.project import pyproject
+from nox_pex.project.pyproject import Project
+from nox_pex.settings import parse
+from nox_pex.settings.model import Settings
+from nox_pex.steps.arguments import Arguments, select_binaries
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools.cache import Caches
+from nox_pex.tools.provision import Provisioner, find_uv
+
+
+class Context(Struct, frozen=True, kw_only=True, dict=True):
+    """One project's way from the lock to a proven binary.
+
+    `root` is the project's directory, `state` a private directory that survives from run to run, `base` the Python that
+    the binaries are for. `suffix` follows the name of every file (`-py3.12`). `say` shows one line to the user, and
+    `emit` prints one to the standard output as it is, for a CI system to read. `parallel` says that other projects are
+    built at the same time, so that this one does not use all processors.
+    """
+
+    root: Path
+    state: Path
+    base: BasePython
+    arguments: Arguments
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    emit: Callable[[str], None]
+    verbose: bool = False
+    parallel: bool = False
+    suffix: str = ""
+    finished: dict[Selection, Installed] = {}
+
+    @cached_property
+    def project(self) -> Project:
+        """The project; raises `NoxPexError` `config`."""
+        return pyproject.read(self.root)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Its settings; raises `NoxPexError` `config` or `entry-missing`."""
+        return parse.parse(
+            self.project.document,
+            file=str(self.project.file),
+            project_name=self.project.name,
+            scripts=self.project.scripts,
+        )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The values that must not be shown or written."""
+        return Secrets.of(self.environ, self.settings.secrets)
+
+    @cached_property
+    def all_targets(self) -> Mapping[str, Target]:
+        """Every binary in the settings, by its name."""
+        return {
+            name: Target(
+                name=name,
+                suffix=self.suffix,
+                project=self.project,
+                settings=self.settings,
+                state=self.state,
+                prebuilt=self.arguments.binary,
+            )
+            for name in self.settings.binary
+        }
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The binaries that the arguments select; raises `NoxPexError` `usage`."""
+        return tuple(self.all_targets[name] for name in select_binaries(self.arguments, self.settings.binary))
+
+    @cached_property
+    def provisioner(self) -> Provisioner:
+        """Makes environments and installs into them."""
+        shell = Shell(environ=self.environ, secrets=self.secrets, say=self.say, verbose=self.verbose)
+        return Provisioner(shell=shell, caches=Caches.of(self.environ), uv=find_uv(self.environ))
+
+    @cached_property
+    def installer(self) -> Installer:
+        """Lets Poetry install."""
+        return Installer(
+            project=self.project,
+            base=self.base,
+            provisioner=self.provisioner,
+            poetry_version=self.settings.poetry_version,
+            force=self.arguments.force,
+        )
+
+    @property
+    def home(self) -> Path:
+        """The environment of the first set of groups and extras; those of other sets are within it."""
+        return self.state / "install"
+
+    @cached_property
+    def environments(self) -> Mapping[Selection, Environment]:
+        """Where each distinct set is installed, the same whichever binaries the arguments select."""
+        here = [target for target in self.all_targets.values() if not target.table.complete_platforms]
+        distinct = dict.fromkeys(target.selection for target in here)
+        places = (self.home if not number else self.home / "sets" / one.key for number, one in enumerate(distinct))
+        return {wanted: Environment(path=place) for wanted, place in zip(distinct, places, strict=True)}
+
+    def wheelhouse_of(self, target: Target) -> Path:
+        """The directory for the wheels of a binary for other platforms, shared by all that want the same ones."""
+        wanted = f"{target.selection.key} {target.table.complete_platforms}"
+        return self.state / "platforms" / hashlib.sha256(wanted.encode()).hexdigest()[:12]
+
+    def installed(self, target: Target) -> Installed | Wheelhouse:
+        """What Poetry installed, or fetched for other platforms, for `target`.
+
+        Raises `NoxPexError` `usage` if that has not been done yet.
+        """
+        found: Installed | Wheelhouse | None
+        if target.table.complete_platforms:
+            found = wheelhouse.finished(target.selection, target.platforms, self.wheelhouse_of(target))
+        else:
+            found = self._installed_here(target.selection)
+        if found is None:
+            self.base.find()
+            raise NoxPexError("usage", f"nothing is installed for {target.name} yet", "run `nox -s install` first")
+        return found
+
+    def _installed_here(self, wanted: Selection) -> Installed | None:
+        done = self.finished.get(wanted) or installed.finished(wanted, self.environments[wanted])
+        if done is not None:
+            self.finished[wanted] = done
+        return done
+
+    def check_prebuilt(self) -> None:
+        """Raise `NoxPexError` `usage` if `--binary` names one file for several binaries."""
+        if self.arguments.binary is not None and len(self.targets) > 1:
+            names = ", ".join(target.name for target in self.targets)
+            problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
+            raise NoxPexError("usage", problem, "say which one it is, as in `-- NAME --binary PATH`")
+
+
+def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
+    """Where the state of the project at `root` is kept below Nox's `cache` directory, from wherever the checkout is."""
+    relative = os.path.relpath(root, cache)
+    name = Path(relative).name.replace("..", "project")  # the checkout's own name may change
+    return cache / "nox-pex" / f"{name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"

@@ -1,0 +1,46 @@
+"""Run a step for each binary, several at a time, and report every failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from nox_pex.build.target import Target
+from nox_pex.errors import NoxPexError
+from nox_pex.steps.context import Context
+
+
+def each_binary(context: Context, work: Callable[[Target], None], *, at_once: int = 1) -> None:
+    """Call `work` for each selected binary, `at_once` at a time.
+
+    A failure does not stop the other binaries. After the last one is done, all failures but the first are shown, and
+    the first is raised.
+    """
+
+    def attempt(target: Target) -> NoxPexError | None:
+        try:
+            work(target)
+        except NoxPexError as error:
+            return error
+        return None
+
+    failures = [error for error in _results(attempt, context.targets, at_once=at_once) if error is not None]
+    for error in failures[1:]:
+        for line in error.lines:
+            context.say(context.secrets.mask(line))
+    if failures:
+        raise failures[0]
+
+
+def _results(
+    work: Callable[[Target], NoxPexError | None], targets: tuple[Target, ...], *, at_once: int
+) -> list[NoxPexError | None]:
+    """The result of `work` for each target. After an interruption no further target is started."""
+    if at_once <= 1:
+        return [work(target) for target in targets]
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            return list(pool.map(work, targets))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,59 @@
+"""`freeze`: write the pinned requirements of each binary, with every hash of the lock."""
+
+from __future__ import annotations
+
+import os
+
+from nox_pex.build.target import Target
+from nox_pex.poetry import lock, requirements
+from nox_pex.steps.context import Context
+from nox_pex.steps.each_binary import each_binary
+from nox_pex.system import files, recipe
+from nox_pex.system.fingerprint import Inputs, digests
+
+
+def run(context: Context) -> None:
+    """Write `NAME.requirements.txt` for each binary. Raises `NoxPexError`."""
+
+    def freeze(target: Target) -> None:
+        _freeze(context, target)
+
+    each_binary(context, freeze)
+
+
+def _freeze(context: Context, target: Target) -> None:
+    installed = context.installed(target)
+    pinned, direct = target.file("requirements.txt"), target.file("requirements-direct.txt")
+    memory = target.state / f"{target.name}.freeze.json"
+    inputs: Inputs = {
+        "lock": {"poetry.lock": lock.digest(target.project.lock)},
+        "distributions": {
+            f"{d.name} {d.version}": f"{d.record} {installed.marker(d.name, d.version)}"
+            for d in installed.distributions
+        },
+        "paths": installed.path_digests,
+        "recipe": {"nox-pex": recipe.digest()},
+    }
+
+    def state() -> dict[str, object]:
+        return {"inputs": digests(inputs), "files": [files.digest(pinned), files.digest(direct)]}
+
+    shown = os.path.relpath(pinned, context.root)
+    if state() == files.read_json(memory) and pinned.exists() and not context.arguments.force:
+        context.say(f"freeze: {target.name} unchanged ({shown})")
+        return
+    frozen = requirements.freeze(
+        installed.distributions,
+        lock.read(target.project.lock),
+        path_digests=installed.path_digests,
+        marker=installed.marker,
+    )
+    with files.writing(str(pinned)):
+        if frozen.direct:
+            files.write_text(direct, requirements.direct_text(frozen))
+        else:
+            direct.unlink(missing_ok=True)
+        files.write_text(pinned, requirements.requirements_text(frozen, direct_file=direct.name))
+    files.write_json(memory, state())
+    hashes = sum(len(pin.hashes) for pin in frozen.indexed)
+    context.say(f"freeze: {target.name} pinned, {len(frozen.indexed)} with {hashes} hashes ({shown})")

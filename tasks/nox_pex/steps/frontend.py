@@ -1,0 +1,127 @@
+"""Code that both fronts share: make a project's context, run a step for it, word its failure."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nox_pex.distributions.interpreter import BasePython
+from nox_pex.errors import NoxPexError
+from nox_pex.steps import arguments, table
+from nox_pex.steps.context import Context, state_directory
+from nox_pex.steps.table import Step
+from nox_pex.system import files, locks
+from nox_pex.system.lazy import lazy
+from nox_pex.system.secrets import Secrets
+
+if TYPE_CHECKING:
+    import python_discovery
+else:
+    python_discovery = lazy("python_discovery")  # slow, and only needed if a Python is named and not installed yet
+
+_CHATTY: Final = ("httpx2", "httpcore2", "asyncio")
+"""Libraries that log what they do; a front that shows logs would show all of it."""
+
+_CONTEXTS: Final[dict[object, Context]] = {}
+"""The contexts of this process: steps of a project that run one after the other read its files once."""
+
+
+@contextlib.contextmanager
+def _masked() -> Iterator[None]:
+    """Mask the secrets of this process's environment in a failure, before a front shows it."""
+    try:
+        yield
+    except NoxPexError as error:
+        raise error.masked(Secrets.of(os.environ).mask) from error
+
+
+@_masked()
+def context_of(
+    directory: Path,
+    *,
+    work: Path,
+    python: str | None,
+    suffix: str,
+    missing: Callable[[str], Exception],
+    posargs: Sequence[str],
+    invoked_from: Path,
+    say: Callable[[str], None],
+    verbose: bool,
+    parallel: bool = False,
+) -> Context:
+    """The context of the project in `directory`, which keeps its state and environments below `work`.
+
+    `python` names the interpreter that the binaries are for, as `nox.session` does; None means the one that runs this.
+    If it has to be found and is not there, the exception that `missing` makes of its name is raised. `posargs` are the
+    user's arguments, with paths from `invoked_from`. `parallel` says that other projects are built at the same time.
+    Raises `NoxPexError` `usage`.
+    """
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    with files.writing(f"in {work}"):
+        _ignored_by_git(work)
+    root = directory.resolve()
+    environ = dict(os.environ)
+    key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
+    if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
+        return known
+    _CONTEXTS[key] = made = Context(
+        root=root,
+        state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
+        base=_base(python, missing=missing),
+        arguments=arguments.parse(posargs, invoked_from=invoked_from),
+        environ=environ,
+        say=say,
+        emit=lambda line: print(line, flush=True),  # noqa: T201  # scripts read such lines from the standard output
+        verbose=verbose,
+        parallel=parallel,
+        suffix=suffix,
+    )
+    return made
+
+
+@_masked()
+def perform(step: Step, context: Context) -> None:
+    """Run `step`, or say that it is skipped because the user names a finished binary. Raises `NoxPexError`."""
+    if step.builds_binary and (reason := context.arguments.prebuilt_reason) is not None:
+        context.say(f"{step.name}: skipped, {reason} is used")
+        return
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(files.writing(f"in {context.state}"))
+        if not step.exclusive:
+            waiting = f"{step.name}: waiting for another run that cleans"
+            stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
+        table.load(step).run(context)
+
+
+def _ignored_by_git(directory: Path) -> None:
+    """Keep the directory of environments and state out of Git, as Nox does for the environments that it makes."""
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        ignore.write_text("*\n", "utf-8")
+
+
+def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePython:
+    """The Python of this name, found as Nox finds it, or the one that runs this."""
+    if python is None:
+        return BasePython(name=str(_own_python()), find=_own_python)
+
+    def find() -> Path:
+        found = python_discovery.get_interpreter(python)
+        if found is None or found.executable is None:
+            raise missing(python)
+        return Path(found.executable)
+
+    return BasePython(name=python, find=find)
+
+
+@functools.cache
+def _own_python() -> Path:
+    return Path(sys.executable).resolve()

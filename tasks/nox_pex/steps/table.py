@@ -1,0 +1,123 @@
+"""The steps in their order: the one table from which both fronts make Nox's sessions and Invoke's tasks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from nox_pex.errors import NoxPexError
+
+# A noxfile that registers us is loaded for every `nox --list`, so this module imports no step.
+
+
+class Step(NamedTuple):
+    """A step as users know it.
+
+    `after` names the steps that it needs, `help` is its line in a list of sessions, `options` names the options that
+    are its own (`OPTIONS` in `arguments`). `builds_binary` says that it works towards a binary, and is skipped if
+    the user names a finished one; `by_binary`, that it can be run for some binaries only; `exclusive`, that no other
+    step of the project may run beside it. `prepare` says that its module has a function `prepare(context)`, which
+    installs what the step needs and does nothing else, for Nox's `--install-only`.
+    """
+
+    name: str
+    after: tuple[str, ...]
+    help: str
+    options: tuple[str, ...] = ()
+    builds_binary: bool = False
+    by_binary: bool = True
+    exclusive: bool = False
+    prepare: bool = False
+
+
+STEPS: Final = {
+    step.name: step
+    for step in (
+        Step(
+            name="install",
+            after=(),
+            help="Install what ships, from poetry.lock, with Poetry.",
+            options=("force",),
+            builds_binary=True,
+            prepare=True,
+        ),
+        Step(
+            name="freeze",
+            after=("install",),
+            help="Pin what was installed, with every hash of the lock.",
+            builds_binary=True,
+        ),
+        Step(
+            name="pex",
+            after=("freeze",),
+            help="Build the PEX file.",
+            options=("jobs",),
+            builds_binary=True,
+            prepare=True,
+        ),
+        Step(
+            name="smoke",
+            after=("pex",),
+            help="Launch the PEX file from an empty directory and check its answers.",
+            options=("binary", "only", "keep", "serve", "timeout", "port"),
+        ),
+        Step(
+            name="verify",
+            after=("pex",),
+            help="Check the PEX file: complete, unmodified, no secrets, reproducible, within budget.",
+            options=("binary", "deep"),
+        ),
+        Step(
+            name="image",
+            after=("pex",),
+            help="Build a container image with the PEX file, run it and check its answers.",
+            options=("binary", "from-source", "keep", "serve", "timeout", "port"),
+        ),
+        Step(
+            name="platform",
+            after=(),
+            help="Print the description of this Python, or of a container image's, for `complete-platforms`.",
+            options=("image",),
+            by_binary=False,
+        ),
+        Step(
+            name="cache-key",
+            after=(),
+            help="Print a key for CI caches, made from the lock, the Python and the tool versions.",
+            by_binary=False,
+        ),
+        Step(
+            name="clean",
+            after=(),
+            help="Remove what was built for the project, and trim the shared cache.",
+            options=("dry-run",),
+            exclusive=True,
+        ),
+    )
+}
+"""Every step by its name, each after those that it needs."""
+
+
+def load(step: Step) -> Any:
+    """The module of `step`, imported now: `run(context)`, and `prepare(context)` if the table says so."""
+    return importlib.import_module(f"nox_pex.steps.{step.name.replace('-', '_')}")
+
+
+def with_needed(only: Sequence[str] | None) -> tuple[Step, ...]:
+    """The steps in `only` (None: all) and what they need, in the order in which they run.
+
+    Raises `NoxPexError` `usage` for a name that is no step's.
+    """
+    names: set[str] = set()
+    for name in only if only is not None else STEPS:
+        if name not in STEPS:
+            raise NoxPexError("usage", f"register(only=…) has {name!r}", f"the sessions are {', '.join(STEPS)}")
+        names.add(name)
+        names.update(step.name for step in with_needed(STEPS[name].after))
+    return tuple(step for step in STEPS.values() if step.name in names)
+
+
+def options(step: Step) -> frozenset[str]:
+    """The names of the options of `step` and of those before it, which are run with it."""
+    return frozenset(name for needed in with_needed([step.name]) for name in needed.options)

@@ -1,0 +1,13 @@
+"""The systems that nox-pex runs on."""
+
+from __future__ import annotations
+
+import sys
+
+from nox_pex.errors import NoxPexError
+
+
+def check_supported() -> None:
+    """Raise `NoxPexError` `usage` on a system that cannot run PEX files of this kind."""
+    if sys.platform == "win32":
+        raise NoxPexError("usage", "nox-pex does not run on Windows", "use WSL, or a Linux or macOS machine")

@@ -1,0 +1,1 @@
+"""Poetry, pex and build backends: pinned, installed, cached."""

@@ -1,0 +1,186 @@
+"""The package index of this machine: what pip is told, Poetry and uv are told too.
+
+Fact sources: pip's `pip config` documentation and its `configuration.py` (files, their order, the sections); Poetry's
+`locations.py`; uv's reference of environment variables.
+"""
+
+from __future__ import annotations
+
+import configparser
+import locale
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from nox_pex.errors import NoxPexError
+
+_SECTIONS: Final = ("install", "global")
+"""The sections of a pip.conf that `pip install` reads, the strongest first: in whatever file each of them stands."""
+
+
+_UV_INDEX: Final = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO_INDEX")
+"""Variables by which a user tells uv itself where packages come from."""
+
+
+class PipIndex(Struct, frozen=True, kw_only=True):
+    """What pip is told about the index that stands for PyPI.
+
+    `url` is that of a simple API (`…/simple`), with its credentials if it has any. `cert` is the path of a bundle of CA
+    certificates. Both are None where pip keeps its default.
+    """
+
+    url: str | None = None
+    cert: str | None = None
+
+
+def pip_index(environ: Mapping[str, str], *, prefix: Path) -> PipIndex:
+    """The index that pip, run with `environ` in the Python environment `prefix`, would use instead of PyPI.
+
+    Reads pip's configuration files and variables in pip's own order, without pip. An `extra-index-url` is not read: it
+    stands beside the default index, it does not replace it.
+    Raises `NoxPexError("config")` where a configuration file cannot be parsed.
+    """
+    sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
+    for file in pip_files(environ, prefix=prefix):
+        parser = _ini(file)
+        for name, values in sections.items():
+            if parser.has_section(name):
+                values.update({key.lower().replace("_", "-"): value for key, value in parser.items(name)})
+
+    def value(key: str) -> str | None:
+        variable = environ.get("PIP_" + key.upper().replace("-", "_"))
+        # an empty value counts as none at all, for pip too
+        return variable or next((sections[name][key] for name in _SECTIONS if sections[name].get(key)), None)
+
+    cert = value("cert")
+    if cert is not None and cert.startswith("~/"):
+        cert = str(_home(environ) / cert[2:])
+    return PipIndex(url=value("index-url"), cert=cert)
+
+
+def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.platform) -> tuple[Path, ...]:
+    """The configuration files that pip looks for, whether they exist or not; a later one overrides the earlier.
+
+    `platform` is a value of `sys.platform`.
+    """
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return ()
+    home = _home(environ)
+    if platform == "darwin":
+        shared = [Path("/Library/Application Support/pip")]
+        library = home / "Library/Application Support/pip"
+        own = library if library.is_dir() else home / ".config/pip"
+    else:
+        shared = [Path(path, "pip") for path in _xdg(environ, "XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)]
+        shared.append(Path("/etc"))
+        own = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home / ".config")), "pip")
+    files = [directory / "pip.conf" for directory in shared]
+    if not (named and Path(named).exists()):  # a file that PIP_CONFIG_FILE names stands for the user's
+        files += [home / ".pip/pip.conf", own / "pip.conf"]
+    files.append(prefix / "pip.conf")
+    if named:
+        files.append(Path(named))
+    return tuple(files)
+
+
+def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, default: str) -> dict[str, str]:
+    """The variables to add to `environ` so that Poetry, for the project in `project`, asks the index that pip asks.
+
+    `prefix` is as for `pip_index`. `POETRY_PYPI_MIRROR_URL` is read by poetry-plugin-pypi-mirror. It is set even where
+    pip keeps its default, to `default` (the simple API of PyPI): Poetry's own client reads no index that serves only
+    HTML, the plugin does.
+    Where the user has named a mirror to Poetry, that one stays.
+    Raises `NoxPexError("config")` where a configuration file, pip's or Poetry's, cannot be parsed.
+    """
+    pip = pip_index(environ, prefix=prefix)
+    added = {}
+    files = (poetry_config(environ), project / "poetry.toml")
+    if not environ.get("POETRY_PYPI_MIRROR_URL") and not any(_names_mirror(_toml(file)) for file in files):
+        added["POETRY_PYPI_MIRROR_URL"] = pip.url or default
+    if pip.cert and not (environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")):
+        added["REQUESTS_CA_BUNDLE"] = pip.cert
+    return added
+
+
+def uv_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, str]:
+    """The variables to add to `environ` so that uv asks the index that pip asks, unless the user has told uv another.
+
+    `prefix` is as for `pip_index`.
+    Raises `NoxPexError("config")` where a configuration file, pip's or uv's, cannot be parsed.
+    """
+    pip = pip_index(environ, prefix=prefix)
+    added = {}
+    if pip.url and not any(environ.get(name) for name in _UV_INDEX):
+        files = (Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / ".config")), "uv"), Path("/etc/uv"))
+        if not any(_names_default_index(_toml(file / "uv.toml")) for file in files):
+            added["UV_DEFAULT_INDEX"] = pip.url
+    if pip.cert and not environ.get("SSL_CERT_FILE"):
+        added["SSL_CERT_FILE"] = pip.cert
+    return added
+
+
+def _names_mirror(settings: Mapping[str, Any]) -> bool:
+    """Whether a file of Poetry's settings has `plugins.pypi_mirror.url`."""
+    mirror = _table(_table(settings, "plugins"), "pypi_mirror")
+    return bool(mirror.get("url"))
+
+
+def _names_default_index(settings: Mapping[str, Any]) -> bool:
+    """Whether a uv.toml names an index in place of PyPI."""
+    indexes = settings.get("index")
+    listed = indexes if isinstance(indexes, list) else []
+    return (
+        "index-url" in settings
+        or "index-url" in _table(settings, "pip")
+        or any(index.get("default") for index in listed if isinstance(index, dict))
+    )
+
+
+def _table(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = settings.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def poetry_config(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Poetry's own file of settings, whether it exists or not; `platform` is a value of `sys.platform`."""
+    if named := environ.get("POETRY_CONFIG_DIR"):
+        return Path(named, "config.toml")
+    usual = "Library/Application Support" if platform == "darwin" else ".config"
+    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / usual)), "pypoetry", "config.toml")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
+def _xdg(environ: Mapping[str, str], name: str, default: str) -> str:
+    """A variable of the XDG base directories; one that is blank counts as unset."""
+    return environ.get(name, "").strip() or default
+
+
+def _ini(file: Path) -> configparser.RawConfigParser:
+    """A file of pip's; empty where there is none, or none that may be read: pip passes over it too."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(file, encoding=locale.getpreferredencoding(False))
+    except (configparser.Error, UnicodeDecodeError) as error:
+        # the parser's own words quote the line, which may hold a password
+        problem = f"pip's configuration file {file} cannot be parsed"
+        raise NoxPexError("config", problem, "mend it; `pip config debug` shows which files pip reads") from error
+    return parser
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    """A TOML file; empty where there is none, or none that may be read."""
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NoxPexError("config", f"{file} is not valid TOML", "mend it") from error

@@ -1,0 +1,69 @@
+"""Errors for what a package index, or the network, refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from nox_pex.errors import NoxPexError
+from nox_pex.system.command import Outcome
+
+_UNREACHABLE: Final = (
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Connection refused",
+    "Failed to establish a new connection",
+    "All attempts to connect to",
+    "Max retries exceeded",
+    "ConnectError",
+    "ConnectionError",
+    "dns error",
+    "error sending request",
+    "Network is unreachable",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "Read timed out",
+    "operation timed out",
+    "503 Server Error",
+    "502 Server Error",
+    "500 Server Error",
+    "500 Internal Server Error",
+    "502 Bad Gateway",
+    "503 Service Unavailable",
+    "IncompleteRead",
+    "ChunkedEncodingError",
+)
+
+
+_NAMES_A_HOST: Final = re.compile(r"://|host[=:] ?\S")
+
+
+_REFUSED: Final = (
+    "Authorization error accessing",
+    "401 Client Error",
+    "403 Client Error",
+    "401 Unauthorized",
+    "403 Forbidden",
+    "HTTP error 401",
+    "HTTP error 403",
+    "status code 401",
+    "status code 403",
+)
+
+
+def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
+    """The error for a tool that failed at a package index or at the disk; None where it failed for another reason."""
+    line = next((line for line in outcome.output.splitlines() if any(sign in line for sign in _REFUSED)), None)
+    if line is not None:
+        remedy = "check the credentials that Poetry, pip or uv is given for that index"
+        return NoxPexError("index-auth", f"{what}: {line.strip()}", remedy, log=outcome.tail)
+    lines = [line.strip() for line in outcome.output.splitlines() if any(sign in line for sign in _UNREACHABLE)]
+    if lines:
+        said = next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0])
+        remedy = "check the network, the proxy and `pip config list`, then run it again"
+        return NoxPexError("index-unreachable", f"{what}: {said}", remedy, log=outcome.tail)
+    if "No space left on device" in outcome.output:
+        return NoxPexError(
+            "disk-full", f"{what}: no space left on device", "make room, then run it again", log=outcome.tail
+        )
+    return None

@@ -1,0 +1,122 @@
+"""Environments for Poetry, pex and build backends, made and cached."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import uv
+from msgspec import Struct
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.errors import NoxPexError
+from nox_pex.system import files, locks
+from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.environ import tool_environ
+from nox_pex.tools import cache, index
+from nox_pex.tools.cache import Caches
+from nox_pex.tools.index_failures import network_failure
+
+
+class Provisioner(Struct, frozen=True, kw_only=True):
+    """Makes environments and installs into them: with uv where `uv` is not None, else with virtualenv and pip."""
+
+    shell: Shell
+    caches: Caches
+    uv: Path | None
+
+    def create(self, path: Path, *, python: Path, seed: bool) -> None:
+        """A new virtual environment at `path`, over whatever was there, for the interpreter `python`.
+
+        `seed` is whether pip must be in it where there is no uv to install without.
+        """
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.uv:
+            argv = [str(self.uv), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)]
+        else:
+            argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", "--python", str(python)]
+            argv += [str(path)] if seed else ["--no-seed", str(path)]
+        # Not from where the user stands: `-m` would take a module in that directory for one of virtualenv's own.
+        outcome = self.shell.run(argv, what="make an environment", env=self._environ(), cwd=path.parent)
+        if outcome.status != 0:
+            raise install_failure(str(path), outcome)
+
+    def install(self, environment: Environment, requirements: Sequence[str], *, what: str) -> None:
+        """Install `requirements` into `environment`; raises `NoxPexError` where that fails."""
+        if self.uv:
+            argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
+        else:
+            argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet", *requirements]
+        outcome = self.shell.run(argv, what=f"install {what}", env=self._environ())
+        if outcome.status != 0:
+            raise install_failure(what, outcome)
+
+    def provide(self, name: str, requirements: Sequence[str], *, python: Path) -> Environment:
+        """The environment that holds exactly `requirements` for `python`: the cached one, or a new one.
+
+        Raises `NoxPexError` where it has to be made and cannot be.
+        """
+        identity = json.dumps([sorted(requirements), str(python.resolve()), _version_of(python)])
+        key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
+        marker = environment.path / "nox-pex.json"
+        if environment.path.is_dir():
+            cache.mark_used(environment.path)
+            if marker.exists() and environment.usable:
+                return environment
+        with files.writing(f"the cache {self.caches.root}"):
+            lock = self.caches.root / "tools" / f"{name}-{key}.lock"
+            with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
+                if not (marker.exists() and environment.usable):
+                    self.create(environment.path, python=python, seed=True)
+                    if requirements:  # a backend that lies in the project itself may need none
+                        self.shell.say(f"installing {', '.join(requirements)}")
+                        self.install(environment, requirements, what=", ".join(requirements))
+                    files.write_json(marker, {"requirements": list(requirements)})
+                cache.mark_used(environment.path)
+        return environment
+
+    def _environ(self) -> dict[str, str]:
+
+        environ = tool_environ(self.shell.environ)
+        return {**environ, **index.uv_environ(environ, prefix=Path(sys.prefix))}
+
+
+def find_uv(environ: Mapping[str, str]) -> Path | None:
+    """uv: the one that Nox was installed with (`nox[uv]`), or the one on PATH, or None. Starts nothing."""
+    return _find_uv(environ.get("UV"), environ.get("PATH"))
+
+
+@functools.cache
+def _find_uv(asked_for: str | None, path: str | None) -> Path | None:
+    if asked_for is not None:
+        found = shutil.which(asked_for)
+        return Path(found) if found else None
+    try:
+        return Path(os.fsdecode(uv.find_uv_bin()))
+    except FileNotFoundError:
+        found = shutil.which("uv", path=path)
+        return Path(found) if found else None
+
+
+def _version_of(python: Path) -> str:
+    """What changes when the interpreter behind a path is replaced by another patch release."""
+    try:
+        return str(python.resolve().stat().st_size)
+    except OSError:
+        return ""
+
+
+def install_failure(what: str, outcome: Outcome) -> NoxPexError:
+    """The error for a tool, `what`, that uv or pip could not install: of the index, or else `tool-install`."""
+    problem = f"could not install {what} (exit status {outcome.status})"
+    return network_failure(problem, outcome) or NoxPexError(
+        "tool-install", problem, "read the installer's last lines above", log=outcome.tail
+    )

@@ -1,0 +1,1 @@
+"""The gates of `verify`, one file for each."""

@@ -1,0 +1,153 @@
+"""A real engine with a storage of its own, in which the base images stay from run to run and nothing else does."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+import pytest
+
+from nox_pex.system import locks
+from tests.support.harness import Project
+
+PROJECTS: Final = Path(__file__).with_name("projects")
+BASE: Final = "localhost/nox-pex-test-base:1"
+_RELEASES: Final = {"3.11": "bookworm", "3.13": "trixie"}
+"""Debian's releases, by the Python that they have."""
+_MIRROR: Final = "http://deb.debian.org/debian"
+_STORAGE: Final = '[storage]\ndriver = "overlay"\ngraphroot = "{root}/g"\nrunroot = "{root}/r"\n'
+_CONTAINERS: Final = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n[engine]\n{runtime}'
+"""Limits that any machine allows: podman's own defaults are higher than some do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Containers:
+    """podman with its own storage: what it needs is in `environ`."""
+
+    environ: dict[str, str]
+
+    def podman(self, *words: str, stdin: bytes | None = None) -> bytes:
+        done = subprocess.run(["podman", *words], env=self.environ, input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def holding(self, text: str) -> list[str]:
+        """The files in the engine's storage that hold `text`: every layer, of every stage, and every history."""
+        graph = self.podman("info", "--format", "{{.Store.GraphRoot}}").decode().strip()
+        argv = ["grep", "--recursive", "--files-with-matches", "--fixed-strings", "--devices=skip", "--", text, graph]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.splitlines()
+
+    def image(self, name: str, text: str) -> str:
+        """Build an image from the text of a Dockerfile that copies nothing."""
+        self.podman("build", "--quiet", "--tag", name, "--file", "-", stdin=text.encode())
+        return name
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    if shutil.which("podman") is None:
+        pytest.skip("there is no container engine: podman is not installed")
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if minor not in _RELEASES:
+        pytest.skip(f"no base image: no release of Debian has Python {minor}")
+    root = platformdirs.user_cache_path("nox-pex-tests", appauthor=False) / f"{_RELEASES[minor]}-{platform.machine()}"
+    root.mkdir(parents=True, exist_ok=True)
+    with locks.locked(root / "base.lock", waiting=lambda: None):
+        archive = _base(root, _RELEASES[minor])
+    with contextlib.ExitStack() as stack:
+        for slot in itertools.count():  # one for each process that runs such tests at the same time
+            # short: conmon 2.1 hangs where a container's path is long
+            storage = Path(f"/var/tmp/npt{slot}")  # noqa: S108  # it is used only if it is ours
+            storage.mkdir(mode=0o700, exist_ok=True)
+            if storage.stat().st_uid == os.geteuid() and stack.enter_context(locks.try_lock_directory(storage)):
+                break
+        made = _ready(storage, archive, settings=tmp_path_factory.mktemp("containers"))
+        yield made
+        every = made.podman("images", "--all", "--quiet", "--no-trunc").decode().split()
+        keep = made.podman("images", "--quiet", "--no-trunc", BASE).decode().split()
+        if left := sorted({*every} - {*keep}):
+            made.podman("rmi", "--force", *left)
+
+
+def _ready(root: Path, archive: Path, *, settings: Path) -> Containers:
+    storage, config = settings / "storage.conf", settings / "containers.conf"
+    storage.write_text(_STORAGE.format(root=root), "utf-8")
+    config.write_text(_CONTAINERS.format(runtime=_runtime()), "utf-8")
+    chosen = {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(config)}
+    made = Containers(environ={**os.environ, **chosen})
+    known = subprocess.run(["podman", "image", "exists", BASE], env=made.environ, check=False)
+    if known.returncode != 0:
+        made.podman("import", "--quiet", str(archive), BASE)
+    return made
+
+
+def _runtime() -> str:
+    return "" if shutil.which("crun") else 'runtime = "runc"\n'
+
+
+def _base(root: Path, release: str) -> Path:
+    """A small Debian with Python, as a tar archive; made once, for all runs."""
+    archive = root / "base.tar"
+    if archive.exists():
+        return archive
+    if shutil.which("debootstrap") is None or os.geteuid() != 0:
+        pytest.skip("there is no base image: debootstrap, as root, would make one")
+    tree = root / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    packages = "python3,python3-venv,ca-certificates"
+    argv = ["debootstrap", "--variant=minbase", f"--include={packages}", release, str(tree), _MIRROR]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    for left in ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/locale"):
+        shutil.rmtree(tree / left, ignore_errors=True)
+    subprocess.run(["tar", "--directory", str(tree), "--create", "--file", f"{archive}.new", "."], check=True)
+    Path(f"{archive}.new").replace(archive)
+    shutil.rmtree(tree)
+    return archive
+
+
+@pytest.fixture(autouse=True)
+def _cleared(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No container is left by a test."""
+    yield
+    if "containers" in request.fixturenames:
+        containers: Containers = request.getfixturevalue("containers")
+        assert containers.podman("ps", "--all", "--quiet") == b""
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], containers: Containers) -> dict[str, str]:
+    chosen = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
+    return {**environ, **{name: containers.environ[name] for name in chosen}}
+
+
+@pytest.fixture
+def parcel(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[..., Project]:
+    """Make a copy of the project `parcel`, in which `nox -s pex` has run once, with an image of these lines."""
+
+    def make(*lines: str) -> Project:
+        template = Project(root=shared / "parcel", environ=environ)
+        with locks.locked(shared / "parcel.lock", waiting=lambda: None):
+            if not (template.root / "done").exists():
+                shutil.rmtree(template.root, ignore_errors=True)
+                shutil.copytree(PROJECTS / "parcel", template.root)
+                template.noxfile()
+                template.nox("-s", "pex")
+                (template.root / "done").touch()
+        shutil.copytree(template.root, tmp_path / "parcel", symlinks=True, ignore=shutil.ignore_patterns("done"))
+        made = Project(root=tmp_path / "parcel", environ=environ)
+        table = ["[tool.nox-pex.binary.parcel.image]", f'base = "{BASE}"', *lines]
+        made.append("pyproject.toml", "\n" + "\n".join(table) + "\n")
+        return made
+
+    return make

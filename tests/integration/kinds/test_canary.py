@@ -1,0 +1,172 @@
+"""A word that stands in every secret and in all junk of a checkout, and that must come out nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import Project, launch
+from tests.support.making import Locker, Repository, Site, found_in, simple_index, site, wheel
+
+pytestmark = pytest.mark.integration
+
+CANARY = "zanarivogel"
+LOGIN = f"joe:{CANARY}-password"
+VISIBLE = "this much must be there"
+KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----\n"
+
+JUNK = {
+    **dict.fromkeys((".env", ".env.local", "app/.env", ".netrc", ".pypirc", "app/.env.prod"), f"TOKEN={CANARY}\n"),
+    **dict.fromkeys(("id_rsa", "server.pem", "server.key"), KEY),
+    **dict.fromkeys(("tests/test_app.py", "tests/data/dump.sql", "conftest.py"), f"SECRET = '{CANARY}'\n"),
+    **dict.fromkeys((".venv/lib/evil.py", "venv/evil.py", "node_modules/evil.py"), f"X = '{CANARY}'\n"),
+    **dict.fromkeys((".venv/pyvenv.cfg", "venv/pyvenv.cfg", ".mypy_cache/a.json", ".pytest_cache/a"), CANARY),
+    **dict.fromkeys(("app/__pycache__/app.cpython-311.pyc", "__pycache__/b.pyc", ".tox/a/b.py"), CANARY),
+    **dict.fromkeys(("app.pex", "dist/old.pex", "dist/app-0.9-py3-none-any.whl", "build/lib/old.py"), CANARY),
+    **dict.fromkeys(("docs/index.md", "Dockerfile", "docker-compose.yml", "README.md", ".github/ci.yml"), CANARY),
+    **dict.fromkeys((".idea/workspace.xml", ".aws/credentials", ".ssh/id_ed25519", "htmlcov/index.html"), CANARY),
+}
+TOLD = {
+    "MY_API_TOKEN": f"{CANARY}-token",
+    "DATABASE_URL": f"postgres://joe:{CANARY}-database@db.example/app",
+    "LICENCE": f"{CANARY}-licence",
+}
+"""What the shell holds that is secret: by its name, as a URL, by the setting `secrets`."""
+
+
+def found_below(directory: Path, word: str, *, but: tuple[str, ...] = ()) -> list[str]:
+    """All files below `directory` in which `word` stands; not those in directories with one of the names `but`."""
+    found: list[str] = []
+    for place, directories, files in os.walk(directory):
+        directories[:] = [name for name in directories if name not in but]
+        for file in (Path(place, name) for name in files):
+            found += found_in(file.read_bytes(), file.relative_to(directory).as_posix(), word)
+    return found
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Site]:
+    indexed = wheel(tmp_path / "wheels", "acme_indexed", {"acme_indexed.py": "TEXT = 'indexed'\n"})
+    linked = wheel(tmp_path / "wheels", "acme_linked", {"acme_linked.py": "TEXT = 'linked'\n"})
+    root = simple_index(tmp_path / "index", indexed)
+    (root / linked.name).write_bytes(linked.read_bytes())
+    with site(root, login=LOGIN) as served:
+        yield served
+
+
+def manifest(served: Site, head: str) -> str:
+    url = served.with_login(LOGIN)
+    return (
+        f"{head}\n[tool.poetry.dependencies]\n"
+        'acme-indexed = { version = "1.0", source = "private" }\n'
+        f'acme-linked = {{ url = "{url}/acme_linked-1.0-py3-none-any.whl" }}\n\n'
+        f'[[tool.poetry.source]]\nname = "private"\nurl = "{url}/simple/"\npriority = "explicit"\n\n'
+        '[tool.nox-pex]\nsecrets = ["LICENCE"]\n\n[tool.nox-pex.binary.app]\nentry-point = "app:main"\n'
+    )
+
+
+HEADS = {
+    "loose": (
+        '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n[tool.poetry]\npackage-mode = false\n'
+    ),
+    "packaged": (
+        '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n'
+        '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n\n'
+        '[tool.poetry.build]\nscript = "make.py"\n'
+    ),
+}
+MAIN = f"""\
+import acme_indexed
+import acme_linked
+
+TEXT = "{VISIBLE}"
+
+
+def main() -> None:
+    print(acme_indexed.TEXT, acme_linked.TEXT)
+"""
+TELLTALE = """\
+import os
+import sys
+
+print(dict(os.environ))
+print(open("pyproject.toml").read())
+sys.exit(1 if os.path.exists("break.txt") else 0)
+"""
+
+
+@pytest.mark.parametrize("kind", ["loose", "packaged"])
+def test_nothing_secret_comes_out(
+    written: Callable[..., Project], lock: Locker, private: Site, home: Path, kind: str
+) -> None:
+    app = written(
+        "app", {"pyproject.toml": manifest(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": TELLTALE}
+    )
+    lock(app)
+    for path, text in JUNK.items():
+        (app.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (app.root / path).write_text(text, "utf-8")
+    (app.root / ".gitignore").write_text(".env*\n*.pyc\n*.pex\n.nox\ndist\nvenv\n.venv\nnode_modules\n", "utf-8")
+    if kind == "loose":
+        (app.root / "app" / "tests").mkdir()
+        (app.root / "app" / "tests" / "test_inner.py").write_text(CANARY, "utf-8")
+        (app.root / "app" / "tls.key").write_text(KEY, "utf-8")
+        app.edit(
+            "pyproject.toml", 'entry-point = "app:main"', 'entry-point = "app:main"\nsources.exclude = ["make.py"]'
+        )
+    repository = Repository(root=app.root, environ=app.environ)
+    repository.git("init", "--quiet")
+    repository.git("remote", "add", "origin", f"https://joe:{CANARY}@git.example/app.git")
+    repository.commit()
+
+    printed = app.nox("-s", "pex", env=TOLD).output
+    assert launch(app.binary("app"), home=home).output == "indexed linked\n"
+    printed += app.nox("--verbose", "-s", "pex", "--", "--force", env=TOLD).output
+    # The search would find it: what is not secret, it finds.
+    assert list(found_in(app.binary("app").read_bytes(), "app.pex", VISIBLE))
+    assert "acme_linked" in (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
+    built = {path.name: path.read_bytes() for path in (app.root / "dist").iterdir() if path.name.startswith("app.")}
+    assert built.keys() == {"app.pex", "app.pex.json", "app.requirements.txt"}
+    assert [place for name, content in built.items() for place in found_in(content, name, CANARY)] == []
+
+    (app.root / "break.txt").touch()
+    if kind == "loose":
+        app.setting('pex-args = ["--there-is-no-such-option", "x"]')
+    for words in (("-s", "pex"), ("--verbose", "-s", "pex")):
+        result = app.run(*words, "--", "--force", env=TOLD)
+        assert "error[build-failed]" in result.output
+        printed += result.output
+    private.asked.clear()
+    result = app.run(
+        "--verbose", "-s", "install", "--", "--force", env={**TOLD, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""}
+    )
+    printed += result.output
+    assert [line for line in printed.splitlines() if CANARY in line] == []
+    # The environment itself holds what Poetry noted in it (direct_url.json).
+    assert found_below(app.root / ".nox", CANARY, but=("install",)) == []
+
+
+def test_a_file_of_secrets_in_a_package_that_no_git_ignores(written: Callable[..., Project], lock: Locker) -> None:
+    app = written(
+        "app",
+        {
+            "pyproject.toml": (
+                '[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n'
+                '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n\n'
+                '[tool.nox-pex.binary.app]\nentry-point = "app:main"\n'
+            ),
+            "app/__init__.py": "def main() -> None:\n    print('here')\n",
+            "app/.env.example": "TOKEN=\n",
+        },
+    )
+    lock(app)
+    app.nox("-s", "pex")
+    (app.root / "app" / ".env").write_text(f"TOKEN={CANARY}\n", "utf-8")
+    line = app.refused("leak", "-s", "pex")
+    assert "app/.env" in line
+    assert "exclude" in line
+    app.append("pyproject.toml", '[tool.poetry]\nexclude = ["app/.env"]\n')
+    app.nox("-s", "pex")

@@ -1,0 +1,248 @@
+"""Dependencies that come from no index: a directory, a file, Git, an address."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import Project, clean_environ, launch, members, run
+from tests.support.making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
+
+pytestmark = pytest.mark.integration
+
+Written = Callable[..., Project]
+
+BACKEND = '[build-system]\nrequires = ["poetry-core>=2.0,<3.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+
+
+def package(name: str, text: str, *, below: str = "", dependencies: str = "") -> dict[str, str]:
+    """The files of a Poetry package of one module that says `text`."""
+    return {
+        f"{below}pyproject.toml": (
+            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n{dependencies}{BACKEND}'
+        ),
+        f"{below}{name}.py": f"TEXT = {text!r}\n",
+    }
+
+
+def application(dependencies: str, *modules: str) -> dict[str, str]:
+    """The files of a loose project that prints the `TEXT` of each module, and all distributions in sight."""
+    imports = "".join(f"import {module}\n" for module in modules)
+    shown = ", ".join(f"{module}.TEXT" for module in modules)
+    return {
+        "pyproject.toml": (
+            '[tool.poetry]\nname = "application"\npackage-mode = false\n\n'
+            f'[tool.poetry.dependencies]\npython = ">=3.10"\n{dependencies}\n'
+            '[tool.nox-pex.binary.app]\nentry-point = "main:main"\n'
+        ),
+        "main.py": (
+            f"from importlib.metadata import distributions\n\n{imports}\n\n"
+            f"def main() -> None:\n    print({shown})\n"
+            '    print(*sorted(found.metadata["Name"] for found in distributions()))\n'
+        ),
+    }
+
+
+def pip_accepts(requirements: Path, into: Path) -> None:
+    argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(into / "pip")]
+    environ = clean_environ()
+    assert run(argv, cwd=into, env=environ).status == 0
+    argv = [str(into / "pip" / "bin" / "pip"), "install", "--require-hashes", "--no-deps", "--dry-run"]
+    result = run([*argv, "--no-cache-dir", "-r", str(requirements)], cwd=into, env=environ)
+    assert result.status == 0, result.output
+
+
+def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, home: Path) -> None:
+    main = application(
+        'edited = { path = "edited", develop = true }\n'
+        'fixed = { path = "libs/fixed", develop = false }\n'
+        'wheeled = { path = "files/wheeled-1.0-py3-none-any.whl" }\n'
+        'answer = { path = "files/answer-1.0.tar.gz" }\n'
+        'beside = { path = "../beside", develop = true }\n',
+        *("edited", "fixed", "wheeled", "deeper", "beside"),
+    )
+    main["main.py"] = main["main.py"].replace("def main() -> None:", "def main() -> None:\n    print(ANSWER)")
+    main["main.py"] = main["main.py"].replace(
+        "import wheeled\n", "import wheeled\nfrom answer import ask\n\nANSWER = ask()\n"
+    )
+    nested = '[tool.poetry.dependencies]\ndeeper = { path = "../deeper" }\n'
+    app = written(
+        "app",
+        {
+            **main,
+            **package("edited", "edited", below="edited/"),
+            **package("fixed", "fixed", below="libs/fixed/", dependencies=nested),
+            **package("deeper", "deeper", below="libs/deeper/"),
+            **package("beside", "beside", below="../beside/"),
+        },
+    )
+    wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'wheeled'\n"})
+    sdist(app.root / "files", "answer", C_EXTENSION)
+    lock(app)
+    app.nox("-s", "pex")
+    moved = app.root.rename(app.root.with_name("moved"))
+    assert launch(moved / "dist" / "app.pex", home=home).status == 0
+    moved.rename(app.root)
+    names = "answer beside deeper edited fixed wheeled"
+    said = launch(app.binary("app"), home=home).output.splitlines()
+    assert said == ["42", "edited fixed wheeled deeper beside", names]
+
+    frozen = (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
+    direct = (app.root / "dist" / "app.requirements-direct.txt").read_text("utf-8")
+    assert {line for line in frozen.splitlines() if "#   " in line} == {
+        "#   answer @ files/answer-1.0.tar.gz",
+        "#   beside @ ../beside",
+        "#   deeper @ libs/deeper",
+        "#   edited @ edited",
+        "#   fixed @ libs/fixed",
+        "#   wheeled @ files/wheeled-1.0-py3-none-any.whl",
+    }
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", direct)) == 6
+    digest = hashlib.sha256((app.root / "files" / "answer-1.0.tar.gz").read_bytes()).hexdigest()
+    assert f"answer @ files/answer-1.0.tar.gz \\\n    --hash=sha256:{digest}" in direct
+    assert list(found_in(app.binary("app").read_bytes(), "app.pex", str(tmp_path))) == []
+    assert app.nox("-s", "pex").said("pex: app unchanged")
+
+    # The same version of each, with another content.
+    for path in ("edited/edited.py", "libs/deeper/deeper.py"):
+        app.edit(path, "TEXT = '", "TEXT = 'new ")
+    result = app.nox("-s", "pex")
+    assert result.said("install: deeper changed, edited changed") or result.said("deeper changed", "edited changed")
+    assert launch(app.binary("app"), home=home).output.splitlines()[1] == "new edited fixed wheeled new deeper beside"
+
+    wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'swapped'\n"})
+    assert "wheeled" in app.refused("hash-mismatch", "-s", "pex")
+    lock(app, "update", "--lock", "wheeled")
+    app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output.splitlines()[1] == "new edited fixed swapped new deeper beside"
+
+
+@pytest.mark.parametrize("develop", ["true", "false"])
+def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home: Path, develop: str) -> None:
+    main = application(f'old = {{ path = "old", develop = {develop} }}\n', "old")
+    old = {
+        "old/setup.py": (
+            "from setuptools import setup\n"
+            "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'},\n"
+            "      package_data={'old': ['*.txt']})\n"
+        ),
+        "old/src/old/__init__.py": (
+            "from importlib.resources import files\n\nTEXT = (files('old') / 'data.txt').read_text()\n"
+        ),
+        "old/src/old/data.txt": "some data",
+    }
+    app = written("app", {**main, **old})
+    lock(app)
+    app.nox("-s", "pex")
+    moved = app.binary("app").rename(home / "app.pex")
+    app.root.rename(app.root.with_name("moved"))
+    assert launch(moved, home=home).output.splitlines() == ["some data", "old"]
+    app.root.with_name("moved").rename(app.root)
+    moved.rename(app.binary("app"))
+    # What its backend left beside its sources is no change of them.
+    result = app.nox("-s", "pex")
+    assert result.said("install: unchanged")
+    assert result.said("pex: app unchanged")
+    (app.root / "old" / "src" / "old" / "data.txt").write_text("other data", "utf-8")
+    app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output.splitlines()[0] == "other data"
+
+
+def test_what_git_ignores_in_an_edited_directory(written: Written, lock: Locker, home: Path) -> None:
+    """No digest of its sources has it, so what was packed for another checkout must not serve this one."""
+    text = (
+        "from setuptools import setup\n"
+        "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'},\n"
+        "      package_data={'old': ['*.txt']})\n"
+    )
+    old = {
+        "old/setup.py": text,
+        "old/src/old/__init__.py": (
+            "from importlib.resources import files\n\nTEXT = (files('old') / 'made.txt').read_text()\n"
+        ),
+        ".gitignore": "*.txt\n.nox\ndist\nbuild\n*.egg-info\n",
+    }
+    app = written("app", {**application('old = { path = "old", develop = true }\n', "old"), **old})
+    lock(app)
+    Repository(root=app.root, environ=app.environ).commit()
+    for made in ("first", "second"):
+        (app.root / "old" / "src" / "old" / "made.txt").write_text(made, "utf-8")
+        for left in (".nox", "dist", "old/build"):
+            shutil.rmtree(app.root / left, ignore_errors=True)
+        app.nox("-s", "pex")
+        assert launch(app.binary("app"), home=home).output.splitlines()[0] == made
+
+
+def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path) -> None:
+    origin = Repository(root=tmp_path / "origin", environ=environ)
+    origin.root.mkdir()
+    commits = {"rev": origin.commit(package("by_rev", "rev"))}
+    commits["tag"] = origin.commit({**package("by_tag", "tag"), "by_rev.py": "TEXT = 'wrong'\n"})
+    origin.git("tag", "v1")
+    origin.git("checkout", "--quiet", "-b", "feature")
+    commits["branch"] = origin.commit({**package("by_branch", "branch"), "by_tag.py": "TEXT = 'wrong'\n"})
+    origin.git("checkout", "--quiet", "main")
+    commits["below"] = origin.commit(package("below", "below", below="libs/below/"))
+    url = origin.root.as_uri()
+    app = written(
+        "app",
+        application(
+            f'by-rev = {{ git = "{url}", rev = "{commits["rev"]}" }}\n'
+            f'by-tag = {{ git = "{url}", tag = "v1" }}\n'
+            f'by-branch = {{ git = "{url}", branch = "feature" }}\n'
+            f'below = {{ git = "{url}", subdirectory = "libs/below" }}\n',
+            *("by_rev", "by_tag", "by_branch", "below"),
+        ),
+    )
+    lock(app)
+    result = app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output.splitlines() == [
+        "rev tag branch below",
+        "below by_branch by_rev by_tag",
+    ], result.output
+    direct = (app.root / "dist" / "app.requirements-direct.txt").read_text("utf-8")
+    (url,) = set(re.findall(r'url = "(file:.*)"', (app.root / "poetry.lock").read_text("utf-8")))  # Poetry's spelling
+    assert [line for line in direct.splitlines() if not line.startswith("#")] == [
+        f"below @ git+{url}@{commits['below']}#subdirectory=libs/below",
+        f"by-branch @ git+{url}@{commits['branch']}",
+        f"by-rev @ git+{url}@{commits['rev']}",
+        f"by-tag @ git+{url}@{commits['tag']}",
+    ]
+    # What the branch got since then does not ship before it is locked.
+    before = app.record("app")["sha256"]
+    origin.git("checkout", "--quiet", "feature")
+    origin.commit({"by_branch.py": "TEXT = 'later'\n"})
+    assert app.nox("-s", "pex").said("pex: app unchanged")
+    lock(app, "update", "--lock")
+    app.nox("-s", "pex")
+    assert launch(app.binary("app"), home=home).output.splitlines()[0] == "rev tag later below"
+    assert app.record("app")["sha256"] != before
+
+
+def test_an_address(written: Written, lock: Locker, tmp_path: Path, home: Path) -> None:
+    distant = wheel(tmp_path / "served", "distant", {"distant.py": "TEXT = 'distant'\n"})
+    source = sdist(tmp_path / "served", "answer", C_EXTENSION)
+    with site(distant.parent) as served:
+        files = application(
+            f'distant = {{ url = "{served.url}/{distant.name}" }}\nanswer = {{ url = "{served.url}/{source.name}" }}\n',
+            "distant",
+        )
+        app = written("app", files)
+        lock(app)
+        assert app.nox("-s", "pex").said("install: compiled on this machine, for want of a wheel: answer 1.0")
+        assert launch(app.binary("app"), home=home).output.splitlines() == ["distant", "answer distant"]
+        requirements = app.root / "dist" / "app.requirements.txt"
+        text = requirements.read_text("utf-8")
+        digest = hashlib.sha256(distant.read_bytes()).hexdigest()
+        assert f"distant @ {served.url}/{distant.name} \\\n    --hash=sha256:{digest}\n" in text
+        pip_accepts(requirements, tmp_path)
+    found = [name for name in members(app.binary("app")) if name.endswith("answer.so") or "answer.cpython" in name]
+    assert len(found) == 1
+    assert os.fsencode(served.url) not in app.binary("app").read_bytes()

@@ -1,0 +1,176 @@
+"""Two clones, built under as different circumstances as one machine has, give the same bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.harness import Project, launch, members
+from tests.support.making import Locker, Repository, found_in, pythons
+
+pytestmark = pytest.mark.integration
+
+BACKEND = '[build-system]\nrequires = ["poetry-core>=2.0,<3.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+
+
+def library(name: str, *, below: str, dependencies: str = "") -> dict[str, str]:
+    return {
+        f"{below}pyproject.toml": (
+            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n{dependencies}\n{BACKEND}'
+        ),
+        f"{below}{name}/__init__.py": f"TEXT = '{name}'\n",
+        f"{below}{name}/data.txt": "some data\n",
+    }
+
+
+APPLICATION = """\
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["idna==3.11", "edited", "fixed"]
+
+[tool.poetry]
+{mode}
+
+[tool.poetry.dependencies]
+edited = {{ path = "edited", develop = true }}
+fixed = {{ path = "libs/fixed", develop = false }}
+
+[tool.nox-pex.binary.app]
+entry-point = "app:main"
+execution-mode = "{execution}"
+
+"""
+MAIN = "import deeper, edited, fixed, idna\n\n\ndef main() -> None:\n    print(deeper.TEXT, edited.TEXT, fixed.TEXT)\n"
+
+
+KINDS = {
+    "loose": APPLICATION.format(mode="package-mode = false", execution="venv"),
+    "packaged": APPLICATION.format(mode='packages = [{ include = "app" }]', execution="zipapp") + BACKEND,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path, kind: str) -> None:
+    origin = written(
+        "origin",
+        {
+            "pyproject.toml": KINDS[kind],
+            **{f"app/{name}.py": f"NAME = '{name}'\n" for name in ("a", "b", "c", "Z")},
+            "app/__init__.py": MAIN,
+            **library("edited", below="edited/"),
+            **library("deeper", below="libs/deeper/"),
+            **library(
+                "fixed",
+                below="libs/fixed/",
+                dependencies='[tool.poetry.dependencies]\ndeeper = { path = "../deeper" }\n',
+            ),
+            ".gitignore": ".nox\ndist\n__pycache__\n",
+        },
+    )
+    (origin.root / "app" / "run.sh").write_text("#!/bin/sh\n", "utf-8")
+    (origin.root / "app" / "run.sh").chmod(0o755)
+    lock(origin)
+    Repository(root=origin.root, environ=origin.environ).commit()
+    one, other = tmp_path / "one", tmp_path / "an other place, ünd länger"
+    for clone in (one, other):
+        Repository(root=tmp_path, environ=origin.environ).git("clone", "--quiet", str(origin.root), str(clone))
+
+    first = Project(root=one, environ=origin.environ)
+    first.nox("-s", "pex")
+    bent = {
+        "TZ": "Pacific/Kiritimati",
+        "LANG": "tr_TR.UTF-8",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "4711",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SOURCE_DATE_EPOCH": "1700000000",
+        "HOME": str(tmp_path / "höme"),
+        "XDG_CACHE_HOME": str(tmp_path / "xdg"),
+        "POETRY_CACHE_DIR": str(tmp_path / "poetry"),
+        "NOX_PEX_CACHE_DIR": str(tmp_path / "cold"),
+    }
+    # Only what makes the tools is warm: they would come from the index again, and be the same.
+    (tmp_path / "höme").mkdir()
+    (tmp_path / "cold").mkdir()
+    (tmp_path / "cold" / "tools").symlink_to(Path(origin.environ["NOX_PEX_CACHE_DIR"]) / "tools")
+    second = Project(root=other, environ={**origin.environ, **bent})
+    before = os.umask(0o077)
+    try:
+        second.nox("-s", "pex")
+    finally:
+        os.umask(before)
+    digests = [project.record("app")["sha256"] for project in (first, second)]
+    assert digests[0] == digests[1], _differing(first.binary("app"), second.binary("app"))
+    for path in (one, other, origin.root, Path(pythons()["3.11"]).parents[1] if "3.11" in pythons() else one):
+        assert list(found_in(first.binary("app").read_bytes(), "app.pex", str(path))) == []
+    assert launch(second.binary("app"), home=home).output == "deeper edited fixed\n"
+    # Warm, after another build in between.
+    first.append("app/a.py", "# changed\n")
+    first.nox("-s", "pex")
+    assert first.record("app")["sha256"] != digests[0]
+    Repository(root=one, environ=origin.environ).git("checkout", "--quiet", "app/a.py")
+    first.nox("-s", "pex")
+    assert first.record("app")["sha256"] == digests[0]
+
+
+TWO_BINARIES = """\
+[tool.poetry]
+name = "app"
+package-mode = false
+
+[tool.poetry.dependencies]
+python = ">=3.10"
+idna = "3.11"
+
+[tool.nox-pex.binary.a]
+entry-point = "app:first"
+execution-mode = "venv"
+
+[tool.nox-pex.binary.b]
+entry-point = "app:second"
+execution-mode = "zipapp"
+"""
+
+
+def test_the_order_in_which_two_binaries_are_built(
+    written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path
+) -> None:
+    functions = "".join(
+        f"\n\ndef {name}() -> None:\n    print('{name}', idna.__name__)\n" for name in ("first", "second")
+    )
+    files = {"pyproject.toml": TWO_BINARIES, "app.py": f"import idna\n{functions}"}
+    one = written("one", files)
+    lock(one)
+    copy = written("other", {**files, "poetry.lock": (one.root / "poetry.lock").read_text("utf-8")})
+    # Only what makes the tools is warm, as above.
+    cold = tmp_path / "cold"
+    cold.mkdir()
+    (cold / "tools").symlink_to(Path(one.environ["NOX_PEX_CACHE_DIR"]) / "tools")
+    caches = {
+        "NOX_PEX_CACHE_DIR": str(cold),
+        "POETRY_CACHE_DIR": str(cold / "poetry"),
+        "XDG_CACHE_HOME": str(cold / "xdg"),
+    }
+    other = Project(root=copy.root, environ={**copy.environ, **caches})
+    for project, order in ((one, "ab"), (other, "ba")):
+        for name in order:
+            project.nox("-s", "pex", "--", name)
+            assert project.binary(order[1]).exists() == (name == order[1])  # each run builds the one it names
+    for name, said in (("a", "first"), ("b", "second")):
+        same = one.binary(name).read_bytes() == other.binary(name).read_bytes()
+        assert same, _differing(one.binary(name), other.binary(name))
+        assert launch(other.binary(name), home=home).output == f"{said} idna\n"
+
+
+def _differing(one: Path, other: Path) -> str:
+    import zipfile  # noqa: PLC0415  # for a failure only
+
+    with zipfile.ZipFile(one) as first, zipfile.ZipFile(other) as second:
+        names = {*members(one), *members(other)}
+        both = set(first.namelist()) & set(second.namelist())
+        return str(sorted(n for n in names if n not in both or first.read(n) != second.read(n)))

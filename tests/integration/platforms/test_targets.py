@@ -1,0 +1,128 @@
+"""Binaries for another Python, another libc and another architecture, and one file for several."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.integration.platforms.conftest import OTHER, World, aarch64, musl
+from tests.support.harness import Project, launch, members, pex_info
+from tests.support.making import pythons
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(OTHER is None, reason="needs another Python, from pyenv or on PATH"),
+]
+
+Make = Callable[[str], Project]
+THERE = OTHER or ""
+
+
+def wheels(project: Project, name: str) -> list[str]:
+    """The wheels of one distribution in the binary."""
+    found: Mapping[str, str] = pex_info(project.binary("abroad"))["distributions"]
+    return sorted(wheel for wheel in found if wheel.lower().startswith(f"{name}-"))
+
+
+def test_another_python_runs_what_was_never_installed_here(project: Make, world: World, home: Path) -> None:
+    abroad = project("abroad")
+    world.aim(abroad, {"there": world.described(THERE)})
+    abroad.edit("pyproject.toml", "3\\\\.12", THERE.replace(".", "\\\\."))
+    path = {"PATH": f"{abroad.environ['PATH']}:{pythons()[THERE].parent}"}
+    first = abroad.nox("-s", "smoke", "verify", env=path)
+    assert first.said("install: 2 wheels for platforms/there.json")
+    assert first.said("warm", "1 of 1"), first.output  # smoke found that Python, and the answer was checked there
+    assert first.said("reproducible", "passed")
+    assert not abroad.environment().exists()
+    assert launch(abroad.binary("abroad"), home=home, env=world.on(THERE)).output == (
+        f"&lt;{THERE} on x86_64&gt; tabulate 0.9.0\n"
+    )
+    assert pex_info(abroad.binary("abroad"))["interpreter_constraints"] == [f"CPython=={THERE}.*"]
+    record = abroad.record("abroad")
+    assert record["python"].startswith(f"CPython {THERE}.")
+    assert [tag.split("-")[0] for tag in record["platform"]] == [f"cp{THERE.replace('.', '')}"]
+    assert str(abroad.root).encode() not in abroad.binary("abroad").read_bytes()
+
+    again = abroad.nox("-s", "pex")
+    assert again.said("install: unchanged, 2 wheels")
+    assert again.said("abroad unchanged")
+    # what pex prints has more in it, and the kernel: only what decides counts
+    file = abroad.root / "platforms" / "there.json"
+    file.write_text(json.dumps({"path": "/usr/bin/python", **json.loads(file.read_text("utf-8"))}, indent=4), "utf-8")
+    assert abroad.nox("-s", "pex").said("abroad unchanged")
+    value = json.loads(file.read_text("utf-8"))
+    value["compatible_tags"] = [tag for tag in value["compatible_tags"] if "manylinux_2_36" not in tag]
+    file.write_text(json.dumps(value), "utf-8")
+    assert abroad.nox("-s", "pex").said("rebuilding abroad", "platforms/there.json changed")
+    abroad.append("where.py", "\n")
+    assert abroad.nox("-s", "pex").said("rebuilding abroad", "where.py changed")
+
+
+def test_one_file_for_several(project: Make, world: World, home: Path) -> None:
+    own, old = f"{sys.version_info.major}.{sys.version_info.minor}", "3.9"
+    runnable = [minor for minor in dict.fromkeys([THERE, own, old]) if minor in pythons()]
+    abroad = project("abroad")
+    there = world.described(THERE)
+    each = {f"py{minor}": world.described(minor) for minor in runnable}
+    world.aim(abroad, {**each, "arm": aarch64(there), "musl": musl(there)})
+    result = abroad.nox("-s", "verify")
+    assert result.said("closure", "passed", f"for {len(runnable) + 2} targets"), result.output
+    assert result.said("integrity", "passed")
+    assert len(wheels(abroad, "markupsafe")) == len(runnable) + 2
+    assert [name for name in wheels(abroad, "markupsafe") if "aarch64" in name]
+    assert [name for name in wheels(abroad, "markupsafe") if "musllinux_1_2_x86_64" in name]
+    assert len(wheels(abroad, "tabulate")) == (2 if old in runnable else 1)
+    for minor in runnable:
+        shown = {"3.9": "tabulate 0.8.10 zipp 3.23.0", "3.10": "tabulate 0.9.0 zipp 3.23.0"}
+        shown["3.11"] = shown["3.10"]
+        (own_home := home / minor).mkdir()
+        output = launch(abroad.binary("abroad"), home=own_home, env=world.on(minor)).output
+        assert output == f"&lt;{minor} on x86_64&gt; {shown.get(minor, 'tabulate 0.9.0')}\n"
+    frozen = (abroad.root / "dist" / "abroad.requirements.txt").read_text("utf-8")
+    if old in runnable:
+        assert 'tabulate==0.8.10 ; python_version == "3.9" \\\n' in frozen
+    assert "markupsafe==3.0.2 \\\n" in frozen
+
+
+def test_for_another_architecture_and_libc_it_is_built_and_verified_and_smoke_says_why_not(
+    project: Make, world: World
+) -> None:
+    abroad = project("abroad")
+    world.aim(abroad, {"arm": aarch64(world.described(THERE))})
+    abroad.setting("\n[tool.nox-pex.binary.abroad.budget]\nsize = '20 MB'")
+    for line in ("layout = 'loose'", "pre-install-wheels = false"):
+        abroad.edit("pyproject.toml", "entry-point", f"{line}\nentry-point")
+    result = abroad.nox("-s", "smoke", "verify")
+    assert result.said("cold", "skipped: it is for cp", "aarch64, and this machine has no such Python"), result.output
+    for gate in ("closure", "integrity", "leaks", "reproducible", "budget"):
+        assert result.said(gate, "passed"), result.output
+    assert [name for name in members(abroad.binary("abroad")) if "aarch64.whl" in name]
+    assert not [name for name in members(abroad.binary("abroad")) if "x86_64.whl" in name]
+    abroad.edit(
+        "pyproject.toml", "[[tool.nox-pex", '[tool.nox-pex.binary.abroad.smoke]\nskips = "fail"\n\n[[tool.nox-pex'
+    )
+    failed = abroad.run("-s", "smoke")
+    assert failed.status != 0
+    assert failed.said("error[check-failed]", "skipped", "aarch64"), failed.output
+
+    world.aim(abroad, {"alpine": musl(world.described(THERE))})
+    result = abroad.nox("-s", "verify", "--", "--deep")
+    assert result.said("closure", "passed"), result.output
+    assert result.said("install: Poetry", "fetches 2 files for platforms/alpine.json")
+    assert all(name.endswith(("musllinux_1_2_x86_64.whl", "none-any.whl")) for name in wheels(abroad, "markupsafe"))
+
+
+def test_a_packaged_project_ships_its_own_pure_wheel(project: Make, world: World, home: Path) -> None:
+    packaged = project("packaged")
+    packaged.append("pyproject.toml", '\n[tool.nox-pex.binary.greet]\nscript = "greet"\ncomplete-platforms = []\n')
+    world.aim(packaged, {"there": world.described(THERE)})
+    assert packaged.nox("-s", "pex", "verify").said("closure", "passed")
+    path = world.on(THERE)
+    assert "xn--bcher-kva" in launch(packaged.binary("greet"), home=home, env=path).output
+    packaged.edit("src/greeting/__init__.py", "print(words", 'print("edited", words')
+    assert packaged.nox("-s", "pex", "verify").said("reproducible", "passed")
+    assert launch(packaged.binary("greet"), home=home, env=path).output.startswith("edited")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nox_pex.system import locks
+from tests.support.workbench import PROJECTS, PYTHON, Workbench, clean_environ, ran
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of this run share, and no other run."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "verify"
+
+
+@pytest.fixture(scope="session")
+def environ(shared: Path) -> dict[str, str]:
+    return clean_environ(shared / "cache")
+
+
+@pytest.fixture(scope="session")
+def once(shared: Path) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Make a directory once for all workers: it is there and whole when the call returns."""
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        home = shared / name
+        with locks.locked(shared / f"{name}.lock", waiting=lambda: None):
+            if not (shared / f"{name}.done").exists():
+                shutil.rmtree(home, ignore_errors=True)
+                fill(home)
+                (shared / f"{name}.done").touch()
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def packaged(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Workbench:
+    """The project `packaged`, built as a zipapp: for reading only."""
+
+    def fill(home: Path) -> None:
+        shutil.copytree(PROJECTS / "packaged", home)
+        Workbench(root=home, environ=environ).build()
+
+    return Workbench(root=once("packaged", fill), environ=environ)
+
+
+@pytest.fixture(scope="session")
+def loose(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Workbench:
+    """The project `loose` (`package-mode = false`), built as a PEX directory of whole wheels: for reading only."""
+
+    def fill(home: Path) -> None:
+        shutil.copytree(PROJECTS / "loose", home)
+        bench = Workbench(root=home, environ=environ)
+        bench.edit(
+            "pyproject.toml",
+            "[tool.nox-pex.binary.loose]\n",
+            '[tool.nox-pex.binary.loose]\nlayout = "loose"\npre-install-wheels = false\n',
+        )
+        bench.build()
+
+    return Workbench(root=once("loose", fill), environ=environ)
+
+
+@pytest.fixture(scope="session")
+def careless(packaged: Workbench, once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Path:
+    """What a careless pex command makes: all of an environment that has a dev package, another idna, pip and more."""
+
+    def fill(home: Path) -> None:
+        home.mkdir(parents=True)
+        provisioner = packaged.context().provisioner
+        assert provisioner.uv is not None
+        ran(provisioner.uv, "venv", "--quiet", "--seed", "--python", PYTHON, "venv", cwd=home, environ=environ)
+        python = home / "venv" / "bin" / "python"
+        wanted = ("idna==3.10", "pluggy==1.6.0", "setuptools<81")
+        ran(provisioner.uv, "pip", "install", "--quiet", "--python", python, *wanted, cwd=home, environ=environ)
+        (pex,) = (provisioner.caches.root / "tools").glob("pex-*/bin/python")
+        ran(pex, "-m", "pex", "--venv-repository", "venv", "-o", "careless.pex", cwd=home, environ=environ)
+
+    return once("careless", fill) / "careless.pex"

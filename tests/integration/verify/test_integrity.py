@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.errors import NoxPexError
+from nox_pex.poetry.installed import Installed
+from nox_pex.poetry.selection import Selection
+from nox_pex.system import files
+from nox_pex.verify import evidence
+from nox_pex.verify.archive import opened
+from nox_pex.verify.gates import integrity
+from nox_pex.verify.pex_distributions import Place, distributions, place_in_environment, place_in_wheel
+from tests.support.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
+
+NAME = "data-dist"
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("pkg/mod.py", Place("lib", "pkg/mod.py")),
+        ("Data_Dist-1.data/purelib/mod.py", Place("lib", "mod.py")),
+        ("Data_Dist-1.data/platlib/mod.so", Place("lib", "mod.so")),
+        ("Data_Dist-1.data/scripts/tool", Place("scripts", "tool")),
+        ("Data_Dist-1.data/data/share/x.txt", Place("data", "share/x.txt")),
+        ("Data_Dist-1.data/headers/d.h", Place("headers", "d.h")),
+        (".prefix/bin/tool", Place("scripts", "tool")),
+        (".prefix/data/share/x.txt", Place("data", "share/x.txt")),
+        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Place("headers", "d.h")),
+        (".prefix/platlib/mod.so", Place("lib", "mod.so")),
+    ],
+)
+def test_where_a_file_of_a_wheel_goes(path: str, place: Place) -> None:
+    assert place_in_wheel(path, name=NAME) == place
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("pkg/mod.py", Place("lib", "pkg/mod.py")),
+        ("./mod.py", Place("lib", "mod.py")),
+        ("../../../bin/tool", Place("scripts", "tool")),
+        ("../../../share/x.txt", Place("data", "share/x.txt")),
+        ("../../../include/site/python3.11/data_dist/d.h", Place("headers", "d.h")),
+        ("../../../include/d.h", Place("data", "include/d.h")),
+    ],
+)
+def test_where_an_installed_file_lies(path: str, place: Place) -> None:
+    assert place_in_environment(path, name=NAME, site_packages="lib/python3.11/site-packages") == place
+
+
+@pytest.fixture
+def spoil(packaged: Workbench, tmp_path: Path) -> Callable[[dict[str, bytes | None]], tuple[str, ...]]:
+    """What the gate finds in the packaged project's binary after some members were changed."""
+
+    def judged(changes: dict[str, bytes | None]) -> tuple[str, ...]:
+        path = spoiled(packaged.binary("greeting-cards"), tmp_path / "spoiled.pex", changes)
+        with opened(path) as pex:
+            return integrity_of(pex, packaged.installed("greeting-cards")).problems
+
+    return judged
+
+
+@pytest.mark.integration
+def test_a_good_binary(packaged: Workbench, loose: Workbench) -> None:
+    for bench, name in ((packaged, "greeting-cards"), (loose, "loose")):
+        with opened(bench.binary(name)) as pex:
+            verdict = integrity_of(pex, bench.installed(name))
+        assert verdict.problems == ()
+        assert verdict.details["compared"] > 5
+
+
+@pytest.mark.integration
+def test_a_changed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+    name, content = member(packaged.binary("greeting-cards"), "idna/core.py")
+    problems = spoil({name: content + b"\nimport os\n"})
+    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
+    assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
+
+
+@pytest.mark.integration
+def test_a_changed_file_with_its_row(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
+    binary = packaged.binary("greeting-cards")
+    name, content = member(binary, "idna/core.py")
+    record, rows = member(binary, "idna-3.11.dist-info/RECORD")
+    changed = content + b"\nimport os\n"
+    problems = spoil({name: changed, record: with_row(rows, "idna/core.py", changed)})
+    assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
+    assert not [problem for problem in problems if problem.endswith("as its RECORD says")]
+
+
+@pytest.mark.integration
+def test_an_added_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+    binary = packaged.binary("greeting-cards")
+    name, _ = member(binary, "idna/core.py")
+    record, rows = member(binary, "idna-3.11.dist-info/RECORD")
+    added = name.replace("core.py", "extra.py")
+    assert "idna 3.11: idna/extra.py is not in its RECORD" in spoil({added: b"x = 1\n"})
+    problems = spoil({added: b"x = 1\n", record: with_row(rows, "idna/extra.py", b"x = 1\n")})
+    assert "idna 3.11: idna/extra.py is not among the files that Poetry installed" in problems
+
+
+@pytest.mark.integration
+def test_a_removed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+    name, _ = member(packaged.binary("greeting-cards"), "idna/core.py")
+    problems = spoil({name: None})
+    assert "idna 3.11: idna/core.py is in its RECORD, and not in the binary" in problems
+    assert "idna 3.11: idna/core.py, which Poetry installed, is missing" in problems
+
+
+@pytest.mark.integration
+def test_no_record(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+    record, _ = member(packaged.binary("greeting-cards"), "idna-3.11.dist-info/RECORD")
+    assert "idna 3.11: it has no RECORD" in spoil({record: None})
+
+
+@pytest.mark.integration
+def test_the_projects_own_wheel(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
+    name, content = member(packaged.binary("greeting-cards"), "greeting/__init__.py")
+    problems = spoil({name: content + b"#"})
+    assert problems[0] == "greeting-cards 0.4.0: greeting/__init__.py is not as its RECORD says"
+    assert "it has not the digest that PEX-INFO has" in problems[1]
+
+
+@pytest.mark.integration
+def test_a_distribution_that_pex_does_not_know_of(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
+    _, content = member(packaged.binary("greeting-cards"), "PEX-INFO")
+    info = json.loads(content)
+    (wheel,) = [name for name in info["distributions"] if name.startswith("idna-")]
+    info["distributions"]["none-1-py3-none-any.whl"] = info["distributions"].pop(wheel)
+    problems = spoil({"PEX-INFO": json.dumps(info).encode()})
+    assert f".deps/{wheel} is unknown to PEX-INFO" in problems
+    assert "PEX-INFO has a distribution none-1-py3-none-any.whl, and .deps/ has not" in problems
+
+
+@pytest.mark.integration
+def test_loose_files_and_whole_wheels(loose: Workbench, tmp_path: Path) -> None:
+    binary, installed = loose.binary("loose"), loose.installed("loose")
+    (wheel,) = (binary / ".deps").glob("idna-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    members["idna/core.py"] += b"\nimport os\n"
+    changed = tmp_path / "changed.whl"
+    with zipfile.ZipFile(changed, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    path = spoiled(binary, tmp_path / "a.pex", {f".deps/{wheel.name}": changed.read_bytes()})
+    with opened(path) as pex:
+        problems = integrity_of(pex, installed).problems
+    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
+    assert f"idna 3.11: it has not the digest that PEX-INFO has for {wheel.name}" in problems
+    path = spoiled(binary, tmp_path / "b.pex", {"counter.py": b"print('changed')\n"})
+    with opened(path) as pex:
+        (problem,) = integrity_of(pex, installed).problems
+    assert problem.startswith("the project's loose files have not the digest")
+
+
+@pytest.mark.integration
+def test_an_environment_that_was_changed_is_no_evidence(packaged: Workbench, tmp_path: Path) -> None:
+    installed = packaged.installed("greeting-cards")
+    note = json.loads((installed.environment.path / "nox-pex.json").read_text("utf-8"))
+    note["distributions"]["idna"][1] = "0" * 64
+    other = tmp_path / "environment"
+    other.mkdir()
+    (other / "lib").symlink_to(installed.environment.path / "lib")
+    (other / "nox-pex.json").write_text(json.dumps(note))
+    with pytest.raises(NoxPexError, match="the RECORD of idna") as caught:
+        evidence.of_environment(_installed(Environment(path=other)))
+    assert caught.value.code == "integrity"
+
+
+_INSTALL = """\
+import sys
+from pathlib import Path
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+home = Path(sys.argv[1])
+(lib,) = map(str, home.glob("lib/python*/site-packages"))
+scheme = {
+    "purelib": lib,
+    "platlib": lib,
+    "scripts": str(home / "bin"),
+    "data": str(home),
+    "headers": str(home / "include/site/python3.11/datadist"),
+}
+to = SchemeDictionaryDestination(scheme, interpreter=str(home / "bin/python"), script_kind="posix")
+with WheelFile.open(Path(sys.argv[2])) as wheel:
+    install(wheel, to, {"INSTALLER": b"Poetry"})
+"""
+"""What Poetry does with a wheel, by Poetry's own library."""
+
+
+def _installed(environment: Environment) -> Installed:
+    return Installed(
+        selection=Selection(groups=("main",), extras=()),
+        environment=environment,
+        distributions=environment.distributions(),
+        path_digests={},
+        seconds=0.0,
+    )
+
+
+def _wheel(path: Path, members: dict[str, bytes]) -> None:
+    info = "datadist-1.0.dist-info"
+    files = {
+        **members,
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: datadist\nVersion: 1.0\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": b"[console_scripts]\ncon = datadist:main\n",
+    }
+    record = f"{info}/RECORD,,\n".encode()
+    for name, content in files.items():
+        record = with_row(record, name, content)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("layout", ["zipapp", "packed", "loose"])
+@pytest.mark.parametrize("form", ["--pre-install-wheels", "--no-pre-install-wheels"])
+def test_scripts_data_and_headers_in_every_layout(
+    packaged: Workbench, environ: dict[str, str], tmp_path: Path, layout: str, form: str
+) -> None:
+    """Held against an environment in which an installer has put them."""
+    _wheel(
+        tmp_path / "datadist-1.0-py3-none-any.whl",
+        {
+            "datadist/__init__.py": b"def main() -> None: ...\n",
+            "datadist_path.pth": b"import sys\n",
+            "datadist-1.0.data/scripts/tool": b"#!python\nprint(1)\n",
+            "datadist-1.0.data/scripts/shell": b"#!/bin/sh\necho 1\n",
+            "datadist-1.0.data/data/share/datadist/x.txt": b"text\n",
+            "datadist-1.0.data/headers/datadist.h": b"/* */\n",
+        },
+    )
+    provisioner = packaged.context().provisioner
+    home = tmp_path / "environment"
+    provisioner.create(home, python=packaged.installed("greeting-cards").environment.python.resolve(), seed=False)
+    (poetry,) = (provisioner.caches.root / "tools").glob("poetry-*/bin/python")
+    ran(poetry, "-c", _INSTALL, home, tmp_path / "datadist-1.0-py3-none-any.whl", cwd=tmp_path, environ=environ)
+    (tmp_path / "pins").write_text("datadist==1.0\n")
+    (pex,) = (provisioner.caches.root / "tools").glob("pex-*/bin/python")
+    words = ("--venv-repository", home, "-r", "pins", "--layout", layout, form, "-o", "x.pex")
+    ran(pex, "-m", "pex", *words, cwd=tmp_path, environ=environ)
+    installed = _as_installed(home)
+    with opened(tmp_path / "x.pex") as found:
+        verdict = integrity.judge(found, distributions(found), installed)
+    assert verdict.problems == ()
+    assert verdict.details["compared"] == 7
+    script = home / "bin" / "tool"
+    script.write_text(script.read_text() + "import os\n")
+    with opened(tmp_path / "x.pex") as found:
+        (problem,) = integrity.judge(found, distributions(found), installed).problems
+    assert "cannot be compared, since the installed tool was changed" in problem
+
+
+def _as_installed(home: Path) -> Mapping[str, evidence.Reference]:
+    environment = Environment(path=home)
+    found = environment.distributions()
+    files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})
+    return evidence.of_environment(_installed(environment))

@@ -1,0 +1,89 @@
+"""`launch`, as other people's test suites use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from nox_pex import smoke
+from nox_pex.errors import NoxPexError
+from tests.support.smoking import assert_nothing_left
+
+Pack = Callable[[str], Path]
+
+
+def test_yields_a_program_that_serves(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+    with smoke.launch(binary("listens"), args=["well", "{port}"]) as launched:
+        assert httpx2.get(launched.url, trust_env=False).json() == {"message": "Hello World"}
+        assert launched.url == f"http://127.0.0.1:{launched.port}"
+        assert psutil.pid_exists(launched.pid)
+        assert launched.tmp.is_relative_to(temporary)
+    assert_nothing_left(temporary, tmp_path)
+
+
+def test_two_at_once(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+    program = binary("stops")
+    with (
+        pytest.raises(NoxPexError, match="left a process behind"),
+        smoke.launch(program, args=["leaving-a-daemon", "{port}"]),
+        smoke.launch(program, args=["at-once", "{port}"]) as other,
+    ):
+        assert httpx2.get(other.url, trust_env=False).status_code == 200
+    assert_nothing_left(temporary, tmp_path)
+
+
+def test_a_failure_comes_with_the_log(
+    binary: Pack, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "s3cr3t-t0ken")
+    args = ["a-secret", "{port}", "exit"]
+    with (
+        pytest.raises(NoxPexError) as caught,
+        smoke.launch(binary("logs"), args=args, pass_env=["SERVICE_TOKEN"]),
+    ):
+        pytest.fail("it is not ready")
+    assert caught.value.code == "exited-early"
+    assert caught.value.log == ("connecting with ****",)
+    assert_nothing_left(temporary, tmp_path)
+
+
+def test_a_crash_during_the_block_is_an_error(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(NoxPexError, match=r"error\[crashed\]"),
+        smoke.launch(binary("dies"), args=["at-the-second-request", "{port}"]) as launched,
+        pytest.raises(httpx2.HTTPError),
+    ):
+        httpx2.get(launched.url, trust_env=False)
+    assert_nothing_left(temporary, tmp_path)
+
+
+def test_an_error_of_the_block_comes_through(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), smoke.launch(binary("stops"), args=["never", "{port}"]):
+        raise ZeroDivisionError
+    assert_nothing_left(temporary, tmp_path)
+
+
+def test_a_port_is_enough(binary: Pack) -> None:
+    with smoke.launch(binary("answers"), args=["nothing", "{port}"], ready=None) as launched:
+        assert launched.host == "127.0.0.1"
+
+
+def test_a_unix_socket(binary: Pack, temporary: Path) -> None:
+    args = ["on-a-unix-socket", "0", "{tmp}/app.sock"]
+    with smoke.launch(binary("listens"), args=args, unix_socket="{tmp}/app.sock") as launched:
+        assert launched.tmp.is_relative_to(temporary)
+    with (
+        pytest.raises(NoxPexError, match=r"error\[usage\]"),
+        smoke.launch(binary("listens"), args=args, unix_socket="{tmp}/app.sock", ready=None),
+    ):
+        pytest.fail("that cannot be known")
+
+
+def test_the_package_offers_nothing_else() -> None:
+    assert smoke.__all__ == ["Launched", "launch"]
+    with pytest.raises(AttributeError):
+        smoke.nothing  # noqa: B018

@@ -1,0 +1,123 @@
+"""Ctrl-C, SIGTERM and SIGKILL to Nox, at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nox_pex import smoke
+from tests.support.smoking import IMPORTABLE, assert_nothing_left, wait_until
+
+Pack = Callable[[str], Path]
+DRIVER = Path(__file__).with_name("driver.py")
+
+
+@pytest.fixture
+def drive(binary: Pack, project: Path, temporary: Path) -> Callable[[str], subprocess.Popen[str]]:
+    program = binary("listens")
+
+    def start(what: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(DRIVER), str(program), str(project), str(temporary), what],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": IMPORTABLE},
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        return process
+
+    return start
+
+
+def await_line(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            return
+    pytest.fail(f"{words!r} was never said")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
+def test_cleaned_up_at_any_moment(
+    number: signal.Signals, delay: float, drive: Callable[[str], subprocess.Popen[str]], temporary: Path, project: Path
+) -> None:
+    process = drive("soak")
+    time.sleep(delay)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=20)
+    # As it would have ended without us.
+    assert process.returncode == -number
+    assert number == signal.SIGTERM or "KeyboardInterrupt" in stderr
+    assert_nothing_left(temporary)
+    assert (project / "after").exists() or delay < 0.1
+
+
+def test_a_second_ctrl_c_does_not_disturb_the_clean_up(
+    drive: Callable[[str], subprocess.Popen[str]], temporary: Path
+) -> None:
+    process = drive("soak")
+    await_line(process, "cold: starting")
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    process.communicate(timeout=20)
+    wait_until(lambda: not list(temporary.iterdir()))
+    assert_nothing_left(temporary)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the supervisor only sees its input end")
+@pytest.mark.parametrize("what", ["soak", "serve"])
+def test_killed(what: str, drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
+    process = drive(what)
+    await_line(process, "cold: starting" if what == "soak" else "serving on http://127.0.0.1:")
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: len(nox.children(recursive=True)) == 2)  # the supervisor and the program
+    running = nox.children(recursive=True)
+    process.kill()
+    process.communicate(timeout=10)
+    _, alive = psutil.wait_procs(running, timeout=10)
+    assert not alive
+    wait_until(lambda: not list(temporary.iterdir()))
+    assert_nothing_left(temporary)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes cannot be found by their parent in time")
+def test_what_a_killed_run_left_is_swept(
+    drive: Callable[[str], subprocess.Popen[str]], binary: Pack, temporary: Path
+) -> None:
+    process = drive("soak")
+    await_line(process, "cold: starting")
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: len(nox.children(recursive=True)) == 2)
+    supervisor, program = nox.children(recursive=True)
+    for each in (process, supervisor, program):  # nobody is left to clean up
+        each.kill()
+    process.communicate(timeout=10)
+    psutil.wait_procs([supervisor, program], timeout=10)
+    (left,) = temporary.iterdir()
+    with smoke.launch(binary("listens"), args=["well", "{port}"]) as first:
+        assert not left.exists()
+        with smoke.launch(binary("stops"), args=["at-once", "{port}"]):
+            assert first.tmp.is_dir(), "what another run still needs is not swept"
+    assert_nothing_left(temporary)
+
+
+def test_serve_ends_with_ctrl_c(drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
+    process = drive("serve")
+    await_line(process, "serving on http://127.0.0.1:")
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert stdout.endswith("done None\n")
+    assert_nothing_left(temporary)

@@ -1,0 +1,37 @@
+"""Binaries for tests that have no project of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nox_pex.build.target import Target
+from nox_pex.project.pyproject import Project
+from nox_pex.settings.model import Settings
+
+
+def target_of(binary: Path, *, root: Path, name: str = "program", **tables: Mapping[str, Any]) -> Target:
+    """The file `binary` as a target of the directory `root`; `tables` are those below its own in the settings."""
+    document = {"binary": {name: {"entry-point": "main", **tables}}}
+    return Target(
+        name=name,
+        suffix="",
+        project=Project(
+            root=root,
+            document={},
+            name=name,
+            version="1.0",
+            package_mode=False,
+            scripts={},
+            groups=frozenset({"main"}),
+            extras=frozenset(),
+            build_requires=(),
+            includes=(),
+        ),
+        settings=msgspec.convert(document, Settings),
+        state=root / ".nox" / "state",
+        prebuilt=binary,
+    )

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.poetry import lock
+from nox_pex.poetry.lock import Source
+
+CURRENT = """
+[[package]]
+name = "Idna_Tools"
+version = "3.11"
+files = [{ file = "b.whl", hash = "sha256:bb" }, { file = "a.tar.gz", hash = "sha256:aa" }]
+
+[[package]]
+name = "shelf"
+version = "1.0"
+develop = true
+files = []
+
+[package.source]
+type = "directory"
+url = "../shelf"
+
+[[package]]
+name = "shelf"
+version = "1.0.0"
+files = []
+
+[package.source]
+type = "git"
+url = "https://example.org/shelf.git"
+reference = "main"
+resolved_reference = "0123abcd"
+subdirectory = "src"
+
+[metadata]
+lock-version = "2.1"
+"""
+
+
+def written(path: Path, text: str) -> Path:
+    file = path / "poetry.lock"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_a_current_lock(tmp_path: Path) -> None:
+    file = written(tmp_path, CURRENT)
+    found = lock.read(file)
+    assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest() == lock.digest(file)
+    tools, directory, git = found.packages
+    assert (tools.name, tools.version, tools.source) == ("idna-tools", "3.11", None)
+    assert tools.hashes == ("sha256:aa", "sha256:bb")
+    assert directory.develop
+    assert directory.source == Source(type="directory", url="../shelf")
+    assert git.source is not None
+    assert (git.source.reference, git.source.resolved_reference, git.source.subdirectory) == ("main", "0123abcd", "src")
+
+
+def test_a_package_is_found_by_any_spelling_of_its_name_and_version(tmp_path: Path) -> None:
+    found = lock.read(written(tmp_path, CURRENT))
+    assert [package.name for package in found.find("IDNA.tools", "3.11.0")] == ["idna-tools"]
+    assert len(found.find("shelf", "1")) == 2
+    assert found.find("shelf", "2.0") == ()
+    assert found.find("nobody", "not a version") == ()
+
+
+def test_hashes_of_an_old_lock_stand_in_one_table(tmp_path: Path) -> None:
+    text = """
+        [[package]]
+        name = "h11"
+        version = "0.9"
+        [[package]]
+        name = "h11"
+        version = "0.14"
+        [metadata]
+        lock-version = "1.1"
+        [metadata.files]
+        H11 = [
+            { file = "h11-0.9-py3-none-any.whl", hash = "sha256:01" },
+            { file = "h11-0.9.tar.gz", hash = "sha256:02" },
+            { file = "h11-0.14-py3-none-any.whl", hash = "sha256:03" },
+        ]
+    """
+    found = lock.read(written(tmp_path, text))
+    assert [package.hashes for package in found.packages] == [("sha256:01", "sha256:02"), ("sha256:03",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<<<<<<< ours", "damaged"),
+        ("", "not a lock of Poetry's"),
+        ("package = 3\n[metadata]\nlock-version = '2.1'", "not a lock of Poetry's"),
+        ("[[package]]\nname = 'a'\n[metadata]\nlock-version = '2.1'", "not a lock of Poetry's"),
+        ("[metadata]\nlock-version = '3.0'", "lock-version 3.0; nox-pex reads 1.x and 2.x"),
+    ],
+)
+def test_what_is_no_lock(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(NoxPexError, match=said) as caught:
+        lock.read(written(tmp_path, text))
+    assert caught.value.code == "lock-unreadable"
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "poetry.lock").write_bytes(b"\xff\xfe")
+    with pytest.raises(NoxPexError, match="damaged"):
+        lock.read(tmp_path / "poetry.lock")
+
+
+def test_no_lock(tmp_path: Path) -> None:
+    for read in (lock.read, lock.digest):
+        with pytest.raises(NoxPexError, match="run `poetry lock`") as caught:
+            read(tmp_path / "poetry.lock")
+        assert caught.value.code == "no-lock"
+
+
+def test_a_directory_in_the_place_of_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "poetry.lock").mkdir()
+    with pytest.raises(NoxPexError) as caught:
+        lock.digest(tmp_path / "poetry.lock")
+    assert caught.value.code == "lock-unreadable"

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.project.discovery import found, labels, several
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for project in ("services/worker", "services/api", "services/.hidden", "tools/api", "deep/down/cron"):
+        (tmp_path / project).mkdir(parents=True)
+        (tmp_path / project / "pyproject.toml").touch()
+    (tmp_path / "services" / "notes").mkdir()
+    (tmp_path / "services" / "README").touch()
+    monkeypatch.chdir(tmp_path)
+
+
+def names(*patterns: str) -> list[str]:
+    return [directory.as_posix() for directory in found(patterns)]
+
+
+def test_a_pattern_takes_the_projects_that_it_matches() -> None:
+    assert names("services/*") == ["services/api", "services/worker"]
+    assert names("**") == ["deep/down/cron", "services/api", "services/worker", "tools/api"]
+
+
+def test_a_plain_path_is_taken_as_it_is_and_each_project_once() -> None:
+    assert names("services/gone", "./services/worker/", "services/*") == [
+        *("services/gone", "services/worker", "services/api"),
+    ]
+
+
+def test_a_pattern_that_matches_nothing() -> None:
+    with pytest.raises(NoxPexError, match=r"servises/\*") as caught:
+        found(["servises/*"])
+    assert caught.value.code == "usage"
+
+
+def test_several_is_more_than_one_or_a_pattern() -> None:
+    assert not several(["services/api"])
+    assert several(["services/api", "services/worker"])
+    assert several([Path("services/*")])
+
+
+def test_each_is_called_by_as_much_of_its_path_as_tells_it_apart() -> None:
+    directories = [Path("services/api"), Path("tools/api"), Path("services/worker"), Path("x/tools/api")]
+    assert list(labels(directories).values()) == [
+        *("services/api", f"{Path.cwd().name}/tools/api", "worker", "x/tools/api"),
+    ]
+
+
+def test_the_noxfiles_own_directory_has_a_name() -> None:
+    assert list(labels([Path(), Path("services/api")]).values()) == [Path.cwd().name, "api"]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.project import pyproject
+from nox_pex.project.pyproject import Project
+
+
+def read(path: Path, text: str) -> Project:
+    (path / "pyproject.toml").write_text(text, "utf-8")
+    return pyproject.read(path)
+
+
+STANDARD = """
+[project]
+name = "My.Service"
+version = "1.2"
+dependencies = ["idna"]
+scripts = { serve = "service:main" }
+optional-dependencies = { Fast_Path = ["h11"] }
+
+[dependency-groups]
+Dev_Tools = ["pytest"]
+
+[tool.poetry.group.docs.dependencies]
+sphinx = "*"
+
+[build-system]
+requires = ["poetry-core>=2"]
+"""
+
+
+def test_a_project_table(tmp_path: Path) -> None:
+    found = read(tmp_path, STANDARD)
+    assert (found.name, found.version, found.package_mode) == ("my-service", "1.2", True)
+    assert found.scripts == {"serve": "service:main"}
+    assert found.groups == {"main", "dev-tools", "docs"}
+    assert found.extras == {"fast-path"}
+    assert found.build_requires == ("poetry-core>=2",)
+    assert found.file == tmp_path / "pyproject.toml"
+    assert found.lock == tmp_path / "poetry.lock"
+    assert found.has_main
+
+
+def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        [tool.poetry]
+        name = "old"
+        package-mode = false
+        [tool.poetry.dependencies]
+        python = "^3.10"
+        [tool.poetry.dev-dependencies]
+        pytest = "*"
+        [tool.poetry.scripts]
+        serve = "old:main"
+        legacy = { callable = "old:legacy" }
+        named = { reference = "old:named", type = "console" }
+        file = { reference = "bin/run.sh", type = "file" }
+        [tool.poetry.extras]
+        fast = ["h11"]
+        """,
+    )
+    assert (found.name, found.version, found.package_mode) == ("old", None, False)
+    assert found.scripts == {"serve": "old:main", "legacy": "old:legacy", "named": "old:named"}
+    assert found.groups == {"main", "dev"}
+    assert found.extras == {"fast"}
+    assert found.build_requires == ("poetry-core",)
+
+
+@pytest.mark.parametrize(
+    ("added", "same"),
+    [
+        ('[tool.nox-pex.binary.x.smoke]\nargs = ["1"]\n', True),
+        ("# a comment\n", True),
+        ("[tool.y]\n[tool.z]\n", False),
+        ('[tool.poetry]\nreadme = "README.md"\n', False),
+    ],
+)
+def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same: bool) -> None:
+    before = read(tmp_path, f"{STANDARD}[tool.x]\n")
+    assert not before.is_read_whole
+    assert (read(tmp_path, f"{STANDARD}[tool.x]\n{added}").own_digest() == before.own_digest()) is same
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        '[tool.poetry]\ninclude = ["pyproject.toml"]\n',
+        '[tool.poetry]\ninclude = [{ path = "**/*.toml", format = "wheel" }]\n',
+        '[tool.poetry]\npackages = [{ include = "*" }]\n',
+        '[build-system]\nbuild-backend = "hatchling.build"\n',
+    ],
+)
+def test_a_build_that_may_take_the_file_itself_in(tmp_path: Path, added: str) -> None:
+    assert read(tmp_path, f'[project]\nname = "x"\n{added}').is_read_whole
+
+
+def test_the_order_of_what_a_build_could_read(tmp_path: Path) -> None:
+    before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').own_digest()
+    assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').own_digest() != before
+
+
+def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> None:
+    root = tmp_path / "Shop_Floor"
+    root.mkdir()
+    assert read(root, "[tool.poetry]\npackage-mode = false\n").name == "shop-floor"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "differs"),
+    [
+        ('["idna"]', '["idna>=3"]', True),
+        ('["h11"]', '["h11>=0.16"]', True),
+        ('["pytest"]', '["pytest>9"]', True),
+        ('sphinx = "*"', 'sphinx = "9"', True),
+        ('version = "1.2"', 'version = "1.3"', False),
+        ('"service:main"', '"service:other"', False),
+    ],
+)
+def test_what_decides_an_install(tmp_path: Path, old: str, new: str, *, differs: bool) -> None:
+    before = read(tmp_path, STANDARD).dependency_digest()
+    assert (read(tmp_path, STANDARD.replace(old, new)).dependency_digest() != before) is differs
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense", "cannot read"),
+        ("[tool.other]\nx = 1\n", "neither a [project] nor a [tool.poetry] table"),
+        ("project = 3", "`project` is not a table"),
+        ("[tool]\npoetry = 3", "`tool.poetry` is not a table"),
+        ("tool = 3", "`tool` is not a table"),
+        ('[project]\nname = "x"\nscripts = 3', "`project.scripts` is not a table"),
+        ('[project]\nname = "x"\noptional-dependencies = []', "`project.optional-dependencies` is not a table"),
+        ('dependency-groups = []\n[project]\nname = "x"', "`dependency-groups` is not a table"),
+        ('[tool.poetry]\nname = "x"\ngroup = "dev"', "`tool.poetry.group` is not a table"),
+        ('build-system = 1\n[project]\nname = "x"', "`build-system` is not a table"),
+    ],
+)
+def test_what_is_no_project(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(NoxPexError) as caught:
+        read(tmp_path, text)
+    assert caught.value.code == "config"
+    assert said in caught.value.problem
+    assert str(tmp_path) in caught.value.problem
+
+
+def test_no_project_at_all(tmp_path: Path) -> None:
+    with pytest.raises(NoxPexError, match=r"no pyproject\.toml") as caught:
+        pyproject.read(tmp_path)
+    assert caught.value.code == "config"

@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.project.sources import LeftOut, SourceSelection, digests, project_files, select
+
+APPLICATION = (
+    *("main.py", "fast.pyi", "app/__init__.py", "app/data/logo.svg", "app/static/site.css", "space/deep/mod.py"),
+    *("space/deep/odd name.txt",),
+)
+NEVER = (
+    *(".env", ".env.local", ".hidden/x.py", "app/.secret", "app/__pycache__/x.py", "app/x.pyc", "old.pex"),
+    *("pyproject.toml", "poetry.lock", "poetry.toml", "dist/service.py", "app/node_modules/x.py", "app.egg-info/x.py"),
+    *("env/pyvenv.cfg", "env/lib/x.py", "conda/conda-meta/history", "conda/x.py"),
+)
+TESTS = (
+    *("tests/test_app.py", "tests/data.json", "test_main.py", "app/main_test.py", "conftest.py", "app/tests.py"),
+    *("app/tests/helper.py", "app/test/data.txt"),
+)
+OTHER = ("noxfile.py", "setup.py", "docs/conf.py", "build/lib/app.py")
+BESIDE = ("templates/index.html", "my-scripts/run.py", "settings.ini", "README.md", "LICENSE", "Dockerfile")
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(os.fsencode(name))
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    write(root, *APPLICATION, *NEVER, *TESTS, *OTHER, *BESIDE)
+    return root
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    git(project, "init")
+    (project / ".gitignore").write_text("/generated/\n*.log\n", "utf-8")
+    write(project, "generated/schema.py", "app/debug.log")
+    return project
+
+
+def choose(
+    root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), output_dir: str = "dist"
+) -> SourceSelection:
+    return select(root, include=include, exclude=exclude, output_dir=Path(output_dir))
+
+
+def added(root: Path, *include: str) -> set[str]:
+    return set(choose(root, include=include).taken) - set(choose(root).taken)
+
+
+def test_modules_and_packages_with_their_data(project: Path) -> None:
+    assert choose(project).taken == tuple(sorted(APPLICATION))
+
+
+def test_what_git_ignores_does_not_ship(repository: Path) -> None:
+    assert choose(repository).taken == tuple(sorted(APPLICATION))
+    git(repository, "add", "main.py", "app")
+    git(repository, "add", "--force", "app/debug.log")
+    (repository / "fast.pyi").unlink()
+    assert choose(repository).taken == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
+
+
+def test_a_file_that_only_gits_index_knows_is_not_there(repository: Path) -> None:
+    git(repository, "add", "main.py")
+    (repository / "main.py").unlink()
+    assert "main.py" not in choose(repository).taken
+
+
+def test_without_git_all_files_count(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert set(choose(repository).taken) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
+
+
+def test_where_git_refuses_all_files_count(repository: Path) -> None:
+    (repository / ".git/HEAD").write_text("nonsense", "utf-8")
+    assert "generated/schema.py" in choose(repository).taken
+
+
+def test_a_project_that_git_ignores_as_a_whole_ships(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / ".gitignore").write_text("/scratch/\n", "utf-8")
+    write(tmp_path / "scratch/project", "main.py")
+    assert choose(tmp_path / "scratch/project").taken == ("main.py",)
+
+
+def test_a_git_hook_does_not_lead_git_elsewhere(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", ".git")
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nowhere"))
+    write(repository, "sub/main.py", "sub/app/debug.log", "sub/app/mod.py")
+    assert choose(repository / "sub").taken == ("app/mod.py", "main.py")
+
+
+def test_a_project_in_a_directory_of_a_repository(repository: Path) -> None:
+    write(repository, "service/main.py", "service/x.log")
+    assert choose(repository / "service").taken == ("main.py",)
+
+
+def test_other_repositories_are_not_ours(repository: Path) -> None:
+    write(repository, "nested/mod.py")
+    git(repository / "nested", "init")
+    assert "nested/mod.py" not in choose(repository).taken
+    assert added(repository, "nested/") == {"nested/mod.py"}
+
+
+def test_what_was_left_out_is_named_with_the_line_that_takes_it_in(repository: Path) -> None:
+    assert choose(repository).left_out == (
+        LeftOut(path="my-scripts/", line='sources.include = ["my-scripts/"]'),
+        LeftOut(path="settings.ini", line='sources.include = ["settings.ini"]'),
+        LeftOut(path="templates/", line='sources.include = ["templates/"]'),
+    )
+    assert str(choose(repository).left_out[2]) == 'templates/ (to take it in: sources.include = ["templates/"])'
+
+
+def test_the_named_line_works(repository: Path) -> None:
+    write(repository, "odd [1] *.txt", 'q"uote/x.txt')
+    for left in choose(repository).left_out:
+        pattern = left.line.removeprefix('sources.include = ["').removesuffix('"]').replace('\\"', '"')
+        assert added(repository, pattern)
+        assert left.path not in {other.path for other in choose(repository, include=[pattern]).left_out}
+
+
+def test_what_is_excluded_is_not_named(repository: Path) -> None:
+    assert not choose(repository, exclude=["templates/", "my-scripts", "settings.*"]).left_out
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("templates/", {"templates/index.html"}),
+        ("templates", {"templates/index.html"}),
+        ("/templates", {"templates/index.html"}),
+        ("./templates/", {"templates/index.html"}),
+        ("templates/**", {"templates/index.html"}),
+        ("templates/*.html", {"templates/index.html"}),
+        ("**/index.html", {"templates/index.html"}),
+        ("*.html", {"templates/index.html"}),
+        ("**/*.ini", {"settings.ini"}),
+        ("s[a-f]ttings.in?", {"settings.ini"}),
+        ("app/tests/", {"app/tests/helper.py"}),
+        ("app/*/helper.py", {"app/tests/helper.py"}),
+        ("app/**/helper.py", {"app/tests/helper.py"}),
+        ("tests/", {"tests/test_app.py", "tests/data.json", "app/tests/helper.py"}),
+        ("/tests/", {"tests/test_app.py", "tests/data.json"}),
+        ("conftest.py", {"conftest.py"}),
+        ("generated/", {"generated/schema.py"}),
+        ("*.log", {"app/debug.log"}),
+    ],
+)
+def test_include_adds(repository: Path, pattern: str, expected: set[str]) -> None:
+    assert added(repository, pattern) == expected
+
+
+def test_exclude_wins(repository: Path) -> None:
+    chosen = choose(repository, include=["templates/", "*.ini"], exclude=["*.html", "app/", "space/**"])
+    assert chosen.taken == ("fast.pyi", "main.py", "settings.ini")
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_some_things_never_ship(project: Path, name: str) -> None:
+    assert name not in choose(project, include=["**"]).taken
+    with pytest.raises(NoxPexError, match=r"that may ship; remove it: hidden files") as caught:
+        choose(project, include=[f"/{name}"])
+    assert caught.value.code == "source-missing"
+
+
+def test_data_of_a_package_may_have_a_project_files_name(project: Path) -> None:
+    write(project, "app/skeleton/pyproject.toml")
+    assert "app/skeleton/pyproject.toml" in choose(project).taken
+
+
+@pytest.mark.parametrize("output_dir", ["out/binaries", "../outside", "{root}/out/binaries"])
+def test_the_output_directory_is_wherever_it_is(project: Path, output_dir: str) -> None:
+    write(project, "out/mod.py", "out/binaries/built.py")
+    chosen = choose(project, output_dir=output_dir.format(root=project))
+    assert ("out/binaries/built.py" in chosen.taken) is (output_dir == "../outside")
+    assert "out/mod.py" in chosen.taken
+
+
+def test_an_include_that_matches_nothing(repository: Path) -> None:
+    with pytest.raises(NoxPexError) as caught:
+        select(
+            repository,
+            include=["templtes/"],
+            exclude=(),
+            output_dir=Path("dist"),
+            key="tool.nox-pex.binary.service.sources",
+        )
+    assert str(caught.value) == (
+        'error[source-missing]: tool.nox-pex.binary.service.sources.include: "templtes/" matches no file in '
+        f'{repository}; use "templates/"'
+    )
+    with pytest.raises(NoxPexError, match="correct or remove the pattern"):
+        choose(repository, include=["../elsewhere/*"])
+
+
+def test_keys_ship_only_when_they_are_named(project: Path) -> None:
+    write(project, "app/ca.pem", "server.key", "app/id_ed25519")
+    chosen = choose(project)
+    assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.taken)
+    assert {"app/ca.pem", "app/id_ed25519"} <= {left.path for left in chosen.left_out}
+    assert added(project, "app/ca.pem") == {"app/ca.pem"}
+
+
+def test_links(repository: Path, tmp_path: Path) -> None:
+    write(tmp_path, "outside/secret.txt")
+    for link, target in [
+        ("app/outside.txt", "../../outside/secret.txt"),
+        ("app/outside", "../../outside"),
+        ("app/environment", "../.env"),
+        ("app/index.html", "../templates/index.html"),
+        ("app/templates", "../templates"),
+        ("app/broken", "nowhere"),
+        ("app/self", ".."),
+        ("linked", "app"),
+    ]:
+        (repository / link).symlink_to(target)
+    expected = {"app/index.html", "app/templates/index.html"}
+    linked = {"linked/__init__.py", "linked/data/logo.svg", "linked/static/site.css"}
+    assert set(choose(repository).taken) - set(APPLICATION) == expected | linked
+
+
+def test_names_that_are_hard_to_write(repository: Path) -> None:
+    hard = ["app/new\nline.txt", "app/ü.txt", "app/ lead.txt"]
+    if sys.platform != "darwin":
+        hard.append(os.fsdecode(b"app/latin-\xe9.txt"))
+    write(repository, *hard)
+    git(repository, "add", "app")
+    chosen = choose(repository)
+    assert set(chosen.taken) == {*APPLICATION, *hard}
+    assert digests(repository, chosen.taken).keys() == set(chosen.taken)
+
+
+def test_nothing_to_ship(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml")
+    assert choose(tmp_path) == SourceSelection(taken=(), missed=frozenset())
+
+
+def test_digests_are_of_content_and_the_executable_bit(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    (tmp_path / "same").write_text("a", "utf-8")
+    (tmp_path / "link").symlink_to("a")
+    first = digests(tmp_path, ["a", "same", "link"])
+    assert len(set(first.values())) == 1
+    os.utime(tmp_path / "a", (0, 0))
+    (tmp_path / "a").chmod(0o600)
+    assert digests(tmp_path, ["a"])["a"] == first["a"]
+    (tmp_path / "a").chmod(0o755)
+    executable = digests(tmp_path, ["a"])["a"]
+    write(tmp_path, "b")
+    assert len({first["a"], executable, *digests(tmp_path, ["b"]).values()}) == 3
+
+
+def test_a_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NoxPexError, match=r"error\[source-missing\]: cannot read gone.py in .*: No such file"):
+        digests(tmp_path, ["gone.py"])
+
+
+def test_a_packaged_project_is_all_that_its_backend_could_read(repository: Path) -> None:
+    write(repository, "src/pkg/__init__.py", "src/pkg/generated.log", "src/pkg/__pycache__/x.pyc", "unseen/data.log")
+    (repository / ".gitignore").write_text("*.log\n_version.py\n/ignored/\n", "utf-8")
+    write(repository, "_version.py", "ignored/a.txt", "ignored/b.bin", ".github/ci.yml", "dist/old.whl")
+    write(repository, ".github/tool.py", ".github/run.log")
+    files = set(project_files(repository, output_dir=Path("dist"), extra=["ignored/*.txt"]))
+    assert {"src/pkg/generated.log", "_version.py", "ignored/a.txt", ".github/ci.yml", "pyproject.toml"} <= files
+    assert {"README.md", "poetry.lock", "tests/data.json", "templates/index.html"} <= files
+    assert (
+        not {"unseen/data.log", "ignored/b.bin", "dist/old.whl", "src/pkg/__pycache__/x.pyc", ".github/run.log"} & files
+    )
+    assert not any(name.startswith(".git/") for name in files)
+    assert files <= digests(repository, files).keys()
+
+
+def test_a_packaged_project_without_git(project: Path) -> None:
+    files = set(project_files(project, output_dir=Path("dist"), extra=()))
+    assert {"main.py", "README.md", "pyproject.toml", "tests/data.json", ".env"} <= files
+    assert not {"dist/service.py", "env/lib/x.py", "conda/x.py", ".hidden/x.py", "app/__pycache__/x.py"} & files
+
+
+def test_a_packaged_project_with_links_and_submodules(repository: Path, tmp_path: Path) -> None:
+    write(tmp_path, "shared/pkg/__init__.py", "shared/pkg/data.txt")
+    (repository / "pkg").symlink_to("../shared/pkg")
+    (repository / "app/up").symlink_to("..")
+    (repository / "app/broken").symlink_to("nowhere")
+    write(repository, "nested/mod.py")
+    git(repository / "nested", "init")
+    files = project_files(repository, output_dir=Path("dist"), extra=())
+    assert {"pkg/__init__.py", "pkg/data.txt", "nested/mod.py"} <= set(files)
+    assert not [name for name in files if name.startswith(("app/up/", "app/broken", "nested/.git"))]
+    before = digests(repository, files)
+    write(tmp_path, "shared/pkg/data.txt")
+    assert digests(repository, files) == before
+    (tmp_path / "shared/pkg/data.txt").write_text("changed", "utf-8")
+    assert digests(repository, files)["pkg/data.txt"] != before["pkg/data.txt"]
+
+
+def test_a_pipe_is_no_source(project: Path) -> None:
+    os.mkfifo(project / "app/pipe")
+    assert "app/pipe" not in choose(project, include=["**"]).taken
+    assert "app/pipe" not in project_files(project, output_dir=Path("dist"), extra=())
+
+
+def test_git_is_started_once(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which("git")
+    assert real
+    counted = tmp_path / "bin/git"
+    counted.parent.mkdir()
+    counted.write_text(f'#!/bin/sh\necho x >> "{tmp_path}/count"\nexec "{real}" "$@"\n', "utf-8")
+    counted.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{counted.parent}{os.pathsep}{os.environ['PATH']}")
+    choose(repository, include=["templates/"], exclude=["*.log"])
+    assert (tmp_path / "count").read_text("utf-8") == "x\n"
+
+
+def test_another_project_within_is_left_out_and_can_be_included(tmp_path: Path) -> None:
+    for name in ("main.py", "libs/shelf/pyproject.toml", "libs/shelf/shelf/__init__.py", "app/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "app" / "template").mkdir()
+    (tmp_path / "app" / "template" / "pyproject.toml").touch()
+
+    default = select(tmp_path, include=(), exclude=(), output_dir=Path("dist"))
+    assert default.taken == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
+
+    asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
+    assert "libs/shelf/shelf/__init__.py" in asked.taken

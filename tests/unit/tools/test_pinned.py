@@ -1,0 +1,39 @@
+"""What the tools' environments hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.tools import pinned, provision
+
+
+class Provisioner(provision.Provisioner, frozen=True):
+    """Says what it was asked for instead of installing it."""
+
+    def provide(self, name: str, requirements: object, *, python: Path) -> Environment:
+        assert name == "build"
+        assert python == Path("/python")
+        return Environment(path=Path(*requirements))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("python", "requirement", "held"),
+    [
+        ("3.13.1", "poetry-core>=2", "poetry-core==2.5.0"),
+        ("3.10.4", "poetry-core", "poetry-core==2.5.0"),
+        ("3.9.18", "poetry-core>=1.0.0", "poetry-core==2.2.1"),
+        ("3.8.1", "poetry-core>=1.0.0", "poetry-core==1.9.1"),
+        ("3.11.7", "poetry-core>=1,<2", "poetry-core==1.9.1"),
+        ("3.9.18", "poetry-core>=2.4", "poetry-core>=2.4"),
+        ("3.11.7", "poetry-core @ https://example.org/x.whl", "poetry-core @ https:/example.org/x.whl"),
+        ("3.11.7", "hatchling", "hatchling"),
+    ],
+)
+def test_the_build_backend_goes_with_the_python(python: str, requirement: str, held: str) -> None:
+    interpreter = Interpreter(implementation="CPython", version=python, executable=Path("/python"))
+    provisioner = Provisioner(shell=None, caches=None, uv=None)  # type: ignore[arg-type]
+    assert str(pinned.provide_backend(provisioner, [requirement], interpreter=interpreter).path) == held
