@@ -78,7 +78,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Containers:
-    """The containers of one smoke test, as a `Site`.
+    """The containers of one smoke test, as a `Place`.
 
     `published` has the ports of this machine and the container's port for each, and `host` is this machine's address
     for them. `words` is whether the settings' words are the command line rather than the image's own. `pass_env` names
@@ -109,9 +109,9 @@ class Containers:
     def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
         """A new container; with `beside`, one more program in that one."""
         variables = self._variables(launch)
-        if isinstance(beside, Container):
+        if isinstance(beside, RunningContainer):
             argv = self.engine.execute(beside.name, *self.made.entrypoint, *launch.args, variables=variables)
-            return Container(self, beside.name, self._command(launch, argv))
+            return RunningContainer(self, beside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
         command = launch.stderr is not None  # a server writes all into one log
         start = Start(
@@ -124,11 +124,11 @@ class Containers:
             interactive=command,
         )
         argv = self.engine.run(start)
-        return Container(self, name, self._command(launch, argv, farewell=self.engine.remove(name)))
+        return RunningContainer(self, name, self._command(launch, argv, farewell=self.engine.remove(name)))
 
     def explained(self, error: NoxPexError, program: Running) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
-        assert isinstance(program, Container)  # noqa: S101  # for the type checker: `program` above makes no other
+        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` above makes no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()
@@ -155,7 +155,7 @@ class Containers:
         """Runs the engine for a moment."""
         return self.shell.run(argv, what=f"image: {self.engine.name}", env=self.shell.environ)
 
-    def _unreachable(self, program: Container) -> NoxPexError | None:
+    def _unreachable(self, program: RunningContainer) -> NoxPexError | None:
         if program.exited() is not None:
             return None
         addresses = self.listening(program.name)
@@ -207,7 +207,7 @@ class Containers:
 
 
 @final
-class Container:
+class RunningContainer:
     """A container, or one more program in one that runs already, as a `Running` program.
 
     Nobody else can answer at its published port: the engine holds that for it.

@@ -18,7 +18,7 @@ from nox_pex.image.job import BuiltImage, ImageResult, Job
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import plan
-from nox_pex.smoke.place import Site
+from nox_pex.smoke.place import Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.run import Subject, run_at
@@ -82,7 +82,7 @@ def check(
         say("container: the image's user is root")
     inner = port_number("expose", job.image.expose[0]) if job.image.args and job.image.expose else None
 
-    def place(space: Workspace, filled: Smoke, address: Endpoint) -> Site:
+    def place(space: Workspace, filled: Smoke, address: Endpoint) -> Place:
         return Containers(
             engine=using,
             shell=job.shell,

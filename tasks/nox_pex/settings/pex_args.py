@@ -60,7 +60,7 @@ def check_pex_argument(argument: str) -> None:
             msg = f"`pex-args`: {option} conflicts with the key {key}; use {key}"
             raise ValueError(msg)
     if _is_one_of(option, _OURS):
-        msg = f"`pex-args`: {option} fights what nox-pex itself tells pex; leave it out"
+        msg = f"`pex-args`: {option} conflicts with an option that nox-pex passes to pex; leave it out"
         raise ValueError(msg)
 
 

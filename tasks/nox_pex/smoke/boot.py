@@ -15,7 +15,7 @@ from nox_pex.smoke import log
 from nox_pex.smoke.checks import http_client, verdicts
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.checks.verdicts import CheckResult, Printed
-from nox_pex.smoke.place import Launch, Site
+from nox_pex.smoke.place import Launch, Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
@@ -53,7 +53,7 @@ class SmokeTest:
     endpoint: Endpoint
     server: Server | None
     references: CheckFiles
-    site: Site
+    site: Place
 
     @property
     def checks(self) -> int:

@@ -1,4 +1,4 @@
-"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Site` takes it."""
+"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Place` takes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Launch:
     stdin: Path = Path(os.devnull)
 
 
-class Site(Protocol):
+class Place(Protocol):
     """Where the boots of one smoke test take place."""
 
     def prepared(self, boot: Boot) -> Path:

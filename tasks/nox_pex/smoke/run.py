@@ -18,7 +18,7 @@ from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.boot import SmokeTest, booted, skipped
 from nox_pex.smoke.checks.check_files import CheckFiles
-from nox_pex.smoke.place import Here, Nowhere, Site
+from nox_pex.smoke.place import Here, Nowhere, Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
@@ -59,7 +59,7 @@ def run(
     if cannot is not None:
         smoke = msgspec.structs.replace(smoke, before=(), after=())
 
-    def here(space: Workspace, smoke: Smoke, _: Endpoint) -> Site:
+    def here(space: Workspace, smoke: Smoke, _: Endpoint) -> Place:
         if cannot is not None:
             return Nowhere(reason=cannot)
         return Here(
@@ -94,7 +94,7 @@ class Subject(Struct, frozen=True, kw_only=True):
 
 
 def run_at(
-    place: Callable[[Workspace, Smoke, Endpoint], Site],
+    place: Callable[[Workspace, Smoke, Endpoint], Place],
     *,
     subject: Subject,
     smoke: Smoke,

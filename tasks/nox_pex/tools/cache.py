@@ -32,7 +32,7 @@ _KINDS: Final = ("tools", "environments", "dependencies")
 """Directories whose own directories each go or stay by themselves."""
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class CachePart(Struct, frozen=True, kw_only=True):
     """A directory that goes or stays as a whole: when it was last used (seconds since the epoch), and its bytes."""
 
     path: Path
@@ -47,15 +47,17 @@ def mark_used(directory: Path) -> None:
         os.utime(directory)
 
 
-def parts(root: Path) -> tuple[Part, ...]:
+def parts(root: Path) -> tuple[CachePart, ...]:
     """What is below `root`, the last used first."""
     directories = [path for kind in _KINDS for path in (root / kind).glob("*") if path.is_dir()]
     directories += [root / "pex", root / "wheels"]
-    found = [Part(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()]
+    found = [
+        CachePart(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()
+    ]
     return tuple(sorted((part for part in found if part.size), key=lambda part: -part.used))
 
 
-def evictable(found: tuple[Part, ...], *, now: float, age: float = AGE, size: int = SIZE) -> Iterator[Part]:
+def evictable(found: tuple[CachePart, ...], *, now: float, age: float = AGE, size: int = SIZE) -> Iterator[CachePart]:
     """The parts that are older than `age`, and those with which all is larger than `size`; the last used come first."""
     kept = 0
     for part in found:
@@ -65,7 +67,7 @@ def evictable(found: tuple[Part, ...], *, now: float, age: float = AGE, size: in
             kept += part.size
 
 
-def remove(part: Part) -> bool:
+def remove(part: CachePart) -> bool:
     """Remove a part; False where a living process uses it, or is just making it."""
     lock = part.path.with_name(f"{part.path.name}.lock")
     with ExitStack() as stack:

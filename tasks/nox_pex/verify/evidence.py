@@ -17,7 +17,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.system import files
 from nox_pex.verify.archive import chunks
-from nox_pex.verify.pex_distributions import Place, RecordRow, place_in_environment, place_in_wheel, rows
+from nox_pex.verify.pex_distributions import Location, RecordRow, place_in_environment, place_in_wheel, rows
 
 _NOTE: Final = "nox-pex.json"
 """Where `install` keeps the SHA-256 of each RECORD as Poetry left it."""
@@ -36,7 +36,7 @@ class Reference:
     """
 
     version: str
-    rows: Mapping[Place, RecordRow]
+    rows: Mapping[Location, RecordRow]
     scripts: Mapping[str, Script]
 
 
@@ -79,7 +79,7 @@ def of_environment(installed: Installed) -> Mapping[str, Reference]:
     return {d.name: _trusted(d) for d in installed.distributions if not _is_editable(d)}
 
 
-def is_installers_own(place: Place) -> bool:
+def is_installers_own(place: Location) -> bool:
     """Whether a file is one that an installer, or Python itself, writes beside those of the distribution."""
     directory, _, name = place.path.rpartition("/")
     return (directory.endswith(".dist-info") and "/" not in directory and name in _INSTALLERS_OWN) or (
@@ -96,7 +96,7 @@ def _trusted(distribution: environment.Distribution) -> Reference:
     site_packages = distribution.directory.parent
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
-    content: dict[Place, RecordRow] = {}
+    content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
     for row in rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
         place = place_in_environment(row.path, name=distribution.name, site_packages=relative)
@@ -108,7 +108,7 @@ def _trusted(distribution: environment.Distribution) -> Reference:
 
 
 def _of_wheel(path: Path, wheel: Wheel) -> Reference:
-    content: dict[Place, RecordRow] = {}
+    content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():

@@ -59,7 +59,7 @@ class RecordRow:
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class Location:
     """Where an installer puts a file: `scheme` is `lib`, `scripts`, `headers` or `data`, `path` the path in that."""
 
     scheme: str
@@ -94,7 +94,7 @@ def console_scripts(content: Container, dist_info: str) -> Mapping[str, str]:
     return {**parse_entry_points(text), **parse_entry_points(text, "gui_scripts")}
 
 
-def place_in_wheel(path: str, *, name: str) -> Place:
+def place_in_wheel(path: str, *, name: str) -> Location:
     """Where the member `path` of a wheel is installed; of a wheel as it came, or of one that pex has installed.
 
     `name` is the distribution's, normalized: its headers lie in a directory of that name.
@@ -102,32 +102,32 @@ def place_in_wheel(path: str, *, name: str) -> Place:
     parts = PurePosixPath(path).parts
     if len(parts) > 2 and parts[0].endswith(".data"):  # noqa: PLR2004  # NAME.data, a scheme, a path
         scheme, rest = parts[1], "/".join(parts[2:])
-        return Place("lib" if scheme in ("purelib", "platlib") else scheme, rest)
+        return Location("lib" if scheme in ("purelib", "platlib") else scheme, rest)
     if parts[0] != ".prefix":
-        return Place("lib", path)
+        return Location("lib", path)
     if len(parts) > 2 and parts[1] in ("purelib", "platlib", "data"):  # noqa: PLR2004  # as above
-        return Place("data" if parts[1] == "data" else "lib", "/".join(parts[2:]))
+        return Location("data" if parts[1] == "data" else "lib", "/".join(parts[2:]))
     return _in_prefix("/".join(parts[1:]), name=name)
 
 
-def place_in_environment(path: str, *, name: str, site_packages: str) -> Place:
+def place_in_environment(path: str, *, name: str, site_packages: str) -> Location:
     """Where the row `path` of an installed RECORD is installed; `site_packages` is that directory in the environment.
 
     `name` is as in `place_in_wheel`.
     """
     whole = posixpath.normpath(posixpath.join(site_packages, path))
     if whole.startswith(f"{site_packages}/"):
-        return Place("lib", whole[len(site_packages) + 1 :])
+        return Location("lib", whole[len(site_packages) + 1 :])
     return _in_prefix(whole, name=name)
 
 
-def _in_prefix(path: str, *, name: str) -> Place:
+def _in_prefix(path: str, *, name: str) -> Location:
     parts = PurePosixPath(path).parts
     if parts[0] == "bin":
-        return Place("scripts", "/".join(parts[1:]))
+        return Location("scripts", "/".join(parts[1:]))
     if parts[:2] == ("include", "site") and len(parts) > 4 and canonicalize_name(parts[3]) == name:  # noqa: PLR2004
-        return Place("headers", "/".join(parts[4:]))  # include/site/python3.11/NAME/…
-    return Place("data", path)
+        return Location("headers", "/".join(parts[4:]))  # include/site/python3.11/NAME/…
+    return Location("data", path)
 
 
 def _of_wheel(wheel: PexWheel) -> PexDistribution:

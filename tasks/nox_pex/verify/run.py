@@ -50,8 +50,9 @@ _REMEDIES: Final[Mapping[Gate, str]] = {
 class Inspection(Struct, frozen=True, kw_only=True):
     """The inspection of one binary, and what it is judged by.
 
-    `installed` is what Poetry had installed when `target` was built; None if that is not known here (`--binary`): then
-    the environment that Poetry makes for the gate `reproducible` serves. `deep` has Poetry fetch all locked files again.
+    `installed` is what Poetry had installed when `target` was built. It is None if that is not known here (`--binary`);
+    then the environment that Poetry makes for the gate `reproducible` serves. `deep` has Poetry fetch every locked file
+    again.
     """
 
     target: Target

@@ -15,7 +15,7 @@ from nox_pex.system import files
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import opened
 from nox_pex.verify.gates import integrity
-from nox_pex.verify.pex_distributions import Place, distributions, place_in_environment, place_in_wheel
+from nox_pex.verify.pex_distributions import Location, distributions, place_in_environment, place_in_wheel
 from tests.support.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
 
 NAME = "data-dist"
@@ -24,34 +24,34 @@ NAME = "data-dist"
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("pkg/mod.py", Place("lib", "pkg/mod.py")),
-        ("Data_Dist-1.data/purelib/mod.py", Place("lib", "mod.py")),
-        ("Data_Dist-1.data/platlib/mod.so", Place("lib", "mod.so")),
-        ("Data_Dist-1.data/scripts/tool", Place("scripts", "tool")),
-        ("Data_Dist-1.data/data/share/x.txt", Place("data", "share/x.txt")),
-        ("Data_Dist-1.data/headers/d.h", Place("headers", "d.h")),
-        (".prefix/bin/tool", Place("scripts", "tool")),
-        (".prefix/data/share/x.txt", Place("data", "share/x.txt")),
-        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Place("headers", "d.h")),
-        (".prefix/platlib/mod.so", Place("lib", "mod.so")),
+        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
+        ("Data_Dist-1.data/purelib/mod.py", Location("lib", "mod.py")),
+        ("Data_Dist-1.data/platlib/mod.so", Location("lib", "mod.so")),
+        ("Data_Dist-1.data/scripts/tool", Location("scripts", "tool")),
+        ("Data_Dist-1.data/data/share/x.txt", Location("data", "share/x.txt")),
+        ("Data_Dist-1.data/headers/d.h", Location("headers", "d.h")),
+        (".prefix/bin/tool", Location("scripts", "tool")),
+        (".prefix/data/share/x.txt", Location("data", "share/x.txt")),
+        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Location("headers", "d.h")),
+        (".prefix/platlib/mod.so", Location("lib", "mod.so")),
     ],
 )
-def test_where_a_file_of_a_wheel_goes(path: str, place: Place) -> None:
+def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
     assert place_in_wheel(path, name=NAME) == place
 
 
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("pkg/mod.py", Place("lib", "pkg/mod.py")),
-        ("./mod.py", Place("lib", "mod.py")),
-        ("../../../bin/tool", Place("scripts", "tool")),
-        ("../../../share/x.txt", Place("data", "share/x.txt")),
-        ("../../../include/site/python3.11/data_dist/d.h", Place("headers", "d.h")),
-        ("../../../include/d.h", Place("data", "include/d.h")),
+        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
+        ("./mod.py", Location("lib", "mod.py")),
+        ("../../../bin/tool", Location("scripts", "tool")),
+        ("../../../share/x.txt", Location("data", "share/x.txt")),
+        ("../../../include/site/python3.11/data_dist/d.h", Location("headers", "d.h")),
+        ("../../../include/d.h", Location("data", "include/d.h")),
     ],
 )
-def test_where_an_installed_file_lies(path: str, place: Place) -> None:
+def test_where_an_installed_file_lies(path: str, place: Location) -> None:
     assert place_in_environment(path, name=NAME, site_packages="lib/python3.11/site-packages") == place
 
 

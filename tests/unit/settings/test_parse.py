@@ -221,14 +221,16 @@ def test_exactly_one_entry() -> None:
 def test_pex_args_that_fight_a_key_name_the_key(argument: str, key: str) -> None:
     option = argument.partition("=")[0]
     line = refused(f"{SERVICE}pex-args = ['--scie', 'lazy', '{argument}']")
-    assert line == f".binary.service.pex-args: {option} fights the key {key}; use {key}"
+    assert line == f".binary.service.pex-args: {option} conflicts with the key {key}; use {key}"
 
 
 @pytest.mark.parametrize(
     "argument", ["-o", "-oout.pex", "-r", "--project", "--venv-repository", "--pex-root=/x", "--python"]
 )
 def test_pex_args_that_nox_pex_passes_itself(argument: str) -> None:
-    assert refused(f"{SERVICE}pex-args = ['{argument}']").endswith("fights what nox-pex itself tells pex; leave it out")
+    assert refused(f"{SERVICE}pex-args = ['{argument}']").endswith(
+        "conflicts with an option that nox-pex passes to pex; leave it out"
+    )
 
 
 def test_pex_args_take_no_file_of_arguments() -> None:
@@ -289,8 +291,8 @@ def test_every_key_that_is_an_option_of_pex_is_guarded_in_pex_args() -> None:
     }
     for field in msgspec.structs.fields(Binary):
         if field.encode_name not in not_options:
-            assert "fights the key" in refused(f"{SERVICE}pex-args = ['--{field.encode_name}']")
-    assert "fights the key complete-platforms" in refused(f"{SERVICE}pex-args = ['--complete-platform=x']")
+            assert "conflicts with the key" in refused(f"{SERVICE}pex-args = ['--{field.encode_name}']")
+    assert "conflicts with the key complete-platforms" in refused(f"{SERVICE}pex-args = ['--complete-platform=x']")
 
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "settings.md").read_text("utf-8")

@@ -11,16 +11,16 @@ import pytest
 import nox_pex
 from nox_pex.system import locks
 from nox_pex.tools import cache
-from nox_pex.tools.cache import Part
+from nox_pex.tools.cache import CachePart
 
 DAY = 24 * 3600.0
 
 
-def part(name: str, *, used: float, size: int) -> Part:
-    return Part(path=Path(name), used=used, size=size)
+def part(name: str, *, used: float, size: int) -> CachePart:
+    return CachePart(path=Path(name), used=used, size=size)
 
 
-def names(*found: Part, size: int = 100) -> list[str]:
+def names(*found: CachePart, size: int = 100) -> list[str]:
     return [str(one.path) for one in cache.evictable(found, now=100 * DAY, age=30 * DAY, size=size)]
 
 

@@ -19,8 +19,8 @@ from nox_pex.verify.evidence import Reference
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
     LAYOUT,
+    Location,
     PexDistribution,
-    Place,
     RecordRow,
     console_scripts,
     place_in_wheel,
@@ -168,7 +168,7 @@ def _of_file(subject: _Subject, name: str, fingerprint: _Hash, count: _Count) ->
         yield from _of_unmatched(subject, subject.installed, name, place)
 
 
-def _of_unmatched(subject: _Subject, installed: Reference, name: str, place: Place) -> Iterator[str]:
+def _of_unmatched(subject: _Subject, installed: Reference, name: str, place: Location) -> Iterator[str]:
     """A file that has no counterpart among what is compared by content: a script, a note of an installer's, or more."""
     if place.scheme == "scripts":
         if place.path not in subject.generated:
@@ -177,7 +177,7 @@ def _of_unmatched(subject: _Subject, installed: Reference, name: str, place: Pla
         yield f"{name} is not among the files that Poetry installed"
 
 
-def _of_script(content: Container, name: str, place: Place, installed: Reference) -> Iterator[str]:
+def _of_script(content: Container, name: str, place: Location, installed: Reference) -> Iterator[str]:
     """A script that is not made from an entry point: the same as installed, but for its first line."""
     script = installed.scripts.get(place.path)
     if script is None:
