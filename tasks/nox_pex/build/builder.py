@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nox_pex.build import build_record
 from nox_pex.build.inputs import ProjectFiles, collect, inputs_of
-from nox_pex.build.target import Contents, Target
+from nox_pex.build.target import Contents, Target, platforms_of
 from nox_pex.distributions import pex_file
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
@@ -197,7 +197,7 @@ def _record(
         "inputs": digests(inputs),
         "lock-hash": inputs["lock"]["poetry.lock"],
         "python": ", ".join(dict.fromkeys(f"{i.implementation} {i.version}" for i in installed.interpreters)),
-        "platform": [platform.tag for platform in target.platforms] or sysconfig.get_platform(),
+        "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
         "git": msgspec.to_builtins(git),
         "sources": {"taken": sorted(built.shipped), "left-out": [left.path for left in taken.left_out]},
