@@ -1,1 +1,1 @@
-"""nox-pex measured beside the other ways to get from a Poetry lock to something that runs: `nox -s bench`."""
+"""Benchmarks of nox-pex and of other ways from a Poetry lock to a program that runs: `nox -s bench`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what `nox -s bench` runs."""
+"""Run the benchmark: `nox -s bench`, or `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _HOME: Final = bench.ROOT / ".nox" / "benchmarks"
 LATEST: Final = bench.ROOT / "benchmarks" / "results" / "latest.json"
 
 
-def main(words: Sequence[str]) -> int:
-    """Measure and write; gives an exit status."""
-    options = _parser().parse_args(words)
+def main(arguments: Sequence[str]) -> int:
+    """Measure, and write the results; return the exit status."""
+    options = _parser().parse_args(arguments)
     if options.render:
         render.everything(results.read(LATEST), root=bench.ROOT)
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left running
-    command = shlex.join(["nox", "-s", "bench", *(["--", *words] if words else [])])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends what was started
+    command = shlex.join(["nox", "-s", "bench", *(["--", *arguments] if arguments else [])])
     unfinished = options.home / "unfinished.json"
-    for done in _measured(options, command=command):
-        results.write(unfinished, done)  # what a run that breaks off has measured by then is not lost
+    for measured in _measured(options, command=command):
+        results.write(unfinished, measured)  # if the run is interrupted, its samples so far are kept
     partial = bool(options.quick or options.only or options.project)
     if options.merge:
-        done = results.merged(results.read(LATEST), done)
+        measured = results.merged(results.read(LATEST), measured)
     file = LATEST if options.merge or not partial else options.home / "partial.json"
-    results.write(file, done)
+    results.write(file, measured)
     unfinished.unlink()
-    _say(render.text(done))
+    _say(render.text(measured))
     if file == LATEST:
-        render.everything(done, root=bench.ROOT)
+        render.everything(measured, root=bench.ROOT)
     _say(f"written to {file}")
     return 0
 
 
 def _measured(options: argparse.Namespace, *, command: str) -> Iterator[results.Results]:
-    """What has been measured, after each piece."""
+    """The results so far, after each piece of the benchmark."""
     recorder = results.Recorder()
     wanted = bench.Wanted(
         rounds=options.rounds,
@@ -81,19 +81,19 @@ def _measured(options: argparse.Namespace, *, command: str) -> Iterator[results.
 
 
 def _builds_and_boots(run: bench.Bench) -> None:
-    """The boots are of what the builds have left."""
+    """Measure the builds, and then boot the binaries that they built."""
     boots.measure(run, builds.measure(run))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the smallest project, the main cases, two rounds")
-    parser.add_argument("--only", action="append", default=[], metavar="PIECE", help="a piece or a case of it")
+    parser.add_argument("--only", action="append", default=[], metavar="PIECE", help="a piece, or a case of one")
     parser.add_argument("--project", action="append", default=[], metavar="NAME", help="hello, app or data")
-    parser.add_argument("--rounds", type=int, help="at most so many rounds")
-    parser.add_argument("--merge", action="store_true", help="put what is measured into the results that are there")
+    parser.add_argument("--rounds", type=int, help="the largest number of rounds")
+    parser.add_argument("--merge", action="store_true", help="merge the samples into the existing results")
     parser.add_argument("--home", type=Path, default=_HOME, metavar="DIR", help="for tools, logs and partial results")
-    parser.add_argument("--render", action="store_true", help="draw tables and chart again, and measure nothing")
+    parser.add_argument("--render", action="store_true", help="only write the tables and the chart again")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What all pieces of the benchmark share: directories, tools, environments, and where samples go."""
+"""Code that all pieces of the benchmark share: directories, tools, environments, and the recorder of samples."""
 
 from __future__ import annotations
 
@@ -28,38 +28,42 @@ PINS: Final = {
     "pex": (f"pex=={pinned.PEX}",),
     "shiv": ("shiv==1.0.8",),
 }
-"""What the competitors' environments hold."""
+"""The requirements of each environment for competing tools."""
 
 
 class FailedError(Exception):
-    """Something that a whole piece of the benchmark needs has failed."""
+    """A command failed that a whole piece of the benchmark needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """How much is measured: at most so many `rounds`; `only` chooses pieces or cases, `projects` the projects."""
+    """The part of the benchmark to run.
+
+    `rounds` is the largest number of rounds (None: no limit), `only` selects pieces or cases, `projects` selects
+    projects. An empty set selects all.
+    """
 
     rounds: int | None
     quick: bool
     only: frozenset[str] = frozenset()
     projects: frozenset[str] = frozenset()
 
-    def has(self, *words: str) -> bool:
-        """Whether something that goes by any of these words is wanted."""
-        return not self.only or not self.only.isdisjoint(words)
+    def has(self, *names: str) -> bool:
+        """Whether a piece or case with one of these names is wanted."""
+        return not self.only or not self.only.isdisjoint(names)
 
     def at_most(self, rounds: int) -> int:
-        """How many of `rounds` are wanted."""
+        """The number of rounds to run, of at most `rounds`."""
         return rounds if self.rounds is None else min(rounds, self.rounds)
 
     def choose(self, *projects: str) -> tuple[str, ...]:
-        """Those of `projects` that are wanted."""
+        """The wanted projects among `projects`."""
         return tuple(name for name in projects if not self.projects or name in self.projects)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One run. `work` is a temporary directory, `home` one that keeps the tools from run to run."""
+    """One run. `work` is a temporary directory; `home` keeps the tools from run to run."""
 
     work: Path
     home: Path
@@ -70,16 +74,16 @@ class Bench:
     say: Callable[[str], None]
 
     def projects(self, *names: str) -> tuple[str, ...]:
-        """Those of the projects `names` that are wanted: of a quick run the smallest alone."""
+        """The wanted projects among `names`; a quick run has only the smallest one."""
         return self.wanted.choose(*(name for name in names if name == "hello" or not self.wanted.quick))
 
     def environ(self, user: str, *, project: Path, inside: bool = False) -> dict[str, str]:
-        """The environment of `user`, one of the ways: caches of their own, and the index that pip is told.
+        """The environment variables for `user`, the name of a way: separate caches, and the index that pip uses.
 
-        With `inside`, Poetry makes its environment in `.venv`, and with no pip in it.
+        With `inside`, Poetry creates its virtual environment in `.venv`, without pip.
         """
         caches = self.caches(user)
-        own = {
+        variables = {
             "XDG_CACHE_HOME": str(caches),
             "POETRY_CACHE_DIR": str(caches / "poetry"),
             "POETRY_VIRTUALENVS_PATH": str(project.with_name(f"{project.name}.environments")),
@@ -88,14 +92,14 @@ class Bench:
             "PEX_ROOT": str(caches / "pex"),
         }
         if inside:
-            own |= {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
+            variables |= {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
         environ = clean_environ(os.environ)
         default = (self.home / "default-index").read_text("utf-8")
-        told = index.poetry_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
-        return {**environ, **told, **own}
+        mirror = index.poetry_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
+        return {**environ, **mirror, **variables}
 
     def own_environ(self) -> dict[str, str]:
-        """The environment of a user of nox-pex, who sets nothing; caches apart from those of this machine's user."""
+        """The environment variables for nox-pex: no settings, and caches separate from the real user's."""
         caches = self.caches("nox-pex")
         return {
             **clean_environ(os.environ),
@@ -107,44 +111,44 @@ class Bench:
         }
 
     def caches(self, user: str) -> Path:
-        """Where the caches of one of the ways are."""
+        """The directory for the caches of `user`, the name of a way."""
         return self.work / "caches" / user.replace(" ", "-")
 
     def empty_caches(self, user: str) -> None:
-        """Leave of these caches nothing but the tools that nox-pex keeps there: those are in place for all."""
+        """Empty the caches of `user`, except nox-pex's tools: the tools of every way are installed before the start."""
         shutil.rmtree(self.caches(user), ignore_errors=True)
-        own = self.caches("nox-pex") / "nox-pex"
+        cache_dir = self.caches("nox-pex") / "nox-pex"
         if user == "nox-pex":
-            own.mkdir(parents=True)
-            (own / "tools").symlink_to(self.home / "own" / "tools")
+            cache_dir.mkdir(parents=True)
+            (cache_dir / "tools").symlink_to(self.home / "own" / "tools")
 
-    def forget_locks(self) -> None:
-        """Take from nox-pex's cache what it keeps of each lock that it has seen, and leave it the tools, and pex's."""
+    def clear_lock_caches(self) -> None:
+        """Remove what nox-pex's cache keeps for each lock; its tools and pex's own cache stay."""
         for name in ("environments", "dependencies"):
             shutil.rmtree(self.caches("nox-pex") / "nox-pex" / name, ignore_errors=True)
 
     def checkout(self, project: str, place: str) -> Checkout:
-        """A fresh copy of a project at a place of this name."""
+        """A fresh checkout of `project`, in a directory named after `place`."""
         root = self.work / "checkouts" / place.replace(" ", "-") / project
         shutil.rmtree(root.with_name(f"{root.name}.environments"), ignore_errors=True)
         return Checkout.of(PROJECTS / project, root)
 
-    def nox(self, *words: str) -> Step:
+    def nox(self, *arguments: str) -> Step:
         """A run of Nox."""
-        return Step(name="nox", argv=(str(self.tools.nox), *words))
+        return Step(name="nox", argv=(str(self.tools.nox), *arguments))
 
-    def build(self, checkout: Checkout, label: str, *words: str) -> str:
-        """Let nox-pex build what is not timed; gives what it said. Raises `FailedError` where that fails."""
-        step = self.nox("-s", "pex", *words)
-        done = self.runner.run([step], cwd=checkout.root, env=self.own_environ(), label=label)
-        if done.failure:
-            msg = f"{label}: {done.failure}"
+    def build(self, checkout: Checkout, label: str, *arguments: str) -> str:
+        """Run an untimed build with nox-pex; return its output. Raises `FailedError` if it fails."""
+        step = self.nox("-s", "pex", *arguments)
+        timed = self.runner.run([step], cwd=checkout.root, env=self.own_environ(), label=label)
+        if timed.failure:
+            msg = f"{label}: {timed.failure}"
             raise FailedError(msg)
         return self.runner.output(label)
 
 
 def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
-    """Install the tools below `home`, each in an environment of its own, where they are not there yet."""
+    """Install the missing tools below `home`, each in a separate environment."""
     environ = clean_environ(os.environ)
     shell = Shell(environ=environ, secrets=Secrets.of(environ), say=say)
     provisioner = provision.Provisioner(
@@ -165,13 +169,13 @@ def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
 
 
 def prepare(bench: Bench) -> None:
-    """Put nox-pex's own tools in place, by a first build of the smallest project, and keep them in `home`."""
+    """Install nox-pex's own tools in `home`, by a first build of the smallest project."""
     (bench.home / "own" / "tools").mkdir(parents=True, exist_ok=True)
     bench.empty_caches("nox-pex")
     bench.build(bench.checkout("hello", "prepare"), "prepare")
 
 
 def versions() -> dict[str, str]:
-    """The versions of all tools, as they are pinned and installed."""
+    """The versions of all tools, pinned or installed."""
     listed = {pin.partition("==")[0]: pin.partition("==")[2] for pins in PINS.values() for pin in pins}
     return {**listed, "nox": metadata.version("nox"), "uv": metadata.version("uv")}

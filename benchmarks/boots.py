@@ -1,4 +1,4 @@
-"""Boots: from the start of a process to its first answer with status 200, and the memory that its processes take."""
+"""Boot times, from the start of a process to its first answer with status 200, and the memory of its processes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ WARM: Final = "warm-boot"
 _ROUNDS: Final = {"hello": 5, "app": 3, "data": 2}
 _QUICK_ROUNDS: Final = 2
 _ALIKE: Final = ("pex --venv-repository", "shiv --uncompressed")
-"""What leaves the same binary as another way, or one that differs in its compression alone."""
+"""Ways that build the same binary as another way, or one that differs only in its compression."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """Seconds to the first answer, or why there was none. `memory` is the peak, in bytes, where it was watched."""
+    """Seconds to the first answer, or the reason why there was none. `memory` is the peak in bytes, if measured."""
 
     seconds: float | None
     memory: int | None = None
@@ -50,9 +50,10 @@ class Boot:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How something is started: `argv` before its arguments, in `cwd`, with `env`.
+    """The way to start a program: `argv`, followed by its arguments, in the directory `cwd`, with `env`.
 
-    `cache` is the variable that says where it unpacks itself, and `unpacked` that place; None where it does not.
+    `cache` is the variable for the directory that the program unpacks itself into, and `unpacked` is that directory.
+    Both are None if the program does not unpack itself.
     """
 
     argv: tuple[str, ...]
@@ -62,26 +63,26 @@ class Launch:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a process manager would give it: no switch that keeps Python from caching bytecode."""
+        """The variables that a process manager sets; nothing stops Python from caching bytecode."""
         environ = {name: value for name, value in clean_environ(os.environ).items() if name in ("PATH", "LANG")}
         environ["HOME"] = str(self.cwd)
         return {**environ, self.cache: str(self.unpacked)} if self.cache else environ
 
-    def forget(self) -> None:
-        """Remove what an earlier boot unpacked."""
+    def remove_unpacked(self) -> None:
+        """Remove the files that an earlier boot unpacked."""
         if self.unpacked is not None:
             shutil.rmtree(self.unpacked, ignore_errors=True)
 
 
 def measure(bench: Bench, finished: Mapping[tuple[str, str], Path]) -> None:
-    """Measure what is wanted of it, on the builds that are `finished`, or on new ones."""
+    """Measure the wanted boots, with the checkouts in `finished`, by project and way, or else with new builds."""
     if not bench.wanted.has(PIECE):
         return
     for project in bench.projects("hello", "app", "data"):
         launches = _launches(bench, project, finished)
         rounds = bench.wanted.at_most(_QUICK_ROUNDS if bench.wanted.quick else _ROUNDS[project])
         if VENV in launches:
-            boot(launches[VENV], log=_log(bench, _key(project, "first", VENV)))  # writes its bytecode
+            boot(launches[VENV], log=_log(bench, _key(project, "first", VENV)))  # caches its bytecode
         for number in range(rounds):
             bench.say(f"boot: {project}: {number + 1} of {rounds}")
             _round(bench, project, launches)
@@ -90,7 +91,7 @@ def measure(bench: Bench, finished: Mapping[tuple[str, str], Path]) -> None:
 
 
 def boot(launch: Launch, *, log: Path, watch: bool = False) -> Boot:
-    """Start it, wait for its answer, stop it. With `watch` its memory is looked at, which takes a little time."""
+    """Start a program, wait for its answer, and stop it. `watch` measures its memory, which costs a little time."""
     port = _free_port()
     with log.open("wb") as output:
         started = time.perf_counter()
@@ -116,14 +117,14 @@ def boot(launch: Launch, *, log: Path, watch: bool = False) -> Boot:
 
 
 def launch_of(bench: Bench, way: Way, root: Path, *, project: str) -> Launch:
-    """How what `way` left in its checkout at `root` is started, from an empty directory."""
+    """The launch of what `way` built in its checkout at `root`, from an empty directory."""
     cwd = _empty(bench, f"{project}.{way.name}")
     unpacked = bench.work / "unpacked" / cwd.name if way.cache else None
     return Launch(argv=(str(root / way.launch),), cwd=cwd, cache=way.cache, unpacked=unpacked)
 
 
 def _launches(bench: Bench, project: str, finished: Mapping[tuple[str, str], Path]) -> dict[str, Launch]:
-    """How everything is started that can be; its size is noted."""
+    """The launch of each way's result, by name; records its size too."""
     launches: dict[str, Launch] = {}
     for way in ways(bench):
         root = finished.get((project, way.name)) or built(bench, project, way)
@@ -132,7 +133,7 @@ def _launches(bench: Bench, project: str, finished: Mapping[tuple[str, str], Pat
         if way.name not in _ALIKE:
             launches[way.name] = launch_of(bench, way, root, project=project)
         bench.recorder.add(_key(project, "size", way.name), size(root / way.artifact), unit="bytes")
-        if way.name == "pex --pex-repository":  # its environment is Poetry's own, in `.venv`
+        if way.name == "pex --pex-repository":  # its `.venv` is the environment that Poetry made
             launches[VENV] = Launch(argv=(str(root / ".venv/bin/uvicorn"),), cwd=_sources(bench, root, project))
         if way.name == NOX_PEX:
             launches[UNPACKED] = _unpacked(bench, root, project)
@@ -140,31 +141,31 @@ def _launches(bench: Bench, project: str, finished: Mapping[tuple[str, str], Pat
 
 
 def _round(bench: Bench, project: str, launches: dict[str, Launch]) -> None:
-    """Everything in turn, first with nothing unpacked, then with what that boot left."""
+    """Boot everything in turn: first with nothing unpacked, and then with what the first boot unpacked."""
     for case in (COLD, WARM):
         for name, launch in list(launches.items()):
             if case == COLD:
                 if name == VENV:
-                    continue  # there is nothing that it would unpack
-                launch.forget()
+                    continue  # it unpacks nothing
+                launch.remove_unpacked()
                 if name == UNPACKED:
                     _unpack(bench, Path(launch.argv[0]).parent)
             key = _key(project, case, name)
-            done = boot(launch, log=_log(bench, key))
-            bench.recorder.add(key, done.seconds, failure=done.failure)
-            if done.failure:
+            booted = boot(launch, log=_log(bench, key))
+            bench.recorder.add(key, booted.seconds, failure=booted.failure)
+            if booted.failure:
                 del launches[name]
 
 
 def _watched(bench: Bench, project: str, launches: Mapping[str, Launch]) -> None:
-    """Once more each, not timed, with an eye on the memory."""
+    """Boot everything once more, not timed, and record the memory."""
     for case in (COLD, WARM):
         for name, launch in launches.items():
             if case == COLD:
-                launch.forget()
+                launch.remove_unpacked()
             key = _key(project, case.replace("boot", "memory"), name)
-            done = boot(launch, log=_log(bench, key), watch=True)
-            bench.recorder.add(key, done.memory, unit="bytes", failure=done.failure)
+            booted = boot(launch, log=_log(bench, key), watch=True)
+            bench.recorder.add(key, booted.memory, unit="bytes", failure=booted.failure)
 
 
 def _unpacked(bench: Bench, root: Path, project: str) -> Launch:
@@ -176,14 +177,14 @@ def _unpacked(bench: Bench, root: Path, project: str) -> Launch:
 
 
 def _unpack(bench: Bench, into: Path) -> None:
-    """What a deployment or an image build does once: the binary becomes a directory, bytecode included."""
+    """Unpack the binary into a directory with bytecode, as a deployment or an image build does once."""
     tool = bench.tools.pex.with_name("pex-tools")
-    words = ("venv", "--compile", "--force", str(into))
-    step = Step(name="unpack", argv=(str(tool), str(into.with_suffix(".pex")), *words))
+    arguments = ("venv", "--compile", "--force", str(into))
+    step = Step(name="unpack", argv=(str(tool), str(into.with_suffix(".pex")), *arguments))
     env = {**clean_environ(os.environ), "PEX_ROOT": str(bench.work / "unpacked" / "tools")}
-    done = bench.runner.run([step], cwd=into.parent, env=env, label="boot.unpack")
-    if done.failure:
-        bench.say(f"boot: {done.failure}")
+    timed = bench.runner.run([step], cwd=into.parent, env=env, label="boot.unpack")
+    if timed.failure:
+        bench.say(f"boot: {timed.failure}")
 
 
 def _until_answered(
@@ -209,7 +210,7 @@ def _answers(port: int) -> bool:
 
 
 def _resident(pid: int) -> int:
-    """Resident bytes of a process and all below it."""
+    """The resident bytes of a process and its descendants."""
     total = 0
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
@@ -252,7 +253,7 @@ def _empty(bench: Bench, name: str) -> Path:
 
 
 def _sources(bench: Bench, root: Path, project: str) -> Path:
-    """A directory with the sources alone, as a person starts the server in."""
+    """A new directory with only the sources, to start the server in."""
     path = _empty(bench, f"{project}.sources")
     for source in (root / "main.py", root / "shop"):
         if source.is_dir():

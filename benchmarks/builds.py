@@ -1,4 +1,4 @@
-"""Builds: from nothing, with warm caches, and after each kind of change; every way in turn, round by round."""
+"""Build times: a first build, with empty and with warm caches, and after each kind of change. The ways take turns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.results import NOX_PEX, Key
 PIECE: Final = "build"
 EMPTY: Final = "three empty Nox sessions"
 NEW_LOCK: Final = "nox-pex, a new lock"
-"""What it takes where the caches have the files of a lock, and nothing that was made of them together."""
+"""The subject for a build whose caches have the downloads of a lock, but nothing that was built from them."""
 COPY: Final = "pex --version and a copy"
 
 CASES: Final = {
@@ -29,14 +29,14 @@ CASES: Final = {
     "bump": "one dependency bumped",
     "setting": "one setting changed",
 }
-"""What changed, with its words for the tables."""
+"""The cases, each with its text for the tables."""
 
 _ROUNDS: Final[Mapping[str, Mapping[str, int]]] = {
     "hello": {"cold": 1, "warm": 3, "unchanged": 2, "edit": 3, "bump": 2, "setting": 1},
     "app": {"cold": 1, "warm": 1, "unchanged": 3, "edit": 3, "bump": 1},
     "data": {"warm": 1, "unchanged": 3, "edit": 2},
 }
-"""At most so many rounds: the larger the project, the less its times scatter, and the longer they take."""
+"""The largest number of rounds. Builds of a larger project take longer, and their times vary less."""
 
 _QUICK: Final[Mapping[str, int]] = {"cold": 1, "warm": 1, "unchanged": 2, "edit": 2}
 _QUICK_WAYS: Final = (NOX_PEX, "pex --pex-repository", "pex --pylock", "shiv", "2019 recipe")
@@ -44,7 +44,7 @@ _QUICK_WAYS: Final = (NOX_PEX, "pex --pex-repository", "pex --pylock", "shiv", "
 
 @dataclass(kw_only=True)
 class _Place:
-    """Where one way works: its checkout, and what the state of that is."""
+    """The checkout that one way works in, and the state of that checkout."""
 
     project: str
     way: Way
@@ -55,7 +55,7 @@ class _Place:
 
 
 def measure(bench: Bench) -> dict[tuple[str, str], Path]:
-    """Measure what is wanted of it; gives the checkouts with a finished build, by project and way."""
+    """Measure the wanted builds; return the checkouts that have a finished build, by project and way."""
     finished: dict[tuple[str, str], Path] = {}
     for project in bench.projects("hello", "app", "data"):
         places = [_Place(project=project, way=way) for way in ways(bench)]
@@ -65,25 +65,25 @@ def measure(bench: Bench) -> dict[tuple[str, str], Path]:
 
 
 def ways(bench: Bench) -> tuple[Way, ...]:
-    """The ways that are tried."""
+    """The ways to measure."""
     return tuple(way for way in WAYS.values() if not bench.wanted.quick or way.name in _QUICK_WAYS)
 
 
 def built(bench: Bench, project: str, way: Way) -> Path | None:
-    """The checkout of `project` that `way` builds now, not timed; None where it fails."""
+    """Build `project` with `way`, not timed; return its checkout, or None if the build fails."""
     place = _Place(project=project, way=way)
     _change(bench, "", place)
     return None if _build(bench, "", place).failure else place.checkout.root
 
 
 def _measured(bench: Bench, project: str, places: list[_Place]) -> bool:
-    """Measure all that is wanted of one project, and leave in `places` those that succeed; False for nothing at all."""
+    """Measure the wanted cases of one project; False if there are none. Ways that fail are removed from `places`."""
     at_most = _QUICK if bench.wanted.quick else _ROUNDS[project]
     cases = [case for case in at_most if at_most[case] and bench.wanted.has(PIECE, case)]
     if not cases:
         return False
     if "cold" not in cases:
-        cases.insert(0, "")  # not timed, but what comes after needs warm caches and a build
+        cases.insert(0, "")  # not timed: the other cases need warm caches and a build
     for case in cases:
         rounds = bench.wanted.at_most(at_most.get(case, 1))
         for number in range(rounds):
@@ -93,7 +93,7 @@ def _measured(bench: Bench, project: str, places: list[_Place]) -> bool:
 
 
 def _round(bench: Bench, case: str, places: list[_Place]) -> None:
-    """Every way in turn, and after them the floor of the case."""
+    """Build with every way in turn, and then measure the lower limit of the case."""
     for place in [place for place in places if _differs(bench, case, place)]:
         _change(bench, case, place)
         timed = _build(bench, case, place)
@@ -101,22 +101,23 @@ def _round(bench: Bench, case: str, places: list[_Place]) -> None:
             _note(bench, case, place, place.way.name, timed)
         if timed.failure:
             bench.say(f"build: {place.project}: {place.way.name} fails: {timed.failure}")
-            places.remove(place)  # it would fail after every other change too
-    own = next((place for place in places if place.way.name == NOX_PEX), None)
-    if own is not None and case == "unchanged":
-        _note(bench, case, own, EMPTY, _empty_sessions(bench))
-    if own is not None and case == "warm":
-        bench.forget_locks()
-        _change(bench, case, own)
-        _note(bench, case, own, NEW_LOCK, _build(bench, case, own))
-    if own is not None and case == "edit":
-        _note(bench, case, own, COPY, _version_and_copy(bench, own))
+            places.remove(place)  # it would fail in every other case too
+    ours = next((place for place in places if place.way.name == NOX_PEX), None)
+    if ours is not None and case == "unchanged":
+        _note(bench, case, ours, EMPTY, _empty_sessions(bench))
+    if ours is not None and case == "warm":
+        bench.clear_lock_caches()
+        _change(bench, case, ours)
+        _note(bench, case, ours, NEW_LOCK, _build(bench, case, ours))
+    if ours is not None and case == "edit":
+        _note(bench, case, ours, COPY, _version_and_copy(bench, ours))
 
 
 def _differs(bench: Bench, case: str, place: _Place) -> bool:
-    """Whether a case is worth its time: what cannot tell that nothing changed does all that it does after an edit.
+    """Whether a way must be measured separately in a case.
 
-    That it does is shown once, with the smallest project.
+    A way that cannot detect that nothing changed does the same work as after an edit. The smallest project shows this,
+    and the larger ones skip it.
     """
     return case != "unchanged" or place.way.name == NOX_PEX or (place.project == "hello" and not bench.wanted.quick)
 
@@ -137,12 +138,12 @@ def _build(bench: Bench, case: str, place: _Place) -> Timed:
         return timed
     place.lock_changed = False
     if not (root / way.artifact).exists():
-        return Timed(steps=timed.steps, failure=f"{way.artifact} is not there")
+        return Timed(steps=timed.steps, failure=f"{way.artifact} does not exist")
     return timed
 
 
 def _change(bench: Bench, case: str, place: _Place) -> None:
-    """Do what the case says has been done before the build."""
+    """Make the change that the case measures a build after."""
     match case:
         case "" | "warm" | "cold":  # a fresh checkout: no environment, no state
             place.checkout = bench.checkout(place.project, place.way.name)
@@ -156,7 +157,7 @@ def _change(bench: Bench, case: str, place: _Place) -> None:
             place.checkout.bump()
             place.lock_changed = True
             if place.way.name == NOX_PEX:
-                bench.forget_locks()  # else it would know the lock again that it had two rounds before
+                bench.clear_lock_caches()  # otherwise its cache has this lock from two rounds before
         case "setting":
             place.greeting += 1
             if place.way.name == NOX_PEX:
@@ -182,13 +183,13 @@ def _version_and_copy(bench: Bench, place: _Place) -> Timed:
 
 
 def size(path: Path) -> int:
-    """The bytes of a file, or of all that is in a directory."""
+    """The bytes of a file, or of all files in a directory."""
     if path.is_file():
         return path.stat().st_size
     return sum(os.lstat(file).st_size for file in path.rglob("*") if not file.is_dir() or file.is_symlink())
 
 
 def clear(path: Path) -> Path:
-    """`path`, where nothing is any more."""
+    """Remove the directory `path`, and return the path."""
     shutil.rmtree(path, ignore_errors=True)
     return path

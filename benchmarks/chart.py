@@ -1,4 +1,4 @@
-"""The chart that the README shows: horizontal bars in groups, on a scale of their logarithms, as SVG."""
+"""The chart in the README: groups of horizontal bars on a logarithmic scale, as SVG."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _FLOORS: Final = (builds.EMPTY, builds.COPY, boots.VENV)
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One bar: a subject, its median in seconds, and the words at its end."""
+    """One bar: a subject, its median in seconds, and the label at its end."""
 
     subject: str
     seconds: float
@@ -73,15 +73,15 @@ class Group:
 
 
 def groups(results: Results) -> list[Group]:
-    """What the chart shows: the groups of which nox-pex was measured, each with all that was measured beside it."""
-    made = []
+    """The groups in which nox-pex was measured, each with every subject that was measured."""
+    drawn = []
     for title, piece, project, case in _GROUPS:
-        own = results.find(piece, project, case, NOX_PEX)
+        ours = results.find(piece, project, case, NOX_PEX)
         found = [(name, results.find(piece, project, case, name)) for name in _SUBJECTS]
-        bars = tuple(_bar(name, one, own) for name, one in found if one is not None and one.values)
-        if bars and own is not None and own.values:
-            made.append(Group(title=title, bars=bars))
-    return made
+        bars = tuple(_bar(name, one, ours) for name, one in found if one is not None and one.values)
+        if bars and ours is not None and ours.values:
+            drawn.append(Group(title=title, bars=bars))
+    return drawn
 
 
 def svg(results: Results) -> str:
@@ -93,13 +93,11 @@ def svg(results: Results) -> str:
     lines = [
         _ROOT.format(width=_WIDTH, height=height),
         f"<style>\n{_STYLE}\n</style>",
-        '<text id="title" class="title" x="16" y="28">From poetry.lock to one file: seconds, less is better</text>',
+        '<text id="title" class="title" x="16" y="28">From poetry.lock to one file: seconds (less is better)</text>',
         _text(tables.machine_line(results), 16, 48, "small"),
         *(line for tick in scale.ticks for line in _tick(tick, scale, height)),
         *_drawn(shown_groups, scale),
-        _text(
-            f"{_versions(results)}. Medians; the scale is logarithmic; × is against nox-pex.", 16, height - 10, "small"
-        ),
+        _text(f"{_versions(results)}. Medians, logarithmic scale. × is relative to nox-pex.", 16, height - 10, "small"),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -107,7 +105,7 @@ def svg(results: Results) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
-    """Seconds to pixels, by their logarithms, from `low` on."""
+    """The logarithmic scale from seconds to pixels. `low` and `high` are its limits in seconds."""
 
     low: float
     high: float
@@ -119,18 +117,18 @@ class _Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """Round figures within it."""
+        """The round figures within the limits, in seconds."""
         return [tick for tick in _TICKS if self.low <= tick <= self.high]
 
     def x(self, seconds: float) -> float:
-        """How far from the left edge."""
+        """The distance from the left edge, in pixels."""
         width = _WIDTH - _LEFT - _RIGHT
         return _LEFT + width * math.log10(seconds / self.low) / math.log10(self.high / self.low)
 
 
-def _bar(name: str, series: Series, own: Series | None) -> Bar:
+def _bar(name: str, series: Series, ours: Series | None) -> Bar:
     seconds = middle(series) or 0.0
-    label = shown(seconds) if name == NOX_PEX else f"{shown(seconds)}  ({times(ratio(series, own))} ×)"
+    label = shown(seconds) if name == NOX_PEX else f"{shown(seconds)}  ({times(ratio(series, ours))} ×)"
     return Bar(subject=name, seconds=seconds, label=label)
 
 
@@ -156,8 +154,8 @@ def _tick(seconds: float, scale: _Scale, height: int) -> Iterator[str]:
     yield _text(f"{seconds:g} s", round(x), _TOP - 10, "small", anchor="middle")
 
 
-def _text(words: str, x: int, y: int, kind: str, *, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(text: str, x: int, y: int, kind: str, *, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _versions(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""A fresh checkout of a benchmark project, and what people do in one."""
+"""A fresh checkout of a benchmark project, and the changes that people make in one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def freeze(session):
 def pex(session):
     session.log("nothing")
 """
-"""As many sessions as a build has, that do nothing: what Nox itself costs."""
+"""As many sessions as a build has, but they do nothing. This measures the cost of Nox itself."""
 
 _IDENTITY: Final = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
 
@@ -52,49 +52,50 @@ class Checkout:
 
     @classmethod
     def of(cls, project: Path, root: Path) -> Checkout:
-        """A new one at `root`, whatever was there."""
+        """Copy `project` to `root`, and replace anything that is there."""
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(project, root, ignore=shutil.ignore_patterns("__pycache__", ".*", "dist"))
-        made = cls(root=root)
+        checkout = cls(root=root)
         (root / "noxfile.py").write_text(_NOXFILE, "utf-8")
         (root / ".gitignore").write_text("__pycache__/\n.nox/\n.venv/\ndist/\n", "utf-8")
-        made.git("init", "--quiet")
-        made.commit()
-        return made
+        checkout.git("init", "--quiet")
+        checkout.commit()
+        return checkout
 
-    def git(self, *words: str) -> None:
-        """Run Git here."""
-        subprocess.run(["git", *_IDENTITY, *words], cwd=self.root, check=True, stdout=subprocess.DEVNULL)  # noqa: S607
+    def git(self, *arguments: str) -> None:
+        """Run Git in the checkout."""
+        argv = ["git", *_IDENTITY, *arguments]
+        subprocess.run(argv, cwd=self.root, check=True, stdout=subprocess.DEVNULL)
 
     def commit(self) -> None:
-        """Commit all that is here."""
+        """Commit all files."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "as it is")
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The top-level modules and packages of the project."""
-        own = (path for path in self.root.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
-        return tuple(sorted(path.name for path in own if path.name != "noxfile.py"))
+        found = (path for path in self.root.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
+        return tuple(sorted(path.name for path in found if path.name != "noxfile.py"))
 
-    def edit(self, word: object) -> None:
-        """Change one source file."""
+    def edit(self, comment: str) -> None:
+        """Change one source file: append `comment` to it."""
         with (self.root / "main.py").open("a", encoding="utf-8") as file:
-            file.write(f"\n# {word}\n")
+            file.write(f"\n# {comment}\n")
 
     def bump(self) -> None:
-        """Exchange the lock for the other one, in which one small package has another version."""
-        lock, other = self.root / "poetry.lock", self.root / "bumped.lock"
-        aside = self.root / "aside.lock"
-        lock.rename(aside)
-        other.rename(lock)
-        aside.rename(other)
+        """Swap the lock with the other one, in which one small package has another version."""
+        lock, bumped = self.root / "poetry.lock", self.root / "bumped.lock"
+        temporary = self.root / "temporary.lock"
+        lock.rename(temporary)
+        bumped.rename(lock)
+        temporary.rename(bumped)
 
     def settings(self, *lines: str) -> None:
-        """Let the binary's table have its script and `lines`, and nothing else."""
+        """Replace the content of the binary's table by its script and `lines`."""
         file = self.root / "pyproject.toml"
         table = "\n".join(["[tool.nox-pex.binary.service]", 'script = "uvicorn"', *lines])
         text = file.read_text("utf-8")
-        made = re.sub(r"\[tool\.nox-pex\.binary\.service\]\n(?:[^\[\n].*\n)*", lambda _: f"{table}\n", text)
-        file.write_text(made, "utf-8")
+        changed = re.sub(r"\[tool\.nox-pex\.binary\.service\]\n(?:[^\[\n].*\n)*", lambda _: f"{table}\n", text)
+        file.write_text(changed, "utf-8")

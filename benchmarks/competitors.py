@@ -1,6 +1,6 @@
-"""The ways from a Poetry lock to something that runs, each as the commands of a person who knows its tool well.
+"""The ways from a Poetry lock to a program that runs, each with the commands that an expert of the tool would use.
 
-A step that only the lock decides runs again when the lock has changed, as it would in a careful script of one's own.
+A step that depends only on the lock runs again only when the lock changes, as in a careful script.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ open("pins.txt", "w").write("\\n".join(pins))
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The programs, in place before the clock starts. `exporting` and `bundling` are Poetry with that plugin."""
+    """The programs, installed before the clock starts. `exporting` and `bundling` are Poetry with that plugin."""
 
     poetry: Path
     exporting: Path
@@ -37,9 +37,9 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be built: the `sources` in the working directory, with the setting `GREETING`.
+    """A build: the `sources` in the working directory, with the value `greeting` for the variable `GREETING`.
 
-    `lock_changed` is whether the lock is another one than at the last build here.
+    `lock_changed` is whether the lock differs from that of the last build in this directory.
     """
 
     sources: tuple[str, ...]
@@ -49,11 +49,11 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """A way to build. `artifact` is what it leaves, from the checkout.
+    """A way to build. `artifact` is the path of the result, relative to the checkout.
 
-    `launch` is the command that starts it, before its arguments, and `cache` the variable that says where it unpacks
-    itself. `does` says what it does, and what it does not. `is_pex` is whether pex builds it, by hand. `in_project` is
-    whether Poetry's environment belongs in `.venv`.
+    `launch` is the command that starts the result, without its arguments. `cache` is the variable for the directory
+    that the result unpacks itself into, or None. `is_pex` is whether a person builds it with pex. `in_project` is
+    whether Poetry's virtual environment is in `.venv`.
     """
 
     name: str
@@ -65,16 +65,16 @@ class Way:
     in_project: bool = True
 
     @property
-    def does(self) -> str:
-        """One sentence or a few, as one line."""
+    def description(self) -> str:
+        """What the way does and what it does not do, as one line; it is the docstring of `steps`."""
         return " ".join((self.steps.__doc__ or "").split())
 
 
 def recipe(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """The post's recipe of 2019, exactly: `poetry install`, `pip freeze`, `pex -D .`.
+    """The exact recipe of a blog post from 2019: `poetry install`, `pip freeze`, `pex -D .`.
 
-    No hashes, dev dependencies too, a second resolution, and all that lies in the directory is packed, the previous
-    binary included.
+    It has no hashes, contains dev dependencies, and resolves a second time. It packs everything in the directory, even
+    the previous binary.
     """
     freeze = f"'{tools.poetry}' run pip freeze > requirements.txt"
     build = ("-r", "requirements.txt", "-c", "uvicorn", "-D", ".", *_greeting(job), "-o", "service.pex")
@@ -86,78 +86,80 @@ def recipe(tools: Tools, job: Job) -> tuple[Step, ...]:
 
 
 def pylock(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """Plain pex at its defaults, from `poetry export -f pylock.toml`.
+    """Plain pex with its defaults, from `poetry export -f pylock.toml`.
 
-    Hashes, no dev dependencies. Lock files of version 2.1 only; exports have lost packages; nothing is skipped where
-    nothing changed.
+    It has hashes and no dev dependencies. It needs a lock of version 2.1, and exports can lose packages. If nothing
+    changed, it still does all its work.
     """
     export = (str(tools.exporting), "export", "--format", "pylock.toml", "--output", "pylock.toml")
-    build = ("--pylock", "pylock.toml", "-c", "uvicorn", *_picked(job), *_greeting(job), "-o", "service.pex")
+    build = ("--pylock", "pylock.toml", "-c", "uvicorn", *_source_options(job), *_greeting(job), "-o", "service.pex")
     return (
-        *_where_locked(job, Step(name="poetry export", argv=export)),
+        *_if_lock_changed(job, Step(name="poetry export", argv=export)),
         Step(name="pex", argv=(str(tools.pex), *build)),
     )
 
 
 def venv_repository(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """Pex at its defaults, from the environment of `poetry sync`.
+    """Pex with its defaults, from the environment of `poetry sync`.
 
-    What Poetry installed is what is packed. Damage in the environment is packed too; nothing is skipped.
+    It packs exactly what Poetry installed, but also files that were damaged since. If nothing changed, it still does
+    all its work.
     """
     build = ("--venv-repository", ".venv", "-r", "pins.txt", "--pre", "-c", "uvicorn")
     return (
         *_synced(tools, job),
-        Step(name="pex", argv=(str(tools.pex), *build, *_picked(job), *_greeting(job), "-o", "service.pex")),
+        Step(name="pex", argv=(str(tools.pex), *build, *_source_options(job), *_greeting(job), "-o", "service.pex")),
     )
 
 
 def pex_repository(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """The fastest invocation of pex that we found: from a dependency PEX that is kept, wheels as they are.
+    """The fastest invocation of pex that we found: from a dependency PEX that contains wheels as they are.
 
-    The environment of `poetry sync` becomes a dependency PEX when the lock changes; an edit packs only anew. It boots
-    as nox-pex's binaries do (`--venv --sh-boot`). Damage in the environment is packed too; nothing is skipped.
+    When the lock changes, the environment of `poetry sync` becomes a dependency PEX. After an edit, pex only packs the
+    file again from that. The binary boots as nox-pex's binaries do (`--venv --sh-boot`). Files that were damaged in the
+    environment are packed too. If nothing changed, it still packs the file.
     """
     shape = ("--pre", "--no-pre-install-wheels")
     once = ("--venv-repository", ".venv", "-r", "pins.txt", *shape, "-o", "deps.pex")
     build = ("--pex-repository", "deps.pex", "-r", "pins.txt", *shape, "--venv", "--sh-boot", "-c", "uvicorn")
     return (
         *_synced(tools, job),
-        *_where_locked(job, Step(name="dependency PEX", argv=(str(tools.pex), *once))),
-        Step(name="pex", argv=(str(tools.pex), *build, *_picked(job), *_greeting(job), "-o", "service.pex")),
+        *_if_lock_changed(job, Step(name="dependency PEX", argv=(str(tools.pex), *once))),
+        Step(name="pex", argv=(str(tools.pex), *build, *_source_options(job), *_greeting(job), "-o", "service.pex")),
     )
 
 
 def shiv(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """Shiv at its defaults, from the environment of `poetry sync`: no pip at all.
+    """Shiv with its defaults, from the environment of `poetry sync`, without pip.
 
-    No hash of what is packed, no environment variables baked in (the setting that changes is its shebang); the first
-    boot unpacks all.
+    It checks no hashes of what it packs. It cannot bake in environment variables, so the setting that changes is the
+    shebang. The first boot unpacks everything.
     """
     return _shiv(tools, job)
 
 
 def shiv_uncompressed(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """The same, with `--uncompressed`: the fastest way with shiv, for a file three times as large."""
+    """Shiv with `--uncompressed`: the fastest way with shiv, but the file is three times as large."""
     return _shiv(tools, job, "--uncompressed")
 
 
 def bundle(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """`poetry bundle venv`, and the sources copied into it.
+    """`poetry bundle venv`, and then a copy of the sources into the result.
 
-    A directory for this one path and interpreter, not a file that can be copied elsewhere; there is no setting to
-    change. Where only sources changed this is a copy.
+    The result is a directory for one path and one interpreter, not a file that can be copied elsewhere. There is no
+    setting to change. If only sources changed, this is only a copy.
     """
     into = f"bundle/lib/python{MINOR}/site-packages/"
-    # An absolute path: with another one the scripts in it get a shebang that is relative too.
+    # The path is absolute, because a relative path gives the scripts a relative shebang.
     bundled = f"'{tools.bundling}' bundle venv --only main --no-interaction \"$PWD/bundle\""
     return (
-        *_where_locked(job, Step(name="poetry bundle", argv=("sh", "-c", bundled))),
+        *_if_lock_changed(job, Step(name="poetry bundle", argv=("sh", "-c", bundled))),
         Step(name="copy", argv=("cp", "-r", *job.sources, into)),
     )
 
 
 def nox_pex(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """`nox -s pex`, whatever changed."""
+    """Always `nox -s pex`, whatever changed."""
     _ = job
     return (Step(name="nox", argv=(str(tools.nox), "-s", "pex")),)
 
@@ -212,9 +214,9 @@ WAYS: Final[Mapping[str, Way]] = {
 
 
 def _synced(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """Poetry's environment in `.venv`, and what is in it in `pins.txt`."""
+    """Install with Poetry into `.venv`, and write the installed versions to `pins.txt`."""
     site_packages = f".venv/lib/python{MINOR}/site-packages"
-    return _where_locked(
+    return _if_lock_changed(
         job,
         Step(name="poetry sync", argv=(str(tools.poetry), "sync", "--only", "main", "--no-interaction")),
         Step(name="pins", argv=(".venv/bin/python", "-c", _PINS, site_packages)),
@@ -233,16 +235,16 @@ def _shiv(tools: Tools, job: Job, *flags: str) -> tuple[Step, ...]:
     )
 
 
-def _where_locked(job: Job, *steps: Step) -> tuple[Step, ...]:
+def _if_lock_changed(job: Job, *steps: Step) -> tuple[Step, ...]:
     return steps if job.lock_changed else ()
 
 
-def _picked(job: Job) -> tuple[str, ...]:
+def _source_options(job: Job) -> tuple[str, ...]:
     """Pex's options for exactly these modules and packages."""
-    words: list[str] = []
+    options: list[str] = []
     for source in job.sources:
-        words += ["-M", source.removesuffix(".py")] if source.endswith(".py") else ["-P", source]
-    return tuple(words)
+        options += ["-M", source.removesuffix(".py")] if source.endswith(".py") else ["-P", source]
+    return tuple(options)
 
 
 def _greeting(job: Job) -> tuple[str, ...]:

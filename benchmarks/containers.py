@@ -1,8 +1,9 @@
-"""Images of one application, made in four ways: how large, how fast they start, how long a new one takes after an edit.
+"""Compare four ways to a container image: its size, its start, and the time of a new build after an edit.
 
-`python -m benchmarks.containers --base IMAGE` prints a table and writes JSON. `nox -s bench` does not run it: it needs
-podman, and a base with Python, pip and venv (`python:3.11`, or a Debian with python3-venv). The ways take turns in each
-round, and every container starts as the docs say: as another user, on a read-only root, with a tmpfs.
+`python -m benchmarks.containers --base IMAGE` prints a table, and writes JSON with `--json`. `nox -s bench` does not
+run this: it needs podman, and a base image with Python, pip and venv (`python:3.11`, or a Debian with python3-venv).
+The ways take turns in each round. Every container runs as docs/image.md recommends: as another user, on a read-only
+root, with a tmpfs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,12 +41,12 @@ engine = "podman"
 expose = [8000]
 args = ["main:app", "--host", "0.0.0.0", "--port", "8000"]
 """
-_WORDS: Final = 'CMD ["main:app", "--host", "0.0.0.0", "--port", "8000"]\n'
+_CMD: Final = 'CMD ["main:app", "--host", "0.0.0.0", "--port", "8000"]\n'
 _PIP: Final = (
     "FROM {base}\nRUN python3 -m venv /venv\nCOPY requirements.txt /\n"
     "RUN {secrets} /venv/bin/pip install --no-cache-dir -r /requirements.txt\n"
     "COPY app /app\nWORKDIR /app\nUSER 65532\n"
-    'ENTRYPOINT ["/venv/bin/uvicorn"]\n' + _WORDS
+    'ENTRYPOINT ["/venv/bin/uvicorn"]\n' + _CMD
 )
 _POETRY: Final = (
     "FROM {base}\nRUN python3 -m venv /poetry\n"
@@ -55,17 +56,16 @@ _POETRY: Final = (
     "RUN {secrets} --mount=type=secret,id=environment . /run/secrets/environment "
     "&& /poetry/bin/poetry install --only main --no-root --no-cache\n"
     "COPY app /app\nUSER 65532\n"
-    'ENTRYPOINT ["/app/.venv/bin/uvicorn"]\n' + _WORDS
+    'ENTRYPOINT ["/app/.venv/bin/uvicorn"]\n' + _CMD
 )
-"""One stage, as people write them: Poetry stays in the image."""
-
+"""One stage, as people often write it: Poetry stays in the image."""
 
 Build = Callable[[], tuple[str, float]]
 
 
 @dataclass(kw_only=True)
 class Way:
-    """A way to an image. `build` makes or renews it, and returns its name, and the seconds that this took."""
+    """A way to an image. `build` builds the image and returns its name and the seconds that this took."""
 
     name: str
     build: Build
@@ -75,13 +75,13 @@ class Way:
     rebuilds: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
-        """Medians in seconds, and bytes over the base."""
+        """Median times in seconds, and the bytes in addition to the base."""
         boot, rebuild = (statistics.median(series) if series else None for series in (self.boots, self.rebuilds))
         return {"first-build": self.first, "bytes-over-base": self.size, "boot": boot, "rebuild": rebuild}
 
 
 def measure(project: Path, *, base: str, rounds: int, work: Path) -> dict[str, dict[str, Any]]:
-    """The figures of each way, for the application in `project`, in the directory `work`."""
+    """Measure each way with the application in `project`; `work` is a directory for all files. Returns the figures."""
     ways = [
         Way(name="nox-pex, file", build=_ours(project, base, "file", work / "file")),
         Way(name="nox-pex, unpacked", build=_ours(project, base, "unpacked", work / "unpacked")),
@@ -104,7 +104,7 @@ def measure(project: Path, *, base: str, rounds: int, work: Path) -> dict[str, d
 
 
 def _ours(project: Path, base: str, form: str, into: Path) -> Build:
-    """`nox -s pex`, and the engine's part of `nox -s image`: that checks the container too, which the others do not."""
+    """Time `nox -s pex` and the engine's part of `nox -s image`, not the container checks, which only nox-pex makes."""
     _copied(project, into)
     (into / "noxfile.py").write_text(_NOXFILE.format(tasks=str(_ROOT / "tasks")), "utf-8")
     with (into / "pyproject.toml").open("a", encoding="utf-8") as settings:
@@ -126,11 +126,11 @@ def _theirs(project: Path, text: str, base: str, into: Path) -> Build:
     lock = into / "app" / "poetry.lock"
     secrets = into.with_name(f"{into.name}-secrets")
     secrets.mkdir()
-    given = build_context.build_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
-    if "environment" not in given:
-        (secrets / "environment").write_text(_poetry_environment(given), "utf-8")
-        given = {**given, "environment": secrets / "environment"}
-    words = [word for name, file in sorted(given.items()) for word in ("--secret", f"id={name},src={file}")]
+    mounts = build_context.build_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
+    if "environment" not in mounts:
+        (secrets / "environment").write_text(_poetry_environment(mounts), "utf-8")
+        mounts = {**mounts, "environment": secrets / "environment"}
+    options = [part for name, file in sorted(mounts.items()) for part in ("--secret", f"id={name},src={file}")]
     (into / "Dockerfile").write_text(text.format(base=base, secrets=_SECRETS, poetry=POETRY), "utf-8")
     if lock.exists():
         _write_requirements(project, into / "requirements.txt")
@@ -138,16 +138,16 @@ def _theirs(project: Path, text: str, base: str, into: Path) -> Build:
 
     def build() -> tuple[str, float]:
         started = time.monotonic()
-        _run(["podman", "build", "--tag", name, *words, "--file", str(into / "Dockerfile"), str(into)], cwd=into)
+        _run(["podman", "build", "--tag", name, *options, "--file", str(into / "Dockerfile"), str(into)], cwd=into)
         return name, time.monotonic() - started
 
     return build
 
 
-def _poetry_environment(given: dict[str, Path] | Any) -> str:
-    """What lets Poetry reach the index that pip is told of."""
+def _poetry_environment(mounts: Mapping[str, Path]) -> str:
+    """The shell variables that let Poetry use the index of pip's configuration."""
     lines = [f"export POETRY_PYPI_MIRROR_URL={os.environ.get('POETRY_PYPI_MIRROR_URL') or _default_index()}"]
-    if "ca.pem" in given:
+    if "ca.pem" in mounts:
         lines.append("export REQUESTS_CA_BUNDLE=/run/secrets/ca.pem")
     return "\n".join(lines) + "\n"
 
@@ -158,9 +158,9 @@ def _default_index() -> str:
 
 
 def _write_requirements(project: Path, target: Path) -> None:
-    """What nox-pex froze: pip installs just what Poetry would."""
-    with tempfile.TemporaryDirectory() as aside:
-        into = Path(aside, "project")
+    """Write the requirements that nox-pex freezes, so that pip installs exactly what Poetry would."""
+    with tempfile.TemporaryDirectory() as scratch:
+        into = Path(scratch, "project")
         _copied(project, into)
         (into / "noxfile.py").write_text(_NOXFILE.format(tasks=str(_ROOT / "tasks")), "utf-8")
         _run([sys.executable, "-m", "nox", "-s", "freeze"], cwd=into)
@@ -168,7 +168,7 @@ def _write_requirements(project: Path, target: Path) -> None:
 
 
 def _booted(image: str) -> float:
-    """Seconds from the engine's start to the first answer."""
+    """Run the image; return the seconds from the start of the engine to the first answer."""
     name = f"nox-pex-bench-{time.monotonic_ns()}"
     options = ["--rm", "--name", name, "--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108  # in the container
     options += ["--env", "PEX_ROOT=/tmp/pex", "--publish", f"127.0.0.1::{_PORT}"]
@@ -183,15 +183,18 @@ def _booted(image: str) -> float:
                     return time.monotonic() - started
                 time.sleep(_PAUSE)
         finally:
-            subprocess.run(["podman", "rm", "--force", "--time", "0", name], capture_output=True, check=False)  # noqa: S607
+            argv = ["podman", "rm", "--force", "--time", "0", name]
+            subprocess.run(argv, capture_output=True, check=False)
             process.wait()
     msg = f"the container of {image} did not answer within {_LONGEST:g} s"
     raise RuntimeError(msg)
 
 
 def _published(name: str) -> int:
-    done = subprocess.run(["podman", "port", name, str(_PORT)], capture_output=True, text=True, check=False)  # noqa: S607
-    return int(done.stdout.strip().rpartition(":")[2]) if done.returncode == 0 and done.stdout.strip() else 0
+    """The port of this machine at which the container is published; 0 if it is not published yet."""
+    argv = ["podman", "port", name, str(_PORT)]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return int(result.stdout.strip().rpartition(":")[2]) if result.returncode == 0 and result.stdout.strip() else 0
 
 
 def _answers(port: int) -> bool:
@@ -214,31 +217,31 @@ def _copied(project: Path, into: Path) -> None:
 
 
 def _run(argv: Sequence[str], *, cwd: Path) -> str:
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        msg = f"{argv} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    result = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        msg = f"{argv} failed:\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}"
         raise RuntimeError(msg)
-    return done.stdout
+    return result.stdout
 
 
 def main() -> None:
-    """Measure, and print what was found."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True)
     parser.add_argument("--project", default="hello", help="a directory of benchmarks/projects")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    words = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nox-pex-bench-") as work:
-        project = _ROOT / "benchmarks" / "projects" / words.project
-        found = measure(project, base=words.base, rounds=words.rounds, work=Path(work))
-    if words.json:
-        words.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    print(f"{'way':<20} {'first build':>12} {'over base':>10} {'boot':>8} {'rebuild':>8}")  # noqa: T201
+        project = _ROOT / "benchmarks" / "projects" / options.project
+        found = measure(project, base=options.base, rounds=options.rounds, work=Path(work))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    print(f"{'way':<20} {'first build':>12} {'over base':>10} {'boot':>8} {'rebuild':>8}")  # noqa: T201  # this is a program
     for name, figures in found.items():
         size = f"{figures['bytes-over-base'] / 1e6:.1f} MB"
         row = f"{figures['first-build']:>10.1f} s {size:>10} {figures['boot']:>6.2f} s {figures['rebuild']:>6.2f} s"
-        print(f"{name:<20} {row}")  # noqa: T201
+        print(f"{name:<20} {row}")  # noqa: T201  # this is a program
 
 
 if __name__ == "__main__":

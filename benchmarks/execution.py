@@ -1,4 +1,4 @@
-"""Runs what is timed: one command after the other, each with its output in a log."""
+"""Run and time commands one after another, with the output of each in a log."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from typing import Final
 from nox_pex.system.environ import tool_environ
 
 _LONGEST: Final = 600.0
-"""Seconds after which a command counts as hanging."""
+"""Seconds after which a command is killed, because it hangs."""
 
-_OWN: Final = re.compile(r"NOX_|POETRY_(?!HTTP_BASIC|PYPI_MIRROR_URL)|COVERAGE|UV_(?:CACHE|PYTHON|PROJECT)")
-"""Variables that would let the session, or settings of the user's, into what is measured."""
+_EXCLUDED: Final = re.compile(r"NOX_|POETRY_(?!HTTP_BASIC|PYPI_MIRROR_URL)|COVERAGE|UV_(?:CACHE|PYTHON|PROJECT)")
+"""Variables of this session, or settings of the user, that would change what is measured."""
 
-
-_SIGNS: Final = (r"error\[", r"(?:ERROR|Error|error): ", r"(?i)error|failed|cannot|unable")
-"""What the line that says why something failed has in it, the surest first."""
+_REASONS: Final = (r"error\[", r"(?:ERROR|Error|error): ", r"(?i)error|failed|cannot|unable")
+"""Patterns of the output line that says why a command failed, the most reliable first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A command that a person or a script would run. `name` is how it is shown."""
+    """A command that a person or a script would run. `name` is its name in the results."""
 
     name: str
     argv: tuple[str, ...]
@@ -38,25 +37,25 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Seconds of wall time, by step; `failure` says why it ended early, and is empty otherwise."""
+    """Seconds of wall time for each step. `failure` is the reason why the run ended early, or empty."""
 
     steps: Mapping[str, float]
     failure: str = ""
 
     @property
     def seconds(self) -> float | None:
-        """The sum; None for what failed."""
+        """The sum of all steps; None for a failed run."""
         return None if self.failure else sum(self.steps.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Runs commands. `logs` is a directory that gets a file for each."""
+    """Runs commands. `logs` is the directory for their output, one file for each command."""
 
     logs: Path
 
     def run(self, steps: Sequence[Step], *, cwd: Path, env: Mapping[str, str], label: str) -> Timed:
-        """Run `steps` in turn, each to its end, until one fails."""
+        """Run `steps` one after another until one fails. `label` names the logs."""
         spent: dict[str, float] = {}
         for number, step in enumerate(steps):
             log = self._log(f"{label}.{number}")
@@ -69,7 +68,7 @@ class Runner:
         return Timed(steps=spent)
 
     def output(self, label: str) -> str:
-        """What the last run of one step with this label printed."""
+        """The output of the last run of one step with this label."""
         newest = max(self.logs.glob(f"{_file_name(label)}.0-*.log"), key=lambda path: path.stat().st_mtime_ns)
         return newest.read_text("utf-8", "replace")
 
@@ -80,23 +79,22 @@ class Runner:
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a user's shell has: nothing of Nox, of a virtual environment, of Poetry's or Python's switches.
+    """The environment of a user's shell, without variables of Nox, virtual environments, Poetry and Python.
 
-    The base interpreter of this process comes first on PATH, so that what looks for a `python3.11` finds that one, and
-    no shim before it.
+    The base interpreter of this process comes first on PATH, so that a search for `python3.11` does not find a shim.
     """
-    kept = {name: value for name, value in tool_environ(environ).items() if not _OWN.match(name)}
-    own = str(Path(sys.executable).parent)
-    path = [part for part in kept.get("PATH", os.defpath).split(os.pathsep) if part != own]
-    return {**kept, "PATH": os.pathsep.join([f"{sys.base_prefix}/bin", *path])}
+    clean = {name: value for name, value in tool_environ(environ).items() if not _EXCLUDED.match(name)}
+    session_bin = str(Path(sys.executable).parent)
+    path = [part for part in clean.get("PATH", os.defpath).split(os.pathsep) if part != session_bin]
+    return {**clean, "PATH": os.pathsep.join([f"{sys.base_prefix}/bin", *path])}
 
 
 def reason(output: str, status: int) -> str:
-    """Why a command failed: the last line of its output that says so, or else the last one."""
+    """The reason why a command failed: the last output line that gives one, or else the last line."""
     lines = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
-    for sign in _SIGNS:
-        if telling := [line for line in lines if re.search(sign, line)]:
-            return f"exit status {status}: {telling[-1][:300]}"
+    for pattern in _REASONS:
+        if found := [line for line in lines if re.search(pattern, line)]:
+            return f"exit status {status}: {found[-1][:300]}"
     return f"exit status {status}: {lines[-1][:300] if lines else 'no output'}"
 
 
@@ -110,7 +108,7 @@ def _run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int)
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    # A wait with a timeout looks only every 50 ms; so another thread minds the time.
+    # `wait` with a timeout polls every 50 ms. A timer in another thread is exact.
     hanging = threading.Timer(_LONGEST, _kill, [process.pid])
     hanging.start()
     try:

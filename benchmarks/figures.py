@@ -1,4 +1,4 @@
-"""Medians, ratios, and how figures are written."""
+"""Medians, ratios, and the text of figures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ _TENS = 10.0
 
 
 def middle(series: Series | None) -> float | None:
-    """The median of the runs that succeeded; None where none did."""
+    """The median of the successful runs; None if there are none."""
     return median(series.values) if series is not None and series.values else None
 
 
 def least(series: Series | None) -> float | None:
-    """The smallest sample; None where there is none."""
+    """The smallest sample; None if there is none."""
     return min(series.values) if series is not None and series.values else None
 
 
 def ratio(above: Series | None, below: Series | None) -> float | None:
-    """The median of the ratios of the rounds in which both succeeded: what drifts from round to round falls out.
+    """The median of the ratios in each round, which cancels out changes from round to round.
 
-    Where the two have no round in common, the ratio of their medians; None where one has no sample at all.
+    Only rounds in which both runs succeeded count. If there is no such round, this is the ratio of the medians. It is
+    None if one of the series has no sample.
     """
     if above is None or below is None:
         return None
@@ -36,7 +37,7 @@ def ratio(above: Series | None, below: Series | None) -> float | None:
 
 
 def shown(value: float | None, unit: Unit = "s") -> str:
-    """A value as people read it: `0.19 s`, `23.4 s`, `63.4 MB` (10^6 bytes)."""
+    """A value as text: `0.19 s`, `23.4 s`, `63.4 MB` (10^6 bytes)."""
     if value is None:
         return "-"
     if unit == "bytes":
@@ -46,7 +47,7 @@ def shown(value: float | None, unit: Unit = "s") -> str:
 
 
 def times(value: float | None) -> str:
-    """A ratio as people read it: `1.04`, `16`."""
+    """A ratio as text: `1.04`, `16`."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= _TENS else f"{value:.1f}" if value >= _TENS / 3 else f"{value:.2f}"

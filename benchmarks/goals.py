@@ -1,4 +1,4 @@
-"""The goals that nox-pex sets itself, each beside what was measured. They are figures to look at, no tests."""
+"""The goals of nox-pex, each with the measured value. They are only shown; no test fails because of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _PROJECTS: Final = ("hello", "app", "data")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A goal and what was measured: None where it was not. `detail` says between what."""
+class Goal:
+    """A goal and the measured value, which is None if nothing was measured.
+
+    The value must be `sense` `bound`. `detail` adds a remark to the case.
+    """
 
     case: str
     sense: Literal["≥", "≤", "<"]
@@ -27,7 +30,7 @@ class Judged:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is reached; None where nothing was measured."""
+        """Whether the goal is reached; None if nothing was measured."""
         if self.measured is None:
             return None
         if self.sense == "≥":
@@ -36,49 +39,49 @@ class Judged:
 
     @property
     def text(self) -> str:
-        """As one line: `goal ≥ 15 ×, measured 42 ×`."""
+        """The goal as one line: `goal ≥ 15 ×, measured 42 ×`."""
         return f"goal {self.sense} {self.bound:g} {self.unit}, measured {self.written}"
 
     @property
     def written(self) -> str:
-        """What was measured, in words."""
+        """The measured value as text."""
         if self.measured is None:
             return "not measured"
         return shown(self.measured) if self.unit == "s" else f"{times(self.measured)} ×"
 
 
-def judged(results: Results) -> list[Judged]:
-    """Every goal, in the order of the tables."""
-    return [goal for judge in _JUDGES for goal in judge(results)]
+def all_goals(results: Results) -> list[Goal]:
+    """All goals, in the order of the tables."""
+    return [goal for group in _GROUPS for goal in group(results)]
 
 
-def _first_build(results: Results) -> Iterator[Judged]:
-    yield Judged(
-        case="first build, warm caches, hello: the recipe against it",
+def _first_build(results: Results) -> Iterator[Goal]:
+    yield Goal(
+        case="first build, warm caches, hello: 2019 recipe ÷ nox-pex",
         sense="≥",
         bound=6,
         measured=_built(results, "hello", "warm", over="2019 recipe"),
-        detail="a lock that was built before: CI again, another clone",
+        detail="the lock was built before: another CI run, another clone",
     )
-    own, recipe = (results.find(builds.PIECE, "hello", "warm", name) for name in (builds.NEW_LOCK, "2019 recipe"))
-    yield Judged(
-        case="first build, warm download caches alone, hello: the recipe against it",
+    ours, recipe = (results.find(builds.PIECE, "hello", "warm", name) for name in (builds.NEW_LOCK, "2019 recipe"))
+    yield Goal(
+        case="first build, warm download caches only, hello: 2019 recipe ÷ nox-pex",
         sense="≥",
         bound=6,
-        measured=ratio(recipe, own),
+        measured=ratio(recipe, ours),
         detail="a new lock",
     )
 
 
-def _edit(results: Results) -> Iterator[Judged]:
-    yield Judged(
-        case="one source file changed, hello: the recipe against it",
+def _edit(results: Results) -> Iterator[Goal]:
+    yield Goal(
+        case="one source file changed, hello: 2019 recipe ÷ nox-pex",
         sense="≥",
         bound=15,
         measured=_built(results, "hello", "edit", over="2019 recipe"),
     )
-    yield Judged(
-        case="one source file changed, app: plain pex (`--pylock`) against it",
+    yield Goal(
+        case="one source file changed, app: plain pex (`--pylock`) ÷ nox-pex",
         sense="≥",
         bound=4,
         measured=_built(results, "app", "edit", over="pex --pylock"),
@@ -90,15 +93,15 @@ def _edit(results: Results) -> Iterator[Judged]:
             key=lambda pair: pair[1],
             default=("", None),
         )
-        yield Judged(
-            case=f"one source file changed, {project}: the fastest pex invocation against it",
+        yield Goal(
+            case=f"one source file changed, {project}: the fastest pex invocation ÷ nox-pex",
             sense="≥",
             bound=1,
             measured=fastest,
             detail=name,
         )
-    yield Judged(
-        case="one source file changed, app: against `pex --version` and a copy of the file",
+    yield Goal(
+        case="one source file changed, app: nox-pex ÷ `pex --version` and a copy of the file",
         sense="≤",
         bound=2,
         measured=ratio(
@@ -107,32 +110,32 @@ def _edit(results: Results) -> Iterator[Judged]:
     )
 
 
-def _idle(results: Results) -> Iterator[Judged]:
-    yield Judged(
-        case="nothing changed: against three empty Nox sessions",
+def _idle(results: Results) -> Iterator[Goal]:
+    yield Goal(
+        case="nothing changed: nox-pex ÷ three empty Nox sessions",
         sense="≤",
         bound=1.3,
         measured=_library(results, "idle", builds.EMPTY),
     )
-    yield Judged(
-        case="`nox --list`: against the same noxfile without us",
+    yield Goal(
+        case="`nox --list`: noxfile with nox-pex ÷ the same noxfile without it",
         sense="≤",
         bound=1.15,
         measured=_library(results, "list", library.WITHOUT),
     )
 
 
-def _boots(results: Results) -> Iterator[Judged]:
+def _boots(results: Results) -> Iterator[Goal]:
     for project in _PROJECTS:
         plain = results.find(boots.PIECE, project, "warm-boot", boots.VENV)
-        yield Judged(
-            case=f"warm boot, {project}: against the plain virtual environment",
+        yield Goal(
+            case=f"warm boot, {project}: nox-pex ÷ plain virtual environment",
             sense="≤",
             bound=1.1,
             measured=ratio(results.find(boots.PIECE, project, "warm-boot", NOX_PEX), plain),
         )
-        yield Judged(
-            case=f"boot of the unpacked binary, {project}: against the plain virtual environment",
+        yield Goal(
+            case=f"boot of the unpacked binary, {project}: nox-pex ÷ plain virtual environment",
             sense="≤",
             bound=1.1,
             measured=ratio(results.find(boots.PIECE, project, "cold-boot", boots.UNPACKED), plain),
@@ -142,8 +145,8 @@ def _boots(results: Results) -> Iterator[Judged]:
         yield _cold(results, project)
 
 
-def _cold(results: Results, project: str) -> Judged:
-    """The default against the shape that boots cold the fastest of those that are one file."""
+def _cold(results: Results, project: str) -> Goal:
+    """The default compared with the fastest cold boot of all settings that build one file."""
     single = [
         one
         for one in results.among(shapes.PIECE, project)
@@ -151,8 +154,8 @@ def _cold(results: Results, project: str) -> Judged:
     ]
     best = min(single, key=lambda one: middle(one) or 0.0, default=None)
     default = results.find(shapes.PIECE, project, "cold-boot", shapes.DEFAULT)
-    return Judged(
-        case=f"cold boot of the single file, {project}: against the best setting of pex",
+    return Goal(
+        case=f"cold boot of the single file, {project}: default ÷ best setting of pex",
         sense="≤",
         bound=1,
         measured=ratio(default, best),
@@ -160,9 +163,9 @@ def _cold(results: Results, project: str) -> Judged:
     )
 
 
-def _scale(results: Results) -> Iterator[Judged]:
-    yield Judged(
-        case="100 binaries unchanged: against one",
+def _scale(results: Results) -> Iterator[Goal]:
+    yield Goal(
+        case="nothing changed: 100 binaries ÷ one binary",
         sense="≤",
         bound=5,
         measured=ratio(
@@ -171,8 +174,8 @@ def _scale(results: Results) -> Iterator[Judged]:
     )
     few, some, many = (results.find(scale.PIECE, "", "sources", str(count)) for count in scale.SOURCES)
     scan, tenth = _difference(many, few), _difference(some, few)
-    yield Judged(
-        case="source scan, 10,000 files: what they add to a run over 100",
+    yield Goal(
+        case="source scan: extra time for 10,000 files compared with 100",
         sense="<",
         bound=0.5,
         measured=scan,
@@ -181,12 +184,12 @@ def _scale(results: Results) -> Iterator[Judged]:
     )
 
 
-def _memory(results: Results) -> Iterator[Judged]:
+def _memory(results: Results) -> Iterator[Goal]:
     for case in ("build", "edit", "verify"):
         small, large = (results.find(library.MEMORY, project, case, NOX_PEX) for project in ("hello", "data"))
         low, high = middle(small), middle(large)
-        yield Judged(
-            case=f"memory of our own process, {case}: data against hello",
+        yield Goal(
+            case=f"memory of the Nox process, {case}: data ÷ hello",
             sense="≤",
             bound=1.5,
             measured=ratio(large, small),
@@ -194,7 +197,7 @@ def _memory(results: Results) -> Iterator[Judged]:
         )
 
 
-_JUDGES: Final[tuple[Callable[[Results], Iterator[Judged]], ...]] = (
+_GROUPS: Final[tuple[Callable[[Results], Iterator[Goal]], ...]] = (
     _first_build,
     _edit,
     _idle,
@@ -205,16 +208,16 @@ _JUDGES: Final[tuple[Callable[[Results], Iterator[Judged]], ...]] = (
 
 
 def _built(results: Results, project: str, case: str, *, over: str) -> float | None:
-    own, other = (results.find(builds.PIECE, project, case, name) for name in (NOX_PEX, over))
-    return ratio(other, own)
+    ours, other = (results.find(builds.PIECE, project, case, name) for name in (NOX_PEX, over))
+    return ratio(other, ours)
 
 
 def _library(results: Results, case: str, floor: str) -> float | None:
-    own, other = (results.find(library.PIECE, "", case, name) for name in (NOX_PEX, floor))
-    return ratio(own, other)
+    ours, other = (results.find(library.PIECE, "", case, name) for name in (NOX_PEX, floor))
+    return ratio(ours, other)
 
 
 def _difference(more: Series | None, fewer: Series | None) -> float | None:
-    """Of the smallest samples: what disturbs a run only ever adds to it."""
+    """The difference between the smallest samples, because a disturbance can only make a run longer."""
     one, other = least(more), least(fewer)
     return None if one is None or other is None else one - other

@@ -1,4 +1,4 @@
-"""What the library costs where nothing is to be done, and the memory of its own process where much is."""
+"""The cost of nox-pex if there is nothing to do, and the memory of its process if there is much to do."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def lint(session):
 _PEAK: Final = """\
 import atexit, os, pathlib, re, sys
 
-def tell():
+def write_peak():
     status = pathlib.Path("/proc/self/status").read_text()
     pathlib.Path(os.environ["BENCH_PEAK"]).write_text(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
 
-atexit.register(tell)
+atexit.register(write_peak)
 from nox.__main__ import main
 sys.argv[0] = "nox"
 main()
 """
-"""Runs Nox, and writes the peak of this process alone (Linux: `VmHWM`) at its end."""
+"""A program that runs Nox, and at its end writes the peak memory of this one process (Linux: `VmHWM`)."""
 
 _CASES: Final = ("list", "idle", "import")
 _ROUNDS: Final = 15
@@ -53,16 +53,16 @@ _IMPORTS: Final = (("nox", "import nox"), ("nox and nox-pex", "import nox, nox_p
 
 
 def measure(bench: Bench) -> None:
-    """Measure what is wanted of it."""
+    """Measure the wanted cases."""
     if bench.wanted.has(PIECE, *_CASES):
-        _at_rest(bench)
+        _nothing_to_do(bench)
     if bench.wanted.has(MEMORY) and not bench.wanted.quick and sys.platform == "linux":
         for project in bench.projects("hello", "data"):
             _memory(bench, project)
 
 
-def _at_rest(bench: Bench) -> None:
-    """Runs that take a fraction of a second, many of them, one kind after the other."""
+def _nothing_to_do(bench: Bench) -> None:
+    """Measure runs that take a fraction of a second. They take turns, over many rounds."""
     built = bench.checkout("hello", PIECE)
     bench.build(built, PIECE)
     places = {}
@@ -90,15 +90,15 @@ def _at_rest(bench: Bench) -> None:
     for number in range(rounds + 1):
         for case, subject, step, cwd in (run for run in runs if bench.wanted.has(PIECE, run[0])):
             timed = bench.runner.run([step], cwd=cwd, env=bench.own_environ(), label=f"{PIECE}.{case}.{subject}")
-            if number:  # the first one writes bytecode
+            if number:  # the first round writes bytecode
                 key = Key(piece=PIECE, project="", case=case, subject=subject)
                 bench.recorder.add(key, timed.seconds, failure=timed.failure)
 
 
 def _memory(bench: Bench, project: str) -> None:
-    """The peak of Nox's own process, in which all of nox-pex runs: a first build, one after an edit, `verify`."""
+    """Measure the peak memory of the Nox process, in which all of nox-pex runs, in three sessions."""
     checkout = bench.checkout(project, MEMORY)
-    bench.forget_locks()
+    bench.clear_lock_caches()
     for case, session, edited in (("build", "pex", False), ("edit", "pex", True), ("verify", "verify", False)):
         if edited:
             checkout.edit(case)

@@ -1,4 +1,4 @@
-"""What the benchmark runs on."""
+"""The machine and the commit that the benchmark runs on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.results import Machine
 
 
 def machine() -> Machine:
-    """This machine."""
+    """Describe this machine."""
     return Machine(
         cpu=_cpu(),
         cores=psutil.cpu_count() or 1,
@@ -24,15 +24,15 @@ def machine() -> Machine:
 
 
 def commit(root: Path) -> str:
-    """The commit of the checkout at `root`, shortened; with `+` behind it where something is not committed."""
+    """The short commit of the checkout at `root`, followed by `+` if there are uncommitted changes."""
     head = _git(root, "rev-parse", "--short=12", "HEAD")
-    # the results themselves are written by a run
+    # A run writes the results themselves, so they do not count.
     changed = _git(root, "status", "--porcelain", "--", "tasks", "benchmarks", ":!benchmarks/results")
     return f"{head or 'unknown'}{'+' if changed else ''}"
 
 
 def today() -> str:
-    """The day, in UTC."""
+    """The date in UTC, as YYYY-MM-DD."""
     return dt.datetime.now(dt.UTC).date().isoformat()
 
 
@@ -53,6 +53,6 @@ def _system() -> str:
     return f"{name}, {platform.system()} {platform.release().partition('-')[0]}"
 
 
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607
-    return done.stdout.strip()
+def _git(root: Path, *arguments: str) -> str:
+    argv = ["git", *arguments]
+    return subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False).stdout.strip()

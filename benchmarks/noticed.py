@@ -1,4 +1,4 @@
-"""A fast wrong "unchanged" would be the worst fault of all: each kind of change is made, and has to be noticed."""
+"""Check that nox-pex detects each kind of change. A wrong "unchanged" would be the worst error of all."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ UNCHANGED: Final = "unchanged"
 
 
 def measure(bench: Bench) -> None:
-    """Make every kind of change in one checkout after the other, and note what came of it."""
+    """Make every kind of change in one checkout, one after another, and record what nox-pex did."""
     if not bench.wanted.has(PIECE):
         return
     checkout = bench.checkout("hello", PIECE)
     bench.build(checkout, PIECE)
     bench.say(f"noticed: {len(CHANGES)} kinds of change")
-    for words, (expected, change) in CHANGES.items():
+    for name, (expected, change) in CHANGES.items():
         change(checkout)
-        bench.recorder.noticed.append(Check(change=words, expected=expected, seen=_seen(bench, checkout)))
+        bench.recorder.noticed.append(Check(change=name, expected=expected, seen=_seen(bench, checkout)))
 
 
 def _seen(bench: Bench, checkout: Checkout) -> str:
-    """What nox-pex says that it did, where the file agrees with that and the next run finds nothing to do."""
+    """What nox-pex says it did, if the file agrees and the next run has nothing to do. Otherwise the contradiction."""
     before = _state(checkout)
     said = verdict(bench.build(checkout, PIECE))
     after = _state(checkout)
     if said == UNCHANGED:
-        return UNCHANGED if after == before else "says unchanged, and the file is another one"
+        return UNCHANGED if after == before else "says unchanged, but the file changed"
     again = verdict(bench.build(checkout, PIECE))
     return said if again == UNCHANGED else f"{said}, and then {again}"
 
 
 def verdict(output: str) -> str:
-    """`rebuilt` or `unchanged`, from what a run of Nox printed."""
+    """`rebuilt` or `unchanged`, from the output of a run of Nox."""
     if re.search(r"pex: (?:re)?building service", output):
         return REBUILT
-    return UNCHANGED if "pex: service unchanged" in output else "nothing that is known"
+    return UNCHANGED if "pex: service unchanged" in output else "unknown output"
 
 
 def _state(checkout: Checkout) -> tuple[int, int, int]:
-    """What tells one written file from another one."""
+    """The attributes of the binary that change when it is written again."""
     seen = (checkout.root / "dist/service.pex").stat()
     return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
@@ -119,4 +119,4 @@ CHANGES: Final[Mapping[str, tuple[str, Callable[[Checkout], None]]]] = {
     "a setting of the smoke test changed": (UNCHANGED, _smoke_setting),
     "a new test": (UNCHANGED, _test_file),
 }
-"""In the order in which they are made, with what has to come of each."""
+"""The changes in the order in which they are made, each with the expected result."""

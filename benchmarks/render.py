@@ -1,4 +1,4 @@
-"""Writes what people read: the page of results, the chart, and the tables in the documentation."""
+"""Write the page of results, the chart, and the tables in the documentation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def text(results: Results) -> str:
 
 
 def everything(results: Results, *, root: Path) -> None:
-    """Write the page, the chart and the marked places of `docs/benchmarks.md` below the checkout at `root`."""
+    """Write the page, the chart, and the tables in `docs/benchmarks.md` in the checkout at `root`."""
     (root / "benchmarks/results/latest.md").write_text(text(results), "utf-8")
     (root / "docs/benchmark.svg").write_text(chart.svg(results), "utf-8")
     document = root / "docs/benchmarks.md"
@@ -25,9 +25,9 @@ def everything(results: Results, *, root: Path) -> None:
 
 
 def filled(document: str, parts: Mapping[str, str]) -> str:
-    """`document` with each of `parts` between `<!-- bench: NAME -->` and `<!-- end -->`.
+    """Return `document` with each of `parts` between `<!-- bench: NAME -->` and `<!-- end -->`.
 
-    Raises `ValueError` for a place whose name is not among `parts`.
+    Raises `ValueError` for a NAME that is not in `parts`.
     """
 
     def put(place: re.Match[str]) -> str:

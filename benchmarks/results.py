@@ -1,4 +1,4 @@
-"""What a run of the benchmark leaves: every sample, and what it was measured on."""
+"""The results of a run: every sample, and the machine and tools that were measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOX_PEX = "nox-pex"
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """What a series is of: in a `piece` of the benchmark, with a `project`, in a `case`, a `subject`."""
+    """The identity of a series: the `piece` of the benchmark, the `project`, the `case` and the `subject`."""
 
     piece: str
     project: str
@@ -23,9 +23,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Series(msgspec.Struct, kw_only=True):
-    """The samples of one subject, one for each round, None where the run failed.
+    """The samples of one subject, one for each round; None for a failed run.
 
-    `steps` are the seconds of each step of a round, by its name, `failure` why the last failed run failed.
+    `steps` has the seconds of each step, by its name, one for each round. `failure` is the reason of the last failure.
     """
 
     key: Key
@@ -36,12 +36,12 @@ class Series(msgspec.Struct, kw_only=True):
 
     @property
     def values(self) -> list[float]:
-        """The samples of the runs that succeeded."""
+        """The samples of the successful runs."""
         return [sample for sample in self.samples if sample is not None]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a kind of change was noticed: what was done, what had to come of it, and what came."""
+    """One kind of change, with the expected reaction of nox-pex and the one that was seen."""
 
     change: str
     expected: str
@@ -49,12 +49,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether it was as it had to be."""
+        """Whether the reaction is the expected one."""
         return self.expected == self.seen
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it was measured. `memory` is in bytes."""
+    """The machine that the samples are from. `memory` is in bytes."""
 
     cpu: str
     cores: int
@@ -64,9 +64,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, kw_only=True):
-    """A run of the benchmark. `date` is a day in UTC, `commit` that of nox-pex, with `+` where it has changes.
+    """The results of a run. `date` is in UTC. `commit` is that of nox-pex, with `+` if there are uncommitted changes.
 
-    `failures` are those that left a piece unfinished.
+    `failures` are the failures that left a piece unfinished.
     """
 
     machine: Machine
@@ -79,7 +79,7 @@ class Results(msgspec.Struct, kw_only=True):
     failures: list[str] = []
 
     def find(self, piece: str, project: str, case: str, subject: str) -> Series | None:
-        """A series; None where it was not measured."""
+        """The series with this key; None if it was not measured."""
         key = Key(piece=piece, project=project, case=case, subject=subject)
         return next((series for series in self.series if series.key == key), None)
 
@@ -102,7 +102,7 @@ class Recorder:
 
     @property
     def series(self) -> list[Series]:
-        """All that was collected, in the order in which it began."""
+        """All series, in the order of their first samples."""
         return list(self._series.values())
 
     def add(
@@ -114,7 +114,7 @@ class Recorder:
         steps: Mapping[str, float] | None = None,
         failure: str = "",
     ) -> None:
-        """Note one sample; None for a run that failed, and `failure` says why."""
+        """Record one sample. For a failed run it is None, and `failure` is the reason."""
         series = self._series.setdefault(key, Series(key=key, unit=unit, samples=[], steps={}))
         series.samples.append(sample)
         for name, seconds in (steps or {}).items():
@@ -123,39 +123,39 @@ class Recorder:
 
 
 def merged(older: Results, newer: Results) -> Results:
-    """`older` with all that `newer` measured too in its place.
+    """Return `older` with each case that `newer` measured replaced by that of `newer`.
 
-    Raises `ValueError` where they are not of the same machine, tools and commit: figures of two days do not compare.
+    Raises `ValueError` if the machine, the tools or the commit differ, because such figures cannot be compared.
     """
-    for what in ("machine", "tools", "commit"):
-        if getattr(older, what) != getattr(newer, what):
-            msg = f"the results differ in their {what}: {getattr(older, what)} and {getattr(newer, what)}"
+    for field in ("machine", "tools", "commit"):
+        if getattr(older, field) != getattr(newer, field):
+            msg = f"the results differ in their {field}: {getattr(older, field)} and {getattr(newer, field)}"
             raise ValueError(msg)
     measured = {_case(one) for one in newer.series}
-    kept = [one for one in older.series if _case(one) not in measured]
+    others = [one for one in older.series if _case(one) not in measured]
     return Results(
         machine=newer.machine,
         tools=newer.tools,
         commit=newer.commit,
         date=newer.date,
         command=f"{older.command}; {newer.command}",
-        series=kept + newer.series,
+        series=others + newer.series,
         noticed=newer.noticed or older.noticed,
         failures=older.failures + newer.failures,
     )
 
 
 def _case(series: Series) -> tuple[str, str, str]:
-    """What is replaced as a whole: subjects that were not measured in the same run do not compare."""
+    """The part of a key that is replaced as a whole, because subjects of different runs cannot be compared."""
     return series.key.piece, series.key.project, series.key.case
 
 
 def read(path: Path) -> Results:
-    """The results in a JSON file."""
+    """Read results from a JSON file."""
     return msgspec.json.decode(path.read_bytes(), type=Results)
 
 
 def write(path: Path, results: Results) -> None:
-    """Write `results` as JSON."""
+    """Write `results` to a JSON file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")

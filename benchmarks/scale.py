@@ -1,4 +1,4 @@
-"""What a run with nothing to do costs as a project grows: binaries, source files, distributions."""
+"""The time of a run with nothing to do, as a project grows: binaries, source files, distributions."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ _MODULE: Final = '''\
 
 
 def answer(question: str) -> str:
-    """What module {number} makes of a question."""
+    """Answer a question with the number of this module."""
     return f"{{question}}: {number}" + "{filling}"
 '''
 
 
 def measure(bench: Bench) -> None:
-    """Measure what is wanted of it; each series grows a checkout of its own."""
+    """Measure the wanted cases. Each size of a project has a separate checkout."""
     if bench.wanted.quick:
         return
     if bench.wanted.has(PIECE, "binaries"):
@@ -66,8 +66,8 @@ def measure(bench: Bench) -> None:
         _measure(bench, "sources", {count: _sources(bench, count) for count in SOURCES})
     if bench.wanted.has(PIECE, "distributions"):
         with _index(bench.work / "index", max(DISTRIBUTIONS)) as url:
-            made = {count: _distributions(bench, count, url) for count in DISTRIBUTIONS}
-        _measure(bench, "distributions", made)
+            places = {count: _distributions(bench, count, url) for count in DISTRIBUTIONS}
+        _measure(bench, "distributions", places)
 
 
 def _measure(bench: Bench, case: str, places: Mapping[int, Checkout]) -> None:
@@ -106,7 +106,7 @@ def _sources(bench: Bench, count: int) -> Checkout:
 
 
 def _distributions(bench: Bench, count: int, url: str) -> Checkout:
-    """A project with `count` small dependencies, locked by Poetry itself from an index on this machine."""
+    """Build a project with `count` small dependencies, which Poetry locks from an index on this machine."""
     template = bench.work / "many" / str(count)
     template.mkdir(parents=True)
     wanted = ", ".join(f'"{_name(number)} (==1.0)"' for number in range(count))
@@ -114,9 +114,9 @@ def _distributions(bench: Bench, count: int, url: str) -> Checkout:
     (template / "main.py").write_text("print('many')\n", "utf-8")
     step = Step(name="poetry lock", argv=(str(bench.tools.poetry), "lock", "--no-interaction"))
     env = bench.environ("many", project=template)
-    done = bench.runner.run([step], cwd=template, env=env, label=f"{PIECE}.lock.{count}")
-    if done.failure:
-        msg = f"{PIECE}: {done.failure}"
+    timed = bench.runner.run([step], cwd=template, env=env, label=f"{PIECE}.lock.{count}")
+    if timed.failure:
+        msg = f"{PIECE}: {timed.failure}"
         raise FailedError(msg)
     checkout = Checkout.of(template, bench.work / "checkouts" / f"many{count}")
     bench.build(checkout, f"{PIECE}.distributions.{count}")
@@ -125,7 +125,7 @@ def _distributions(bench: Bench, count: int, url: str) -> Checkout:
 
 @contextmanager
 def _index(directory: Path, count: int) -> Iterator[str]:
-    """The address of a simple index with `count` small wheels, served from this process."""
+    """Serve a simple index with `count` small wheels from this process; yields its address."""
     for number in range(count):
         _wheel(directory / "simple" / _name(number), _name(number))
 
@@ -133,7 +133,7 @@ def _index(directory: Path, count: int) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
-            """Nothing: its log would lie between our own lines."""
+            """Write nothing, because these lines would mix with those of the benchmark."""
 
     handler = functools.partial(Quiet, directory=str(directory))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

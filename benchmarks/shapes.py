@@ -1,4 +1,4 @@
-"""The shapes that a binary can have: what each costs at the build after an edit, on disk, and at a boot."""
+"""The settings that change the form of the binary: their cost in build time, file size and boot time."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _SETTINGS: Final = (
     ('layout = "packed"',),
     ('layout = "loose"',),
 )
-"""Lines of the binary's table, those that are the default included: which they are may change."""
+"""Lines of the binary's table. They include defaults, because a default may change."""
 
 _ROUNDS: Final = {"hello": 2, "app": 1}
 
 
 def shapes() -> dict[str, tuple[str, ...]]:
-    """The default, and every shape that is another one, by its name: its lines of the binary's table."""
+    """The lines of the binary's table for the default, and for each shape that differs from it, by name."""
     default = Binary(script="uvicorn")
     others = {", ".join(lines): lines for lines in _SETTINGS if _parsed(lines) != default}
     return {DEFAULT: (), **others}
@@ -49,7 +49,7 @@ def _parsed(lines: tuple[str, ...]) -> Binary:
 
 
 def measure(bench: Bench) -> None:
-    """Measure what is wanted of it: each shape in turn, from one environment, first the builds and then the boots."""
+    """Measure each shape in turn, all from one environment: first the builds, and then the boots."""
     if bench.wanted.quick or not bench.wanted.has(PIECE):
         return
     for project in bench.projects(*_ROUNDS):
@@ -58,7 +58,7 @@ def measure(bench: Bench) -> None:
 
 def _project(bench: Bench, project: str) -> None:
     checkout = bench.checkout(project, PIECE)
-    kept = clear(bench.work / PIECE / project)
+    binaries = clear(bench.work / PIECE / project)
     launches: dict[str, Launch] = {}
     rounds = bench.wanted.at_most(_ROUNDS[project])
     for number in range(rounds):
@@ -73,20 +73,20 @@ def _project(bench: Bench, project: str) -> None:
             bench.recorder.add(_key(project, "edit", shape), timed.seconds, failure=timed.failure)
             if number == 0:
                 built = checkout.root / "dist/service.pex"
-                launches[shape] = _kept(built, kept / str(place))
+                launches[shape] = _copied(built, binaries / str(place))
                 bench.recorder.add(_key(project, "size", shape), size(built), unit="bytes")
     for number in range(rounds + 1):
         bench.say(f"shape: {project}: boots, {number + 1} of {rounds + 1}")
         for case in ("cold-boot", "warm-boot"):
             for place, (shape, launch) in enumerate(launches.items()):
                 if case == "cold-boot":
-                    launch.forget()
-                done = boot(launch, log=bench.runner.logs / f"{PIECE}-{project}-{case}-{place}.log")
-                bench.recorder.add(_key(project, case, shape), done.seconds, failure=done.failure)
+                    launch.remove_unpacked()
+                booted = boot(launch, log=bench.runner.logs / f"{PIECE}-{project}-{case}-{place}.log")
+                bench.recorder.add(_key(project, case, shape), booted.seconds, failure=booted.failure)
 
 
-def _kept(built: Path, into: Path) -> Launch:
-    """A copy of a binary of any layout, and how it is started."""
+def _copied(built: Path, into: Path) -> Launch:
+    """Copy a binary of any layout; return the launch of the copy."""
     run = into / "run"
     run.mkdir(parents=True)
     if built.is_dir():

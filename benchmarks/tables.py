@@ -1,4 +1,4 @@
-"""The results as Markdown tables, a section for each piece."""
+"""The results as Markdown tables, one section for each piece of the benchmark."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _SHAPE_CASES: Final = {
 
 
 def sections(results: Results) -> Mapping[str, str]:
-    """The text of each section by its name; empty where nothing of it was measured."""
+    """The text of each section, by its name; empty if nothing in it was measured."""
     return {name: "\n".join(write(results)) for name, write in _SECTIONS.items()}
 
 
 def page(results: Results) -> str:
-    """All of it as one page."""
+    """All sections as one Markdown page."""
     titles = {
         "machine": "",
         "goals": "## Goals\n\n",
         "build": "## Builds\n\n",
         "boot": "## Binaries\n\n",
-        "shape": "## Shapes of the binary\n\n",
+        "shape": "## Settings that change the binary\n\n",
         "scale": "## Scale\n\n",
-        "library": "## The library at rest\n\n",
-        "memory": "## Memory of Nox's own process\n\n",
-        "noticed": "## What is noticed\n\n",
+        "library": "## When there is nothing to do\n\n",
+        "memory": "## Memory of the Nox process\n\n",
+        "noticed": "## Detected changes\n\n",
         "failures": "## What failed\n\n",
     }
     texts = sections(results)
@@ -50,7 +50,7 @@ def page(results: Results) -> str:
 
 
 def machine_line(results: Results) -> str:
-    """The machine in a few words, with the day."""
+    """One line that describes the machine, with the date."""
     machine = results.machine
     return (
         f"{machine.cpu}, {machine.cores} cores, {machine.memory / 2**30:.0f} GiB, {machine.system}, "
@@ -59,13 +59,14 @@ def machine_line(results: Results) -> str:
 
 
 def tools_line(results: Results) -> str:
-    """The versions of all tools."""
+    """One line with the versions of all tools."""
     return ", ".join(f"{name} {version}" for name, version in results.tools.items())
 
 
 def competitors() -> str:
-    """What each way does, and what it does not, from its own words in the code."""
-    return "\n".join(_table(["way", "what it does"], ([f"**{way.name}**", way.does] for way in WAYS.values())))
+    """The table of all ways, with the description that each has in the code."""
+    rows = ([f"**{way.name}**", way.description] for way in WAYS.values())
+    return "\n".join(_table(["way", "what it does"], rows))
 
 
 def _machine(results: Results) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _machine(results: Results) -> Iterator[str]:
 
 def _goals(results: Results) -> Iterator[str]:
     rows = []
-    for goal in goals.judged(results):
+    for goal in goals.all_goals(results):
         if goal.measured is None:
             continue
         wanted = f"{goal.sense} {goal.bound:g} {goal.unit}"
@@ -102,7 +103,10 @@ def _shapes(results: Results) -> Iterator[str]:
 def _compared(
     results: Results, piece: str, *, subjects: Sequence[str], cases: Mapping[str, str], against: str
 ) -> Iterator[str]:
-    """A table for each project: a row a subject, a column a case, with medians, and ratios to `against`."""
+    """One table for each project: a row for each subject, a column for each case.
+
+    Cells have the median, and the ratio to the subject `against`.
+    """
     for project in results.projects(piece):
         seen = {one.key.case for one in results.among(piece, project)}
         columns = [case for case in cases if case in seen]
@@ -137,16 +141,16 @@ def _scale(results: Results) -> Iterator[str]:
         ("distributions", scale.DISTRIBUTIONS),
     ):
         found = [(f"{count:,}", results.find(scale.PIECE, "", case, str(count))) for count in counts]
-        words = "source files" if case == "sources" else case
-        rows += [[f"{count} {words}", shown(middle(one))] for count, one in found if one is not None]
+        noun = "source files" if case == "sources" else case
+        rows += [[f"{count} {noun}", shown(middle(one))] for count, one in found if one is not None]
     if rows:
         yield from _table(["project with", "`nox -s pex`, nothing changed"], rows)
 
 
 def _library(results: Results) -> Iterator[str]:
-    words = {"list": "`nox --list`", "idle": "`nox -s pex`, nothing changed", "import": "import of"}
+    labels = {"list": "`nox --list`", "idle": "`nox -s pex`, nothing changed", "import": "import of"}
     rows = [
-        [words[one.key.case], one.key.subject, shown(middle(one)), str(len(one.values))]
+        [labels[one.key.case], one.key.subject, shown(middle(one)), str(len(one.values))]
         for one in results.among(library.PIECE)
     ]
     if rows:
@@ -168,7 +172,7 @@ def _noticed(results: Results) -> Iterator[str]:
         [check.change, check.expected, check.seen if check.passed else f"**{check.seen}**"] for check in results.noticed
     ]
     if rows:
-        yield from _table(["change", "must be", "is"], rows)
+        yield from _table(["change", "expected", "result"], rows)
 
 
 def _failures(results: Results) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The hello world of FastAPI's first page."""
+"""The hello-world example from FastAPI's documentation."""
 
 from fastapi import FastAPI
 

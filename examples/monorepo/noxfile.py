@@ -1,4 +1,4 @@
-"""Every service below `services/` as one file, proven: `nox -s smoke`, or `nox -s "smoke(api)"`."""
+"""Build and smoke-test every service below `services/`: `nox -s smoke`, or one of them: `nox -s "smoke(api)"`."""
 
 import nox_pex
 

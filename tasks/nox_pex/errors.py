@@ -1,7 +1,7 @@
-"""Every way in which nox-pex can fail, in one place.
+"""All error codes of nox-pex, and `NoxPexError`.
 
-A failure that a user can cause is a `NoxPexError`: a stable code, what is wrong and where, and what to do.
-`sessions` turns it into one line and an exit status; nothing below the sessions prints or exits.
+Every failure that a user can cause is a `NoxPexError`: a stable code, the problem and its place, and the remedy. The
+fronts (`sessions`, `invoke`) turn it into one line and an exit status.
 """
 
 from __future__ import annotations
@@ -57,64 +57,64 @@ Code = Literal[
     "image-unreadable",
     "port-unreachable",
 ]
-"""The stable codes, so that a type checker knows them."""
+"""The error codes, as a type. They are stable: scripts may search for them."""
 
 CODES: Final[dict[Code, str]] = {
-    "usage": "The words after `--`, the arguments of `register()` or a flag of Nox cannot be used like that.",
-    "config": "`[tool.nox-pex]`, or the project's `pyproject.toml` around it, has an error.",
+    "usage": "The arguments after `--`, the arguments of `register()` or a flag of Nox cannot be used like this.",
+    "config": "`[tool.nox-pex]`, or the rest of the project's `pyproject.toml`, has an error.",
     "no-lock": "The project has no `poetry.lock`.",
-    "lock-stale": "`pyproject.toml` was changed after `poetry.lock` was written.",
-    "lock-unreadable": "`poetry.lock` is damaged, or of a version that the pinned Poetry cannot read.",
-    "poetry-missing-group": "A dependency group in the settings does not exist in the project.",
-    "poetry-version": "The project's `requires-poetry` refuses the Poetry that nox-pex uses.",
-    "python-mismatch": "The project does not allow the Python that the session runs on, or that Python is not there.",
+    "lock-stale": "The dependencies in `pyproject.toml` changed after `poetry.lock` was written.",
+    "lock-unreadable": "`poetry.lock` is damaged, or the pinned Poetry cannot read its version.",
+    "poetry-missing-group": "The settings name a dependency group that the project does not have.",
+    "poetry-version": "The project's `requires-poetry` does not allow the Poetry that nox-pex uses.",
+    "python-mismatch": "The project does not allow the Python of the session, or that Python is not installed.",
     "tool-install": "Poetry, pex or a build backend could not be installed.",
-    "install-failed": "Poetry could not install what is locked, for a reason that none of the other codes names.",
+    "install-failed": "Poetry could not install from the lock, for a reason that has no code of its own.",
     "index-unreachable": "The package index does not answer.",
-    "index-auth": "The package index refuses the credentials, or wants some.",
-    "index-missing": "The package index does not have what is locked.",
-    "hash-mismatch": "The index serves a file that is not the one that was locked.",
-    "hash-missing": "The lock gives no hash for a distribution.",
-    "not-locked": "The environment holds a distribution that the lock does not have.",
-    "source-missing": "A file, pattern or module that the settings name is not there.",
-    "entry-missing": "The binary has no entry point, or one that nothing in the binary provides.",
+    "index-auth": "The package index requires credentials, or refuses those that it got.",
+    "index-missing": "The package index does not have a file that is in the lock.",
+    "hash-mismatch": "The package index serves a file whose hash is not in the lock.",
+    "hash-missing": "The lock has no hash for a distribution.",
+    "not-locked": "The environment contains a distribution that is not in the lock.",
+    "source-missing": "A file, pattern or module that the settings name does not exist.",
+    "entry-missing": "The binary has no entry point, or nothing in the binary provides it.",
     "no-wheel": "A locked distribution has no wheel for the target.",
-    "build-failed": "The project's build backend, or pex, failed.",
-    "disk-full": "The disk is full, or may not be written to.",
-    "leak": "The binary holds something that must not leave the machine.",
-    "closure": "The binary does not hold exactly the distributions that Poetry would install.",
-    "integrity": "A file in the binary is not the one that its distribution recorded.",
-    "not-reproducible": "A second build gave other bytes.",
+    "build-failed": "The project's build backend or pex failed.",
+    "disk-full": "The disk is full or cannot be written to.",
+    "leak": "The binary contains something that must not leave the machine.",
+    "closure": "The binary does not contain exactly the distributions that Poetry would install.",
+    "integrity": "A file in the binary does not match the RECORD of its distribution.",
+    "not-reproducible": "A second build gave different bytes.",
     "launch-failed": "The binary could not be started.",
     "exited-early": "The program ended before it was ready.",
     "port-taken": "Another program listens on the port.",
     "wrong-listener": "The port answers, but the listener is not the program under test.",
     "startup-timeout": "The program was not ready in time.",
-    "check-failed": "The program gave another answer than the one expected.",
+    "check-failed": "The program gave an answer that differs from the expected one.",
     "crashed": "The program ended while it was being checked.",
     "stop-timeout": "The program did not stop in time after the stop signal.",
-    "stop-exit-code": "The program stopped with an exit status that is not among `stop-exit-codes`.",
-    "left-processes": "The program left processes behind.",
+    "stop-exit-code": "The program stopped with an exit status that is not in `stop-exit-codes`.",
+    "left-processes": "The program left processes running.",
     "log-forbidden": "The program's log has a line that `log-forbid` forbids.",
-    "log-missing": "The program's log lacks a line that `log-require` requires.",
-    "budget": "The binary is larger, slower or hungrier than its budget.",
+    "log-missing": "The program's log has no line that `log-require` requires.",
+    "budget": "The binary is larger or slower than its budget, or needs more memory.",
     "engine-missing": "No container engine is installed.",
-    "engine-down": "The container engine is installed, and does not answer.",
+    "engine-down": "A container engine is installed, but does not answer.",
     "engine-failed": "The container engine could not start the container.",
-    "image-base": "The base image is not there, and cannot be fetched.",
-    "image-python": "The base image has no Python on which the binary runs.",
+    "image-base": "The base image does not exist, or cannot be pulled.",
+    "image-python": "The base image has no Python that can run the binary.",
     "image-build": "The container engine could not build the image.",
-    "image-unreadable": "The image's user may not read the binary.",
-    "port-unreachable": "The program in the container listens where nobody outside can reach it.",
+    "image-unreadable": "The image's user cannot read the binary.",
+    "port-unreachable": "The program in the container listens where nothing outside can reach it.",
 }
-"""Every code, with the sentence that stands for it in `docs/errors.md`."""
+"""The sentence for each code, which `docs/errors.md` repeats."""
 
 
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
-    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do; both are one line without
-    a full stop. `log` holds the last lines of a failed tool's or program's output, oldest first, secrets masked.
+    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do. Both are one line without a
+    full stop. `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
     """
 
     def __init__(self, code: Code, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
@@ -128,12 +128,12 @@ class NoxPexError(Exception):
         super().__init__(code, problem, remedy)
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
-        """The same failure, with `mask` applied to what it says. The log has been masked where it was read."""
+        """Return this failure with `mask` applied to problem and remedy. The log was masked when it was read."""
         return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=self.log)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that show the failure to a user: the log, and last the error itself."""
+        """The lines that a front shows to the user: the log, and then the error itself."""
         return (*(f"  | {line}" for line in self.log), str(self))
 
     def __str__(self) -> str:

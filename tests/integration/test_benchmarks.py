@@ -35,4 +35,4 @@ def test_the_smallest_slice(tmp_path: Path) -> None:
     assert {one.key.case for one in measured.series} == {"idle"}
     assert all(len(one.values) == 5 for one in measured.series), done.output
     assert [check for check in measured.noticed if not check.passed] == []
-    assert done.said("nothing changed: against three empty Nox sessions", "≤ 1.3 ×")
+    assert done.said("nothing changed: nox-pex ÷ three empty Nox sessions", "≤ 1.3 ×")

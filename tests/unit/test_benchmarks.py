@@ -54,8 +54,8 @@ def some(*more: Series) -> Results:
     )
 
 
-def judged(measured: Results, words: str) -> goals.Judged:
-    return next(goal for goal in goals.judged(measured) if words in goal.case)
+def goal_of(measured: Results, case: str) -> goals.Goal:
+    return next(goal for goal in goals.all_goals(measured) if case in goal.case)
 
 
 def test_the_ratio_is_the_median_of_those_of_the_rounds() -> None:
@@ -84,16 +84,16 @@ def test_figures_have_as_many_digits_as_they_mean() -> None:
 
 
 def test_a_goal_is_judged_by_what_was_measured() -> None:
-    reached, missed = judged(some(), "recipe against it"), judged(some(), "`--pylock`")
+    reached, missed = goal_of(some(), "hello: 2019 recipe"), goal_of(some(), "`--pylock`")
     assert reached.met
     assert reached.text == "goal ≥ 6 ×, measured 7.0 ×"
     assert missed.met is False
     assert missed.text == "goal ≥ 4 ×, measured 3.00 ×"
-    assert judged(some(), "`nox --list`").met is None
+    assert goal_of(some(), "`nox --list`").met is None
 
 
 def test_the_fastest_pex_is_the_one_that_counts() -> None:
-    fastest = judged(some(), "changed, app: the fastest pex")
+    fastest = goal_of(some(), "changed, app: the fastest pex")
     assert (fastest.detail, fastest.measured, fastest.met) == ("pex --pex-repository", 0.9, False)
 
 
@@ -103,14 +103,14 @@ def test_the_cold_boot_is_held_against_the_best_single_file() -> None:
         series("shape", "app", "cold-boot", "compress = false", 3.2),
         series("shape", "app", "cold-boot", 'layout = "loose"', 1.0),
     ]
-    cold = judged(some(*boot), "cold boot of the single file, app")
+    cold = goal_of(some(*boot), "cold boot of the single file, app")
     assert (cold.measured, cold.detail) == (1.25, "`compress = false`")
 
 
 def test_the_scan_is_what_more_files_add() -> None:
     counts = zip(scale.SOURCES, (0.2, 0.23, 0.5), strict=True)
     measured = some(*(series("scale", "", "sources", str(count), seconds) for count, seconds in counts))
-    scan = judged(measured, "source scan")
+    scan = goal_of(measured, "source scan")
     assert scan.measured == pytest.approx(0.3)
     assert scan.detail == "1,000 files add 0.030 s"
     assert scan.text == "goal < 0.5 s, measured 0.30 s"
@@ -198,7 +198,7 @@ def test_the_documentation_has_a_place_for_every_table() -> None:
 def test_each_way_says_what_it_does_and_starts_programs_that_are_there(way: object) -> None:
     found = next(one for one in WAYS.values() if one is way)
     job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=True)
-    assert found.does.endswith(".")
+    assert found.description.endswith(".")
     for step in found.steps(TOOLS, job):
         assert step.argv[0].startswith(("/tools/", ".venv/")) or step.argv[0] in ("sh", "cp")
 
@@ -253,7 +253,7 @@ def test_the_verdict_is_what_nox_pex_said() -> None:
     assert noticed.verdict("nox > pex: rebuilding service: main.py changed") == "rebuilt"
     assert noticed.verdict("nox > pex: building service: not there yet") == "rebuilt"
     assert noticed.verdict("nox > pex: service unchanged, 4.7 MB") == "unchanged"
-    assert noticed.verdict("nox > error") == "nothing that is known"
+    assert noticed.verdict("nox > error") == "unknown output"
 
 
 def test_a_failure_is_told_by_the_line_that_says_it() -> None:

@@ -1,4 +1,4 @@
-"""A web application that uses what it depends on; `shop` is its own package."""
+"""A web application that uses all its dependencies; `shop` is its own package."""
 
 from fastapi import FastAPI
 
@@ -11,7 +11,7 @@ app = FastAPI(title=settings.title)
 
 @app.get("/")
 async def root() -> dict[str, object]:
-    """A greeting that every library had a part in."""
+    """Answer with a greeting that every library contributes to."""
     return {
         "message": "Hello World",
         "goods": await store.goods(),

@@ -11,6 +11,6 @@ SEEN = pd.DataFrame({"x": np.arange(50), "y": np.arange(50) * 2.0 + np.cos(np.ar
 
 @app.get("/")
 def root() -> dict[str, float | str]:
-    """The line through what was seen."""
+    """Answer with the slope of the regression line through the data."""
     line = stats.linregress(SEEN["x"], SEEN["y"])
     return {"message": "Hello World", "slope": round(float(line.slope), 3)}

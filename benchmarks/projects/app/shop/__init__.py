@@ -1,1 +1,1 @@
-"""A shop of nothing."""
+"""A shop that sells nothing."""

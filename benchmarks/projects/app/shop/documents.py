@@ -1,4 +1,4 @@
-"""Pages, pictures and sheets."""
+"""Pages, images and spreadsheets."""
 
 import io
 
@@ -15,7 +15,7 @@ PAGE = Template("# {{ title }}\n\nWelcome.")
 
 
 def page(title: str) -> str:
-    """The text of the first page."""
+    """Render the first page; return it as JSON."""
     rendered = markdown.markdown(PAGE.render(title=title))
     heading = html.fromstring(f"<div>{rendered}</div>").findtext("h1")
     words = BeautifulSoup(rendered, "lxml").get_text(" ", strip=True)
@@ -23,14 +23,14 @@ def page(title: str) -> str:
 
 
 def thumbnail() -> bytes:
-    """A PNG."""
+    """Return a PNG image."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "teal").save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def sheet() -> bytes:
-    """An XLSX."""
+    """Return an XLSX spreadsheet."""
     buffer = io.BytesIO()
     Workbook().save(buffer)
     return buffer.getvalue()

@@ -7,7 +7,7 @@ structlog.configure(processors=[structlog.processors.JSONRenderer()])
 
 
 class Settings(BaseSettings):
-    """`SHOP_TITLE`, `SHOP_KEY`."""
+    """The variables `SHOP_TITLE` and `SHOP_KEY`."""
 
     model_config = SettingsConfigDict(env_prefix="SHOP_")
 

@@ -1,4 +1,4 @@
-"""The goods, in SQLite; the clients of the servers that a company would have are there, and not connected."""
+"""The goods, in SQLite. The clients of typical company servers are imported, but not connected."""
 
 import aiohttp
 import asyncpg
@@ -15,7 +15,7 @@ engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_s
 
 
 class Base(DeclarativeBase):
-    """The tables."""
+    """The base class of all tables."""
 
 
 class Good(Base):
@@ -34,6 +34,6 @@ with Session(engine) as session:
 
 
 async def goods() -> list[str]:
-    """Their names."""
+    """Return the names of all goods."""
     with Session(engine) as session:
         return list(session.scalars(select(Good.name).order_by(Good.name)))

@@ -1,4 +1,4 @@
-"""Signed words, hashed and encrypted."""
+"""Names that are hashed, encrypted and signed."""
 
 import argon2
 import jwt
@@ -10,7 +10,7 @@ BOX = Fernet(Fernet.generate_key())
 
 
 def checked(name: str, *, key: str) -> str:
-    """`name`, after a way through all of them."""
+    """Return `name` after it was validated, hashed, encrypted, signed and read back."""
     address = validate_email(f"{name}@shop.example", check_deliverability=False, test_environment=True).local_part
     HASHER.verify(HASHER.hash(address), address)
     token = jwt.encode({"name": BOX.decrypt(BOX.encrypt(address.encode())).decode()}, key, "HS256")

@@ -1,6 +1,6 @@
-"""What all services say."""
+"""The greeting that all services use."""
 
 
 def greeting(name: str) -> str:
-    """How `name` is greeted."""
+    """Return a greeting for `name`."""
     return f"Hello, {name}!"

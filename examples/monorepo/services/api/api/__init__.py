@@ -8,5 +8,5 @@ app = Bottle()
 
 @app.get("/greet/<name>")
 def greet(name: str) -> dict[str, str]:
-    """The greeting, as JSON."""
+    """Return the greeting as JSON."""
     return {"greeting": greeting(name)}

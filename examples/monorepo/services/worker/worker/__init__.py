@@ -1,4 +1,4 @@
-"""A job that greets whom it is told to."""
+"""A command that greets the people it is given."""
 
 import click
 from greetings import greeting
