@@ -39,17 +39,17 @@ def record_digest(algorithm: str, path: Path) -> str:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)
-    return encoded(hasher.digest())
+    return encode_digest(hasher.digest())
 
 
-def encoded(digest: bytes) -> str:
+def encode_digest(digest: bytes) -> str:
     """A digest as a RECORD has it."""
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def record_with(record: str, *, path: str, content: bytes) -> str:
     """The text of a RECORD in which the row of `path` is that of `content`."""
-    new = (path, f"sha256={encoded(hashlib.sha256(content).digest())}", str(len(content)))
+    new = (path, f"sha256={encode_digest(hashlib.sha256(content).digest())}", str(len(content)))
     return record_text(new if row[0] == path else row for row in record_rows(record))
 
 
