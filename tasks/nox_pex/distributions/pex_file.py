@@ -15,12 +15,12 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nox_pex.system import files
 
 
-def packed(binary: Path) -> frozenset[str]:
+def distribution_names(binary: Path) -> frozenset[str]:
     """The normalized names of the distributions in a PEX: all that was asked for but what `exclude` took out."""
-    return frozenset(distribution(wheel) for wheel in info(binary)["distributions"])
+    return frozenset(distribution_name(wheel) for wheel in info(binary)["distributions"])
 
 
-def distribution(wheel: str) -> NormalizedName:
+def distribution_name(wheel: str) -> NormalizedName:
     """The normalized name of the distribution that PEX-INFO has under the name of a wheel."""
     # Older ones leave hyphens in the names of wheels: a name ends where a version begins.
     return canonicalize_name(re.split(r"-(?=\d)", wheel, maxsplit=1)[0])

@@ -155,7 +155,7 @@ def test_what_is_packed_is_read_from_the_binary(tmp_path: Path, *, packed: bool)
     else:
         with zipfile.ZipFile(binary, "w") as archive:
             archive.writestr("PEX-INFO", info)
-    assert pex_file.packed(binary) == {"idna-x", "h11"}
+    assert pex_file.distribution_names(binary) == {"idna-x", "h11"}
 
 
 @pytest.mark.parametrize(
