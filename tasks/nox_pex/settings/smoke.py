@@ -105,14 +105,14 @@ def _status_range(status: int | str) -> range:
     raise ValueError(msg)
 
 
-def many(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+def as_tuple(texts: str | tuple[str, ...]) -> tuple[str, ...]:
     """The texts of a key that takes one or a list of them."""
     return (texts,) if isinstance(texts, str) else texts
 
 
 def _check_patterns(**patterns: str | tuple[str, ...]) -> None:
     for key, given in patterns.items():
-        for pattern in many(given):
+        for pattern in as_tuple(given):
             _check_pattern(key.replace("_", "-"), pattern)
 
 
