@@ -1,4 +1,4 @@
-"""Start tools: Poetry, pex, uv, Git, build backends. No other module starts a tool.
+"""Start tools: Poetry, pex, uv, Git, build backends. Only `smoke.process` starts processes in another way.
 
 `Shell.run` masks the secrets in a tool's output. The user sees that output only if the tool fails, or on request.
 """
