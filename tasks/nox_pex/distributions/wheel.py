@@ -18,7 +18,6 @@ from nox_pex.distributions import metadata, record
 from nox_pex.distributions.entry_points import parse_entry_points
 from nox_pex.distributions.record import record_rows, record_text
 
-
 _LARGE: Final = 1 << 31
 """Bytes of a member above which its sizes may need the ZIP64 format."""
 

@@ -141,7 +141,7 @@ def test_spellings_and_what_does_not_count(machine: Machine) -> None:
 )
 def test_a_broken_file_is_an_error_that_keeps_its_content_secret(machine: Machine, content: bytes) -> None:
     (machine.prefix / "pip.conf").write_bytes(content)
-    with pytest.raises(NoxPexError, match=r"pip.conf cannot be parsed; mend it") as caught:
+    with pytest.raises(NoxPexError, match=r"pip.conf cannot be parsed; correct it") as caught:
         machine.pip()
     assert caught.value.code == "config"
     assert "hunter22" not in str(caught.value)
