@@ -33,7 +33,7 @@ _KINDS: Final = ("tools", "environments", "dependencies")
 
 
 class CachePart(Struct, frozen=True, kw_only=True):
-    """A directory that is removed as a whole; `used` is its last use, in seconds since the Unix epoch, `size` in bytes."""
+    """A directory that is removed as a whole: `used` is its last use in seconds of Unix time, `size` is in bytes."""
 
     path: Path
     used: float
