@@ -26,7 +26,7 @@ _NAMED: Final = 4
 def digests(inputs: Inputs) -> dict[str, str]:
     """Return one SHA-256 for each kind; it does not depend on the order of the items."""
     return {
-        kind: hashlib.sha256(json.dumps(items, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+        kind: hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
         for kind, items in sorted(inputs.items())
     }
 

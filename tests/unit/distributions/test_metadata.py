@@ -4,7 +4,6 @@ import pytest
 
 from nox_pex.distributions.metadata import cleaned
 from nox_pex.distributions.record import record_with
-from nox_pex.system.secrets import public_url
 
 
 @pytest.mark.parametrize(
@@ -32,9 +31,3 @@ def test_the_row_of_a_file_that_was_changed() -> None:
         "x-1.dist-info/METADATA,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"
         '"a, b.py",sha256=abc,1\nx-1.dist-info/RECORD,,\n'
     )
-
-
-def test_an_address_without_its_password() -> None:
-    assert public_url("https://token@host.example/a") == "https://host.example/a"
-    assert public_url("git+ssh://git:pw@host.example/a") == "git+ssh://git@host.example/a"
-    assert public_url("git@host.example:a/b.git") == "git@host.example:a/b.git"
