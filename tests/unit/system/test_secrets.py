@@ -38,7 +38,7 @@ def test_the_secrets_of_an_environment_are_found_by_name_by_list_and_in_urls() -
 
 def test_known_values_and_passwords_in_urls_are_masked() -> None:
     secrets = Secrets.of({"A_TOKEN": "s3cret-value", "B_TOKEN": "s3cret-value-longer"})
-    assert secrets.mask("a s3cret-value and s3cret-value-longer") == f"a {MASK} and {MASK}"
+    assert secrets.mask("a s3cret-value and s3cret-value-longer") == "a **** and ****"
     assert secrets.mask("https://joe:pw@host/x") == f"https://joe:{MASK}@host/x"
     assert secrets.mask("git+ssh://abc@host/x") == f"git+ssh://{MASK}@host/x"
     assert secrets.mask("mail joe@host, see https://host/a@b") == "mail joe@host, see https://host/a@b"
