@@ -53,12 +53,12 @@ class Merged(Struct, frozen=True, kw_only=True):
         return file, there + path[len(nearest) :]
 
 
-def layers(own: Layer) -> Sequence[Layer]:
-    """Return `own` and the files that it extends, nearest first.
+def layers(project: Layer) -> Sequence[Layer]:
+    """Return the layer `project` and the files that it extends, nearest first.
 
     Raises `NoxPexError` `config` if a file does not exist, cannot be read, or extends itself.
     """
-    found = [own]
+    found = [project]
     while isinstance(named := found[-1].table.get("extends"), str):
         above, key = found[-1], dotted(found[-1].path, "extends")
         file = os.path.normpath(Path(above.file).parent / named)
@@ -66,7 +66,7 @@ def layers(own: Layer) -> Sequence[Layer]:
             problem = f"{above.file}: {key}: {file} extends itself"
             raise NoxPexError("config", problem, "remove one of the keys `extends`")
         found.append(Layer(table=_read(file, named_by=f"{above.file}: {key}"), file=file, path=""))
-    if "extends" in (last := found[-1]).table and last is not own:  # that of `own` is checked with its other keys
+    if "extends" in (last := found[-1]).table and last is not project:  # `parse` checks the keys of the project
         problem = f"{last.file}: extends: expected string"
         raise NoxPexError("config", problem, 'write the path of a file, as in extends = "../nox-pex.toml"')
     return found

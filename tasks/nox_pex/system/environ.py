@@ -23,8 +23,8 @@ def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
     Removed are the shell's `PYTHON*`, the variables of an activated environment, of Nox and of conda, and pex's
     run-time options. Proxies, certificates, HOME, PATH and the tools' settings (`POETRY_*`, `PIP_*`, `UV_*`) stay.
     """
-    own = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
-    return {**own, "PYTHONHASHSEED": "0"}
+    remaining = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
+    return {**remaining, "PYTHONHASHSEED": "0"}
 
 
 EPOCH: Final = "315532800"

@@ -75,14 +75,14 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
     if platform == "darwin":
         shared = [Path("/Library/Application Support/pip")]
         library = home / "Library/Application Support/pip"
-        own = library if library.is_dir() else home / ".config/pip"
+        user = library if library.is_dir() else home / ".config/pip"
     else:
         shared = [Path(path, "pip") for path in _xdg(environ, "XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)]
         shared.append(Path("/etc"))
-        own = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home / ".config")), "pip")
+        user = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home / ".config")), "pip")
     files = [directory / "pip.conf" for directory in shared]
     if not (named and Path(named).exists()):  # a file that PIP_CONFIG_FILE names replaces the user's
-        files += [home / ".pip/pip.conf", own / "pip.conf"]
+        files += [home / ".pip/pip.conf", user / "pip.conf"]
     files.append(prefix / "pip.conf")
     if named:
         files.append(Path(named))

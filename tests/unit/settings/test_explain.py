@@ -50,6 +50,25 @@ def test_a_wrong_key_or_value_is_named_with_what_to_write(text: str, line: str) 
     assert refused(text).startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("[tool.nox-pex]\noutput-dir = 3", 'write text in quotes, as in "text"'),
+        (f"{SERVICE}max-install-jobs = 'two'", "write a whole number, without quotes"),
+        (f"{SMOKE}soak = 'long'", "write a number, without quotes"),
+        (f"{SERVICE}compress = 1", "write true or false, without quotes"),
+        ("[tool.nox-pex]\ngroups = 3", 'write a list, as in ["a", "b"]'),
+        ('[tool.nox-pex]\ngroups = "für"', 'write ["für"]'),
+        (f"{SERVICE}smoke = 3", 'write a table, as in { key = "value" }'),
+        (f"{SERVICE}max-install-jobs = -2", "write a value within that limit"),
+        (f"{SERVICE}layout = 'zip'", 'use "zipapp"'),
+        (f"{SERVICE}layout = 'x'", "use one of them"),
+    ],
+)
+def test_the_remedy_says_how_to_write_the_value(text: str, remedy: str) -> None:
+    assert refused(text).rpartition("; ")[2] == remedy
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     least: int = 0
     most: int = 9

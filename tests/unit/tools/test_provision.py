@@ -139,14 +139,14 @@ def test_an_environment_that_cannot_be_made_is_an_error(bench: Bench, tmp_path: 
 
 
 def test_an_environment_is_made_once_and_then_comes_from_the_cache(bench: Bench) -> None:
-    made = bench.provide("pex==1", "tomli")
-    assert made.path.parent == bench.root / "tools"
-    assert made.path.name.startswith("pex-")
+    environment = bench.provide("pex==1", "tomli")
+    assert environment.path.parent == bench.root / "tools"
+    assert environment.path.name.startswith("pex-")
     assert [command[1] for command in bench.shell.commands] == ["venv", "pip"]
     assert bench.said == ["installing pex==1, tomli"]
-    assert bench.provide("tomli", "pex==1") == made
+    assert bench.provide("tomli", "pex==1") == environment
     assert len(bench.shell.runs) == 2
-    with locks.try_lock_directory(made.path) as exclusive:
+    with locks.try_lock_directory(environment.path) as exclusive:
         assert not exclusive  # so that no other process removes it from the cache
 
 
@@ -166,9 +166,9 @@ def another_python(bench: Bench) -> None:
 
 @pytest.mark.parametrize("change", [newer_python, another_python])
 def test_another_python_has_another_environment(bench: Bench, change: Callable[[Bench], None]) -> None:
-    made = bench.provide("pex==1")
+    environment = bench.provide("pex==1")
     change(bench)
-    assert bench.provide("pex==1").path != made.path
+    assert bench.provide("pex==1").path != environment.path
 
 
 def test_other_requirements_and_another_name_have_other_environments(bench: Bench) -> None:
@@ -186,12 +186,12 @@ def no_interpreter(environment: Environment) -> None:
 
 @pytest.mark.parametrize("damage", [no_marker, no_interpreter])
 def test_an_incomplete_environment_is_made_again(bench: Bench, damage: Callable[[Environment], None]) -> None:
-    made = bench.provide("pex==1")
-    damage(made)
-    (made.path / "old").touch()
-    assert bench.provide("pex==1") == made
-    assert made.usable
-    assert not (made.path / "old").exists()
+    environment = bench.provide("pex==1")
+    damage(environment)
+    (environment.path / "old").touch()
+    assert bench.provide("pex==1") == environment
+    assert environment.usable
+    assert not (environment.path / "old").exists()
     assert len(bench.shell.runs) == 4
 
 
