@@ -172,7 +172,7 @@ def _ini(file: Path) -> configparser.RawConfigParser:
     except (configparser.Error, UnicodeDecodeError) as error:
         # the message of `error` would quote the line, which may hold a password
         problem = f"pip's configuration file {file} cannot be parsed"
-        raise NoxPexError("config", problem, "correct it; `pip config debug` shows which files pip reads") from error
+        raise NoxPexError("config", problem, "correct it (`pip config debug` lists the files)") from error
     return parser
 
 
