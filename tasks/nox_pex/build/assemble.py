@@ -80,7 +80,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                 rebuilt = self._rebuild_project_part(own, loose)
         if not rebuilt:
             self._build_whole(own, loose)
-        packed = pex_file.packed(self.output)
+        packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if own is None:
             shipped, version = tuple(self.files.digests), target.project.version

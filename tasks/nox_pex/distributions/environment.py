@@ -1,4 +1,4 @@
-"""A virtual environment as data: its interpreter, and the distributions that are installed in it."""
+"""A virtual environment, read from its files: its interpreter and its installed distributions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from nox_pex.errors import NoxPexError
 class Distribution(Struct, frozen=True, kw_only=True):
     """An installed distribution (PEP 376).
 
-    `record` is the SHA-256 of its RECORD, or None where that is missing or empty. `direct` is whether it came from a
-    path, a URL or Git (it has a `direct_url.json`, PEP 610).
+    `record` is the SHA-256 of its RECORD, or None if that is missing or empty. `direct` says whether it came from a
+    path, a URL or Git: it then has a `direct_url.json` (PEP 610).
     """
 
     name: NormalizedName
@@ -32,24 +32,24 @@ class Distribution(Struct, frozen=True, kw_only=True):
 
 
 class Environment(Struct, frozen=True, kw_only=True):
-    """A virtual environment made by uv or virtualenv, by its directory."""
+    """A virtual environment that uv or virtualenv made, by its directory."""
 
     path: Path
 
     @property
     def python(self) -> Path:
-        """Its interpreter, as it is called."""
+        """The path of its interpreter, as a process calls it."""
         return self.path / "bin" / "python"
 
     @property
     def usable(self) -> bool:
-        """Whether its interpreter is there: a removed or upgraded base leaves a dangling link."""
+        """Whether its interpreter exists; a base interpreter that was removed or upgraded leaves a dangling link."""
         return self.python.exists() and (self.path / "pyvenv.cfg").is_file()
 
     def interpreter(self) -> Interpreter:
-        """Its interpreter, read from `pyvenv.cfg` (PEP 405), so that no process is started for it.
+        """Return its interpreter, read from `pyvenv.cfg` (PEP 405); no process is started.
 
-        Raises `NoxPexError` `python-mismatch` where it is not a usable environment.
+        Raises `NoxPexError` `python-mismatch` if the environment is not usable.
         """
         try:
             lines = (self.path / "pyvenv.cfg").read_text("utf-8").splitlines()
@@ -57,7 +57,7 @@ class Environment(Struct, frozen=True, kw_only=True):
             version = ".".join((facts.get("version_info") or facts["version"]).split(".")[:3])
             executable = self.python.resolve(strict=True)
         except (OSError, KeyError) as error:
-            problem = f"{self.path} is not a virtual environment that works ({error})"
+            problem = f"{self.path} is not a usable virtual environment ({error})"
             raise NoxPexError("python-mismatch", problem, "remove the directory and run it again") from error
         return Interpreter(
             implementation=facts.get("implementation", "CPython"), version=version, executable=executable
@@ -65,11 +65,11 @@ class Environment(Struct, frozen=True, kw_only=True):
 
     @property
     def site_packages(self) -> tuple[Path, ...]:
-        """The directories that distributions are installed in, of whatever minor version."""
+        """The directories that distributions are installed in, of any minor version of Python."""
         return tuple(sorted((self.path / "lib").glob("py*/site-packages")))
 
     def distributions(self) -> tuple[Distribution, ...]:
-        """What is installed, by name. Raises nothing: a damaged distribution has no `record`."""
+        """Return the installed distributions, sorted by name; a damaged one has no `record`."""
         found = (
             _distribution(Path(entry.path))
             for directory in self.site_packages
@@ -79,7 +79,7 @@ class Environment(Struct, frozen=True, kw_only=True):
         return tuple(sorted(found, key=lambda distribution: (distribution.name, distribution.version)))
 
     def remove(self, distribution: Distribution) -> None:
-        """Remove what the RECORD of `distribution` lists, and its `.dist-info` last, so that it is installed anew."""
+        """Remove the files in the RECORD of `distribution`, then its `.dist-info`; it can then be installed again."""
         root = distribution.directory.parent
         for path, _, _ in record_rows(text_of(distribution.directory / "RECORD")):
             file = Path(os.path.normpath(root / path))
@@ -88,7 +88,7 @@ class Environment(Struct, frozen=True, kw_only=True):
         shutil.rmtree(distribution.directory, ignore_errors=True)
 
     def damaged(self) -> Iterator[str]:
-        """Every file that is not as the RECORD of its distribution says, as `distribution: file`."""
+        """Yield each file that differs from its RECORD, and each distribution without one, as `distribution: file`."""
         for distribution in self.distributions():
             if distribution.record is None:
                 yield f"{distribution.name}: no RECORD"
@@ -97,24 +97,24 @@ class Environment(Struct, frozen=True, kw_only=True):
 
 
 def is_compiled_here(distribution: Distribution) -> bool:
-    """Whether a distribution was compiled on this machine: an index takes no wheel with the tag `linux_…` (PEP 513)."""
+    """Whether a distribution was compiled on this machine; no index accepts a wheel with a tag `linux_…` (PEP 513)."""
     return bool(re.search(r"^Tag: \S+-linux_", text_of(distribution.directory / "WHEEL"), re.MULTILINE))
 
 
 def snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:
-    """What distributions are by name, as JSON has it: version, and the SHA-256 of the RECORD."""
+    """Return the version and the SHA-256 of the RECORD of each distribution, by name, as JSON values."""
     return {d.name: [d.version, d.record] for d in distributions}
 
 
 def installed_files(distribution: Distribution, environment: Environment) -> Iterator[tuple[str, str, str]]:
-    """The files of a distribution: path from the environment's directory, path as its RECORD has it, digest or empty.
+    """Yield the files of a distribution: path from the environment's directory, path in RECORD, digest or empty.
 
-    Raises `OSError` where there is no RECORD, or a file lies elsewhere.
+    Raises `OSError` if there is no RECORD, or if a file is outside of the environment.
     """
     root = distribution.directory.parent
     place = str(root.relative_to(environment.path))
     for path, digest, _ in record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
-        inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118  # for ten thousand files
+        inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118  # faster than pathlib, for ten thousand files
         if inner.startswith(("../", "/")):
             msg = f"{distribution.name} has a file outside of its environment"
             raise OSError(0, msg, path)
@@ -142,6 +142,7 @@ def _distribution(directory: Path) -> Distribution:
 
 
 def _unlike_record(directory: Path) -> Iterator[str]:
+    """Yield the paths in the RECORD of a `.dist-info` whose files are missing or have another digest."""
     root = directory.parent
     for path, digest, _ in record_rows(text_of(directory / "RECORD")):
         algorithm, _, expected = digest.partition("=")
@@ -154,7 +155,7 @@ def _unlike_record(directory: Path) -> Iterator[str]:
 
 
 def text_of(path: Path) -> str:
-    """The text of a metadata file, UTF-8 with other bytes escaped (PEP 383); empty if it cannot be read."""
+    """Return the text of a metadata file, as UTF-8 with other bytes escaped (PEP 383); empty if it is not readable."""
     try:
         return path.read_text("utf-8", "surrogateescape")
     except OSError:

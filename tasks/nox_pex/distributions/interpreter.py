@@ -1,4 +1,4 @@
-"""A Python: what it is, and how it is found."""
+"""Python interpreters: the one of an environment, and the one that environments are made for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct
 class Interpreter(Struct, frozen=True, kw_only=True):
     """The Python of an environment.
 
-    `implementation` and `version` are as its `pyvenv.cfg` has them (`CPython`, `3.11.7`), `executable` is the base
-    interpreter that it links to.
+    `implementation` and `version` come from its `pyvenv.cfg` (`CPython`, `3.11.7`). `executable` is the base
+    interpreter that the environment links to.
     """
 
     implementation: str
@@ -21,12 +21,12 @@ class Interpreter(Struct, frozen=True, kw_only=True):
 
     @property
     def minor(self) -> str:
-        """Major and minor version: `3.11`."""
+        """The major and minor version: `3.11`."""
         return ".".join(self.version.split(".")[:2])
 
     @property
     def identity(self) -> str:
-        """What distinguishes this interpreter from another one, as one line."""
+        """One line of text that differs for any other interpreter, another patch release too."""
         try:
             size = self.executable.stat().st_size
         except OSError:
@@ -35,9 +35,9 @@ class Interpreter(Struct, frozen=True, kw_only=True):
 
 
 class BasePython(Struct, frozen=True, kw_only=True):
-    """The Python that environments are made for: its name (`3.12`, or a path), and how it is found.
+    """The Python that environments are made for, by its `name` (`3.12`, or a path).
 
-    `find` gives the interpreter, and is only called where an environment has to be made; it raises where there is none.
+    `find` returns its path, and raises if there is none. It is only called when an environment has to be made.
     """
 
     name: str

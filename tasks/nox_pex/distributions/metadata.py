@@ -1,8 +1,8 @@
-"""A distribution's METADATA without a trace of this machine.
+"""Remove the paths of this machine, and credentials, from a distribution's METADATA.
 
-A build backend writes a dependency on a path or an address into it as it stands in `pyproject.toml`, made absolute
-(`Requires-Dist: shelf @ file:///home/…`), or with the password that it has there. Everything that a binary needs is in
-it and pinned, so nobody looks there for it.
+A build backend copies a dependency on a path or a URL from `pyproject.toml` into METADATA: the path as an absolute one
+(`Requires-Dist: shelf @ file:///home/…`), the URL with its password. A binary does not need them, because all of its
+distributions are in it.
 Fact sources: the core metadata specification (Requires-Dist), PEP 508, the specification of RECORD.
 """
 
@@ -17,7 +17,7 @@ _REQUIREMENT: Final = re.compile(r"(?P<head>Requires-Dist: *(?P<name>[^@;]*?)) *
 
 
 def cleaned(text: str) -> str:
-    """The text of a METADATA file without paths of this machine and without credentials in its requirements."""
+    """Return the text of a METADATA file without local paths and credentials in its requirements."""
     header, blank, body = text.partition("\n\n")
     return "\n".join(map(_cleaned_line, header.split("\n"))) + blank + body
 

@@ -1,4 +1,4 @@
-"""A PEX file on disk: its PEX-INFO, the distributions in it, its digest and its size."""
+"""A PEX, as a file or as a directory: its PEX-INFO, its distributions, its digest and its size."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nox_pex.system import files
 
 
-def packed(binary: Path) -> frozenset[str]:
-    """The normalized names of the distributions in a PEX: all that was asked for but what `exclude` took out."""
-    return frozenset(distribution(wheel) for wheel in info(binary)["distributions"])
+def distribution_names(binary: Path) -> frozenset[str]:
+    """Return the normalized names of the distributions in a PEX; those that `exclude` removed are not among them."""
+    return frozenset(distribution_name(wheel) for wheel in info(binary)["distributions"])
 
 
-def distribution(wheel: str) -> NormalizedName:
-    """The normalized name of the distribution that PEX-INFO has under the name of a wheel."""
-    # Older ones leave hyphens in the names of wheels: a name ends where a version begins.
+def distribution_name(wheel: str) -> NormalizedName:
+    """Return the normalized name of the distribution that PEX-INFO lists by the name of its wheel."""
+    # Older build backends leave hyphens in the names of wheels: the version begins after the first one before a digit.
     return canonicalize_name(re.split(r"-(?=\d)", wheel, maxsplit=1)[0])
 
 
 def info(binary: Path) -> dict[str, Any]:
-    """The PEX-INFO of a PEX file or directory."""
+    """Return the PEX-INFO of a PEX."""
     if binary.is_dir():
         text = (binary / "PEX-INFO").read_bytes()
     else:
@@ -38,7 +38,7 @@ def info(binary: Path) -> dict[str, Any]:
 
 
 def digest(binary: Path) -> str:
-    """The SHA-256 of a PEX file, read in pieces; of a PEX directory, over its files by path."""
+    """Return the SHA-256 of a PEX file; for a PEX directory, of the paths and digests of its files."""
     if not binary.is_dir():
         return files.digest(binary)
     hasher = hashlib.sha256()
@@ -48,12 +48,12 @@ def digest(binary: Path) -> str:
 
 
 def size(binary: Path) -> int:
-    """The bytes of a PEX file, or of all files of a PEX directory."""
+    """Return the bytes of a PEX file, or of all files in a PEX directory."""
     if not binary.is_dir():
         return binary.stat().st_size
     return sum(path.stat().st_size for path in _files(binary))
 
 
 def _files(binary: Path) -> list[Path]:
-    """The files of a PEX directory, but for the bytecode that Python leaves in it when it is run in its place."""
+    """Return the files of a PEX directory, without the bytecode that Python writes into it when it runs there."""
     return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)

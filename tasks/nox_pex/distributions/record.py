@@ -1,4 +1,4 @@
-"""RECORD files (PEP 376, PEP 427): read, compared and written."""
+"""RECORD files (PEP 376, PEP 427): their rows, their digests, their text."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Final
 
 _CHUNK: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
-_AROUND: Final = b"#!/bin/sh\n'''exec' "
-"""How a script begins whose interpreter has a path that no kernel reads: three lines long (`installer`, distlib)."""
+_SHELL_LAUNCHER: Final = b"#!/bin/sh\n'''exec' "
+"""The beginning of a script that starts its interpreter by a shell, in three lines (`installer`, distlib).
+
+Installers write it if the interpreter's path has a space, or is too long for a shebang.
+"""
 
 
 def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
-    """The rows of a RECORD: path relative to site-packages, `algorithm=digest` or empty, size or empty."""
+    """Yield the rows of a RECORD: path relative to site-packages, `algorithm=digest` or empty, size or empty."""
     for row in csv.reader(text.splitlines()):
         if row:
             path, digest, size = (*row, "", "")[:3]
@@ -26,35 +30,35 @@ def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def body_digest(content: bytes) -> bytes:
-    """A digest of a script without its beginning where that names an interpreter."""
-    if content.startswith(_AROUND):
+    """Return the SHA-256 of a script without the lines at its beginning that name an interpreter."""
+    if content.startswith(_SHELL_LAUNCHER):
         return hashlib.sha256(content.split(b"\n", 3)[-1]).digest()
     first, newline, rest = content.partition(b"\n")
     return hashlib.sha256(rest if first.startswith(b"#!") else first + newline + rest).digest()
 
 
 def record_digest(algorithm: str, path: Path) -> str:
-    """The digest of a file in the form that a RECORD has it: urlsafe base64 without padding."""
+    """Return the digest of a file as RECORD writes it; `algorithm` is a name that `hashlib.new` knows."""
     hasher = hashlib.new(algorithm)
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)
-    return encoded(hasher.digest())
+    return encode_digest(hasher.digest())
 
 
-def encoded(digest: bytes) -> str:
-    """A digest as a RECORD has it."""
+def encode_digest(digest: bytes) -> str:
+    """Return a digest as RECORD writes it: urlsafe base64 without padding."""
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def record_with(record: str, *, path: str, content: bytes) -> str:
-    """The text of a RECORD in which the row of `path` is that of `content`."""
-    new = (path, f"sha256={encoded(hashlib.sha256(content).digest())}", str(len(content)))
+    """Return the text of the RECORD `record`, with the digest and the size of `content` in the row of `path`."""
+    new = (path, f"sha256={encode_digest(hashlib.sha256(content).digest())}", str(len(content)))
     return record_text(new if row[0] == path else row for row in record_rows(record))
 
 
 def record_text(rows: Iterable[tuple[str, str, str]]) -> str:
-    """The text of a RECORD with `rows`."""
+    """Return the text of a RECORD with `rows`."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

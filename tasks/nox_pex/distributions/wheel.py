@@ -1,4 +1,4 @@
-"""A packaged project as the wheel that its own build backend makes (PEP 517)."""
+"""Wheel files (PEP 427): read, cleaned, unpacked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ from nox_pex.distributions import metadata, record
 from nox_pex.distributions.entry_points import parse_entry_points
 from nox_pex.distributions.record import record_rows, record_text
 
+_LARGE: Final = 1 << 31
+"""Bytes of a member above which its sizes may need the ZIP64 format."""
+
 
 def clean(wheel: Path) -> None:
-    """Let the metadata in a wheel name no path of this machine and no password; most do not, and stay as they are."""
+    """Remove local paths and credentials from the METADATA in a wheel, and correct its RECORD.
+
+    A wheel without any is left as it is.
+    """
     new: dict[str, bytes] = {}
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
@@ -35,11 +41,11 @@ def clean(wheel: Path) -> None:
             new[path] = rows.encode("utf-8", "surrogateescape")
         if not new:
             return
-        with tempfile.TemporaryDirectory(prefix=".cleaning.", dir=wheel.parent) as aside:
-            cleaned_wheel = Path(aside) / wheel.name
+        with tempfile.TemporaryDirectory(prefix=".cleaning.", dir=wheel.parent) as scratch:
+            cleaned_wheel = Path(scratch) / wheel.name
             with zipfile.ZipFile(cleaned_wheel, "w") as written:
                 for entry in archive.infolist():
-                    # a copy: where it lies in the new archive is written into it
+                    # a copy, because `open` writes the offset in the new archive into the entry
                     with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
                         if entry.filename in new:
                             target.write(new[entry.filename])
@@ -49,17 +55,13 @@ def clean(wheel: Path) -> None:
             cleaned_wheel.replace(wheel)
 
 
-_LARGE: Final = 1 << 31
-"""Bytes of a member from which on its sizes do not fit into the plain format."""
-
-
 def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[str, str]:
-    """The entry points of `group` in a wheel."""
+    """Return the entry points of `group` in a wheel, name to object reference."""
     return parse_entry_points(_member(wheel, "entry_points.txt"), group)
 
 
 def wheel_version(wheel: Path) -> str:
-    """The version in a wheel's file name (the binary distribution format, PEP 427)."""
+    """Return the normalized version in a wheel's file name."""
     return str(parse_wheel_filename(wheel.name)[1])
 
 
@@ -70,13 +72,13 @@ def is_pure(wheel: Path) -> bool:
 
 
 def wheel_files(wheel: Path) -> tuple[str, ...]:
-    """The paths of all files in a wheel."""
+    """Return the paths of all members of a wheel, sorted."""
     with zipfile.ZipFile(wheel) as archive:
         return tuple(sorted(archive.namelist()))
 
 
 def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
-    """Lay the files of a wheel out as an installer does, its RECORD with them; scripts are not made."""
+    """Install the files of a wheel, and its RECORD with their new paths; no scripts are made for its entry points."""
     schemes = {"purelib": site_packages, "platlib": site_packages, "scripts": prefix / "bin", "data": prefix}
     moved: dict[str, str] = {}
     with zipfile.ZipFile(wheel) as archive:
@@ -96,6 +98,7 @@ def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
 
 
 def _member(wheel: Path, name: str) -> str:
+    """Return the text of the file `name` in a wheel's `.dist-info`; empty if there is none."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             if member.endswith(f".dist-info/{name}"):

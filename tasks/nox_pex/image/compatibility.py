@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from nox_pex.distributions.pex_file import distribution
+from nox_pex.distributions.pex_file import distribution_name
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base_image import Facts
 
@@ -105,7 +105,7 @@ def _unmet(demands: Needs, facts: Facts) -> str | None:
     supported = facts.tags()
     unmet: dict[str, list[str | None]] = {}
     for wheel in demands.wheels:
-        unmet.setdefault(distribution(wheel), []).append(_unmet_by(wheel, demands, facts, supported))
+        unmet.setdefault(distribution_name(wheel), []).append(_unmet_by(wheel, demands, facts, supported))
     return next((reasons[0] for reasons in unmet.values() if all(reasons)), None)
 
 

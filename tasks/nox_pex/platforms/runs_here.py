@@ -45,7 +45,7 @@ def runs_on(info: Mapping[str, Any], here: Platform) -> bool:
         holding[name] = holding.get(name, False) or holds
     wheels: dict[str, list[str]] = {}
     for wheel in info["distributions"]:
-        wheels.setdefault(pex_file.distribution(wheel), []).append(wheel)
+        wheels.setdefault(pex_file.distribution_name(wheel), []).append(wheel)
     # pex leaves out a requirement that the project's own metadata has: one that is not listed is one that holds
     return all(here.best(found) is not None for name, found in wheels.items() if holding.get(name, True))
 

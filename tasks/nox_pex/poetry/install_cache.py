@@ -26,7 +26,7 @@ from msgspec import Struct, convert, to_builtins
 import nox_pex
 from nox_pex.distributions.entry_points import entry_points
 from nox_pex.distributions.environment import Distribution, Environment, installed_files, snapshot
-from nox_pex.distributions.record import encoded, record_with
+from nox_pex.distributions.record import encode_digest, record_with
 from nox_pex.poetry.lock import Lock
 from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
@@ -162,7 +162,7 @@ def _transplant(
         if inner.startswith("bin/"):
             content = (source.path / inner).read_bytes()
             algorithm, _, expected = digest.partition("=")
-            if expected and encoded(hashlib.new(algorithm, content).digest()) != expected:
+            if expected and encode_digest(hashlib.new(algorithm, content).digest()) != expected:
                 return False
             moved = _moved(content, manifest.python, str(environment.python), launcher=copy.name in launchers)
             if moved is None:
@@ -189,7 +189,7 @@ def _copied(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
                 yield piece
 
         _write(copy, pieces(), mode=mode)
-    return not expected or encoded(hasher.digest()) == expected
+    return not expected or encode_digest(hasher.digest()) == expected
 
 
 def _write(copy: Path, pieces: Iterable[bytes], *, mode: int) -> None:

@@ -1,7 +1,8 @@
 """`[tool.nox-pex.binary.NAME.image]` as frozen typed values.
 
-What can be judged without an engine is judged here, when the settings are parsed: a `ValueError` that msgspec reports
-with its path. Fact sources: the OCI distribution specification (tags), Docker's reference of Dockerfiles.
+Everything that can be checked without an engine is checked here, while the settings are parsed. An error is a
+`ValueError`, which msgspec reports with its path.
+Fact sources: the OCI distribution specification (tags), Docker's reference of Dockerfiles.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from nox_pex.settings.table import HIGHEST_PORT, Table
+from nox_pex.settings.table import HIGHEST_PORT, Seconds, Table, Timeout
 
 EngineName = Literal["docker", "podman", "buildah"]
 
 
-Timeout = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-
-
 _TOKEN: Final = re.compile(r"\{[^{}]*\}?|\}")
+"""A token in a tag, or a brace without its other half."""
 
 
 _TOKENS: Final = ("{version}", "{git-sha}")
@@ -28,10 +27,11 @@ _TOKENS: Final = ("{version}", "{git-sha}")
 _TAG: Final = re.compile(
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+|/)[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
-"""A repository (`registry.example:5000/team/service`), and a tag where it has one."""
+"""A repository (`registry.example:5000/team/service`) and an optional tag."""
 
 
 _USER: Final = re.compile(r"[0-9]+(?::[0-9]+)?")
+"""The number of a user, and optionally of a group. Names are refused: only the image's `/etc/passwd` knows them."""
 
 
 _PORT: Final = re.compile(r"(?P<number>[0-9]{1,5})(?:/(?:tcp|udp))?")
@@ -41,10 +41,10 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Healthcheck(Table, frozen=True, kw_only=True):
-    """How the engine sees whether the container still works: a GET of `path`, or a `command` that ends with 0.
+    """The engine's check that a container still works: a GET of `path`, or a `command` that exits with status 0.
 
-    `port` is by default the first of `expose`. Seconds are whole or not. OCI images have no such thing, so podman and
-    buildah then make images in Docker's format.
+    `port` is by default the first of `expose`. Times are in seconds. The OCI image format has no health check, so
+    podman and buildah then write images in Docker's format.
     """
 
     path: str | None = None
@@ -52,7 +52,7 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     interval: Timeout = 30.0
     timeout: Timeout = 5.0
-    start_period: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
+    start_period: Seconds = 30.0
     retries: Annotated[int, msgspec.Meta(ge=1)] = 3
 
     def __post_init__(self) -> None:
@@ -60,14 +60,14 @@ class Healthcheck(Table, frozen=True, kw_only=True):
             msg = 'expected exactly one of path, command; write one, such as path = "/healthz"'
             raise ValueError(msg)
         if self.path is not None and not self.path.startswith("/"):
-            msg = f"`path`: {self.path!r} must start with `/`; the container itself is asked"
+            msg = f'`path`: {self.path!r} must start with `/`; write a path without a host, such as "/healthz"'
             raise ValueError(msg)
         if self.port is not None:
             port_number("port", self.port)
 
 
 class EngineArgs(Table, frozen=True, kw_only=True):
-    """Words for the engine's command line: before the command, at each `build`, at each `run`."""
+    """More arguments for the engine: before its command, after each `build`, after each `run`."""
 
     general: tuple[str, ...] = msgspec.field(default=(), name="global")
     build: tuple[str, ...] = ()
@@ -75,13 +75,13 @@ class EngineArgs(Table, frozen=True, kw_only=True):
 
 
 class Image(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex.binary.NAME.image]`: what the image is made of, and how its container starts."""
+    """`[tool.nox-pex.binary.NAME.image]`: the contents of the image, and how its container starts."""
 
     base: str
     builder: str | None = None
-    """The image in which `--from-source` builds; None: `base`."""
+    """The image that `--from-source` builds in; `base` if None."""
     tag: tuple[str, ...] = ()
-    """Names of the image; none stands for `NAME:latest`."""
+    """Names of the image; `NAME:latest` if empty."""
     form: Literal["file", "unpacked"] = "file"
     user: str | int = 65532
     expose: tuple[int | str, ...] = ()
@@ -92,16 +92,16 @@ class Image(Table, frozen=True, kw_only=True):
     engine: Literal["auto", "docker", "podman", "buildah"] = "auto"
     engine_args: EngineArgs = EngineArgs()
     containerfile: str | None = None
-    """A file of the project's own, from its directory, instead of the one that nox-pex writes."""
+    """A file of the project, relative to its directory, that replaces the one that nox-pex writes."""
 
     def __post_init__(self) -> None:
-        _check_text("base", self.base)
+        _check_word("base", self.base, example="python:3.12-slim")
         if self.builder is not None:
-            _check_text("builder", self.builder)
+            _check_word("builder", self.builder, example="python:3.12")
         for tag in self.tag:
             _check_tag(tag)
         if not _USER.fullmatch(str(self.user)):
-            msg = f"`user`: {self.user!r} is no number; write one such as 65532, or 65532:65532 with a group"
+            msg = f'`user`: {self.user!r} is not a number; write one such as 65532, or with a group "65532:65532"'
             raise ValueError(msg)
         for port in self.expose:
             port_number("expose", port)
@@ -111,30 +111,34 @@ class Image(Table, frozen=True, kw_only=True):
             _check_line("labels", value)
         check = self.healthcheck
         if check is not None and check.path is not None and check.port is None and not self.expose:
-            msg = "`healthcheck`: it has a path and no port, and `expose` names none; add one"
+            msg = "`healthcheck`: it has a path, but neither it nor `expose` names a port; add one, such as port = 8000"
             raise ValueError(msg)
         if self.containerfile is not None:
-            _check_text("containerfile", self.containerfile)
+            _check_word("containerfile", self.containerfile, example="Dockerfile")
             _check_unused(self)
 
 
-_FILE_S: Final = ("user", "env", "labels", "healthcheck")
-"""Keys that end up as lines of the file, and nowhere else: `expose` and `args` also say how the container is tried."""
+_ONLY_IN_FILE: Final = ("user", "env", "labels", "healthcheck")
+"""Keys that nox-pex only writes into its Dockerfile. (`expose` and `args` are also used to test the container.)"""
 
 
 def _check_unused(image: Image) -> None:
-    plain = Image(base=image.base)
-    for key in _FILE_S:
-        if getattr(image, key) != getattr(plain, key):
-            msg = f"`containerfile`: the file decides, and `{key}` would have no effect; write it into the file"
+    """Raise `ValueError` for a key that has no effect because the project has its own Dockerfile."""
+    defaults = Image(base=image.base)
+    for key in _ONLY_IN_FILE:
+        if getattr(image, key) != getattr(defaults, key):
+            msg = f"`containerfile`: with it, `{key}` would have no effect; remove `{key}` and write it into the file"
             raise ValueError(msg)
 
 
 def port_number(key: str, port: int | str) -> int:
-    """The number of a port such as `8000` or `"53/udp"`. Raises `ValueError`."""
+    """Return the number of a port such as `8000` or `"53/udp"`.
+
+    Raises `ValueError` for any other value; its text names the `key`.
+    """
     match = _PORT.fullmatch(str(port))
     if match is None or not 0 < int(match["number"]) <= HIGHEST_PORT:
-        msg = f'`{key}`: {port!r} is no port; write a number from 1 to {HIGHEST_PORT}, or one such as "53/udp"'
+        msg = f'`{key}`: {port!r} is not a port; write a number from 1 to {HIGHEST_PORT}, or one such as "53/udp"'
         raise ValueError(msg)
     return int(match["number"])
 
@@ -142,29 +146,29 @@ def port_number(key: str, port: int | str) -> int:
 def _check_tag(tag: str) -> None:
     for token in _TOKEN.findall(tag):
         if token not in _TOKENS:
-            msg = f"`tag`: {tag!r} has {token}; there are {' and '.join(_TOKENS)}"
+            msg = f"`tag`: {tag!r} has the unknown token {token}; use {' or '.join(_TOKENS)}"
             raise ValueError(msg)
     plain = tag.replace("{version}", "1").replace("{git-sha}", "0")
     if not _TAG.fullmatch(plain):
-        msg = f'`tag`: {tag!r} is no name of an image; write one such as "registry.example/service:{{version}}"'
+        msg = f'`tag`: {tag!r} is not a name of an image; write one such as "registry.example/service:{{version}}"'
         raise ValueError(msg)
 
 
 def _check_names(key: str, variables: dict[str, str]) -> None:
     for name, value in variables.items():
         if not _VARIABLE.fullmatch(name):
-            msg = f"`{key}`: {name!r} is no name of an environment variable; write one such as LOG_LEVEL"
+            msg = f"`{key}`: {name!r} is not a name of an environment variable; write one such as LOG_LEVEL"
             raise ValueError(msg)
         _check_line(key, value)
 
 
 def _check_line(key: str, text: str) -> None:
     if "\n" in text or "\r" in text:
-        msg = f"`{key}`: {text!r} has more than one line; write one"
+        msg = f"`{key}`: {text!r} has more than one line; write it in one line"
         raise ValueError(msg)
 
 
-def _check_text(key: str, text: str) -> None:
-    if not text.strip() or any(character.isspace() for character in text):
-        msg = f'`{key}`: {text!r} names nothing; write a name without blanks, such as "python:3.12-slim"'
+def _check_word(key: str, text: str, *, example: str) -> None:
+    if not text or any(character.isspace() for character in text):
+        msg = f'`{key}`: {text!r} is empty or has a blank; write a name without blanks, such as "{example}"'
         raise ValueError(msg)

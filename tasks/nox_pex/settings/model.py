@@ -1,4 +1,8 @@
-"""The tables of `[tool.nox-pex]` as typed values."""
+"""The tables of `[tool.nox-pex]` as frozen typed values; docs/settings.md describes every key.
+
+A rule that no type expresses is in `__post_init__`. It raises a `ValueError` with the text "`key`: problem; remedy",
+which `explain` turns into the line for the user.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,14 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 _IMPLEMENTATION: Final = re.compile(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
-"""What may stand before the versions in an interpreter constraint (pex's `InterpreterImplementation`)."""
+"""The optional beginning of an interpreter constraint (pex's `InterpreterImplementation`)."""
 
 
 class Sources(Table, frozen=True, kw_only=True):
-    """Which files of a `package-mode = false` project ship, as globs from its root, over and under the default."""
+    """The files that ship in the binary of a `package-mode = false` project.
+
+    The globs are relative to the project. They add to the default, or remove from it.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -33,18 +40,18 @@ class Sources(Table, frozen=True, kw_only=True):
         for key, patterns in (("include", self.include), ("exclude", self.exclude)):
             for pattern in patterns:
                 if not pattern.strip("/"):
-                    msg = f'`{key}`: {pattern!r} names no file; write a pattern such as "templates/"'
+                    msg = f'`{key}`: {pattern!r} does not name a file; write a pattern such as "templates/"'
                     raise ValueError(msg)
                 if pattern.startswith("!"):
                     other = "exclude" if key == "include" else "include"
-                    msg = f"`{key}`: {pattern!r} negates; put {pattern[1:]!r} under {other}"
+                    msg = f"`{key}`: {pattern!r} must not begin with `!`; write {pattern[1:]!r} under {other}"
                     raise ValueError(msg)
 
 
 class Binary(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex.binary.NAME]`. A field that is a pex option carries pex's name and meaning."""
+    """`[tool.nox-pex.binary.NAME]`. A field that is an option of pex has pex's name and meaning."""
 
-    # exactly one of the three
+    # exactly one of these three
     script: str | None = None
     entry_point: str | None = None
     executable: str | None = None
@@ -85,21 +92,11 @@ class Binary(Table, frozen=True, kw_only=True):
     image: Image | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"script": self.script, "entry-point": self.entry_point, "executable": self.executable}
-        given = [key for key, value in kinds.items() if value is not None]
-        if len(given) != 1:
-            remedy = "keep one" if given else 'add one, such as script = "…"'
-            msg = f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}; {remedy}"
-            raise ValueError(msg)
-        if not kinds[given[0]]:
-            msg = f"`{given[0]}`: it is empty; name what the binary runs"
-            raise ValueError(msg)
+        _check_entry(self)
         for constraint in self.interpreter_constraints:
             _check_constraint(constraint)
         for name in self.inject_env:
-            if not name or "=" in name:
-                msg = f"`inject-env`: {name!r} is no name of an environment variable; write one such as LOG_LEVEL"
-                raise ValueError(msg)
+            _check_variable(name)
         for requirement in self.exclude:
             _check_requirement(requirement)
         for argument in self.pex_args:
@@ -111,11 +108,11 @@ class Binary(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """All of `[tool.nox-pex]`, with the binaries' names resolved and every default filled in."""
+    """`[tool.nox-pex]`, with a default for every key that is not written."""
 
     poetry_version: str | None = None
     pex_version: str | None = None
-    output_dir: Path = msgspec.field(default_factory=lambda: Path("dist"))  # no plain default: JSON has no paths
+    output_dir: Path = msgspec.field(default_factory=lambda: Path("dist"))  # the schema cannot have a path as a default
     groups: tuple[str, ...] = ("main",)
     extras: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -126,31 +123,46 @@ class Settings(Table, frozen=True, kw_only=True):
         for key, version in (("poetry-version", self.poetry_version), ("pex-version", self.pex_version)):
             _check_version(key, version)
         if self.output_dir == Path():
-            msg = '`output-dir`: it must be a directory of its own; write its path from the project, such as "dist"'
+            msg = '`output-dir`: it must not be the directory of the project; write another one, such as "dist"'
             raise ValueError(msg)
         for name in self.binary:
             if not _NAME.fullmatch(name):
                 msg = (
-                    f"`binary`: {name!r} is no safe file name; "
-                    "use letters, digits, dots, underscores and hyphens, a letter or a digit first"
+                    f"`binary`: {name!r} is not a safe file name; "
+                    "use letters, digits, dots, underscores and hyphens, with a letter or a digit first"
                 )
                 raise ValueError(msg)
 
 
+def _check_entry(binary: Binary) -> None:
+    """Raise `ValueError` unless the binary has exactly one entry, and that is not empty."""
+    kinds = {"script": binary.script, "entry-point": binary.entry_point, "executable": binary.executable}
+    given = [key for key, value in kinds.items() if value is not None]
+    if len(given) != 1:
+        remedy = "keep one" if given else 'add one, such as script = "…"'
+        msg = f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}; {remedy}"
+        raise ValueError(msg)
+    if not kinds[given[0]]:
+        msg = f"`{given[0]}`: it is empty; name what the binary runs"
+        raise ValueError(msg)
+
+
 def _check_unpacked(binary: Binary) -> None:
+    """Raise `ValueError` if an image cannot have the binary in the form `unpacked`."""
     if binary.layout != "zipapp":
-        msg = '`image`: form = "unpacked" unpacks a file, and `layout` makes a directory; leave `layout` out'
+        makes = f'layout = "{binary.layout}" makes a directory'
+        msg = f'`image`: form = "unpacked" needs a PEX that is one file, and {makes}; remove layout'
         raise ValueError(msg)
     if binary.execution_mode != "venv" and not binary.include_tools:
-        msg = '`image`: form = "unpacked" needs pex\'s tools in the binary; set include-tools = true'
+        msg = '`image`: form = "unpacked" needs pex\'s tools in the binary; write include-tools = true'
         raise ValueError(msg)
 
 
 def _check_targets(binary: Binary) -> None:
-    """Raise `ValueError` for what only the target's own Python could do while the binary is built."""
+    """Raise `ValueError` for an option that needs the Python of the target while the binary is built."""
     for key, wanted in (("compile", binary.compile), ("validate-entry-point", binary.validate_entry_point)):
         if wanted:
-            msg = f"`{key}`: it needs a target's own Python, and complete-platforms builds without; leave it out"
+            msg = f"`{key}`: it needs the target's Python, and complete-platforms builds without it; remove {key}"
             raise ValueError(msg)
 
 
@@ -160,8 +172,14 @@ def _check_version(key: str, version: str | None) -> None:
     try:
         Version(version)
     except InvalidVersion:
-        msg = f'`{key}`: {version!r} is no version; write a whole one, such as "2.5.1"'
+        msg = f'`{key}`: {version!r} is not a version; write a full one, such as "2.5.1"'
         raise ValueError(msg) from None
+
+
+def _check_variable(name: str) -> None:
+    if not name or "=" in name:
+        msg = f"`inject-env`: {name!r} is not a name of an environment variable; write one such as LOG_LEVEL"
+        raise ValueError(msg)
 
 
 def _check_constraint(constraint: str) -> None:
@@ -171,7 +189,7 @@ def _check_constraint(constraint: str) -> None:
         valid = False
     if not valid:
         msg = (
-            f"`interpreter-constraints`: {constraint!r} is no interpreter constraint; "
+            f"`interpreter-constraints`: {constraint!r} is not an interpreter constraint; "
             'write one such as ">=3.10,<3.13" or "CPython>=3.11"'
         )
         raise ValueError(msg)
@@ -181,5 +199,5 @@ def _check_requirement(requirement: str) -> None:
     try:
         Requirement(requirement)
     except InvalidRequirement:
-        msg = f'`exclude`: {requirement!r} is no requirement; write the name of a distribution, such as "numpy"'
+        msg = f'`exclude`: {requirement!r} is not a requirement; write the name of a distribution, such as "numpy"'
         raise ValueError(msg) from None

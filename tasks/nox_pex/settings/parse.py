@@ -1,8 +1,4 @@
-"""`[tool.nox-pex]` as frozen typed values (docs/settings.md describes every key).
-
-A rule that no type can express stands in `__post_init__`, as a `ValueError` that reads "`key`: what is wrong; what to
-do". `diagnosis` makes the line for the user out of it.
-"""
+"""Read the settings from a parsed `pyproject.toml`, and from the files that they extend."""
 
 from __future__ import annotations
 
@@ -17,23 +13,24 @@ from packaging.utils import canonicalize_name
 from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain, extends
 from nox_pex.settings.model import Binary, Settings
+from nox_pex.system.wording import counted
 
 _PATH: Final = "tool.nox-pex"
-"""Where the settings stand in `pyproject.toml`."""
+"""The dotted path of the settings in `pyproject.toml`."""
 
 
 def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, scripts: Mapping[str, str]) -> Settings:
-    """The settings in `document`, a whole parsed `pyproject.toml`, which errors call `file`.
+    """Return the settings in `document`, a parsed `pyproject.toml` with the path `file`.
 
-    `scripts` are the project's console scripts, name to reference: where the settings have no binary, the one script
-    makes the one binary, named after the project `project_name`.
-    Raises `NoxPexError`: "config" for what is no valid setting, "entry-missing" where there is no binary, and not
-    exactly one script either.
+    `scripts` are the project's console scripts, name to object reference. If the settings have no binary, and there is
+    exactly one script, that is the script of the only binary, which is named after the project, `project_name`.
+    Raises `NoxPexError`: `config` if a setting is not valid, `entry-missing` if there is neither a binary nor exactly
+    one script.
     """
     tool = document.get("tool", {})
     table = tool.get("nox-pex", {}) if isinstance(tool, Mapping) else {}
     if not isinstance(table, Mapping) or "extends" not in table:
-        settings = _judged(table, lambda path: (file, path))
+        settings = _convert(table, lambda path: (file, path))
         if not settings.binary:
             name, script = _sole_binary(file, project_name, scripts)
             return msgspec.structs.replace(settings, binary={name: Binary(script=script)})
@@ -44,11 +41,14 @@ def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, s
         name, script = _sole_binary(file, project_name, scripts)
         layers = [*layers, extends.Layer(table={"binary": {name: {"script": script}}}, file=file, path=_PATH)]
     merged = extends.merge(layers)
-    return _judged(merged.table, lambda path: merged.origin(path) or (file, path))
+    return _convert(merged.table, lambda path: merged.origin(path) or (file, path))
 
 
-def _judged(table: Any, origin: Callable[[str], tuple[str, str]]) -> Settings:
-    """`table` as settings; an error has the file and the dotted path that `origin` gives for a path in it."""
+def _convert(table: Any, origin: Callable[[str], tuple[str, str]]) -> Settings:
+    """Convert `table` to settings.
+
+    `origin` returns the file and the dotted path that an error names, for a dotted path in `table`.
+    """
     try:
         return msgspec.convert(table, Settings, dec_hook=_dec_hook)
     except msgspec.ValidationError as error:
@@ -58,7 +58,7 @@ def _judged(table: Any, origin: Callable[[str], tuple[str, str]]) -> Settings:
 
 
 def _dec_hook(kind: type, value: Any) -> Any:
-    """Make a `kind` that TOML does not know out of `value`, as `msgspec.convert` asks: a path out of a string."""
+    """Convert a string to a path, which `msgspec.convert` does not know."""
     if kind is Path and isinstance(value, str):
         return Path(value)
     msg = "Expected `str`"
@@ -66,13 +66,13 @@ def _dec_hook(kind: type, value: Any) -> Any:
 
 
 def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]) -> tuple[str, str]:
-    """The one binary of a project that has no table for one: its name, and its script."""
+    """Return the name and the script of the only binary of a project without a table for one."""
     name = canonicalize_name(project_name) if project_name else "NAME"
     if project_name and len(scripts) == 1:
         return name, next(iter(scripts))
     names = sorted(scripts)
-    found = f"{len(names)} scripts ({', '.join(names)}) to choose from" if names else "no script to make one from"
-    problem = f"{file} has no [tool.nox-pex.binary.NAME] table, and {found}"
+    found = f"{counted(names, 'script')} ({', '.join(names)}) to choose from" if names else "no script to use instead"
+    problem = f"{file} has no [tool.nox-pex.binary.NAME] table, and the project has {found}"
     line = f'script = "{_likely(name, names)}"' if names else 'entry-point = "MODULE:FUNCTION"'
     other = "" if names else ', or script = "…" for the script of a dependency'
     raise NoxPexError(
@@ -81,10 +81,10 @@ def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]
 
 
 def _likely(name: str, scripts: Sequence[str]) -> str:
-    """The script that is called as the project is, or nearly; else the first one."""
+    """Return the script whose name is like that of the project, or else the first one."""
     return next(iter(get_close_matches(name, scripts, n=1, cutoff=0.4)), scripts[0])
 
 
 def is_declared(document: Mapping[str, Any], name: str) -> bool:
-    """Whether a parsed `pyproject.toml` has a table for the binary `name` itself."""
+    """Whether a parsed `pyproject.toml` itself has a table for the binary `name`."""
     return name in document.get("tool", {}).get("nox-pex", {}).get("binary", {})

@@ -1,4 +1,4 @@
-"""Which of pex's options `pex-args` may hold."""
+"""The options of pex that `pex-args` must not have."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _COVERED: Final = {
     "exclude": ("--exclude",),
     "complete-platforms": ("--complete-platform", "--platform", "--abbreviated-platform"),
 }
-"""A binary's keys, and the options of pex 2.105 that they stand for. (`venv-bin-path` is the value of `--venv`.)"""
+"""The keys of a binary, each with the options of pex 2.105 that it sets. (`venv-bin-path` is the value of `--venv`.)"""
 
 
-_OURS: Final = (
+_RESERVED: Final = (
     *("-o", "--output-file", "-r", "--requirement", "--requirements", "--with-requirements", "--project"),
     *("--constraint", "--constraints", "--override", "--requirements-pex", "--pex-repository", "--lock", "--pex-lock"),
     *("--pylock", "--pep-751-lock", "--pre-resolved-dist", "--pre-resolved-dists", "--venv-repository"),
@@ -46,25 +46,28 @@ _OURS: Final = (
     *("--python", "--python-path", "--resolve-local-platforms", "--use-system-time", "--no-use-system-time"),
     *("--pex-root", "--disable-cache", "--cache-dir", "--tmpdir", "--rcfile", "-h", "--help", "-V", "--version"),
 )
-"""Options that nox-pex passes itself, or that would let something else than the frozen environment decide."""
+"""Options that nox-pex itself passes, or with which something other than the installed environment would decide."""
 
 
 def check_pex_argument(argument: str) -> None:
-    """Raise `ValueError` if `pex-args` may not hold `argument`: a key exists for it, or nox-pex passes it itself."""
+    """Raise `ValueError` if `pex-args` must not have `argument`.
+
+    There is a key for its option, or nox-pex passes the option itself, or it names a file of arguments.
+    """
     option = argument.partition("=")[0]
     if argument.startswith("@"):
-        msg = f"`pex-args`: {argument!r} takes arguments from a file; write them here"
+        msg = f"`pex-args`: {argument!r} reads arguments from a file; write them into `pex-args`"
         raise ValueError(msg)
     for key, options in _COVERED.items():
         if _is_one_of(option, options):
             msg = f"`pex-args`: {option} conflicts with the key {key}; use {key}"
             raise ValueError(msg)
-    if _is_one_of(option, _OURS):
+    if _is_one_of(option, _RESERVED):
         msg = f"`pex-args`: {option} conflicts with an option that nox-pex passes to pex; leave it out"
         raise ValueError(msg)
 
 
 def _is_one_of(option: str, options: Iterable[str]) -> bool:
-    """Whether pex takes `option` for one of `options`; a short one may have its value right behind it (`-cserve`)."""
+    """Whether pex reads `option` as one of `options`; a short one may be joined with its value (`-cserve`)."""
     short = option[:2] if not option.startswith("--") else option
     return option in options or short in options

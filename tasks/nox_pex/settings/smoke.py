@@ -1,8 +1,8 @@
 """`[tool.nox-pex.binary.NAME.smoke]` and `.budget` as frozen typed values.
 
-Whatever can be judged without running anything is judged here, when the settings are parsed: a wrong regex, size,
-signal or JSONPath is a `ValueError` that msgspec reports with its path. Any text of the smoke table may hold the tokens
-`{host}`, `{port}` and `{tmp}`; `plan` puts their values in.
+Everything that can be checked without running the binary is checked here, while the settings are parsed. A wrong
+regular expression, size, signal or JSONPath is a `ValueError`, which msgspec reports with its path. Any text in the
+smoke table may have the tokens `{host}`, `{port}` and `{tmp}`, which `nox_pex.smoke.plan` replaces.
 """
 
 from __future__ import annotations
@@ -14,34 +14,29 @@ from nox_pex.system.lazy import lazy
 if TYPE_CHECKING:
     import jsonpath
 else:
-    jsonpath = lazy("jsonpath")  # 80 ms, and only needed for `json-path`
+    jsonpath = lazy("jsonpath")  # its import takes 80 ms, and only `json-path` needs it
 
+import contextlib
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from nox_pex.settings.table import HIGHEST_PORT, Table
+from nox_pex.settings.table import HIGHEST_PORT, Seconds, Table, Timeout
 
 Condition = Literal["cold", "warm", "unprivileged", "read-only", "offline"]
 
 
 BootCondition = Literal[Condition, "container"]
-"""What a boot takes place under: a condition that the settings choose, or a container, which `image` starts."""
+"""The circumstances of a boot: a condition that the settings choose, or the container that `image` starts."""
 
 
 Status = int | str | tuple[int | str, ...]
-
-
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
-
-
-Timeout = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-"""Seconds that something may take, up to a day: a limit of 0 could never be kept."""
+"""An HTTP status (`200`), a class of them (`"2xx"`), or a list of both."""
 
 
 _UNITS: Final = {
@@ -67,30 +62,30 @@ _STATUSES: Final = range(100, 600)
 
 
 def size(text: str) -> int:
-    """Bytes in a size such as `"60 MB"` (10^6) or `"1.5 MiB"` (2^20). Raises `ValueError`."""
+    """Return the bytes of a size such as `"60 MB"` (10^6) or `"1.5 MiB"` (2^20). Raises `ValueError`."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or match["unit"] not in _UNITS:
         units = ", ".join(unit for unit in _UNITS if unit)
-        msg = f'{text!r} is no size; write a number and one of {units}, as in "60 MB"'
+        msg = f'{text!r} is not a size; write a number and one of {units}, as in "60 MB"'
         raise ValueError(msg)
     return int(Decimal(match["number"]) * _UNITS[match["unit"]])
 
 
 def signal_number(name: str) -> int:
-    """The number of the signal `name`, with or without its `SIG` (`"TERM"` is 15). Raises `ValueError`."""
+    """Return the number of the signal `name`, written with or without `SIG` (`"TERM"` is 15). Raises `ValueError`."""
     full = name if name.startswith("SIG") else f"SIG{name}"
     try:
         return signal.Signals[full]
     except KeyError:
-        msg = f'{name!r} is no signal of this system; write one such as "TERM" or "INT"'
+        msg = f'{name!r} is not a signal of this system; write one such as "TERM" or "INT"'
         raise ValueError(msg) from None
 
 
 def statuses(status: Status) -> tuple[range, ...]:
-    """The HTTP statuses that `status` stands for: `200` is [200, 201), `"2xx"` is [200, 300). Raises `ValueError`."""
+    """Return ranges of HTTP statuses: for `200` the range [200, 201), for `"2xx"` [200, 300). Raises `ValueError`."""
     alternatives = status if isinstance(status, tuple) else (status,)
     if not alternatives:
-        msg = "a list of statuses must not be empty"
+        msg = 'the list must not be empty; write one such as [200, "3xx"]'
         raise ValueError(msg)
     return tuple(_status_range(alternative) for alternative in alternatives)
 
@@ -101,18 +96,18 @@ def _status_range(status: int | str) -> range:
         return range(first, first + 100)
     if isinstance(status, int) and status in _STATUSES:
         return range(status, status + 1)
-    msg = f'{status!r} is no HTTP status; write a number such as 200, a class such as "2xx", or a list of them'
+    msg = f'{status!r} is not an HTTP status; write a number such as 200, a class such as "2xx", or a list of them'
     raise ValueError(msg)
 
 
-def many(texts: str | tuple[str, ...]) -> tuple[str, ...]:
-    """The texts of a key that takes one or a list of them."""
+def as_tuple(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts of a key that takes one text or a list of them."""
     return (texts,) if isinstance(texts, str) else texts
 
 
 def _check_patterns(**patterns: str | tuple[str, ...]) -> None:
     for key, given in patterns.items():
-        for pattern in many(given):
+        for pattern in as_tuple(given):
             _check_pattern(key.replace("_", "-"), pattern)
 
 
@@ -120,38 +115,46 @@ def _check_pattern(key: str, pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        msg = f"`{key}`: {pattern!r} is no regular expression: {error}"
+        msg = f"`{key}`: {pattern!r} is not a regular expression: {error}; correct it"
         raise ValueError(msg) from None
 
 
 def _check_size(key: str, text: str | None) -> None:
     if text is not None:
-        try:
+        with _about(key):
             size(text)
-        except ValueError as error:
-            msg = f"`{key}`: {error}"
-            raise ValueError(msg) from None
+
+
+@contextlib.contextmanager
+def _about(key: str) -> Iterator[None]:
+    """Name the `key` in the text of a `ValueError`."""
+    try:
+        yield
+    except ValueError as error:
+        msg = f"`{key}`: {error}"
+        raise ValueError(msg) from None
 
 
 def _check_path(key: str, path: str) -> None:
     if not path.startswith("/"):
-        msg = f"`{key}`: {path!r} must start with `/`; the host comes from `url`"
+        msg = f"`{key}`: {path!r} must start with `/`; write only the path, because the host comes from `url`"
         raise ValueError(msg)
 
 
 class Ready(Table, frozen=True, kw_only=True):
-    """When the program counts as started: a GET of `path` is answered with `status`."""
+    """The sign that the program is ready: it answers a GET of `path` with `status`."""
 
     path: str
     status: Status = "2xx"
 
     def __post_init__(self) -> None:
         _check_path("path", self.path)
-        statuses(self.status)
+        with _about("status"):
+            statuses(self.status)
 
 
 class HttpCheck(Table, frozen=True, kw_only=True):
-    """One request and what its answer must be. Every key after `ca_file` is a condition on the answer."""
+    """One HTTP request, and conditions on its answer: all keys after `ca_file`."""
 
     path: str
     method: str = "GET"
@@ -159,41 +162,42 @@ class HttpCheck(Table, frozen=True, kw_only=True):
     request_body: str | None = None
     request_json: Any = msgspec.UNSET
     timeout: Timeout = 10.0
-    """Seconds for the whole exchange, from connecting to the last byte, redirects included."""
+    """Seconds for the whole exchange, from the connection to the last byte, with its redirects."""
     follow_redirects: bool = False
     ca_file: str | None = None
-    """A PEM file, from the project's directory, of the authorities that an `https` server is checked against."""
+    """A PEM file, relative to the project, with the certificate authorities to trust for `https`."""
 
     status: Status = "2xx"
     headers: dict[str, str] = {}
-    """Header to the exact value that it must have."""
+    """Names of headers, each with the exact value that it must have."""
     contains: str | tuple[str, ...] = ()
     not_contains: str | tuple[str, ...] = ()
     matches: str | tuple[str, ...] = ()
-    """Regular expressions that must be found somewhere in the text."""
+    """Regular expressions that must match somewhere in the text."""
     json: Any = msgspec.UNSET
     json_path: dict[str, Any] = {}
     json_schema: str | None = None
-    """A file, from the project's directory."""
+    """A file, relative to the project."""
     max_seconds: Timeout | None = None
     max_size: str | None = None
 
     def __post_init__(self) -> None:
         _check_path("path", self.path)
         if not _METHOD.fullmatch(self.method):
-            msg = f'`method`: {self.method!r} is no HTTP method; write one such as "POST"'
+            msg = f'`method`: {self.method!r} is not an HTTP method; write one such as "POST"'
             raise ValueError(msg)
         if self.request_body is not None and self.request_json is not msgspec.UNSET:
-            msg = "`request-body` and `request-json` exclude each other; keep one"
+            msg = "`request-body`: a request has either this or `request-json`; keep one"
             raise ValueError(msg)
-        statuses(self.status)
+        with _about("status"):
+            statuses(self.status)
         _check_patterns(matches=self.matches)
         _check_size("max-size", self.max_size)
         _check_json_paths(self.json_path)
 
 
 class CommandCheck(Table, frozen=True, kw_only=True):
-    """One run of the binary with `args`, in the temporary directory, and what must come of it."""
+    """One run of the binary with `args`, in the temporary directory, and conditions on its exit and its output."""
 
     args: tuple[str, ...] = ()
     env: dict[str, str] = {}
@@ -206,7 +210,7 @@ class CommandCheck(Table, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 0 <= self.exit_code <= _HIGHEST_EXIT:
-            msg = f"`exit-code`: {self.exit_code} is no exit status; write one from 0 to {_HIGHEST_EXIT}"
+            msg = f"`exit-code`: {self.exit_code} is not an exit status; write one from 0 to {_HIGHEST_EXIT}"
             raise ValueError(msg)
         _check_patterns(stdout_matches=self.stdout_matches, stderr_matches=self.stderr_matches)
 
@@ -219,12 +223,12 @@ class TcpCheck(Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         text = str(self.port)
         if text != "{port}" and not (text.isdecimal() and 0 < int(text) <= HIGHEST_PORT):
-            msg = f'`port`: {self.port!r} is no port; write "{{port}}" or a number from 1 to {HIGHEST_PORT}'
+            msg = f'`port`: {self.port!r} is not a port; write "{{port}}" or a number from 1 to {HIGHEST_PORT}'
             raise ValueError(msg)
 
 
 class Budget(Table, frozen=True, kw_only=True):
-    """What the binary may cost at most: bytes on disk, seconds to ready, resident bytes of its whole process tree."""
+    """Limits of the binary: bytes on disk, seconds until it is ready, resident bytes of its whole process tree."""
 
     size: str | None = None
     cold_boot: Timeout | None = None
@@ -246,7 +250,7 @@ class Smoke(Table, frozen=True, kw_only=True):
     after: tuple[tuple[str, ...], ...] = ()
     url: str = "http://127.0.0.1:{port}"
     unix_socket: str | None = None
-    """The path of the socket that the server listens on; then only the scheme and the `Host` are taken from `url`."""
+    """The path of the socket that the server listens on; `url` then only gives the scheme and the `Host` header."""
     ready: Ready | None = None
     startup_timeout: Timeout = 30.0
     soak: Seconds = 0.5
@@ -263,25 +267,31 @@ class Smoke(Table, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_url(self.url)
-        signal_number(self.stop_signal)
+        with _about("stop-signal"):
+            signal_number(self.stop_signal)
         for code in self.stop_exit_codes:
             if isinstance(code, str):
-                signal_number(code)
+                with _about("stop-exit-codes"):
+                    signal_number(code)
             elif not -_HIGHEST_EXIT <= code <= _HIGHEST_EXIT:
-                msg = f"`stop-exit-codes`: {code} is no exit status"
+                msg = (
+                    f"`stop-exit-codes`: {code} is not an exit status; "
+                    f'write one from -{_HIGHEST_EXIT} to {_HIGHEST_EXIT}, or a signal such as "TERM"'
+                )
                 raise ValueError(msg)
         if not self.conditions or len(set(self.conditions)) != len(self.conditions):
-            msg = "`conditions` must name at least one condition, and none twice"
+            msg = '`conditions`: expected at least one condition, and none twice; write a list such as ["cold"]'
             raise ValueError(msg)
-        if any(not command for command in (*self.before, *self.after)):
-            msg = '`before` and `after` are lists of commands, each a list of words: [["python", "seed.py"]]'
-            raise ValueError(msg)
+        for key, commands in (("before", self.before), ("after", self.after)):
+            if not all(commands):
+                msg = f'`{key}`: a command is empty; write commands such as [["python", "seed.py"]]'
+                raise ValueError(msg)
         _check_patterns(log_require=self.log_require, log_forbid=self.log_forbid)
 
 
 def _check_url(url: str) -> None:
     msg = (
-        f"`url`: {url!r} is no address to ask; write `http` or `https`, a host and a port, "
+        f"`url`: {url!r} is not the address of a server; write `http` or `https`, a host and a port, "
         'as in "http://127.0.0.1:{port}" or "https://[::1]:{port}"'
     )
     try:
@@ -306,5 +316,5 @@ def _check_json_path(parse: Callable[[str], object], refusal: type[Exception], p
         parse(path)
     except refusal as error:
         reason = str(error).partition("\n")[0]
-        msg = f"`json-path`: {path!r} is no JSONPath (RFC 9535): {reason}"
+        msg = f"`json-path`: {path!r} is not a JSONPath (RFC 9535): {reason}; correct it"
         raise ValueError(msg) from None

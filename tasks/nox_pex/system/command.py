@@ -1,6 +1,6 @@
-"""The one door through which nox-pex starts a tool: Poetry, pex, uv, a build backend.
+"""Start tools: Poetry, pex, uv, Git, build backends. Only `smoke.process` starts processes in another way.
 
-The output is kept, and shown only where the tool fails or the user asked for it; every line is masked on its way.
+`Shell.run` masks the secrets in a tool's output. The user sees that output only if the tool fails, or on request.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from msgspec import Struct
 from nox_pex.system.secrets import Secrets
 
 TAIL: Final = 30
-"""Lines of a failed tool's output that are shown."""
+"""The number of lines that are shown from the end of a failed tool's output."""
 
 
-_KEPT: Final = 4000
-"""Lines of a tool's output that are kept for the diagnosis, so that a chatty tool does not fill the memory."""
+_MAX_LINES: Final = 4000
+"""The number of lines of a tool's output that are held in memory; a longer output loses its first lines."""
 
 
 _HEARTBEAT: Final = 10.0
-"""Seconds after which a tool that still runs is mentioned again."""
+"""Seconds between two lines that tell the user that a tool is still running."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a tool ended: its exit status, its output (stdout and stderr as they came, masked), seconds."""
+    """The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took."""
 
     status: int
     output: str
@@ -41,14 +41,14 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines that say something, oldest first."""
+        """The last lines of the output that are not blank, oldest first."""
         return tuple([line for line in self.output.splitlines() if line.strip()][-TAIL:])
 
 
 class Shell(Struct, frozen=True, kw_only=True):
-    """How tools are run: the user's environment, the secrets to mask, where a line to the user goes.
+    """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
-    `say` shows one line to the user. `verbose` shows the tools' full output as it comes.
+    `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes.
     """
 
     environ: Mapping[str, str]
@@ -65,14 +65,14 @@ class Shell(Struct, frozen=True, kw_only=True):
         cwd: Path | None = None,
         hold: Sequence[int] = (),
     ) -> Outcome:
-        """Run `argv` to its end with exactly the environment `env`.
+        """Run `argv` until it ends, with exactly the environment `env`, and return its outcome.
 
-        `what` names the step in what the user sees. `hold` are file descriptors that the tool inherits and never
-        uses: a lock that must last as long as the tool, even where this process is killed before it.
-        Raises `FileNotFoundError` or another `OSError` where the program cannot be started.
+        `what` names the step in the lines that the user sees. `hold` are file descriptors that the tool inherits and
+        does not use: those of locks that must last as long as the tool, even if this process is killed before it.
+        Raises `FileNotFoundError` or another `OSError` if the program cannot be started.
         """
         if self.verbose:
-            self.say(self.secrets.mask(f"$ {subprocess.list2cmdline([os.fspath(word) for word in argv])}"))
+            self.say(self.secrets.mask(f"$ {subprocess.list2cmdline([os.fspath(argument) for argument in argv])}"))
         started = time.monotonic()
         process = subprocess.Popen(
             argv,
@@ -84,38 +84,38 @@ class Shell(Struct, frozen=True, kw_only=True):
             encoding="utf-8",
             errors="replace",
             pass_fds=hold,
-            umask=0o022,  # the bytes of what is built must not depend on the user's
+            umask=0o022,  # the modes of built files must not depend on the user's umask
         )
-        kept: deque[str] = deque(maxlen=_KEPT)
-        with _ended(process):
+        output: deque[str] = deque(maxlen=_MAX_LINES)
+        with _ended_on_exit(process):
             for line in self._lines(process, what=what, started=started):
                 masked = self.secrets.mask(line)
-                kept.append(masked)
+                output.append(masked)
                 if self.verbose:
                     self.say(f"  {masked}")
             status = process.wait()
-        return Outcome(status=status, output="\n".join(kept), seconds=time.monotonic() - started)
+        return Outcome(status=status, output="\n".join(output), seconds=time.monotonic() - started)
 
     def _lines(self, process: subprocess.Popen[str], *, what: str, started: float) -> Iterator[str]:
-        """The tool's output by line, with a heartbeat to the user where it lasts."""
+        """Yield the lines of the tool's output; while it runs on, say so to the user at each heartbeat."""
         lines: SimpleQueue[str | None] = SimpleQueue()
         stdout = process.stdout
-        assert stdout is not None  # noqa: S101  # for the type checker: it was asked for above
+        assert stdout is not None  # noqa: S101  # for the type checker: `run` asks for a pipe
 
         def read() -> None:
-            with contextlib.suppress(ValueError):  # closed under us, after the process was killed
+            with contextlib.suppress(ValueError):  # `_ended_on_exit` has closed the pipe
                 for line in stdout:
                     lines.put(line.rstrip("\r\n"))
             lines.put(None)
 
         threading.Thread(target=read, daemon=True).start()
-        beat = started + _HEARTBEAT
+        heartbeat = started + _HEARTBEAT
         while True:
             try:
-                line = lines.get(timeout=max(0.0, beat - time.monotonic()))
+                line = lines.get(timeout=max(0.0, heartbeat - time.monotonic()))
             except Empty:
                 self.say(f"{what} … {time.monotonic() - started:.0f} s")
-                beat += _HEARTBEAT
+                heartbeat += _HEARTBEAT
                 continue
             if line is None:
                 return
@@ -123,8 +123,8 @@ class Shell(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
-    """The process is over when the block is left, however it is left."""
+def _ended_on_exit(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End the process, if it still runs, when the block is left, by an exception too."""
     try:
         yield
     finally:
@@ -142,7 +142,7 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
 def capture(
     argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `argv`, a short question to a tool, to its end; its output is neither shown nor masked.
+    """Run `argv`, a short question to a tool, until it ends; its output is neither shown nor masked.
 
     Raises `OSError` if the program cannot be started.
     """
@@ -150,14 +150,14 @@ def capture(
 
 
 def run_into(output: Path, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> int | None:
-    """Run `argv` to its end and append its output to the file `output`; `timeout` in seconds.
+    """Run `argv` until it ends and append its output to the file `output`; `timeout` is in seconds.
 
-    Gives the exit status, or None if it was still running after `timeout` and was killed. Raises `OSError` if the
-    program cannot be started.
+    Returns the exit status, or None if the program was still running after `timeout` and was killed. Raises `OSError`
+    if the program cannot be started.
     """
     with output.open("ab") as file:
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 argv,
                 cwd=cwd,
                 env=dict(env),
@@ -169,17 +169,17 @@ def run_into(output: Path, argv: Sequence[str], *, cwd: Path, env: Mapping[str, 
             )
         except subprocess.TimeoutExpired:
             return None
-    return done.returncode
+    return completed.returncode
 
 
-class Clock(Struct, kw_only=True):
-    """Seconds spent, by step."""
+class Clock(Struct, frozen=True, kw_only=True):
+    """Counts the seconds that are spent, by the name of a step."""
 
     seconds: dict[str, float] = {}
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count the block's time under `name`."""
+        """Add the time of the block to that of the step `name`."""
         started = time.monotonic()
         try:
             yield

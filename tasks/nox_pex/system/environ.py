@@ -14,23 +14,26 @@ _FOREIGN: Final = (
     "UV_PROJECT_ENVIRONMENT",
     "UV_PYTHON",
 )
-"""Prefixes of the variables by which a shell, an activated environment or Nox would bend a tool's own Python."""
+"""Prefixes of variables by which a shell, an activated environment or Nox would change which Python a tool uses."""
 
 
 def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without what would bend a tool that has a Python of its own.
+    """Return `environ` for a tool that runs on its own Python, with a fixed `PYTHONHASHSEED`.
 
-    The shell's `PYTHON*`, an activated or Nox's environment, conda's variables and pex's run-time switches go; proxies,
-    certificates, HOME, PATH and the tools' own settings (`POETRY_*`, `PIP_*`, `UV_*`) stay.
+    Removed are the shell's `PYTHON*`, the variables of an activated environment, of Nox and of conda, and pex's
+    run-time options. Proxies, certificates, HOME, PATH and the tools' settings (`POETRY_*`, `PIP_*`, `UV_*`) stay.
     """
-    kept = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
-    return {**kept, "PYTHONHASHSEED": "0"}
+    remaining = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
+    return {**remaining, "PYTHONHASHSEED": "0"}
 
 
 EPOCH: Final = "315532800"
-"""1980-01-01, the first moment that a ZIP file can hold, in seconds: what pex dates its own members with."""
+"""1980-01-01 in seconds since the Unix epoch: the earliest date in a ZIP file, which pex gives to its own members."""
 
 
 UTF_8: Final = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-"""Variables for tools that start Pythons: in the locale C these cannot read a `.pth` file with other letters than
-ASCII's in a path, and what a build backend reads must not depend on the user's locale."""
+"""Variables for tools that start Pythons.
+
+In the locale C, a Python cannot read a `.pth` file with a path that is not ASCII; and the text that a build backend
+reads must not depend on the user's locale.
+"""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks that outlive a killed process's children."""
+"""Files and directories: read, written and replaced as a whole, linked, measured, removed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from typing import Any, Final
 from nox_pex.errors import NoxPexError
 
 _AT_FDCWD: Final = -100
+"""Relative paths start at the working directory (renameat2(2))."""
 
 
 _RENAME_EXCHANGE: Final = 2
+"""Exchange the two paths (renameat2(2))."""
 
 
 _CHUNK: Final = 1 << 18
@@ -29,7 +31,7 @@ _CHUNK: Final = 1 << 18
 
 
 def remove(directory: Path) -> None:
-    """Remove a directory with all that is in it, directories that may not be read too."""
+    """Remove a directory with everything in it, including directories without permissions; it may not exist."""
     with contextlib.suppress(FileNotFoundError):
         try:
             shutil.rmtree(directory)
@@ -43,9 +45,9 @@ def remove(directory: Path) -> None:
 
 
 def link(source: str | Path, target: str | Path) -> None:
-    """A hard link to the file `source`, or a copy of it where the file systems have none.
+    """Make `target` a hard link to the file `source`, or a copy of it if the file system refuses the link.
 
-    Raises `FileExistsError` where `target` is there, `FileNotFoundError` where its directory is not.
+    Raises `FileExistsError` if `target` exists, `FileNotFoundError` if `source` or the directory of `target` does not.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -56,20 +58,20 @@ def link(source: str | Path, target: str | Path) -> None:
 
 
 def size(path: Path) -> int:
-    """The bytes of a file, or of all files below a directory; links count for nothing."""
+    """Return the bytes of a file, or of all regular files below a directory; links below it do not count."""
     if not path.is_dir() or path.is_symlink():
         return path.lstat().st_size
     total = 0
     for place, _, names in os.walk(path):
         for name in names:
-            with contextlib.suppress(FileNotFoundError):  # another process is at work there
+            with contextlib.suppress(FileNotFoundError):  # another process may remove files meanwhile
                 found = os.lstat(os.path.join(place, name))  # noqa: PTH118  # ten times as fast, for ten thousand files
                 total += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return total
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, read in pieces; empty where there is none."""
+    """Return the SHA-256 of a file in hexadecimal, read in pieces; empty if there is no such file."""
     hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     try:
         with path.open("rb", buffering=0) as file:
@@ -81,9 +83,9 @@ def digest(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8: the old file or the new one is there at every moment.
+    """Write `text` to `path` as UTF-8, with mode 0644: at every moment, `path` is the old file or the complete new one.
 
-    A file name that is not UTF-8 (PEP 383) goes through as the bytes that it is.
+    Missing parent directories are made. A file name in `text` that is not UTF-8 (PEP 383) is written as its bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -98,14 +100,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path` as JSON that a person can read, whole or not at all."""
+    """Write `value` to `path` as indented JSON, in the way of `write_text`."""
     write_text(path, json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; empty where there is none, or none that can be read.
+    """Return the JSON object in `path`; empty if there is no such file, or if it holds no JSON object.
 
-    What is read here is only ever a memory of an earlier run: without it, the work is done again.
+    Such a file only records an earlier run. Without it, the work is done again.
     """
     try:
         value = json.loads(path.read_text("utf-8", "surrogateescape"))
@@ -115,17 +117,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def move_into_place(new: Path, target: Path) -> None:
-    """Let `new` (a file, or a directory) be `target`, whole: the old one or the new one is there at every moment.
+    """Rename `new` to `target`; each is a file or a directory, and an existing `target` is replaced.
 
-    For directories Linux exchanges the two in one step (renameat2(2)); elsewhere there is a moment with none.
+    At every moment, `target` is the complete old one or the complete new one, with two exceptions: for a moment there
+    is none if a directory replaces a file, and, except on Linux (renameat2(2)), if the old one is a directory.
     """
     if target.is_dir() and not target.is_symlink():
         if _exchange(new, target):
             return
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-        target.rename(aside / target.name)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        target.rename(scratch / target.name)
         new.rename(target)
-        shutil.rmtree(aside)
+        shutil.rmtree(scratch)
         return
     if new.is_dir():
         target.unlink(missing_ok=True)
@@ -133,7 +136,7 @@ def move_into_place(new: Path, target: Path) -> None:
 
 
 def _exchange(new: Path, target: Path) -> bool:
-    """Exchange two directories in one step and remove the old one; False where the system cannot."""
+    """Exchange two directories in one step and remove the old one; return False if the system cannot."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -147,7 +150,7 @@ def _exchange(new: Path, target: Path) -> bool:
 
 @contextlib.contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Turn a full disk, or one that may not be written to, into `error[disk-full]` about `what`."""
+    """Raise `NoxPexError` `disk-full` about `what` if the block finds the disk full, or a place not writable."""
     try:
         yield
     except OSError as error:
@@ -158,8 +161,8 @@ def writing(what: str) -> Iterator[None]:
                 "make it writable, or choose another place (tool.nox-pex.output-dir, Nox's --envdir, NOX_PEX_CACHE_DIR)"
             )
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            remedy = "a file stands where a directory has to be: move it away"
+            remedy = "move away the file that is in the place of a directory"
         else:
             raise
-        problem = f"cannot write {what}: {error.strerror} ({error.filename or 'no file named'})"
-        raise NoxPexError("disk-full", problem, remedy) from error
+        place = f" ({error.filename})" if error.filename else ""
+        raise NoxPexError("disk-full", f"cannot write {what}: {error.strerror}{place}", remedy) from error

@@ -1,7 +1,7 @@
-"""What decides "unchanged": digests of content, by kind and item, and the words for a difference.
+"""The inputs of a step: their digests decide whether it is unchanged, and their differences say what changed.
 
-Never a timestamp. A fast wrong "unchanged" is the worst mistake that nox-pex could make, so whatever a step reads is
-an input of it, and a comparison is of all inputs.
+Timestamps are never compared. A wrong "unchanged" would be the worst mistake of nox-pex: everything that a step reads
+is one of its inputs, and all of them are compared.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ Inputs: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
 _FIRST: Final = ("python", "tools", "recipe", "settings", "lock")
-"""Kinds whose differences are named first: those of the others follow from them, or tell less."""
+"""Kinds whose differences are named first: those of the other kinds follow from them, or say less."""
 
 
 _NAMED: Final = 4
-"""Differences that are named one by one."""
+"""The number of differences that are named one by one; the others are counted."""
 
 
 def digests(inputs: Inputs) -> dict[str, str]:
-    """One SHA-256 for each kind."""
+    """Return one SHA-256 for each kind; it does not depend on the order of the items."""
     return {
-        kind: hashlib.sha256(json.dumps(items, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+        kind: hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
         for kind, items in sorted(inputs.items())
     }
 
 
 def changes(before: Inputs, after: Inputs) -> tuple[str, ...]:
-    """What differs, in words: `main.py changed`, `static/new.css added`, `pex 2.1 -> 2.2`, `sh-boot set anew`."""
+    """Return the differences as text: `main.py changed`, `static/new.css added`, `pex 2.1 -> 2.2`, `3 more`."""
     found = [
-        words
+        difference
         for kind in sorted({*before, *after}, key=lambda kind: (kind not in _FIRST, kind))
-        for words in _differences(kind, before.get(kind, {}), after.get(kind, {}))
+        for difference in _differences(kind, before.get(kind, {}), after.get(kind, {}))
     ]
-    rest = len(found) - _NAMED
-    return (*found[:_NAMED], f"{rest} more") if rest > 0 else tuple(found)
+    unnamed = len(found) - _NAMED
+    return (*found[:_NAMED], f"{unnamed} more") if unnamed > 0 else tuple(found)
 
 
 def _differences(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
@@ -58,5 +58,5 @@ def _differences(kind: str, before: Mapping[str, str], after: Mapping[str, str])
 
 
 def _version(value: str) -> str:
-    """The version that a value begins with; behind it may stand digests of what was installed."""
+    """Return the version at the start of a value, which digests of the installed files may follow."""
     return value.partition(" ")[0]

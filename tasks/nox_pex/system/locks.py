@@ -1,4 +1,4 @@
-"""Locks between processes: files and directories (flock(2))."""
+"""Locks between processes: flock(2) on files and on directories."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nox_pex.system.files import remove
 
 @contextlib.contextmanager
 def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
-    """Hold the lock `path` alone; yields its file descriptor.
+    """Hold the lock file `path` exclusively, and yield its file descriptor. The file is made if it does not exist.
 
-    `waiting` is called once where another process holds it. A child that inherits the descriptor keeps the lock until
-    it ends too (flock(2)), so a tool that survives its killed parent still keeps others out of what it writes to.
+    If another process holds the lock, call `waiting` once, then wait. A child that inherits the descriptor keeps the
+    lock until it ends (flock(2)): a tool that outlives its killed parent still keeps others from what it writes to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -39,9 +39,10 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 
 @contextlib.contextmanager
 def try_lock_directory(directory: Path, *, shared: bool = False) -> Iterator[bool]:
-    """Claim a directory, alone or `shared`; yields False where a living process has a claim against it (flock(2)).
+    """Lock a directory, exclusively or `shared`, without waiting; yield whether that succeeded.
 
-    False also where there is none, or one that somebody removed, or replaced, before the claim had it.
+    It fails if another lock is against it, if the directory does not exist, and if another process removed or replaced
+    the directory before the lock was taken.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
@@ -51,44 +52,47 @@ def try_lock_directory(directory: Path, *, shared: bool = False) -> Iterator[boo
     try:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            ours = os.path.samestat(os.fstat(descriptor), directory.stat())
+            acquired = os.path.samestat(os.fstat(descriptor), directory.stat())
         except OSError:
-            ours = False
-        yield ours
+            acquired = False
+        yield acquired
     finally:
         os.close(descriptor)
 
 
 @contextlib.contextmanager
 def locked_tempdir(directory: Path, prefix: str) -> Iterator[Path]:
-    """Make a directory in `directory`, and claim it until it is left; who has no use for it then removes it.
+    """Make a directory in `directory`, and lock it until the block is left. The caller removes it.
 
-    A `sweep` may be faster than the claim, and takes the directory for a left one: then another is made.
+    A concurrent `remove_abandoned` may remove the new directory before it is locked. Then another one is made.
     """
     while True:
-        made = Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
-        with try_lock_directory(made) as ours:
-            if ours:
-                yield made
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
+        with try_lock_directory(path) as acquired:
+            if acquired:
+                yield path
                 return
 
 
 def remove_abandoned(directory: Path, prefix: str) -> None:
-    """Remove what processes that were killed have left of `fresh`: this user's directories that nobody claims."""
-    for left in directory.glob(f"{glob.escape(prefix)}*"):
+    """Remove the directories that killed processes left: `locked_tempdir` made them, and no process locks them.
+
+    Only those of this user are removed.
+    """
+    for path in directory.glob(f"{glob.escape(prefix)}*"):
         with contextlib.suppress(OSError):
-            if left.lstat().st_uid != os.geteuid():
+            if path.lstat().st_uid != os.geteuid():
                 continue
-            with try_lock_directory(left) as abandoned:
+            with try_lock_directory(path) as abandoned:
                 if abandoned:
-                    remove(left)
+                    remove(path)
 
 
 @contextlib.contextmanager
 def shared_lock(directory: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
-    """Claim a directory together with others; it is made where it is not there.
+    """Lock a directory together with others; it is made if it does not exist.
 
-    `waiting` is called once where another process has it alone.
+    If another process holds an exclusive lock, call `waiting` once, then wait.
     """
     directory.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
@@ -103,16 +107,16 @@ def shared_lock(directory: Path, *, waiting: Callable[[], None]) -> Iterator[Non
         os.close(descriptor)
 
 
-_HELD: Final[dict[Path, int]] = {}
-"""What this process holds until its end: directories, and the descriptors of the claims."""
+_LOCKED_UNTIL_EXIT: Final[dict[Path, int]] = {}
+"""The directories that this process has locked until it ends, with the file descriptors of the locks."""
 
 
 def lock_until_exit(directory: Path) -> None:
-    """Claim a directory together with others, until this process ends."""
-    if (held := _HELD.get(directory)) is not None:
-        if os.path.samestat(os.fstat(held), directory.stat()):
+    """Lock an existing directory together with others, until this process ends."""
+    if (descriptor := _LOCKED_UNTIL_EXIT.get(directory)) is not None:
+        if os.path.samestat(os.fstat(descriptor), directory.stat()):
             return
-        os.close(held)  # it was made anew
+        os.close(descriptor)  # the directory was removed and created again
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    _HELD[directory] = descriptor
+    _LOCKED_UNTIL_EXIT[directory] = descriptor

@@ -1,7 +1,7 @@
-"""What is a secret, and how it is kept out of everything that is printed or written.
+"""Secrets, and how they are kept out of everything that nox-pex prints or writes.
 
-A secret is a password or token in a URL, the value of an environment variable whose name says so or that the
-`secrets` setting lists, and a private key.
+Secrets are: the password or token in a URL; the value of an environment variable whose name says so, or which the
+setting `secrets` lists; a private key.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _PRIVATE_KEY: Final = re.compile(
 
 
 _SHORTEST: Final = 5
-"""Characters. A shorter value (`1`, `on`, `test`) would mask half of every log, and keeps nothing secret."""
+"""Characters of the shortest secret. Masking a shorter value (`1`, `on`, `test`) would make a log unreadable."""
 
 
 def is_secret_name(name: str) -> bool:
     """Whether an environment variable of this name holds a secret (`GITHUB_TOKEN`, `AWS_SECRET_ACCESS_KEY`)."""
-    return name != "PWD" and _SECRET_NAME.search(name) is not None  # the shell's PWD is where it stands
+    return name != "PWD" and _SECRET_NAME.search(name) is not None  # PWD is the shell's working directory
 
 
 def url_password(text: str) -> Iterable[str]:
-    """The passwords, or the lone tokens, of all URLs in `text`."""
+    """Yield the password of each URL in `text`, or its token if the URL has no user."""
     for match in _URL_USERINFO.finditer(text):
         user, colon, password = match["userinfo"].partition(":")
         yield password if colon else user
 
 
 def public_url(url: str) -> str:
-    """`url` without its password or token; the user of SSH (`git@`) is part of the address, and stays."""
+    """Return `url` without its password or token; the user of SSH (`git@`) is part of the address, and stays."""
     return _URL_USERINFO.sub(_public_userinfo, url)
 
 
@@ -55,25 +55,28 @@ def _public_userinfo(match: re.Match[str]) -> str:
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
-    """The secrets known to this run: `values`, longest first."""
+    """The `values` of the secrets that this run knows, longest first."""
 
     values: tuple[str, ...] = ()
 
     @classmethod
     def from_values(cls, values: Iterable[str]) -> Secrets:
-        """Secrets of these values, in the order in which they are masked: a value that holds another comes first."""
+        """Return secrets of these values, sorted so that a value which contains another is masked before it."""
         return cls(values=tuple(sorted(set(values), key=lambda value: (-len(value), value))))
 
     @classmethod
     def of(cls, environ: Mapping[str, str], listed: Iterable[str] = ()) -> Secrets:
-        """The secrets in `environ`: by the name of the variable, by `listed` names, and the passwords of its URLs."""
+        """Return the secrets in `environ`: variables with a secret's name, those `listed`, and passwords in URLs.
+
+        A value of fewer than five characters is no secret.
+        """
         names = frozenset(listed)
         values = {value for name, value in environ.items() if name in names or is_secret_name(name)}
         values |= {password for value in environ.values() for password in url_password(value)}
         return cls.from_values(value for value in values if len(value) >= _SHORTEST)
 
     def mask(self, text: str) -> str:
-        """`text` with every secret replaced by `MASK`. URLs keep their user's name where a password follows it."""
+        """Return `text` with `MASK` in place of every secret; the user before a URL's password stays."""
         text = _PRIVATE_KEY.sub(MASK, text)
         for value in self.values:
             text = text.replace(value, MASK)

@@ -1,4 +1,4 @@
-"""The systems that nox-pex runs on."""
+"""The operating systems that nox-pex runs on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from nox_pex.errors import NoxPexError
 
 
 def check_supported() -> None:
-    """Raise `NoxPexError` `usage` on a system that cannot run PEX files of this kind."""
+    """Raise `NoxPexError` `usage` on Windows, which cannot run these PEX files."""
     if sys.platform == "win32":
         raise NoxPexError("usage", "nox-pex does not run on Windows", "use WSL, or a Linux or macOS machine")

@@ -1,4 +1,4 @@
-"""The user's shared cache: where it is, what is in it, what may go."""
+"""The user's shared cache: its directories, their use, and the removal of old ones."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from platformdirs import user_cache_path
 from nox_pex.system import files, locks
 
 AGE: Final = 30 * 24 * 3600.0
-"""Seconds after which what nobody has used goes."""
+"""Seconds after which an unused part of the cache is removed."""
 
 
 SIZE: Final = 5_000_000_000
-"""Bytes that all of it may have: beyond, what was used longest ago goes first."""
+"""Bytes of the whole cache; beyond them, the parts that were used longest ago are removed first."""
 
 
-_OFTEN: Final = 24 * 3600.0
-"""Seconds between two looks at it that nobody asked for."""
+_INTERVAL: Final = 24 * 3600.0
+"""Seconds between two evictions that the user did not ask for."""
 
 
 _KINDS: Final = ("tools", "environments", "dependencies")
-"""Directories whose own directories each go or stay by themselves."""
+"""Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
 class CachePart(Struct, frozen=True, kw_only=True):
-    """A directory that goes or stays as a whole: when it was last used (seconds since the epoch), and its bytes."""
+    """A directory that is removed as a whole: `used` is its last use in seconds of Unix time, `size` is in bytes."""
 
     path: Path
     used: float
@@ -41,14 +41,14 @@ class CachePart(Struct, frozen=True, kw_only=True):
 
 
 def mark_used(directory: Path) -> None:
-    """Note that `directory` is used now, and keep others from removing it as long as this process lives."""
+    """Record that `directory` is used now, and keep other processes from removing it until this process ends."""
     locks.lock_until_exit(directory)
-    with suppress(OSError):  # one that may only be read is no one's to remove
+    with suppress(OSError):  # a read-only cache is not evicted
         os.utime(directory)
 
 
 def parts(root: Path) -> tuple[CachePart, ...]:
-    """What is below `root`, the last used first."""
+    """Return the parts of the cache `root` that hold files, the most recently used first."""
     directories = [path for kind in _KINDS for path in (root / kind).glob("*") if path.is_dir()]
     directories += [root / "pex", root / "wheels"]
     found = [
@@ -58,23 +58,26 @@ def parts(root: Path) -> tuple[CachePart, ...]:
 
 
 def evictable(found: tuple[CachePart, ...], *, now: float, age: float = AGE, size: int = SIZE) -> Iterator[CachePart]:
-    """The parts that are older than `age`, and those with which all is larger than `size`; the last used come first."""
-    kept = 0
+    """Yield the parts to remove: those unused for `age` seconds, and those with which the cache exceeds `size` bytes.
+
+    `found` are all parts, the most recently used first; `now` is in seconds since the Unix epoch.
+    """
+    total = 0
     for part in found:
-        if now - part.used > age or kept + part.size > size:
+        if now - part.used > age or total + part.size > size:
             yield part
         else:
-            kept += part.size
+            total += part.size
 
 
 def remove(part: CachePart) -> bool:
-    """Remove a part; False where a living process uses it, or is just making it."""
+    """Remove a part; return False, and leave it, if a process is using it or making it."""
     lock = part.path.with_name(f"{part.path.name}.lock")
     with ExitStack() as stack:
-        claims = [part.path, *([lock] if lock.exists() else [])]
-        if not all(stack.enter_context(locks.try_lock_directory(claim)) for claim in claims):
+        locked = [part.path, *([lock] if lock.exists() else [])]
+        if not all(stack.enter_context(locks.try_lock_directory(path)) for path in locked):
             return False
-        for entry in part.path.iterdir():  # the directory itself stays: someone may be waiting for a claim to it
+        for entry in part.path.iterdir():  # the directory stays, because a process may be waiting for its lock
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
@@ -83,55 +86,56 @@ def remove(part: CachePart) -> bool:
 
 
 def evict_daily(root: Path) -> None:
-    """Remove the surplus, at most once a day."""
-    looked, now = root / "looked", time.time()
-    if looked.exists() and now - looked.stat().st_mtime < _OFTEN:
+    """Remove the parts of the cache `root` that `evictable` names, at most once a day."""
+    stamp, now = root / "looked", time.time()
+    if stamp.exists() and now - stamp.stat().st_mtime < _INTERVAL:
         return
-    with suppress(OSError):  # what may only be read does not grow
+    with suppress(OSError):  # a read-only cache does not grow
         root.mkdir(parents=True, exist_ok=True)
-        looked.touch()
+        stamp.touch()
         for part in evictable(parts(root), now=now):
             remove(part)
 
 
 class Caches(Struct, frozen=True, kw_only=True, dict=True):
-    """Where nox-pex keeps what all projects of the user share: `chosen`, or where the system has it for None."""
+    """The directories that all projects of the user share: in `chosen`, or if that is None in the user's cache."""
 
     chosen: Path | None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Caches:
-        """`NOX_PEX_CACHE_DIR`, or the user's cache directory as the system has it."""
+        """Return the caches that `NOX_PEX_CACHE_DIR` chooses, or those in the user's cache directory."""
         if chosen := environ.get("NOX_PEX_CACHE_DIR"):
             return cls(chosen=Path(chosen).expanduser().absolute())
         return cls(chosen=None)
 
     @cached_property
     def root(self) -> Path:
-        """The directory of it all, made when it is first written to."""
+        """The directory of the whole cache; it exists only after something was written to it."""
         if self.chosen is not None:
             return self.chosen
         return user_cache_path("nox-pex", appauthor=False)
 
     @property
     def pex_root(self) -> Path:
-        """Pex's own caches, one for each of its versions, which name the same wheels in other ways.
+        """The directory of pex's caches (PEX_ROOT), one for each version of pex.
 
-        A PEX_ROOT of ours: pex keys it by names, so another tool's mistakes would become ours.
+        Versions of pex name the same wheel differently, so each has its own. The user's PEX_ROOT is not used: pex finds
+        files in it by name, so a wrong file that another tool left there would get into a binary.
         """
         return self.root / "pex"
 
     @property
     def environments(self) -> Path:
-        """What Poetry installed, by all that decides it."""
+        """Installed environments, by a key of everything that decides their contents."""
         return self.root / "environments"
 
     @property
     def dependencies(self) -> Path:
-        """Dependency PEXes, by all that is in them."""
+        """Dependency PEXes, by a key of their contents."""
         return self.root / "dependencies"
 
     @property
     def wheels(self) -> Path:
-        """Wheels of locks, for other platforms, by their hash."""
+        """Locked wheels for other platforms, by their hash."""
         return self.root / "wheels"

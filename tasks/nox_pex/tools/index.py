@@ -1,4 +1,4 @@
-"""The package index of this machine: what pip is told, Poetry and uv are told too.
+"""The package index of this machine: Poetry and uv use the one that pip is configured for.
 
 Fact sources: pip's `pip config` documentation and its `configuration.py` (files, their order, the sections); Poetry's
 `locations.py`; uv's reference of environment variables.
@@ -20,18 +20,18 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 
 _SECTIONS: Final = ("install", "global")
-"""The sections of a pip.conf that `pip install` reads, the strongest first: in whatever file each of them stands."""
+"""The sections of a pip.conf that `pip install` reads; the first one wins, whichever file each of them is in."""
 
 
 _UV_INDEX: Final = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO_INDEX")
-"""Variables by which a user tells uv itself where packages come from."""
+"""Variables by which a user configures the index of uv itself."""
 
 
 class PipIndex(Struct, frozen=True, kw_only=True):
-    """What pip is told about the index that stands for PyPI.
+    """The index that pip uses instead of PyPI.
 
-    `url` is that of a simple API (`…/simple`), with its credentials if it has any. `cert` is the path of a bundle of CA
-    certificates. Both are None where pip keeps its default.
+    `url` is the address of a simple API (`…/simple`), with its credentials if it has any. `cert` is the path of a
+    bundle of CA certificates. Each is None if pip keeps its default.
     """
 
     url: str | None = None
@@ -39,11 +39,11 @@ class PipIndex(Struct, frozen=True, kw_only=True):
 
 
 def pip_index(environ: Mapping[str, str], *, prefix: Path) -> PipIndex:
-    """The index that pip, run with `environ` in the Python environment `prefix`, would use instead of PyPI.
+    """Return the index that pip, run with `environ` in the Python environment `prefix`, would use instead of PyPI.
 
-    Reads pip's configuration files and variables in pip's own order, without pip. An `extra-index-url` is not read: it
-    stands beside the default index, it does not replace it.
-    Raises `NoxPexError("config")` where a configuration file cannot be parsed.
+    pip is not run: its configuration files and variables are read in the order in which pip reads them. An
+    `extra-index-url` is not read, because it does not replace the default index.
+    Raises `NoxPexError` `config` if a configuration file cannot be parsed.
     """
     sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
     for file in pip_files(environ, prefix=prefix):
@@ -54,7 +54,7 @@ def pip_index(environ: Mapping[str, str], *, prefix: Path) -> PipIndex:
 
     def value(key: str) -> str | None:
         variable = environ.get("PIP_" + key.upper().replace("-", "_"))
-        # an empty value counts as none at all, for pip too
+        # pip too ignores an empty value
         return variable or next((sections[name][key] for name in _SECTIONS if sections[name].get(key)), None)
 
     cert = value("cert")
@@ -64,7 +64,7 @@ def pip_index(environ: Mapping[str, str], *, prefix: Path) -> PipIndex:
 
 
 def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.platform) -> tuple[Path, ...]:
-    """The configuration files that pip looks for, whether they exist or not; a later one overrides the earlier.
+    """Return the configuration files that pip looks for, existing or not; a later one overrides an earlier one.
 
     `platform` is a value of `sys.platform`.
     """
@@ -75,14 +75,14 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
     if platform == "darwin":
         shared = [Path("/Library/Application Support/pip")]
         library = home / "Library/Application Support/pip"
-        own = library if library.is_dir() else home / ".config/pip"
+        user = library if library.is_dir() else home / ".config/pip"
     else:
         shared = [Path(path, "pip") for path in _xdg(environ, "XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)]
         shared.append(Path("/etc"))
-        own = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home / ".config")), "pip")
+        user = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home / ".config")), "pip")
     files = [directory / "pip.conf" for directory in shared]
-    if not (named and Path(named).exists()):  # a file that PIP_CONFIG_FILE names stands for the user's
-        files += [home / ".pip/pip.conf", own / "pip.conf"]
+    if not (named and Path(named).exists()):  # a file that PIP_CONFIG_FILE names replaces the user's
+        files += [home / ".pip/pip.conf", user / "pip.conf"]
     files.append(prefix / "pip.conf")
     if named:
         files.append(Path(named))
@@ -90,13 +90,12 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
 
 
 def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, default: str) -> dict[str, str]:
-    """The variables to add to `environ` so that Poetry, for the project in `project`, asks the index that pip asks.
+    """Return the variables to add to `environ` so that Poetry, in the project `project`, uses the index that pip uses.
 
-    `prefix` is as for `pip_index`. `POETRY_PYPI_MIRROR_URL` is read by poetry-plugin-pypi-mirror. It is set even where
-    pip keeps its default, to `default` (the simple API of PyPI): Poetry's own client reads no index that serves only
-    HTML, the plugin does.
-    Where the user has named a mirror to Poetry, that one stays.
-    Raises `NoxPexError("config")` where a configuration file, pip's or Poetry's, cannot be parsed.
+    `prefix` is as for `pip_index`. poetry-plugin-pypi-mirror reads `POETRY_PYPI_MIRROR_URL`. If pip keeps its default,
+    the variable is set to `default` (the simple API of PyPI), because the plugin reads an index that serves only HTML,
+    which Poetry's own client does not. A mirror that the user has configured for Poetry stays.
+    Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
@@ -109,10 +108,10 @@ def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, d
 
 
 def uv_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, str]:
-    """The variables to add to `environ` so that uv asks the index that pip asks, unless the user has told uv another.
+    """Return the variables to add to `environ` so that uv uses the index that pip uses.
 
-    `prefix` is as for `pip_index`.
-    Raises `NoxPexError("config")` where a configuration file, pip's or uv's, cannot be parsed.
+    `prefix` is as for `pip_index`. An index that the user has configured for uv stays.
+    Raises `NoxPexError` `config` if a configuration file of pip or uv cannot be parsed.
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
@@ -126,13 +125,13 @@ def uv_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, str]:
 
 
 def _names_mirror(settings: Mapping[str, Any]) -> bool:
-    """Whether a file of Poetry's settings has `plugins.pypi_mirror.url`."""
+    """Whether the contents of a configuration file of Poetry have `plugins.pypi_mirror.url`."""
     mirror = _table(_table(settings, "plugins"), "pypi_mirror")
     return bool(mirror.get("url"))
 
 
 def _names_default_index(settings: Mapping[str, Any]) -> bool:
-    """Whether a uv.toml names an index in place of PyPI."""
+    """Whether the contents of a uv.toml name an index that replaces PyPI."""
     indexes = settings.get("index")
     listed = indexes if isinstance(indexes, list) else []
     return (
@@ -143,16 +142,17 @@ def _names_default_index(settings: Mapping[str, Any]) -> bool:
 
 
 def _table(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the table at `key`; empty if there is none."""
     value = settings.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def poetry_config(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
-    """Poetry's own file of settings, whether it exists or not; `platform` is a value of `sys.platform`."""
+    """Return the path of Poetry's configuration file, existing or not; `platform` is a value of `sys.platform`."""
     if named := environ.get("POETRY_CONFIG_DIR"):
         return Path(named, "config.toml")
-    usual = "Library/Application Support" if platform == "darwin" else ".config"
-    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / usual)), "pypoetry", "config.toml")
+    default = "Library/Application Support" if platform == "darwin" else ".config"
+    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / default)), "pypoetry", "config.toml")
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -160,27 +160,27 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def _xdg(environ: Mapping[str, str], name: str, default: str) -> str:
-    """A variable of the XDG base directories; one that is blank counts as unset."""
+    """Return the value of a variable of the XDG base directories, or `default` if it is unset or blank."""
     return environ.get(name, "").strip() or default
 
 
 def _ini(file: Path) -> configparser.RawConfigParser:
-    """A file of pip's; empty where there is none, or none that may be read: pip passes over it too."""
+    """Return the contents of a pip.conf; empty if it does not exist or is not readable, as for pip."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(file, encoding=locale.getpreferredencoding(False))
     except (configparser.Error, UnicodeDecodeError) as error:
-        # the parser's own words quote the line, which may hold a password
+        # the message of `error` would quote the line, which may hold a password
         problem = f"pip's configuration file {file} cannot be parsed"
-        raise NoxPexError("config", problem, "mend it; `pip config debug` shows which files pip reads") from error
+        raise NoxPexError("config", problem, "correct it (`pip config debug` lists the files)") from error
     return parser
 
 
 def _toml(file: Path) -> dict[str, Any]:
-    """A TOML file; empty where there is none, or none that may be read."""
+    """Return the contents of a TOML file; empty if it does not exist or is not readable."""
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NoxPexError("config", f"{file} is not valid TOML", "mend it") from error
+        raise NoxPexError("config", f"{file} is not valid TOML", "correct it") from error

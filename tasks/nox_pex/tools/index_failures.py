@@ -1,4 +1,4 @@
-"""Errors for what a package index, or the network, refused."""
+"""Failures of a package index, the network or the disk, recognized in the output of a tool."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ _UNREACHABLE: Final = (
     "IncompleteRead",
     "ChunkedEncodingError",
 )
+"""Texts in the output of Poetry, pip, uv, requests and the system if an index cannot be reached or fails."""
 
 
 _NAMES_A_HOST: Final = re.compile(r"://|host[=:] ?\S")
+"""Matches a line that says which host was asked."""
 
 
 _REFUSED: Final = (
@@ -49,19 +51,23 @@ _REFUSED: Final = (
     "status code 401",
     "status code 403",
 )
+"""Texts in the output of Poetry, pip and uv if an index refuses the credentials."""
 
 
 def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
-    """The error for a tool that failed at a package index or at the disk; None where it failed for another reason."""
-    line = next((line for line in outcome.output.splitlines() if any(sign in line for sign in _REFUSED)), None)
+    """Return the error for a tool that failed because of a package index, the network or a full disk; else None.
+
+    `what` begins the error's problem. The error is `index-auth`, `index-unreachable` or `disk-full`.
+    """
+    line = next((line for line in outcome.output.splitlines() if any(text in line for text in _REFUSED)), None)
     if line is not None:
-        remedy = "check the credentials that Poetry, pip or uv is given for that index"
+        remedy = "check the credentials of Poetry, pip or uv for that index"
         return NoxPexError("index-auth", f"{what}: {line.strip()}", remedy, log=outcome.tail)
-    lines = [line.strip() for line in outcome.output.splitlines() if any(sign in line for sign in _UNREACHABLE)]
+    lines = [line.strip() for line in outcome.output.splitlines() if any(text in line for text in _UNREACHABLE)]
     if lines:
-        said = next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0])
+        reason = next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0])
         remedy = "check the network, the proxy and `pip config list`, then run it again"
-        return NoxPexError("index-unreachable", f"{what}: {said}", remedy, log=outcome.tail)
+        return NoxPexError("index-unreachable", f"{what}: {reason}", remedy, log=outcome.tail)
     if "No space left on device" in outcome.output:
         return NoxPexError(
             "disk-full", f"{what}: no space left on device", "make room, then run it again", log=outcome.tail

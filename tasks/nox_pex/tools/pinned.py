@@ -1,7 +1,6 @@
-"""The pinned tools, and the environments that they live in.
+"""The pinned tools: Poetry, pex and the build backend, each in its environment.
 
-Poetry and pex are installed once for each version and Python, by uv where there is one, and shared by all projects of
-the user. A tool's environment counts only when it is complete: a marker is written last.
+Poetry and pex are installed once for each version and Python, and shared by all projects of the user.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PEX: Final = "2.105.2"
 
 
 _POETRY_CORES: Final = (((3, 10), "2.5.0"), ((3, 9), "2.2.1"), ((3, 8), "1.9.1"))
-"""The build backend that goes with `POETRY`, and the last ones for older Pythons: from which Python on, and version."""
+"""Lowest Python and version of poetry-core: the one that `POETRY` needs, then the last ones for older Pythons."""
 
 
 _MIRROR_PLUGIN: Final = "poetry-plugin-pypi-mirror"
@@ -38,11 +37,11 @@ _MIRROR_PLUGIN_PIN: Final = "0.6.5"
 
 
 _DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRepository as R; print(R().url)"
-"""Asks Poetry for the address of its default index, so that it stands in no file of ours."""
+"""Code that asks Poetry for the address of its default index, so that nox-pex names no registry."""
 
 
 class Poetry(Struct, frozen=True, kw_only=True):
-    """The pinned Poetry: its interpreter, its version, and the address of its default index."""
+    """An installed Poetry: its interpreter, its version, and the address of its default index."""
 
     python: Path
     version: str
@@ -50,27 +49,37 @@ class Poetry(Struct, frozen=True, kw_only=True):
 
 
 def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
-    """The pinned Poetry (or the one of the `poetry-version` setting), in an environment of its own on Nox's Python."""
+    """Return Poetry, installed in a separate environment on the Python that runs Nox.
+
+    `version` is that of the setting `poetry-version`; the pinned one if None. Raises `NoxPexError` if Poetry cannot be
+    installed.
+    """
     pinned = version in (None, POETRY)
     requirements = [
         f"poetry=={version or POETRY}",
         f"{_MIRROR_PLUGIN}=={_MIRROR_PLUGIN_PIN}" if pinned else _MIRROR_PLUGIN,
     ]
     environment = provisioner.provide("poetry", requirements, python=Path(sys.executable))
-    known = environment.path / "default-index"
-    if not known.exists():
+    default_index = environment.path / "default-index"
+    if not default_index.exists():
         argv = [str(environment.python), "-c", _DEFAULT_INDEX]
         outcome = provisioner.shell.run(argv, what="ask Poetry", env=tool_environ(provisioner.shell.environ))
         if outcome.status != 0:
             raise install_failure(requirements[0], outcome)
-        files.write_text(known, outcome.output.strip())
-    return Poetry(python=environment.python, version=version or POETRY, default_index=known.read_text("utf-8").strip())
+        files.write_text(default_index, outcome.output.strip())
+    return Poetry(
+        python=environment.python,
+        version=version or POETRY,
+        default_index=default_index.read_text("utf-8").strip(),
+    )
 
 
 def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: Interpreter) -> Path:
-    """The interpreter that runs the pinned pex (or the one of the `pex-version` setting): `-m pex`.
+    """Return the interpreter that runs pex, with `-m pex`.
 
-    It is of the binary's own Python, since the bytes of a PEX depend on the Python that runs pex.
+    `version` is that of the setting `pex-version`; the pinned one if None. pex runs on the binary's Python,
+    `interpreter`, because the bytes of a PEX depend on the Python that pex runs on. Raises `NoxPexError` if pex cannot
+    be installed.
     """
     shared = provisioner.caches
     with files.writing(f"the cache {shared.root}"):
@@ -82,16 +91,18 @@ def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
 
 
 def provide_backend(provisioner: Provisioner, requires: Sequence[str], *, interpreter: Interpreter) -> Environment:
-    """An environment with a project's build requirements (PEP 518).
+    """Return an environment with a project's build requirements (PEP 518).
 
-    They are not locked by anything; poetry-core is held at the version that goes with the pinned Poetry, or with an
-    older Python, wherever the requirement allows it, so that the wheel's bytes do not depend on the day.
+    No lock pins them. Where the requirement allows it, poetry-core is pinned to the version that the pinned Poetry
+    needs, or to the last one for an older Python, so that the wheel's bytes do not depend on the day of the build.
+    Raises `NoxPexError` if the requirements cannot be installed.
     """
-    held = [_held(text, interpreter) for text in requires]
-    return provisioner.provide("build", held, python=interpreter.executable)
+    pinned = [_pin_poetry_core(text, interpreter) for text in requires]
+    return provisioner.provide("build", pinned, python=interpreter.executable)
 
 
-def _held(text: str, interpreter: Interpreter) -> str:
+def _pin_poetry_core(text: str, interpreter: Interpreter) -> str:
+    """Return the requirement `text`, pinned if it is one for poetry-core that allows a known version."""
     requirement, python = Requirement(text), tuple(map(int, interpreter.minor.split(".")))
     if requirement.name != "poetry-core" or requirement.url:
         return text

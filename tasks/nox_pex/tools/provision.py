@@ -1,4 +1,7 @@
-"""Environments for Poetry, pex and build backends, made and cached."""
+"""Environments for Poetry, pex and build backends, made once and cached.
+
+An environment counts as complete only if it has a marker, which is written last.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ from nox_pex.tools.index_failures import network_failure
 
 
 class Provisioner(Struct, frozen=True, kw_only=True):
-    """Makes environments and installs into them: with uv where `uv` is not None, else with virtualenv and pip."""
+    """Makes environments and installs into them: with `uv`, or with virtualenv and pip if that is None."""
 
     shell: Shell
     caches: Caches
     uv: Path | None
 
     def create(self, path: Path, *, python: Path, seed: bool) -> None:
-        """A new virtual environment at `path`, over whatever was there, for the interpreter `python`.
+        """Make a virtual environment at `path`, in place of anything there, for the interpreter `python`.
 
-        `seed` is whether pip must be in it where there is no uv to install without.
+        `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError` if that fails.
         """
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,13 +46,13 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         else:
             argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", "--python", str(python)]
             argv += [str(path)] if seed else ["--no-seed", str(path)]
-        # Not from where the user stands: `-m` would take a module in that directory for one of virtualenv's own.
+        # Not in the user's working directory: `-m` would import virtualenv's modules from there.
         outcome = self.shell.run(argv, what="make an environment", env=self._environ(), cwd=path.parent)
         if outcome.status != 0:
             raise install_failure(str(path), outcome)
 
     def install(self, environment: Environment, requirements: Sequence[str], *, what: str) -> None:
-        """Install `requirements` into `environment`; raises `NoxPexError` where that fails."""
+        """Install `requirements` into `environment`; `what` names them. Raises `NoxPexError` if that fails."""
         if self.uv:
             argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
         else:
@@ -59,9 +62,9 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             raise install_failure(what, outcome)
 
     def provide(self, name: str, requirements: Sequence[str], *, python: Path) -> Environment:
-        """The environment that holds exactly `requirements` for `python`: the cached one, or a new one.
+        """Return the environment with exactly `requirements` for the interpreter `python`, from the cache or new.
 
-        Raises `NoxPexError` where it has to be made and cannot be.
+        `name` begins the name of its directory. Raises `NoxPexError` if it has to be made and that fails.
         """
         identity = json.dumps([sorted(requirements), str(python.resolve()), _version_of(python)])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -76,7 +79,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
                 if not (marker.exists() and environment.usable):
                     self.create(environment.path, python=python, seed=True)
-                    if requirements:  # a backend that lies in the project itself may need none
+                    if requirements:  # a build backend in the project itself may need none
                         self.shell.say(f"installing {', '.join(requirements)}")
                         self.install(environment, requirements, what=", ".join(requirements))
                     files.write_json(marker, {"requirements": list(requirements)})
@@ -84,20 +87,22 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         return environment
 
     def _environ(self) -> dict[str, str]:
-
         environ = tool_environ(self.shell.environ)
         return {**environ, **index.uv_environ(environ, prefix=Path(sys.prefix))}
 
 
 def find_uv(environ: Mapping[str, str]) -> Path | None:
-    """uv: the one that Nox was installed with (`nox[uv]`), or the one on PATH, or None. Starts nothing."""
+    """Return the path of uv: the variable UV, the one that Nox was installed with (`nox[uv]`), or the one on PATH.
+
+    None if there is none. No process is started.
+    """
     return _find_uv(environ.get("UV"), environ.get("PATH"))
 
 
 @functools.cache
-def _find_uv(asked_for: str | None, path: str | None) -> Path | None:
-    if asked_for is not None:
-        found = shutil.which(asked_for)
+def _find_uv(chosen: str | None, path: str | None) -> Path | None:
+    if chosen is not None:
+        found = shutil.which(chosen)
         return Path(found) if found else None
     try:
         return Path(os.fsdecode(uv.find_uv_bin()))
@@ -107,7 +112,7 @@ def _find_uv(asked_for: str | None, path: str | None) -> Path | None:
 
 
 def _version_of(python: Path) -> str:
-    """What changes when the interpreter behind a path is replaced by another patch release."""
+    """Return a text that differs if another patch release has replaced the interpreter; empty if it does not exist."""
     try:
         return str(python.resolve().stat().st_size)
     except OSError:
@@ -115,7 +120,7 @@ def _version_of(python: Path) -> str:
 
 
 def install_failure(what: str, outcome: Outcome) -> NoxPexError:
-    """The error for a tool, `what`, that uv or pip could not install: of the index, or else `tool-install`."""
+    """Return the error for `what`, which uv or pip could not install: an error of the index, or else `tool-install`."""
     problem = f"could not install {what} (exit status {outcome.status})"
     return network_failure(problem, outcome) or NoxPexError(
         "tool-install", problem, "read the installer's last lines above", log=outcome.tail

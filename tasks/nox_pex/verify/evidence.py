@@ -134,4 +134,4 @@ def _sha256(stream: IO[bytes]) -> str:
     hasher = hashlib.sha256()
     for piece in chunks(stream):
         hasher.update(piece)
-    return record.encoded(hasher.digest())
+    return record.encode_digest(hasher.digest())

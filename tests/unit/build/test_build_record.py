@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,26 +18,6 @@ def binary(tmp_path: Path) -> Path:
     made = tmp_path / "service.pex"
     made.write_bytes(b"binary")
     return made
-
-
-def test_a_file_is_known_by_its_content(binary: Path) -> None:
-    assert pex_file.digest(binary) == hashlib.sha256(b"binary").hexdigest()
-    assert pex_file.size(binary) == 6
-
-
-def test_a_directory_is_known_by_its_names_and_contents(tmp_path: Path) -> None:
-    def directory(name: str, files: dict[str, bytes]) -> Path:
-        for path, content in files.items():
-            file = tmp_path / name / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        return tmp_path / name
-
-    one = directory("one", {"a": b"12", "b/c": b"345"})
-    assert pex_file.size(one) == 5
-    assert pex_file.digest(one) == pex_file.digest(directory("same", {"b/c": b"345", "a": b"12"}))
-    assert pex_file.digest(one) != pex_file.digest(directory("moved", {"a": b"12", "c": b"345"}))
-    assert pex_file.digest(one) != pex_file.digest(directory("shifted", {"a": b"123", "b/c": b"45"}))
 
 
 def reasons(binary: Path, known: Mapping[str, object], *, remembered: Inputs = INPUTS) -> tuple[str, ...]:

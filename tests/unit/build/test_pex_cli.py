@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nox_pex.build import pex_cli
-from nox_pex.distributions import pex_file
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.model import Binary
@@ -143,19 +140,6 @@ def test_constraints_must_allow_the_python_that_it_is_built_with(constraint: str
 def test_one_of_several_constraints_is_enough() -> None:
     binary = Binary(script="x", interpreter_constraints=("PyPy", "CPython>=3.11"))
     pex_cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_what_is_packed_is_read_from_the_binary(tmp_path: Path, *, packed: bool) -> None:
-    info = json.dumps({"distributions": {"Idna_x-3.11-py3-none-any.whl": "aa", "h11-0.16-py3-none-any.whl": "bb"}})
-    binary = tmp_path / "x.pex"
-    if packed:
-        binary.mkdir()
-        (binary / "PEX-INFO").write_text(info, "utf-8")
-    else:
-        with zipfile.ZipFile(binary, "w") as archive:
-            archive.writestr("PEX-INFO", info)
-    assert pex_file.packed(binary) == {"idna-x", "h11"}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@ from __future__ import annotations
 import pytest
 
 from nox_pex.distributions.metadata import cleaned
-from nox_pex.distributions.record import record_with
-from nox_pex.system.secrets import public_url
 
 
 @pytest.mark.parametrize(
@@ -21,20 +19,6 @@ from nox_pex.system.secrets import public_url
         ("Author-email: joe@host.example", "Author-email: joe@host.example"),
     ],
 )
-def test_a_requirement_names_nothing_of_this_machine(line: str, expected: str) -> None:
+def test_a_requirement_has_no_path_of_this_machine_and_no_password(line: str, expected: str) -> None:
     text = f"Name: x\n{line}\n\nRequires-Dist: read @ file:///me\n"
     assert cleaned(text) == f"Name: x\n{expected}\n\nRequires-Dist: read @ file:///me\n"
-
-
-def test_the_row_of_a_file_that_was_changed() -> None:
-    record = 'x-1.dist-info/METADATA,sha256=old,3\n"a, b.py",sha256=abc,1\nx-1.dist-info/RECORD,,\n'
-    assert record_with(record, path="x-1.dist-info/METADATA", content=b"") == (
-        "x-1.dist-info/METADATA,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"
-        '"a, b.py",sha256=abc,1\nx-1.dist-info/RECORD,,\n'
-    )
-
-
-def test_an_address_without_its_password() -> None:
-    assert public_url("https://token@host.example/a") == "https://host.example/a"
-    assert public_url("git+ssh://git:pw@host.example/a") == "git+ssh://git@host.example/a"
-    assert public_url("git@host.example:a/b.git") == "git@host.example:a/b.git"

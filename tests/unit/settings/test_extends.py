@@ -64,7 +64,7 @@ def test_the_project_wins_key_by_key(shop: Path) -> None:
     )
 
 
-def test_every_binary(shop: Path) -> None:
+def test_a_shared_table_for_every_binary_is_under_those_of_the_binaries(shop: Path) -> None:
     base = '[binary."*"]\ncompress = false\nlayout = "loose"\n[binary.worker]\nscript = "work"\nlayout = "packed"\n'
     found = settings(shop, API, base=base).binary
     assert found == {
@@ -73,7 +73,7 @@ def test_every_binary(shop: Path) -> None:
     }
 
 
-def test_every_binary_is_also_the_one_that_needs_no_table(shop: Path) -> None:
+def test_a_shared_table_for_every_binary_applies_to_a_binary_without_a_table(shop: Path) -> None:
     found = settings(shop, EXTENDS, base='[binary."*"]\ncompress = false\n')
     assert found.binary == {"api": Binary(script="serve", compress=False)}
     assert settings(shop, EXTENDS, base="").binary == {"api": Binary(script="serve")}
@@ -99,7 +99,7 @@ def test_a_shared_file_extends_another(shop: Path) -> None:
         ("extends = 3", "SHOP/base.toml: extends: expected string"),
         ('extends = "base.toml"', "SHOP/base.toml: extends: SHOP/base.toml extends itself"),
         ("nonsense", "cannot read SHOP/base.toml: "),
-        ('extends = "gone.toml"', "SHOP/base.toml: extends names SHOP/gone.toml, and there is no such file"),
+        ('extends = "gone.toml"', "SHOP/base.toml: extends names SHOP/gone.toml, which does not exist"),
     ],
 )
 def test_an_error_names_the_file_that_it_is_in(shop: Path, base: str, said: str) -> None:
@@ -111,8 +111,8 @@ def test_an_error_of_the_projects_own_names_the_project(shop: Path) -> None:
     assert "SHOP/services/api/pyproject.toml: tool.nox-pex.binary.api.compres: unknown key; use compress" in said
     assert "tool.nox-pex.extends: expected string" in refused(shop, "[tool.nox-pex]\nextends = 3\n")
     said = refused(shop, EXTENDS.replace("base", "gone"))
-    assert "pyproject.toml: tool.nox-pex.extends names SHOP/gone.toml, and there is no such file" in said
+    assert "pyproject.toml: tool.nox-pex.extends names SHOP/gone.toml, which does not exist" in said
 
 
-def test_only_a_shared_file_speaks_of_every_binary(shop: Path) -> None:
-    assert "'*' is no safe file name" in refused(shop, f'{API}[tool.nox-pex.binary."*"]\nscript = "x"\n', base="")
+def test_only_a_shared_file_has_a_table_for_every_binary(shop: Path) -> None:
+    assert "'*' is not a safe file name" in refused(shop, f'{API}[tool.nox-pex.binary."*"]\nscript = "x"\n', base="")

@@ -70,14 +70,14 @@ def test_schema_and_parser_agree(table: dict[str, Any]) -> None:
     assert jsonschema.Draft7Validator(schema).is_valid(table) is accepted(table) is (table in GOOD)
 
 
-def test_with_shared_settings_the_entry_may_stand_in_the_other_file() -> None:
-    judge = jsonschema.Draft7Validator(tool_schema("nox-pex"))
-    assert judge.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compress": False}}})
-    assert not judge.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compres": False}}})
-    assert not judge.is_valid({"binary": {"a": {"compress": False}}})
+def test_with_shared_settings_the_entry_may_be_in_the_other_file() -> None:
+    validator = jsonschema.Draft7Validator(tool_schema("nox-pex"))
+    assert validator.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compress": False}}})
+    assert not validator.is_valid({"extends": "../nox-pex.toml", "binary": {"a": {"compres": False}}})
+    assert not validator.is_valid({"binary": {"a": {"compress": False}}})
 
 
-def test_the_schema_is_one_of_draft_7_and_stands_alone() -> None:
+def test_the_schema_is_one_of_draft_7_and_needs_no_other_file() -> None:
     schema = tool_schema("nox-pex")
     jsonschema.Draft7Validator.check_schema(schema)
     assert json.loads(json.dumps(schema)) == schema
@@ -87,7 +87,7 @@ def test_the_schema_is_one_of_draft_7_and_stands_alone() -> None:
     assert '"$defs"' not in json.dumps(schema)
 
 
-def test_the_schema_knows_exactly_the_keys_of_the_parser() -> None:
+def test_the_schema_has_exactly_the_keys_of_the_settings() -> None:
     schema = tool_schema("nox-pex")
     assert schema["properties"].keys() == {field.encode_name for field in msgspec.structs.fields(Settings)}
     assert schema["additionalProperties"] is False
@@ -98,7 +98,7 @@ def test_the_schema_knows_exactly_the_keys_of_the_parser() -> None:
         assert definition["additionalProperties"] is False
 
 
-def test_validate_pyproject_takes_it() -> None:
+def test_validate_pyproject_accepts_the_schema() -> None:
     validate = api.Validator(extra_plugins=[plugins.PluginWrapper("nox-pex", lambda name: Schema(tool_schema(name)))])
     for table in GOOD:
         document = {"tool": {"nox-pex": table}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 
 from nox_pex.system import command
 from nox_pex.system.command import Clock, Outcome, Shell
-from nox_pex.system.environ import tool_environ
 from nox_pex.system.secrets import Secrets
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -22,7 +22,7 @@ def run(code: str, said: list[str], *, verbose: bool = False, secrets: tuple[str
     return shell(said, verbose=verbose, secrets=secrets).run([sys.executable, "-c", code], what="try it", env=ENVIRON)
 
 
-def test_the_output_is_kept_and_not_shown() -> None:
+def test_the_output_is_returned_and_not_shown() -> None:
     said: list[str] = []
     outcome = run("import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)", said)
     assert (outcome.status, outcome.output) == (3, "out\nerr")
@@ -39,12 +39,12 @@ def test_verbose_shows_the_command_line_and_the_output_as_it_comes() -> None:
 
 def test_a_secret_is_masked_in_the_output_and_in_the_command_line() -> None:
     said: list[str] = []
-    outcome = run("print('the word is mellon')", said, verbose=True, secrets=("mellon",))
-    assert outcome.output == "the word is ****"
+    outcome = run("print('the password is mellon')", said, verbose=True, secrets=("mellon",))
+    assert outcome.output == "the password is ****"
     assert "mellon" not in "".join(said)
 
 
-def test_bytes_that_are_no_text_and_no_last_newline() -> None:
+def test_bytes_that_are_not_utf_8_are_replaced_and_the_last_newline_may_be_missing() -> None:
     outcome = run("import os; os.write(1, b'\\xff\\n\\xc3\\xa4')", [])
     assert outcome.output == "\N{REPLACEMENT CHARACTER}\nä"
 
@@ -55,12 +55,22 @@ def test_standard_input_is_empty_and_the_environment_exactly_the_one_given(monke
     assert outcome.output == "'' False 0o22"
 
 
-def test_a_tool_that_lasts_is_mentioned_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_HEARTBEAT", 0.05)
+def test_a_tool_that_runs_on_is_mentioned_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_HEARTBEAT", 0.01)
+    mentioned = tmp_path / "mentioned"
     said: list[str] = []
-    run("import time; time.sleep(0.4)", said)
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            mentioned.touch()
+
+    waiting = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)"
+    argv = [sys.executable, "-c", waiting, str(mentioned)]
+    outcome = Shell(environ=ENVIRON, secrets=Secrets(), say=say).run(argv, what="try it", env=ENVIRON)
+    assert (outcome.status, outcome.output) == (0, "")
     assert len(said) >= 2
-    assert set(said) == {"try it … 0 s"}
+    assert all(re.fullmatch(r"try it … \d+ s", line) for line in said)
 
 
 def test_a_chatty_tool_does_not_fill_the_memory() -> None:
@@ -68,17 +78,17 @@ def test_a_chatty_tool_does_not_fill_the_memory() -> None:
     assert outcome.output.splitlines() == [str(number) for number in range(5000, 9000)]
 
 
-def test_the_tail_is_what_was_said_last() -> None:
+def test_the_tail_is_the_last_lines_that_are_not_blank() -> None:
     outcome = Outcome(status=1, output="\n".join(f"{number}\n  " for number in range(50)), seconds=0.0)
     assert outcome.tail == tuple(str(number) for number in range(20, 50))
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_a_program_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         shell([]).run(["/no/such/program"], what="it", env=ENVIRON)
 
 
-def test_the_directory_it_runs_in(tmp_path: Path) -> None:
+def test_a_tool_runs_in_the_given_directory(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "import os; print(os.getcwd())"]
     assert shell([]).run(argv, what="it", env=ENVIRON, cwd=tmp_path).output == str(tmp_path.resolve())
 
@@ -99,18 +109,45 @@ def test_a_tool_does_not_outlive_an_interruption() -> None:
         os.kill(int(said[-1]), 0)
 
 
-def test_what_bends_a_tools_own_python_goes() -> None:
-    foreign = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PEX_ROOT", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON")
-    kept = {"PATH": "/bin", "HOME": "/h", "HTTPS_PROXY": "p", "POETRY_HTTP_BASIC_X_PASSWORD": "s", "PIP_INDEX_URL": "i"}
-    assert tool_environ({**dict.fromkeys(foreign, "x"), **kept}) == {**kept, "PYTHONHASHSEED": "0"}
-
-
 def test_a_clock_adds_up_by_step() -> None:
     clock = Clock()
-    for name in ("pex", "stage", "pex"):
+    for name in ("pex", "compress", "pex"):
         with clock.step(name):
             pass
     with pytest.raises(ZeroDivisionError), clock.step("wheel"):
         1 / 0  # noqa: B018  # any failure will do
-    assert list(clock.seconds) == ["pex", "stage", "wheel"]
+    assert list(clock.seconds) == ["pex", "compress", "wheel"]
     assert all(seconds >= 0 for seconds in clock.seconds.values())
+
+
+def test_a_tool_inherits_the_descriptors_that_it_shall_hold(tmp_path: Path) -> None:
+    with (tmp_path / "held").open("wb") as held, (tmp_path / "closed").open("wb") as closed:
+        code = (
+            f"import os; os.fstat({held.fileno()})\ntry: os.fstat({closed.fileno()})\nexcept OSError: print('closed')"
+        )
+        argv = [sys.executable, "-c", code]
+        assert shell([]).run(argv, what="it", env=ENVIRON, hold=(held.fileno(),)).output == "closed"
+
+
+def test_an_answer_is_captured_as_bytes(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; print(os.getcwd()); print(sys.stdin.read(), sorted(os.environ), file=sys.stderr); sys.exit(3)"
+    )
+    completed = command.capture([sys.executable, "-c", code], cwd=tmp_path, env={"LC_ALL": "C.UTF-8"})
+    assert completed.returncode == 3
+    assert completed.stdout == f"{tmp_path.resolve()}\n".encode()
+    assert completed.stderr == b" ['LC_ALL']\n"
+
+
+def test_output_is_appended_to_a_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(4)"
+    for _ in range(2):
+        assert command.run_into(log, [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, timeout=60) == 4
+    assert log.read_text("utf-8") == "out\nerr\n" * 2
+
+
+def test_a_program_that_exceeds_its_timeout_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code = "import signal; signal.pause()"
+    assert command.run_into(log, [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, timeout=0.01) is None

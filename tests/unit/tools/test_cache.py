@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 import nox_pex
 from nox_pex.system import locks
 from nox_pex.tools import cache
-from nox_pex.tools.cache import CachePart
+from nox_pex.tools.cache import CachePart, Caches
 
 DAY = 24 * 3600.0
 
@@ -24,11 +25,11 @@ def names(*found: CachePart, size: int = 100) -> list[str]:
     return [str(one.path) for one in cache.evictable(found, now=100 * DAY, age=30 * DAY, size=size)]
 
 
-def test_what_is_old_goes() -> None:
+def test_a_part_that_was_not_used_for_long_is_evicted() -> None:
     assert names(part("new", used=99 * DAY, size=1), part("old", used=69 * DAY, size=1)) == ["old"]
 
 
-def test_what_is_too_much_goes_and_the_last_used_stays() -> None:
+def test_the_part_that_exceeds_the_size_is_evicted_and_the_last_used_stays() -> None:
     found = [part("a", used=99 * DAY, size=60), part("b", used=98 * DAY, size=60), part("c", used=97 * DAY, size=30)]
     assert names(*found) == ["b"]
     assert names(*found, size=1000) == []
@@ -46,14 +47,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_parts_of_a_cache(root: Path) -> None:
+def test_the_parts_of_a_cache_are_sorted_by_their_last_use(root: Path) -> None:
     tool, pex = cache.parts(root)
     assert (tool.path, pex.path) == (root / "tools" / "pex-1", root / "pex")
     assert (tool.size, pex.size) == (1000, 1000)
-    assert cache.parts(root / "gone") == ()
+    assert cache.parts(root / "missing") == ()
 
 
-def test_the_surplus_is_looked_for_once_a_day(root: Path) -> None:
+def test_old_parts_are_evicted_at_most_once_a_day(root: Path) -> None:
     cache.evict_daily(root)
     assert [found.path.name for found in cache.parts(root)] == ["pex-1"]
     (root / "pex" / "new").write_text("x", "utf-8")
@@ -75,7 +76,7 @@ sys.stdin.read()
 """
 
 
-def test_what_a_living_process_uses_stays(root: Path) -> None:
+def test_a_part_that_another_process_uses_is_not_removed(root: Path) -> None:
     user = subprocess.Popen(
         [sys.executable, "-c", _USING, str(root / "pex")],
         env={"PYTHONPATH": str(Path(nox_pex.__file__).parents[1])},
@@ -95,17 +96,32 @@ def test_what_a_living_process_uses_stays(root: Path) -> None:
     assert list((root / "pex").iterdir()) == []
 
 
-def test_what_is_being_made_stays(root: Path) -> None:
+def test_a_part_that_is_being_made_is_not_removed(root: Path) -> None:
     tool = cache.parts(root)[0]
     with locks.locked(root / "tools" / "pex-1.lock", waiting=lambda: None):
         assert not cache.remove(tool)
     assert cache.remove(tool)
 
 
-def test_what_was_made_anew_is_held_anew(tmp_path: Path) -> None:
+def test_a_used_part_that_was_made_again_is_locked_again(tmp_path: Path) -> None:
     for _ in range(2):
         (tmp_path / "tool").mkdir()
         cache.mark_used(tmp_path / "tool")
-        with locks.try_lock_directory(tmp_path / "tool") as alone:
-            assert not alone
+        with locks.try_lock_directory(tmp_path / "tool") as exclusive:
+            assert not exclusive
         (tmp_path / "tool").rmdir()
+
+
+def test_the_caches_are_in_the_directory_that_the_user_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert Caches.of({"NOX_PEX_CACHE_DIR": "~/c"}).root == tmp_path / "c"
+    assert Caches.of({"NOX_PEX_CACHE_DIR": "c"}).root == tmp_path / "c"
+    chosen = Caches.of({"NOX_PEX_CACHE_DIR": "/c"})
+    directories = [chosen.pex_root, chosen.environments, chosen.dependencies, chosen.wheels]
+    assert directories == [Path("/c", name) for name in ("pex", "environments", "dependencies", "wheels")]
+
+
+def test_the_caches_are_in_the_users_cache_unless_another_is_chosen() -> None:
+    for environ in ({}, {"NOX_PEX_CACHE_DIR": ""}):
+        assert Caches.of(environ).root == user_cache_path("nox-pex", appauthor=False)

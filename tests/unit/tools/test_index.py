@@ -14,7 +14,7 @@ PYPI = "https://pypi.example/simple/"
 
 
 class Machine:
-    """A home, and an environment's prefix, of which no file of the real machine is seen."""
+    """A home, a project and the prefix of an environment, without the configuration of the real machine."""
 
     def __init__(self, path: Path) -> None:
         self.home = path / "home"
@@ -55,7 +55,7 @@ def conf(url: str, *, section: str = "global") -> str:
     return f"[{section}]\nindex-url = {url}\n"
 
 
-def test_the_files_in_pips_order() -> None:
+def test_the_configuration_files_are_in_pips_order() -> None:
     environ = {"HOME": "/home/joe", "XDG_CONFIG_DIRS": "/a:/b"}
     assert [str(file) for file in pip_files(environ, prefix=Path("/venv"), platform="linux")] == [
         "/a/pip/pip.conf",
@@ -67,7 +67,7 @@ def test_the_files_in_pips_order() -> None:
     ]
 
 
-def test_the_files_on_macos(tmp_path: Path) -> None:
+def test_the_configuration_files_on_macos(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/nowhere/pip.conf"}
     files = [str(file) for file in pip_files(environ, prefix=Path("/venv"), platform="darwin")]
     assert files == [
@@ -82,7 +82,7 @@ def test_the_files_on_macos(tmp_path: Path) -> None:
     assert library / "pip.conf" in pip_files(environ, prefix=Path("/venv"), platform="darwin")
 
 
-def test_nothing_is_configured(machine: Machine) -> None:
+def test_without_any_configuration_pip_keeps_its_defaults(machine: Machine) -> None:
     assert machine.pip() == PipIndex()
 
 
@@ -99,32 +99,32 @@ def test_a_later_file_wins_and_the_variable_wins_over_all(machine: Machine) -> N
     assert found == [True] * 7
 
 
-def test_the_named_file_stands_for_the_users(machine: Machine) -> None:
+def test_a_file_that_a_variable_names_replaces_the_users(machine: Machine) -> None:
     machine.write("home/.config/pip/pip.conf", conf("https://user"))
     named = machine.write("named.conf", "[global]\ntimeout = 3\n")
     assert machine.pip(PIP_CONFIG_FILE=named).url is None
     assert machine.pip(PIP_CONFIG_FILE=f"{named}.missing").url == "https://user"
 
 
-def test_dev_null_turns_the_files_off(machine: Machine) -> None:
+def test_dev_null_disables_the_files(machine: Machine) -> None:
     machine.write("home/.config/pip/pip.conf", conf("https://user"))
     assert machine.pip(PIP_CONFIG_FILE=os.devnull) == PipIndex()
     assert machine.pip(PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL="https://variable").url == "https://variable"
 
 
-def test_xdg_config_home(machine: Machine) -> None:
-    machine.write("elsewhere/pip/pip.conf", conf("https://elsewhere"))
-    assert machine.pip(XDG_CONFIG_HOME=str(machine.path / "elsewhere")).url == "https://elsewhere"
+def test_the_users_file_is_in_xdg_config_home(machine: Machine) -> None:
+    machine.write("xdg/pip/pip.conf", conf("https://xdg"))
+    assert machine.pip(XDG_CONFIG_HOME=str(machine.path / "xdg")).url == "https://xdg"
     assert machine.pip(XDG_CONFIG_HOME=" ").url is None
 
 
-def test_the_install_section_wins_wherever_it_stands(machine: Machine) -> None:
+def test_the_install_section_wins_whichever_file_it_is_in(machine: Machine) -> None:
     machine.write("xdg1/pip/pip.conf", conf("https://install", section="install"))
     machine.write("venv/pip.conf", conf("https://global") + conf("https://other", section="download"))
     assert machine.pip().url == "https://install"
 
 
-def test_spellings_and_what_does_not_count(machine: Machine) -> None:
+def test_keys_have_several_spellings_and_empty_values_and_extra_indexes_do_not_count(machine: Machine) -> None:
     machine.write(
         "venv/pip.conf",
         "[global]\nIndex_URL = https://joe:p%40ss@index.example/simple\nextra-index-url = https://extra\n"
@@ -141,7 +141,7 @@ def test_spellings_and_what_does_not_count(machine: Machine) -> None:
 )
 def test_a_broken_file_is_an_error_that_keeps_its_content_secret(machine: Machine, content: bytes) -> None:
     (machine.prefix / "pip.conf").write_bytes(content)
-    with pytest.raises(NoxPexError, match=r"pip.conf cannot be parsed; mend it") as caught:
+    with pytest.raises(NoxPexError, match=r"pip.conf cannot be parsed; correct it") as caught:
         machine.pip()
     assert caught.value.code == "config"
     assert "hunter22" not in str(caught.value)
@@ -155,7 +155,7 @@ def test_poetry_gets_pips_index_or_the_default(machine: Machine) -> None:
     }
 
 
-def test_what_the_user_told_poetry_stays(machine: Machine) -> None:
+def test_the_users_configuration_of_poetry_stays(machine: Machine) -> None:
     pip = {"PIP_INDEX_URL": "https://index/simple", "PIP_CERT": "/ca.pem"}
     assert machine.poetry(**pip, POETRY_PYPI_MIRROR_URL="https://mine", REQUESTS_CA_BUNDLE="/own.pem") == {}
     mirror = '[plugins.pypi_mirror]\nurl = "https://mine"\n'
@@ -171,13 +171,13 @@ def test_what_the_user_told_poetry_stays(machine: Machine) -> None:
         assert "POETRY_PYPI_MIRROR_URL" in machine.poetry(**pip, **variables)
 
 
-def test_broken_settings_of_poetry_are_an_error(machine: Machine) -> None:
+def test_a_broken_configuration_file_of_poetry_is_an_error(machine: Machine) -> None:
     machine.write("project/poetry.toml", "[plugins")
     with pytest.raises(NoxPexError, match=r"error\[config\]: .*poetry.toml is not valid TOML"):
         machine.poetry()
 
 
-def test_uv_gets_pips_index_where_there_is_one(machine: Machine) -> None:
+def test_uv_gets_pips_index_if_there_is_one(machine: Machine) -> None:
     assert machine.uv() == {}
     assert machine.uv(PIP_INDEX_URL="https://index/simple", PIP_CERT="/ca.pem") == {
         "UV_DEFAULT_INDEX": "https://index/simple",
@@ -186,7 +186,7 @@ def test_uv_gets_pips_index_where_there_is_one(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO_INDEX"])
-def test_what_the_user_told_uv_stays(machine: Machine, name: str) -> None:
+def test_the_users_variables_for_uv_stay(machine: Machine, name: str) -> None:
     assert machine.uv(**{"PIP_INDEX_URL": "https://index/simple", name: "x"}) == {}
 
 
@@ -196,10 +196,10 @@ def test_what_the_user_told_uv_stays(machine: Machine, name: str) -> None:
         ('index-url = "https://mine"', True),
         ('[pip]\nindex-url = "https://mine"', True),
         ('[[index]]\nurl = "https://mine"\ndefault = true', True),
-        ('[[index]]\nurl = "https://beside"', False),
+        ('[[index]]\nurl = "https://extra"', False),
         ("offline = false", False),
     ],
 )
-def test_what_uvs_own_settings_say_stays(machine: Machine, text: str, *, stays: bool) -> None:
+def test_the_users_configuration_file_of_uv_stays(machine: Machine, text: str, *, stays: bool) -> None:
     machine.write("home/.config/uv/uv.toml", text)
     assert ("UV_DEFAULT_INDEX" not in machine.uv(PIP_INDEX_URL="https://index/simple")) is stays

@@ -1,5 +1,3 @@
-"""What the tools' environments hold."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,7 +10,7 @@ from nox_pex.tools import pinned, provision
 
 
 class Provisioner(provision.Provisioner, frozen=True):
-    """Says what it was asked for instead of installing it."""
+    """Returns an environment whose path is the requirements; nothing is installed."""
 
     def provide(self, name: str, requirements: object, *, python: Path) -> Environment:
         assert name == "build"
@@ -21,7 +19,7 @@ class Provisioner(provision.Provisioner, frozen=True):
 
 
 @pytest.mark.parametrize(
-    ("python", "requirement", "held"),
+    ("python", "requirement", "pinned_to"),
     [
         ("3.13.1", "poetry-core>=2", "poetry-core==2.5.0"),
         ("3.10.4", "poetry-core", "poetry-core==2.5.0"),
@@ -33,7 +31,7 @@ class Provisioner(provision.Provisioner, frozen=True):
         ("3.11.7", "hatchling", "hatchling"),
     ],
 )
-def test_the_build_backend_goes_with_the_python(python: str, requirement: str, held: str) -> None:
+def test_poetry_core_is_pinned_to_the_version_for_the_python(python: str, requirement: str, pinned_to: str) -> None:
     interpreter = Interpreter(implementation="CPython", version=python, executable=Path("/python"))
     provisioner = Provisioner(shell=None, caches=None, uv=None)  # type: ignore[arg-type]
-    assert str(pinned.provide_backend(provisioner, [requirement], interpreter=interpreter).path) == held
+    assert str(pinned.provide_backend(provisioner, [requirement], interpreter=interpreter).path) == pinned_to

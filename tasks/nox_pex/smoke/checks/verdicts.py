@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, many, signal_number, size, statuses
+from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, as_tuple, signal_number, size, statuses
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.process.program import describe_status
 
@@ -173,14 +173,14 @@ def _unmet_by_text(check: HttpCheck, answer: Answer) -> Iterator[tuple[str, str]
     if not (check.contains or check.not_contains or check.matches):
         return
     text = _text(answer)
-    for wanted in many(check.contains):
+    for wanted in as_tuple(check.contains):
         if wanted not in text:
             yield f"text with {shown(wanted)}", shown(clipped(text))
-    for unwanted in many(check.not_contains):
+    for unwanted in as_tuple(check.not_contains):
         if unwanted in text:
             start = max(0, text.index(unwanted) - _SHOWN // 4)
             yield f"text without {shown(unwanted)}", shown(clipped(text[start:]))
-    for pattern in many(check.matches):
+    for pattern in as_tuple(check.matches):
         if not re.search(pattern, text):
             yield f"text that matches {pattern!r}", shown(clipped(text))
 
@@ -238,10 +238,10 @@ def _unmet_by_command(check: CommandCheck, printed: Printed) -> Iterator[tuple[s
         ("stdout", check.stdout_matches, printed.stdout, shown(clipped(printed.stdout))),
         ("stderr", check.stderr_matches, printed.stderr, _ending(printed.stderr)),
     ):
-        for pattern in many(patterns):
+        for pattern in as_tuple(patterns):
             if not re.search(pattern, text):
                 yield f"{stream} that matches {pattern!r}", came
-    for unwanted in many(check.stdout_not_contains):
+    for unwanted in as_tuple(check.stdout_not_contains):
         if unwanted in printed.stdout:
             yield f"stdout without {shown(unwanted)}", shown(clipped(printed.stdout))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from nox_pex.distributions.record import body_digest, encoded
+from nox_pex.distributions.record import body_digest, encode_digest
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
 from nox_pex.verify.evidence import Reference
@@ -184,7 +184,7 @@ def _of_script(content: Container, name: str, place: Location, installed: Refere
         yield f"{name} is not among the files that Poetry installed"
         return
     on_disk, row = script.read(), script.row
-    if row.digest and encoded(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
+    if row.digest and encode_digest(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
         yield f"{name} cannot be compared, since the installed {place.path} was changed"
         return
     with content.open(name) as stream:
@@ -248,7 +248,7 @@ def _digests(content: Container, name: str, *expected: RecordRow | None, also: _
         for piece in chunks(stream):
             for hasher in feed:
                 hasher.update(piece)
-    return dict.fromkeys(algorithms, "") | {name: encoded(hasher.digest()) for name, hasher in hashes.items()}
+    return dict.fromkeys(algorithms, "") | {name: encode_digest(hasher.digest()) for name, hasher in hashes.items()}
 
 
 def _file_digest(pex: Pex, wheel: PexWheel) -> str:

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from nox_pex.distributions.entry_points import entry_points, parse_entry_points
+from nox_pex.distributions.environment import Environment
+from tests.unit.distributions.conftest import install_distribution
+
+
+def test_the_entry_points_of_an_installed_distribution_are_read_by_group(environment: Environment) -> None:
+    info = install_distribution(environment, "alpha")
+    distribution = environment.distributions()[0]
+    assert entry_points(distribution) == {}
+    text = "[console_scripts]\nRun-It = alpha:main [extra]\nother=alpha:other\n[gui_scripts]\nw = alpha:w\n"
+    (info / "entry_points.txt").write_text(text, "utf-8")
+    assert entry_points(distribution) == {"Run-It": "alpha:main [extra]", "other": "alpha:other"}
+    assert entry_points(distribution, "gui_scripts") == {"w": "alpha:w"}
+
+
+def test_a_percent_sign_a_colon_and_a_repeated_name_are_accepted() -> None:
+    text = "[a]\nx = 100%\ny:z = m:f\nx = 2%\n"
+    assert parse_entry_points(text, "a") == {"x": "2%", "y:z": "m:f"}
+    assert parse_entry_points(text, "b") == {}

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from nox_pex.system.git import Git
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="Git is not installed")
+
+ENVIRON = {
+    "PATH": os.environ["PATH"],
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@host.example",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@host.example",
+}
+
+
+def git(root: Path, *arguments: str) -> str:
+    argv = ["git", *arguments]
+    return subprocess.run(argv, cwd=root, env=ENVIRON, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def repository(root: Path, files: Mapping[str, str]) -> Path:
+    """A new repository with `files` in its one commit."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "first")
+    return root
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    return repository(tmp_path.resolve() / "repo", {"app/main.py": "1\n", "app/old.py": "1\n", ".gitignore": "*.log\n"})
+
+
+def ask(root: Path, **variables: str) -> Git:
+    return Git(root=root, environ={**ENVIRON, **variables})
+
+
+def test_files_are_those_that_git_would_commit(repo: Path) -> None:
+    (repo / "app" / "new.py").touch()
+    (repo / "app" / "a.log").touch()
+    (repo / os.fsdecode(b"\xff.txt")).touch()
+    (repo / "app" / "old.py").unlink()
+    names = [".gitignore", "app/main.py", "app/new.py", "app/old.py", os.fsdecode(b"\xff.txt")]
+    assert sorted(ask(repo).files() or ()) == sorted(names)  # what is deleted and still in the index is among them
+    assert sorted(ask(repo / "app").files() or ()) == ["main.py", "new.py", "old.py"]
+
+
+def test_a_directory_that_git_ignores_has_no_files(repo: Path) -> None:
+    (repo / "scratch.log").mkdir()
+    (repo / "scratch.log" / "main.py").touch()
+    assert ask(repo / "scratch.log").files() is None
+
+
+def test_the_top_and_the_directory_of_the_repository(repo: Path, tmp_path: Path) -> None:
+    assert ask(repo / "app").top() == repo
+    assert ask(repo / "app").directory() == str(repo / ".git")
+    (tmp_path / "link").symlink_to(repo / "app")
+    assert ask(tmp_path / "link").top() is None  # the work tree that Git names does not hold this path
+
+
+def test_a_commit_is_named_and_dirty_if_anything_differs_from_it(repo: Path) -> None:
+    head, dist = git(repo, "rev-parse", "HEAD"), repo / "dist"
+    found = ask(repo).commit(without=dist)
+    assert found is not None
+    assert (found.commit, found.dirty) == (head, False)
+    (repo / "app" / "main.py").write_text("2\n", "utf-8")
+    found = ask(repo).commit(without=dist)
+    assert found is not None
+    assert (found.commit, found.dirty) == (head, True)
+
+
+@pytest.mark.parametrize("name", ["dist", "out[1]/*.d", ":(top)x"])
+def test_changes_in_the_output_directory_are_not_dirty(repo: Path, name: str) -> None:
+    (repo / name).mkdir(parents=True)
+    (repo / name / "a.pex").touch()
+    excluding, including = ask(repo).commit(without=repo / "app" / ".." / name), ask(repo).commit(without=repo)
+    assert excluding is not None
+    assert including is not None
+    assert (excluding.dirty, including.dirty) == (False, True)
+    outside = ask(repo).commit(without=repo.parent / "dist")
+    assert outside is not None
+    assert outside.dirty
+
+
+def test_changes_outside_of_the_project_are_not_dirty(repo: Path) -> None:
+    (repo / "other.py").touch()
+    found = ask(repo / "app").commit(without=repo / "app" / "dist")
+    assert found is not None
+    assert not found.dirty
+
+
+def test_an_answer_has_no_newline_at_its_end(repo: Path) -> None:
+    assert ask(repo).ask("rev-parse", "--is-inside-work-tree") == "true"
+    assert ask(repo).ask("ls-files", "app") == "app/main.py\napp/old.py"
+
+
+def test_a_question_never_writes_to_the_repository(repo: Path) -> None:
+    index = repo / ".git" / "index"
+    before = index.read_bytes()
+    os.utime(repo / "app" / "main.py", (1, 1))  # so that the index is no longer up to date
+    found = ask(repo).commit(without=repo / "dist")
+    assert found is not None
+    assert not found.dirty
+    assert index.read_bytes() == before
+    git(repo, "status")
+    assert index.read_bytes() != before  # which Git does write, unless it is told not to
+
+
+def test_the_variables_of_a_hook_lead_to_no_other_repository(repo: Path, tmp_path: Path) -> None:
+    other = repository(tmp_path / "other", {"other.py": "1\n"})
+    hook = {
+        "GIT_DIR": str(other / ".git"),
+        "GIT_WORK_TREE": str(other),
+        "GIT_INDEX_FILE": str(other / ".git" / "index"),
+        "GIT_PREFIX": "other/",
+    }
+    assert ask(repo, **hook).files() == ask(repo).files()
+    assert ask(repo, **hook).top() == repo
+    assert ask(repo, **hook).commit(without=repo / "dist") == ask(repo).commit(without=repo / "dist")
+
+
+def all_answers(git: Git) -> list[object]:
+    return [git.ask("status"), git.files(), git.top(), git.directory(), git.commit(without=git.root / "dist")]
+
+
+def test_without_git_there_is_no_answer(repo: Path, tmp_path: Path) -> None:
+    assert all_answers(ask(repo, PATH=str(tmp_path))) == [None] * 5
+
+
+def test_without_a_repository_there_is_no_answer(tmp_path: Path) -> None:
+    assert all_answers(ask(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.resolve().parent))) == [None] * 5
+    assert all_answers(ask(tmp_path / "missing")) == [None] * 5
+
+
+def test_if_git_refuses_there_is_no_answer(repo: Path) -> None:
+    (repo / ".git" / "config").write_text("[", "utf-8")
+    assert all_answers(ask(repo)) == [None] * 5
+
+
+def test_a_repository_without_a_commit_has_files_and_no_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "main.py").touch()
+    assert ask(tmp_path).files() == ["main.py"]
+    assert ask(tmp_path).commit(without=tmp_path / "dist") is None
