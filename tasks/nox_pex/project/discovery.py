@@ -11,12 +11,12 @@ from pathlib import Path
 from nox_pex.errors import NoxPexError
 
 
-def several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
+def names_several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
     """Whether `register()` was given more than one project: several directories, or a pattern, whatever it matches."""
     return len(patterns) > 1 or any(glob.has_magic(os.fspath(pattern)) for pattern in patterns)
 
 
-def found(patterns: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+def find_projects(patterns: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
     """The directories that `patterns` name, in their order, each once; a pattern's matches are sorted.
 
     A pattern (`services/*`) takes the directories in which there is a `pyproject.toml`, and no hidden ones. A plain
