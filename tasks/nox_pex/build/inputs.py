@@ -58,7 +58,7 @@ def collect(target: Target) -> ProjectFiles:
     selection = sources.select(
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
     )
-    return ProjectFiles(digests=sources.digests(project.root, selection.taken), selection=selection)
+    return ProjectFiles(digests=sources.digests(project.root, selection.files), selection=selection)
 
 
 def inputs_of(target: Target, installed: Contents, taken: ProjectFiles, *, version: Mapping[str, str]) -> Inputs:

@@ -87,15 +87,15 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 
 
 class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
-    """The files that ship, sorted; `missed` are those that a person may expect among them."""
+    """The files that ship, sorted; `omitted` are those that a person may expect among them."""
 
-    taken: tuple[str, ...]
-    missed: frozenset[str]
+    files: tuple[str, ...]
+    omitted: frozenset[str]
 
     @cached_property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What to tell of it: directories and files at the root, and single files of packages that do ship."""
-        return _left_out(self.missed, {_top(name) for name in self.taken})
+        return _left_out(self.omitted, {_top(name) for name in self.files})
 
 
 def select(
@@ -130,7 +130,7 @@ def select(
     excluded = {name for pattern in exclude for name in _matching(pattern, committed | taken)}
     taken -= excluded
     keys = {name for name in committed if _top(name) in packages and _is_key(name)}
-    return SourceSelection(taken=tuple(sorted(taken)), missed=frozenset((default | keys) - taken - excluded))
+    return SourceSelection(files=tuple(sorted(taken)), omitted=frozenset((default | keys) - taken - excluded))
 
 
 def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tuple[str, ...]:

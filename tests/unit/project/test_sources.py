@@ -62,42 +62,42 @@ def choose(
 
 
 def added(root: Path, *include: str) -> set[str]:
-    return set(choose(root, include=include).taken) - set(choose(root).taken)
+    return set(choose(root, include=include).files) - set(choose(root).files)
 
 
 def test_modules_and_packages_with_their_data(project: Path) -> None:
-    assert choose(project).taken == tuple(sorted(APPLICATION))
+    assert choose(project).files == tuple(sorted(APPLICATION))
 
 
 def test_what_git_ignores_does_not_ship(repository: Path) -> None:
-    assert choose(repository).taken == tuple(sorted(APPLICATION))
+    assert choose(repository).files == tuple(sorted(APPLICATION))
     git(repository, "add", "main.py", "app")
     git(repository, "add", "--force", "app/debug.log")
     (repository / "fast.pyi").unlink()
-    assert choose(repository).taken == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
+    assert choose(repository).files == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
 
 
 def test_a_file_that_only_gits_index_knows_is_not_there(repository: Path) -> None:
     git(repository, "add", "main.py")
     (repository / "main.py").unlink()
-    assert "main.py" not in choose(repository).taken
+    assert "main.py" not in choose(repository).files
 
 
 def test_without_git_all_files_count(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert set(choose(repository).taken) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
+    assert set(choose(repository).files) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
 
 
 def test_where_git_refuses_all_files_count(repository: Path) -> None:
     (repository / ".git/HEAD").write_text("nonsense", "utf-8")
-    assert "generated/schema.py" in choose(repository).taken
+    assert "generated/schema.py" in choose(repository).files
 
 
 def test_a_project_that_git_ignores_as_a_whole_ships(tmp_path: Path) -> None:
     git(tmp_path, "init")
     (tmp_path / ".gitignore").write_text("/scratch/\n", "utf-8")
     write(tmp_path / "scratch/project", "main.py")
-    assert choose(tmp_path / "scratch/project").taken == ("main.py",)
+    assert choose(tmp_path / "scratch/project").files == ("main.py",)
 
 
 def test_a_git_hook_does_not_lead_git_elsewhere(
@@ -106,18 +106,18 @@ def test_a_git_hook_does_not_lead_git_elsewhere(
     monkeypatch.setenv("GIT_DIR", ".git")
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nowhere"))
     write(repository, "sub/main.py", "sub/app/debug.log", "sub/app/mod.py")
-    assert choose(repository / "sub").taken == ("app/mod.py", "main.py")
+    assert choose(repository / "sub").files == ("app/mod.py", "main.py")
 
 
 def test_a_project_in_a_directory_of_a_repository(repository: Path) -> None:
     write(repository, "service/main.py", "service/x.log")
-    assert choose(repository / "service").taken == ("main.py",)
+    assert choose(repository / "service").files == ("main.py",)
 
 
 def test_other_repositories_are_not_ours(repository: Path) -> None:
     write(repository, "nested/mod.py")
     git(repository / "nested", "init")
-    assert "nested/mod.py" not in choose(repository).taken
+    assert "nested/mod.py" not in choose(repository).files
     assert added(repository, "nested/") == {"nested/mod.py"}
 
 
@@ -171,12 +171,12 @@ def test_include_adds(repository: Path, pattern: str, expected: set[str]) -> Non
 
 def test_exclude_wins(repository: Path) -> None:
     chosen = choose(repository, include=["templates/", "*.ini"], exclude=["*.html", "app/", "space/**"])
-    assert chosen.taken == ("fast.pyi", "main.py", "settings.ini")
+    assert chosen.files == ("fast.pyi", "main.py", "settings.ini")
 
 
 @pytest.mark.parametrize("name", NEVER)
 def test_some_things_never_ship(project: Path, name: str) -> None:
-    assert name not in choose(project, include=["**"]).taken
+    assert name not in choose(project, include=["**"]).files
     with pytest.raises(NoxPexError, match=r"that may ship; remove it: hidden files") as caught:
         choose(project, include=[f"/{name}"])
     assert caught.value.code == "source-missing"
@@ -184,15 +184,15 @@ def test_some_things_never_ship(project: Path, name: str) -> None:
 
 def test_data_of_a_package_may_have_a_project_files_name(project: Path) -> None:
     write(project, "app/skeleton/pyproject.toml")
-    assert "app/skeleton/pyproject.toml" in choose(project).taken
+    assert "app/skeleton/pyproject.toml" in choose(project).files
 
 
 @pytest.mark.parametrize("output_dir", ["out/binaries", "../outside", "{root}/out/binaries"])
 def test_the_output_directory_is_wherever_it_is(project: Path, output_dir: str) -> None:
     write(project, "out/mod.py", "out/binaries/built.py")
     chosen = choose(project, output_dir=output_dir.format(root=project))
-    assert ("out/binaries/built.py" in chosen.taken) is (output_dir == "../outside")
-    assert "out/mod.py" in chosen.taken
+    assert ("out/binaries/built.py" in chosen.files) is (output_dir == "../outside")
+    assert "out/mod.py" in chosen.files
 
 
 def test_an_include_that_matches_nothing(repository: Path) -> None:
@@ -215,7 +215,7 @@ def test_an_include_that_matches_nothing(repository: Path) -> None:
 def test_keys_ship_only_when_they_are_named(project: Path) -> None:
     write(project, "app/ca.pem", "server.key", "app/id_ed25519")
     chosen = choose(project)
-    assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.taken)
+    assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.files)
     assert {"app/ca.pem", "app/id_ed25519"} <= {left.path for left in chosen.left_out}
     assert added(project, "app/ca.pem") == {"app/ca.pem"}
 
@@ -235,7 +235,7 @@ def test_links(repository: Path, tmp_path: Path) -> None:
         (repository / link).symlink_to(target)
     expected = {"app/index.html", "app/templates/index.html"}
     linked = {"linked/__init__.py", "linked/data/logo.svg", "linked/static/site.css"}
-    assert set(choose(repository).taken) - set(APPLICATION) == expected | linked
+    assert set(choose(repository).files) - set(APPLICATION) == expected | linked
 
 
 def test_names_that_are_hard_to_write(repository: Path) -> None:
@@ -245,13 +245,13 @@ def test_names_that_are_hard_to_write(repository: Path) -> None:
     write(repository, *hard)
     git(repository, "add", "app")
     chosen = choose(repository)
-    assert set(chosen.taken) == {*APPLICATION, *hard}
-    assert digests(repository, chosen.taken).keys() == set(chosen.taken)
+    assert set(chosen.files) == {*APPLICATION, *hard}
+    assert digests(repository, chosen.files).keys() == set(chosen.files)
 
 
 def test_nothing_to_ship(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml")
-    assert choose(tmp_path) == SourceSelection(taken=(), missed=frozenset())
+    assert choose(tmp_path) == SourceSelection(files=(), omitted=frozenset())
 
 
 def test_digests_are_of_content_and_the_executable_bit(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_packaged_project_with_links_and_submodules(repository: Path, tmp_path
 
 def test_a_pipe_is_no_source(project: Path) -> None:
     os.mkfifo(project / "app/pipe")
-    assert "app/pipe" not in choose(project, include=["**"]).taken
+    assert "app/pipe" not in choose(project, include=["**"]).files
     assert "app/pipe" not in project_files(project, output_dir=Path("dist"), extra=())
 
 
@@ -338,7 +338,7 @@ def test_another_project_within_is_left_out_and_can_be_included(tmp_path: Path) 
     (tmp_path / "app" / "template" / "pyproject.toml").touch()
 
     default = select(tmp_path, include=(), exclude=(), output_dir=Path("dist"))
-    assert default.taken == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
+    assert default.files == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
 
     asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
-    assert "libs/shelf/shelf/__init__.py" in asked.taken
+    assert "libs/shelf/shelf/__init__.py" in asked.files
