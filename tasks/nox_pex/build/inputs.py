@@ -52,8 +52,8 @@ def collect(target: Target) -> ProjectFiles:
             raise NoxPexError("config", problem, remedy)
         listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
         digests = sources.digests(project.root, listed)
-        if not project.is_read_whole:
-            digests[project.file.name] = project.own_digest()
+        if not project.build_may_ship_pyproject:
+            digests[project.file.name] = project.digest_without_settings()
         return ProjectFiles(digests=digests)
     selection = sources.select(
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"

@@ -89,7 +89,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return str(self.document.get("build-system", {}).get("build-backend", "poetry")).startswith("poetry")
 
     @property
-    def is_read_whole(self) -> bool:
+    def build_may_ship_pyproject(self) -> bool:
         """Whether what the project's build makes may have the text of `pyproject.toml` in it, our settings too.
 
         Poetry's backend takes in what it is told; of any other one that is not known.
@@ -100,7 +100,7 @@ class Project(Struct, frozen=True, kw_only=True):
             fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
         )
 
-    def own_digest(self) -> str:
+    def digest_without_settings(self) -> str:
         """A digest of `pyproject.toml` without our settings: of its tables in their order, not of its text."""
         tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
         return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
