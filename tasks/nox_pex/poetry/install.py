@@ -137,7 +137,7 @@ class Installer(Struct, frozen=True, kw_only=True):
 
     def _cached(self, inputs: Inputs) -> CachedInstall:
         """The place in the shared cache for an install from these inputs."""
-        return install_cache.of(
+        return install_cache.locate(
             inputs,
             home=self.provisioner.caches.environments,
             environ=tool_environ(self.shell.environ),

@@ -122,7 +122,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             shell.say(f"install: not kept for other checkouts: {error.strerror} ({error.filename})")
 
 
-def of(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Path, project: Path) -> CachedInstall:
+def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Path, project: Path) -> CachedInstall:
     """The place below `home` for what `inputs` give, under what Poetry is told by `environ` and its files.
 
     `prefix` is the Python environment whose pip configuration counts, `project` the project's directory.

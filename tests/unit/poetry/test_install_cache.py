@@ -16,7 +16,7 @@ def key(tmp_path: Path, project: str = "one", *, lock: str = "abc", **environ: s
     (tmp_path / project).mkdir(exist_ok=True)
     told = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": INDEX, **environ}
     inputs = {**INPUTS, "lock": {"poetry.lock": lock}}
-    found = install_cache.of(inputs, home=tmp_path, environ=told, prefix=tmp_path, project=tmp_path / project)
+    found = install_cache.locate(inputs, home=tmp_path, environ=told, prefix=tmp_path, project=tmp_path / project)
     assert found.home.parent == tmp_path
     return found.home.name
 
