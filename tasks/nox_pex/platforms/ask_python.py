@@ -60,7 +60,7 @@ print(json.dumps({{
 is the machine's of today, and a container runs on any."""
 
 
-def question() -> str:
+def script() -> str:
     """The program that lets a Python print its description: the text for `-c`."""
     texts = {f"packaging.{name}": (resources.files("packaging") / f"{name}.py").read_text("utf-8") for name in _HANDED}
     sources = {"packaging": "", **texts}
@@ -68,15 +68,15 @@ def question() -> str:
     return _QUESTION.format(sources=packed)
 
 
-def answered(line: str, *, name: str) -> Platform:
-    """The target `name` that the answer to `question` describes."""
+def parse_answer(line: str, *, name: str) -> Platform:
+    """The target `name` that the answer to `script` describes."""
     return parse(name, json.loads(line))
 
 
-def of_python(python: Path, shell: Shell) -> Platform:
+def ask(python: Path, shell: Shell) -> Platform:
     """What the interpreter `python` of this machine is. Raises `NoxPexError` `python-mismatch` where it cannot say."""
-    outcome = shell.run([python, "-I", "-c", question()], what="ask Python", env=tool_environ(shell.environ))
+    outcome = shell.run([python, "-I", "-c", script()], what="ask Python", env=tool_environ(shell.environ))
     if outcome.status != 0:
         problem = f"{python} cannot say what it is (exit status {outcome.status})"
         raise NoxPexError("python-mismatch", problem, "take Python 3.8 or later", log=outcome.tail)
-    return answered(outcome.output.splitlines()[-1], name=str(python))
+    return parse_answer(outcome.output.splitlines()[-1], name=str(python))

@@ -91,7 +91,7 @@ def choose(
     missing: list[Missing] = []
     for platform in platforms:
         for package in packages[platform.name]:
-            file = None if package.is_source else platform.best(package.files)
+            file = None if package.is_source else platform.best_wheel(package.files)
             if file is None and not package.is_source:
                 missing.append(
                     Missing(target=platform.name, package=f"{package.name} {package.version}", why=_why(package))

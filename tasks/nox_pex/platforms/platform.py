@@ -79,11 +79,11 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
         decisive = json.dumps([self.tags, sorted(self.markers.items())])
         return hashlib.sha256(decisive.encode()).hexdigest()
 
-    def alike(self, other: Platform) -> bool:
+    def indistinguishable_from(self, other: Platform) -> bool:
         """Whether nothing that a binary can tell when it starts distinguishes the two, but for the libc."""
         return all(self.markers[key] == other.markers[key] for key in _TELLING)
 
-    def best(self, wheels: Iterable[str]) -> str | None:
+    def best_wheel(self, wheels: Iterable[str]) -> str | None:
         """The wheel that Poetry would install there, by file name; None where none of them can be.
 
         The highest build number wins, then the most specific tag.
@@ -165,7 +165,7 @@ def parse(name: str, value: Any) -> Platform:
     return Platform(name=name, tags=tuple(tags), markers={marker: markers[marker] for marker in MARKERS})
 
 
-def written(platforms: Sequence[Platform], into: Path) -> tuple[Path, ...]:
+def write(platforms: Sequence[Platform], into: Path) -> tuple[Path, ...]:
     """A file for each target in the directory `into`, as pex reads them."""
     described = tuple(into / f"{number}.json" for number, _ in enumerate(platforms))
     for file, platform in zip(described, platforms, strict=True):

@@ -27,8 +27,8 @@ def python_for(
         if (target.markers["sys_platform"], target.markers["platform_machine"]) != (sys.platform, platform.machine()):
             continue
         for python in _candidates(target, base):
-            here = ask_python.of_python(python, shell)
-            if here.alike(target) and runs_on(info, here):
+            here = ask_python.ask(python, shell)
+            if here.indistinguishable_from(target) and runs_on(info, here):
                 return python
     return None
 
@@ -47,7 +47,7 @@ def runs_on(info: Mapping[str, Any], here: Platform) -> bool:
     for wheel in info["distributions"]:
         wheels.setdefault(pex_file.distribution(wheel), []).append(wheel)
     # pex leaves out a requirement that the project's own metadata has: one that is not listed is one that holds
-    return all(here.best(found) is not None for name, found in wheels.items() if holding.get(name, True))
+    return all(here.best_wheel(found) is not None for name, found in wheels.items() if holding.get(name, True))
 
 
 def _candidates(target: Platform, base: BasePython) -> Iterator[Path]:

@@ -116,7 +116,7 @@ def test_a_target_is_what_its_file_says_however_it_is_written(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_the_wheel_that_poetry_would_take(wheels: list[str], best: str | None) -> None:
-    assert target("there").best(wheels) == (f"a-1-{best}.whl" if best else None)
+    assert target("there").best_wheel(wheels) == (f"a-1-{best}.whl" if best else None)
 
 
 def test_what_tells_targets_apart_is_as_little_as_will_do() -> None:
@@ -213,6 +213,6 @@ def test_the_constraints_and_the_shebang_are_those_of_the_targets() -> None:
 
 
 def test_this_python_says_of_itself_what_packaging_says_of_it() -> None:
-    found = ask_python.of_python(Path(sys.executable), Shell(environ={}, secrets=Secrets(), say=print))
+    found = ask_python.ask(Path(sys.executable), Shell(environ={}, secrets=Secrets(), say=print))
     assert list(found.tags) == [str(tag) for tag in tags.sys_tags()]
     assert found.markers["sys_platform"] == sys.platform
