@@ -58,7 +58,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
+class MissingWheel:
     """A package that has no wheel for the target `target`, and why: a few words."""
 
     target: str
@@ -66,7 +66,7 @@ class Missing:
     why: str
 
 
-def parsed(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
+def parse(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
     """What Poetry answered for one target (`in_poetry.as_json`), by name."""
     packages = (
         PlannedPackage(
@@ -84,17 +84,17 @@ def parsed(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
 
 def choose(
     packages: Mapping[str, Sequence[PlannedPackage]], platforms: Sequence[Platform]
-) -> tuple[tuple[Choice, ...], tuple[Missing, ...]]:
+) -> tuple[tuple[Choice, ...], tuple[MissingWheel, ...]]:
     """The wheel of each package for each target, by their names; `packages` are by target. And what has none."""
     targets: dict[tuple[NormalizedName, str, str | None], list[str]] = {}
     known: dict[tuple[NormalizedName, str], PlannedPackage] = {}
-    missing: list[Missing] = []
+    missing: list[MissingWheel] = []
     for platform in platforms:
         for package in packages[platform.name]:
             file = None if package.is_source else platform.best_wheel(package.files)
             if file is None and not package.is_source:
                 missing.append(
-                    Missing(target=platform.name, package=f"{package.name} {package.version}", why=_why(package))
+                    MissingWheel(target=platform.name, package=f"{package.name} {package.version}", why=_why(package))
                 )
                 continue
             known[package.key] = package
@@ -111,15 +111,15 @@ def unhashed(packages: Mapping[str, Sequence[PlannedPackage]]) -> Iterator[Plann
     return (package for some in packages.values() for package in some if not package.is_source and not package.files)
 
 
-def impure(choice: Choice, built: Path) -> Iterator[Missing]:
+def impure(choice: Choice, built: Path) -> Iterator[MissingWheel]:
     """Why a wheel that was built here cannot be taken to the targets of `choice`; nothing where it can."""
     if not wheel.is_pure(built):
         name = f"{choice.package.name} {choice.package.version}"
         for target in choice.targets:
-            yield Missing(target=target, package=name, why=f"its sources compile: {built.name}")
+            yield MissingWheel(target=target, package=name, why=f"its sources compile: {built.name}")
 
 
-def no_wheel(missing: Sequence[Missing], *, lock: Path) -> NoxPexError:
+def no_wheel(missing: Sequence[MissingWheel], *, lock: Path) -> NoxPexError:
     """The one error for all that has no wheel."""
     by_package: dict[tuple[str, str], list[str]] = {}
     for one in missing:

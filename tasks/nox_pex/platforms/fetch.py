@@ -20,9 +20,9 @@ from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms import choose_wheels
-from nox_pex.platforms.choose_wheels import Choice, Missing, PlannedPackage
+from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
-from nox_pex.platforms.wheelhouse import STATE, Wheel, digests, finished, python_of, wheels_in
+from nox_pex.platforms.wheelhouse import STATE, Wheel, platform_digests, finished, environment_in, wheels_in
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
@@ -75,7 +75,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         return self._asked(wanted, platforms, fetch=(), aside=aside, held=())
 
     def _fetch(self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, held: int) -> None:
-        say, installer, environment = self._provisioner.shell.say, self.installer, python_of(home)
+        say, installer, environment = self._provisioner.shell.say, self.installer, environment_in(home)
         names = ", ".join(platform.name for platform in platforms)
         if not environment.usable:
             self._provisioner.create(environment.path, python=installer.base.find(), seed=False)
@@ -84,7 +84,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         paths = installer.path_dependencies(state, locked)
         inputs = {
             **installer.inputs(wanted, locked, paths),
-            "platforms": digests(platforms),
+            "platforms": platform_digests(platforms),
             "python": {"python": environment.interpreter().identity, "asked for": installer.base.name},
             "recipe": {"the code of nox-pex": recipe.digest()},
         }
@@ -192,14 +192,14 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         doing = f"fetches {_files(fetch)}" if fetch else "reads the lock"
         shell.say(f"install: Poetry {poetry.version} {doing} for {', '.join(p.name for p in platforms)} ({wanted})")
         environ = poetry_environ(
-            shell.environ, poetry=poetry, environment=python_of(aside), nowhere=nowhere, project=source.root
+            shell.environ, poetry=poetry, environment=environment_in(aside), environments=nowhere, project=source.root
         )
         argv = sync_argv(poetry, wanted, source, program=(str(_POETRY_SCRIPT), str(request)))
         outcome = shell.run(argv, what="install: Poetry", env=environ, cwd=source.root, hold=held)
         if outcome.status != 0 or not answer.exists():
             raise _failure(outcome, source)
         answers: list[Any] = json.loads(answer.read_text("utf-8"))
-        return {platform.name: choose_wheels.parsed(one) for platform, one in zip(platforms, answers, strict=True)}
+        return {platform.name: choose_wheels.parse(one) for platform, one in zip(platforms, answers, strict=True)}
 
 
 def _failure(outcome: Outcome, source: Project) -> NoxPexError:
@@ -216,11 +216,11 @@ class _Workshop:
 
     def __init__(self, gatherer: WheelFetcher, home: Path, *, into: Path) -> None:
         self._gatherer = gatherer
-        self._interpreter = python_of(home).interpreter()
+        self._interpreter = environment_in(home).interpreter()
         self._into = into
         self._built: dict[tuple[str, str], Path] = {}
 
-    def build(self, choice: Choice, *, aside: Path | None = None) -> Iterator[Missing]:
+    def build(self, choice: Choice, *, aside: Path | None = None) -> Iterator[MissingWheel]:
         """Build the wheel of `choice`, whose sources lie in `aside/fetched` (None: where the lock says)."""
         package, root = choice.package, self._gatherer.installer.project.root
         source = aside / "fetched" / package.name if aside is not None else root / str(package.url)

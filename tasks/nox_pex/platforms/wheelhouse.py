@@ -71,7 +71,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def environment(self) -> Environment:
         """The environment of the Python that builds."""
-        return python_of(self.home)
+        return environment_in(self.home)
 
     @property
     def distributions(self) -> tuple[Distribution, ...]:
@@ -140,7 +140,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
     """What `WheelFetcher.fetch` left in `home` for these targets; None if there is nothing, or not all of it."""
     state = files.read_json(home / STATE)
-    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != digests(platforms):
+    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != platform_digests(platforms):
         return None
     gathered = Wheelhouse(
         selection=wanted,
@@ -154,7 +154,7 @@ def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wh
     return gathered if whole and gathered.environment.usable else None
 
 
-def digests(platforms: Sequence[Platform]) -> dict[str, str]:
+def platform_digests(platforms: Sequence[Platform]) -> dict[str, str]:
     """What the targets are, as inputs."""
     return {platform.name: platform.digest for platform in platforms}
 
@@ -164,7 +164,7 @@ def wheels_in(home: Path) -> Path:
     return home / "wheels"
 
 
-def python_of(home: Path) -> Environment:
+def environment_in(home: Path) -> Environment:
     """The empty environment of the Python that builds."""
     return Environment(path=home / "python")
 

@@ -40,12 +40,12 @@ def sync_argv(
 
 
 def poetry_environ(
-    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, nowhere: Path, project: Path
+    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, environments: Path, project: Path
 ) -> dict[str, str]:
     """The environment variables under which Poetry installs into `environment` and nowhere else.
 
     Poetry prefers an environment that `poetry env use` chose, and one in the project, to `VIRTUAL_ENV`; with
-    `virtualenvs.create` off it may even take the base interpreter. So each of these is set, and `nowhere` is an empty
+    `virtualenvs.create` off it may even take the base interpreter. So each of these is set, and `environments` is an empty
     directory in which it would have to make any other environment.
     """
     base = tool_environ(environ)
@@ -53,7 +53,7 @@ def poetry_environ(
         **base,
         **index.poetry_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
         "VIRTUAL_ENV": str(environment.path),
-        "POETRY_VIRTUALENVS_PATH": str(nowhere),
+        "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",
         "POETRY_VIRTUALENVS_CREATE": "true",
         # The plugin would write the version into pyproject.toml while Poetry installs, for which nobody asks for it.

@@ -42,7 +42,7 @@ class Sync(Struct, frozen=True, kw_only=True):
             nowhere = aside / "environments"
             nowhere.mkdir()
             environ = poetry_environ(
-                shell.environ, poetry=poetry, environment=environment, nowhere=nowhere, project=self.project.root
+                shell.environ, poetry=poetry, environment=environment, environments=nowhere, project=self.project.root
             )
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"

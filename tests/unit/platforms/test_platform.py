@@ -137,7 +137,7 @@ def test_what_tells_targets_apart_is_as_little_as_will_do() -> None:
 
 
 def package(name: str, *files: str, source: str | None = None) -> choose_wheels.PlannedPackage:
-    return choose_wheels.parsed(
+    return choose_wheels.parse(
         [
             {
                 "name": name,

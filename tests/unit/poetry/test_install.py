@@ -85,7 +85,7 @@ def test_poetry_is_told_one_environment_and_no_other(tmp_path: Path) -> None:
         "HOME": str(tmp_path),
     }
     found = poetry_environ(
-        user, poetry=POETRY, environment=Environment(path=Path("/ours")), nowhere=Path("/empty"), project=tmp_path
+        user, poetry=POETRY, environment=Environment(path=Path("/ours")), environments=Path("/empty"), project=tmp_path
     )
     assert found["VIRTUAL_ENV"] == "/ours"
     assert found["POETRY_VIRTUALENVS_PATH"] == "/empty"
