@@ -16,6 +16,7 @@ from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.poetry import lock
 from nox_pex.project import sources
+from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Binary
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs
@@ -34,7 +35,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
     selection: sources.SourceSelection | None = None
 
     @property
-    def left_out(self) -> tuple[sources.LeftOut, ...]:
+    def left_out(self) -> tuple[LeftOut, ...]:
         """What does not ship, though a person may expect it."""
         return self.selection.left_out if self.selection is not None else ()
 

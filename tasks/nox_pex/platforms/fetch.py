@@ -22,7 +22,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.platforms import choose_wheels
 from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
-from nox_pex.platforms.wheelhouse import STATE, Wheel, platform_digests, finished, environment_in, wheels_in
+from nox_pex.platforms.wheelhouse import STATE, Wheel, environment_in, finished, platform_digests, wheels_in
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure

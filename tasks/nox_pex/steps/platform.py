@@ -18,9 +18,7 @@ def run(context: Context) -> None:
     Raises `NoxPexError` if the Python cannot say, or the engine has no such image.
     """
     image = context.arguments.image
-    found = (
-        ask_python.ask(context.base.find(), context.provisioner.shell) if image is None else _of(image, context)
-    )
+    found = ask_python.ask(context.base.find(), context.provisioner.shell) if image is None else _of(image, context)
     context.emit(json.dumps(found.as_json(), indent=2))
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.project.sources import LeftOut, SourceSelection, digests, project_files, select
+from nox_pex.project.left_out import LeftOut
+from nox_pex.project.sources import SourceSelection, digests, project_files, select
 
 APPLICATION = (
     *("main.py", "fast.pyi", "app/__init__.py", "app/data/logo.svg", "app/static/site.css", "space/deep/mod.py"),
@@ -127,7 +128,7 @@ def test_what_was_left_out_is_named_with_the_line_that_takes_it_in(repository: P
         LeftOut(path="settings.ini", line='sources.include = ["settings.ini"]'),
         LeftOut(path="templates/", line='sources.include = ["templates/"]'),
     )
-    assert str(choose(repository).left_out[2]) == 'templates/ (to take it in: sources.include = ["templates/"])'
+    assert str(choose(repository).left_out[2]) == 'templates/ (to include it: sources.include = ["templates/"])'
 
 
 def test_the_named_line_works(repository: Path) -> None:
