@@ -79,7 +79,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def version_from_git(self) -> bool:
-        """Whether the build backend may ask Git for the version: there is no static one, or a plugin for it is required."""
+        """Whether the build backend may ask Git for the version: none is static, or a plugin for that is required."""
         names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
         return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
 
@@ -106,7 +106,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
 
     def dependency_digest(self) -> str:
-        """The SHA-256 of the keys in `pyproject.toml` that decide what Poetry installs. Its content-hash covers fewer."""
+        """The SHA-256 of all keys that decide what Poetry installs; the lock's content-hash covers fewer of them."""
         poetry = self.document.get("tool", {}).get("poetry", {})
         project = self.document.get("project", {})
         decisive = {

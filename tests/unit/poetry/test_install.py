@@ -117,7 +117,7 @@ def test_poetry_is_told_one_environment_and_no_other(tmp_path: Path) -> None:
         (
             "Current Python version (3.11.7) is not allowed by the project (>=3.12,<4.0).\nPlease change",
             "python-mismatch",
-            "allows Python >=3.12,<4.0, and the session runs on 3.11.7",
+            "allows Python >=3.12,<4.0, but the session runs on 3.11.7",
         ),
         (
             "Current Python version (3.12.1) is not allowed by the project (3.11.7).\nPlease change",
@@ -127,7 +127,7 @@ def test_poetry_is_told_one_environment_and_no_other(tmp_path: Path) -> None:
         (
             "is likely not a problem with poetry but one of the following issues with greenlet (1.1.2)\n\n  - not",
             "no-wheel",
-            "greenlet (1.1.2), which",
+            "greenlet (1.1.2) in",
         ),
         (
             "[Errno -2] Name or service not known\n\nCannot install poetry-core.\n",
