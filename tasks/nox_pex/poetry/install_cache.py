@@ -98,7 +98,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             return False
 
     def store(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:
-        """Store what Poetry has just installed from `locked` into `environment`, if it is all from the default index."""
+        """Store what Poetry has just installed from `locked` into `environment`, if all is from the default index."""
         found = environment.distributions()
         if any(package.source for package in locked.packages) or any(distribution.direct for distribution in found):
             return

@@ -56,11 +56,14 @@ def target(name: str, *, python: str = "3.12", **markers: str) -> Platform:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "it is no JSON"),
-        ("[]", "it holds no JSON object"),
-        (json.dumps(described(compatible_tags=[])), "compatible_tags is no list of tags such as cp312-cp312-many"),
-        (json.dumps(described(compatible_tags=["linux"])), "compatible_tags is no list of tags"),
-        (json.dumps(described(marker_environment={"python_version": 3})), "marker_environment is no object of strings"),
+        ("{", "it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        (json.dumps(described(compatible_tags=[])), "compatible_tags is not a list of tags such as cp312-cp312-many"),
+        (json.dumps(described(compatible_tags=["linux"])), "compatible_tags is not a list of tags"),
+        (
+            json.dumps(described(marker_environment={"python_version": 3})),
+            "marker_environment is not an object of strings",
+        ),
         (
             json.dumps(described(marker_environment={k: v for k, v in MARKERS.items() if k != "sys_platform"})),
             "sys_platform is missing from marker_environment",
@@ -71,11 +74,11 @@ def target(name: str, *, python: str = "3.12", **markers: str) -> Platform:
         ),
         (
             json.dumps(described(marker_environment={**MARKERS, "python_version": "3.11"})),
-            "python_version '3.11' is not that of python_full_version 3.12.4",
+            "python_version '3.11' does not match python_full_version 3.12.4",
         ),
         (
             json.dumps(described(marker_environment={**MARKERS, "python_full_version": "new"})),
-            "python_full_version 'new' is no version",
+            "python_full_version 'new' is not a version",
         ),
     ],
 )
@@ -165,8 +168,8 @@ def test_all_that_has_no_wheel_is_in_one_line() -> None:
     error = choose_wheels.no_wheel(missing, lock=Path("poetry.lock"))
     assert error.code == "no-wheel"
     assert error.problem == (
-        "poetry.lock has no wheel for there and arm of lacks 1 (an sdist alone), "
-        "and for arm of other 1 (1 wheel, of which none fits)"
+        "poetry.lock has no wheel for there and arm of lacks 1 (only an sdist), "
+        "and for arm of other 1 (1 wheel, none compatible)"
     )
 
 
