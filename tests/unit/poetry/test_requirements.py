@@ -103,3 +103,10 @@ def test_pins_name_no_address() -> None:
         "idna==3.11",
         "shelf==1.0",
     ]
+
+
+def test_pins_have_their_markers() -> None:
+    found = requirements.pins(
+        [installed("a"), installed("b")], lambda name, _: 'python_version == "3.9"' if name == "b" else ""
+    )
+    assert list(found) == ["a==1.0", 'b==1.0 ; python_version == "3.9"']
