@@ -53,7 +53,8 @@ class Tree(Struct, frozen=True, kw_only=True):
     def walk(self, top: str = "", *, follow: bool = False) -> Iterator[str]:
         """All entries below the directory `top` that are not directories. Closed directories are skipped (`is_open`).
 
-        A link to a directory is an entry. With `follow` it is a directory, and is skipped if it leads back up.
+        A link to a directory is an entry. With `follow` it is a directory: it is skipped if it leads to the root or
+        above, or to a directory that another link has led to before.
         """
         if not follow:
             return self._walk(top, None)
@@ -62,7 +63,7 @@ class Tree(Struct, frozen=True, kw_only=True):
         return iter(()) if top and real in above else self._walk(top, above | {real})
 
     def _walk(self, top: str, seen: set[str] | None) -> Iterator[str]:
-        """`seen` are the real paths of the directories on the way here, or None if links are not followed."""
+        """`seen` are the real paths of directories that links may not lead to; None if links are not followed."""
         try:
             entries = list(os.scandir(f"{self.root}/{top}"))
         except OSError:  # removed, or not readable: the build cannot read it either
