@@ -83,8 +83,8 @@ def _register(
 def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_Named]:
     if not projects:
         return (_Named(Path(), ""),)
-    directories = discovery.found(projects)
-    if not discovery.several(projects):
+    directories = discovery.find_projects(projects)
+    if not discovery.names_several(projects):
         return (_Named(directories[0], ""),)
     return [_Named(directory, label) for directory, label in discovery.labels(directories).items()]
 

@@ -19,7 +19,7 @@ from tests.support.harness import Project, Result, run, seeds
 
 pytestmark = pytest.mark.integration
 
-TAKEN = "as Poetry installed them from this lock before"
+TAKEN = "restored from the install cache"
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_taking_over_that_was_killed_leaves_nothing_to_poetry(first: Project) 
     (second.site_packages() / "stray.py").write_text("", "utf-8")
     second.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
     result = second.nox("-s", "install")
-    assert result.said("making the environment anew: an install was not finished")
+    assert result.said("creating the environment again: the last install did not finish")
     assert not result.said(TAKEN)
     assert not (second.site_packages() / "stray.py").exists()
 
@@ -202,7 +202,7 @@ def test_an_entry_that_is_exchanged_meanwhile_is_not_taken_over(
     second.nox("-s", "install")
     (place,) = kept(first)
     locked = lock.read(first.root / "poetry.lock")
-    whole = install_cache._transplant  # noqa: SLF001  # the moment between two distributions
+    copy = install_cache._copy_distribution  # noqa: SLF001  # the moment between two distributions
     shell = Shell(environ={}, secrets=Secrets.of({}), say=lambda _: None)
     done: list[str] = []
 
@@ -210,9 +210,9 @@ def test_an_entry_that_is_exchanged_meanwhile_is_not_taken_over(
         if not done:
             install_cache.CachedInstall(home=place).store(Environment(path=second.environment()), locked, shell=shell)
         done.append(distribution.name)
-        return whole(distribution, **given)
+        return copy(distribution, **given)
 
-    monkeypatch.setattr(install_cache, "_transplant", exchanged)
+    monkeypatch.setattr(install_cache, "_copy_distribution", exchanged)
     into = Environment(path=third.environment())
     into.path.mkdir(parents=True)
     assert not install_cache.CachedInstall(home=place).restore(into)

@@ -44,9 +44,9 @@ def test_lock_stale(built: Make) -> None:
     [
         (lambda text: f"<<<<<<< ours\n{text}", "damaged"),
         (lambda _: "\0\xff", "damaged"),
-        (lambda _: "", "not a lock of Poetry's"),
+        (lambda _: "", "not a lock file of Poetry"),
         (lambda text: text.replace('lock-version = "2.1"', 'lock-version = "3.0"'), "lock-version 3.0"),
-        (lambda text: re.sub(r"(?m)^version = .*$", "", text), "not a lock of Poetry's"),
+        (lambda text: re.sub(r"(?m)^version = .*$", "", text), "not a lock file of Poetry"),
     ],
 )
 def test_lock_unreadable(built: Make, edit: Callable[[str], str], said: str) -> None:

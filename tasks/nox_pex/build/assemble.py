@@ -109,7 +109,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                 sources=loose,
                 executable=self.target.project.root / table.executable if table.executable else None,
                 python_path=self.installed.environment.python.parent,
-                platforms=platform.written(platforms_of(self.installed), self.directory / "platforms"),
+                platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
             if reused and pex_file.size(dependencies.repository) < _LARGE:
                 stored = self.directory / "stored" / self.output.name

@@ -113,7 +113,7 @@ class Packer:
             wheels=[gathered.path(wheel) for wheel in gathered.wheels],
             pins=new / "pins.txt",
             overrides=requirements.pins(gathered.in_several_versions, gathered.marker),
-            platforms=platform.written(gathered.platforms, aside / "platforms"),
+            platforms=platform.write(gathered.platforms, aside / "platforms"),
             wheel_format=wheel_format,
             pex_root=self.provisioner.caches.pex_root / self.version,
         )

@@ -16,6 +16,7 @@ from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.poetry import lock
 from nox_pex.project import sources
+from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Binary
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs
@@ -34,7 +35,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
     selection: sources.SourceSelection | None = None
 
     @property
-    def left_out(self) -> tuple[sources.LeftOut, ...]:
+    def left_out(self) -> tuple[LeftOut, ...]:
         """What does not ship, though a person may expect it."""
         return self.selection.left_out if self.selection is not None else ()
 
@@ -52,13 +53,13 @@ def collect(target: Target) -> ProjectFiles:
             raise NoxPexError("config", problem, remedy)
         listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
         digests = sources.digests(project.root, listed)
-        if not project.is_read_whole:
-            digests[project.file.name] = project.own_digest()
+        if not project.build_may_ship_pyproject:
+            digests[project.file.name] = project.digest_without_settings()
         return ProjectFiles(digests=digests)
     selection = sources.select(
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
     )
-    return ProjectFiles(digests=sources.digests(project.root, selection.taken), selection=selection)
+    return ProjectFiles(digests=sources.digests(project.root, selection.files), selection=selection)
 
 
 def inputs_of(target: Target, installed: Contents, taken: ProjectFiles, *, version: Mapping[str, str]) -> Inputs:

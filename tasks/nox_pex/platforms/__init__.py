@@ -1,1 +1,1 @@
-"""Binaries for other platforms than this one: `complete-platforms`, from the lock's wheels alone."""
+"""Binaries for platforms other than this one (`complete-platforms`), from the wheels that the lock names."""

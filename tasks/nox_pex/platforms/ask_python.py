@@ -1,7 +1,7 @@
-"""Asks a Python what it is: the one of a session, or one in a container, which may have nothing but itself.
+"""Ask a Python for its tags and markers: the one of a session, or one in a container, where nothing is installed.
 
-`packaging`, by which pip, Poetry and pex tell which wheels a Python can install, is handed to it, so that what it says
-is what they would find out there.
+pip, Poetry and pex compute tags with `packaging`. The script carries its modules along, so the answer is the same as
+theirs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nox_pex.platforms.platform import Platform, parse
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import tool_environ
 
-_HANDED: Final = ("tags", "_manylinux", "_musllinux", "_elffile")
-"""The modules of `packaging` that know tags. They import one another, and the standard library."""
+_MODULES: Final = ("tags", "_manylinux", "_musllinux", "_elffile")
+"""The modules of `packaging` for tags. They import only each other and the standard library."""
 
 
-_QUESTION: Final = """\
+_SCRIPT: Final = """\
 import base64, importlib.abc, importlib.util, json, os, platform, sys, zlib
 SOURCES = json.loads(zlib.decompress(base64.b64decode("{sources}")))
-class Handed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Embedded(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         if name in SOURCES:
             return importlib.util.spec_from_loader(name, self, is_package=name == "packaging")
@@ -33,7 +33,7 @@ class Handed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
     def exec_module(self, module):
         exec(SOURCES[module.__name__], module.__dict__)
-sys.meta_path.insert(0, Handed())
+sys.meta_path.insert(0, Embedded())
 from packaging.tags import sys_tags
 implementation = sys.implementation
 level, serial = implementation.version[3:]
@@ -56,27 +56,27 @@ print(json.dumps({{
     }},
 }}))
 """
-"""Runs on any Python from 3.8 on. On Linux the kernel is left out (empty is PEP 508's word for what is not known): it
-is the machine's of today, and a container runs on any."""
+"""Runs on Python 3.8 and later. On Linux, the kernel's release and version stay empty, which PEP 508 allows for unknown
+values: they change with the machine, and a container runs on any kernel."""
 
 
-def question() -> str:
-    """The program that lets a Python print its description: the text for `-c`."""
-    texts = {f"packaging.{name}": (resources.files("packaging") / f"{name}.py").read_text("utf-8") for name in _HANDED}
+def script() -> str:
+    """Return the program, for `python -c`, that prints the description of its Python as one line of JSON."""
+    texts = {f"packaging.{name}": (resources.files("packaging") / f"{name}.py").read_text("utf-8") for name in _MODULES}
     sources = {"packaging": "", **texts}
     packed = base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode("ascii")
-    return _QUESTION.format(sources=packed)
+    return _SCRIPT.format(sources=packed)
 
 
-def answered(line: str, *, name: str) -> Platform:
-    """The target `name` that the answer to `question` describes."""
+def parse_answer(line: str, *, name: str) -> Platform:
+    """Return the target that the output of `script` describes. `name` is its name."""
     return parse(name, json.loads(line))
 
 
-def of_python(python: Path, shell: Shell) -> Platform:
-    """What the interpreter `python` of this machine is. Raises `NoxPexError` `python-mismatch` where it cannot say."""
-    outcome = shell.run([python, "-I", "-c", question()], what="ask Python", env=tool_environ(shell.environ))
+def ask(python: Path, shell: Shell) -> Platform:
+    """Return the description of the interpreter `python`. Raises `NoxPexError` `python-mismatch` if it fails."""
+    outcome = shell.run([python, "-I", "-c", script()], what="ask Python", env=tool_environ(shell.environ))
     if outcome.status != 0:
-        problem = f"{python} cannot say what it is (exit status {outcome.status})"
-        raise NoxPexError("python-mismatch", problem, "take Python 3.8 or later", log=outcome.tail)
-    return answered(outcome.output.splitlines()[-1], name=str(python))
+        problem = f"{python} cannot print its tags and markers (exit status {outcome.status})"
+        raise NoxPexError("python-mismatch", problem, "use Python 3.8 or later", log=outcome.tail)
+    return parse_answer(outcome.output.splitlines()[-1], name=str(python))

@@ -1,28 +1,28 @@
-"""What Poetry would install on each target, and which wheel of the lock that is. Pure."""
+"""Choose the wheels in the lock for the packages that Poetry would install on each target."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions import wheel
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms.platform import Platform
+from nox_pex.system.wording import counted
 
 SOURCES: Final = ("git", "directory")
-"""Kinds of packages that are sources, of which a wheel has to be built."""
+"""Types of sources that are not files: a wheel has to be built from them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedPackage:
-    """A package that Poetry would install on a target, as the lock has it.
+class PlannedPackage(Struct, frozen=True, kw_only=True):
+    """A package in the lock that Poetry would install on a target.
 
-    `source` is Poetry's word for where it comes from (None: the default index), `url` its address there. `files` are
-    the names and the hashes (`sha256:…`) of its files.
+    `source` is the type of its source in the lock, or None for the default index. `url` is its address there. `files`
+    are the names of its files and their hashes (`sha256:…`).
     """
 
     name: NormalizedName
@@ -34,18 +34,17 @@ class PlannedPackage:
 
     @property
     def key(self) -> tuple[NormalizedName, str]:
-        """What tells it from the others of a target."""
+        """Name and version, which are unique for a target."""
         return self.name, self.version
 
     @property
     def is_source(self) -> bool:
-        """Whether it is no file, and a wheel has to be built of it."""
+        """Whether it is not a file, so that its wheel has to be built."""
         return self.source in SOURCES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A package, its wheel's file name (None for one that has to be built), and the targets that install it."""
+class Choice(Struct, frozen=True, kw_only=True):
+    """A package, the name of its wheel (None if the wheel has to be built), and the targets that install it."""
 
     package: PlannedPackage
     file: str | None
@@ -53,21 +52,20 @@ class Choice:
 
     @property
     def hash(self) -> str:
-        """The lock's hash of the file."""
+        """The hash of the file in the lock; empty for a wheel that has to be built."""
         return self.package.files[self.file] if self.file is not None else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Missing:
-    """A package that has no wheel for the target `target`, and why: a few words."""
+class MissingWheel(Struct, frozen=True, kw_only=True):
+    """A package (name and version) without a wheel for the target `target`, and the reason as a phrase."""
 
     target: str
     package: str
     why: str
 
 
-def parsed(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
-    """What Poetry answered for one target (`in_poetry.as_json`), by name."""
+def parse(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
+    """The packages in the answer of `poetry_script.py` for one target, by name."""
     packages = (
         PlannedPackage(
             name=canonicalize_name(entry["name"]),
@@ -84,17 +82,20 @@ def parsed(answer: Iterable[Mapping[str, Any]]) -> tuple[PlannedPackage, ...]:
 
 def choose(
     packages: Mapping[str, Sequence[PlannedPackage]], platforms: Sequence[Platform]
-) -> tuple[tuple[Choice, ...], tuple[Missing, ...]]:
-    """The wheel of each package for each target, by their names; `packages` are by target. And what has none."""
+) -> tuple[tuple[Choice, ...], tuple[MissingWheel, ...]]:
+    """Choose the wheel of each package for each target. Returns the choices and the missing wheels.
+
+    `packages` are those of each target, by its name.
+    """
     targets: dict[tuple[NormalizedName, str, str | None], list[str]] = {}
     known: dict[tuple[NormalizedName, str], PlannedPackage] = {}
-    missing: list[Missing] = []
+    missing: list[MissingWheel] = []
     for platform in platforms:
         for package in packages[platform.name]:
-            file = None if package.is_source else platform.best(package.files)
+            file = None if package.is_source else platform.best_wheel(package.files)
             if file is None and not package.is_source:
                 missing.append(
-                    Missing(target=platform.name, package=f"{package.name} {package.version}", why=_why(package))
+                    MissingWheel(target=platform.name, package=f"{package.name} {package.version}", why=_why(package))
                 )
                 continue
             known[package.key] = package
@@ -107,35 +108,37 @@ def choose(
 
 
 def unhashed(packages: Mapping[str, Sequence[PlannedPackage]]) -> Iterator[PlannedPackage]:
-    """The packages that come as a file, and of which the lock names none."""
-    return (package for some in packages.values() for package in some if not package.is_source and not package.files)
+    """The packages that should be a file, but of which the lock names no file."""
+    return (
+        package for planned in packages.values() for package in planned if not package.is_source and not package.files
+    )
 
 
-def impure(choice: Choice, built: Path) -> Iterator[Missing]:
-    """Why a wheel that was built here cannot be taken to the targets of `choice`; nothing where it can."""
+def impure(choice: Choice, built: Path) -> Iterator[MissingWheel]:
+    """An entry for each target of `choice` if the wheel `built` here is not pure; nothing if it is."""
     if not wheel.is_pure(built):
         name = f"{choice.package.name} {choice.package.version}"
         for target in choice.targets:
-            yield Missing(target=target, package=name, why=f"its sources compile: {built.name}")
+            yield MissingWheel(target=target, package=name, why=f"its build compiles code: {built.name}")
 
 
-def no_wheel(missing: Sequence[Missing], *, lock: Path) -> NoxPexError:
-    """The one error for all that has no wheel."""
+def no_wheel(missing: Sequence[MissingWheel], *, lock: Path) -> NoxPexError:
+    """The error for all `missing` wheels, in one line."""
     by_package: dict[tuple[str, str], list[str]] = {}
-    for one in missing:
-        by_package.setdefault((one.package, one.why), []).append(one.target)
+    for entry in missing:
+        by_package.setdefault((entry.package, entry.why), []).append(entry.target)
     by_targets: dict[tuple[str, ...], list[str]] = {}
     for (package, why), targets in by_package.items():
         by_targets.setdefault(tuple(targets), []).append(f"{package} ({why})")
-    said = ", and ".join(
+    text = ", and ".join(
         f"for {' and '.join(targets)} of {', '.join(packages)}" for targets, packages in by_targets.items()
     )
-    remedy = "lock versions that have one, or serve wheels that you built there from an index of your own"
-    return NoxPexError("no-wheel", f"{lock} has no wheel {said}", remedy)
+    remedy = "lock versions that have one, or build the wheels there and serve them from your own index"
+    return NoxPexError("no-wheel", f"{lock} has no wheel {text}", remedy)
 
 
 def _why(package: PlannedPackage) -> str:
-    wheels = sum(name.endswith(".whl") for name in package.files)
+    wheels = [name for name in package.files if name.endswith(".whl")]
     if not wheels:
-        return "an sdist alone" if package.files else "no file at all"
-    return f"{wheels} wheel{'' if wheels == 1 else 's'}, of which none fits"
+        return "only an sdist" if package.files else "no file at all"
+    return f"{counted(wheels, 'wheel')}, none compatible"

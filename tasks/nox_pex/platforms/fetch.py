@@ -1,17 +1,17 @@
-"""Gathers what ships on other platforms: Poetry says what that is, the lock has the wheels, their hashes are checked.
+"""Fetch the wheels that ship on other platforms.
 
-Nothing can be installed for a platform that is not here, so the wheels themselves are what is kept: in the user's cache
-by their hash, and as links to them in the project's state.
+Poetry says which packages those are, and the lock names their files and hashes. Nothing can be installed for a platform
+other than this one, so the result is a directory of wheels. The files are in the user's cache, by their hashes, and the
+project's state links to them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,10 @@ from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms import choose_wheels
-from nox_pex.platforms.choose_wheels import Choice, Missing, PlannedPackage
+from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
-from nox_pex.platforms.wheelhouse import STATE, Wheel, digests, finished, python_of, wheels_in
+from nox_pex.platforms.wheel_cache import WheelCache, digest_of
+from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, finished, platform_digests, wheels_in
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
@@ -34,15 +35,14 @@ from nox_pex.system import files, locks, recipe
 from nox_pex.system.command import Outcome
 from nox_pex.system.fingerprint import Inputs, changes
 from nox_pex.system.wording import counted
-from nox_pex.tools import cache, pinned
-from nox_pex.tools.cache import Caches
+from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
 _POETRY_SCRIPT: Final = Path(__file__).with_name("poetry_script.py")
 
 
 class WheelFetcher(Struct, frozen=True, kw_only=True):
-    """Keeps the wheels for other platforms as the lock says. `installer` is how its project is installed here."""
+    """Keeps wheelhouses in sync with the lock. `installer` is the one for the same project on this platform."""
 
     installer: Installer
 
@@ -55,43 +55,42 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         return self.installer.provisioner
 
     def fetch(self, wanted: Selection, platforms: Sequence[Platform], home: Path) -> None:
-        """Let the directory `home` hold exactly the wheels of `wanted` for `platforms`.
+        """Make the directory `home` contain exactly the wheels of `wanted` for `platforms`.
 
-        Does nothing where its inputs are as they were, and the wheels are there.
-        Raises `NoxPexError`: `no-wheel` with every package that has none, before anything is fetched; else the code of
-        whatever Poetry met.
+        Does nothing if the inputs have not changed and the wheels are complete. Raises `NoxPexError` `no-wheel`, before
+        anything is fetched, with every package that has no wheel, or the code of Poetry's error.
         """
         say = self._provisioner.shell.say
         with files.writing(f"the wheels in {home}"):
             waiting = f"waiting for another run that fetches wheels into {home}"
             lock_file = home.with_name(f".{home.name}.lock")
-            with locks.locked(lock_file, waiting=lambda: say(waiting)) as held:
-                self._fetch(wanted, platforms, home, held=held)
+            with locks.locked(lock_file, waiting=lambda: say(waiting)) as lock_fd:
+                self._fetch(wanted, platforms, home, lock_fd=lock_fd)
 
     def plan(
-        self, wanted: Selection, platforms: Sequence[Platform], *, aside: Path
+        self, wanted: Selection, platforms: Sequence[Platform], *, scratch: Path
     ) -> Mapping[str, Sequence[PlannedPackage]]:
-        """What Poetry would install of `wanted` on each target, by its name; `aside` is a directory to work in."""
-        return self._asked(wanted, platforms, fetch=(), aside=aside, held=())
+        """The packages of `wanted` that Poetry would install on each target. `scratch` is a temporary directory."""
+        return self._run_poetry(wanted, platforms, fetch=(), scratch=scratch, hold=())
 
-    def _fetch(self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, held: int) -> None:
-        say, installer, environment = self._provisioner.shell.say, self.installer, python_of(home)
+    def _fetch(self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, lock_fd: int) -> None:
+        say, installer, environment = self._provisioner.shell.say, self.installer, environment_in(home)
         names = ", ".join(platform.name for platform in platforms)
         if not environment.usable:
             self._provisioner.create(environment.path, python=installer.base.find(), seed=False)
-        state = files.read_json(home / STATE)
-        locked = lock.digest(self._project.lock)
-        paths = installer.path_dependencies(state, locked)
+        state = files.read_json(home / STATE_FILE)
+        lock_digest = lock.digest(self._project.lock)
+        paths = installer.path_dependencies(state, lock_digest)
         inputs = {
-            **installer.inputs(wanted, locked, paths),
-            "platforms": digests(platforms),
+            **installer.inputs(wanted, lock_digest, paths),
+            "platforms": platform_digests(platforms),
             "python": {"python": environment.interpreter().identity, "asked for": installer.base.name},
             "recipe": {"the code of nox-pex": recipe.digest()},
         }
         before: Inputs = state.get("inputs", {})
-        done = finished(wanted, platforms, home)
-        if done is not None and before == inputs and not installer.force:
-            say(f"install: unchanged, {counted(done.wheels, 'wheel')} for {names} ({wanted})")
+        wheelhouse = finished(wanted, platforms, home)
+        if wheelhouse is not None and before == inputs and not installer.force:
+            say(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})")
             return
         if before:
             say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
@@ -99,182 +98,181 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             self._provisioner.create(environment.path, python=installer.base.find(), seed=False)
             python = {"python": environment.interpreter().identity, "asked for": installer.base.name}
             inputs = {**inputs, "python": python}
-        (home / STATE).unlink(missing_ok=True)
-        for left in home.glob(".gathering.*"):
-            shutil.rmtree(left, ignore_errors=True)
+        (home / STATE_FILE).unlink(missing_ok=True)
+        for abandoned in home.glob(".fetch.*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=".gathering.", dir=home) as directory:
-            aside = Path(directory)
-            wheels = self._wheels(wanted, platforms, home, aside=aside, held=held)
-            files.move_into_place(aside / "wheels", wheels_in(home))
+        with tempfile.TemporaryDirectory(prefix=".fetch.", dir=home) as directory:
+            scratch = Path(directory)
+            wheels = self._wheels(wanted, platforms, home, scratch=scratch, lock_fd=lock_fd)
+            files.move_into_place(scratch / "wheels", wheels_in(home))
         state = {
             "selection": wanted.key,
             "inputs": inputs,
-            "path-dependencies": {"lock": locked, "paths": paths},
+            "path-dependencies": {"lock": lock_digest, "paths": paths},
             "wheels": [msgspec.to_builtins(wheel) for wheel in wheels],
             "seconds": round(time.monotonic() - started, 3),
         }
-        files.write_json(home / STATE, state)
+        files.write_json(home / STATE_FILE, state)
         say(f"install: {counted(wheels, 'wheel')} for {names} in {state['seconds']:.1f} s ({wanted})")
 
     def _wheels(
-        self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, aside: Path, held: int
+        self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, scratch: Path, lock_fd: int
     ) -> tuple[Wheel, ...]:
-        """All wheels, linked into the directory `aside/wheels`."""
-        packages = self._asked(wanted, platforms, fetch=(), aside=aside, held=(held,))
+        """Return all wheels, linked into the directory `scratch/wheels`."""
+        packages = self._run_poetry(wanted, platforms, fetch=(), scratch=scratch, hold=(lock_fd,))
         for package in choose_wheels.unhashed(packages):
             problem = f"{self._project.lock} has no hash for {package.name} {package.version}"
             raise NoxPexError("hash-missing", problem, "run `poetry lock --regenerate` with a current Poetry")
         choices, missing = choose_wheels.choose(packages, platforms)
-        built = _Workshop(self, home, into=aside / "built")
-        lacking = [*missing, *(each for c in choices if c.package.source == "directory" for each in built.build(c))]
-        if lacking:
-            raise choose_wheels.no_wheel(lacking, lock=self._project.lock)
-        cache = _Cache(self._provisioner.caches)
-        wanting = [choice for choice in choices if choice.package.source == "git" or not self._at_hand(choice, cache)]
-        if wanting:
-            self._asked(wanted, platforms, fetch=wanting, aside=aside, held=(held,))
-        if lacking := [each for c in choices if c.package.source == "git" for each in built.build(c, aside=aside)]:
-            raise choose_wheels.no_wheel(lacking, lock=self._project.lock)
-        for choice in wanting:
+        builder = _SourceBuilder(self.installer, home, into=scratch / "built")
+        self._refuse_missing([*missing, *builder.build(_of_source("directory", choices))])
+        cache = WheelCache(self._provisioner.caches)
+        to_fetch = [c for c in choices if c.package.source == "git" or not self._is_available(c, cache)]
+        if to_fetch:
+            self._run_poetry(wanted, platforms, fetch=to_fetch, scratch=scratch, hold=(lock_fd,))
+        self._refuse_missing(builder.build(_of_source("git", choices), fetched=scratch / "fetched"))
+        for choice in to_fetch:
             if choice.file is not None:
-                cache.put(aside / "fetched" / choice.file, choice.hash)
-        (aside / "wheels").mkdir()
-        made = []
-        for choice in choices:
-            source = built.path(choice) if choice.file is None else cache.path(choice.hash, choice.file)
-            _link(source, path := aside / "wheels" / source.name)
-            package = choice.package
-            made.append(
-                Wheel(
-                    name=package.name,
-                    version=package.version,
-                    file=path.name,
-                    sha256=files.digest(path),
-                    size=path.stat().st_size,
-                    targets=choice.targets,
-                    direct=package.source not in (None, "legacy"),
-                    built=choice.file is None,
-                )
-            )
-        return tuple(sorted(made, key=lambda wheel: wheel.file))
+                cache.store(scratch / "fetched" / choice.file, choice.hash)
+        into = scratch / "wheels"
+        into.mkdir()
+        wheels = (_linked(choice, into, built=builder.built, cache=cache) for choice in choices)
+        return tuple(sorted(wheels, key=lambda wheel: wheel.file))
 
-    def _at_hand(self, choice: Choice, cache: _Cache) -> bool:
-        """Whether the file of `choice` is in the cache; a file that the lock takes in by path is put there."""
+    def _refuse_missing(self, missing: Iterable[MissingWheel]) -> None:
+        """Raise `NoxPexError` `no-wheel` if anything is missing."""
+        if found := tuple(missing):
+            raise choose_wheels.no_wheel(found, lock=self._project.lock)
+
+    def _is_available(self, choice: Choice, cache: WheelCache) -> bool:
+        """Whether `choice` needs no download. A file that the lock names by its path is copied into the cache.
+
+        Raises `NoxPexError` `hash-mismatch` if that file has another hash than the lock says.
+        """
         if choice.file is None or cache.has(choice.hash, choice.file):
             return True
         if choice.package.source != "file":
             return False
         source = self._project.root / str(choice.package.url)
-        if _digest(source, choice.hash) != choice.hash:
-            problem = f"{source}, which stands for {choice.package.name}, is not the file that the lock says"
+        if digest_of(source, like=choice.hash) != choice.hash:
+            problem = f"{source} of {choice.package.name} has another hash than the lock says"
             remedy = f"if the new file is the right one, run `poetry update --lock {choice.package.name}`"
             raise NoxPexError("hash-mismatch", problem, remedy)
-        cache.put(source, choice.hash, copy=True)
+        cache.store(source, choice.hash, copy=True)
         return True
 
-    def _asked(
+    def _run_poetry(
         self,
         wanted: Selection,
         platforms: Sequence[Platform],
         *,
         fetch: Sequence[Choice],
-        aside: Path,
-        held: Sequence[int],
+        scratch: Path,
+        hold: Sequence[int],
     ) -> Mapping[str, tuple[PlannedPackage, ...]]:
-        """Let Poetry say what it would install, and `fetch` some of it into `aside/fetched`."""
-        shell, source = self._provisioner.shell, self._project
+        """Return the packages that Poetry would install, by name of the target, and `fetch` some of them.
+
+        The files go into `scratch/fetched`. `hold` are descriptors of locks that Poetry inherits.
+        """
+        shell, project = self._provisioner.shell, self._project
         poetry = pinned.provide_poetry(self._provisioner, self.installer.poetry_version)
-        (nowhere := aside / "environments").mkdir(exist_ok=True)
-        (into := aside / "fetched").mkdir(exist_ok=True)
-        request, answer = aside / "request.json", aside / "answer.json"
+        (environments := scratch / "environments").mkdir(exist_ok=True)
+        (into := scratch / "fetched").mkdir(exist_ok=True)
+        request, answer = scratch / "request.json", scratch / "answer.json"
         files.write_json(request, _request(platforms, fetch, into=into, answer=answer))
-        doing = f"fetches {_files(fetch)}" if fetch else "reads the lock"
-        shell.say(f"install: Poetry {poetry.version} {doing} for {', '.join(p.name for p in platforms)} ({wanted})")
+        action = f"fetches {counted(fetch, 'file')}" if fetch else "reads the lock"
+        shell.say(f"install: Poetry {poetry.version} {action} for {', '.join(p.name for p in platforms)} ({wanted})")
         environ = poetry_environ(
-            shell.environ, poetry=poetry, environment=python_of(aside), nowhere=nowhere, project=source.root
+            shell.environ,
+            poetry=poetry,
+            environment=environment_in(scratch),
+            environments=environments,
+            project=project.root,
         )
-        argv = sync_argv(poetry, wanted, source, program=(str(_POETRY_SCRIPT), str(request)))
-        outcome = shell.run(argv, what="install: Poetry", env=environ, cwd=source.root, hold=held)
+        argv = sync_argv(poetry, wanted, project, program=(str(_POETRY_SCRIPT), str(request)))
+        outcome = shell.run(argv, what="install: Poetry", env=environ, cwd=project.root, hold=hold)
         if outcome.status != 0 or not answer.exists():
-            raise _failure(outcome, source)
+            raise _failure(outcome, project)
         answers: list[Any] = json.loads(answer.read_text("utf-8"))
-        return {platform.name: choose_wheels.parsed(one) for platform, one in zip(platforms, answers, strict=True)}
+        return {
+            platform.name: choose_wheels.parse(packages) for platform, packages in zip(platforms, answers, strict=True)
+        }
 
 
-def _failure(outcome: Outcome, source: Project) -> NoxPexError:
-    """What went wrong, from Poetry's words: of its environment, which is a target here."""
-    error = failure(outcome, source)
+def _failure(outcome: Outcome, project: Project) -> NoxPexError:
+    """The error that Poetry's output reports. The Python in it is that of a target."""
+    error = failure(outcome, project)
     if error.code != "python-mismatch":
         return error
     problem = error.problem.replace("the session runs on", "a target has")
-    return NoxPexError(error.code, problem, "take a target that it allows, or widen what it allows", log=error.log)
+    remedy = "choose a target that the project allows, or widen its `requires-python`"
+    return NoxPexError(error.code, problem, remedy, log=error.log)
 
 
-class _Workshop:
-    """Builds wheels of the packages that are sources, in the directory `into`, each once."""
+class _SourceBuilder:
+    """Builds the wheels of packages that are sources, below the directory `into`.
 
-    def __init__(self, gatherer: WheelFetcher, home: Path, *, into: Path) -> None:
-        self._gatherer = gatherer
-        self._interpreter = python_of(home).interpreter()
+    `built` are the wheels so far, by `PlannedPackage.key`.
+    """
+
+    def __init__(self, installer: Installer, home: Path, *, into: Path) -> None:
+        self._installer = installer
+        self._interpreter = environment_in(home).interpreter()
         self._into = into
-        self._built: dict[tuple[str, str], Path] = {}
+        self.built: dict[tuple[str, str], Path] = {}
 
-    def build(self, choice: Choice, *, aside: Path | None = None) -> Iterator[Missing]:
-        """Build the wheel of `choice`, whose sources lie in `aside/fetched` (None: where the lock says)."""
-        package, root = choice.package, self._gatherer.installer.project.root
-        source = aside / "fetched" / package.name if aside is not None else root / str(package.url)
+    def build(self, choices: Iterable[Choice], *, fetched: Path | None = None) -> tuple[MissingWheel, ...]:
+        """Build the wheels of `choices`. Returns an entry for each target that cannot use one because it is not pure.
+
+        The sources are in the directory `fetched`, or, if that is None, in the directory that the lock names.
+        """
+        return tuple(missing for choice in choices for missing in self._build(choice, fetched=fetched))
+
+    def _build(self, choice: Choice, *, fetched: Path | None) -> Iterable[MissingWheel]:
+        package = choice.package
+        source = fetched / package.name if fetched is not None else self._installer.project.root / str(package.url)
         (into := self._into / f"{package.name}-{package.version}").mkdir(parents=True, exist_ok=True)
-        self._built[package.key] = made = build_wheel.build_wheel(
+        wheel = build_wheel.build_wheel(
             pyproject.read_source((source / (package.subdirectory or "")).resolve()),
             into=into,
             interpreter=self._interpreter,
-            provisioner=self._gatherer.installer.provisioner,
+            provisioner=self._installer.provisioner,
         )
-        yield from choose_wheels.impure(choice, made)
-
-    def path(self, choice: Choice) -> Path:
-        """The wheel that was built for `choice`."""
-        return self._built[choice.package.key]
+        self.built[package.key] = wheel
+        return choose_wheels.impure(choice, wheel)
 
 
-class _Cache:
-    """The user's wheels, each in a directory that its hash names. What it holds, it holds whole."""
+def _of_source(source: str, choices: Iterable[Choice]) -> list[Choice]:
+    """The choices whose packages come from `source`, as Poetry calls it."""
+    return [choice for choice in choices if choice.package.source == source]
 
-    def __init__(self, shared: Caches) -> None:
-        self._root = shared.wheels
-        self._root.mkdir(parents=True, exist_ok=True)
-        cache.mark_used(self._root)
 
-    def path(self, expected: str, file: str) -> Path:
-        """Where the wheel `file` with this hash (`sha256:…`) lies, whether it does or not."""
-        algorithm, _, digest = expected.partition(":")
-        return self._root / algorithm / digest / file
-
-    def has(self, expected: str, file: str) -> bool:
-        """Whether it is there, with the content that its hash stands for."""
-        path = self.path(expected, file)
-        if not path.exists():
-            return False
-        if _digest(path, expected) != expected:
-            path.unlink(missing_ok=True)
-            return False
-        return True
-
-    def put(self, path: Path, expected: str, *, copy: bool = False) -> None:
-        """Take over the file `path`, whose hash was checked: by moving it, or as a `copy`."""
-        target = self.path(expected, path.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new.", dir=target.parent) as aside:
-            new = Path(aside) / path.name
-            (shutil.copyfile if copy else shutil.move)(path, new)
-            new.chmod(0o644)
-            new.replace(target)
+def _linked(choice: Choice, into: Path, *, built: Mapping[tuple[str, str], Path], cache: WheelCache) -> Wheel:
+    """Link the wheel of `choice`, from `built` or from `cache`, into the directory `into`, and describe it."""
+    package = choice.package
+    source = built[package.key] if choice.file is None else cache.path(choice.hash, choice.file)
+    path = into / source.name
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, path)
+    return Wheel(
+        name=package.name,
+        version=package.version,
+        file=path.name,
+        sha256=files.digest(path),
+        size=path.stat().st_size,
+        targets=choice.targets,
+        direct=package.source not in (None, "legacy"),
+        built=choice.file is None,
+    )
 
 
 def _request(
     platforms: Sequence[Platform], fetch: Sequence[Choice], *, into: Path, answer: Path
 ) -> Mapping[str, object]:
+    """The input of `poetry_script.py`, which describes it."""
     return {
         "targets": [platform.as_json() for platform in platforms],
         "fetch": [
@@ -283,25 +281,3 @@ def _request(
         "into": str(into),
         "answer": str(answer),
     }
-
-
-def _digest(path: Path, like: str) -> str:
-    """The hash of a file in the form and by the algorithm of `like` (`sha256:…`); empty where there is no such file."""
-    algorithm = like.partition(":")[0]
-    if algorithm == "sha256":
-        return f"sha256:{files.digest(path)}"
-    try:
-        return f"{algorithm}:{hashlib.new(algorithm, path.read_bytes()).hexdigest()}"
-    except OSError:
-        return ""
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _files(choices: Sequence[Choice]) -> str:
-    return f"{len(choices)} file{'' if len(choices) == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The description of a target, as `nox -s platform` and `pex3 interpreter inspect --markers --tags` print it.
+"""Descriptions of targets, as `nox -s platform` and `pex3 interpreter inspect --markers --tags` print them.
 
 Fact sources: pex's `target_options.py` (its `--complete-platform`), PEP 425 for the tags, PEP 508 for the markers.
 """
@@ -28,7 +28,7 @@ MARKERS: Final = (
     *("platform_python_implementation", "platform_release", "platform_system", "platform_version"),
     *("python_full_version", "python_version", "sys_platform"),
 )
-"""The variables of an environment marker, but for `extra` (PEP 508)."""
+"""The variables of an environment marker, without `extra` (PEP 508)."""
 
 
 _TAG: Final = re.compile(r"[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+")
@@ -37,16 +37,16 @@ _TAG: Final = re.compile(r"[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+")
 _FREE_THREADED: Final = re.compile(r"cp\d+t")
 
 
-_TELLING: Final = ("python_version", "platform_python_implementation", "sys_platform", "platform_machine")
-"""The markers by which a binary for several targets tells, when it starts, which of them it is on: coarse ones, that
-hold for every patch release and every kernel."""
+_DISTINGUISHING: Final = ("python_version", "platform_python_implementation", "sys_platform", "platform_machine")
+"""The markers by which a binary for several targets finds out, when it starts, on which of them it runs. They are the
+same for every patch release and every kernel."""
 
 
 class Platform(Struct, frozen=True, kw_only=True, dict=True):
     """A target.
 
-    `name` is the path of its file, as the settings have it. `tags` are those of the wheels that it can install, the
-    most specific first; `markers` is its marker environment, which has all of `MARKERS`.
+    `name` is the path of its file in the settings. `tags` are the tags of wheels that it can install, the most specific
+    first. `markers` is its marker environment, with all of `MARKERS`.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def tag(self) -> str:
-        """Its most specific tag that says for which libc it is, where one does."""
+        """Its most specific tag that names a libc, or the first tag if none does."""
         return next((tag for tag in self.tags if "-linux_" not in tag), self.tags[0])
 
     @property
@@ -65,7 +65,7 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def interpreter(self) -> Interpreter:
-        """Its Python, which is not here: under the name by which it is called there."""
+        """Its Python. `executable` is its command name there, because it is not on this machine."""
         implementation = self.markers["platform_python_implementation"]
         if implementation == "CPython" and _FREE_THREADED.fullmatch(self.tag.split("-")[1]):
             implementation = "CPython+t"
@@ -75,16 +75,16 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what it says, however it is written."""
+        """The SHA-256 of its tags and markers, regardless of the layout of its file."""
         decisive = json.dumps([self.tags, sorted(self.markers.items())])
         return hashlib.sha256(decisive.encode()).hexdigest()
 
-    def alike(self, other: Platform) -> bool:
-        """Whether nothing that a binary can tell when it starts distinguishes the two, but for the libc."""
-        return all(self.markers[key] == other.markers[key] for key in _TELLING)
+    def indistinguishable_from(self, other: Platform) -> bool:
+        """Whether a binary that starts cannot distinguish the two, except by the libc."""
+        return _values(self, _DISTINGUISHING) == _values(other, _DISTINGUISHING)
 
-    def best(self, wheels: Iterable[str]) -> str | None:
-        """The wheel that Poetry would install there, by file name; None where none of them can be.
+    def best_wheel(self, wheels: Iterable[str]) -> str | None:
+        """The one of `wheels` (file names) that Poetry would install on the target; None if none is compatible.
 
         The highest build number wins, then the most specific tag.
         """
@@ -92,7 +92,7 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
         return max(ranked)[2] if ranked else None
 
     def _ranks(self, wheel: str) -> Sequence[tuple[BuildTag, int]]:
-        """The build number of a wheel, and the position of its best tag; nothing where it cannot be installed."""
+        """The build number of a wheel and the position of its best tag; empty if the wheel is not compatible."""
         try:
             _, _, build, tags = parse_wheel_filename(wheel)
         except InvalidWheelFilename:
@@ -106,14 +106,14 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
         return {tag: position for position, tag in reversed(list(enumerate(single)))}
 
     def as_json(self) -> dict[str, Any]:
-        """What a file that describes it holds."""
+        """The content of a file that describes the target."""
         return {"compatible_tags": list(self.tags), "marker_environment": dict(self.markers)}
 
 
 def read(root: Path, names: Sequence[str], *, key: str) -> tuple[Platform, ...]:
-    """The targets in the files `names`, from the directory `root`; `key` is the dotted key that names them.
+    """Read the targets in the files `names`, relative to `root`. `key` is the dotted key that names them.
 
-    Raises `NoxPexError`: `source-missing` where a file is not there, `config` where it is no such description.
+    Raises `NoxPexError` `source-missing` if a file cannot be read, and `config` if it does not describe a target.
     """
     return tuple(_read(root, name, key=key) for name in dict.fromkeys(names))
 
@@ -123,32 +123,32 @@ def _read(root: Path, name: str, *, key: str) -> Platform:
         text = (root / name).read_text("utf-8")
     except OSError as error:
         problem = f"{key} names {name}, which cannot be read in {root}: {error.strerror}"
-        remedy = f"correct the path, or make the file on that platform: `nox -s platform > {name}`"
+        remedy = f"correct the path, or create the file on that platform: `nox -s platform > {name}`"
         raise NoxPexError("source-missing", problem, remedy) from None
     except UnicodeDecodeError:
         text = ""
     try:
         return parse(name, json.loads(text))
-    except ValueError as error:  # and so `json.JSONDecodeError`
-        what = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-        problem = f"{root / name}, which {key} names, describes no platform: {what}"
-        raise NoxPexError("config", problem, f"make it on that platform: `nox -s platform > {name}`") from None
+    except ValueError as error:  # `json.JSONDecodeError` is one
+        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        problem = f"{root / name}, which {key} names, does not describe a platform: {reason}"
+        raise NoxPexError("config", problem, f"create it on that platform: `nox -s platform > {name}`") from None
 
 
 def parse(name: str, value: Any) -> Platform:
-    """The target that a file's JSON describes; what else stands in it is left alone, as pex leaves it.
+    """Return the target that the JSON of a file describes. Other keys are ignored, as pex ignores them.
 
-    Raises `ValueError` with a phrase.
+    Raises `ValueError` with a phrase if it does not describe one.
     """
     if not isinstance(value, dict):
-        msg = "it holds no JSON object"
-        raise ValueError(msg)  # noqa: TRY004  # like all else that is wrong with a file
+        msg = "it is not a JSON object"
+        raise ValueError(msg)  # noqa: TRY004  # the caller expects one type of error for a wrong file
     tags, markers = value.get("compatible_tags"), value.get("marker_environment")
     if not (isinstance(tags, list) and tags and all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in tags)):
-        msg = "compatible_tags is no list of tags such as cp312-cp312-manylinux_2_28_x86_64"
+        msg = "compatible_tags is not a list of tags such as cp312-cp312-manylinux_2_28_x86_64"
         raise ValueError(msg)
     if not (isinstance(markers, dict) and all(isinstance(marker, str) for marker in markers.values())):
-        msg = "marker_environment is no object of strings"
+        msg = "marker_environment is not an object of strings"
         raise ValueError(msg)
     if unlike := sorted(set(MARKERS) ^ markers.keys()):
         state = "missing from" if unlike[0] in MARKERS else "unknown in"
@@ -157,37 +157,52 @@ def parse(name: str, value: Any) -> Platform:
     try:
         full = Version(markers["python_full_version"])
     except InvalidVersion:
-        msg = f"python_full_version {markers['python_full_version']!r} is no version"
+        msg = f"python_full_version {markers['python_full_version']!r} is not a version"
         raise ValueError(msg) from None
     if markers["python_version"] != f"{full.major}.{full.minor}":
-        msg = f"python_version {markers['python_version']!r} is not that of python_full_version {full}"
+        msg = f"python_version {markers['python_version']!r} does not match python_full_version {full}"
         raise ValueError(msg)
     return Platform(name=name, tags=tuple(tags), markers={marker: markers[marker] for marker in MARKERS})
 
 
-def written(platforms: Sequence[Platform], into: Path) -> tuple[Path, ...]:
-    """A file for each target in the directory `into`, as pex reads them."""
-    described = tuple(into / f"{number}.json" for number, _ in enumerate(platforms))
-    for file, platform in zip(described, platforms, strict=True):
-        files.write_json(file, platform.as_json())
-    return described
+def write(platforms: Sequence[Platform], into: Path) -> tuple[Path, ...]:
+    """Write a file for each target into the directory `into`, as pex reads them, and return their paths."""
+    paths = tuple(into / f"{number}.json" for number, _ in enumerate(platforms))
+    for path, platform in zip(paths, platforms, strict=True):
+        files.write_json(path, platform.as_json())
+    return paths
 
 
 def marker(chosen: Sequence[Platform], platforms: Sequence[Platform], *, of: str) -> str:
     """The environment marker that holds on the targets `chosen` of `platforms`, and on none of the others.
 
-    Empty where it holds on all. `of` is what it is for. Raises `NoxPexError` `config` where no marker can tell them
-    apart when the binary starts.
+    It is empty if it holds on all. `of` names the distribution for the error. Raises `NoxPexError` `config` if no
+    marker that is known when the binary starts distinguishes them.
     """
     rest = [platform for platform in platforms if platform not in chosen]
     if not rest:
         return ""
-    for keys in (keys for size in range(1, len(_TELLING) + 1) for keys in combinations(_TELLING, size)):
-        wanted = dict.fromkeys(tuple(platform.markers[key] for key in keys) for platform in chosen)
-        if not any(tuple(platform.markers[key] for key in keys) in wanted for platform in rest):
-            terms = (" and ".join(f'{k} == "{v}"' for k, v in zip(keys, one, strict=True)) for one in wanted)
-            return " or ".join(f"({term})" if len(wanted) > 1 and len(keys) > 1 else term for term in terms)
-    names = " and ".join(platform.name for platform in chosen)
-    others = " and ".join(platform.name for platform in rest)
-    problem = f"{of} belongs on {names} and not on {others}, and none of {', '.join(_TELLING)} tells them apart"
-    raise NoxPexError("config", problem, "make a binary for each of them")
+    keys = _distinguishing_keys(chosen, rest)
+    if keys is None:
+        names = " and ".join(platform.name for platform in chosen)
+        others = " and ".join(platform.name for platform in rest)
+        problem = f"{of} belongs on {names} and not on {others}, but none of {', '.join(_DISTINGUISHING)} differs"
+        raise NoxPexError("config", problem, "build a separate binary for each of them")
+    wanted = dict.fromkeys(_values(platform, keys) for platform in chosen)
+    terms = [" and ".join(f'{key} == "{value}"' for key, value in zip(keys, values, strict=True)) for values in wanted]
+    return " or ".join(f"({term})" if len(terms) > 1 and len(keys) > 1 else term for term in terms)
+
+
+def _distinguishing_keys(chosen: Sequence[Platform], rest: Sequence[Platform]) -> Sequence[str] | None:
+    """The fewest markers whose values on each of `chosen` differ from those on all of `rest`; None if none do."""
+    for size in range(1, len(_DISTINGUISHING) + 1):
+        for keys in combinations(_DISTINGUISHING, size):
+            wanted = {_values(platform, keys) for platform in chosen}
+            if wanted.isdisjoint(_values(platform, keys) for platform in rest):
+                return keys
+    return None
+
+
+def _values(platform: Platform, keys: Sequence[str]) -> tuple[str, ...]:
+    """The values of the markers `keys` on a target."""
+    return tuple(platform.markers[key] for key in keys)

@@ -1,13 +1,13 @@
-"""Run by the pinned Poetry's own Python: what would Poetry install on another platform, and fetch some of it.
+"""Find out what Poetry would install on other platforms, and fetch some of it. Runs on the Python of Poetry.
 
-`python in_poetry.py REQUEST WORDS…`: Poetry runs with WORDS for each target of the JSON file REQUEST, with all that is
-Poetry's own (its reading of the lock and of every lock version, its groups, extras, markers, sources, credentials and
-plugins), but in an empty environment that has the target's markers and tags; and where it would begin to install, what
-it would install is written down instead. It imports nothing of nox-pex.
+`python poetry_script.py REQUEST ARGUMENTS…` runs Poetry with ARGUMENTS for each target in the JSON file REQUEST. All
+of Poetry works as usual: every lock version, groups, extras, markers, sources, credentials and plugins. But its
+environment is empty and has the markers and tags of the target, and the packages that Poetry would install are recorded
+instead of installed. This file imports nothing of nox-pex.
 
-REQUEST: `targets`, a list of objects as `Platform.as_json` gives; `fetch`, a list of objects with `name`, `version`,
-`file` and `hash` (no file: a package from Git); `into`, a directory; `answer`, the JSON file to write: for each target
-its packages.
+REQUEST has these keys. `targets`: a list of objects as in `Platform.as_json`. `fetch`: a list of objects with `name`,
+`version`, `file` and `hash`; `file` is null for a package from Git. `into`: the directory for fetched files. `answer`:
+the JSON file to write, with a list of packages (`as_json`) for each target.
 """
 
 from __future__ import annotations
@@ -31,45 +31,44 @@ from poetry.vcs.git import Git
 
 try:
     from poetry.utils.download import download_file
-except ImportError:  # an older Poetry
+except ImportError:  # older versions of Poetry
     from poetry.utils.helpers import download_file
 
-AT_ONCE = 8
-"""Files that are fetched at a time."""
+PARALLEL_DOWNLOADS = 8
 
 
-class TargetEnv(NullEnv):  # type: ignore[misc]  # Poetry is not there for a type checker
-    """An empty environment of another platform."""
+class TargetEnv(NullEnv):  # type: ignore[misc]  # Poetry is not installed for the type checker
+    """An empty environment of another platform. `description` is as in `Platform.as_json`."""
 
-    def __init__(self, described: dict[str, Any]) -> None:
+    def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()
-        self.described = described
+        self.description = description
 
     @property
     def release(self) -> tuple[int, int, int]:
         """The version of its Python."""
-        version = Version.parse(self.described["marker_environment"]["python_full_version"])
+        version = Version.parse(self.description["marker_environment"]["python_full_version"])
         return (version.major, version.minor or 0, version.patch or 0)
 
     def get_marker_env(self) -> dict[str, Any]:
-        """What markers are judged by."""
-        markers = self.described["marker_environment"]
+        """The values of the environment markers, and what Poetry derives from its own interpreter."""
+        markers = self.description["marker_environment"]
         short = {"CPython": "cp", "PyPy": "pp"}.get(markers["platform_python_implementation"], "py")
-        own = {
+        derived = {
             "version_info": (*self.release, "final", 0),
             "interpreter_name": short,
             "interpreter_version": "".join(map(str, self.release[:2])),
-            "free_threading": self.described["compatible_tags"][0].split("-")[1].endswith("t"),
+            "free_threading": self.description["compatible_tags"][0].split("-")[1].endswith("t"),
         }
-        return {**super().get_marker_env(), **own, **markers}
+        return {**super().get_marker_env(), **derived, **markers}
 
     def get_supported_tags(self) -> list[Any]:
-        """The tags of wheels, the most specific first."""
-        return [tag for text in self.described["compatible_tags"] for tag in parse_tag(text)]
+        """The tags of compatible wheels, the most specific first."""
+        return [tag for text in self.description["compatible_tags"] for tag in parse_tag(text)]
 
 
 def as_json(package: Any) -> dict[str, Any]:
-    """A package that Poetry would install, as the lock has it."""
+    """A package in the lock that Poetry would install."""
     return {
         "name": package.name,
         "version": str(package.version),
@@ -81,7 +80,10 @@ def as_json(package: Any) -> dict[str, Any]:
 
 
 def fetch(poetry: Any, package: Any, wanted: dict[str, Any], into: Path) -> str | None:
-    """Fetch one file (or clone) of a package; a line in Poetry's own words where that fails."""
+    """Fetch the file `wanted` of a package, or clone its repository, into the directory `into`.
+
+    Returns None, or a line that is worded as Poetry's own error.
+    """
     if package.source_type == "git":
         Git.clone(
             url=package.source_url,
@@ -108,27 +110,27 @@ def fetch(poetry: Any, package: Any, wanted: dict[str, Any], into: Path) -> str 
     algorithm, _, expected = wanted["hash"].partition(":")
     with (into / name).open("rb") as file:
         hasher = hashlib.new(algorithm)
-        while piece := file.read(1 << 18):
-            hasher.update(piece)
+        while chunk := file.read(1 << 18):
+            hasher.update(chunk)
     if hasher.hexdigest() != expected:
         return f"Hash for {package.name} ({package.version}) from archive {name} not found in known hashes"
     return None
 
 
 def main() -> None:
-    """Ask Poetry; ends with its exit status where it refuses."""
+    """Run Poetry for each target and write the answer. Exits with the status of Poetry if that fails."""
     request = json.loads(Path(sys.argv.pop(1)).read_text("utf-8"))
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for one in request["fetch"]:
-        wanted.setdefault((one["name"], one["version"]), []).append(one)
+    for entry in request["fetch"]:
+        wanted.setdefault((entry["name"], entry["version"]), []).append(entry)
     answers: list[list[dict[str, Any]]] = []
-    for described in request["targets"]:
+    for description in request["targets"]:
         application = Application()
         application.auto_exits(False)
-        environment = TargetEnv(described)
+        environment = TargetEnv(description)
 
-        def judged(manager: Any, *_: Any, environment: TargetEnv = environment, **__: Any) -> TargetEnv:
-            package = manager._poetry.package  # noqa: SLF001  # Poetry's own check, which the manager would make
+        def create_venv(manager: Any, *_: Any, environment: TargetEnv = environment, **__: Any) -> TargetEnv:
+            package = manager._poetry.package  # noqa: SLF001  # Poetry has no public way to it
             version = ".".join(map(str, environment.release))
             if not package.python_constraint.allows(Version.parse(version)):
                 allowed = package.python_versions
@@ -136,24 +138,24 @@ def main() -> None:
                 raise RuntimeError(msg)
             return environment
 
-        def written(_: Any, operations: list[Any], application: Any = application) -> int:
+        def execute(_: Any, operations: list[Any], application: Any = application) -> int:
             packages = [operation.package for operation in operations if not operation.skipped]
             answers.append([as_json(package) for package in packages])
-            left = [
-                (package, one)
+            downloads = [
+                (package, entry)
                 for package in packages
-                for one in wanted.pop((package.name, str(package.version)), ())  # fetched once, for whichever target
+                for entry in wanted.pop((package.name, str(package.version)), ())  # once, for all targets
             ]
-            with ThreadPoolExecutor(AT_ONCE) as threads:
+            with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as threads:
                 into = Path(request["into"])
-                failures = list(threads.map(lambda each: fetch(application.poetry, each[0], each[1], into), left))
+                failures = list(threads.map(lambda pair: fetch(application.poetry, pair[0], pair[1], into), downloads))
             for line in filter(None, failures):
-                print(line)  # noqa: T201  # as Poetry itself does
+                print(line)  # noqa: T201  # where Poetry prints its errors
             return 1 if any(failures) else 0
 
-        EnvManager.create_venv = judged
+        EnvManager.create_venv = create_venv
         InstalledRepository.load = classmethod(lambda repository, *_, **__: repository())
-        Executor.execute = written
+        Executor.execute = execute
         if status := application.run():
             sys.exit(status)
     Path(request["answer"]).write_text(json.dumps(answers), "utf-8")

@@ -1,4 +1,4 @@
-"""Whether a binary for other platforms can run on this one after all, and with which Python."""
+"""Find a Python on this machine that can run a binary for other platforms."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from nox_pex.system.command import Shell
 def python_for(
     info: Mapping[str, Any], platforms: Sequence[Platform], *, base: BasePython, shell: Shell
 ) -> Path | None:
-    """A Python of this machine that runs the binary that has the PEX-INFO `info` and is for `platforms`; or None."""
+    """A Python on this machine that can run the binary with the PEX-INFO `info`, which is for `platforms`; or None."""
     for target in platforms:
         if (target.markers["sys_platform"], target.markers["platform_machine"]) != (sys.platform, platform.machine()):
             continue
         for python in _candidates(target, base):
-            here = ask_python.of_python(python, shell)
-            if here.alike(target) and runs_on(info, here):
+            here = ask_python.ask(python, shell)
+            if here.indistinguishable_from(target) and runs_on(info, here):
                 return python
     return None
 
 
 def runs_on(info: Mapping[str, Any], here: Platform) -> bool:
-    """Whether each requirement in a PEX-INFO that holds on the platform `here` has a wheel that it can install.
+    """Whether every requirement in a PEX-INFO that applies on the platform `here` has a compatible wheel.
 
-    Its Python is taken to be one that the binary is for.
+    The Python of `here` is assumed to be one that the binary is for.
     """
-    holding: dict[str, bool] = {}
+    applies: dict[str, bool] = {}
     for requirement in map(Requirement, info["requirements"]):
-        holds = requirement.marker is None or requirement.marker.evaluate(dict(here.markers))
+        applicable = requirement.marker is None or requirement.marker.evaluate(dict(here.markers))
         name = canonicalize_name(requirement.name)
-        holding[name] = holding.get(name, False) or holds
+        applies[name] = applies.get(name, False) or applicable
     wheels: dict[str, list[str]] = {}
     for wheel in info["distributions"]:
         wheels.setdefault(pex_file.distribution_name(wheel), []).append(wheel)
-    # pex leaves out a requirement that the project's own metadata has: one that is not listed is one that holds
-    return all(here.best(found) is not None for name, found in wheels.items() if holding.get(name, True))
+    # pex omits a requirement that the project's own metadata has, so an unlisted one applies.
+    return all(here.best_wheel(found) is not None for name, found in wheels.items() if applies.get(name, True))
 
 
 def _candidates(target: Platform, base: BasePython) -> Iterator[Path]:
-    """Pythons of this machine that may be the target's: the session's own, and one that is found by its version."""
+    """Pythons on this machine that may match the target: that of the session, and one found by its version."""
     yield base.find()
     found = get_interpreter(f"{target.markers['implementation_name']}{target.minor}")
     if found is not None and found.executable is not None:

@@ -1,4 +1,4 @@
-"""What ships on other platforms, as it lies here: the wheels of the lock, by target."""
+"""The wheelhouse: the wheels that ship on other platforms, with the targets that install them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from nox_pex.platforms.platform import Platform, marker
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 
-STATE: Final = "nox-pex.json"
-"""What was gathered and from what. Its absence says that it was not finished."""
+STATE_FILE: Final = "nox-pex.json"
+"""The file that records the wheels and their inputs. Without it, the fetch did not finish."""
 
 
 _LIBRARY: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+"""The directories in a wheel whose content goes to site-packages, as that of its root does (PEP 427)."""
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
     """One wheel, with the names of the targets that install it.
 
-    `file` is its name, `sha256` what its content is, `size` its bytes, `direct` whether it came from a path, a URL or
-    Git. `built` is whether it was built here, from sources that the lock has no hash of.
+    `file` is its name, `sha256` the digest of its content, and `size` its size in bytes. `direct` is whether it came
+    from a path, a URL or Git. `built` is whether it was built here, from sources without a hash in the lock.
     """
 
     name: NormalizedName
@@ -45,10 +46,10 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
 
 class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
-    """All wheels for some targets, in the directory `home`, and the seconds that it took to fetch them.
+    """All wheels of `selection` for `platforms`, in the directory `home`.
 
-    `environment` is an empty one of the Python that builds here: pex runs on it. `path_digests` is the SHA-256 of the
-    content of each path dependency, by name.
+    `path_digests` are the SHA-256 digests of the path dependencies' content, by name. `seconds` is how long the last
+    fetch took.
     """
 
     selection: Selection
@@ -65,17 +66,17 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def interpreters(self) -> tuple[Interpreter, ...]:
-        """The Pythons that it is for."""
+        """The Pythons that the binary is for."""
         return tuple(platform.interpreter for platform in self.platforms)
 
     @property
     def environment(self) -> Environment:
-        """The environment of the Python that builds."""
-        return python_of(self.home)
+        """The empty environment of the Python that builds the binary."""
+        return environment_in(self.home)
 
     @property
     def distributions(self) -> tuple[Distribution, ...]:
-        """What ships, by name and version; `record` stands for the content of all its wheels."""
+        """The distributions, by name and version. `record` is a digest of the content of all wheels of each."""
         found: dict[tuple[NormalizedName, str], list[Wheel]] = {}
         for each in self.wheels:
             found.setdefault((each.name, each.version), []).append(each)
@@ -92,22 +93,22 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def in_several_versions(self) -> tuple[Distribution, ...]:
-        """The distributions of which not all targets have the same version."""
+        """The distributions whose version differs between the targets."""
         versions = Counter(distribution.name for distribution in self.distributions)
         return tuple(distribution for distribution in self.distributions if versions[distribution.name] > 1)
 
     def path(self, wheel: Wheel) -> Path:
-        """Where a wheel lies."""
+        """The path of a wheel."""
         return wheels_in(self.home) / wheel.file
 
     def damaged(self) -> Wheel | None:
-        """The first wheel whose content is not what was fetched."""
+        """The first wheel whose content changed after it was fetched."""
         return next((wheel for wheel in self.wheels if files.digest(self.path(wheel)) != wheel.sha256), None)
 
     def marker(self, name: str, version: str) -> str:
-        """The marker under which this version is installed; empty where all targets install it.
+        """The environment marker under which this version is installed; empty if all targets install it.
 
-        Raises `NoxPexError` `config` where no marker can say it.
+        Raises `NoxPexError` `config` if no marker distinguishes those targets from the others.
         """
         names = {target for wheel in self.wheels if (wheel.name, wheel.version) == (name, version)
                  for target in wheel.targets}  # fmt: skip
@@ -115,21 +116,21 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         return marker(chosen, self.platforms, of=f"{name} {version}")
 
     def scripts(self) -> frozenset[str]:
-        """The names of the console scripts in it."""
+        """The names of the console scripts of all wheels."""
         return frozenset(name for each in self.wheels for name in wheel.wheel_entry_points(self.path(each)))
 
     def has_module(self, module: str) -> bool:
-        """Whether one of the wheels has the module or package of this dotted name."""
+        """Whether a wheel contains the module or package of this dotted name."""
         path = module.replace(".", "/")
         return self._has(f"{path}.", f"{path}/")
 
     def has_program(self, module: str) -> bool:
-        """Whether one of them has the module of this dotted name, or a package of that name with a `__main__`."""
+        """Whether a wheel contains the module of this dotted name, or a package of that name with a `__main__`."""
         path = module.replace(".", "/")
         return self._has(f"{path}.", f"{path}/__main__.")
 
     def _has(self, *beginnings: str) -> bool:
-
+        """Whether a wheel has a file whose path in site-packages starts with one of `beginnings`."""
         return any(
             _LIBRARY.sub("", member, count=1).startswith(beginnings)
             for each in self.wheels
@@ -138,11 +139,11 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
-    """What `WheelFetcher.fetch` left in `home` for these targets; None if there is nothing, or not all of it."""
-    state = files.read_json(home / STATE)
-    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != digests(platforms):
+    """Load the result of an earlier `WheelFetcher.fetch` into `home`; None if there was none or it is incomplete."""
+    state = files.read_json(home / STATE_FILE)
+    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != platform_digests(platforms):
         return None
-    gathered = Wheelhouse(
+    wheelhouse = Wheelhouse(
         selection=wanted,
         platforms=tuple(platforms),
         home=home,
@@ -150,22 +151,22 @@ def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wh
         path_digests=state["inputs"]["paths"],
         seconds=state["seconds"],
     )
-    whole = all(_size(gathered.path(wheel)) == wheel.size for wheel in gathered.wheels)
-    return gathered if whole and gathered.environment.usable else None
+    complete = all(_size(wheelhouse.path(wheel)) == wheel.size for wheel in wheelhouse.wheels)
+    return wheelhouse if complete and wheelhouse.environment.usable else None
 
 
-def digests(platforms: Sequence[Platform]) -> dict[str, str]:
-    """What the targets are, as inputs."""
+def platform_digests(platforms: Sequence[Platform]) -> dict[str, str]:
+    """The digest of each target, by its name."""
     return {platform.name: platform.digest for platform in platforms}
 
 
 def wheels_in(home: Path) -> Path:
-    """The directory of the wheels."""
+    """The directory with the wheels."""
     return home / "wheels"
 
 
-def python_of(home: Path) -> Environment:
-    """The empty environment of the Python that builds."""
+def environment_in(home: Path) -> Environment:
+    """The empty environment of the Python that builds the binary. pex runs on it."""
     return Environment(path=home / "python")
 
 

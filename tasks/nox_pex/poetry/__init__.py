@@ -1,1 +1,1 @@
-"""What Poetry says and does."""
+"""Poetry: its lock, its installs, its command line and its errors."""

@@ -22,14 +22,14 @@ from nox_pex.tools.pinned import Poetry
 def sync_argv(
     poetry: Poetry, wanted: Selection, project: Project, *, program: Sequence[str] = ("-m", "poetry")
 ) -> list[str]:
-    """Poetry's command line: install exactly `wanted`, remove all else, and leave the project itself out.
+    """Return Poetry's command line that installs exactly `wanted`, without the project itself, and removes the rest.
 
-    `program` is what its Python runs. Isolated (`-I`), since Python would take a `build.py` in the project's directory
-    for the package `build`.
+    `program` is what Poetry's Python runs. It runs isolated (`-I`); otherwise it would import a `build.py` in the
+    project's directory instead of the package `build`.
     """
     command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
     argv = [str(poetry.python), "-I", *program, *command, "--no-root"]
-    # A project that depends on nothing has no group `main` for Poetry.
+    # To Poetry, a project without dependencies has no group `main`.
     if groups := [group for group in wanted.groups if group != MAIN or project.has_main]:
         argv += ["--only", ",".join(groups)]
     elif others := sorted(project.groups - {MAIN}):
@@ -40,23 +40,23 @@ def sync_argv(
 
 
 def poetry_environ(
-    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, nowhere: Path, project: Path
+    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, environments: Path, project: Path
 ) -> dict[str, str]:
-    """The environment variables under which Poetry installs into `environment` and nowhere else.
+    """Return the environment variables that make Poetry install into `environment` only.
 
-    Poetry prefers an environment that `poetry env use` chose, and one in the project, to `VIRTUAL_ENV`; with
-    `virtualenvs.create` off it may even take the base interpreter. So each of these is set, and `nowhere` is an empty
-    directory in which it would have to make any other environment.
+    Poetry prefers the environment that `poetry env use` chose, or one in the project, to `VIRTUAL_ENV`. With
+    `virtualenvs.create` off, it may even use the base interpreter. So all of these are set. `environments` is an empty
+    directory: Poetry would create any other environment there.
     """
     base = tool_environ(environ)
     return {
         **base,
         **index.poetry_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
         "VIRTUAL_ENV": str(environment.path),
-        "POETRY_VIRTUALENVS_PATH": str(nowhere),
+        "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",
         "POETRY_VIRTUALENVS_CREATE": "true",
-        # The plugin would write the version into pyproject.toml while Poetry installs, for which nobody asks for it.
+        # The plugin would write the version into pyproject.toml during an install, which does not need it.
         "POETRY_DYNAMIC_VERSIONING_COMMANDS": "",
         **UTF_8,
     }
@@ -66,11 +66,11 @@ _OPERATION: Final = re.compile(r"^\s*- (?:Installing|Updating|Downgrading) (?P<n
 
 
 def after_plugins(output: str) -> list[str]:
-    """The lines of Poetry's output on the lock: before them it may have installed plugins that the project requires."""
+    """The lines of Poetry's output about the lock. Before them, it may install plugins that the project requires."""
     return output.rpartition("Installing dependencies from lock file")[2].splitlines()
 
 
 def installed_by(outcome: Outcome) -> set[str]:
-    """What Poetry says that it installed from the lock, by normalized name."""
+    """The normalized names of the distributions that Poetry says it installed from the lock."""
     matches = (_OPERATION.match(line) for line in after_plugins(outcome.output) if "Skipped" not in line)
     return {canonicalize_name(match["name"]) for match in matches if match}

@@ -1,9 +1,9 @@
 """Files that more than one distribution installs, as `opencv-python` and `opencv-python-headless` do.
 
-The file of the last one is there, and Poetry, which installs side by side, leaves it to chance which one that is; the
-RECORDs of the others are wrong then. And when one of them goes, it takes the file with it from those that stay. So such
-distributions are installed again, one after the other, and each RECORD (PEP 376: what is installed) says what is there:
-a binary holds what Poetry's environment does, the same in every build.
+Poetry installs in parallel, so either file may win, and the RECORD of the other distribution is wrong. If one of the
+distributions is removed, its files are removed from the others too. So such distributions are installed again, one at a
+time, and then each RECORD (PEP 376) is changed to name the file that is installed. The binary then contains the same
+files in every build.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from nox_pex.distributions.record import record_digest, record_rows, record_text
 from nox_pex.system import files
 
 
-class _Claim(Struct, frozen=True):
-    """What the RECORD of a distribution says of a file: its path as it stands there, and its digest."""
+class _RecordedFile(Struct, frozen=True):
+    """A file in the RECORD of a distribution: its path and its digest, as in the RECORD."""
 
     distribution: Distribution
     path: str
@@ -30,70 +30,80 @@ class _Claim(Struct, frozen=True):
 
 
 def colliding(environment: Environment) -> tuple[Distribution, ...]:
-    """The distributions that have a file in common with another content, and those that have lost one."""
+    """The distributions that share a file but record different contents of it, and those with a missing file."""
     found = {
-        claim.distribution
-        for inner, claims in _claims(environment).items()
-        if _differ(claims) or not os.path.lexists(environment.path / inner)
-        for claim in claims
+        entry.distribution
+        for path, entries in _recorded_files(environment).items()
+        if _contents_differ(entries) or not os.path.lexists(environment.path / path)
+        for entry in entries
     }
     return tuple(sorted(found, key=lambda distribution: distribution.name))
 
 
 def record_winners(environment: Environment) -> tuple[str, ...]:
-    """Let each RECORD say what is there of a file in common; gives what to tell of each two that have some."""
-    changed: dict[Distribution, dict[str, tuple[str, str, str]]] = defaultdict(dict)
-    common: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for inner, claims in _claims(environment).items():
-        file = environment.path / inner
-        last = next((claim for claim in claims if _is(file, claim.digest)), None) if _differ(claims) else None
-        if last is not None:
-            for claim in claims:
-                if claim.digest != last.digest:
-                    changed[claim.distribution][claim.path] = (claim.path, last.digest, str(file.stat().st_size))
-                    common[claim.distribution.name, last.distribution.name].append(inner)
-    for distribution, rows in changed.items():
-        _rewrite(distribution, rows)
+    """Change each RECORD to name the installed content of the files it shares with other distributions.
+
+    Returns lines for the user: for each pair of distributions, the shared files and the distribution that won.
+    """
+    rows: dict[Distribution, dict[str, tuple[str, str, str]]] = defaultdict(dict)
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, entries in _recorded_files(environment).items():
+        file = environment.path / path
+        winner = _winner(file, entries) if _contents_differ(entries) else None
+        if winner is None:
+            continue
+        for entry in entries:
+            if entry.digest != winner.digest:
+                rows[entry.distribution][entry.path] = (entry.path, winner.digest, str(file.stat().st_size))
+                shared[entry.distribution.name, winner.distribution.name].append(path)
+    for distribution, changed in rows.items():
+        _replace_rows(distribution, changed)
     return tuple(
         line
-        for (name, other), inners in common.items()
-        for line in _lines(name, other, [inner.partition("/site-packages/")[2] or inner for inner in inners])
+        for (loser, name), paths in shared.items()
+        for line in _lines(loser, name, [path.partition("/site-packages/")[2] or path for path in paths])
     )
 
 
-def _lines(name: str, other: str, common: Sequence[str]) -> Iterator[str]:
-    # Pex makes scripts of its own, from the entry points.
-    scripts = [path for path in common if path.startswith("bin/")]
-    if rest := [path for path in common if path not in scripts]:
+def _lines(loser: str, winner: str, shared: Sequence[str]) -> Iterator[str]:
+    # pex creates its own scripts from the entry points, so the installed ones do not ship.
+    scripts = [path for path in shared if path.startswith("bin/")]
+    if rest := [path for path in shared if path not in scripts]:
         more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
-        yield f"{rest[0]}{more}: in {name} and in {other}, which came last, so that its content ships"
+        yield f"{rest[0]}{more}: in {loser} and in {winner}; {winner} was installed last, so its content ships"
     if scripts:
-        yield f"{', '.join(scripts)}: in {name} and in {other}; pex takes one of them, and warns at the first boot"
+        yield f"{', '.join(scripts)}: in {loser} and in {winner}; pex uses one of them, and warns at the first boot"
 
 
-def _claims(environment: Environment) -> Mapping[str, list[_Claim]]:
-    """Who has each file: path from the environment's directory to what the RECORDs say, in the order of the names."""
-    found: dict[str, list[_Claim]] = defaultdict(list)
+def _recorded_files(environment: Environment) -> Mapping[str, list[_RecordedFile]]:
+    """All files in RECORDs: path from the environment's directory to its entries, by name of the distribution."""
+    found: dict[str, list[_RecordedFile]] = defaultdict(list)
     for distribution in environment.distributions():
-        with contextlib.suppress(OSError):  # no RECORD: what is made of the environment says so
+        with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
             for inner, path, digest in installed_files(distribution, environment):
-                found[inner].append(_Claim(distribution, path, digest))
+                found[inner].append(_RecordedFile(distribution, path, digest))
     return found
 
 
-def _differ(claims: Sequence[_Claim]) -> bool:
-    return len({claim.digest for claim in claims}) > 1
+def _contents_differ(entries: Sequence[_RecordedFile]) -> bool:
+    return len({entry.digest for entry in entries}) > 1
 
 
-def _is(file: Path, digest: str) -> bool:
+def _winner(file: Path, entries: Sequence[_RecordedFile]) -> _RecordedFile | None:
+    """The entry with the digest of the installed `file`; None if no entry has it."""
+    return next((entry for entry in entries if _has_digest(file, entry.digest)), None)
+
+
+def _has_digest(file: Path, digest: str) -> bool:
+    """Whether `digest`, as in a RECORD (`algorithm=digest`), is that of `file`."""
     algorithm, _, expected = digest.partition("=")
     with contextlib.suppress(OSError, ValueError):
         return record_digest(algorithm, file) == expected
     return False
 
 
-def _rewrite(distribution: Distribution, changed: Mapping[str, tuple[str, str, str]]) -> None:
-    """Replace rows of a RECORD, by their paths; the file is another one then, since its inode may be shared."""
+def _replace_rows(distribution: Distribution, changed: Mapping[str, tuple[str, str, str]]) -> None:
+    """Replace rows of a RECORD, by their paths. Writes a new file, because the old one may be a shared hard link."""
     record = distribution.directory / "RECORD"
     rows = record_rows(record.read_text("utf-8", "surrogateescape"))
     files.write_text(record, record_text(changed.get(row[0], row) for row in rows))

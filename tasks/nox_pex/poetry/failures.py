@@ -1,4 +1,4 @@
-"""Errors for what Poetry's output says went wrong."""
+"""From Poetry's output to an error with a code and a remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nox_pex.tools.index_failures import network_failure
 
 
 def failure(outcome: Outcome, project: Project) -> NoxPexError:
-    """What went wrong, from Poetry's own words, with the code and the remedy for it."""
+    """The error that Poetry's output reports; `install-failed` if the output is not known."""
     part = re.search(r"^\s*Cannot install (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)\.?$", outcome.output, re.MULTILINE)
     what = (
         f"Poetry could not install {part['name']} of {project.lock}"
@@ -26,7 +26,7 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
     )
     network = network_failure(what, outcome)
     if network is not None and network.code == "index-auth":
-        return network  # Poetry goes on without that index, and then does not find what only it has
+        return network  # Poetry goes on without that index, and does not find packages that only it has
     for pattern, code, problem, remedy in _FAILURES:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
             details = {key: value.strip() for key, value in match.groupdict().items() if value}
@@ -36,10 +36,8 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
                 code, problem.format(project=project.root, **details), remedy.format(**details), log=outcome.tail
             )
     if network is None and (match := re.search(_NOT_BUILT, outcome.output)):
-        problem = (
-            f"{match['package']}, which {project.lock} has, has no wheel for this Python, and cannot be built here"
-        )
-        remedy = "lock a version that has one, take another Python, or mend what its build says above"
+        problem = f"{match['package']} in {project.lock} has no wheel for this Python and cannot be built here"
+        remedy = "lock a version that has a wheel, use another Python, or fix the build errors above"
         return NoxPexError("no-wheel", problem, remedy, log=_before(match, outcome))
     return network or NoxPexError(
         "install-failed", f"{what} (exit status {outcome.status})", "read Poetry's last lines above", log=outcome.tail
@@ -47,16 +45,16 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
 
 
 _NOT_BUILT: Final = re.compile(r"one of the following issues with\s+(?P<package>\S+ \([^)]+\))")
-"""What Poetry says below the output of a build backend that failed for an sdist."""
+"""Poetry's message after the output of a build backend that failed for an sdist."""
 
 
 def _before(match: re.Match[str], outcome: Outcome) -> tuple[str, ...]:
-    """The last lines of what a build said, up to where Poetry speaks of it."""
+    """The last lines of a build's output, before Poetry's message about it."""
     return msgspec.structs.replace(outcome, output=outcome.output[: match.start()]).tail
 
 
 def _allowed_python(wanted: str) -> str:
-    """A minor version of Python that `wanted` allows, the newest that everybody has; `…` where none is known."""
+    """A minor version of Python that the specifiers `wanted` allow, preferably a common one; `…` if none is known."""
     with contextlib.suppress(InvalidSpecifier):
         allowed = SpecifierSet(wanted if re.match(r"\s*[<>=!~]", wanted) else f"=={wanted}")
         patches = ((minor, patch) for minor in (13, 12, 11, 10, 9, 8, 14) for patch in range(30))
@@ -65,7 +63,7 @@ def _allowed_python(wanted: str) -> str:
 
 
 def _fitting(wanted: str) -> str:
-    """A version that the specifiers `wanted` both name and allow; `…` where they name none."""
+    """A version that the specifiers `wanted` both name and allow; `…` if there is none."""
     try:
         specifiers = SpecifierSet(wanted)
     except InvalidSpecifier:
@@ -78,14 +76,14 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
     (
         r"Unable to find installation candidates for (?P<package>[^\n]+)(?s:.+?)[1-9]\d* wheel\(s\) were skipped",
         "no-wheel",
-        "no file that {project}/poetry.lock has of {package} can be installed on this Python and platform",
-        "run `poetry lock` after choosing a version that has a wheel for it, or run the session on another Python",
+        "no file of {package} in {project}/poetry.lock can be installed on this Python and platform",
+        "choose a version that has a wheel for them and run `poetry lock`, or run the session on another Python",
     ),
     (
         r"Unable to find installation candidates for (?P<package>.+)",
         "index-missing",
         "the package index has no file of {package} that {project}/poetry.lock knows",
-        "check which index is asked (`pip config list`, [[tool.poetry.source]]), or run `poetry lock`",
+        "check which index is used (`pip config list`, [[tool.poetry.source]]), or run `poetry lock`",
     ),
     (
         r"pyproject\.toml changed significantly since poetry\.lock was last generated",
@@ -102,14 +100,14 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
     (
         r"This project requires Poetry (?P<wanted>.+?), but you are using Poetry (?P<used>\S+)",
         "poetry-version",
-        "{project} requires Poetry {wanted}, and nox-pex uses {used}",
-        'set tool.nox-pex.poetry-version to a version that fits, as in poetry-version = "{fitting}"',
+        "{project} requires Poetry {wanted}, but nox-pex uses {used}",
+        'set tool.nox-pex.poetry-version to a version that it allows, such as poetry-version = "{fitting}"',
     ),
     (
         r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
         "python-mismatch",
-        "{project} allows Python {wanted}, and the session runs on {used}",
-        'name one that it allows, as in register(python="{python}"), or run Nox with --force-python',
+        "{project} allows Python {wanted}, but the session runs on {used}",
+        'use one that it allows, such as register(python="{python}"), or run Nox with --force-python',
     ),
     (
         r"Group\(s\) not found: (?P<groups>.+)",
@@ -120,13 +118,13 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
     (
         r"Hash for (?P<package>(?P<name>\S+).*?) from archive (?P<archive>\S+) not found in known hashes",
         "hash-mismatch",
-        "{archive}, which stands for {package}, is not the file that {project}/poetry.lock says",
-        "find out why before anything else; if the new file is the right one, run `poetry update --lock {name}`",
+        "{archive} of {package} has another hash than {project}/poetry.lock says",
+        "find out why first; if the new file is the right one, run `poetry update --lock {name}`",
     ),
     (
         r"Downloaded distributions for (?P<package>(?P<name>\S+).*?) did not match any known checksums",
         "hash-mismatch",
-        "what the index serves for {package} is none of the files that {project}/poetry.lock says",
-        "find out why before anything else; if the new files are the right ones, run `poetry update --lock {name}`",
+        "the index serves files of {package} with other hashes than {project}/poetry.lock says",
+        "find out why first; if the new files are the right ones, run `poetry update --lock {name}`",
     ),
 )

@@ -1,6 +1,6 @@
-"""Poetry installs, from the lock, exactly what ships, into one environment for each set of groups and extras.
+"""Install what ships from the lock with Poetry, into one environment for each set of groups and extras.
 
-The environment that Poetry itself installed is the source of truth for all that follows: exports lose packages.
+Later steps read that environment and not an export of the lock, because exports lose packages.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from nox_pex.tools.provision import Provisioner
 
 
 class Installer(Struct, frozen=True, kw_only=True):
-    """Keeps environments as the lock says.
+    """Keeps the environments of `project` in sync with its lock.
 
-    `base` is the Python that they are for. `force` installs even where nothing changed.
+    `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
+    `force` installs even if nothing changed.
     """
 
     project: Project
@@ -47,22 +48,22 @@ class Installer(Struct, frozen=True, kw_only=True):
 
     @property
     def shell(self) -> Shell:
-        """How tools are run, and where a line to the user goes."""
+        """Runs tools and prints lines for the user."""
         return self.provisioner.shell
 
     def install(self, wanted: Selection, environment: Environment) -> Installed:
-        """Make `environment` hold exactly `wanted`; it is made where it is not there yet. Gives what is in it then.
+        """Install exactly `wanted` into `environment`, which is created if necessary, and return the result.
 
-        Does nothing where its inputs, and what is installed, are as they were when Poetry last installed it.
-        Raises `NoxPexError` with the code of whatever Poetry met.
+        Does nothing if neither the inputs nor the installed distributions have changed since the last install.
+        Raises `NoxPexError` with the code of Poetry's error.
         """
         with files.writing(f"the environment {environment.path}"):
             waiting = f"waiting for another run that installs into {environment.path}"
             lock_file = environment.path.with_name(f".{environment.path.name}.lock")
-            with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as held:
-                return self._install(wanted, environment, held=held)
+            with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as lock_fd:
+                return self._install(wanted, environment, lock_fd=lock_fd)
 
-    def _install(self, wanted: Selection, environment: Environment, *, held: int) -> Installed:
+    def _install(self, wanted: Selection, environment: Environment, *, lock_fd: int) -> Installed:
         if new := not environment.usable:
             self._create(environment)
         state = files.read_json(environment.path / STATE_FILE)
@@ -82,7 +83,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         (environment.path / STATE_FILE).unlink(missing_ok=True)
         started = time.monotonic()
-        inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, held=held)
+        inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, lock_fd=lock_fd)
         seconds, found = time.monotonic() - started, environment.distributions()
         state = {
             "selection": wanted.key,
@@ -95,29 +96,29 @@ class Installer(Struct, frozen=True, kw_only=True):
         files.write_json(environment.path / STATE_FILE, state)
         if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
             self.shell.say(f"install: compiled on this machine, because there is no wheel: {', '.join(compiled)}")
-        how = "as Poetry installed them from this lock before, " if restored else ""
+        how = "restored from the install cache " if restored else ""
         self.shell.say(f"install: {counted(found, 'distribution')} {how}in {seconds:.1f} s ({wanted})")
         return from_state(wanted, environment, state, found)
 
     def _distrust(
         self, environment: Environment, state: Mapping[str, Any], inputs: Inputs, *, untouched: bool
     ) -> str | None:
-        """The reason why nothing in `environment` can be trusted; None if Poetry may go on from it.
+        """The reason why `environment` cannot be trusted; None if Poetry may update it.
 
-        Poetry looks at names and versions only, so it would not notice a changed file.
+        Poetry compares names and versions only, so it would not notice a changed file.
         """
         if not state:
-            return "an install was not finished"
+            return "the last install did not finish"
         if not untouched or (self.force and next(environment.damaged(), None) is not None):
-            return "it is not as Poetry left it"
-        return "for another Python" if state["inputs"].get("python") != inputs["python"] else None
+            return "it was changed after Poetry installed it"
+        return "it is for another Python" if state["inputs"].get("python") != inputs["python"] else None
 
     def _fill(
-        self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, held: int
+        self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, lock_fd: int
     ) -> tuple[Inputs, bool]:
-        """Restore `environment` from the install cache, or let Poetry install into it.
+        """Restore `environment` from the install cache, or make Poetry install into it.
 
-        Gives the inputs, which name another Python if the environment was created again, and whether it was restored.
+        Returns the inputs, whose Python may differ if the environment was created again, and whether it was restored.
         """
         cached = self._cached(inputs)
         if not self.force and not new and cached.exists():
@@ -126,18 +127,18 @@ class Installer(Struct, frozen=True, kw_only=True):
         if not self.force and self._restored(cached, environment):
             return inputs, True
         for distribution in environment.distributions():
-            # To Poetry, a path dependency with other content under the same version is the same one.
+            # Poetry does not install a path dependency again if its content changes but its version does not.
             if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
                 environment.remove(distribution)
         sync = Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
-        sync.run(wanted, environment, held=held)
-        self._reinstall_colliding(sync, wanted, environment, held=held)
+        sync.run(wanted, environment, lock_fd=lock_fd)
+        self._reinstall_colliding(sync, wanted, environment, lock_fd=lock_fd)
         cached.store(environment, lock.read(self.project.lock), shell=self.shell)
         return inputs, False
 
     def _cached(self, inputs: Inputs) -> CachedInstall:
-        """The place in the shared cache for an install from these inputs."""
-        return install_cache.of(
+        """The place in the install cache for these inputs."""
+        return install_cache.locate(
             inputs,
             home=self.provisioner.caches.environments,
             environ=tool_environ(self.shell.environ),
@@ -146,7 +147,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         )
 
     def _restored(self, cached: CachedInstall, environment: Environment) -> bool:
-        """Whether `environment`, if it is new, now holds what Poetry installed elsewhere from the same inputs."""
+        """Whether the new `environment` was restored from the cache. If that fails half-way, it is empty again."""
         if not cached.exists():
             return False
         if cached.restore(environment):
@@ -158,7 +159,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self.provisioner.create(environment.path, python=self.base.find(), seed=False)
 
     def _recreate(self, environment: Environment, inputs: Inputs) -> Inputs:
-        """Create `environment` again, empty; gives `inputs` with the Python that it has then."""
+        """Create `environment` again, empty. Returns `inputs` with its Python."""
         self._create(environment)
         return {**inputs, "python": self._python(environment)}
 
@@ -166,7 +167,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         return {"python": environment.interpreter().identity, "asked for": self.base.name}
 
     def inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
-        """All that decides what is installed, but for the Python, which is known when the environment is there."""
+        """Return the inputs that decide what is installed, without the Python of the environment."""
         return {
             "lock": {"poetry.lock": lock_digest},
             "settings": {
@@ -180,7 +181,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         }
 
     def path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
-        """What the lock takes in by path: the distribution's name to its path from the project's root."""
+        """Return the path dependencies in the lock: name of the distribution to its path from the project's root."""
         remembered = state.get("path-dependencies", {})
         if remembered.get("lock") == lock_digest:
             paths: Mapping[str, str] = remembered["paths"]
@@ -188,8 +189,8 @@ class Installer(Struct, frozen=True, kw_only=True):
         locked = lock.read(self.project.lock)
         return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
 
-    def _reinstall_colliding(self, sync: Sync, wanted: Selection, environment: Environment, *, held: int) -> None:
-        """Install again, one at a time in Poetry's order, the distributions that have a file in common."""
+    def _reinstall_colliding(self, sync: Sync, wanted: Selection, environment: Environment, *, lock_fd: int) -> None:
+        """Install the distributions that share a file again, one at a time in Poetry's order."""
         colliding = collisions.colliding(environment)
         if not colliding:
             return
@@ -197,7 +198,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self.shell.say(f"install: reinstalling one at a time, because they install the same files: {names}")
         for distribution in colliding:
             environment.remove(distribution)
-        sync.run(wanted, environment, held=held, one_at_a_time=True)
+        sync.run(wanted, environment, lock_fd=lock_fd, one_at_a_time=True)
         for line in collisions.record_winners(environment):
             self.shell.say(f"install: {line}")
 
@@ -206,7 +207,7 @@ _BY_PATH: Final = ("directory", "file")
 
 
 def _tree_digest(path: Path) -> str:
-    """A digest of a path dependency: of the file, or of all files that its build backend could read."""
+    """The SHA-256 of a path dependency: of the file, or of all files that its build backend could read."""
     if not path.is_dir():
         return files.digest(path)
     listed = sources.project_files(path, output_dir=Path("dist"), extra=())

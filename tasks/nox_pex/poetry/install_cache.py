@@ -1,8 +1,9 @@
-"""What Poetry installed from a lock, kept for the next fresh checkout of it: a CI job, a second clone, a new work tree.
+"""A cache of finished installs for the next fresh checkout of a lock: a CI job, a second clone, a new work tree.
 
-It is known by all that decides what Poetry would install, so nothing is asked of Poetry again; and it is copied file by
-file, each checked against its RECORD on the way, into an environment that ends as Poetry would have left it there. Kept
-is only what comes from the default index: what a path, Git or another source gives has to come from there anew.
+The key of an entry covers everything that decides what Poetry would install, so Poetry does not run again. An entry is
+copied into an environment file by file, and each file is checked against its RECORD. The environment ends as Poetry
+would have left it. Only installs from the default index are cached; other sources (paths, Git, other indexes) are read
+again each time.
 """
 
 from __future__ import annotations
@@ -37,26 +38,30 @@ from nox_pex.tools import cache, index
 _MANIFEST: Final = "nox-pex.json"
 
 
-_PLACES: Final = (
+_LOCATIONS: Final = (
     "POETRY_CACHE_DIR",
     "POETRY_CONFIG_DIR",
     "POETRY_DATA_DIR",
     "POETRY_HOME",
     "POETRY_VIRTUALENVS_",
 )
-"""Prefixes of Poetry's variables that say where something lies, not what it is."""
+"""Prefixes of Poetry's variables that set locations, which do not change what is installed."""
 
 
-_SHEBANG: Final = 127
-"""Bytes of a first line with `#!` and its end: what every kernel reads."""
+_SHEBANG_LIMIT: Final = 127
+"""Bytes of a first line, with `#!` and its line ending, that every kernel reads (execve(2))."""
 
 
-_PIECE: Final = 1 << 20
+_CHUNK: Final = 1 << 20
 """Bytes that are copied at a time."""
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
-    """What is noted with what is kept: an `id`, the interpreter that its scripts begin with, what is in it."""
+    """The description of a cached install.
+
+    `id` is unique. `python` is the interpreter that its scripts start with. `distributions` are those of `snapshot`.
+    `executable` are the paths of files with the execute permission.
+    """
 
     id: str
     python: str
@@ -65,39 +70,39 @@ class _Manifest(Struct, frozen=True, kw_only=True):
 
 
 class CachedInstall(Struct, frozen=True, kw_only=True):
-    """What one set of inputs gives, in the directory `home`, which all checkouts share; it may not be there yet."""
+    """The cached install for one set of inputs, in the directory `home`. It may not exist yet."""
 
     home: Path
 
     def exists(self) -> bool:
-        """Whether there is something to take over."""
+        """Whether there is a cached install."""
         return (self.home / _MANIFEST).exists()
 
     def restore(self, environment: Environment) -> bool:
-        """Put it into a new and empty `environment`.
+        """Copy the cached install into a new and empty `environment`.
 
-        False where it is not whole: what is in `environment` then is of no use.
+        Returns False if the cached install is damaged; the content of `environment` is then of no use.
         """
         try:
             manifest = convert(files.read_json(self.home / _MANIFEST), _Manifest)
             cache.mark_used(self.home)
             source = Environment(path=self.home)
             found = source.distributions()
-            whole = snapshot(found) == manifest.distributions and all(
-                _transplant(distribution, source=source, environment=environment, manifest=manifest)
+            complete = snapshot(found) == manifest.distributions and all(
+                _copy_distribution(distribution, source=source, environment=environment, manifest=manifest)
                 for distribution in found
             )
-            # Another run may have put a new one in its place meanwhile, with scripts for another interpreter.
-            return whole and files.read_json(self.home / _MANIFEST).get("id") == manifest.id
+            # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
+            return complete and files.read_json(self.home / _MANIFEST).get("id") == manifest.id
         except (OSError, ValueError, configparser.Error):
             return False
 
     def store(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:
-        """Keep what Poetry has just installed from `locked` into `environment`, where that may be shared."""
+        """Store what Poetry has just installed from `locked` into `environment`, if all is from the default index."""
         found = environment.distributions()
         if any(package.source for package in locked.packages) or any(distribution.direct for distribution in found):
             return
-        waiting = f"waiting for another run that keeps {self.home}"
+        waiting = f"waiting for another run that writes {self.home}"
         try:
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
@@ -119,38 +124,39 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                 files.move_into_place(new, self.home)
                 cache.mark_used(self.home)
         except OSError as error:
-            shell.say(f"install: not kept for other checkouts: {error.strerror} ({error.filename})")
+            shell.say(f"install: not stored in the install cache: {error.strerror} ({error.filename})")
 
 
-def of(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Path, project: Path) -> CachedInstall:
-    """The place below `home` for what `inputs` give, under what Poetry is told by `environ` and its files.
+def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Path, project: Path) -> CachedInstall:
+    """Return the place below `home` for an install from `inputs`, with Poetry's settings in `environ` and its files.
 
-    `prefix` is the Python environment whose pip configuration counts, `project` the project's directory.
-    Raises `NoxPexError` `config` where a configuration file, pip's or Poetry's, cannot be parsed.
+    `prefix` is the Python environment whose pip configuration is used, and `project` the project's directory.
+    Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
     mirror = index.poetry_environ(environ, prefix=prefix, project=project, default="").get("POETRY_PYPI_MIRROR_URL")
-    told = {name: value for name, value in environ.items() if _tells(name)}
+    settings = {name: value for name, value in environ.items() if _is_setting(name)}
     decisive = [
         inputs,
-        {name: public_url(value) for name, value in {**told, "index": mirror or ""}.items()},
+        {name: public_url(value) for name, value in {**settings, "index": mirror or ""}.items()},
         files.digest(index.poetry_config(environ)),
-        # A wheel that fits here may not fit another system that the cache is carried to.
+        # The cache may be copied to another system, which may need other wheels.
         [sysconfig.get_platform(), *platform.libc_ver(), platform.mac_ver()[0]],
         nox_pex.__version__,
     ]
     return CachedInstall(home=home / hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16])
 
 
-def _tells(name: str) -> bool:
-    return name.startswith("POETRY_") and not (name.startswith(_PLACES) or is_secret_name(name))
+def _is_setting(name: str) -> bool:
+    """Whether a variable can change what Poetry installs."""
+    return name.startswith("POETRY_") and not (name.startswith(_LOCATIONS) or is_secret_name(name))
 
 
-def _transplant(
+def _copy_distribution(
     distribution: Distribution, *, source: Environment, environment: Environment, manifest: _Manifest
 ) -> bool:
-    """Bring a distribution over from `source`; False where a file is not as its RECORD says.
+    """Copy a distribution from `source` to `environment`. Returns False if a file does not match its RECORD.
 
-    Its scripts, and so their rows in the RECORD, get the interpreter of `environment`.
+    The scripts get the interpreter of `environment`, and so new rows in the RECORD.
     """
     record = f"{distribution.directory.name}/RECORD"
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
@@ -164,36 +170,38 @@ def _transplant(
             algorithm, _, expected = digest.partition("=")
             if expected and encode_digest(hashlib.new(algorithm, content).digest()) != expected:
                 return False
-            moved = _moved(content, manifest.python, str(environment.python), launcher=copy.name in launchers)
-            if moved is None:
+            script = _with_interpreter(
+                content, manifest.python, str(environment.python), launcher=copy.name in launchers
+            )
+            if script is None:
                 return False
-            _write(copy, [moved], mode=mode)
-            if moved != content:
-                rewritten = record_with(rewritten, path=path, content=moved)
-        elif not _copied(source.path / inner, copy, digest=digest, mode=mode):
+            _write(copy, [script], mode=mode)
+            if script != content:
+                rewritten = record_with(rewritten, path=path, content=script)
+        elif not _copy_file(source.path / inner, copy, digest=digest, mode=mode):
             return False
     copied = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
     _write(copied, [rewritten.encode("utf-8", "surrogateescape")], mode=0o644)
     return True
 
 
-def _copied(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
-    """Copy a file; False where it is not the one of `digest`, as a RECORD has it (or empty)."""
+def _copy_file(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
+    """Copy a file. Returns False if it does not have `digest`, as in a RECORD; an empty one matches any file."""
     algorithm, _, expected = digest.partition("=")
     hasher = hashlib.new(algorithm or "sha256")
     with original.open("rb", buffering=0) as file:
 
-        def pieces() -> Iterator[bytes]:
-            while piece := file.read(_PIECE):
-                hasher.update(piece)
-                yield piece
+        def chunks() -> Iterator[bytes]:
+            while chunk := file.read(_CHUNK):
+                hasher.update(chunk)
+                yield chunk
 
-        _write(copy, pieces(), mode=mode)
+        _write(copy, chunks(), mode=mode)
     return not expected or encode_digest(hasher.digest()) == expected
 
 
-def _write(copy: Path, pieces: Iterable[bytes], *, mode: int) -> None:
-    """Write a file anew, with its directories; raises `OSError` where a link stands (`bin/python` leads far away)."""
+def _write(copy: Path, chunks: Iterable[bytes], *, mode: int) -> None:
+    """Write a file, and create its directories. Raises `OSError` if it is a link (`bin/python` leads elsewhere)."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(copy, flags, mode)
@@ -201,33 +209,36 @@ def _write(copy: Path, pieces: Iterable[bytes], *, mode: int) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(copy, flags, mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.writelines(pieces)
+        file.writelines(chunks)
         os.fchmod(descriptor, mode)
 
 
-def _moved(content: bytes, then: str, now: str, *, launcher: bool) -> bytes | None:
-    """A script of the interpreter `then` for the one `now`; None for one of another, as a moved checkout has it."""
-    before = _first_line(then, launcher=launcher)
-    if content.startswith(before):
-        return _first_line(now, launcher=launcher) + content.removeprefix(before)
-    foreign = launcher or os.fsencode(then) in content or content.partition(b"\n")[0].endswith(b"/bin/python")
+def _with_interpreter(content: bytes, old: str, new: str, *, launcher: bool) -> bytes | None:
+    """A script with the interpreter `new` instead of `old`. `launcher` is whether it is that of an entry point.
+
+    Returns None if the script has a third interpreter, as in a checkout that was moved.
+    """
+    beginning = _shebang(old, launcher=launcher)
+    if content.startswith(beginning):
+        return _shebang(new, launcher=launcher) + content.removeprefix(beginning)
+    foreign = launcher or os.fsencode(old) in content or content.partition(b"\n")[0].endswith(b"/bin/python")
     return None if foreign else content
 
 
-def _first_line(python: str, *, launcher: bool) -> bytes:
-    """How a script for the interpreter at `python` begins, as `installer` writes it, which Poetry installs with.
+def _shebang(python: str, *, launcher: bool) -> bytes:
+    """The beginning of a script for the interpreter at `python`, as `installer` writes it, which Poetry uses.
 
-    A `launcher`, which it makes for an entry point, takes a way around what the kernel does not read.
+    A launcher gets a path that the kernel cannot read through `/bin/sh`.
     """
     path = os.fsencode(python)
-    if launcher and (b" " in path or len(path) + 3 > _SHEBANG):
+    if launcher and (b" " in path or len(path) + 3 > _SHEBANG_LIMIT):
         return b"#!/bin/sh\n'''exec' " + os.fsencode(shlex.quote(python)) + b" \"$0\" \"$@\"\n' '''\n"
     return b"#!" + path + b"\n"
 
 
 def _link(original: Path, copy: Path) -> None:
-    """A hard link, or a copy where the file systems have none."""
-    with contextlib.suppress(FileExistsError):  # of two distributions: the RECORD of each says what it is
+    """Create a hard link, or a copy if the file systems do not support links, and the directories above it."""
+    with contextlib.suppress(FileExistsError):  # two distributions share the file, and both RECORDs have its digest
         try:
             files.link(original, copy)
         except FileNotFoundError:

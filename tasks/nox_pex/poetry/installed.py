@@ -1,4 +1,4 @@
-"""What Poetry installed into an environment."""
+"""An environment that Poetry has installed into."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 
 STATE_FILE: Final = "nox-pex.json"
-"""Beside `pyvenv.cfg`: what was installed and from what. Its absence says that an install was not finished."""
+"""The file next to `pyvenv.cfg` that records an install and its inputs. Without it, the install did not finish."""
 
 
 class Installed(Struct, frozen=True, kw_only=True, dict=True):
-    """A finished install: the environment, what is in it, and the seconds that Poetry took when it last worked.
+    """A finished install of `selection`: the environment and its distributions.
 
-    `path_digests` is the SHA-256 of the content of each path dependency, by name. `id` is another one each time that
-    something was installed.
+    `path_digests` are the SHA-256 digests of the path dependencies' content, by name. `seconds` is how long the last
+    install took. `id` changes with each install.
     """
 
     selection: Selection
@@ -35,39 +35,39 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def interpreter(self) -> Interpreter:
-        """The Python of the environment, which builds the binary."""
+        """The Python of the environment. It builds the binary."""
         return self.environment.interpreter()
 
     @property
     def interpreters(self) -> tuple[Interpreter, ...]:
-        """The Pythons that it is for."""
+        """The Pythons that the binary is for."""
         return (self.interpreter,)
 
-    def marker(self, name: str, version: str) -> str:  # noqa: ARG002  # as for other platforms
-        """The environment marker under which a distribution is installed: none, since all of it is for one Python."""
+    def marker(self, name: str, version: str) -> str:  # noqa: ARG002  # the signature of `Wheelhouse.marker`
+        """The environment marker of a distribution: always empty, because everything is for one Python."""
         return ""
 
     @property
     def is_direct(self) -> bool:
-        """Whether something in it came from a path, a URL or Git."""
+        """Whether at least one distribution came from a path, a URL or Git."""
         return any(distribution.direct for distribution in self.distributions)
 
     def scripts(self) -> frozenset[str]:
-        """The names of the console scripts in it."""
+        """The names of the console scripts of all distributions."""
         return frozenset(name for distribution in self.distributions for name in entry_points(distribution))
 
     def has_module(self, module: str) -> bool:
-        """Whether the module or package of this dotted name is in it."""
+        """Whether the module or package of this dotted name is installed."""
         path = module.replace(".", "/")
         return any((root / path).is_dir() for root in self.environment.site_packages) or self._has_file(path)
 
     def has_program(self, module: str) -> bool:
-        """Whether the module of this dotted name, or a package of that name with a `__main__`, is in it."""
+        """Whether the module of this dotted name, or a package of that name with a `__main__`, is installed."""
         path = module.replace(".", "/")
         return self._has_file(path) or self._has_file(f"{path}/__main__")
 
     def _has_file(self, path: str) -> bool:
-        """Whether there is a module of this path, of whatever kind."""
+        """Whether there is a module of this path, with any suffix."""
         name = Path(path).name
         return any(
             file.is_file() for root in self.environment.site_packages for file in (root / path).parent.glob(f"{name}.*")
@@ -75,7 +75,7 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def finished(wanted: Selection, environment: Environment) -> Installed | None:
-    """What is in `environment` after an earlier `Installer.install` of `wanted`; None where there was none."""
+    """Load the result of an earlier `Installer.install` of `wanted` into `environment`; None if there was none."""
     state = files.read_json(environment.path / STATE_FILE)
     if state.get("selection") != wanted.key:
         return None
@@ -85,7 +85,7 @@ def finished(wanted: Selection, environment: Environment) -> Installed | None:
 def from_state(
     wanted: Selection, environment: Environment, state: Mapping[str, Any], found: tuple[Distribution, ...]
 ) -> Installed:
-    """An install as the state file in its environment describes it; `found` is what is in it now."""
+    """The install that `state`, the content of `STATE_FILE`, describes. `found` are its distributions now."""
     return Installed(
         selection=wanted,
         environment=environment,

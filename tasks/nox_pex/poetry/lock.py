@@ -1,4 +1,4 @@
-"""`poetry.lock` as data."""
+"""Read `poetry.lock`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from nox_pex.errors import NoxPexError
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where a locked package comes from, if not from the default index.
+    """The source of a locked package that does not come from the default index.
 
-    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`; `reference` is the name of the index, or
-    what Git was asked for, and `resolved_reference` the commit that it was.
+    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`. `reference` is the name of the index, or
+    the branch, tag or commit that the project asks Git for. `resolved_reference` is the commit that was locked.
     """
 
     type: str
@@ -32,7 +32,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Package(Struct, frozen=True, kw_only=True):
-    """One `[[package]]`: a version of a distribution, with every hash that the lock gives (`sha256:…`)."""
+    """One `[[package]]`: a version of a distribution, with the hashes of all its files (`sha256:…`)."""
 
     name: NormalizedName
     version: str
@@ -42,30 +42,30 @@ class Package(Struct, frozen=True, kw_only=True):
 
 
 class Lock(Struct, frozen=True, kw_only=True):
-    """A `poetry.lock`: `digest` is the SHA-256 of the file."""
+    """The content of a `poetry.lock`. `digest` is the SHA-256 of the file."""
 
     path: Path
     digest: str
     packages: tuple[Package, ...]
 
     def find(self, name: str, version: str) -> tuple[Package, ...]:
-        """The locked packages of this name and version: none, one, or one a source."""
+        """The locked packages of this name and version, in any spelling: one for each source."""
         wanted = _version(version)
         normalized = canonicalize_name(name)
         return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of the lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    """The SHA-256 of the lock at `path`. Raises `NoxPexError` `no-lock` or `lock-unreadable`."""
     return hashlib.sha256(_bytes(path)).hexdigest()
 
 
 def read(path: Path) -> Lock:
-    """The lock at `path`; raises `NoxPexError` `no-lock` or `lock-unreadable`."""
+    """Read the lock at `path`. Raises `NoxPexError` `no-lock` or `lock-unreadable`."""
     return _parsed(path, _bytes(path))
 
 
-@functools.lru_cache(maxsize=16)  # each step reads it anew, and finds the same content
+@functools.lru_cache(maxsize=16)  # each step reads the file again and finds the same content
 def _parsed(path: Path, content: bytes) -> Lock:
     try:
         document = tomllib.loads(content.decode("utf-8"))
@@ -74,10 +74,10 @@ def _parsed(path: Path, content: bytes) -> Lock:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NoxPexError("lock-unreadable", f"{path} is damaged: {error}", _RELOCK) from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise NoxPexError("lock-unreadable", f"{path} is not a lock of Poetry's ({error!r})", _RELOCK) from error
+        raise NoxPexError("lock-unreadable", f"{path} is not a lock file of Poetry ({error!r})", _RELOCK) from error
     if not lock_version.startswith(("1.", "2.")):
         problem = f"{path} has lock-version {lock_version}; nox-pex reads 1.x and 2.x"
-        raise NoxPexError("lock-unreadable", problem, "lock it with a Poetry 2, or use a newer nox-pex")
+        raise NoxPexError("lock-unreadable", problem, "lock it with Poetry 2, or use a newer nox-pex")
     return Lock(path=path, digest=hashlib.sha256(content).hexdigest(), packages=packages)
 
 
@@ -95,7 +95,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
-    # Up to lock-version 1.1 the files stood in one table under [metadata]; since 2.0 they stand with their package.
+    # Up to lock-version 1.1, the files are in a table under [metadata]. Since 2.0, each package has its own.
     shared = {canonicalize_name(name): files for name, files in document["metadata"].get("files", {}).items()}
     for entry in document.get("package", ()):
         name = canonicalize_name(entry["name"])
@@ -119,7 +119,7 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
 
 
 def _of_version(files: Sequence[Mapping[str, str]], version: str) -> Sequence[Mapping[str, str]]:
-    """Those of `files`, which may be of several versions of one package, that are of `version` by their names."""
+    """Those of `files` that belong to `version` by their names; all if none does. They may be of several versions."""
     ending = re.compile(rf"-{re.escape(version)}(-|\.tar\.|\.tgz|\.zip)")
     return [file for file in files if ending.search(file["file"])] or files
 

@@ -1,10 +1,11 @@
-"""What Poetry installed, matched to the lock: pinned versions, with every hash that the lock gives."""
+"""The frozen requirements: the installed versions, with the hashes from the lock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.distributions.environment import Distribution
 from nox_pex.errors import NoxPexError
@@ -12,20 +13,18 @@ from nox_pex.poetry.lock import Lock, Package, Source
 from nox_pex.system.secrets import public_url
 
 _DIRECT: Final = ("git", "directory", "file")
-"""What pip takes no hash for (`git`, `directory`), or whose address is a path of this machine (`file`)."""
+"""Sources that pip accepts no hash for (`git`, `directory`), or whose address is a path of this machine (`file`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pin:
+class Pin(Struct, frozen=True, kw_only=True):
     """One line of the frozen file: a requirement (PEP 508) and its hashes, `sha256:…`."""
 
     requirement: str
     hashes: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frozen:
-    """`indexed` are the pins that `pip install --require-hashes` accepts, `direct` those it does not."""
+class Frozen(Struct, frozen=True, kw_only=True):
+    """The pins that `pip install --require-hashes` accepts (`indexed`), and those that it does not (`direct`)."""
 
     indexed: tuple[Pin, ...]
     direct: tuple[Pin, ...]
@@ -38,33 +37,33 @@ def freeze(
     path_digests: Mapping[str, str],
     marker: Callable[[str, str], str] = lambda _name, _version: "",
 ) -> Frozen:
-    """Match what is installed to the lock.
+    """Match the installed `distributions` to the lock.
 
-    `path_digests` gives the SHA-256 of the content of each path dependency, by name; `marker` the environment marker
-    (PEP 508) under which a version is installed, empty for always.
-    Raises `NoxPexError` `not-locked` where something is installed that the lock does not have, `hash-missing` where it
-    has no hash for something that comes from an index.
+    `path_digests` are the SHA-256 digests of the path dependencies' content, by name. `marker` returns the environment
+    marker (PEP 508) under which a name and version is installed; an empty one means always.
+    Raises `NoxPexError` `not-locked` if a distribution is not in the lock, and `hash-missing` if the lock has no hash
+    for one that comes from an index.
     """
     indexed: list[Pin] = []
     direct: list[Pin] = []
     for distribution in distributions:
         package = _locked(distribution, lock)
-        under = _under(marker(distribution.name, distribution.version))
+        condition = _condition(marker(distribution.name, distribution.version))
         if package.source is not None and package.source.type in _DIRECT:
             pin = _direct_pin(package, package.source, path_digests)
-            direct.append(Pin(requirement=f"{pin.requirement}{under}", hashes=pin.hashes))
+            direct.append(Pin(requirement=f"{pin.requirement}{condition}", hashes=pin.hashes))
             continue
         if not package.hashes:
             problem = f"{lock.path} has no hash for {package.name} {package.version}"
             raise NoxPexError("hash-missing", problem, "run `poetry lock --regenerate` with a current Poetry")
         address = f" @ {public_url(package.source.url)}" if package.source and package.source.type == "url" else ""
         requirement = f"{package.name}{address}" if address else f"{package.name}=={package.version}"
-        indexed.append(Pin(requirement=f"{requirement}{under}", hashes=package.hashes))
+        indexed.append(Pin(requirement=f"{requirement}{condition}", hashes=package.hashes))
     return Frozen(indexed=tuple(indexed), direct=tuple(direct))
 
 
 def requirements_text(frozen: Frozen, *, direct_file: str) -> str:
-    """The text of `NAME.requirements.txt`; `direct_file` is the name of the file with what pip takes no hash for."""
+    """The text of `NAME.requirements.txt`. `direct_file` is the name of the file with the other pins."""
     return "".join(_lines(frozen, direct_file=direct_file))
 
 
@@ -82,7 +81,7 @@ def _lines(frozen: Frozen, *, direct_file: str) -> Iterable[str]:
     yield "# What Poetry installed from poetry.lock, made by nox-pex.\n"
     yield "# pip install --require-hashes --no-deps -r THIS_FILE\n"
     if frozen.direct:
-        yield f"# Not in this file, since pip takes no hash for them; see {direct_file}:\n"
+        yield f"# Not in this file, because pip accepts no hash for them; see {direct_file}:\n"
         yield from (f"#   {pin.requirement}\n" for pin in frozen.direct)
     yield from map(_line, frozen.indexed)
 
@@ -95,12 +94,12 @@ def _locked(distribution: Distribution, lock: Lock) -> Package:
     candidates = lock.find(distribution.name, distribution.version)
     if not candidates:
         versions = ", ".join(sorted(p.version for p in lock.packages if p.name == distribution.name))
-        instead = f"it locks {versions}" if versions else "it does not lock it at all"
-        problem = f"{distribution.name} {distribution.version} is installed but not in {lock.path}: {instead}"
+        locked = f"it locks {versions}" if versions else "it has no version of it"
+        problem = f"{distribution.name} {distribution.version} is installed but not in {lock.path}: {locked}"
         raise NoxPexError("not-locked", problem, "run `nox -s install -- --force`")
-    # One version from two sources (an index and Git, say): the one that says how it was installed is the one.
-    fitting = [p for p in candidates if distribution.direct == (p.source is not None and p.source.type != "legacy")]
-    return (fitting or candidates)[0]
+    # One version can be locked from two sources, such as an index and Git. Take the one that it was installed from.
+    same = [p for p in candidates if distribution.direct == (p.source is not None and p.source.type != "legacy")]
+    return (same or candidates)[0]
 
 
 def _direct_pin(package: Package, source: Source, path_digests: Mapping[str, str]) -> Pin:
@@ -117,11 +116,11 @@ def _direct_pin(package: Package, source: Source, path_digests: Mapping[str, str
 def pins(
     distributions: Iterable[Distribution], marker: Callable[[str, str], str] = lambda _name, _version: ""
 ) -> Iterator[str]:
-    """`name==version` for each distribution: all that pex is told to take; `marker` is as for `freeze`."""
+    """`name==version` for each distribution: the requirements that pex resolves. `marker` is as for `freeze`."""
     for distribution in distributions:
-        under = _under(marker(distribution.name, distribution.version))
-        yield f"{distribution.name}=={distribution.version}{under}"
+        name, version = distribution.name, distribution.version
+        yield f"{name}=={version}{_condition(marker(name, version))}"
 
 
-def _under(marker: str) -> str:
+def _condition(marker: str) -> str:
     return f" ; {marker}" if marker else ""

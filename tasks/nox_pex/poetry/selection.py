@@ -1,4 +1,4 @@
-"""The groups and extras that one environment is for."""
+"""The groups and extras that one environment contains."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nox_pex.system.wording import did_you_mean
 
 
 class Selection(Struct, frozen=True, order=True):
-    """A set of dependency groups and extras, normalized and sorted: what one environment is for."""
+    """The dependency groups and extras that one environment contains, normalized and sorted."""
 
     groups: tuple[str, ...]
     extras: tuple[str, ...]
 
     @property
     def key(self) -> str:
-        """A short name for directories."""
+        """A short name for directories, the same for equal selections."""
         return hashlib.sha256(repr((self.groups, self.extras)).encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
@@ -30,9 +30,9 @@ class Selection(Struct, frozen=True, order=True):
 
 
 def selection(settings: Settings, binary: Binary, project: Project) -> Selection:
-    """What `binary` needs installed.
+    """Return the groups and extras that `binary` needs: its own, or those of the settings.
 
-    Raises `NoxPexError` `poetry-missing-group` or `config` where the project has no such group or extra.
+    Raises `NoxPexError` `poetry-missing-group` or `config` if the project has no such group or extra.
     """
     groups = binary.groups if binary.groups is not None else settings.groups
     extras = binary.extras if binary.extras is not None else settings.extras
@@ -48,5 +48,5 @@ def selection(settings: Settings, binary: Binary, project: Project) -> Selection
         for name in names:
             if name not in known:
                 remedy = did_you_mean(name, known, otherwise="it has")
-                raise NoxPexError(code, f"{project.file} has no {kind} {name!r}, which the settings ask for", remedy)
+                raise NoxPexError(code, f"{project.file} has no {kind} {name!r}, but the settings name it", remedy)
     return wanted

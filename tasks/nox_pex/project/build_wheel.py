@@ -27,27 +27,27 @@ from nox_pex.tools.provision import Provisioner
 
 
 def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provisioner: Provisioner) -> Path:
-    """Build the project's wheel into the directory `into`; returns its path.
+    """Build the project's wheel into the directory `into`, and return its path.
 
-    The backend runs in an environment that has what `[build-system]` requires and no more, on the binary's own Python.
-    Raises `NoxPexError` `build-failed` with the backend's output where it fails.
+    The backend runs on the Python `interpreter`, in an environment that contains only what `[build-system]` requires.
+    Raises `NoxPexError` `build-failed` with the backend's output if the build fails.
     """
     shell = provisioner.shell
-    with tempfile.TemporaryDirectory(prefix=".aside.", dir=into) as aside:
+    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=into) as scratch:
         environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
-        runner = _Runner(shell, environment, aside=Path(aside))
+        runner = _Runner(shell, environment, scratch=Path(scratch))
         try:
             if extra := sorted(set(_hooks(project, environment, runner).get_requires_for_build_wheel())):
                 environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
-                runner = _Runner(shell, environment, aside=Path(aside))
-            with _untouched(project.file):
+                runner = _Runner(shell, environment, scratch=Path(scratch))
+            with _preserved(project.file):
                 built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
-            said = next(filter(_SAYS_WHY.search, runner.tail), runner.tail[-1] if runner.tail else str(error))
-            problem = f"the build backend of {project.root} failed: {said.strip()}"
+            reason = next(filter(_ERROR_LINE.search, runner.tail), runner.tail[-1] if runner.tail else str(error))
+            problem = f"the build backend of {project.root} failed: {reason.strip()}"
             remedy = "make `poetry build` succeed there"
             if project.is_built_by_poetry:
-                remedy += ", or, if it is no package, set tool.poetry.package-mode = false"
+                remedy += ", or, if it is not a package, set tool.poetry.package-mode = false"
             raise NoxPexError("build-failed", problem, remedy, log=runner.tail) from error
     clean(built)
     return built
@@ -60,18 +60,18 @@ _HOOK_FAILURES: Final = (
 )
 
 
-_SETUPTOOLS: Final = "[build]\nbuild_base = {aside}/build\n\n[egg_info]\negg_base = {aside}/egg\n"
+_SETUPTOOLS: Final = "[build]\nbuild_base = {scratch}/build\n\n[egg_info]\negg_base = {scratch}/egg\n"
 
 
-_SAYS_WHY: Final = re.compile(r"(?:^|\s)error(?:\[\w+\])?: ")
-"""How compilers begin the line that matters; what stands below it is that their callers failed too."""
+_ERROR_LINE: Final = re.compile(r"(?:^|\s)error(?:\[\w+\])?: ")
+"""Matches the line of a compiler's output that names the error. The lines below it say that its callers failed."""
 
 
 @contextlib.contextmanager
-def _untouched(file: Path) -> Iterator[None]:
-    """Put a TOML file back as it was, where it says the same after the block in other bytes.
+def _preserved(file: Path) -> Iterator[None]:
+    """Restore the bytes of a TOML file after the block, if its content is the same in another layout.
 
-    poetry-dynamic-versioning writes the version into it, and takes it out again with blank lines of its own.
+    poetry-dynamic-versioning writes the version into it, and leaves other blank lines when it removes it again.
     """
     if not file.exists():
         yield
@@ -87,7 +87,7 @@ def _untouched(file: Path) -> Iterator[None]:
 
 
 def _hooks(project: Project, environment: Environment, runner: _Runner) -> pyproject_hooks.BuildBackendHookCaller:
-    # Without the table Poetry takes its own backend; with one that names none, the standard has setuptools.
+    # Without the table, Poetry uses its own backend. With a table that names none, PEP 517 says setuptools.
     table: Mapping[str, Any] | None = project.document.get("build-system")
     default = "poetry.core.masonry.api" if table is None else "setuptools.build_meta:__legacy__"
     return pyproject_hooks.BuildBackendHookCaller(
@@ -100,16 +100,16 @@ def _hooks(project: Project, environment: Environment, runner: _Runner) -> pypro
 
 
 class _Runner:
-    """Runs the backend's hooks through our one door; `tail` is the end of the last one's output.
+    """Runs the backend's hooks through `shell`. `tail` is the end of the output of the last hook.
 
-    setuptools works in the directory `aside`: in the project's own it would leave `build/` and an `.egg-info` there,
-    and would ship again from `build/` what was removed since.
+    setuptools works in the directory `scratch`. In the project's directory it would leave `build/` and an `.egg-info`,
+    and the next build would ship files from `build/` that were removed from the sources.
     """
 
-    def __init__(self, shell: Shell, environment: Environment, *, aside: Path) -> None:
-        (aside / "egg").mkdir(exist_ok=True)
-        (aside / "setup.cfg").write_text(_SETUPTOOLS.format(aside=aside), "utf-8")
-        self._aside = aside
+    def __init__(self, shell: Shell, environment: Environment, *, scratch: Path) -> None:
+        (scratch / "egg").mkdir(exist_ok=True)
+        (scratch / "setup.cfg").write_text(_SETUPTOOLS.format(scratch=scratch), "utf-8")
+        self._scratch = scratch
         self.tail: tuple[str, ...] = ()
         self._shell = shell
         self._environment = environment
@@ -119,7 +119,7 @@ class _Runner:
     ) -> None:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
-        base.setdefault("DIST_EXTRA_CONFIG", str(self._aside / "setup.cfg"))
+        base.setdefault("DIST_EXTRA_CONFIG", str(self._scratch / "setup.cfg"))
         fixed = {"PATH": path, "SOURCE_DATE_EPOCH": environ.EPOCH, **UTF_8}
         env = {**base, **fixed, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)

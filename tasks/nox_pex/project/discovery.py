@@ -1,4 +1,4 @@
-"""Which projects `register()` means, and what each is called in the names of its sessions."""
+"""The projects that `register()` names, and their labels in the names of sessions."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from pathlib import Path
 from nox_pex.errors import NoxPexError
 
 
-def several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
-    """Whether `register()` was given more than one project: several directories, or a pattern, whatever it matches."""
+def names_several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
+    """Whether `patterns` name more than one project: several directories, or a pattern, whatever it matches."""
     return len(patterns) > 1 or any(glob.has_magic(os.fspath(pattern)) for pattern in patterns)
 
 
-def found(patterns: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """The directories that `patterns` name, in their order, each once; a pattern's matches are sorted.
+def find_projects(patterns: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """Return the directories that `patterns` name, in their order, each once. The matches of a pattern are sorted.
 
-    A pattern (`services/*`) takes the directories in which there is a `pyproject.toml`, and no hidden ones. A plain
-    path is taken as it is. Raises `NoxPexError` `usage` for a pattern that matches no project.
+    A pattern (`services/*`) matches the directories that contain a `pyproject.toml` and are not hidden. A plain path
+    is returned even if it does not exist. Raises `NoxPexError` `usage` for a pattern that matches no project.
     """
     directories: dict[str, Path] = {}
     for given in patterns:
         pattern = os.fspath(given)
         matches = [pattern]
         if glob.has_magic(pattern):
-            files = glob.glob(os.path.join(pattern, "pyproject.toml"), recursive=True)  # noqa: PTH118, PTH207
-            matches = sorted(os.path.dirname(file) for file in files)  # noqa: PTH120  # a pattern is no path
+            files = glob.glob(os.path.join(pattern, "pyproject.toml"), recursive=True)  # noqa: PTH118, PTH207  # a pattern is not a path
+            matches = sorted(os.path.dirname(file) for file in files)  # noqa: PTH120  # glob gives strings
         if not matches:
             problem = f"register({pattern!r}) matches no directory with a pyproject.toml in {Path.cwd()}"
-            raise NoxPexError("usage", problem, "correct the pattern; it is taken from the noxfile's directory")
+            raise NoxPexError("usage", problem, "correct the pattern; it is relative to the noxfile's directory")
         for match in matches:
-            directories.setdefault(os.path.abspath(match), Path(match))  # noqa: PTH100  # no link is followed
+            directories.setdefault(os.path.abspath(match), Path(match))  # noqa: PTH100  # does not follow links
     return tuple(directories.values())
 
 
 def labels(directories: Sequence[Path]) -> Mapping[Path, str]:
-    """What each directory is called: its name, or as much of the end of its path as tells it from the others."""
-    parts = {directory: Path(os.path.abspath(directory)).parts[1:] for directory in directories}  # noqa: PTH100
-    taken = dict.fromkeys(directories, 1)
+    """The label of each directory: its name, or as many of its last path components as make the label unique."""
+    parts = {directory: Path(os.path.abspath(directory)).parts[1:] for directory in directories}  # noqa: PTH100  # does not follow links
+    lengths = dict.fromkeys(directories, 1)
     while True:
-        called = {directory: "/".join(parts[directory][-taken[directory] :]) for directory in directories}
-        times = Counter(called.values())
-        clashing = [directory for directory in directories if times[called[directory]] > 1]
-        if not clashing:
-            return called
-        for directory in clashing:
-            taken[directory] += 1
+        found = {directory: "/".join(parts[directory][-lengths[directory] :]) for directory in directories}
+        counts = Counter(found.values())
+        ambiguous = [directory for directory in directories if counts[found[directory]] > 1]
+        if not ambiguous:
+            return found
+        for directory in ambiguous:
+            lengths[directory] += 1

@@ -1,4 +1,4 @@
-"""What Poetry calls the project: `pyproject.toml`, read once."""
+"""The Poetry project that a `pyproject.toml` describes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _POETRY_KEYS: Final = (
 
 
 MAIN: Final = "main"
-"""The group of what the project depends on."""
+"""Poetry's name for the group of the project's own dependencies."""
 
 
 _VERSIONING: Final = re.compile(r"version|vcs|scm")
-"""What the names of build backends' plugins that ask Git have in common (`poetry-dynamic-versioning`, `hatch-vcs`)."""
+"""Matches the names of build backend plugins that ask Git (`poetry-dynamic-versioning`, `hatch-vcs`)."""
 
 
 _PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencies")
@@ -44,10 +44,10 @@ _PROJECT_KEYS: Final = ("requires-python", "dependencies", "optional-dependencie
 class Project(Struct, frozen=True, kw_only=True):
     """A Poetry project.
 
-    `root` is its directory (resolved), `document` the parsed `pyproject.toml`, `name` its normalized name,
-    `version` the static version or None, `package_mode` whether Poetry treats it as a package, `scripts` its console
-    scripts (name to object reference), `groups` and `extras` the names that Poetry knows, `build_requires` what its
-    build backend needs (PEP 518), `includes` the patterns of files that Poetry takes in beside the packages.
+    `root` is its directory, `document` the parsed `pyproject.toml`, `name` the normalized name, and `version` the
+    static version or None. `package_mode` is whether Poetry treats it as a package. `scripts` are its console scripts
+    (name to object reference). `groups` and `extras` are their normalized names. `build_requires` are the requirements
+    of its build backend (PEP 518). `includes` are the patterns of files that Poetry ships besides the packages.
     """
 
     root: Path
@@ -73,26 +73,26 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def has_main(self) -> bool:
-        """Whether Poetry knows the group `main` here: only where a table or list of dependencies is there at all."""
+        """Whether Poetry knows the group `main`: it does only if there is a table or list of dependencies."""
         poetry, project = self.document.get("tool", {}).get("poetry", {}), self.document.get("project", {})
         return "dependencies" in poetry or "dependencies" in project or bool(project.get("optional-dependencies"))
 
     @property
     def version_from_git(self) -> bool:
-        """Whether the build backend may ask Git for the version: nothing else says it, or a plugin for that is here."""
+        """Whether the build backend may ask Git for the version: none is static, or a plugin for that is required."""
         names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
         return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
 
     @property
     def is_built_by_poetry(self) -> bool:
-        """Whether the build backend is Poetry's, or one that goes around it, as poetry-dynamic-versioning does."""
+        """Whether the build backend is Poetry's, or a wrapper around it such as that of poetry-dynamic-versioning."""
         return str(self.document.get("build-system", {}).get("build-backend", "poetry")).startswith("poetry")
 
     @property
-    def is_read_whole(self) -> bool:
-        """Whether what the project's build makes may have the text of `pyproject.toml` in it, our settings too.
+    def build_may_ship_pyproject(self) -> bool:
+        """Whether the project's wheel may contain the text of `pyproject.toml`, and so our settings.
 
-        Poetry's backend takes in what it is told; of any other one that is not known.
+        Poetry's backend ships what its patterns name. What another backend ships is not known.
         """
         packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
         patterns = [*self.includes, *(entry.get("include", "") for entry in packages if isinstance(entry, dict))]
@@ -100,13 +100,13 @@ class Project(Struct, frozen=True, kw_only=True):
             fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
         )
 
-    def own_digest(self) -> str:
-        """A digest of `pyproject.toml` without our settings: of its tables in their order, not of its text."""
+    def digest_without_settings(self) -> str:
+        """The SHA-256 of the tables in `pyproject.toml`, in their order, without our settings."""
         tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
         return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
 
     def dependency_digest(self) -> str:
-        """A digest of all in `pyproject.toml` that decides what Poetry installs: more than its content-hash covers."""
+        """The SHA-256 of all keys that decide what Poetry installs; the lock's content-hash covers fewer of them."""
         poetry = self.document.get("tool", {}).get("poetry", {})
         project = self.document.get("project", {})
         decisive = {
@@ -120,21 +120,21 @@ class Project(Struct, frozen=True, kw_only=True):
 def read(root: Path) -> Project:
     """The Poetry project in the directory `root`.
 
-    Raises `NoxPexError` `config` where there is no `pyproject.toml`, where it cannot be read, or where it is not a
-    Poetry project.
+    Raises `NoxPexError` `config` if there is no `pyproject.toml`, if it cannot be read, or if it is not a Poetry
+    project.
     """
     file = root / "pyproject.toml"
     try:
         return _parsed(root, file.read_text("utf-8"))
     except FileNotFoundError:
         problem = f"there is no pyproject.toml in {root}"
-        remedy = "call nox_pex.register() from a noxfile beside it, or with the directory of a Poetry project"
+        remedy = "call nox_pex.register() from a noxfile next to one, or with the directory of a Poetry project"
         raise NoxPexError("config", problem, remedy) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
 
 
-@functools.lru_cache(maxsize=1000)  # every session that runs reads it anew, and finds the same text
+@functools.lru_cache(maxsize=1000)  # every session reads the file again and finds the same text
 def _parsed(root: Path, text: str) -> Project:
     file, document = root / "pyproject.toml", tomllib.loads(text)
     tool = _table(document, "tool", file)
@@ -167,9 +167,9 @@ def _parsed(root: Path, text: str) -> Project:
 
 
 def read_source(root: Path) -> Project:
-    """The project in the directory of a path dependency, which need not be Poetry's, nor have a `pyproject.toml`.
+    """The project in the directory of a path dependency. It need not be Poetry's or have a `pyproject.toml`.
 
-    Raises `NoxPexError` `config` where that cannot be read.
+    Raises `NoxPexError` `config` if it is a Poetry or standard project that `read` refuses.
     """
     document: Mapping[str, Any] = {}
     with contextlib.suppress(FileNotFoundError, tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -200,7 +200,7 @@ def _table(table: Mapping[str, Any], key: str, file: Path, *, within: str = "") 
 
 
 def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[str, str]:
-    """Console scripts; Poetry's own table may hold tables, of which those with a `reference` to a file are none."""
+    """The console scripts. In Poetry's own table, an entry of the type `file` is not one."""
     scripts: dict[str, str] = {}
     for name, value in {**poetry.get("scripts", {}), **project.get("scripts", {})}.items():
         if isinstance(value, str):

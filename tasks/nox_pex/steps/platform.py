@@ -18,9 +18,7 @@ def run(context: Context) -> None:
     Raises `NoxPexError` if the Python cannot say, or the engine has no such image.
     """
     image = context.arguments.image
-    found = (
-        ask_python.of_python(context.base.find(), context.provisioner.shell) if image is None else _of(image, context)
-    )
+    found = ask_python.ask(context.base.find(), context.provisioner.shell) if image is None else _of(image, context)
     context.emit(json.dumps(found.as_json(), indent=2))
 
 
@@ -31,5 +29,5 @@ def _of(image: str, context: Context) -> Platform:
     using = engine.find(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
     inspector = ImageInspector(engine=using, shell=shell, memory=context.state / "images.json")
     identity = inspector.present(image, key="--image")
-    line = inspector.answer(image, ask_python.question(), identity=identity, minor=None, key="--image")
-    return ask_python.answered(line, name=image)
+    line = inspector.answer(image, ask_python.script(), identity=identity, minor=None, key="--image")
+    return ask_python.parse_answer(line, name=image)

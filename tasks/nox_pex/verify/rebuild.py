@@ -191,7 +191,7 @@ def _project_files(target: Target) -> set[str]:
     else:
         chosen = wanted.sources
         selection = sources.select(root, include=chosen.include, exclude=chosen.exclude, output_dir=settings.output_dir)
-        names = set(selection.taken)
+        names = set(selection.files)
     if wanted.executable is not None:
         names.add(wanted.executable)
     for path in _path_dependencies(original):

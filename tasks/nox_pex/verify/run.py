@@ -180,7 +180,7 @@ def _planned(subject: Inspection) -> Mapping[str, Mapping[NormalizedName, str]]:
     """What Poetry would install on each target: its name to names and versions."""
     with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as aside:
         planned = WheelFetcher(installer=subject.installer).plan(
-            subject.target.selection, subject.target.platforms, aside=Path(aside)
+            subject.target.selection, subject.target.platforms, scratch=Path(aside)
         )
     return {target: {p.name: p.version for p in packages} for target, packages in planned.items()}
 

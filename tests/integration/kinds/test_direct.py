@@ -236,7 +236,7 @@ def test_an_address(written: Written, lock: Locker, tmp_path: Path, home: Path) 
         )
         app = written("app", files)
         lock(app)
-        assert app.nox("-s", "pex").said("install: compiled on this machine, for want of a wheel: answer 1.0")
+        assert app.nox("-s", "pex").said("install: compiled on this machine, because there is no wheel: answer 1.0")
         assert launch(app.binary("app"), home=home).output.splitlines() == ["distant", "answer distant"]
         requirements = app.root / "dist" / "app.requirements.txt"
         text = requirements.read_text("utf-8")

@@ -67,9 +67,9 @@ def said(project: Project, home: Path) -> dict[str, str]:
 def test_what_came_last_ships_in_every_build(make: Callable[..., Project], home: Path) -> None:
     app = make("app", one="1.0", two="1.0")
     result = app.nox("-s", "verify")
-    assert result.said("install: again, one after the other, for files that they have or had in common: one, two")
-    assert "install: share/shared.txt and 1 more: in one and in two, which came last, so" in result.output
-    assert "install: bin/speak: in one and in two; pex takes one of them, and warns" in result.output
+    assert result.said("install: reinstalling one at a time, because they install the same files: one, two")
+    assert "install: share/shared.txt and 1 more: in one and in two; two was installed last, so" in result.output
+    assert "install: bin/speak: in one and in two; pex uses one of them, and warns" in result.output
     assert said(app, home) == {"shared": "two 1.0", "with": ["one", "two"]}
     before = app.binary("app").read_bytes()
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_one_of_them_changes_and_goes(make: Callable[..., Project], home: Path) 
 def test_nothing_of_it_reaches_another_project(make: Callable[..., Project], home: Path) -> None:
     make("both", one="1.0", two="1.0").nox("-s", "pex")
     alone = make("alone", one="1.0")
-    assert "one after the other" not in alone.nox("-s", "verify").output
+    assert "one at a time" not in alone.nox("-s", "verify").output
     assert said(alone, home) == {"shared": "one 1.0", "with": ["one"]}
 
 

@@ -75,7 +75,7 @@ class World:
 @cache
 def _described(minor: str) -> Described:
     shell = Shell(environ={}, secrets=Secrets(), say=lambda _: None)
-    return ask_python.of_python(pythons()[minor], shell).as_json()
+    return ask_python.ask(pythons()[minor], shell).as_json()
 
 
 @pytest.fixture

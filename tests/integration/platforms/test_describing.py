@@ -59,4 +59,4 @@ def test_a_target_that_the_project_does_not_allow(project: Make) -> None:
     old = {"python_version": "3.8", "python_full_version": "3.8.18"}
     value = {**own, "marker_environment": {**own["marker_environment"], **old}}
     (abroad.root / "platforms" / "there.json").write_text(json.dumps(value), "utf-8")
-    assert "allows Python >=3.9, and a target has 3.8.18" in abroad.refused("python-mismatch", "-s", "pex")
+    assert "allows Python >=3.9, but a target has 3.8.18" in abroad.refused("python-mismatch", "-s", "pex")

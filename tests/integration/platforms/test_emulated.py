@@ -72,7 +72,7 @@ def debian() -> Path:
 def test_an_emulated_machine_runs_what_was_built_for_it(
     debian: Path, project: Callable[[str], Project], world: World
 ) -> None:
-    answer = emulated(debian, "python3", "-I", "-c", ask_python.question())
+    answer = emulated(debian, "python3", "-I", "-c", ask_python.script())
     abroad = project("abroad")
     world.aim(abroad, {"arm": json.loads(answer.stdout)})
     assert abroad.nox("-s", "verify").said("closure", "passed")

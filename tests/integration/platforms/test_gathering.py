@@ -76,11 +76,9 @@ def test_all_that_has_no_wheel_is_named_at_once_and_nothing_is_fetched(
         served.asked.clear()
         line = app.refused("no-wheel", "-s", "pex")
         assert served.asked == []
-    assert (
-        "for platforms/there.json and platforms/arm.json of one 1.0 (an sdist alone), two 1.0 (an sdist alone)" in line
-    )
-    assert "answer 1.0 (its sources compile: answer-1.0-cp3" in line
-    assert "for platforms/arm.json of compiled 1.0 (1 wheel, of which none fits)" in line
+    assert "for platforms/there.json and platforms/arm.json of one 1.0 (only an sdist), two 1.0 (only an sdist)" in line
+    assert "answer 1.0 (its build compiles code: answer-1.0-cp3" in line
+    assert "for platforms/arm.json of compiled 1.0 (1 wheel, none compatible)" in line
     assert "pure" not in line
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.model import Binary
 from nox_pex.system.command import Outcome
+from tests.support.platforms import target
 
 PYTHON = Interpreter(implementation="CPython", version="3.11.7", executable=Path("/python/3.11"))
 
@@ -156,3 +158,22 @@ def test_how_pex_fails(output: str, code: str, said: str) -> None:
     assert error.code == code
     assert said in error.problem
     assert error.log == tuple(output.splitlines())
+
+
+def test_the_constraints_and_the_shebang_are_those_of_the_targets() -> None:
+    both = (target("old", python="3.9").interpreter, target("new").interpreter)
+    inputs = pex_cli.PexInputs(
+        repository=Path("r"), pins=Path("p"), python_path=Path("b"), platforms=(Path("0.json"), Path("1.json"))
+    )
+    argv = pex_cli.argv(
+        Binary(script="x"),
+        python=Path("python"),
+        output=Path("o"),
+        inputs=inputs,
+        interpreters=both,
+        pex_root=Path("root"),
+    )
+    given = [value for option, value in itertools.pairwise(argv) if option == "--interpreter-constraint"]
+    assert given == ["CPython==3.9.*", "CPython==3.12.*"]
+    assert "/usr/bin/env python3" in argv
+    assert argv.count("--complete-platform") == len(inputs.platforms)

@@ -1,177 +1,200 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import cli
-from nox_pex.poetry.cli import poetry_environ, sync_argv
-from nox_pex.poetry.failures import failure
-from nox_pex.poetry.selection import Selection, selection
+from nox_pex.poetry.install import Installer
+from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
-from nox_pex.project.pyproject import Project
-from nox_pex.settings.model import Binary, Settings
-from nox_pex.system.command import Outcome
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools import pinned
+from nox_pex.tools.cache import Caches
 from nox_pex.tools.pinned import Poetry
+from tests.support import environments
+from tests.support.environments import FakeProvisioner, FakeShell
 
-POETRY = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+MAIN = Selection(("main",), ())
+LOCK = """
+[[package]]
+name = "idna"
+version = "3.11"
+files = [{ file = "idna-3.11-py3-none-any.whl", hash = "sha256:aa" }]
+[metadata]
+lock-version = "2.1"
+"""
+SHELF = """
+[[package]]
+name = "shelf"
+version = "1.0"
+files = []
+[package.source]
+type = "directory"
+url = "shelf"
+"""
+
+
+class Checkout:
+    """A project, an environment, and a function in the place of Poetry that installs what the lock has."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.said: list[str] = []
+        self.runs = 0
+        self.fails = False
+        self.python = root / "python3.11"
+        self.python.write_bytes(b"")
+        self.environment = Environment(path=root / "state" / "environment")
+        (root / "poetry.lock").write_text(LOCK, "utf-8")
+        (root / "pyproject.toml").write_text('[project]\nname = "app"\ndependencies = ["idna"]\n', "utf-8")
+
+    def poetry(self, _: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+        self.runs += 1
+        if self.fails:
+            return 1, "No space left on device"
+        environment = Environment(path=Path(environ["VIRTUAL_ENV"]))
+        for package in [name for name in ("idna", "shelf") if f'"{name}"' in (self.root / "poetry.lock").read_text()]:
+            if package not in {found.name for found in environment.distributions()}:
+                environments.install(environment, package, {f"{package}.py": ""}, direct=package == "shelf")
+        return 0, ""
+
+    def installer(self, *, force: bool = False) -> Installer:
+        environ = {"HOME": str(self.root), "PIP_CONFIG_FILE": "/dev/null", "POETRY_CONFIG_DIR": str(self.root)}
+        shell = FakeShell(environ=environ, secrets=Secrets(), say=self.said.append, tool=self.poetry)
+        provisioner = FakeProvisioner(shell=shell, caches=Caches(chosen=self.root / "cache"), uv=None)
+        python = self.python
+        return Installer(
+            project=pyproject.read(self.root),
+            base=BasePython(name="3.11", find=lambda: python),
+            provisioner=provisioner,
+            poetry_version=None,
+            force=force,
+        )
+
+    def install(self, *, force: bool = False) -> str:
+        """Install, and return the last line for the user."""
+        self.said.clear()
+        self.installer(force=force).install(MAIN, self.environment)
+        return self.said[-1]
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Project:
-    text = """
-        [project]
-        name = "service"
-        dependencies = ["idna"]
-        optional-dependencies = { fast = ["h11"] }
-        [dependency-groups]
-        server = ["h11"]
-    """
-    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
-    return pyproject.read(tmp_path)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    poetry = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+    monkeypatch.setattr(pinned, "provide_poetry", lambda *_: poetry)
+    return Checkout(tmp_path)
 
 
-def test_a_binary_has_the_projects_groups_unless_it_names_its_own(service: Project) -> None:
-    settings = Settings(groups=("main", "Server"), extras=("fast",))
-    assert selection(settings, Binary(script="x"), service) == Selection(groups=("main", "server"), extras=("fast",))
-    own = Binary(script="x", groups=("server", "server"), extras=())
-    assert selection(settings, own, service) == Selection(groups=("server",), extras=())
+def test_an_install_is_done_once(checkout: Checkout) -> None:
+    assert checkout.install().startswith("install: 1 distribution in ")
+    assert [found.name for found in checkout.environment.distributions()] == ["idna"]
+    assert checkout.install() == "install: unchanged, 1 distribution (group main)"
+    assert checkout.runs == 1
 
 
-@pytest.mark.parametrize(
-    ("binary", "code", "said"),
-    [
-        (Binary(script="x", groups=("servr",)), "poetry-missing-group", "did you mean 'server'?"),
-        (Binary(script="x", groups=("zzz",)), "poetry-missing-group", "it has main, server"),
-        (Binary(script="x", extras=("fats",)), "config", "did you mean 'fast'?"),
-    ],
-)
-def test_a_group_or_extra_that_is_not_there(service: Project, binary: Binary, code: str, said: str) -> None:
-    with pytest.raises(NoxPexError) as caught:
-        selection(Settings(), binary, service)
-    assert caught.value.code == code
-    assert said in caught.value.remedy
+def test_a_changed_input_is_named_and_installed(checkout: Checkout) -> None:
+    checkout.install()
+    (checkout.root / "poetry.toml").write_text("[installer]\nparallel = false\n", "utf-8")
+    checkout.install()
+    assert checkout.said[0] == "install: poetry.toml changed"
+    assert checkout.runs == 2
 
 
-def test_each_selection_has_a_key_of_its_own() -> None:
-    distinct = [Selection(("a",), ()), Selection(("a", "b"), ()), Selection(("a",), ("b",)), Selection((), ("a",))]
-    assert len({one.key for one in distinct}) == 4
-    assert [str(one) for one in distinct[:3]] == ["group a", "groups a, b", "group a, extras b"]
+def test_force_runs_poetry_although_nothing_changed(checkout: Checkout) -> None:
+    checkout.install()
+    checkout.install(force=True)
+    assert checkout.said[0] == "install: forced"
+    assert checkout.runs == 2
 
 
-@pytest.mark.parametrize(("version", "command"), [("2.5.1", ["sync"]), ("1.8.5", ["install", "--sync"])])
-def test_poetrys_command_line(service: Project, version: str, command: list[str]) -> None:
-    poetry = Poetry(python=Path("/tools/python"), version=version, default_index="")
-    argv = sync_argv(poetry, Selection(("main", "server"), ("fast", "more")), service)
-    text = " ".join(argv)
-    assert f" poetry {' '.join(command)} " in text
-    assert "--only main,server" in text
-    assert "--extras fast --extras more" in text
-    assert {"--no-root", "--no-interaction", "--no-ansi"} < set(argv)
+def test_another_environment_is_restored_from_the_cache(checkout: Checkout) -> None:
+    checkout.install()
+    checkout.environment = Environment(path=checkout.root / "state" / "second")
+    assert "1 distribution restored from the install cache in" in checkout.install()
+    assert checkout.runs == 1
 
 
-def test_poetry_is_told_one_environment_and_no_other(tmp_path: Path) -> None:
-    user = {
-        "VIRTUAL_ENV": "/mine",
-        "CONDA_PREFIX": "/conda",
-        "POETRY_VIRTUALENVS_CREATE": "false",
-        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-        "POETRY_VIRTUALENVS_PATH": "/theirs",
-        "POETRY_HTTP_BASIC_MILL_PASSWORD": "flour",
-        "PYTHONPATH": "/bend",
-        "PIP_CONFIG_FILE": "/dev/null",
-        "HOME": str(tmp_path),
-    }
-    found = poetry_environ(
-        user, poetry=POETRY, environment=Environment(path=Path("/ours")), nowhere=Path("/empty"), project=tmp_path
+@pytest.mark.parametrize("damage", ["unfinished", "changed", "python"])
+def test_an_environment_that_cannot_be_trusted_is_created_again(checkout: Checkout, damage: str) -> None:
+    checkout.install()
+    (site,) = checkout.environment.site_packages
+    if damage == "unfinished":
+        (checkout.environment.path / "nox-pex.json").unlink()
+    elif damage == "changed":
+        (site / "idna-1.0.dist-info" / "RECORD").write_text("", "utf-8")
+    else:
+        checkout.python.write_bytes(b"a patch release")
+    (site / "stray.py").touch()
+    checkout.install()
+    assert (
+        checkout.said[0]
+        == "install: creating the environment again: "
+        + {
+            "unfinished": "the last install did not finish",
+            "changed": "it was changed after Poetry installed it",
+            "python": "it is for another Python",
+        }[damage]
     )
-    assert found["VIRTUAL_ENV"] == "/ours"
-    assert found["POETRY_VIRTUALENVS_PATH"] == "/empty"
-    assert found["POETRY_VIRTUALENVS_CREATE"] == "true"
-    assert found["POETRY_VIRTUALENVS_IN_PROJECT"] == "false"
-    assert found["POETRY_HTTP_BASIC_MILL_PASSWORD"] == "flour"
-    assert not {"CONDA_PREFIX", "PYTHONPATH"} & found.keys()
+    assert not (site / "stray.py").exists()
 
 
-@pytest.mark.parametrize(
-    ("output", "code", "said"),
-    [
-        (
-            "pyproject.toml changed significantly since poetry.lock was last generated. Run `poetry lock`",
-            "lock-stale",
-            "run `poetry lock`",
-        ),
-        ("The lock file is not compatible with the current version of Poetry.", "lock-unreadable", "poetry-version"),
-        (
-            "This project requires Poetry >=1.8,<2.0, but you are using Poetry 2.5.1",
-            "poetry-version",
-            'poetry-version = "1.8"',
-        ),
-        (
-            "This project requires Poetry <2.0, but you are using Poetry 2.5.1",
-            "poetry-version",
-            'poetry-version = "…"',
-        ),
-        (
-            "Current Python version (3.11.7) is not allowed by the project (>=3.12,<4.0).\nPlease change",
-            "python-mismatch",
-            "allows Python >=3.12,<4.0, and the session runs on 3.11.7",
-        ),
-        (
-            "Current Python version (3.12.1) is not allowed by the project (3.11.7).\nPlease change",
-            "python-mismatch",
-            'register(python="3.11")',
-        ),
-        (
-            "is likely not a problem with poetry but one of the following issues with greenlet (1.1.2)\n\n  - not",
-            "no-wheel",
-            "greenlet (1.1.2), which",
-        ),
-        (
-            "[Errno -2] Name or service not known\n\nCannot install poetry-core.\n",
-            "index-unreachable",
-            "could not install poetry-core of",
-        ),
-        (
-            "[Errno -2] Name or service not known\nMax retries exceeded: host='git.invalid'",
-            "index-unreachable",
-            "git.invalid",
-        ),
-        ("Group(s) not found: srv (via --only)", "poetry-missing-group", "srv"),
-        (
-            "Hash for idna (3.11) from archive idna-3.11-py3-none-any.whl not found in known hashes (was: sha256:0)",
-            "hash-mismatch",
-            "idna-3.11-py3-none-any.whl",
-        ),
-        (
-            "Downloaded distributions for h11 (0.16.0) did not match any known checksums in your lock file.",
-            "hash-mismatch",
-            "h11 (0.16.0)",
-        ),
-        ("All attempts to connect to example.invalid failed.", "index-unreachable", "All attempts"),
-        ("HTTPError: 401 Client Error: Unauthorized", "index-auth", "credentials"),
-        ("OSError: [Errno 28] No space left on device", "disk-full", "make room"),
-        ("something else", "install-failed", "exit status 1"),
-    ],
-)
-def test_what_poetry_met(service: Project, output: str, code: str, said: str) -> None:
-    error = failure(Outcome(status=1, output=f"Installing\n  {output}\n", seconds=0.0), service)
-    assert error.code == code
-    assert said in str(error)
-    assert "{" not in str(error)
-    assert error.log[0] == "Installing"
+def test_force_finds_a_file_that_was_changed_without_its_record(checkout: Checkout) -> None:
+    checkout.install()
+    (site,) = checkout.environment.site_packages
+    (site / "idna.py").write_text("TAMPERED = True\n", "utf-8")
+    assert checkout.install().startswith("install: unchanged")
+    checkout.install(force=True)
+    assert "it was changed after Poetry installed it" in checkout.said[0]
+    assert (site / "idna.py").read_text("utf-8") == ""
 
 
-def test_what_poetry_says_that_it_installed() -> None:
-    output = """
-Package operations: 3 installs, 1 update, 1 removal, 1 skipped
-  - Removing gone (1.0)
-  - Installing Zope_Parts (2.0)
-  - Updating idna (3.10 -> 3.11)
-  - Downgrading h11 (0.16.0 -> 0.15)
-  - Installing here (1.0): Skipped for the following reason: Already installed
-"""
-    found = cli.installed_by(Outcome(status=0, output=output, seconds=0.0))  # there is no other way to see it
-    assert found == {"zope-parts", "idna", "h11"}
+def test_an_install_that_fails_leaves_no_state(checkout: Checkout) -> None:
+    checkout.install()
+    checkout.fails = True
+    (checkout.root / "poetry.toml").touch()
+    (checkout.root / "poetry.lock").write_text(f"# changed\n{LOCK}", "utf-8")
+    with pytest.raises(NoxPexError):
+        checkout.install()
+    checkout.fails = False
+    checkout.install()
+    assert checkout.said[0] == "install: creating the environment again: the last install did not finish"
+
+
+def test_a_path_dependency_is_installed_again_if_its_content_changes(checkout: Checkout) -> None:
+    (checkout.root / "poetry.lock").write_text(f"{SHELF}{LOCK}", "utf-8")
+    (checkout.root / "shelf").mkdir()
+    (checkout.root / "shelf" / "shelf.py").write_text("", "utf-8")
+    checkout.install()
+    assert not list((checkout.root / "cache").glob("environments/*/"))
+    (site,) = checkout.environment.site_packages
+    (site / "shelf.py").write_text("as Poetry installed it before\n", "utf-8")
+    (checkout.root / "shelf" / "shelf.py").write_text("NEW = True\n", "utf-8")
+    checkout.install()
+    assert checkout.said[0] == "install: shelf changed"
+    assert (site / "shelf.py").read_text("utf-8") == ""
+
+
+def test_the_paths_in_a_lock_are_remembered_until_it_changes(checkout: Checkout) -> None:
+    (checkout.root / "poetry.lock").write_text(f"{SHELF}{LOCK}", "utf-8")
+    installer = checkout.installer()
+    assert installer.path_dependencies({}, "0") == {"shelf": "shelf"}
+    state = {"path-dependencies": {"lock": "0", "paths": {"other": "elsewhere"}}}
+    assert installer.path_dependencies(state, "0") == {"other": "elsewhere"}
+    assert installer.path_dependencies(state, "1") == {"shelf": "shelf"}
+
+
+def test_the_inputs_are_the_lock_the_selection_the_tools_and_the_paths(checkout: Checkout) -> None:
+    (checkout.root / "whole.whl").write_text("a wheel", "utf-8")
+    installer = checkout.installer()
+    found = installer.inputs(Selection(("a", "b"), ("c",)), "0", {"whole": "whole.whl"})
+    assert found["lock"] == {"poetry.lock": "0"}
+    assert (found["settings"]["groups"], found["settings"]["extras"]) == ("a,b", "c")
+    assert found["tools"] == {"poetry": pinned.POETRY}
+    assert len(found["paths"]["whole"]) == 64
+    other = msgspec.structs.replace(installer, poetry_version="1.8.5")
+    assert other.inputs(MAIN, "0", {})["tools"] == {"poetry": "1.8.5"}

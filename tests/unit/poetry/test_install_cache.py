@@ -1,12 +1,17 @@
-"""Under which circumstances what Poetry installed for another checkout counts as the same."""
-
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions.environment import Environment, snapshot
 from nox_pex.poetry import install_cache
+from nox_pex.poetry.install_cache import CachedInstall
+from nox_pex.poetry.lock import Lock, Package, Source
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from tests.support import environments
 
 INPUTS = {"lock": {"poetry.lock": "abc"}, "python": {"python": "CPython 3.12.1"}}
 INDEX = "https://index.invalid/simple"
@@ -14,9 +19,9 @@ INDEX = "https://index.invalid/simple"
 
 def key(tmp_path: Path, project: str = "one", *, lock: str = "abc", **environ: str) -> str:
     (tmp_path / project).mkdir(exist_ok=True)
-    told = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": INDEX, **environ}
+    variables = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": INDEX, **environ}
     inputs = {**INPUTS, "lock": {"poetry.lock": lock}}
-    found = install_cache.of(inputs, home=tmp_path, environ=told, prefix=tmp_path, project=tmp_path / project)
+    found = install_cache.locate(inputs, home=tmp_path, environ=variables, prefix=tmp_path, project=tmp_path / project)
     assert found.home.parent == tmp_path
     return found.home.name
 
@@ -32,7 +37,7 @@ def key(tmp_path: Path, project: str = "one", *, lock: str = "abc", **environ: s
         {"VIRTUAL_ENV": "/elsewhere", "LANG": "C"},
     ],
 )
-def test_what_does_not_decide(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_locations_and_secrets_do_not_change_the_key(tmp_path: Path, environ: dict[str, str]) -> None:
     assert key(tmp_path, "two", **environ) == key(tmp_path)
 
 
@@ -45,11 +50,151 @@ def test_what_does_not_decide(tmp_path: Path, environ: dict[str, str]) -> None:
         {"POETRY_INSTALLER_NO_BINARY": ":all:"},
     ],
 )
-def test_what_decides(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_the_lock_the_index_and_poetrys_settings_change_the_key(tmp_path: Path, environ: dict[str, str]) -> None:
     assert key(tmp_path, **environ) != key(tmp_path)
 
 
-def test_a_setting_of_poetrys_own(tmp_path: Path) -> None:
+def test_poetrys_configuration_file_changes_the_key(tmp_path: Path) -> None:
     before = key(tmp_path, POETRY_CONFIG_DIR=str(tmp_path))
     (tmp_path / "config.toml").write_text("[installer]\nno-binary = [':all:']\n", "utf-8")
     assert key(tmp_path, POETRY_CONFIG_DIR=str(tmp_path)) != before
+
+
+LOCK = Lock(path=Path("poetry.lock"), digest="0", packages=())
+
+
+class Checkouts:
+    """Environments below a directory, and one cached install that they share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cached = CachedInstall(home=root / "cache" / "0123456789abcdef")
+        self.said: list[str] = []
+        (root / "cache").mkdir()
+        (root / "python3.11").write_bytes(b"")
+
+    def environment(self, name: str) -> Environment:
+        return environments.create(self.root / name / "environment", base=self.root / "python3.11")
+
+    def store(self, environment: Environment, lock: Lock = LOCK) -> None:
+        shell = Shell(environ={}, secrets=Secrets(), say=self.said.append)
+        self.cached.store(environment, lock, shell=shell)
+
+    def first(self) -> Environment:
+        """An environment with a distribution that has a launcher and a script, stored."""
+        found = self.environment("first")
+        files = {
+            "wares.py": "TEXT = 'wares'\n",
+            "../../../bin/serve": f"#!{found.python}\nimport wares\n",
+            "../../../bin/run.sh": "#!/bin/sh\nexit 0\n",
+        }
+        environments.install(found, "wares", files, scripts={"serve": "wares:main"})
+        (found.path / "bin" / "serve").chmod(0o755)
+        self.store(found)
+        return found
+
+
+@pytest.fixture
+def checkouts(tmp_path: Path) -> Checkouts:
+    return Checkouts(tmp_path)
+
+
+def test_an_install_is_restored_with_the_new_interpreter_in_its_scripts(checkouts: Checkouts) -> None:
+    first = checkouts.first()
+    second = checkouts.environment("second")
+    assert checkouts.cached.exists()
+    assert checkouts.cached.restore(second)
+    assert list(second.damaged()) == []
+    assert snapshot(second.distributions()).keys() == snapshot(first.distributions()).keys()
+    serve = second.path / "bin" / "serve"
+    assert serve.read_text("utf-8") == f"#!{second.python}\nimport wares\n"
+    assert serve.stat().st_mode & 0o777 == 0o755
+    assert (second.path / "bin" / "run.sh").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_interpreter_with_a_long_path_or_a_blank_gets_a_shell_as_its_launcher(checkouts: Checkouts) -> None:
+    checkouts.first()
+    for name in ("with a blank", "long" * 40):
+        environment = checkouts.environment(name)
+        assert checkouts.cached.restore(environment)
+        text = (environment.path / "bin" / "serve").read_text("utf-8")
+        assert text.startswith("#!/bin/sh\n'''exec' ")
+        assert str(environment.python) in text
+        assert text.endswith("' '''\nimport wares\n")
+        assert list(environment.damaged()) == []
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "manifest", "script"])
+def test_a_damaged_install_is_not_restored(checkouts: Checkouts, damage: str) -> None:
+    checkouts.first()
+    cached = Environment(path=checkouts.cached.home)
+    (site,), info = cached.site_packages, "wares-1.0.dist-info"
+    file = {
+        "record": site / info / "RECORD",
+        "entry points": site / info / "entry_points.txt",
+        "manifest": cached.path / "nox-pex.json",
+        "script": cached.path / "bin" / "serve",
+    }.get(damage, site / "wares.py")
+    text = file.read_text("utf-8")
+    file.unlink()
+    if damage == "linked":
+        (checkouts.root / "elsewhere.py").write_text(f"{text}# more\n", "utf-8")
+        file.symlink_to(checkouts.root / "elsewhere.py")
+    elif damage != "gone":
+        file.write_text("{" if damage == "manifest" else f"{text}# more\n", "utf-8")
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+def test_scripts_of_a_checkout_that_was_moved_are_not_restored(checkouts: Checkouts) -> None:
+    found = checkouts.environment("first")
+    script = {"../../../bin/serve": "#!/before/the/move/bin/python\nimport wares\n"}
+    environments.install(found, "wares", script)
+    checkouts.store(found)
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+def test_a_link_is_not_written_through(checkouts: Checkouts) -> None:
+    found = checkouts.environment("first")
+    environments.install(found, "wares", {"../../../bin/tool": "text"})
+    checkouts.store(found)
+    second = checkouts.environment("second")
+    (second.path / "bin" / "tool").symlink_to(checkouts.root / "python3.11")
+    assert not checkouts.cached.restore(second)
+    assert (checkouts.root / "python3.11").read_bytes() == b""
+
+
+def test_an_install_that_is_replaced_while_it_is_restored_does_not_count(
+    checkouts: Checkouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = checkouts.first()
+    copy = install_cache._copy_file  # noqa: SLF001  # the moment between two files
+
+    def replaced(original: Path, target: Path, *, digest: str, mode: int) -> bool:
+        monkeypatch.setattr(install_cache, "_copy_file", copy)
+        checkouts.store(first)
+        return copy(original, target, digest=digest, mode=mode)
+
+    monkeypatch.setattr(install_cache, "_copy_file", replaced)
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+    assert checkouts.cached.restore(checkouts.environment("third"))
+
+
+def test_an_install_with_another_source_is_not_stored(checkouts: Checkouts) -> None:
+    found = checkouts.environment("first")
+    git = Source(type="git", url="https://example.org/wares.git")
+    locked = Package(name="wares", version="1.0", hashes=(), source=git, develop=False)  # type: ignore[arg-type]
+    checkouts.store(found, Lock(path=Path("poetry.lock"), digest="0", packages=(locked,)))
+    environments.install(found, "shelf", {}, direct=True)
+    checkouts.store(found)
+    assert not checkouts.cached.exists()
+
+
+def test_an_install_that_cannot_be_stored_is_reported(checkouts: Checkouts) -> None:
+    found = checkouts.environment("first")
+    (site,) = found.site_packages
+    environments.install(found, "wares", {"wares.py": ""})
+    (site / "wares.py").unlink()
+    checkouts.store(found)
+    assert not checkouts.cached.exists()
+    assert os.strerror(2) in checkouts.said[0]
+    assert checkouts.said[0].startswith("install: not stored in the install cache: ")

@@ -94,9 +94,9 @@ def test_hashes_of_an_old_lock_stand_in_one_table(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("<<<<<<< ours", "damaged"),
-        ("", "not a lock of Poetry's"),
-        ("package = 3\n[metadata]\nlock-version = '2.1'", "not a lock of Poetry's"),
-        ("[[package]]\nname = 'a'\n[metadata]\nlock-version = '2.1'", "not a lock of Poetry's"),
+        ("", "not a lock file of Poetry"),
+        ("package = 3\n[metadata]\nlock-version = '2.1'", "not a lock file of Poetry"),
+        ("[[package]]\nname = 'a'\n[metadata]\nlock-version = '2.1'", "not a lock file of Poetry"),
         ("[metadata]\nlock-version = '3.0'", "lock-version 3.0; nox-pex reads 1.x and 2.x"),
     ],
 )

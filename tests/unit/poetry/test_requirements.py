@@ -84,7 +84,7 @@ def test_one_version_from_two_sources() -> None:
 
 
 @pytest.mark.parametrize(
-    ("packages", "said"), [((), "it does not lock it at all"), ((locked("idna", "2.0"),), "it locks 2.0")]
+    ("packages", "said"), [((), "it has no version of it"), ((locked("idna", "2.0"),), "it locks 2.0")]
 )
 def test_what_is_installed_but_not_locked(packages: tuple[Package, ...], said: str) -> None:
     with pytest.raises(NoxPexError, match=said) as caught:
@@ -103,3 +103,10 @@ def test_pins_name_no_address() -> None:
         "idna==3.11",
         "shelf==1.0",
     ]
+
+
+def test_pins_have_their_markers() -> None:
+    found = requirements.pins(
+        [installed("a"), installed("b")], lambda name, _: 'python_version == "3.9"' if name == "b" else ""
+    )
+    assert list(found) == ["a==1.0", 'b==1.0 ; python_version == "3.9"']

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.project.discovery import found, labels, several
+from nox_pex.project.discovery import find_projects, labels, names_several
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names(*patterns: str) -> list[str]:
-    return [directory.as_posix() for directory in found(patterns)]
+    return [directory.as_posix() for directory in find_projects(patterns)]
 
 
 def test_a_pattern_takes_the_projects_that_it_matches() -> None:
@@ -35,14 +35,14 @@ def test_a_plain_path_is_taken_as_it_is_and_each_project_once() -> None:
 
 def test_a_pattern_that_matches_nothing() -> None:
     with pytest.raises(NoxPexError, match=r"servises/\*") as caught:
-        found(["servises/*"])
+        find_projects(["servises/*"])
     assert caught.value.code == "usage"
 
 
 def test_several_is_more_than_one_or_a_pattern() -> None:
-    assert not several(["services/api"])
-    assert several(["services/api", "services/worker"])
-    assert several([Path("services/*")])
+    assert not names_several(["services/api"])
+    assert names_several(["services/api", "services/worker"])
+    assert names_several([Path("services/*")])
 
 
 def test_each_is_called_by_as_much_of_its_path_as_tells_it_apart() -> None:

@@ -83,8 +83,9 @@ def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
 )
 def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same: bool) -> None:
     before = read(tmp_path, f"{STANDARD}[tool.x]\n")
-    assert not before.is_read_whole
-    assert (read(tmp_path, f"{STANDARD}[tool.x]\n{added}").own_digest() == before.own_digest()) is same
+    assert not before.build_may_ship_pyproject
+    after = read(tmp_path, f"{STANDARD}[tool.x]\n{added}")
+    assert (after.digest_without_settings() == before.digest_without_settings()) is same
 
 
 @pytest.mark.parametrize(
@@ -97,12 +98,12 @@ def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same
     ],
 )
 def test_a_build_that_may_take_the_file_itself_in(tmp_path: Path, added: str) -> None:
-    assert read(tmp_path, f'[project]\nname = "x"\n{added}').is_read_whole
+    assert read(tmp_path, f'[project]\nname = "x"\n{added}').build_may_ship_pyproject
 
 
 def test_the_order_of_what_a_build_could_read(tmp_path: Path) -> None:
-    before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').own_digest()
-    assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').own_digest() != before
+    before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').digest_without_settings()
+    assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').digest_without_settings() != before
 
 
 def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> None:

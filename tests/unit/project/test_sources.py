@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.project.sources import LeftOut, SourceSelection, digests, project_files, select
+from nox_pex.project.left_out import LeftOut
+from nox_pex.project.sources import SourceSelection, digests, project_files, select
 
 APPLICATION = (
     *("main.py", "fast.pyi", "app/__init__.py", "app/data/logo.svg", "app/static/site.css", "space/deep/mod.py"),
@@ -62,42 +63,42 @@ def choose(
 
 
 def added(root: Path, *include: str) -> set[str]:
-    return set(choose(root, include=include).taken) - set(choose(root).taken)
+    return set(choose(root, include=include).files) - set(choose(root).files)
 
 
 def test_modules_and_packages_with_their_data(project: Path) -> None:
-    assert choose(project).taken == tuple(sorted(APPLICATION))
+    assert choose(project).files == tuple(sorted(APPLICATION))
 
 
-def test_what_git_ignores_does_not_ship(repository: Path) -> None:
-    assert choose(repository).taken == tuple(sorted(APPLICATION))
+def test_a_file_that_git_ignores_does_not_ship(repository: Path) -> None:
+    assert choose(repository).files == tuple(sorted(APPLICATION))
     git(repository, "add", "main.py", "app")
     git(repository, "add", "--force", "app/debug.log")
     (repository / "fast.pyi").unlink()
-    assert choose(repository).taken == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
+    assert choose(repository).files == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
 
 
 def test_a_file_that_only_gits_index_knows_is_not_there(repository: Path) -> None:
     git(repository, "add", "main.py")
     (repository / "main.py").unlink()
-    assert "main.py" not in choose(repository).taken
+    assert "main.py" not in choose(repository).files
 
 
 def test_without_git_all_files_count(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert set(choose(repository).taken) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
+    assert set(choose(repository).files) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
 
 
-def test_where_git_refuses_all_files_count(repository: Path) -> None:
+def test_if_git_refuses_all_files_count(repository: Path) -> None:
     (repository / ".git/HEAD").write_text("nonsense", "utf-8")
-    assert "generated/schema.py" in choose(repository).taken
+    assert "generated/schema.py" in choose(repository).files
 
 
 def test_a_project_that_git_ignores_as_a_whole_ships(tmp_path: Path) -> None:
     git(tmp_path, "init")
     (tmp_path / ".gitignore").write_text("/scratch/\n", "utf-8")
     write(tmp_path / "scratch/project", "main.py")
-    assert choose(tmp_path / "scratch/project").taken == ("main.py",)
+    assert choose(tmp_path / "scratch/project").files == ("main.py",)
 
 
 def test_a_git_hook_does_not_lead_git_elsewhere(
@@ -106,39 +107,39 @@ def test_a_git_hook_does_not_lead_git_elsewhere(
     monkeypatch.setenv("GIT_DIR", ".git")
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nowhere"))
     write(repository, "sub/main.py", "sub/app/debug.log", "sub/app/mod.py")
-    assert choose(repository / "sub").taken == ("app/mod.py", "main.py")
+    assert choose(repository / "sub").files == ("app/mod.py", "main.py")
 
 
 def test_a_project_in_a_directory_of_a_repository(repository: Path) -> None:
     write(repository, "service/main.py", "service/x.log")
-    assert choose(repository / "service").taken == ("main.py",)
+    assert choose(repository / "service").files == ("main.py",)
 
 
-def test_other_repositories_are_not_ours(repository: Path) -> None:
+def test_a_repository_inside_ships_only_if_it_is_included(repository: Path) -> None:
     write(repository, "nested/mod.py")
     git(repository / "nested", "init")
-    assert "nested/mod.py" not in choose(repository).taken
+    assert "nested/mod.py" not in choose(repository).files
     assert added(repository, "nested/") == {"nested/mod.py"}
 
 
-def test_what_was_left_out_is_named_with_the_line_that_takes_it_in(repository: Path) -> None:
+def test_omitted_files_are_reported_with_the_line_that_includes_them(repository: Path) -> None:
     assert choose(repository).left_out == (
         LeftOut(path="my-scripts/", line='sources.include = ["my-scripts/"]'),
         LeftOut(path="settings.ini", line='sources.include = ["settings.ini"]'),
         LeftOut(path="templates/", line='sources.include = ["templates/"]'),
     )
-    assert str(choose(repository).left_out[2]) == 'templates/ (to take it in: sources.include = ["templates/"])'
+    assert str(choose(repository).left_out[2]) == 'templates/ (to include it: sources.include = ["templates/"])'
 
 
-def test_the_named_line_works(repository: Path) -> None:
+def test_the_reported_line_includes_the_files(repository: Path) -> None:
     write(repository, "odd [1] *.txt", 'q"uote/x.txt')
-    for left in choose(repository).left_out:
-        pattern = left.line.removeprefix('sources.include = ["').removesuffix('"]').replace('\\"', '"')
+    for entry in choose(repository).left_out:
+        pattern = entry.line.removeprefix('sources.include = ["').removesuffix('"]').replace('\\"', '"')
         assert added(repository, pattern)
-        assert left.path not in {other.path for other in choose(repository, include=[pattern]).left_out}
+        assert entry.path not in {other.path for other in choose(repository, include=[pattern]).left_out}
 
 
-def test_what_is_excluded_is_not_named(repository: Path) -> None:
+def test_excluded_files_are_not_reported(repository: Path) -> None:
     assert not choose(repository, exclude=["templates/", "my-scripts", "settings.*"]).left_out
 
 
@@ -165,18 +166,18 @@ def test_what_is_excluded_is_not_named(repository: Path) -> None:
         ("*.log", {"app/debug.log"}),
     ],
 )
-def test_include_adds(repository: Path, pattern: str, expected: set[str]) -> None:
+def test_an_include_pattern_adds_the_files_that_it_matches(repository: Path, pattern: str, expected: set[str]) -> None:
     assert added(repository, pattern) == expected
 
 
-def test_exclude_wins(repository: Path) -> None:
+def test_exclude_wins_over_include(repository: Path) -> None:
     chosen = choose(repository, include=["templates/", "*.ini"], exclude=["*.html", "app/", "space/**"])
-    assert chosen.taken == ("fast.pyi", "main.py", "settings.ini")
+    assert chosen.files == ("fast.pyi", "main.py", "settings.ini")
 
 
 @pytest.mark.parametrize("name", NEVER)
-def test_some_things_never_ship(project: Path, name: str) -> None:
-    assert name not in choose(project, include=["**"]).taken
+def test_some_files_never_ship(project: Path, name: str) -> None:
+    assert name not in choose(project, include=["**"]).files
     with pytest.raises(NoxPexError, match=r"that may ship; remove it: hidden files") as caught:
         choose(project, include=[f"/{name}"])
     assert caught.value.code == "source-missing"
@@ -184,18 +185,18 @@ def test_some_things_never_ship(project: Path, name: str) -> None:
 
 def test_data_of_a_package_may_have_a_project_files_name(project: Path) -> None:
     write(project, "app/skeleton/pyproject.toml")
-    assert "app/skeleton/pyproject.toml" in choose(project).taken
+    assert "app/skeleton/pyproject.toml" in choose(project).files
 
 
 @pytest.mark.parametrize("output_dir", ["out/binaries", "../outside", "{root}/out/binaries"])
-def test_the_output_directory_is_wherever_it_is(project: Path, output_dir: str) -> None:
+def test_the_output_directory_does_not_ship_wherever_it_is(project: Path, output_dir: str) -> None:
     write(project, "out/mod.py", "out/binaries/built.py")
     chosen = choose(project, output_dir=output_dir.format(root=project))
-    assert ("out/binaries/built.py" in chosen.taken) is (output_dir == "../outside")
-    assert "out/mod.py" in chosen.taken
+    assert ("out/binaries/built.py" in chosen.files) is (output_dir == "../outside")
+    assert "out/mod.py" in chosen.files
 
 
-def test_an_include_that_matches_nothing(repository: Path) -> None:
+def test_an_include_pattern_that_matches_nothing_is_refused(repository: Path) -> None:
     with pytest.raises(NoxPexError) as caught:
         select(
             repository,
@@ -215,12 +216,12 @@ def test_an_include_that_matches_nothing(repository: Path) -> None:
 def test_keys_ship_only_when_they_are_named(project: Path) -> None:
     write(project, "app/ca.pem", "server.key", "app/id_ed25519")
     chosen = choose(project)
-    assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.taken)
-    assert {"app/ca.pem", "app/id_ed25519"} <= {left.path for left in chosen.left_out}
+    assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.files)
+    assert {"app/ca.pem", "app/id_ed25519"} <= {entry.path for entry in chosen.left_out}
     assert added(project, "app/ca.pem") == {"app/ca.pem"}
 
 
-def test_links(repository: Path, tmp_path: Path) -> None:
+def test_links_ship_if_they_lead_to_files_that_may_ship(repository: Path, tmp_path: Path) -> None:
     write(tmp_path, "outside/secret.txt")
     for link, target in [
         ("app/outside.txt", "../../outside/secret.txt"),
@@ -235,26 +236,26 @@ def test_links(repository: Path, tmp_path: Path) -> None:
         (repository / link).symlink_to(target)
     expected = {"app/index.html", "app/templates/index.html"}
     linked = {"linked/__init__.py", "linked/data/logo.svg", "linked/static/site.css"}
-    assert set(choose(repository).taken) - set(APPLICATION) == expected | linked
+    assert set(choose(repository).files) - set(APPLICATION) == expected | linked
 
 
-def test_names_that_are_hard_to_write(repository: Path) -> None:
+def test_names_with_unusual_characters_ship(repository: Path) -> None:
     hard = ["app/new\nline.txt", "app/ü.txt", "app/ lead.txt"]
     if sys.platform != "darwin":
         hard.append(os.fsdecode(b"app/latin-\xe9.txt"))
     write(repository, *hard)
     git(repository, "add", "app")
     chosen = choose(repository)
-    assert set(chosen.taken) == {*APPLICATION, *hard}
-    assert digests(repository, chosen.taken).keys() == set(chosen.taken)
+    assert set(chosen.files) == {*APPLICATION, *hard}
+    assert digests(repository, chosen.files).keys() == set(chosen.files)
 
 
-def test_nothing_to_ship(tmp_path: Path) -> None:
+def test_a_project_without_modules_ships_nothing(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml")
-    assert choose(tmp_path) == SourceSelection(taken=(), missed=frozenset())
+    assert choose(tmp_path) == SourceSelection(files=(), omitted=frozenset())
 
 
-def test_digests_are_of_content_and_the_executable_bit(tmp_path: Path) -> None:
+def test_a_digest_is_of_the_content_and_the_execute_permission(tmp_path: Path) -> None:
     write(tmp_path, "a")
     (tmp_path / "same").write_text("a", "utf-8")
     (tmp_path / "link").symlink_to("a")
@@ -269,12 +270,12 @@ def test_digests_are_of_content_and_the_executable_bit(tmp_path: Path) -> None:
     assert len({first["a"], executable, *digests(tmp_path, ["b"]).values()}) == 3
 
 
-def test_a_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoxPexError, match=r"error\[source-missing\]: cannot read gone.py in .*: No such file"):
         digests(tmp_path, ["gone.py"])
 
 
-def test_a_packaged_project_is_all_that_its_backend_could_read(repository: Path) -> None:
+def test_the_files_of_a_packaged_project_are_those_that_its_backend_could_read(repository: Path) -> None:
     write(repository, "src/pkg/__init__.py", "src/pkg/generated.log", "src/pkg/__pycache__/x.pyc", "unseen/data.log")
     (repository / ".gitignore").write_text("*.log\n_version.py\n/ignored/\n", "utf-8")
     write(repository, "_version.py", "ignored/a.txt", "ignored/b.bin", ".github/ci.yml", "dist/old.whl")
@@ -289,13 +290,13 @@ def test_a_packaged_project_is_all_that_its_backend_could_read(repository: Path)
     assert files <= digests(repository, files).keys()
 
 
-def test_a_packaged_project_without_git(project: Path) -> None:
+def test_without_git_the_files_of_a_packaged_project_are_all_files(project: Path) -> None:
     files = set(project_files(project, output_dir=Path("dist"), extra=()))
     assert {"main.py", "README.md", "pyproject.toml", "tests/data.json", ".env"} <= files
     assert not {"dist/service.py", "env/lib/x.py", "conda/x.py", ".hidden/x.py", "app/__pycache__/x.py"} & files
 
 
-def test_a_packaged_project_with_links_and_submodules(repository: Path, tmp_path: Path) -> None:
+def test_links_and_submodules_of_a_packaged_project_are_followed(repository: Path, tmp_path: Path) -> None:
     write(tmp_path, "shared/pkg/__init__.py", "shared/pkg/data.txt")
     (repository / "pkg").symlink_to("../shared/pkg")
     (repository / "app/up").symlink_to("..")
@@ -312,9 +313,9 @@ def test_a_packaged_project_with_links_and_submodules(repository: Path, tmp_path
     assert digests(repository, files)["pkg/data.txt"] != before["pkg/data.txt"]
 
 
-def test_a_pipe_is_no_source(project: Path) -> None:
+def test_a_pipe_is_not_a_source(project: Path) -> None:
     os.mkfifo(project / "app/pipe")
-    assert "app/pipe" not in choose(project, include=["**"]).taken
+    assert "app/pipe" not in choose(project, include=["**"]).files
     assert "app/pipe" not in project_files(project, output_dir=Path("dist"), extra=())
 
 
@@ -330,7 +331,7 @@ def test_git_is_started_once(repository: Path, tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "count").read_text("utf-8") == "x\n"
 
 
-def test_another_project_within_is_left_out_and_can_be_included(tmp_path: Path) -> None:
+def test_another_project_inside_is_omitted_and_can_be_included(tmp_path: Path) -> None:
     for name in ("main.py", "libs/shelf/pyproject.toml", "libs/shelf/shelf/__init__.py", "app/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -338,7 +339,7 @@ def test_another_project_within_is_left_out_and_can_be_included(tmp_path: Path) 
     (tmp_path / "app" / "template" / "pyproject.toml").touch()
 
     default = select(tmp_path, include=(), exclude=(), output_dir=Path("dist"))
-    assert default.taken == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
+    assert default.files == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
 
     asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
-    assert "libs/shelf/shelf/__init__.py" in asked.taken
+    assert "libs/shelf/shelf/__init__.py" in asked.files

@@ -53,7 +53,7 @@ def plan(
                 provisioner.shell.environ,
                 poetry=poetry,
                 environment=environment,
-                nowhere=nowhere,
+                environments=nowhere,
                 project=project.root,
             ),
             cwd=project.root,

@@ -83,6 +83,6 @@ def _chosen(
             for one in found
             if one.wheel is not None and one.name == name and specifier.contains(one.version, prereleases=True)
         }
-        best = platform.best(allowed)
+        best = platform.best_wheel(allowed)
         if best is not None:
             yield allowed[best]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nox_pex.distributions.interpreter import BasePython
+from nox_pex.platforms import ask_python, runs_here
+from nox_pex.platforms.platform import Platform
+from nox_pex.platforms.runs_here import python_for, runs_on
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from tests.support.platforms import target
+
+INFO = {
+    "requirements": ["a==1", 'win==1; sys_platform == "win32"'],
+    "distributions": {
+        "a-1-cp312-cp312-manylinux_2_28_x86_64.whl": "",
+        "a-1-cp39-cp39-manylinux_2_17_aarch64.whl": "",
+        "win-1-cp312-cp312-win_amd64.whl": "",
+    },
+}
+PURE = {"requirements": ["a==1"], "distributions": {"a-1-py3-none-any.whl": ""}}
+
+
+def test_a_binary_runs_if_each_requirement_that_applies_has_a_wheel() -> None:
+    here = target("here")
+    assert runs_on(INFO, here)
+    alone = {"a-1-cp39-cp39-manylinux_2_17_aarch64.whl": ""}
+    assert not runs_on({**INFO, "distributions": alone}, here)
+    assert not runs_on({"requirements": [], "distributions": alone}, here)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """This machine as a target, and the only Python on it."""
+    found = target("here", sys_platform=sys.platform, platform_machine=platform.machine())
+    monkeypatch.setattr(runs_here, "get_interpreter", lambda _: None)
+    monkeypatch.setattr(ask_python, "ask", lambda python, _: msgspec.structs.replace(found, name=str(python)))
+    return found
+
+
+def found_for(*platforms: Platform) -> Path | None:
+    base = BasePython(name="3.12", find=lambda: Path("/usr/bin/python3.12"))
+    shell = Shell(environ={}, secrets=Secrets(), say=print)
+    return python_for(PURE, platforms, base=base, shell=shell)
+
+
+def test_the_python_of_the_session_runs_a_binary_for_the_same_platform(here: Platform) -> None:
+    assert found_for(here) == Path("/usr/bin/python3.12")
+
+
+def test_no_python_runs_a_binary_for_another_machine_or_another_python(here: Platform) -> None:
+    markers = {**here.markers, "platform_machine": "riscv64"}
+    assert found_for(msgspec.structs.replace(here, markers=markers)) is None
+    assert found_for(msgspec.structs.replace(here, markers={**here.markers, "python_version": "3.9"})) is None

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.poetry.installed import STATE_FILE, Installed, finished
+from nox_pex.poetry.selection import Selection
+from nox_pex.system import files
+from tests.support import environments
+
+MAIN = Selection(("main",), ())
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    (tmp_path / "python3.11").write_bytes(b"")
+    return environments.create(tmp_path / "environment", base=tmp_path / "python3.11")
+
+
+def written(environment: Environment) -> Installed:
+    """What the environment has after an install that wrote its state."""
+    state = {"selection": MAIN.key, "id": "4711", "inputs": {"paths": {"shelf": "dd"}}, "seconds": 1.5}
+    files.write_json(environment.path / STATE_FILE, state)
+    found = finished(MAIN, environment)
+    assert found is not None
+    return found
+
+
+def test_a_finished_install_is_loaded_with_its_distributions(environment: Environment) -> None:
+    environments.install(environment, "idna", {"idna.py": ""}, version="3.11")
+    found = written(environment)
+    assert (found.id, found.seconds, found.path_digests) == ("4711", 1.5, {"shelf": "dd"})
+    assert [(each.name, each.version) for each in found.distributions] == [("idna", "3.11")]
+    assert [each.version for each in found.interpreters] == ["3.11.7"]
+
+
+def test_an_install_of_another_selection_or_an_unfinished_one_is_not_loaded(environment: Environment) -> None:
+    assert finished(MAIN, environment) is None
+    written(environment)
+    assert finished(Selection(("main", "server"), ()), environment) is None
+
+
+def test_an_environment_knows_its_modules_programs_and_scripts(environment: Environment) -> None:
+    sources = {"single.py": "", "native.cpython-311-darwin.so": "", "pack/__init__.py": "", "pack/sub.py": ""}
+    environments.install(environment, "wares", sources, scripts={"serve": "single:main"})
+    environments.install(environment, "shop", {"shop/__init__.py": "", "shop/__main__.py": "", "space/deep.txt": ""})
+    found = written(environment)
+    assert found.scripts() == {"serve"}
+    assert all(found.has_module(name) for name in ("single", "native", "pack", "pack.sub", "shop", "space"))
+    assert not any(found.has_module(name) for name in ("singl", "pack.other", "ware"))
+    assert all(found.has_program(name) for name in ("single", "native", "pack.sub", "shop"))
+    assert not any(found.has_program(name) for name in ("pack", "space", "nobody"))
+
+
+def test_an_install_is_direct_if_one_distribution_is(environment: Environment) -> None:
+    environments.install(environment, "idna", {})
+    assert not written(environment).is_direct
+    environments.install(environment, "shelf", {}, direct=True)
+    assert written(environment).is_direct
+
+
+def test_no_distribution_has_a_marker(environment: Environment) -> None:
+    found = msgspec.structs.replace(written(environment), distributions=())
+    assert found.marker("idna", "3.11") == ""
