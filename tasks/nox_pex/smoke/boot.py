@@ -15,13 +15,13 @@ from nox_pex.smoke import log
 from nox_pex.smoke.checks import http_client, verdicts
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.checks.verdicts import CheckResult, Printed
-from nox_pex.smoke.place import Launch, Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.process.program import ProcessInfo, Running, UnavailableError
 from nox_pex.smoke.ready import Server, await_ready, check_free
 from nox_pex.smoke.report import BootResult
+from nox_pex.smoke.runner import LaunchSpec, Runner
 from nox_pex.smoke.stop import Stop, check_alive, left_behind, left_processes, stop
 from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.secrets import Secrets
@@ -53,7 +53,7 @@ class SmokeTest:
     endpoint: Endpoint
     server: Server | None
     references: CheckFiles
-    site: Place
+    runner: Runner
 
     @property
     def checks(self) -> int:
@@ -108,7 +108,7 @@ def booted(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | None]
 
 
 def _boot(test: SmokeTest, boot: Boot, notes: BootLog) -> None:
-    directory = test.site.prepared(boot)
+    directory = test.runner.prepare(boot)
     if test.server is None:
         test.say(f"{boot.condition}: {'first run, to warm up' if boot.seed else 'running'} {test.name}")
         failed = _commands(test, boot, directory, notes)
@@ -129,7 +129,7 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, n
     output = test.workspace.root / f"{boot.condition}{'-seed' if boot.seed else ''}.log"
     output.touch()
     notes.logs.append(output)
-    launch = Launch(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
+    launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
     with _started(test, launch, notes) as program:
         server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
@@ -138,12 +138,12 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, n
                 program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
             )
         except NoxPexError as error:
-            raise test.site.explained(error, program) from error
+            raise test.runner.explain(error, program) from error
         failed = None
         if test.options.serve:
             _served(test, program, output)
         elif not boot.seed:
-            failed = _checked(test, program, notes) or _commands(test, boot, directory, notes, beside=program)
+            failed = _checked(test, program, notes) or _commands(test, boot, directory, notes, alongside=program)
             check_alive(program, "after the checks", within=test.smoke.soak if failed is None else 0.0)
         notes.stop, wrong = stop(
             program,
@@ -157,9 +157,11 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, n
 
 
 @contextlib.contextmanager
-def _started(test: SmokeTest, launch: Launch, notes: BootLog, *, beside: Running | None = None) -> Iterator[Running]:
+def _started(
+    test: SmokeTest, launch: LaunchSpec, notes: BootLog, *, alongside: Running | None = None
+) -> Iterator[Running]:
     """A running program; at the end nothing of it is left, and its memory is noted. Raises `UnavailableError`."""
-    program = test.site.program(launch, beside=beside)
+    program = test.runner.create_program(launch, alongside=alongside)
     try:
         with test.interrupts.held():
             program.start()
@@ -209,16 +211,16 @@ def _connected(test: SmokeTest, check: TcpCheck, program: Running) -> CheckResul
 
 
 def _commands(
-    test: SmokeTest, boot: Boot, directory: Path, notes: BootLog, *, beside: Running | None = None
+    test: SmokeTest, boot: Boot, directory: Path, notes: BootLog, *, alongside: Running | None = None
 ) -> NoxPexError | None:
-    """Runs all commands, `beside` the server where there is one. Returns the first failure."""
+    """Runs all commands, `alongside` the server where there is one. Returns the first failure."""
     failed: NoxPexError | None = None
     for check in test.smoke.command:
         try:
-            verdict, left = _ran(test, boot, directory, check, notes, beside=beside)
+            verdict, left = _ran(test, boot, directory, check, notes, alongside=alongside)
         except UnavailableError:
-            if beside is not None:
-                check_alive(beside, "before a command was to run beside it", within=_CRASH)
+            if alongside is not None:
+                check_alive(alongside, "before a command was to run beside it", within=_CRASH)
             raise
         notes.verdicts.append(verdict)
         wrong = None if verdict.passed else _check_failed(verdict)
@@ -236,7 +238,7 @@ def _tail(test: SmokeTest, logs: list[Path]) -> tuple[str, ...]:
 
 
 def _ran(
-    test: SmokeTest, boot: Boot, directory: Path, check: CommandCheck, notes: BootLog, *, beside: Running | None
+    test: SmokeTest, boot: Boot, directory: Path, check: CommandCheck, notes: BootLog, *, alongside: Running | None
 ) -> tuple[CheckResult, tuple[ProcessInfo, ...]]:
     stem = directory / f"command-{len(notes.verdicts)}"
     stdin, stdout, stderr = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
@@ -244,7 +246,7 @@ def _ran(
     for stream in (stdout, stderr):
         stream.write_bytes(b"")
         notes.logs.append(stream)
-    launch = Launch(
+    launch = LaunchSpec(
         boot=boot,
         args=check.args,
         env={**test.smoke.env, **check.env},
@@ -252,7 +254,7 @@ def _ran(
         stdout=stdout,
         stderr=stderr,
     )
-    with _started(test, launch, notes, beside=beside) as program:
+    with _started(test, launch, notes, alongside=alongside) as program:
         ended = program.exited(within=check.timeout)
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
         left = left_behind(program) if ended else ()

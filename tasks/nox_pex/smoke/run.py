@@ -18,17 +18,17 @@ from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.boot import SmokeTest, booted, skipped
 from nox_pex.smoke.checks.check_files import CheckFiles
-from nox_pex.smoke.place import Here, Nowhere, Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, over_budget
+from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner
 from nox_pex.smoke.workspace import Workspace, present, workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
-__all__ = ["Options", "Subject", "run", "run_at"]
+__all__ = ["Options", "Subject", "run", "run_with"]
 
 
 _DEFAULTS: Final = Options()
@@ -50,7 +50,7 @@ def run(
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report what it did.
 
     `cannot` is the reason why this machine cannot run it, if it cannot: then every condition is skipped.
-    Raises `NoxPexError` `launch-failed` if there is no such file, and whatever `run_at` raises.
+    Raises `NoxPexError` `launch-failed` if there is no such file, and whatever `run_with` raises.
     """
     binary, smoke = present(target.binary), target.table.smoke or Smoke()
     size = pex_file.size(binary)
@@ -59,10 +59,10 @@ def run(
     if cannot is not None:
         smoke = msgspec.structs.replace(smoke, before=(), after=())
 
-    def here(space: Workspace, smoke: Smoke, _: Endpoint) -> Place:
+    def create_runner(space: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
         if cannot is not None:
-            return Nowhere(reason=cannot)
-        return Here(
+            return UnavailableRunner(reason=cannot)
+        return LocalRunner(
             workspace=space,
             environ=environ,
             pass_env=smoke.pass_env,
@@ -71,8 +71,8 @@ def run(
             keep=options.keep,
         )
 
-    report = run_at(
-        here,
+    report = run_with(
+        create_runner,
         subject=Subject(target=target, file=binary, size=size, boots=plan.boots(smoke, options.only)),
         smoke=smoke,
         budget=target.table.budget,
@@ -93,8 +93,8 @@ class Subject(Struct, frozen=True, kw_only=True):
     boots: tuple[Boot, ...]
 
 
-def run_at(
-    place: Callable[[Workspace, Smoke, Endpoint], Place],
+def run_with(
+    create_runner: Callable[[Workspace, Smoke, Endpoint], Runner],
     *,
     subject: Subject,
     smoke: Smoke,
@@ -104,12 +104,12 @@ def run_at(
     options: Options = _DEFAULTS,
     say: Callable[[str], None],
 ) -> SmokeReport:
-    """Boots `subject` at the site that `place` makes in a temporary directory, and reports what it did.
+    """Boot `subject` as `boots` says, with the runner that `create_runner` returns, and report the results.
 
-    `place` gets the settings with the tokens filled in, and where the server is asked. `project` is where `before` and
-    `after` run and where schemas and CA files are looked for; `environ` is what these two run under; `say` gets a line
-    for each step. Whatever the program does is in the report. Raises `NoxPexError` for a wrong call alone: `config`,
-    `usage`, `source-missing`.
+    `create_runner` is called with the workspace, the settings with their tokens filled in, and the address at which
+    the server is asked. `environ` is the environment of `before` and `after`; these run in the project's directory,
+    which is also where JSON Schemas and CA files are looked up. `say` is called with a line for each step. A failure
+    of the program is in the report. Raises `NoxPexError` only for a wrong call: `config`, `usage`, `source-missing`.
     """
     name, boots, project = subject.target.name, subject.boots, subject.target.project.root
     plan.check(smoke, name=name)
@@ -148,7 +148,7 @@ def run_at(
             endpoint=address,
             server=server,
             references=references,
-            site=place(space, smoke, address),
+            runner=create_runner(space, smoke, address),
         )
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, outcomes=())
         report = _tested(test, boots, report, budget)

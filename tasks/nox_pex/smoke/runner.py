@@ -1,4 +1,4 @@
-"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Place` takes it."""
+"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Runner` takes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nox_pex.smoke.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
+class LaunchSpec:
     """One start of a program: its words, the settings' own variables, the files that it reads and writes.
 
     `stderr` is `stdout` when it is None.
@@ -30,24 +30,27 @@ class Launch:
     stdin: Path = Path(os.devnull)
 
 
-class Place(Protocol):
+class Runner(Protocol):
     """Where the boots of one smoke test take place."""
 
-    def prepared(self, boot: Boot) -> Path:
+    def prepare(self, boot: Boot) -> Path:
         """Makes what a boot needs; returns a directory of this machine for what is noted of it."""
         ...
 
-    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
-        """A program that is to be started; `beside` is the one that runs already, and that it shares its place with."""
+    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:
+        """Return a program that is ready to be started.
+
+        `alongside` is a running program whose network or file systems the new one shares.
+        """
         ...
 
-    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:
+    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:
         """A failure of the start, in words that know more of the place where that is possible."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Here:
+class LocalRunner:
     """This machine: a copy of the binary in an empty directory, a scrubbed environment, what the condition confines.
 
     `size` is that of the binary in bytes; `shares_tmp` is whether a read-only boot may write to the workspace's `tmp`.
@@ -60,7 +63,7 @@ class Here:
     shares_tmp: bool
     keep: bool
 
-    def prepared(self, boot: Boot) -> Path:
+    def prepare(self, boot: Boot) -> Path:
         """The directory above that of the copy, which the copy's user may read."""
         state = self.workspace.state(boot.state)
         conditions.hand_over(
@@ -71,7 +74,7 @@ class Here:
         )
         return state.run.parent
 
-    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
+    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:
         """The copy as a process of this machine."""
         state = self.workspace.state(launch.boot.state)
         env = scrubbed(
@@ -89,7 +92,7 @@ class Here:
             root=self.workspace.root,
             writable=self.workspace.tmp if self.shares_tmp else None,
             size=self.size,
-            join=None if beside is None else beside.pid,
+            join=None if alongside is None else alongside.pid,
         )
         command = Command(
             argv=(str(state.executable), *launch.args),
@@ -101,25 +104,25 @@ class Here:
         )
         return Program(command, remove=None if self.keep else self.workspace.root, confinement=confinement)
 
-    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing more is known
+    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing more is known
         """The failure as it is."""
         return error
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nowhere:
+class UnavailableRunner:
     """No place at all, for the `reason` that stands in the report: every condition is one that cannot be given."""
 
     reason: str
 
-    def prepared(self, boot: Boot) -> Path:  # noqa: ARG002  # whichever it is
+    def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # whichever it is
         """Raises `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:  # noqa: ARG002  # likewise
+    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:  # noqa: ARG002  # likewise
         """Raises `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing ran
+    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing ran
         """The failure as it is."""
         return error
