@@ -15,7 +15,7 @@ from nox_pex.smoke import log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network
-from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, Running
+from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, RunningProgram
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.command import Outcome, Shell
@@ -106,7 +106,7 @@ class Containers:
             self.workspace.tmp.chmod(0o1777)
         return directory
 
-    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """A new container; with `alongside`, one more program in that one."""
         variables = self._variables(launch)
         if isinstance(alongside, RunningContainer):
@@ -126,7 +126,7 @@ class Containers:
         argv = self.engine.run(start)
         return RunningContainer(self, name, self._command(launch, argv, farewell=self.engine.remove(name)))
 
-    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
         assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` above makes no other
         if error.code == "startup-timeout":
@@ -208,7 +208,7 @@ class Containers:
 
 @final
 class RunningContainer:
-    """A container, or one more program in one that runs already, as a `Running` program.
+    """A container, or one more program in one that runs already, as a `RunningProgram` program.
 
     Nobody else can answer at its published port: the engine holds that for it.
     """

@@ -18,7 +18,7 @@ from nox_pex.smoke.checks.verdicts import CheckResult, Printed
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
-from nox_pex.smoke.process.program import ProcessInfo, Running, UnavailableError
+from nox_pex.smoke.process.program import ProcessInfo, RunningProgram, UnavailableError
 from nox_pex.smoke.ready import Server, await_ready, check_free
 from nox_pex.smoke.report import BootResult
 from nox_pex.smoke.runner import LaunchSpec, Runner
@@ -158,8 +158,8 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, n
 
 @contextlib.contextmanager
 def _started(
-    test: SmokeTest, launch: LaunchSpec, notes: BootLog, *, alongside: Running | None = None
-) -> Iterator[Running]:
+    test: SmokeTest, launch: LaunchSpec, notes: BootLog, *, alongside: RunningProgram | None = None
+) -> Iterator[RunningProgram]:
     """A running program; at the end nothing of it is left, and its memory is noted. Raises `UnavailableError`."""
     program = test.runner.create_program(launch, alongside=alongside)
     try:
@@ -173,7 +173,7 @@ def _started(
             notes.memory = max(notes.memory or 0, peak)
 
 
-def _checked(test: SmokeTest, program: Running, notes: BootLog) -> NoxPexError | None:
+def _checked(test: SmokeTest, program: RunningProgram, notes: BootLog) -> NoxPexError | None:
     """Asks for all that `http` and `tcp` demand. Returns the first demand that is not met; raises `crashed`."""
     failed: NoxPexError | None = None
     every: tuple[HttpCheck | TcpCheck, ...] = (*test.smoke.http, *test.smoke.tcp)
@@ -186,13 +186,13 @@ def _checked(test: SmokeTest, program: Running, notes: BootLog) -> NoxPexError |
     return failed
 
 
-def _asked(test: SmokeTest, check: HttpCheck, program: Running) -> CheckResult:
+def _asked(test: SmokeTest, check: HttpCheck, program: RunningProgram) -> CheckResult:
     tls = test.references.tls(check)
     answer = http_client.ask(test.endpoint, check, tls=tls, timeout=check.timeout, network=program.network)
     return verdicts.answered(check, answer, schema=test.references.schema(check))
 
 
-def _connected(test: SmokeTest, check: TcpCheck, program: Running) -> CheckResult:
+def _connected(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> CheckResult:
     host, port = test.endpoint.host, int(check.port)
     started = time.monotonic()
     problem = http_client.connect(host, port, timeout=_TCP_TIMEOUT, network=program.network)
@@ -211,7 +211,7 @@ def _connected(test: SmokeTest, check: TcpCheck, program: Running) -> CheckResul
 
 
 def _commands(
-    test: SmokeTest, boot: Boot, directory: Path, notes: BootLog, *, alongside: Running | None = None
+    test: SmokeTest, boot: Boot, directory: Path, notes: BootLog, *, alongside: RunningProgram | None = None
 ) -> NoxPexError | None:
     """Runs all commands, `alongside` the server where there is one. Returns the first failure."""
     failed: NoxPexError | None = None
@@ -238,7 +238,13 @@ def _tail(test: SmokeTest, logs: list[Path]) -> tuple[str, ...]:
 
 
 def _ran(
-    test: SmokeTest, boot: Boot, directory: Path, check: CommandCheck, notes: BootLog, *, alongside: Running | None
+    test: SmokeTest,
+    boot: Boot,
+    directory: Path,
+    check: CommandCheck,
+    notes: BootLog,
+    *,
+    alongside: RunningProgram | None,
 ) -> tuple[CheckResult, tuple[ProcessInfo, ...]]:
     stem = directory / f"command-{len(notes.verdicts)}"
     stdin, stdout, stderr = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
@@ -264,7 +270,7 @@ def _ran(
     return verdicts.ran(check, printed, name=test.name), left
 
 
-def _served(test: SmokeTest, program: Running, output: Path) -> None:
+def _served(test: SmokeTest, program: RunningProgram, output: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         test.say(f"serving on {test.endpoint}, log in {output}; Ctrl-C stops it")
         while program.exited(within=3600.0) is None:

@@ -15,7 +15,7 @@ from nox_pex.smoke.checks.verdicts import describe_statuses, status_matches
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network
-from nox_pex.smoke.process.program import Exit, ProcessInfo, Running
+from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram
 from nox_pex.smoke.stop import ended_by_itself
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
@@ -55,7 +55,7 @@ class Server:
     def __str__(self) -> str:
         return f"{self.endpoint.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.endpoint)
 
-    def owner(self, program: Running) -> ports.Owner:
+    def owner(self, program: RunningProgram) -> ports.Owner:
         """Whose listener answers there, as far as the program is concerned."""
         if isinstance(self.check, HttpCheck) and program.attested:
             return "ours"
@@ -84,7 +84,7 @@ def check_free(server: Server) -> None:
         raise _port_taken(server)
 
 
-def await_ready(program: Running, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
+def await_ready(program: RunningProgram, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
     """Seconds from the start of the program until it was ready.
 
     Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`.
@@ -126,7 +126,7 @@ def _pids(members: Iterable[ProcessInfo]) -> list[int]:
     return [member.pid for member in members]
 
 
-def _exited_early(program: Running, server: Server, ended: Exit) -> NoxPexError:
+def _exited_early(program: RunningProgram, server: Server, ended: Exit) -> NoxPexError:
     if server.owner(program) == "foreign":
         return _port_taken(server)
     return ended_by_itself(
@@ -134,7 +134,7 @@ def _exited_early(program: Running, server: Server, ended: Exit) -> NoxPexError:
     )
 
 
-def _too_late(program: Running, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
+def _too_late(program: RunningProgram, server: Server, *, timeout: float, refusal: str | None) -> NoxPexError:
     members = program.tree()
     owner = server.owner(program)
     if owner == "foreign":

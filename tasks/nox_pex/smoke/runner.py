@@ -11,7 +11,7 @@ from typing import Protocol
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
-from nox_pex.smoke.process.program import Command, Program, Running, UnavailableError, scrubbed
+from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, scrubbed
 from nox_pex.smoke.workspace import Workspace
 
 
@@ -37,14 +37,14 @@ class Runner(Protocol):
         """Makes what a boot needs; returns a directory of this machine for what is noted of it."""
         ...
 
-    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """Return a program that is ready to be started.
 
         `alongside` is a running program whose network or file systems the new one shares.
         """
         ...
 
-    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """A failure of the start, in words that know more of the place where that is possible."""
         ...
 
@@ -74,7 +74,7 @@ class LocalRunner:
         )
         return state.run.parent
 
-    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """The copy as a process of this machine."""
         state = self.workspace.state(launch.boot.state)
         env = scrubbed(
@@ -104,7 +104,7 @@ class LocalRunner:
         )
         return Program(command, remove=None if self.keep else self.workspace.root, confinement=confinement)
 
-    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing more is known
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing more is known
         """The failure as it is."""
         return error
 
@@ -119,10 +119,10 @@ class UnavailableRunner:
         """Raises `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def create_program(self, launch: LaunchSpec, *, alongside: Running | None = None) -> Running:  # noqa: ARG002  # likewise
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:  # noqa: ARG002  # likewise
         """Raises `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def explain(self, error: NoxPexError, program: Running) -> NoxPexError:  # noqa: ARG002  # nothing ran
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing ran
         """The failure as it is."""
         return error

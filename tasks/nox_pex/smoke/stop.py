@@ -10,7 +10,7 @@ from typing import Final
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import signal_number
 from nox_pex.smoke.checks.verdicts import exit_allowed
-from nox_pex.smoke.process.program import Exit, ProcessInfo, Running, named
+from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, named
 
 _FAREWELL: Final = 1.0
 """Seconds in which children end by themselves after the program did, as those of a process pool do."""
@@ -35,7 +35,7 @@ class Stop:
 
 
 def stop(
-    program: Running, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
+    program: RunningProgram, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
 ) -> tuple[Stop, NoxPexError | None]:
     """Sends the program the signal and waits `timeout` seconds: how it stopped, and what was wrong with that.
 
@@ -66,14 +66,14 @@ def stop(
     return done, left_processes("the program", left) if left else None
 
 
-def check_alive(program: Running, when: str, *, within: float = 0.0) -> None:
+def check_alive(program: RunningProgram, when: str, *, within: float = 0.0) -> None:
     """Raises `NoxPexError` with `crashed` if the program has ended, or does so `within` so many seconds."""
     ended = program.exited(within=within)
     if ended is not None:
         raise ended_by_itself("crashed", program, ended, when)
 
 
-def ended_by_itself(code: Code, program: Running, ended: Exit, when: str) -> NoxPexError:
+def ended_by_itself(code: Code, program: RunningProgram, ended: Exit, when: str) -> NoxPexError:
     """The error for a program that ended though nobody told it to."""
     problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
     left = program.tree()
@@ -83,7 +83,7 @@ def ended_by_itself(code: Code, program: Running, ended: Exit, when: str) -> Nox
     return NoxPexError(code, problem, remedy)
 
 
-def left_behind(program: Running) -> tuple[ProcessInfo, ...]:
+def left_behind(program: RunningProgram) -> tuple[ProcessInfo, ...]:
     """What still runs a moment after the program has ended."""
     deadline = time.monotonic() + _FAREWELL
     while (members := program.tree()) and time.monotonic() < deadline:

@@ -135,7 +135,7 @@ def named(members: Iterable[ProcessInfo]) -> str:
     return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
-class Running(Protocol):
+class RunningProgram(Protocol):
     """A program under test with all that it starts, wherever that is, from `start` to `end`."""
 
     @property
