@@ -124,7 +124,7 @@ class Containers:
             interactive=command,
         )
         argv = self.engine.run(start)
-        return RunningContainer(self, name, self._command(launch, argv, farewell=self.engine.remove(name)))
+        return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove(name)))
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
@@ -182,7 +182,7 @@ class Containers:
             return NoxPexError("launch-failed", problem, "see ENTRYPOINT in the file that was built")
         return None
 
-    def _command(self, launch: LaunchSpec, argv: tuple[str, ...], *, farewell: tuple[str, ...] = ()) -> Command:
+    def _command(self, launch: LaunchSpec, argv: tuple[str, ...], *, cleanup: tuple[str, ...] = ()) -> Command:
         return Command(
             argv=argv,
             env=self.environ,  # the engine's client finds its engine by it; nothing of it is in the container
@@ -190,7 +190,7 @@ class Containers:
             stdin=launch.stdin,
             stdout=launch.stdout,
             stderr=launch.stderr,
-            farewell=farewell,
+            cleanup=cleanup,
         )
 
     def _variables(self, launch: LaunchSpec) -> Path:
@@ -213,7 +213,7 @@ class RunningContainer:
     Nobody else can answer at its published port: the engine holds that for it.
     """
 
-    attested: bool = True
+    owns_port: bool = True
 
     def __init__(self, site: Containers, name: str, command: Command) -> None:
         self.name = name

@@ -197,7 +197,7 @@ def _connected(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> Che
     started = time.monotonic()
     problem = http_client.connect(host, port, timeout=_TCP_TIMEOUT, network=program.network)
     owner = program.owner(host, port) if problem is None else "nobody"
-    if owner == "nobody" and program.attested:
+    if owner == "nobody" and program.owns_port:
         problem = problem or "a port that nothing in it listens on"
     if owner == "foreign":
         problem = f"{ports.holder(port)}, which is not the program under test"

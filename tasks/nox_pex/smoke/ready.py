@@ -57,7 +57,7 @@ class Server:
 
     def owner(self, program: RunningProgram) -> ports.Owner:
         """Whose listener answers there, as far as the program is concerned."""
-        if isinstance(self.check, HttpCheck) and program.attested:
+        if isinstance(self.check, HttpCheck) and program.owns_port:
             return "ours"
         if self.endpoint.unix_socket is not None and isinstance(self.check, HttpCheck):
             return ports.unix_owner(self.endpoint.unix_socket, lambda: _pids(program.tree()), self.network)

@@ -12,7 +12,7 @@ from nox_pex.settings.smoke import signal_number
 from nox_pex.smoke.checks.verdicts import exit_allowed
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, named
 
-_FAREWELL: Final = 1.0
+_CHILDREN_END: Final = 1.0
 """Seconds in which children end by themselves after the program did, as those of a process pool do."""
 
 
@@ -85,7 +85,7 @@ def ended_by_itself(code: Code, program: RunningProgram, ended: Exit, when: str)
 
 def left_behind(program: RunningProgram) -> tuple[ProcessInfo, ...]:
     """What still runs a moment after the program has ended."""
-    deadline = time.monotonic() + _FAREWELL
+    deadline = time.monotonic() + _CHILDREN_END
     while (members := program.tree()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return members

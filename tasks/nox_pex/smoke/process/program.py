@@ -62,7 +62,7 @@ def _is_system_directory(entry: Path) -> bool:
 class Command:
     """What to run, where, and the files that it reads and writes. `stderr` is `stdout` when it is None.
 
-    `farewell` is run before what is left of the program is killed, also where this very process was killed.
+    `cleanup` is run before what is left of the program is killed, also where this very process was killed.
     """
 
     argv: tuple[str, ...]
@@ -71,7 +71,7 @@ class Command:
     stdout: Path
     stderr: Path | None = None
     stdin: Path = Path(os.devnull)
-    farewell: tuple[str, ...] = ()
+    cleanup: tuple[str, ...] = ()
 
 
 class UnavailableError(Exception):
@@ -149,7 +149,7 @@ class RunningProgram(Protocol):
         ...
 
     @property
-    def attested(self) -> bool:
+    def owns_port(self) -> bool:
         """Whether nobody else can answer at the addresses that it was given."""
         ...
 
@@ -193,7 +193,7 @@ class Program:
 
     pid: int
     started_at: float
-    attested: bool = False
+    owns_port: bool = False
 
     def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
         self._command = command
@@ -234,7 +234,7 @@ class Program:
             stdout=str(command.stdout),
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
-            farewell=command.farewell,
+            cleanup=command.cleanup,
             confine=self._confinement and _as_order(self._confinement, cwd=command.cwd),
             sockets=channel,
         )

@@ -38,8 +38,8 @@ _LEISURE: Final = 20
 """A look at the tree may cost at most one part in so many of the time."""
 _END: Final = 10.0
 """Seconds to end a tree: more than enough for all but a process that may not be killed."""
-_FAREWELL: Final = 15.0
-"""Seconds that a farewell may take."""
+_CLEANUP_TIMEOUT: Final = 15.0
+"""Seconds that a cleanup may take."""
 _GLANCE: Final = 1.0
 """Seconds in which a child that must be there is looked for; one of another user may be hidden for good."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -247,12 +247,12 @@ class Leash:
             self._measure()
 
     def end(self) -> set[int]:
-        """Says farewell, then kills the tree until nothing of it is left; returns what may not be killed."""
-        if self._spec["farewell"]:
+        """Run the cleanup, then kill the tree until nothing of it is left; returns what may not be killed."""
+        if self._spec["cleanup"]:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(
-                    self._spec["farewell"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL, timeout=_FAREWELL, check=False,
+                    self._spec["cleanup"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL, timeout=_CLEANUP_TIMEOUT, check=False,
                 )  # fmt: skip
         deadline = time.monotonic() + _END
         pause = 0.001
