@@ -200,7 +200,7 @@ def _connected(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> Che
     if owner == "nobody" and program.owns_port:
         problem = problem or "a port that nothing in it listens on"
     if owner == "foreign":
-        problem = f"{ports.holder(port)}, which is not the program under test"
+        problem = f"{ports.listening_process(port)}, which is not the program under test"
     return CheckResult(
         check=f"tcp {port}",
         passed=problem is None,

@@ -81,7 +81,7 @@ def launch(
     secrets = Secrets.of({**os.environ, **smoke.env})
     with contextlib.ExitStack() as stack:
         host = plan.host_of(smoke)
-        port = stack.enter_context(ports.claimed(host, plan.fixed_port(smoke, None)))
+        port = stack.enter_context(ports.reserved_port(host, plan.fixed_port(smoke, None)))
         space = stack.enter_context(workspace(binary))
         smoke = plan.filled(smoke, host=host, port=port, tmp=space.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)

@@ -80,7 +80,7 @@ class Server:
 
 def check_free(server: Server) -> None:
     """Raises `NoxPexError` with `port-taken` when somebody serves there before the program was even started."""
-    if server.endpoint.unix_socket is None and ports.answers(server.endpoint.host, server.port):
+    if server.endpoint.unix_socket is None and ports.accepts_connections(server.endpoint.host, server.port):
         raise _port_taken(server)
 
 
@@ -138,7 +138,7 @@ def _too_late(program: RunningProgram, server: Server, *, timeout: float, refusa
     members = program.tree()
     owner = server.owner(program)
     if owner == "foreign":
-        problem = f"{ports.holder(server.port)} answers on {server}, and not the program under test"
+        problem = f"{ports.listening_process(server.port)} answers on {server}, and not the program under test"
         return NoxPexError("wrong-listener", problem, "make the program listen on {host} and {port}, and end the other")
     problem = f"the program was not ready after {timeout:g} s"
     if refusal is not None:
@@ -146,7 +146,7 @@ def _too_late(program: RunningProgram, server: Server, *, timeout: float, refusa
     if owner == "ours":
         remedy = "see its log, or raise `startup-timeout`"
         return NoxPexError("startup-timeout", f"{problem}: it has only just begun to listen on {server}", remedy)
-    elsewhere = ports.listening(_pids(members), server.network)
+    elsewhere = ports.listening_addresses(_pids(members), server.network)
     if elsewhere:
         problem += f": it listens on {', '.join(elsewhere[:3])}, not on {server}"
         return NoxPexError("startup-timeout", problem, "pass {host} and {port} on in `args` or `env`")
@@ -156,5 +156,5 @@ def _too_late(program: RunningProgram, server: Server, *, timeout: float, refusa
 
 
 def _port_taken(server: Server) -> NoxPexError:
-    problem = f"{ports.holder(server.port)} already listens on {server}"
+    problem = f"{ports.listening_process(server.port)} already listens on {server}"
     return NoxPexError("port-taken", problem, 'end it, or write "{port}" for a free one')

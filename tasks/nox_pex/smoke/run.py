@@ -123,7 +123,7 @@ def run_with(
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupts.orderly())
         host = plan.host_of(smoke)
-        port = stack.enter_context(ports.claimed(host, port))
+        port = stack.enter_context(ports.reserved_port(host, port))
         space = stack.enter_context(
             workspace(subject.file, project=project, keep=options.keep, held=interrupts.held),
         )

@@ -17,7 +17,7 @@ from nox_pex.smoke import plan
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.verdicts import answered, differences, exit_allowed
 from nox_pex.smoke.process import supervisor
-from nox_pex.smoke.process.ports import Listener, meeting
+from nox_pex.smoke.process.ports import Listener, matching_listeners
 from nox_pex.smoke.process.program import scrubbed
 from nox_pex.smoke.process.supervisor import Row, descendants
 
@@ -114,11 +114,16 @@ def test_a_schema_is_never_fetched() -> None:
 
 def test_whom_a_connection_meets() -> None:
     local, every, every6 = (ipaddress.ip_address(text) for text in ("127.0.0.1", "0.0.0.0", "::"))  # noqa: S104
-    listeners = [Listener(every, 80, 1), Listener(every6, 80, 2), Listener(local, 80, 3), Listener(local, 81, 4)]
-    assert [each.inode for each in meeting(listeners, {local}, 80)] == [3]
-    assert [each.inode for each in meeting(listeners[:2], {local}, 80)] == [1, 2]
-    assert [each.inode for each in meeting(listeners, {ipaddress.ip_address("::1")}, 80)] == [2]
-    assert meeting(listeners, {local}, 82) == []
+    listeners = [
+        Listener(address=every, port=80, inode=1),
+        Listener(address=every6, port=80, inode=2),
+        Listener(address=local, port=80, inode=3),
+        Listener(address=local, port=81, inode=4),
+    ]
+    assert [each.inode for each in matching_listeners(listeners, {local}, 80)] == [3]
+    assert [each.inode for each in matching_listeners(listeners[:2], {local}, 80)] == [1, 2]
+    assert [each.inode for each in matching_listeners(listeners, {ipaddress.ip_address("::1")}, 80)] == [2]
+    assert matching_listeners(listeners, {local}, 82) == []
 
 
 def test_descendants() -> None:

@@ -114,7 +114,7 @@ def ask(
 def connect(host: str, port: int, *, timeout: float, network: Network = HERE) -> str | None:
     """Opens and closes a TCP connection. Returns what went wrong, if anything did."""
     try:
-        network.connected(host, port, timeout=timeout).close()
+        network.connect(host, port, timeout=timeout).close()
     except TimeoutError:
         return f"no connection within {timeout:g} s"
     except OSError as error:
@@ -145,7 +145,7 @@ class _Backend(httpcore2.SyncBackend):
         self, host: str, port: int, timeout: float | None = None, *_: object, **__: object
     ) -> httpcore2.NetworkStream:
         with _translated({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
-            made = self._network.connected(host, port, timeout=timeout)
+            made = self._network.connect(host, port, timeout=timeout)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return _Stream(made)
 

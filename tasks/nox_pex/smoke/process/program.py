@@ -250,7 +250,7 @@ class Program:
         """Where the started program's addresses are reached."""
         if self._channel is None or self._supervisor is None:
             return HERE
-        return Network(tables=Path(f"/proc/{self._supervisor.pid}/net"), make=self._socket)
+        return Network(tables=Path(f"/proc/{self._supervisor.pid}/net"), create_socket=self._socket)
 
     def exited(self, *, within: float = 0.0) -> Exit | None:
         """How the program ended, as soon as it has; None when it has not, `within` so many seconds."""
