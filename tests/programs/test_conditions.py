@@ -22,11 +22,11 @@ from nox_pex.settings.smoke import Condition
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.conditions import NOBODY
-from nox_pex.smoke.process.confine import hiding
+from nox_pex.smoke.process.confine import closed_directories
 from nox_pex.smoke.process.program import Command, Program
 from tests.support.smoking import IMPORTABLE, LEFT_OPEN, SmokeTest, Tested, assert_nothing_left, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can give these conditions")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux supports these conditions")
 
 DRIVER = Path(__file__).with_name("driver.py")
 CONFINED: tuple[Condition, ...] = ("unprivileged", "read-only", "offline")
@@ -283,7 +283,7 @@ def test_a_machine_that_refuses(condition: str, skips: str, drive: Drive) -> Non
     state, reason = outcomes.pop(condition)
     assert state == "skipped"
     assert "refuses" in reason
-    assert "user.max_" in reason, "the words for a full disk would mislead"
+    assert "user.max_" in reason, "the text for a full disk would mislead"
     if skips == "fail":
         code, problem = outcomes.pop("failure")
         assert code == "check-failed"
@@ -303,7 +303,7 @@ def test_elsewhere_they_are_skipped(
     monkeypatch.setattr(sys, "platform", "darwin")
     tested = smoke_test("confined", "nothing", "{port}", http=[{"path": "/"}], conditions=["offline"])
     assert tested.code is None
-    assert tested.report.outcomes[0].reason == "only Linux can give it"
+    assert tested.report.outcomes[0].reason == "only Linux supports this condition"
     # What cannot be tried does not keep the rest from being tried, and yet it is a failure if it is to be one.
     tested = smoke_test("listens", "well", "{port}", conditions=["offline", "cold"], skips="fail")
     assert tested.code == "check-failed"
@@ -316,7 +316,9 @@ def test_directories_that_only_their_owner_may_enter(tmp_path: Path) -> None:
     for parent in inner.parents:
         if parent.name == "closed":
             parent.chmod(0o700)
-    found = [path for path in hiding([str(inner), str(inner / "..")]) if Path(path).is_relative_to(tmp_path)]
+    found = [
+        path for path in closed_directories([str(inner), str(inner / "..")]) if Path(path).is_relative_to(tmp_path)
+    ]
     assert found in ([], [str(tmp_path / "open" / "closed")])  # [] where a directory above it is closed already
     inner.parents[2].chmod(0o755)
 
@@ -334,7 +336,7 @@ def test_interpreters_are_kept(tmp_path: Path) -> None:
     pyenv = tmp_path / "pyenv"
     pyenv.mkdir()
     path = f"{tools / 'bin'}:/nowhere/at/all/bin:/tmp/bin"
-    kept = conditions.interpreters(program, {"PATH": path, "PYENV_ROOT": str(pyenv)})
+    kept = conditions.interpreter_directories(program, {"PATH": path, "PYENV_ROOT": str(pyenv)})
     assert kept == {tools, link, real, pyenv}
 
 
@@ -348,7 +350,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     output = tmp_path / "log"
     output.touch()
     for condition in CONFINED:
-        conditions.hand_over(condition, root=tmp_path, owned=(), readable=tmp_path)
+        conditions.give_access(condition, root=tmp_path, owned=(), readable=tmp_path)
         command = Command(argv=(str(tmp_path / "none"),), env={}, cwd=tmp_path, stdout=output)
         confinement = conditions.confinement(
             condition, executable=tmp_path / "none", env={}, root=tmp_path, writable=None, size=1, join=None

@@ -13,7 +13,7 @@ from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
-from nox_pex.smoke.process.program import Command, Program, scrubbed
+from nox_pex.smoke.process.program import Command, Program, clean_environment
 from nox_pex.smoke.ready import Server, await_ready, check_free
 from nox_pex.smoke.stop import stop
 from nox_pex.smoke.workspace import present, workspace
@@ -92,7 +92,9 @@ def launch(
         state = space.state("launch")
         output = space.root / "log"
         output.touch()
-        environment = scrubbed(os.environ, pass_env=pass_env, home=state.home, pex_root=state.pex_root, tmp=space.tmp)
+        environment = clean_environment(
+            os.environ, pass_env=pass_env, home=state.home, pex_root=state.pex_root, tmp=space.tmp
+        )
         program = Program(
             Command(
                 argv=(str(state.executable), *smoke.args), env=environment | smoke.env, cwd=state.run, stdout=output

@@ -11,7 +11,7 @@ from typing import Protocol
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
-from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, scrubbed
+from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
 from nox_pex.smoke.workspace import Workspace
 
 
@@ -66,7 +66,7 @@ class LocalRunner:
     def prepare(self, boot: Boot) -> Path:
         """The directory above that of the copy, which the copy's user may read."""
         state = self.workspace.state(boot.state)
-        conditions.hand_over(
+        conditions.give_access(
             boot.condition,
             root=self.workspace.root,
             owned=(state.pex_root, self.workspace.tmp),
@@ -77,7 +77,7 @@ class LocalRunner:
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """The copy as a process of this machine."""
         state = self.workspace.state(launch.boot.state)
-        env = scrubbed(
+        env = clean_environment(
             self.environ,
             pass_env=self.pass_env,
             home=state.home,

@@ -10,7 +10,7 @@ from typing import Final
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import signal_number
 from nox_pex.smoke.checks.verdicts import exit_allowed
-from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, named
+from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, describe_processes
 
 _CHILDREN_END: Final = 1.0
 """Seconds in which children end by themselves after the program did, as those of a process pool do."""
@@ -78,7 +78,7 @@ def ended_by_itself(code: Code, program: RunningProgram, ended: Exit, when: str)
     problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
     left = program.tree()
     if left:
-        problem += f", and left {named(left)} running"
+        problem += f", and left {describe_processes(left)} running"
         remedy = "make it stay in the foreground, and end its children before itself"
     return NoxPexError(code, problem, remedy)
 
@@ -94,5 +94,5 @@ def left_behind(program: RunningProgram) -> tuple[ProcessInfo, ...]:
 def left_processes(who: str, left: tuple[ProcessInfo, ...]) -> NoxPexError:
     """The error for processes that should have ended with `who` started them."""
     count = "a process" if len(left) == 1 else f"{len(left)} processes"
-    problem = f"{who} left {count} behind: {named(left)}"
+    problem = f"{who} left {count} behind: {describe_processes(left)}"
     return NoxPexError("left-processes", problem, "make it end its children before itself")

@@ -18,8 +18,8 @@ from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.verdicts import answered, differences, exit_allowed
 from nox_pex.smoke.process import supervisor
 from nox_pex.smoke.process.ports import Listener, matching_listeners
-from nox_pex.smoke.process.program import scrubbed
-from nox_pex.smoke.process.supervisor import Row, descendants
+from nox_pex.smoke.process.program import clean_environment
+from nox_pex.smoke.process.supervisor import ProcessRow, descendants
 
 
 def smoke(**settings: Any) -> Smoke:
@@ -127,7 +127,7 @@ def test_whom_a_connection_meets() -> None:
 
 
 def test_descendants() -> None:
-    table = {pid: Row(parent, 0, 0) for pid, parent in [(2, 1), (3, 2), (4, 3), (5, 1), (9, 8), (8, 9)]}
+    table = {pid: ProcessRow(parent, 0, 0) for pid, parent in [(2, 1), (3, 2), (4, 3), (5, 1), (9, 8), (8, 9)]}
     assert descendants(table, 2) == {3, 4}
     assert descendants(table, 1) == {2, 3, 4, 5}
 
@@ -135,7 +135,7 @@ def test_descendants() -> None:
 def test_scrubbed() -> None:
     environ = {"PATH": f"/usr/bin{os.pathsep}{os.pathsep}bin", "PYTHONPATH": "x", "LANG": "C", "TOKEN": "t"}
     home, pex_root, tmp = Path("/h"), Path("/r"), Path("/t")
-    assert scrubbed(environ, pass_env=["TOKEN", "NONE"], home=home, pex_root=pex_root, tmp=tmp) == {
+    assert clean_environment(environ, pass_env=["TOKEN", "NONE"], home=home, pex_root=pex_root, tmp=tmp) == {
         "PATH": "/usr/bin", "LANG": "C", "HOME": "/h", "PEX_ROOT": "/r", "TMPDIR": "/t", "TOKEN": "t",
     }  # fmt: skip
 
