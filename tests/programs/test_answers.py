@@ -23,7 +23,7 @@ def test_503_for_a_while_is_not_ready_yet(smoke_test: SmokeTest) -> None:
         ("nothing", "no complete answer within"),
         ("a-byte-a-while", "no complete answer within"),
         ("with-503-for-ever", "got status 503"),
-        ("no-http", "expected 200"),
+        ("no-http", "expected status 200"),
     ],
 )
 def test_never_ready(mode: str, words: str, smoke_test: SmokeTest) -> None:
@@ -146,7 +146,7 @@ def test_ready_has_a_path_of_its_own(smoke_test: SmokeTest) -> None:
     ready = {"path": "/healthz", "status": 204}
     tested = smoke_test("answers", "well", "{port}", ready=ready, startup_timeout=1.0)
     assert tested.code == "startup-timeout"
-    assert "GET /healthz: expected 204, got status 200" in tested.problem
+    assert "GET /healthz: expected status 204, got status 200" in tested.problem
 
 
 @pytest.mark.parametrize("key", ["json-schema", "ca-file"])

@@ -26,7 +26,11 @@ def test_passes(smoke_test: SmokeTest) -> None:
     [
         ({"args": ["complain"]}, "check-failed", "program complain: expected exit status 0, got 2"),
         ({"args": ["abort"]}, "check-failed", "expected exit status 0, got SIGABRT"),
-        ({"args": ["hang"], "timeout": 0.5}, "check-failed", "expected an end within 0.5 s"),
+        (
+            {"args": ["hang"], "timeout": 0.5},
+            "check-failed",
+            "program hang: still running after 0.5 s (`timeout`), so it was killed",
+        ),
         ({"stdout-matches": "2.0"}, "check-failed", "stdout that matches '2.0', got \"commands 1.2.3\""),
         ({"stdout-not-contains": "1.2"}, "check-failed", 'stdout without "1.2"'),
         ({"stderr-matches": "x"}, "check-failed", "stderr that matches 'x'"),

@@ -68,7 +68,7 @@ def test_damaged(damage: str, smoke_test: SmokeTest, binary: Pack) -> None:
 
 
 def test_a_binary_that_is_not_there(smoke_test: SmokeTest, tmp_path: Path) -> None:
-    with pytest.raises(NoxPexError, match=r"nowhere\.pex is not there") as caught:
+    with pytest.raises(NoxPexError, match=r"nowhere\.pex does not exist") as caught:
         smoke_test(tmp_path / "nowhere.pex")
     assert caught.value.code == "launch-failed"
 

@@ -19,18 +19,20 @@ from nox_pex.smoke.stop import Stop
 from tests.support.smoking import SmokeTest
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
-GOOD = CheckResult(check="GET /", passed=True, expected="status 200", came="200", seconds=0.25)
-BAD = CheckResult(check="GET /x\x00<y>", passed=False, expected="status 200", came='"\x1b]]>&"', seconds=0.5)
+GOOD = CheckResult(check="GET /", passed=True, expected="status 200", actual="200", seconds=0.25)
+BAD = CheckResult(check="GET /x\x00<y>", passed=False, expected="status 200", actual='"\x1b]]>&"', seconds=0.5)
 FAILED = SmokeReport(
     name="service",
     binary=Path("service.pex"),
     size=12_000_000,
     outcomes=(
         BootResult(
-            condition="cold", state="passed", checks=2, ready_after=3.25, verdicts=(GOOD, GOOD),
+            condition="cold", state="passed", checks=2, ready_after=3.25, check_results=(GOOD, GOOD),
             stop=Stop(signal="TERM", status=-15, seconds=0.1), memory=60_000_000,
         ),
-        BootResult(condition="warm", state="failed", checks=2, ready_after=1.0, verdicts=(GOOD, BAD), reason="GET /x"),
+        BootResult(
+            condition="warm", state="failed", checks=2, ready_after=1.0, check_results=(GOOD, BAD), reason="GET /x",
+        ),
         BootResult(condition="offline", state="skipped", checks=2, reason="this machine cannot give it"),
     ),
     failure=NoxPexError("check-failed", "warm: GET /x: 100% wrong", "mend it", log=("one", "two \x01")),

@@ -118,14 +118,14 @@ def test_after_runs_although_the_program_failed(smoke_test: SmokeTest, project: 
 def test_after_that_fails_hides_no_failure(smoke_test: SmokeTest) -> None:
     tested = smoke_test("dies", "exit-1", "{port}", after=[["false"]])
     assert tested.code == "exited-early"
-    assert any(line.startswith("besides: `after` command 'false' failed") for line in tested.said)
+    assert any(line.startswith("also: `after` command 'false' failed") for line in tested.said)
     tested = smoke_test("listens", "well", "{port}", after=[["false"]], budget={"cold-boot": 0.001})
     assert tested.code == "budget"
 
 
 def test_keep(smoke_test: SmokeTest, temporary: Path) -> None:
     tested = smoke_test("listens", "well", "{port}", options=Options(keep=True))
-    kept = tested.report.kept
+    kept = tested.report.kept_directory
     assert kept is not None
     assert list(temporary.iterdir()) == [kept]
     assert (kept / "cold" / "run" / "listens.pex").exists()

@@ -129,7 +129,7 @@ def _as_json(job: Job, built: BuiltImage, using: Engine, report: SmokeReport) ->
 
 def _published(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:
     """The ports to publish, and the container's port for each; none for a program that is no server."""
-    if plan.readiness(smoke) is None:
+    if plan.ready_check(smoke) is None:
         return {}
     ports = {int(check.port): int(check.port) for check in smoke.tcp}
     if address.unix_socket is None:

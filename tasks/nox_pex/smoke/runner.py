@@ -1,12 +1,13 @@
-"""Where a program under test runs: on this machine, in a copy of its own, or wherever else a `Runner` takes it."""
+"""How the program under test is run: as a copy on this machine, or in another way that implements `Runner`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.plan import Boot
@@ -15,11 +16,10 @@ from nox_pex.smoke.process.program import Command, Program, RunningProgram, Unav
 from nox_pex.smoke.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class LaunchSpec:
-    """One start of a program: its words, the settings' own variables, the files that it reads and writes.
+class LaunchSpec(Struct, frozen=True, kw_only=True):
+    """One launch of the program: its arguments, its additional variables, the files that it reads and writes.
 
-    `stderr` is `stdout` when it is None.
+    `stderr` None means that standard error goes to `stdout`.
     """
 
     boot: Boot
@@ -31,10 +31,13 @@ class LaunchSpec:
 
 
 class Runner(Protocol):
-    """Where the boots of one smoke test take place."""
+    """Runs the boots of one smoke test."""
 
     def prepare(self, boot: Boot) -> Path:
-        """Makes what a boot needs; returns a directory of this machine for what is noted of it."""
+        """Create what a boot needs. Return a directory of this machine for its logs.
+
+        Raises `UnavailableError` if the boot is impossible.
+        """
         ...
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
@@ -45,15 +48,15 @@ class Runner(Protocol):
         ...
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
-        """A failure of the start, in words that know more of the place where that is possible."""
+        """Return an error that explains a failed start better, or `error` itself."""
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalRunner:
-    """This machine: a copy of the binary in an empty directory, a scrubbed environment, what the condition confines.
+class LocalRunner(Struct, frozen=True, kw_only=True):
+    """Runs a copy of the binary on this machine: in an empty directory, with a clean environment, confined if needed.
 
-    `size` is that of the binary in bytes; `shares_tmp` is whether a read-only boot may write to the workspace's `tmp`.
+    `size` is the size of the binary in bytes. `shares_tmp` says whether a read-only boot may write to the workspace's
+    `tmp`. `keep` says whether the workspace is kept.
     """
 
     workspace: Workspace
@@ -64,7 +67,7 @@ class LocalRunner:
     keep: bool
 
     def prepare(self, boot: Boot) -> Path:
-        """The directory above that of the copy, which the copy's user may read."""
+        """Copy the binary, and return the directory above the copy, which the user of the program may read."""
         state = self.workspace.state(boot.state)
         conditions.give_access(
             boot.condition,
@@ -75,7 +78,7 @@ class LocalRunner:
         return state.run.parent
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
-        """The copy as a process of this machine."""
+        """Return the copy as a program of this machine."""
         state = self.workspace.state(launch.boot.state)
         env = clean_environment(
             self.environ,
@@ -104,25 +107,29 @@ class LocalRunner:
         )
         return Program(command, remove=None if self.keep else self.workspace.root, confinement=confinement)
 
-    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing more is known
-        """The failure as it is."""
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing to add
+        """Return `error`."""
         return error
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnavailableRunner:
-    """No place at all, for the `reason` that stands in the report: every condition is one that cannot be given."""
+class UnavailableRunner(Struct, frozen=True, kw_only=True):
+    """Runs nothing: every condition is skipped for `reason`."""
 
     reason: str
 
-    def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # whichever it is
-        """Raises `UnavailableError`."""
+    def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # no boot is possible
+        """Raise `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:  # noqa: ARG002  # likewise
-        """Raises `UnavailableError`."""
+    def create_program(
+        self,
+        launch: LaunchSpec,  # noqa: ARG002  # no launch is possible
+        *,
+        alongside: RunningProgram | None = None,  # noqa: ARG002  # no launch is possible
+    ) -> RunningProgram:
+        """Raise `UnavailableError`."""
         raise UnavailableError(self.reason)
 
-    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing ran
-        """The failure as it is."""
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing was run
+        """Return `error`."""
         return error

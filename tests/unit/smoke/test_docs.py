@@ -14,7 +14,7 @@ from nox_pex import smoke
 from nox_pex.errors import CODES
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Condition
-from nox_pex.smoke.plan import Options, boots
+from nox_pex.smoke.plan import Options, plan_boots
 from nox_pex.steps import arguments
 
 TEXT = (Path(__file__).parents[3] / "docs" / "smoke.md").read_text("utf-8")
@@ -28,7 +28,7 @@ def test_settings_are_valid(block: str) -> None:
     parsed = parse.parse(tomllib.loads(block), file="docs/smoke.md", project_name=None, scripts={})
     for binary in parsed.binary.values():
         assert binary.smoke is not None
-        assert boots(binary.smoke, None)
+        assert plan_boots(binary.smoke, None)
         assert binary.smoke.http or binary.smoke.tcp or binary.smoke.command
 
 

@@ -15,7 +15,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import HttpCheck, Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.checks.http_client import Answer
-from nox_pex.smoke.checks.verdicts import answered, differences, exit_allowed
+from nox_pex.smoke.checks.verdicts import differences, exit_allowed, http_result
 from nox_pex.smoke.process import supervisor
 from nox_pex.smoke.process.ports import Listener, matching_listeners
 from nox_pex.smoke.process.program import clean_environment
@@ -36,7 +36,7 @@ def smoke(**settings: Any) -> Smoke:
     ],
 )
 def test_boots(conditions: list[str], only: str | None, expected: list[tuple[str, str, bool]]) -> None:
-    boots = plan.boots(smoke(conditions=conditions), only)
+    boots = plan.plan_boots(smoke(conditions=conditions), only)
     assert [(boot.condition, boot.state, boot.seed) for boot in boots] == expected
 
 
@@ -46,7 +46,7 @@ def test_exactly_three_tokens_are_filled_in() -> None:
         env={"A": "{tmp}/a"},
         http=[{"path": "/{port}", "json": {"at": ["{host}", 1]}, "matches": r"{host}\d{3}"}],
     )
-    filled = plan.filled(given, host="127.0.0.1", port=80, tmp=Path("/t/{port} (1)"))
+    filled = plan.fill_settings(given, host="127.0.0.1", port=80, tmp=Path("/t/{port} (1)"))
     assert filled.args == ("127.0.0.1:80", "{x}", "{80}", "$80", "{PORT}")
     assert filled.env == {"A": "/t/{port} (1)/a"}
     assert filled.http[0].path == "/80"
@@ -102,14 +102,14 @@ def test_differences(expected: Any, came: Any, found: list[tuple[str, str, str]]
 )
 def test_json_path(paths: dict[str, Any], passed: bool) -> None:  # noqa: FBT001
     answer = Answer(status=200, body=b'{"items": [{"id": 7}, {"id": 8}]}')
-    assert answered(HttpCheck(path="/", json_path=paths), answer).passed is passed
+    assert http_result(HttpCheck(path="/", json_path=paths), answer).passed is passed
 
 
 def test_a_schema_is_never_fetched() -> None:
     schema = {"$ref": "http://example.invalid/schema.json"}
-    verdict = answered(HttpCheck(path="/", json_schema="s.json"), Answer(status=200, body=b"{}"), schema=schema)
+    verdict = http_result(HttpCheck(path="/", json_schema="s.json"), Answer(status=200, body=b"{}"), schema=schema)
     assert not verdict.passed
-    assert "leads nowhere" in verdict.came
+    assert "cannot be resolved" in verdict.actual
 
 
 def test_whom_a_connection_meets() -> None:
