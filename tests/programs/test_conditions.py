@@ -145,7 +145,7 @@ def test_an_unprivileged_program_is_nobody(confined: SmokeTest) -> None:
 
 
 def test_a_read_only_program_can_write_to_tmp(confined: SmokeTest) -> None:
-    expected = {"$.tmp": "/tmp", "$.pex-root": "/tmp/pex_root"}  # noqa: S108
+    expected = {"$.tmp": "/tmp", "$.pex-root": "/tmp/pex_root"}  # noqa: S108  # in the private /tmp
     assert confined("read-only", "nothing", http=[{"path": "/", "json-path": expected}]).code is None
 
 

@@ -128,7 +128,7 @@ class Containers:
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
-        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` above makes no other
+        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `create_program` makes no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()

@@ -66,7 +66,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
 def open_workspace(
     binary: Path, *, project: Path | None = None, keep: bool = False, held: Held = contextlib.nullcontext
 ) -> Iterator[Workspace]:
-    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, except if `keep`.
+    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
 
     `held` opens a block in which no signal raises.
     """
@@ -101,7 +101,7 @@ def _outside(project: Path | None) -> str | None:
     """
     if project is None:
         return None
-    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # only a parent: mkdtemp creates a private directory in it
+    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # mkdtemp is used in it
         if not Path(candidate).resolve().is_relative_to(project.resolve()) and os.access(candidate, os.W_OK):
             return candidate
     problem = f"every temporary directory is inside the project {project}"

@@ -13,7 +13,7 @@ from nox_pex.settings.smoke import BootCondition
 from nox_pex.smoke.process.program import Confinement
 
 NOBODY: Final = 65534
-"""The id of the user, and of the group, without any rights, on every Linux."""
+"""The id of the user and the group that have no rights, on every Linux system."""
 
 
 _TMP: Final = Path("/tmp")  # noqa: S108  # private to a read-only boot
@@ -58,7 +58,7 @@ def confinement(
     write, besides its `/tmp`. `size` is the size of the binary in bytes. `join` is the process id of a running program
     whose network or file systems the program shares.
     """
-    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # mypy narrows only this
+    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # mypy does not narrow `in`
         return None
     return Confinement(
         kind=condition,
@@ -111,7 +111,10 @@ def _interpreter(executable: Path) -> Path | None:
 
 
 def _installation(directory: Path) -> Path:
-    """Return the directory above a `bin`, which also contains the library, unless it is as common as `/usr`."""
+    """Return the directory above a `bin`, because it also contains the interpreter's library.
+
+    Return the `bin` itself if the directory above contains `/tmp`, or if other users may not enter it.
+    """
     above = directory.parent
     if directory.name not in _BIN or _TMP.is_relative_to(above):
         return directory
@@ -135,7 +138,7 @@ def _links(path: Path) -> Iterator[Path]:
 
 def _listed(directory: Path, prefix: str) -> list[Path]:
     try:
-        return [directory / name for name in os.listdir(directory) if name.startswith(prefix)]  # noqa: PTH208  # a Path for each entry of /usr/bin is slow
+        return [directory / name for name in os.listdir(directory) if name.startswith(prefix)]  # noqa: PTH208  # /usr/bin is large
     except OSError:
         return []
 

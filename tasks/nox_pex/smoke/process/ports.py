@@ -169,7 +169,7 @@ def matching_listeners(every: Iterable[Listener], addresses: set[Address], port:
     return exact or [
         listener
         for listener in candidates
-        if listener.address.is_unspecified and (listener.address.version in versions or listener.address.version == 6)  # noqa: PLR2004  # the version of IP
+        if listener.address.is_unspecified and (listener.address.version in versions or listener.address.version == 6)  # noqa: PLR2004  # IPv6
     ]
 
 
