@@ -29,11 +29,11 @@ from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.secrets import Secrets
 
 _CRASH_TIMEOUT: Final = 0.3
-"""Seconds in which a program that has crashed ends after it has broken off an answer."""
+"""Seconds to wait after a failed check. A program that has crashed ends within them."""
 
 
 _TCP_TIMEOUT: Final = 5.0
-"""Seconds."""
+"""Seconds that a TCP check may take."""
 
 
 _OUTPUT_LIMIT: Final = 16 * 2**20

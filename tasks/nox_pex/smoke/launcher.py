@@ -55,9 +55,12 @@ def launch(
     `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
     Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
 
-    Raises `NoxPexError`, with the end of the program's log in `log`: if it cannot be started `launch-failed`,
-    `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout`. If the block does not raise, but the program
-    has ended by then or does not stop as it should: `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes`.
+    Raises `NoxPexError`, whose `log` has the last lines of the program's log:
+
+    - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
+    - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
+      ended before the block or does not stop as it should,
+    - `usage` if `unix_socket` is set and `ready` is None.
 
         with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
             assert httpx2.get(service.url).json() == {"message": "Hello World"}

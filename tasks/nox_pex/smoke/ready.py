@@ -28,7 +28,7 @@ _SERVER_ERROR: Final = 500
 
 
 _DAEMON_DELAY: Final = 0.05
-"""Seconds in which a program that has started a daemon ends, although the daemon already serves."""
+"""Seconds that a ready program must stay alive. A program that starts a daemon ends within them."""
 
 
 _REPORT_INTERVAL: Final = 10.0

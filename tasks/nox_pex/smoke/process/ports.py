@@ -45,7 +45,7 @@ _UNIX_LISTENING: Final = 0x10000
 
 
 _CONNECT_TIMEOUT: Final = 1.0
-"""Seconds."""
+"""Seconds in which a connection must open."""
 
 
 class Listener(Struct, frozen=True, kw_only=True):
