@@ -80,7 +80,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
-    """Run the tests; `-- -m "not integration and not programs"` runs only the quick ones."""
+    """Run the tests; `-- -m "not integration and not programs"` runs those that take seconds."""
     install_locked(session, "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 

@@ -1,4 +1,7 @@
-"""A binary for each program in `programs/`, a smoke test of it in one call, and a look at what it left."""
+"""Pack each program in `programs/` as a binary, smoke-test it in one call, and check that it leaves nothing behind.
+
+All tests here carry the marker `programs`.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,20 @@ from tests.support.smoking import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested,
 from tests.support.targets import target_of
 
 PROGRAMS = Path(__file__).with_name("programs")
-# The Python that a virtual environment was made with: a binary must not find what is installed for the tests.
+# The Python below a virtual environment, so that a binary cannot find the packages that are installed for the tests.
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:  # of the whole run
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.programs)
 
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the smoke tests of this test make their directories: short, since Unix sockets have short names."""
+    """The parent of temporary directories in this test. Its path is short, because Unix sockets need short paths."""
     directory = Path(tempfile.mkdtemp(prefix="t-")).resolve()
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
     yield directory
@@ -46,7 +56,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def binary(tmp_path: Path) -> Callable[[str], Path]:
-    """Packs a program as one executable file, which is what a PEX is too."""
+    """Pack a program as one executable file, as a PEX is."""
 
     def pack(program: str, python: str = PYTHON) -> Path:
         source = tmp_path / f"{program}-source"
@@ -64,7 +74,7 @@ def binary(tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tmp_path: Path) -> Iterator[SmokeTest]:
-    """Packs and smoke-tests a program, and afterwards finds that nothing of it is left."""
+    """Pack and smoke-test a program. Afterwards check that no process, file or listener of it is left."""
     ports: set[int] = set()
 
     def smoke(

@@ -1,4 +1,7 @@
-"""Runs one smoke test in a process of its own: `driver.py BINARY PROJECT TEMPORARY WHAT[:CONDITION]`."""
+"""Run one smoke test in a separate process: `driver.py BINARY PROJECT TEMPORARY MODE[:CONDITION]`.
+
+MODE is `soak` (30 s), `serve`, `fail` (skipped conditions fail), `report` or `well`.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    binary, project, temporary, what = sys.argv[1:]
-    what, _, condition = what.partition(":")
+    binary, project, temporary, mode = sys.argv[1:]
+    mode, _, condition = mode.partition(":")
     tempfile.tempdir = temporary
     settings = {
         "args": ["well", "{port}"],
         "http": [{"path": "/"}],
-        "soak": 30 if what == "soak" else 0.05,
+        "soak": 30 if mode == "soak" else 0.05,
         "conditions": [condition] if condition else ["cold", "warm"],
-        "skips": "fail" if what == "fail" else "report",
+        "skips": "fail" if mode == "fail" else "report",
         "after": [["touch", "after"]],
     }
     say("go")
@@ -36,15 +39,15 @@ def main() -> None:
         target_of(Path(binary), root=Path(project), smoke=settings),
         environ=os.environ,
         secrets=Secrets(),
-        options=Options(serve=what == "serve"),
+        options=Options(serve=mode == "serve"),
         say=say,
     )
     say(f"done {report.failure}")
     if condition:
-        became: dict[str, object] = {each.condition: [each.state, each.reason] for each in report.outcomes}
+        outcomes: dict[str, object] = {each.condition: [each.state, each.reason] for each in report.outcomes}
         if report.failure is not None:
-            became["failure"] = [report.failure.code, report.failure.problem]
-        say(f"outcomes {json.dumps(became)}")
+            outcomes["failure"] = [report.failure.code, report.failure.problem]
+        say(f"outcomes {json.dumps(outcomes)}")
 
 
 main()

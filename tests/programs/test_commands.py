@@ -1,4 +1,4 @@
-"""Programs that are run rather than served."""
+"""Programs that run commands and end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.smoking import SmokeTest
 
 
-def test_passes(smoke_test: SmokeTest) -> None:
+def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None:
     commands = [
         {"args": ["--version"], "stdout-matches": r"^commands \d"},
         {"args": ["cat"], "stdin": "héllo {tmpx}", "stdout-matches": "HÉLLO {TMPX}"},
@@ -22,25 +22,31 @@ def test_passes(smoke_test: SmokeTest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "words"),
+    ("command", "code", "message"),
     [
         ({"args": ["complain"]}, "check-failed", "program complain: expected exit status 0, got 2"),
         ({"args": ["abort"]}, "check-failed", "expected exit status 0, got SIGABRT"),
-        ({"args": ["hang"], "timeout": 0.5}, "check-failed", "expected an end within 0.5 s"),
+        (
+            {"args": ["hang"], "timeout": 0.5},
+            "check-failed",
+            "program hang: still running after 0.5 s (`timeout`), so it was killed",
+        ),
         ({"stdout-matches": "2.0"}, "check-failed", "stdout that matches '2.0', got \"commands 1.2.3\""),
         ({"stdout-not-contains": "1.2"}, "check-failed", 'stdout without "1.2"'),
         ({"stderr-matches": "x"}, "check-failed", "stderr that matches 'x'"),
         ({"args": ["leave"]}, "left-processes", "program leave left a process behind"),
     ],
 )
-def test_fails(command: dict[str, Any], code: str, words: str, smoke_test: SmokeTest) -> None:
+def test_each_requirement_of_a_command_can_fail(
+    command: dict[str, Any], code: str, message: str, smoke_test: SmokeTest
+) -> None:
     tested = smoke_test("commands", command=[command])
     assert tested.code == code
-    assert words in tested.problem
+    assert message in tested.problem
     assert tested.seconds < 8
 
 
-def test_beside_a_server(smoke_test: SmokeTest) -> None:
+def test_a_command_runs_while_the_server_runs(smoke_test: SmokeTest) -> None:
     command = {"args": ["not-at-all", "0"], "stdout-matches": "listens 1.0"}
     tested = smoke_test("listens", "well", "{port}", http=[{"path": "/"}], command=[command])
     assert tested.code is None, tested.problem
@@ -53,6 +59,6 @@ def test_the_output_of_the_command_that_failed_is_shown(smoke_test: SmokeTest) -
     assert (tested.report.outcomes[0].passed, tested.report.outcomes[0].checks) == (1, 2)
 
 
-def test_a_warm_up_that_fails_is_told_once(smoke_test: SmokeTest) -> None:
+def test_a_seed_that_fails_is_reported_once(smoke_test: SmokeTest) -> None:
     tested = smoke_test("commands", command=[{"args": ["complain"]}], conditions=["warm"])
     assert [outcome.state for outcome in tested.report.outcomes] == ["failed"]

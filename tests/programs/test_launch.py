@@ -1,4 +1,4 @@
-"""`launch`, as other people's test suites use it."""
+"""`launch`, as the test suites of other projects use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.smoking import assert_nothing_left
 Pack = Callable[[str], Path]
 
 
-def test_yields_a_program_that_serves(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+def test_it_yields_a_program_that_serves(binary: Pack, temporary: Path, tmp_path: Path) -> None:
     with smoke.launch(binary("listens"), args=["well", "{port}"]) as launched:
         assert httpx2.get(launched.url, trust_env=False).json() == {"message": "Hello World"}
         assert launched.url == f"http://127.0.0.1:{launched.port}"
@@ -25,7 +25,7 @@ def test_yields_a_program_that_serves(binary: Pack, temporary: Path, tmp_path: P
     assert_nothing_left(temporary, tmp_path)
 
 
-def test_two_at_once(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+def test_two_programs_run_at_the_same_time(binary: Pack, temporary: Path, tmp_path: Path) -> None:
     program = binary("stops")
     with (
         pytest.raises(NoxPexError, match="left a process behind"),
@@ -45,7 +45,7 @@ def test_a_failure_comes_with_the_log(
         pytest.raises(NoxPexError) as caught,
         smoke.launch(binary("logs"), args=args, pass_env=["SERVICE_TOKEN"]),
     ):
-        pytest.fail("it is not ready")
+        pytest.fail("the program is not ready")
     assert caught.value.code == "exited-early"
     assert caught.value.log == ("connecting with ****",)
     assert_nothing_left(temporary, tmp_path)
@@ -61,29 +61,18 @@ def test_a_crash_during_the_block_is_an_error(binary: Pack, temporary: Path, tmp
     assert_nothing_left(temporary, tmp_path)
 
 
-def test_an_error_of_the_block_comes_through(binary: Pack, temporary: Path, tmp_path: Path) -> None:
+def test_an_error_in_the_block_is_raised(binary: Pack, temporary: Path, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), smoke.launch(binary("stops"), args=["never", "{port}"]):
         raise ZeroDivisionError
     assert_nothing_left(temporary, tmp_path)
 
 
-def test_a_port_is_enough(binary: Pack) -> None:
+def test_an_open_port_is_enough_without_ready(binary: Pack) -> None:
     with smoke.launch(binary("answers"), args=["nothing", "{port}"], ready=None) as launched:
         assert launched.host == "127.0.0.1"
 
 
-def test_a_unix_socket(binary: Pack, temporary: Path) -> None:
+def test_a_program_serves_on_a_unix_socket(binary: Pack, temporary: Path) -> None:
     args = ["on-a-unix-socket", "0", "{tmp}/app.sock"]
     with smoke.launch(binary("listens"), args=args, unix_socket="{tmp}/app.sock") as launched:
         assert launched.tmp.is_relative_to(temporary)
-    with (
-        pytest.raises(NoxPexError, match=r"error\[usage\]"),
-        smoke.launch(binary("listens"), args=args, unix_socket="{tmp}/app.sock", ready=None),
-    ):
-        pytest.fail("that cannot be known")
-
-
-def test_the_package_offers_nothing_else() -> None:
-    assert smoke.__all__ == ["Launched", "launch"]
-    with pytest.raises(AttributeError):
-        smoke.nothing  # noqa: B018

@@ -1,4 +1,4 @@
-"""What the program writes, and what is shown of it."""
+"""The log of a program, and the part of it that is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.smoking import SmokeTest
 TOKEN = "s3cr3t-t0ken-of-the-service"
 
 
-def test_50_megabytes_without_a_newline(smoke_test: SmokeTest) -> None:
+def test_50_megabytes_without_a_newline_are_searched_in_little_memory(smoke_test: SmokeTest) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     settings = {"log-require": ["0{100}"], "log-forbid": ["1"]}
     tested = smoke_test("logs", "megabytes-without-a-newline", "{port}", **settings)
@@ -24,20 +24,20 @@ def test_50_megabytes_without_a_newline(smoke_test: SmokeTest) -> None:
 
 
 @pytest.mark.parametrize(("mode", "shown"), [("no-utf-8", "\ufffd\ufffd na\ufffdve"), ("escapes", "red alert")])
-def test_a_log_that_is_no_plain_text(mode: str, shown: str, smoke_test: SmokeTest) -> None:
+def test_a_log_that_is_not_plain_text_is_shown(mode: str, shown: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs", mode, "{port}", "exit")
     assert tested.code == "exited-early"
     assert shown in tested.log.splitlines()
 
 
-def test_a_traceback_and_a_good_answer(smoke_test: SmokeTest) -> None:
+def test_a_forbidden_line_fails_despite_good_answers(smoke_test: SmokeTest) -> None:
     assert smoke_test("logs", "a-traceback", "{port}").code is None
     tested = smoke_test("logs", "a-traceback", "{port}", log_forbid=["Traceback"])
     assert tested.code == "log-forbidden"
     assert "Traceback (most recent call last)" in tested.problem
 
 
-def test_a_line_that_must_be_there(smoke_test: SmokeTest) -> None:
+def test_a_required_line_must_be_in_the_log(smoke_test: SmokeTest) -> None:
     assert smoke_test("logs", "escapes", "{port}", log_require=["^red alert"]).code is None
     tested = smoke_test("logs", "escapes", "{port}", log_require=["^red alert", "green"])
     assert tested.code == "log-missing"
@@ -55,13 +55,13 @@ def test_a_secret_is_masked_everywhere(smoke_test: SmokeTest) -> None:
     assert TOKEN not in repr(tested)
 
 
-def test_a_secret_that_is_cut_through_is_masked_too(smoke_test: SmokeTest) -> None:
+def test_a_secret_that_the_limit_cuts_in_two_is_masked(smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs", "a-secret-at-the-edge", "{port}", "exit", env={"SERVICE_TOKEN": TOKEN})
     assert tested.code == "exited-early"
     assert TOKEN[-12:-1] not in tested.log
 
 
-def test_a_secret_of_the_settings_is_one_too(smoke_test: SmokeTest) -> None:
+def test_a_secret_in_the_settings_is_masked(smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs", "a-secret", "{port}", env={"SERVICE_TOKEN": TOKEN}, log_forbid=["connecting"])
     assert "connecting with ****" in tested.log
     assert TOKEN not in repr(tested)

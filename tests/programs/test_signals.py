@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGKILL to Nox, at any moment."""
+"""Ctrl-C, SIGTERM and SIGKILL to the process that runs the smoke test, at any moment."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ def drive(binary: Pack, project: Path, temporary: Path) -> Callable[[str], subpr
     return start
 
 
-def await_line(process: subprocess.Popen[str], words: str) -> None:
+def await_line(process: subprocess.Popen[str], text: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        if words in line:
+        if text in line:
             return
-    pytest.fail(f"{words!r} was never said")
+    pytest.fail(f"no line with {text!r} was printed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
-def test_cleaned_up_at_any_moment(
+def test_a_signal_at_any_moment_leaves_nothing_behind(
     number: signal.Signals, delay: float, drive: Callable[[str], subprocess.Popen[str]], temporary: Path, project: Path
 ) -> None:
     process = drive("soak")
     time.sleep(delay)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
-    # As it would have ended without us.
+    # The process ends as if nox-pex did not handle the signal.
     assert process.returncode == -number
     assert number == signal.SIGTERM or "KeyboardInterrupt" in stderr
     assert_nothing_left(temporary)
     assert (project / "after").exists() or delay < 0.1
 
 
-def test_a_second_ctrl_c_does_not_disturb_the_clean_up(
+def test_a_second_ctrl_c_does_not_disturb_the_cleanup(
     drive: Callable[[str], subprocess.Popen[str]], temporary: Path
 ) -> None:
     process = drive("soak")
@@ -76,9 +76,11 @@ def test_a_second_ctrl_c_does_not_disturb_the_clean_up(
     assert_nothing_left(temporary)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the supervisor only sees its input end")
+@pytest.mark.skipif(sys.platform != "linux", reason="on other systems the supervisor notices only the end of its input")
 @pytest.mark.parametrize("what", ["soak", "serve"])
-def test_killed(what: str, drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
+def test_a_killed_run_leaves_no_process_and_no_directory(
+    what: str, drive: Callable[[str], subprocess.Popen[str]], temporary: Path
+) -> None:
     process = drive(what)
     await_line(process, "cold: starting" if what == "soak" else "serving on http://127.0.0.1:")
     nox = psutil.Process(process.pid)
@@ -92,8 +94,8 @@ def test_killed(what: str, drive: Callable[[str], subprocess.Popen[str]], tempor
     assert_nothing_left(temporary)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes cannot be found by their parent in time")
-def test_what_a_killed_run_left_is_swept(
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not list the children of a process in time")
+def test_the_next_run_removes_the_directory_of_a_killed_one(
     drive: Callable[[str], subprocess.Popen[str]], binary: Pack, temporary: Path
 ) -> None:
     process = drive("soak")
@@ -101,19 +103,19 @@ def test_what_a_killed_run_left_is_swept(
     nox = psutil.Process(process.pid)
     wait_until(lambda: len(nox.children(recursive=True)) == 2)
     supervisor, program = nox.children(recursive=True)
-    for each in (process, supervisor, program):  # nobody is left to clean up
+    for each in (process, supervisor, program):  # no process is left to clean up
         each.kill()
     process.communicate(timeout=10)
     psutil.wait_procs([supervisor, program], timeout=10)
-    (left,) = temporary.iterdir()
+    (abandoned,) = temporary.iterdir()
     with smoke.launch(binary("listens"), args=["well", "{port}"]) as first:
-        assert not left.exists()
+        assert not abandoned.exists()
         with smoke.launch(binary("stops"), args=["at-once", "{port}"]):
-            assert first.tmp.is_dir(), "what another run still needs is not swept"
+            assert first.tmp.is_dir(), "the directory of another run that is still going is not removed"
     assert_nothing_left(temporary)
 
 
-def test_serve_ends_with_ctrl_c(drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
+def test_ctrl_c_ends_serve_without_a_failure(drive: Callable[[str], subprocess.Popen[str]], temporary: Path) -> None:
     process = drive("serve")
     await_line(process, "serving on http://127.0.0.1:")
     process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""What the program has around it: its environment, its directory, and nothing of ours."""
+"""The environment and the directory of a program, without anything of this session."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.smoking import SmokeTest
 
 
 @pytest.fixture
-def seductive(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """An environment that offers a module of the checkout in every way there is."""
+def leaking_environment(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment that makes a module of the checkout importable in every possible way."""
     (project / "of_the_checkout_alone.py").write_text("", encoding="utf-8")
     home = tmp_path / "home"
     home.mkdir()
@@ -58,33 +58,35 @@ def seductive(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     }
 
 
-def test_what_is_not_in_the_binary_is_not_found(smoke_test: SmokeTest, seductive: dict[str, str]) -> None:
-    tested = smoke_test("dies", "of-a-missing-module", "{port}", environ=seductive)
+def test_a_module_that_is_not_in_the_binary_is_not_found(
+    smoke_test: SmokeTest, leaking_environment: dict[str, str]
+) -> None:
+    tested = smoke_test("dies", "of-a-missing-module", "{port}", environ=leaking_environment)
     assert tested.code == "exited-early"
     assert "No module named 'of_the_checkout_alone'" in tested.log
 
 
-def test_the_environment_is_scrubbed(
-    smoke_test: SmokeTest, seductive: dict[str, str], temporary: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_program_gets_a_clean_environment(
+    smoke_test: SmokeTest, leaking_environment: dict[str, str], temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, seductive[name])
+        monkeypatch.setenv(name, leaking_environment[name])
     tested = smoke_test(
-        "logs", "the-environment", "{port}", environ=seductive, pass_env=["WANTED", "ABSENT"],
+        "logs", "the-environment", "{port}", environ=leaking_environment, pass_env=["WANTED", "ABSENT"],
         env={"HOST": "{host}", "BRACES": "{x} {{port}}"}, log_forbid=["^nothing$"], log_require=["absent"],
     )  # fmt: skip
     assert tested.code == "log-missing"
     seen = dict(line.split("=", 1) for line in tested.log.splitlines())
     assert set(seen) - {"LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "LC_CTYPE", "PYENV_ROOT", "PYENV_VERSION",
         "PWD", "SHLVL", "_"} == {
-        "HOME", "PATH", "PEX_ROOT", "TMPDIR", "LC_TIME", "WANTED", "HOST", "BRACES", "cwd", "beside",
+        "HOME", "PATH", "PEX_ROOT", "TMPDIR", "LC_TIME", "WANTED", "HOST", "BRACES", "cwd", "files",
     }  # fmt: skip
     assert "venv" not in seen["PATH"].split(os.pathsep)[0]
     assert "relative" not in seen["PATH"].split(os.pathsep)
     assert seen["HOST"] == "127.0.0.1"
     for name in ("HOME", "PEX_ROOT", "TMPDIR", "cwd"):
         assert seen[name].startswith(str(temporary))
-    assert seen["beside"] == "['logs.pex']"
+    assert seen["files"] == "['logs.pex']"
 
 
 def test_before_and_after_run_in_the_project(smoke_test: SmokeTest, project: Path) -> None:
@@ -97,7 +99,7 @@ def test_before_and_after_run_in_the_project(smoke_test: SmokeTest, project: Pat
     assert (project / "after").read_text(encoding="utf-8") == "after\n"
 
 
-def test_before_that_fails(smoke_test: SmokeTest, project: Path) -> None:
+def test_a_failure_of_before_skips_the_boots_but_not_after(smoke_test: SmokeTest, project: Path) -> None:
     tested = smoke_test(
         "listens", "well", "{port}", before=[["sh", "-c", "echo no database; exit 3"]], after=[["touch", "after"]]
     )
@@ -115,49 +117,49 @@ def test_after_runs_although_the_program_failed(smoke_test: SmokeTest, project: 
     assert smoke_test("listens", "well", "{port}", after=[["no-such-program"]]).code == "check-failed"
 
 
-def test_after_that_fails_hides_no_failure(smoke_test: SmokeTest) -> None:
+def test_a_failure_of_after_hides_no_other_failure(smoke_test: SmokeTest) -> None:
     tested = smoke_test("dies", "exit-1", "{port}", after=[["false"]])
     assert tested.code == "exited-early"
-    assert any(line.startswith("besides: `after` command 'false' failed") for line in tested.said)
+    assert any(line.startswith("also: `after` command 'false' failed") for line in tested.said)
     tested = smoke_test("listens", "well", "{port}", after=[["false"]], budget={"cold-boot": 0.001})
     assert tested.code == "budget"
 
 
-def test_keep(smoke_test: SmokeTest, temporary: Path) -> None:
+def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary: Path) -> None:
     tested = smoke_test("listens", "well", "{port}", options=Options(keep=True))
-    kept = tested.report.kept
+    kept = tested.report.kept_directory
     assert kept is not None
     assert list(temporary.iterdir()) == [kept]
     assert (kept / "cold" / "run" / "listens.pex").exists()
     subprocess.run(["rm", "-r", str(kept)], check=True)
 
 
-def test_only(smoke_test: SmokeTest) -> None:
+def test_only_tests_a_single_condition(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "well", "{port}", conditions=["cold", "warm"], options=Options(only="warm"))
     assert [outcome.condition for outcome in tested.report.outcomes] == ["warm"]
 
 
-def test_a_directory_with_spaces_and_letters(
+def test_a_directory_with_spaces_and_umlauts_works(
     smoke_test: SmokeTest, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = temporary / "mit Leerzeichen und Ümläuten (1)"
-    odd.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(odd))
+    unusual = temporary / "mit Leerzeichen und Ümläuten (1)"
+    unusual.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(unusual))
     tested = smoke_test(
         "logs", "the-environment", "{port}", conditions=["cold", "warm"], log_require=["^TMPDIR={tmp}$"]
     )
     assert tested.code is None, tested.problem
-    odd.rmdir()
+    unusual.rmdir()
 
 
-def test_a_clock_that_is_set_back(smoke_test: SmokeTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_back_changes_nothing(smoke_test: SmokeTest, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.time()
     monkeypatch.setattr(time, "time", lambda: started - 1e6 * time.monotonic())
     tested = smoke_test("answers", "with-503-for-a-while", "{port}")
     assert tested.code is None, tested.problem
 
 
-def test_twenty_at_once(smoke_test: SmokeTest, binary: Callable[[str], Path]) -> None:
+def test_twenty_smoke_tests_run_at_the_same_time(smoke_test: SmokeTest, binary: Callable[[str], Path]) -> None:
     program = binary("listens")
     with ThreadPoolExecutor(20) as pool:
         tests = [pool.submit(smoke_test, program, "well", "{port}", startup_timeout=60.0) for _ in range(20)]
@@ -165,7 +167,7 @@ def test_twenty_at_once(smoke_test: SmokeTest, binary: Callable[[str], Path]) ->
     assert threading.active_count() < 20
 
 
-def test_a_directory_is_a_binary_too(smoke_test: SmokeTest, binary: Callable[[str], Path]) -> None:
+def test_a_directory_can_be_a_binary(smoke_test: SmokeTest, binary: Callable[[str], Path]) -> None:
     source = binary("listens").with_name("listens-source")
     main = source / "__main__.py"
     main.write_text(f"#!{binary('listens').read_bytes().split(b'-I')[0][2:].decode().strip()}\n{main.read_text()}")
@@ -174,7 +176,7 @@ def test_a_directory_is_a_binary_too(smoke_test: SmokeTest, binary: Callable[[st
     assert tested.code is None, tested.problem
 
 
-def test_https(smoke_test: SmokeTest, project: Path) -> None:
+def test_https_is_verified_with_the_ca_file(smoke_test: SmokeTest, project: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "ca.pem"],

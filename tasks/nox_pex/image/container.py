@@ -12,11 +12,11 @@ from typing import Final, final
 from nox_pex.errors import NoxPexError
 from nox_pex.image.engine import Engine, Start
 from nox_pex.smoke import log
-from nox_pex.smoke.place import Launch
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network
-from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, Running
+from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, RunningProgram
+from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.command import Outcome, Shell
 
@@ -78,7 +78,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Containers:
-    """The containers of one smoke test, as a `Place`.
+    """The containers of one smoke test, as a `Runner`.
 
     `published` has the ports of this machine and the container's port for each, and `host` is this machine's address
     for them. `words` is whether the settings' words are the command line rather than the image's own. `pass_env` names
@@ -97,7 +97,7 @@ class Containers:
     pass_env: tuple[str, ...]
     keep: bool
 
-    def prepared(self, boot: Boot) -> Path:
+    def prepare(self, boot: Boot) -> Path:
         """A directory for the logs; where `{tmp}` is shared, the container's user may write to it."""
         directory = self.workspace.root / boot.state
         directory.mkdir(exist_ok=True)
@@ -106,12 +106,12 @@ class Containers:
             self.workspace.tmp.chmod(0o1777)
         return directory
 
-    def program(self, launch: Launch, *, beside: Running | None = None) -> Running:
-        """A new container; with `beside`, one more program in that one."""
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
+        """A new container; with `alongside`, one more program in that one."""
         variables = self._variables(launch)
-        if isinstance(beside, RunningContainer):
-            argv = self.engine.execute(beside.name, *self.made.entrypoint, *launch.args, variables=variables)
-            return RunningContainer(self, beside.name, self._command(launch, argv))
+        if isinstance(alongside, RunningContainer):
+            argv = self.engine.execute(alongside.name, *self.made.entrypoint, *launch.args, variables=variables)
+            return RunningContainer(self, alongside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
         command = launch.stderr is not None  # a server writes all into one log
         start = Start(
@@ -124,11 +124,11 @@ class Containers:
             interactive=command,
         )
         argv = self.engine.run(start)
-        return RunningContainer(self, name, self._command(launch, argv, farewell=self.engine.remove(name)))
+        return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove(name)))
 
-    def explained(self, error: NoxPexError, program: Running) -> NoxPexError:
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
-        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` above makes no other
+        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `create_program` makes no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()
@@ -182,7 +182,7 @@ class Containers:
             return NoxPexError("launch-failed", problem, "see ENTRYPOINT in the file that was built")
         return None
 
-    def _command(self, launch: Launch, argv: tuple[str, ...], *, farewell: tuple[str, ...] = ()) -> Command:
+    def _command(self, launch: LaunchSpec, argv: tuple[str, ...], *, cleanup: tuple[str, ...] = ()) -> Command:
         return Command(
             argv=argv,
             env=self.environ,  # the engine's client finds its engine by it; nothing of it is in the container
@@ -190,10 +190,10 @@ class Containers:
             stdin=launch.stdin,
             stdout=launch.stdout,
             stderr=launch.stderr,
-            farewell=farewell,
+            cleanup=cleanup,
         )
 
-    def _variables(self, launch: Launch) -> Path:
+    def _variables(self, launch: LaunchSpec) -> Path:
         """A file with the variables of a start: on a command line everybody could read them."""
         values = {name: self.environ[name] for name in self.pass_env if name in self.environ} | dict(launch.env)
         for name, value in values.items():
@@ -208,12 +208,12 @@ class Containers:
 
 @final
 class RunningContainer:
-    """A container, or one more program in one that runs already, as a `Running` program.
+    """A container, or one more program in one that runs already, as a `RunningProgram` program.
 
     Nobody else can answer at its published port: the engine holds that for it.
     """
 
-    attested: bool = True
+    owns_port: bool = True
 
     def __init__(self, site: Containers, name: str, command: Command) -> None:
         self.name = name

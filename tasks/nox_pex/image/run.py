@@ -18,10 +18,10 @@ from nox_pex.image.job import BuiltImage, ImageResult, Job
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import plan
-from nox_pex.smoke.place import Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.report import BootResult, SmokeReport
-from nox_pex.smoke.run import Subject, run_at
+from nox_pex.smoke.run import Subject, run_with
+from nox_pex.smoke.runner import Runner
 from nox_pex.smoke.workspace import Workspace
 
 _OUTSIDE: Final = "0.0.0.0"  # noqa: S104  # inside a container, where only what is published can be reached
@@ -82,7 +82,7 @@ def check(
         say("container: the image's user is root")
     inner = port_number("expose", job.image.expose[0]) if job.image.args and job.image.expose else None
 
-    def place(space: Workspace, filled: Smoke, address: Endpoint) -> Place:
+    def create_runner(space: Workspace, filled: Smoke, address: Endpoint) -> Runner:
         return Containers(
             engine=using,
             shell=job.shell,
@@ -97,8 +97,8 @@ def check(
             keep=options.keep,
         )
 
-    return run_at(
-        place,
+    return run_with(
+        create_runner,
         subject=subject,
         smoke=_inside(smoke, inner),
         budget=Budget(),
@@ -129,7 +129,7 @@ def _as_json(job: Job, built: BuiltImage, using: Engine, report: SmokeReport) ->
 
 def _published(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:
     """The ports to publish, and the container's port for each; none for a program that is no server."""
-    if plan.readiness(smoke) is None:
+    if plan.ready_check(smoke) is None:
         return {}
     ports = {int(check.port): int(check.port) for check in smoke.tcp}
     if address.unix_socket is None:

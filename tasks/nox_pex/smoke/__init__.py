@@ -1,6 +1,6 @@
-"""Launch a binary, wait until it serves, check its answers, stop it, and leave nothing behind.
+"""Launch a binary, wait until it serves, check its answers, stop it, and remove everything that it left.
 
-`launch` is for test suites; the session `smoke` uses `run` in the module of that name.
+`launch` is for test suites. The session `smoke` uses the module `run`.
 """
 
 from nox_pex.smoke.launcher import Launched, launch

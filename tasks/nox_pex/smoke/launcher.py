@@ -1,28 +1,28 @@
-"""A program under supervision for the length of a `with` block, for other people's test suites."""
+"""Run a program for the length of a `with` block. This is for the test suites of other projects."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
-from nox_pex.smoke.process.program import Command, Program, scrubbed
+from nox_pex.smoke.process.program import Command, Program, clean_environment
 from nox_pex.smoke.ready import Server, await_ready, check_free
 from nox_pex.smoke.stop import stop
-from nox_pex.smoke.workspace import present, workspace
+from nox_pex.smoke.workspace import existing_binary, open_workspace
 from nox_pex.system.secrets import Secrets
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launched:
-    """A program that is ready at `url`. `tmp` is its TMPDIR, `log` the file with all that it prints."""
+class Launched(Struct, frozen=True, kw_only=True):
+    """A program that is ready at `url`. `tmp` is its TMPDIR, `log` the file with everything that it prints."""
 
     url: str
     host: str
@@ -48,24 +48,27 @@ def launch(
     stop_timeout: float = 10.0,
     stop_exit_codes: Sequence[int | str] = (0, "TERM"),
 ) -> Iterator[Launched]:
-    """Runs a copy of the binary at `path` in an empty temporary directory until the block ends.
+    """Run a copy of the binary at `path` in an empty temporary directory until the block ends.
 
-    `args`, `env`, `url` and `unix_socket` may hold the tokens `{host}`, `{port}` (a free one) and `{tmp}`.
-    The block is entered when a GET of the path `ready` is answered with anything but a server error, by the program
-    itself; with `ready=None` when it accepts connections. `ca_file` is what an `https` server is checked against.
-    Timeouts are in seconds. At the end the program is stopped, and nothing of it is left.
+    `args`, `env`, `url` and `unix_socket` may contain the tokens `{host}`, `{port}` (a free port) and `{tmp}`. The
+    block is entered when the program itself answers a GET of the path `ready` with any status below 500, or, with
+    `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
+    Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
 
-    Raises `NoxPexError`, with the end of the log in `log`, when it cannot be started (`launch-failed`, `exited-early`,
-    `port-taken`, `wrong-listener`, `startup-timeout`), and, where the block itself did not fail, when it has ended by
-    then or does not stop as it should (`crashed`, `stop-timeout`, `stop-exit-code`, `left-processes`).
+    Raises `NoxPexError`, whose `log` has the last lines of the program's log:
+
+    - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
+    - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
+      ended before the block or does not stop as it should,
+    - `usage` if `unix_socket` is set and `ready` is None.
 
         with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
             assert httpx2.get(service.url).json() == {"message": "Hello World"}
     """
-    binary = present(Path(path))
+    binary = existing_binary(Path(path))
     if unix_socket is not None and ready is None:
-        problem = "`ready=None` waits for a port, and `unix_socket` is none"
-        raise NoxPexError("usage", problem, "give `ready` a path that answers on the socket")
+        problem = "`ready=None` waits for a port, but `unix_socket` is not a port"
+        raise NoxPexError("usage", problem, "set `ready` to a path that is answered on the socket")
     smoke = Smoke(
         args=tuple(args),
         env=dict(env or {}),
@@ -81,29 +84,31 @@ def launch(
     secrets = Secrets.of({**os.environ, **smoke.env})
     with contextlib.ExitStack() as stack:
         host = plan.host_of(smoke)
-        port = stack.enter_context(ports.claimed(host, plan.fixed_port(smoke, None)))
-        space = stack.enter_context(workspace(binary))
-        smoke = plan.filled(smoke, host=host, port=port, tmp=space.tmp)
+        port = stack.enter_context(ports.reserved_port(host, plan.fixed_port(smoke, None)))
+        workspace = stack.enter_context(open_workspace(binary))
+        smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
-        check = plan.readiness(smoke) or smoke.tcp[0]
-        tls = http_client.trust(Path(ca_file) if ca_file else None) if endpoint.url.startswith("https:") else None
+        check = plan.ready_check(smoke) or smoke.tcp[0]
+        tls = http_client.tls_context(Path(ca_file) if ca_file else None) if endpoint.url.startswith("https:") else None
         server = Server(endpoint=endpoint, check=check, lenient=True, tls=tls)
         check_free(server)
-        state = space.state("launch")
-        output = space.root / "log"
+        state = workspace.state("launch")
+        output = workspace.root / "log"
         output.touch()
-        environment = scrubbed(os.environ, pass_env=pass_env, home=state.home, pex_root=state.pex_root, tmp=space.tmp)
+        environment = clean_environment(
+            os.environ, pass_env=pass_env, home=state.home, pex_root=state.pex_root, tmp=workspace.tmp
+        )
         program = Program(
             Command(
                 argv=(str(state.executable), *smoke.args), env=environment | smoke.env, cwd=state.run, stdout=output
             ),
-            remove=space.root,
+            remove=workspace.root,
         )
         stack.callback(program.end)
         try:
             program.start()
             await_ready(program, server, timeout=startup_timeout, say=lambda _: None)
-            yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=space.tmp, log=output)
+            yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=workspace.tmp, log=output)
             _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:
                 raise failure

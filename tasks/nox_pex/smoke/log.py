@@ -1,4 +1,4 @@
-"""Reads what a program wrote, in bounded memory, whatever it wrote: no newline, no UTF-8, escape sequences."""
+"""Read a program's log in bounded memory, even if it has no newlines, is not UTF-8 or contains escape sequences."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Final
 from nox_pex.system.secrets import Secrets
 
 _WINDOW: Final = 64 * 1024
-"""Bytes of a log's end in which its last lines, and the secrets in them, are looked for."""
+"""The number of bytes at the end of a log from which its last lines are read."""
 
 
 _LINES: Final = 20
+"""The number of last lines that are shown."""
 
 
 _WIDTH: Final = 500
+"""The number of characters of a line that are shown."""
 
 
 _PIECE: Final = 1024 * 1024
-"""Bytes at which a line without an end is cut, so that it can be searched in bounded memory."""
+"""The number of bytes after which a line is cut, so that it can be searched in bounded memory."""
 
 
 _OVERLAP: Final = 4096
-"""Bytes that two pieces of one line share, so that a match is not cut through."""
+"""The number of bytes that two pieces of one line share, so that no match is cut in two."""
 
 
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -34,13 +36,13 @@ _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def plain(data: bytes) -> str:
-    """The text of a log: undecodable bytes as U+FFFD, without escape sequences and control characters."""
+def plain_text(data: bytes) -> str:
+    """Return the text of a log without escape sequences and control characters. Undecodable bytes become U+FFFD."""
     return _CONTROL.sub("", _ESCAPE.sub("", data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
-    """The last lines of a log, oldest first, at most 20 of at most 500 characters, secrets masked."""
+    """Return the last lines of a log, oldest first: at most 20, of at most 500 characters, with secrets masked."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -48,16 +50,16 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
             data = file.read(_WINDOW)
     except FileNotFoundError:
         return ()
-    # Masked before it is cut: a part of a secret is not recognised any more.
-    lines = secrets.mask(plain(data)).splitlines()
+    # Mask before cutting, because a part of a secret is not recognised.
+    lines = secrets.mask(plain_text(data)).splitlines()
     if end > _WINDOW and len(lines) > 1:
         lines = lines[1:]
     shown = [line.rstrip() for line in lines if line.strip()][-_LINES:]
     return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in shown)
 
 
-def missing(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Those of the patterns that no line of the log matches."""
+def missing_patterns(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the patterns that no line of the log matches."""
     wanted = {pattern: re.compile(pattern) for pattern in patterns}
     for line in _pieces(path) if wanted else ():
         wanted = {pattern: regex for pattern, regex in wanted.items() if not regex.search(line)}
@@ -66,8 +68,8 @@ def missing(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def forbidden(path: Path, patterns: Sequence[str]) -> tuple[str, str] | None:
-    """The first line of the log that a pattern matches: that pattern, and the line from the match on."""
+def forbidden_line(path: Path, patterns: Sequence[str]) -> tuple[str, str] | None:
+    """Return the first match in the log: the pattern, and the line from the match to its end. None if there is none."""
     regexes = [re.compile(pattern) for pattern in patterns]
     for line in _pieces(path) if regexes else ():
         for regex in regexes:
@@ -77,8 +79,9 @@ def forbidden(path: Path, patterns: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _pieces(path: Path) -> Iterator[str]:
+    """Yield the lines of a log. A long line is yielded in overlapping pieces."""
     before = b""
     with path.open("rb") as file:
         while piece := file.readline(_PIECE):
-            yield plain(before + piece).rstrip("\n")
+            yield plain_text(before + piece).rstrip("\n")
             before = b"" if piece.endswith(b"\n") else piece[-_OVERLAP:]

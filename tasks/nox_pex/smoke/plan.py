@@ -1,48 +1,47 @@
-"""From settings to what will be done: which boots, on which address, with the tokens filled in. Pure."""
+"""Plan a smoke test: the boots, the address of the server, the settings with their tokens filled in. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import BootCondition, Condition, HttpCheck, Smoke, TcpCheck
 from nox_pex.settings.table import HIGHEST_PORT
 
 EXAMPLE: Final = (
-    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, where it '
-    'is no server, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]'
+    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, if it is '
+    'not a server, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]'
 )
-"""The table that turns a smoke test that checks nothing into one that does, for the binary NAME."""
+"""The remedy if the smoke test of the binary NAME checks nothing."""
 
 
-_DECLARED_FIRST: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script = "SCRIPT", and below that '
-"""How it begins where the settings have no table for the binary, which one below it would then be."""
+_WITH_TABLE: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script = "SCRIPT", and below that '
+"""The beginning of the remedy if the settings have no table for the binary. A subtable alone would be an error."""
 
 
 _TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
 
 
 _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
-"""The keys whose texts are regular expressions: a token's value stands there for itself, dots and all."""
+"""The keys with regular expressions. The values of tokens are escaped there."""
 
 
 _LONGEST_SOCKET: Final = 103
-"""Bytes of a Unix socket's path that every system takes (Linux takes 107, macOS 103)."""
+"""The longest path of a Unix socket, in bytes, on every system (Linux allows 107, macOS 103)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What a person asks of one run: the words after `--`.
+class Options(Struct, frozen=True, kw_only=True):
+    """The options of one run, from the arguments after `--`.
 
-    `only` is the one condition to test; `keep` leaves the temporary directory; `serve` leaves the program running until
-    Ctrl-C instead of checking it; `timeout` (seconds) stands in for `startup-timeout`; `port` for the free one.
+    `only` is the single condition to test. `keep` keeps the temporary directory. `serve` leaves the program running
+    until Ctrl-C instead of checking it. `timeout`, in seconds, replaces `startup-timeout`. `port` replaces a free port.
     """
 
     only: str | None = None
@@ -52,11 +51,11 @@ class Options:
     port: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Boot:
-    """One launch: under which condition, with which state (PEX_ROOT and HOME), which must be there, or must not.
+class Boot(Struct, frozen=True, kw_only=True):
+    """One launch of the program under a condition.
 
-    `seed` is a launch that only fills the state for the one after it.
+    `state` names the `PEX_ROOT` and `HOME` that the launch uses; boots with the same name share them. `seed` marks a
+    launch that only fills them for the next one.
     """
 
     condition: BootCondition
@@ -64,9 +63,8 @@ class Boot:
     seed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """Where the server is asked: `url` has no path; `unix_socket`, where given, is connected to instead of the host."""
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """The address of the server. `url` has no path. If `unix_socket` is set, it replaces the host and the port."""
 
     url: str
     host: str
@@ -77,8 +75,8 @@ class Endpoint:
         return self.url if self.unix_socket is None else f"{self.url} on {self.unix_socket}"
 
 
-def boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
-    """The launches, in the order of `conditions`. Raises `NoxPexError` with `usage` for an unknown `only`."""
+def plan_boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
+    """Return the boots in the order of `conditions`. Raises `NoxPexError`: `usage` if `only` is not a condition."""
     known: tuple[Condition, ...] = get_args(Condition)
     conditions = smoke.conditions if only is None else tuple(each for each in known if each == only)
     if not conditions:
@@ -98,24 +96,24 @@ def boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
     return tuple(planned)
 
 
-def served(boots: tuple[Boot, ...]) -> tuple[Boot, ...]:
-    """The launch that `--serve` is about. Raises `NoxPexError` with `usage` when there is none."""
-    reachable = tuple(boot for boot in boots if boot.condition != "offline")[:1]
-    if not reachable:
-        problem = "`--serve`: nobody could reach a program that is offline"
+def boot_to_serve(boots: tuple[Boot, ...]) -> Boot:
+    """Return the boot for `--serve`: the first that can be reached. Raises `NoxPexError`: `usage` if there is none."""
+    reachable = next((boot for boot in boots if boot.condition != "offline"), None)
+    if reachable is None:
+        problem = "`--serve`: a program that is offline cannot be reached"
         raise NoxPexError("usage", problem, "name another condition, as in `--serve --only cold`")
     return reachable
 
 
 def mentions_tmp(smoke: Smoke) -> bool:
-    """Whether the settings have the token `{tmp}` anywhere."""
+    """Whether any text in the settings contains the token `{tmp}`."""
     return b"{tmp}" in msgspec.json.encode(smoke)
 
 
 def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:
-    """The port that is not free to choose: `--port`, or the one that `url` names.
+    """Return the port of `--port` or of `url`, None if any free port will do.
 
-    Raises `NoxPexError` with `usage` when there are both, or when `wanted` is no port.
+    Raises `NoxPexError`: `usage` if the two differ, or if `wanted` is not a port.
     """
     if wanted is not None and not 0 < wanted <= HIGHEST_PORT:
         raise NoxPexError("usage", f"`--port {wanted}`: there is no such port", f"give one from 1 to {HIGHEST_PORT}")
@@ -125,27 +123,34 @@ def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:
     named = parts.port or (443 if parts.scheme == "https" else 80)
     if wanted not in {None, named}:
         problem = f"`--port {wanted}` contradicts `url`, which names port {named}"
-        raise NoxPexError("usage", problem, 'write "{port}" into `url`, or leave `--port` out')
+        raise NoxPexError("usage", problem, 'write "{port}" in `url`, or omit `--port`')
     return named
 
 
 def host_of(smoke: Smoke) -> str:
-    """The bare host of `url`: `127.0.0.1`, `::1`. It is what `{host}` stands for."""
+    """Return the host of `url` without brackets: `127.0.0.1`, `::1`. It is the value of the token `{host}`."""
     return urlsplit(fill(smoke.url, {"host": "127.0.0.1", "port": "1"})).hostname or "127.0.0.1"
 
 
-def filled(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
-    """The settings with the tokens `{host}`, `{port}` and `{tmp}` filled in; any other brace stays."""
+def fill_settings(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
+    """Return the settings with the tokens `{host}`, `{port}` and `{tmp}` filled in. Other braces stay unchanged.
+
+    Raises `NoxPexError`: `config` if the settings are then invalid.
+    """
     tokens = {"host": host, "port": str(port), "tmp": str(tmp)}
     values = msgspec.to_builtins(smoke)
     try:
         return msgspec.convert(_fill_all(values, tokens), Smoke, strict=True)
     except msgspec.ValidationError as error:
-        raise NoxPexError("config", f"with the tokens filled in: {error}", "choose another place for tokens") from None
+        problem = f"with the tokens filled in: {error}"
+        raise NoxPexError("config", problem, "remove the token from that key") from None
 
 
 def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
-    """Where the server of the filled settings is asked. Raises `NoxPexError` for a socket path that is too long."""
+    """Return the address of the server from filled settings.
+
+    Raises `NoxPexError`: `config` if the path of `unix-socket` is too long.
+    """
     socket = Path(smoke.unix_socket) if smoke.unix_socket is not None else None
     if socket is not None and len(str(socket).encode(errors="surrogateescape")) > _LONGEST_SOCKET:
         problem = f"the path of `unix-socket` is longer than {_LONGEST_SOCKET} bytes: {socket}"
@@ -153,8 +158,8 @@ def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
     return Endpoint(url=smoke.url.rstrip("/"), host=host, port=port, unix_socket=socket)
 
 
-def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
-    """What must pass before the program counts as started: `ready`, or the first check; None without a server."""
+def ready_check(smoke: Smoke) -> HttpCheck | TcpCheck | None:
+    """Return the check that says when the server is ready: `ready`, or the first check. None if it is not a server."""
     if smoke.ready is not None:
         ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
         return HttpCheck(path=smoke.ready.path, status=smoke.ready.status, ca_file=ca_file)
@@ -164,19 +169,19 @@ def readiness(smoke: Smoke) -> HttpCheck | TcpCheck | None:
 
 
 def check(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
-    """Raises `NoxPexError` with `config` when there is nothing to check, and shows what to paste.
+    """Raise `NoxPexError` `config` if the settings contain no check. The remedy says what to paste.
 
-    `undeclared` is the script of a binary that has no table of its own yet.
+    `undeclared` is the script of a binary that has no table in the settings.
     """
     if not (smoke.http or smoke.tcp or smoke.command):
         example = EXAMPLE
         if undeclared is not None:
-            example = _DECLARED_FIRST.replace("SCRIPT", undeclared) + EXAMPLE.removeprefix("paste ")
+            example = _WITH_TABLE.replace("SCRIPT", undeclared) + EXAMPLE.removeprefix("paste ")
         raise NoxPexError("config", f"the smoke test of {name} checks nothing", example.replace("NAME", name))
 
 
 def fill(text: str, tokens: Mapping[str, str]) -> str:
-    """`text` with the given tokens replaced, once: a value that looks like a token stays."""
+    """Return `text` with `tokens` replaced once. A token in a value is not replaced."""
     return _TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
 
 

@@ -1,4 +1,4 @@
-"""What a smoke test found, and how people, scripts and CI systems read it. Pure."""
+"""The results of a smoke test, and their formats for people, scripts and CI systems. Pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import BootCondition, Budget, size
 from nox_pex.smoke.checks.verdicts import CheckResult
 from nox_pex.smoke.stop import Stop
 
-__all__ = ["BootResult", "SmokeReport", "github_lines", "json_text", "junit_text", "over_budget", "table"]
+__all__ = ["BootResult", "SmokeReport", "budget_error", "github_lines", "json_text", "junit_text", "table"]
 
 
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 
 
 _NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that XML 1.0 does not allow (section 2.2)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BootResult:
-    """What one condition gave. `ready_after` is None for a program that was never ready; `memory` is in bytes.
+class BootResult(Struct, frozen=True, kw_only=True):
+    """The result of the boot under one condition.
 
-    `reason` says why it failed or was skipped. `checks` is how many there were to do, `verdicts` those that were done.
+    `checks` is the number of checks in the settings, `check_results` are the results of those that were run. `reason`
+    says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready. `memory`
+    is the highest resident memory in bytes, None if it is unknown.
     """
 
     condition: BootCondition
@@ -37,14 +41,14 @@ class BootResult:
     checks: int
     reason: str | None = None
     ready_after: float | None = None
-    verdicts: tuple[CheckResult, ...] = ()
+    check_results: tuple[CheckResult, ...] = ()
     stop: Stop | None = None
     memory: int | None = None
 
     @property
     def passed(self) -> int:
-        """How many checks passed."""
-        return sum(verdict.passed for verdict in self.verdicts)
+        """The number of checks that passed."""
+        return sum(result.passed for result in self.check_results)
 
     def __str__(self) -> str:
         if self.state == "skipped":
@@ -54,11 +58,11 @@ class BootResult:
         return f"{self.condition}: {', '.join(part for part in parts if part)}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SmokeReport:
-    """What a smoke test gave: an outcome for each condition, and the first failure, whose `log` is the log's tail.
+class SmokeReport(Struct, frozen=True, kw_only=True):
+    """The results of a smoke test: one for each condition, and the first failure.
 
-    `size` is in bytes, `sha256` of the binary; `kept` is the temporary directory, where `--keep` left it.
+    `size` is the size of the binary in bytes, `sha256` its digest. `kept_directory` is the temporary directory, if
+    `--keep` kept it.
     """
 
     name: str
@@ -67,59 +71,59 @@ class SmokeReport:
     outcomes: tuple[BootResult, ...]
     failure: NoxPexError | None = None
     sha256: str = ""
-    kept: Path | None = None
+    kept_directory: Path | None = None
 
     @property
     def memory(self) -> int | None:
-        """The highest resident bytes of all conditions."""
+        """The highest resident memory of all conditions in bytes, None if it is unknown."""
         return max((outcome.memory for outcome in self.outcomes if outcome.memory is not None), default=None)
 
     def ready_after(self, condition: BootCondition) -> float | None:
-        """Seconds to ready under a condition, None where it was not tested or never ready."""
+        """Return the seconds to ready under a condition. None if it was not tested, or the program was never ready."""
         return next((outcome.ready_after for outcome in self.outcomes if outcome.condition == condition), None)
 
 
-def over_budget(report: SmokeReport, budget: Budget) -> NoxPexError | None:
-    """The error for the first part of the budget that the program overran."""
-    largest, hungriest = (None if text is None else size(text) for text in (budget.size, budget.memory))
-    spent: tuple[tuple[str, str, float | None, float | None], ...] = (
-        ("size", "bytes", report.size, largest),
+def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
+    """Return the error for the first limit of the budget that the program exceeds, None if it exceeds none."""
+    max_size, max_memory = (None if text is None else size(text) for text in (budget.size, budget.memory))
+    limits: tuple[tuple[str, str, float | None, float | None], ...] = (
+        ("size", "bytes", report.size, max_size),
         ("cold-boot", "s", report.ready_after("cold"), budget.cold_boot),
         ("warm-boot", "s", report.ready_after("warm"), budget.warm_boot),
-        ("memory", "bytes", report.memory, hungriest),
+        ("memory", "bytes", report.memory, max_memory),
     )
-    for key, unit, came, allowed in spent:
-        if came is not None and allowed is not None and came > allowed:
+    for key, unit, actual, limit in limits:
+        if actual is not None and limit is not None and actual > limit:
             digits = 2 if unit == "s" else 0
-            problem = f"{key} is {came:.{digits}f} {unit}, over its budget of {allowed:.{digits}f} {unit}"
-            return NoxPexError("budget", problem, f"see what it grew by, or raise `budget.{key}`")
+            problem = f"{key} is {actual:.{digits}f} {unit}, over its budget of {limit:.{digits}f} {unit}"
+            return NoxPexError("budget", problem, f"find out why it grew, or raise `budget.{key}`")
     return None
 
 
 def table(report: SmokeReport) -> Iterator[str]:
-    """The lines of the table that a person reads in the terminal, and below it the checks that failed.
+    """Yield the lines of the table for the terminal, and the checks that failed.
 
-    Neither the failure itself nor its log: whoever shows the table ends with them.
+    The failure and its log are not included. The caller shows them last.
     """
     rows = {outcome.condition: _row(outcome) for outcome in report.outcomes if outcome.state != "skipped"}
     every = [_COLUMNS, *rows.values(), *((outcome.condition,) for outcome in report.outcomes)]
     widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
-    # The reason for a skip runs on over the columns, rather than to make one of them wide.
+    # The reason for a skip is not padded: it would make a column too wide.
     lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.outcomes)]
     for row in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
     for outcome in report.outcomes:
-        for verdict in outcome.verdicts:
-            if not verdict.passed:
-                yield f"{outcome.condition}: {verdict.check}"
-                yield f"  expected  {verdict.expected}"
-                yield f"  got       {verdict.came}"
-    if report.kept is not None:
-        yield f"kept: {report.kept}"
+        for result in outcome.check_results:
+            if not result.passed:
+                yield f"{outcome.condition}: {result.check}"
+                yield f"  expected  {result.expected}"
+                yield f"  got       {result.actual}"
+    if report.kept_directory is not None:
+        yield f"kept: {report.kept_directory}"
 
 
 def json_text(report: SmokeReport) -> str:
-    """`NAME.smoke.json`."""
+    """Return the content of `NAME.smoke.json`."""
     failure = report.failure
     value = {
         "name": report.name,
@@ -135,22 +139,22 @@ def json_text(report: SmokeReport) -> str:
 
 
 def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
-    """`NAME.smoke.xml`: a suite for each condition, with a case for its boot and one for each check.
+    """Return the content of `NAME.smoke.xml`: a suite for each condition, with a case for its boot and for each check.
 
-    `now` is the time that stands in it, by default the present. The attributes and their order are those that both the
-    schema of Ant and that of Jenkins accept.
+    `now` is the timestamp, the current time by default. The schemas of Ant and Jenkins both accept the attributes and
+    their order.
     """
     moment = now or dt.datetime.now(dt.UTC)
     root = ET.Element("testsuites")
     for number, outcome in enumerate(report.outcomes):
         _add_suite(root, report, outcome, number, moment.strftime("%Y-%m-%dT%H:%M:%S"))
     ET.indent(root)
-    # Not ElementTree's own declaration, which names the encoding of the locale.
+    # ElementTree would write a declaration with the encoding of the locale.
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
 def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[str]:
-    """The lines by which GitHub Actions shows a failure, or a skipped condition, beside the commit; none elsewhere."""
+    """Yield the lines with which GitHub Actions annotates a failure or a skipped condition. No lines elsewhere."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return
     title = _escaped(f"smoke {report.name}").replace(":", "%3A").replace(",", "%2C")
@@ -189,19 +193,29 @@ def _as_json(outcome: BootResult) -> dict[str, Any]:
         "ready-after": outcome.ready_after and round(outcome.ready_after, 3),
         "checks": outcome.checks,
         "passed": outcome.passed,
-        "verdicts": [asdict(verdict) | {"seconds": round(verdict.seconds, 3)} for verdict in outcome.verdicts],
-        "stop": outcome.stop and asdict(outcome.stop) | {"seconds": round(outcome.stop.seconds, 3)},
+        "verdicts": [_result_as_json(result) for result in outcome.check_results],
+        "stop": outcome.stop and {**msgspec.structs.asdict(outcome.stop), "seconds": round(outcome.stop.seconds, 3)},
         "memory": outcome.memory,
+    }
+
+
+def _result_as_json(result: CheckResult) -> dict[str, Any]:
+    return {
+        "check": result.check,
+        "passed": result.passed,
+        "expected": result.expected,
+        "came": result.actual,
+        "seconds": round(result.seconds, 3),
     }
 
 
 def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, number: int, timestamp: str) -> None:
     classname = f"{report.name}.{outcome.condition}"
     cases = [_boot_case(outcome, classname)]
-    for verdict in outcome.verdicts:
-        case = ET.Element("testcase", name=_xml(verdict.check), classname=classname, time=f"{verdict.seconds:.3f}")
-        if not verdict.passed:
-            message = _xml(f"expected {verdict.expected}, got {verdict.came}")
+    for result in outcome.check_results:
+        case = ET.Element("testcase", name=_xml(result.check), classname=classname, time=f"{result.seconds:.3f}")
+        if not result.passed:
+            message = _xml(result.explanation)
             ET.SubElement(case, "failure", message=message, type="check-failed").text = message
         cases.append(case)
     suite = ET.SubElement(
@@ -211,7 +225,7 @@ def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, numbe
         package=report.name,
         name=outcome.condition,
         timestamp=timestamp,
-        hostname="localhost",  # the machine's own name is nobody's business
+        hostname="localhost",  # required by the schemas; the real name is private
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         errors="0",
@@ -226,11 +240,11 @@ def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, numbe
 
 
 def _boot_case(outcome: BootResult, classname: str) -> ET.Element:
-    """The launch, the stop, and whatever else is no single check."""
+    """Return the case for everything that is not a single check, such as the start and the stop."""
     case = ET.Element("testcase", name="boot", classname=classname, time=f"{outcome.ready_after or 0.0:.3f}")
     if outcome.state == "skipped":
         ET.SubElement(case, "skipped")
-    elif outcome.state == "failed" and all(verdict.passed for verdict in outcome.verdicts):
+    elif outcome.state == "failed" and all(result.passed for result in outcome.check_results):
         message = _xml(outcome.reason or "")
         ET.SubElement(case, "failure", message=message, type="boot").text = message
     return case

@@ -1,40 +1,39 @@
-"""Runs a smoke test: each condition a boot of its own, from an empty directory to the last process that is gone."""
+"""Run a smoke test: `before`, one boot for each condition, and `after`, in a temporary directory."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nox_pex.build.target import Target
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, plan
-from nox_pex.smoke.boot import SmokeTest, booted, skipped
+from nox_pex.smoke.boot import SmokeTest, run_boot, skipped_boot
 from nox_pex.smoke.checks.check_files import CheckFiles
-from nox_pex.smoke.place import Here, Nowhere, Place
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.ready import Server
-from nox_pex.smoke.report import BootResult, SmokeReport, over_budget
-from nox_pex.smoke.workspace import Workspace, present, workspace
+from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
+from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner
+from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
-__all__ = ["Options", "Subject", "run", "run_at"]
+__all__ = ["Options", "Subject", "run", "run_with"]
 
 
 _DEFAULTS: Final = Options()
 
 
-_PREPARATION: Final = 600.0
+_COMMAND_TIMEOUT: Final = 600.0
 """Seconds that a command of `before` or `after` may take."""
 
 
@@ -47,23 +46,23 @@ def run(
     say: Callable[[str], None],
     cannot: str | None = None,
 ) -> SmokeReport:
-    """Copy the binary of `target` to an empty temporary directory, launch it there, and report what it did.
+    """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
 
-    `cannot` is the reason why this machine cannot run it, if it cannot: then every condition is skipped.
-    Raises `NoxPexError` `launch-failed` if there is no such file, and whatever `run_at` raises.
+    `cannot` is the reason why this machine cannot run the binary, if it cannot. Every condition is then skipped.
+    Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
     """
-    binary, smoke = present(target.binary), target.table.smoke or Smoke()
+    binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
 
     if cannot is not None:
-        smoke = msgspec.structs.replace(smoke, before=(), after=())
+        smoke = replace(smoke, before=(), after=())
 
-    def here(space: Workspace, smoke: Smoke, _: Endpoint) -> Place:
+    def create_runner(workspace: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
         if cannot is not None:
-            return Nowhere(reason=cannot)
-        return Here(
-            workspace=space,
+            return UnavailableRunner(reason=cannot)
+        return LocalRunner(
+            workspace=workspace,
             environ=environ,
             pass_env=smoke.pass_env,
             size=size,
@@ -71,9 +70,9 @@ def run(
             keep=options.keep,
         )
 
-    report = run_at(
-        here,
-        subject=Subject(target=target, file=binary, size=size, boots=plan.boots(smoke, options.only)),
+    report = run_with(
+        create_runner,
+        subject=Subject(target=target, file=binary, size=size, boots=plan.plan_boots(smoke, options.only)),
         smoke=smoke,
         budget=target.table.budget,
         environ=environ,
@@ -85,7 +84,7 @@ def run(
 
 
 class Subject(Struct, frozen=True, kw_only=True):
-    """The subject of a smoke test: the binary `target`, the `file` that stands for it, its bytes, and its boots."""
+    """The subject of a smoke test: the binary `target`, the `file` to report, its size in bytes, and its boots."""
 
     target: Target
     file: Path
@@ -93,8 +92,8 @@ class Subject(Struct, frozen=True, kw_only=True):
     boots: tuple[Boot, ...]
 
 
-def run_at(
-    place: Callable[[Workspace, Smoke, Endpoint], Place],
+def run_with(
+    create_runner: Callable[[Workspace, Smoke, Endpoint], Runner],
     *,
     subject: Subject,
     smoke: Smoke,
@@ -104,110 +103,116 @@ def run_at(
     options: Options = _DEFAULTS,
     say: Callable[[str], None],
 ) -> SmokeReport:
-    """Boots `subject` at the site that `place` makes in a temporary directory, and reports what it did.
+    """Run the boots of `subject` with the runner that `create_runner` returns, and report the results.
 
-    `place` gets the settings with the tokens filled in, and where the server is asked. `project` is where `before` and
-    `after` run and where schemas and CA files are looked for; `environ` is what these two run under; `say` gets a line
-    for each step. Whatever the program does is in the report. Raises `NoxPexError` for a wrong call alone: `config`,
-    `usage`, `source-missing`.
+    `create_runner` is called with the workspace, the settings with their tokens filled in, and the address of the
+    server. `environ` is the environment of `before` and `after`. They run in the project's directory, to which the
+    paths of JSON Schemas and CA files are also relative. `say` is called with a line for each step. A failure of the
+    program is in the report. Raises `NoxPexError` only for a wrong call: `config`, `usage`, `source-missing`.
     """
     name, boots, project = subject.target.name, subject.boots, subject.target.project.root
     plan.check(smoke, name=name)
     if options.serve and not (smoke.http or smoke.tcp or smoke.ready):
         problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
-        raise NoxPexError("usage", problem, "leave `--serve` out")
+        raise NoxPexError("usage", problem, "omit `--serve`")
     if options.serve:
-        boots = plan.served(boots)
+        boots = (plan.boot_to_serve(boots),)
     port = plan.fixed_port(smoke, options.port)
     interrupts = Interrupts()
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupts.orderly())
         host = plan.host_of(smoke)
-        port = stack.enter_context(ports.claimed(host, port))
-        space = stack.enter_context(
-            workspace(subject.file, project=project, keep=options.keep, held=interrupts.held),
+        port = stack.enter_context(ports.reserved_port(host, port))
+        workspace = stack.enter_context(
+            open_workspace(subject.file, project=project, keep=options.keep, held=interrupts.held),
         )
-        smoke = plan.filled(smoke, host=host, port=port, tmp=space.tmp)
-        address = plan.endpoint(smoke, host=host, port=port)
-        references = CheckFiles.of(smoke, project)
-        ready = plan.readiness(smoke)
+        smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
+        endpoint = plan.endpoint(smoke, host=host, port=port)
+        check_files = CheckFiles.load(smoke, project)
+        ready = plan.ready_check(smoke)
         server = None
         if ready is not None:
-            server = Server(endpoint=address, check=ready, lenient=smoke.ready is None, tls=references.tls(ready))
+            server = Server(endpoint=endpoint, check=ready, lenient=smoke.ready is None, tls=check_files.tls(ready))
         secrets = _with_secrets_of(smoke, secrets)
         test = SmokeTest(
             name=name,
             smoke=smoke,
-            workspace=space,
+            workspace=workspace,
             project=project,
             environ=environ,
             secrets=secrets,
             options=options,
             say=lambda line: say(secrets.mask(line)),
             interrupts=interrupts,
-            endpoint=address,
+            endpoint=endpoint,
             server=server,
-            references=references,
-            site=place(space, smoke, address),
+            check_files=check_files,
+            runner=create_runner(workspace, smoke, endpoint),
         )
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, outcomes=())
-        report = _tested(test, boots, report, budget)
-        return replace(report, kept=space.root if options.keep else None)
+        report = _run_boots(test, boots, report, budget)
+        return replace(report, kept_directory=workspace.root if options.keep else None)
 
 
-def _tested(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, budget: Budget) -> SmokeReport:
-    """The report with an outcome for each boot, between `before` and `after`."""
+def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, budget: Budget) -> SmokeReport:
+    """Run `before`, the boots and `after`. Return `report` with the results and the first failure.
+
+    After a failure the remaining boots are skipped, but `after` still runs.
+    """
     outcomes: list[BootResult] = []
     failures: list[NoxPexError | None] = []
-    goes_on = True
+    passing = True
     try:
-        failures.append(_prepared(test, "before", test.smoke.before, "launch-failed"))
-        goes_on = failures[0] is None
+        failures.append(_run_own_commands(test, "before", test.smoke.before, "launch-failed"))
+        passing = failures[0] is None
         for boot in boots:
-            if not goes_on:
+            if not passing:
                 if boot.condition not in {outcome.condition for outcome in outcomes}:
-                    outcomes.append(skipped(test, boot, "an earlier step failed"))
+                    outcomes.append(skipped_boot(test, boot, "an earlier step failed"))
                 continue
-            outcome, failure = booted(test, boot)
+            outcome, failure = run_boot(test, boot)
             failures.append(failure)
-            goes_on = outcome.state != "failed"
+            passing = outcome.state != "failed"
             if failure is not None or not boot.seed:
                 test.say(str(outcome))
                 outcomes.append(outcome)
     finally:
-        after = _prepared(test, "after", test.smoke.after, "check-failed")
+        after_failure = _run_own_commands(test, "after", test.smoke.after, "check-failed")
     report = replace(report, outcomes=tuple(outcomes))
-    happened = [each for each in (*failures, over_budget(report, budget), after) if each is not None]
-    for other in happened[1:]:
-        test.say(f"besides: {other.problem}")
-    return replace(report, failure=happened[0] if happened else None)
+    found = [each for each in (*failures, budget_error(report, budget), after_failure) if each is not None]
+    for other in found[1:]:
+        test.say(f"also: {other.problem}")
+    return replace(report, failure=found[0] if found else None)
 
 
-def _prepared(test: SmokeTest, key: str, commands: tuple[tuple[str, ...], ...], code: Code) -> NoxPexError | None:
-    """Runs the commands of `before` or `after` in the project's directory, up to the first that fails.
+def _run_own_commands(
+    test: SmokeTest, key: str, commands: tuple[tuple[str, ...], ...], code: Code
+) -> NoxPexError | None:
+    """Run the commands of `before` or `after` in the project's directory, up to the first that fails.
 
-    They are the project's own tools, a database's start script for instance: their environment is the session's, and
-    what they leave running is theirs to end.
+    These are the project's own tools, such as the start script of a database. They get the environment of the session,
+    and what they leave running is not ended. Return the failure, with the error code `code`, or None.
     """
     output = test.workspace.root / f"{key}.log"
     for command in commands:
-        shown = " ".join(command)
-        test.say(f"{key}: {shown}")
+        line = " ".join(command)
+        test.say(f"{key}: {line}")
         try:
             environ = {**test.environ, **test.smoke.env}
-            status = run_into(output, command, cwd=test.project, env=environ, timeout=_PREPARATION)
-            late = f"still running after {_PREPARATION:g} s, so it was killed"
+            status = run_into(output, command, cwd=test.project, env=environ, timeout=_COMMAND_TIMEOUT)
+            late = f"still running after {_COMMAND_TIMEOUT:g} s, so it was killed"
             problem = late if status is None else f"exit status {status}" if status else None
         except OSError as error:
             problem = error.strerror
         if problem is not None:
-            problem = test.secrets.mask(f"`{key}` command {shown!r} failed: {problem}")
+            problem = test.secrets.mask(f"`{key}` command {line!r} failed: {problem}")
             remedy = f"run it by hand in {test.project.name}"
             return NoxPexError(code, problem, remedy, log=log.tail(output, test.secrets))
     return None
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:
+    """Return `secrets` together with those in the environment variables of the settings."""
     environments = (smoke.env, *(command.env for command in smoke.command))
     more = {value for env in environments for value in Secrets.of(env).values}
     return Secrets.from_values({*secrets.values, *more})

@@ -1,28 +1,28 @@
-"""Stops a program as an operator would, and judges how it went."""
+"""Stop a program as an operator does, and check how it stopped."""
 
 from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import signal_number
 from nox_pex.smoke.checks.verdicts import exit_allowed
-from nox_pex.smoke.process.program import Exit, ProcessInfo, Running, named
+from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, describe_processes
 
-_FAREWELL: Final = 1.0
-"""Seconds in which children end by themselves after the program did, as those of a process pool do."""
+_CHILDREN_TIMEOUT: Final = 1.0
+"""Seconds in which the children must end after the program has ended. A process pool ends like that."""
 
 
 _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
-"""Signals of which a program dies by its own fault."""
+"""The signals by which a program dies from a fault of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """How the program stopped: after which signal, with which exit status (None: killed), after how many seconds."""
+class Stop(Struct, frozen=True, kw_only=True):
+    """The stop of a program: the signal, the exit status (None if it was killed), and the seconds until the end."""
 
     signal: str
     status: int | None
@@ -35,64 +35,68 @@ class Stop:
 
 
 def stop(
-    program: Running, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
+    program: RunningProgram, *, with_signal: str, timeout: float, exit_codes: tuple[int | str, ...]
 ) -> tuple[Stop, NoxPexError | None]:
-    """Sends the program the signal and waits `timeout` seconds: how it stopped, and what was wrong with that.
+    """Send the program a signal and wait up to `timeout` seconds. Return how it stopped, and the failure or None.
 
-    Wrong is `stop-timeout`, `stop-exit-code` or `left-processes`. Raises `NoxPexError` with `crashed` for a program
-    that has ended before.
+    The failure is `stop-timeout`, `stop-exit-code`, `left-processes`, or `crashed` if it died from a fault of its own.
+    Raises `NoxPexError`: `crashed` if the program had ended before.
     """
-    check_alive(program, "before it was told to stop")
+    check_alive(program, "before the stop signal")
     sent = time.monotonic()
     program.signal(signal_number(with_signal))
     ended = program.exited(within=timeout)
-    done = Stop(
+    result = Stop(
         signal=with_signal.removeprefix("SIG"),
         status=ended.status if ended else None,
         seconds=(ended.at if ended else time.monotonic()) - sent,
     )
     if ended is None:
-        problem = f"the program still ran {timeout:g} s after SIG{done.signal}, and was killed"
+        problem = f"the program was still running {timeout:g} s after SIG{result.signal} (`stop-timeout`), "
+        problem += "so it was killed"
         remedy = "make it end on that signal, or set `stop-signal` or `stop-timeout`"
-        return done, NoxPexError("stop-timeout", problem, remedy)
+        return result, NoxPexError("stop-timeout", problem, remedy)
     if not exit_allowed(ended.status, exit_codes):
         allowed = ", ".join(str(code) for code in exit_codes)
         if -ended.status in _CRASHES:
-            problem = f"the program crashed ({ended}) when it was told to stop, or just before"
-            return done, NoxPexError("crashed", problem, "see its log, or run the binary by hand")
+            problem = f"the program crashed ({ended}) at the stop signal, or just before"
+            return result, NoxPexError("crashed", problem, "see its log, or run the binary by hand")
         problem = f"the program stopped with {ended}, which is not among `stop-exit-codes` ({allowed})"
-        return done, NoxPexError("stop-exit-code", problem, "see its log, or add the status to `stop-exit-codes`")
-    left = left_behind(program)
-    return done, left_processes("the program", left) if left else None
+        return result, NoxPexError("stop-exit-code", problem, "see its log, or add the status to `stop-exit-codes`")
+    remaining = remaining_processes(program)
+    return result, left_processes("the program", remaining) if remaining else None
 
 
-def check_alive(program: Running, when: str, *, within: float = 0.0) -> None:
-    """Raises `NoxPexError` with `crashed` if the program has ended, or does so `within` so many seconds."""
+def check_alive(program: RunningProgram, when: str, *, within: float = 0.0) -> None:
+    """Raise `NoxPexError` `crashed` if the program has ended, or ends within `within` seconds.
+
+    `when` ends the sentence, as in `after the checks`.
+    """
     ended = program.exited(within=within)
     if ended is not None:
         raise ended_by_itself("crashed", program, ended, when)
 
 
-def ended_by_itself(code: Code, program: Running, ended: Exit, when: str) -> NoxPexError:
-    """The error for a program that ended though nobody told it to."""
+def ended_by_itself(code: Code, program: RunningProgram, ended: Exit, when: str) -> NoxPexError:
+    """Return the error for a program that ended without a stop signal."""
     problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
-    left = program.tree()
-    if left:
-        problem += f", and left {named(left)} running"
-        remedy = "make it stay in the foreground, and end its children before itself"
+    remaining = program.tree()
+    if remaining:
+        problem += f", and left {describe_processes(remaining)} running"
+        remedy = "make it stay in the foreground, and end its children before it ends"
     return NoxPexError(code, problem, remedy)
 
 
-def left_behind(program: Running) -> tuple[ProcessInfo, ...]:
-    """What still runs a moment after the program has ended."""
-    deadline = time.monotonic() + _FAREWELL
+def remaining_processes(program: RunningProgram) -> tuple[ProcessInfo, ...]:
+    """Return the processes that still run a second after the program has ended."""
+    deadline = time.monotonic() + _CHILDREN_TIMEOUT
     while (members := program.tree()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return members
 
 
-def left_processes(who: str, left: tuple[ProcessInfo, ...]) -> NoxPexError:
-    """The error for processes that should have ended with `who` started them."""
-    count = "a process" if len(left) == 1 else f"{len(left)} processes"
-    problem = f"{who} left {count} behind: {named(left)}"
-    return NoxPexError("left-processes", problem, "make it end its children before itself")
+def left_processes(who: str, remaining: tuple[ProcessInfo, ...]) -> NoxPexError:
+    """Return the error for processes that outlive `who`, which started them."""
+    count = "a process" if len(remaining) == 1 else f"{len(remaining)} processes"
+    problem = f"{who} left {count} behind: {describe_processes(remaining)}"
+    return NoxPexError("left-processes", problem, "make it end its children before it ends")

@@ -1,4 +1,4 @@
-"""The temporary directory of one smoke test: outside the project, and gone afterwards."""
+"""The temporary directory of one smoke test. It is outside the project, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process.interrupts import Held
 from nox_pex.system import files, locks
 
 _PREFIX: Final = "nox-pex-run-"
-"""Of directories that nobody needs once the process that claims them is gone."""
+"""The prefix of directories that are not needed after the process that has locked them has ended."""
 
 
-_KEPT: Final = "nox-pex-kept-"
+_KEPT_PREFIX: Final = "nox-pex-kept-"
+"""The prefix of directories that `--keep` keeps."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """What a boot starts from: its `home` and `pex_root`, and the copy of the binary in an empty directory `run`."""
+class State(Struct, frozen=True, kw_only=True):
+    """The directories of a boot: `home`, `pex_root`, and `run` with nothing but a copy of the binary.
+
+    `executable` is the file in the copy that is started.
+    """
 
     run: Path
     home: Path
@@ -32,16 +36,15 @@ class State:
     executable: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
-    """`root` holds it all; `tmp` is what the token `{tmp}` stands for, and the program's TMPDIR."""
+class Workspace(Struct, frozen=True, kw_only=True):
+    """The temporary directory `root`. `tmp` in it is the value of the token `{tmp}`, and the program's TMPDIR."""
 
     root: Path
     tmp: Path
     binary: Path
 
     def state(self, name: str) -> State:
-        """The state of that name: made at the first call, and afterwards as the last boot left it."""
+        """Return the state `name`. The first call creates it, later ones find it as the last boot left it."""
         base = self.root / name
         state = State(
             run=base / "run",
@@ -60,17 +63,20 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def workspace(
+def open_workspace(
     binary: Path, *, project: Path | None = None, keep: bool = False, held: Held = contextlib.nullcontext
 ) -> Iterator[Workspace]:
-    """A new workspace outside `project`, removed at the end, also on Ctrl-C, unless `keep` says otherwise."""
+    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
+
+    `held` opens a block in which no signal raises.
+    """
     parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
     locks.remove_abandoned(parent, _PREFIX)
     root: Path | None = None
-    with contextlib.ExitStack() as claim:
+    with contextlib.ExitStack() as lock:
         try:
             with held():
-                root = claim.enter_context(locks.locked_tempdir(parent, _KEPT if keep else _PREFIX))
+                root = lock.enter_context(locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX))
             tmp = root / "tmp"
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
@@ -80,32 +86,28 @@ def workspace(
                     files.remove(root)
 
 
-def present(binary: Path) -> Path:
-    """`binary` as an absolute path. Raises `NoxPexError` with `launch-failed` when it is not there."""
+def existing_binary(binary: Path) -> Path:
+    """Return `binary` as an absolute path. Raises `NoxPexError`: `launch-failed` if it does not exist."""
     if not binary.exists():
-        problem = f"{binary} is not there"
-        raise NoxPexError("launch-failed", problem, "build it with `nox -s pex`, or give the path of one")
+        problem = f"{binary} does not exist"
+        raise NoxPexError("launch-failed", problem, "build it with `nox -s pex`, or give the path of another binary")
     return binary.absolute()
 
 
-def weight(binary: Path) -> int:
-    """Bytes of a file, or of all files in a directory."""
-    if not binary.is_dir():
-        return binary.stat().st_size
-    return sum(path.lstat().st_size for path in binary.rglob("*") if not path.is_dir())
-
-
 def _outside(project: Path | None) -> str | None:
-    """The parent of temporary directories: the usual one, unless that is within the project."""
+    """Return a parent for temporary directories outside `project`; None for the default one if there is no project.
+
+    Raises `NoxPexError`: `launch-failed` if all candidates are in the project.
+    """
     if project is None:
         return None
-    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # mkdtemp makes a private one in it
+    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # mkdtemp is used in it
         if not Path(candidate).resolve().is_relative_to(project.resolve()) and os.access(candidate, os.W_OK):
             return candidate
-    problem = f"every temporary directory is within the project {project}"
+    problem = f"every temporary directory is inside the project {project}"
     raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")
 
 
 def _executable(copy: Path, binary: Path) -> Path:
-    """What is started: the file, or the entry of a packed or loose layout."""
+    """Return the file that is started: the copy itself, or the `__main__.py` of a packed or loose layout."""
     return copy / "__main__.py" if binary.is_dir() else copy

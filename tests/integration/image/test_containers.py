@@ -190,7 +190,7 @@ def test_a_program_that_fails_in_its_container(parcel: Parcel) -> None:
     project.edit("pyproject.toml", 'args = ["--port", "{port}"]', f'{words[:-1]}, "--stubborn"]')
     project.edit("pyproject.toml", "startup-timeout = 8.0", "startup-timeout = 20.0")
     said = refused(project, "stop-timeout")
-    assert "container: the program still ran 3 s after SIGTERM, and was killed" in said
+    assert "container: the program was still running 3 s after SIGTERM (`stop-timeout`), so it was killed" in said
 
 
 def test_a_base_that_does_not_fit(parcel: Parcel, containers: Containers) -> None:

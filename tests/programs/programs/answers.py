@@ -1,4 +1,4 @@
-"""Answers well, and in every other way: `answers.py MODE PORT`, where MODE is one of the functions."""
+"""Answer well or in a broken way: `answers.py MODE PORT`. MODE is one of the functions."""
 
 import gzip
 import json

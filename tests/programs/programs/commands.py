@@ -1,4 +1,4 @@
-"""A command-line program: `commands.py MODE`."""
+"""Run one command and end: `commands.py MODE`."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Needs something of its surroundings, then serves: `confined.py MODE PORT [ARGUMENT]`, MODE one of the functions."""
+"""Use something of the machine, then serve: `confined.py MODE PORT [ARGUMENT]`. MODE is one of the functions."""
 
 import json
 import multiprocessing
@@ -14,7 +14,7 @@ ARGUMENTS = sys.argv[3:]
 
 
 def nothing() -> None:
-    """It runs anywhere."""
+    """Use nothing: this runs under every condition."""
 
 
 def its_directory() -> None:
@@ -30,7 +30,7 @@ def temporary_files() -> None:
         file.write(b"x")
 
 
-def what_all_conditions_leave() -> None:
+def the_usual_resources() -> None:
     temporary_files()
     multiprocessing.get_context("spawn").Lock()
     with Path("/dev/stdout").open("a", encoding="utf-8") as log:
@@ -53,7 +53,7 @@ def another_server() -> None:
 
 
 def the_outside() -> None:
-    """A packet to nowhere in particular finds a way out, or there is none."""
+    """Find a route to an address on the internet. No packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
         outward.connect(("192.0.2.1", 9))
 
@@ -80,7 +80,7 @@ def about() -> bytes:
 
 
 def ask() -> None:
-    """A command beside the server."""
+    """Run as a command while the server runs."""
     socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=5).close()
     Path(tempfile.gettempdir(), "of-the-server").stat()
     sys.stdout.write("asked\n")

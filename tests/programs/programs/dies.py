@@ -1,4 +1,4 @@
-"""Ends before, while or after it serves: `dies.py MODE PORT`, where MODE is one of the functions."""
+"""End before, while or after it serves: `dies.py MODE PORT`. MODE is one of the functions."""
 
 import os
 import signal

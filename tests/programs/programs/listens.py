@@ -1,4 +1,4 @@
-"""Listens where, when and how it likes: `listens.py MODE PORT`, where MODE is one of the functions."""
+"""Listen in a certain way, at an address and a time: `listens.py MODE PORT`. MODE is one of the functions."""
 
 import os
 import signal
@@ -87,7 +87,7 @@ def not_at_all(_port: int) -> None:
 
 
 def await_other(port: int) -> None:
-    """Lets a process that watches the file in the third argument be quicker."""
+    """Write the port to the file in the third argument, and wait until another process has taken it."""
     Path(sys.argv[3]).write_text(str(port), encoding="utf-8")
     while not Path(sys.argv[3] + ".done").exists():
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Writes what no log should hold, then serves or exits: `logs.py MODE PORT [exit]`, MODE one of the functions."""
+"""Write a difficult log, then serve or exit: `logs.py MODE PORT [exit]`. MODE is one of the functions."""
 
 import os
 import sys
@@ -32,12 +32,12 @@ def a_secret() -> None:
 
 def a_secret_at_the_edge() -> None:
     a_secret()
-    write(b"." * (65536 - 12) + b"\n")  # of what is looked at of a log's end
+    write(b"." * (65536 - 12) + b"\n")  # the limit of `log.tail` cuts the secret in two
 
 
 def the_environment() -> None:
     write("".join(f"{name}={value}\n" for name, value in sorted(os.environ.items())).encode())
-    write(f"cwd={Path.cwd()}\nbeside={[path.name for path in Path().iterdir()]}\n".encode())
+    write(f"cwd={Path.cwd()}\nfiles={[path.name for path in Path().iterdir()]}\n".encode())
 
 
 globals()[sys.argv[1].replace("-", "_")]()

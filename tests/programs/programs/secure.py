@@ -1,4 +1,4 @@
-"""Serves over TLS: `secure.py PORT CERTIFICATE KEY`."""
+"""Serve over TLS: `secure.py PORT CERTIFICATE KEY`."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ from serving import listening, serve
 
 
 class Secure:
-    """A listener for which a failed handshake is not the end."""
+    """A listener that continues after a failed handshake."""
 
     def __init__(self, port: int, certificate: str, key: str) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

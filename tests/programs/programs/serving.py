@@ -1,4 +1,4 @@
-"""A web server of a page, in raw sockets, so that each program can break what it likes. Packed beside each of them."""
+"""A web server for one page, with raw sockets, so that a program can break any part. Packed with each program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 GREETING = json.dumps({"message": "Hello World"}).encode()
 
 Answer = Callable[[socket.socket, bytes, int], None]
-"""Gets the connection, the request (as much of it as came with the end of its head), and the request's number."""
+"""Takes the connection, the request up to the end of its head or further, and the number of the request."""
 
 
 class Listener(Protocol):
@@ -36,14 +36,14 @@ def greet(connection: socket.socket, _request: bytes, _number: int) -> None:
 
 
 def serve(listener: Listener, answer: Answer = greet) -> None:
-    """Answers for ever."""
+    """Answer requests until the program is stopped."""
     for number in itertools.count():
         connection, _ = listener.accept()
         threading.Thread(target=_converse, args=(connection, answer, number), daemon=True).start()
 
 
 def _converse(connection: socket.socket, answer: Answer, number: int) -> None:
-    # The other side may have had enough at any time.
+    # The client may close the connection at any time.
     with connection, contextlib.suppress(OSError):
         request = b""
         while b"\r\n\r\n" not in request:

@@ -1,4 +1,4 @@
-"""Serves well, and stops in its own way: `stops.py MODE PORT`, where MODE is one of the functions."""
+"""Serve well, and stop in a certain way: `stops.py MODE PORT`. MODE is one of the functions."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", sys
 
 
 def at_once() -> None:
-    """As the system has it: by the signal."""
+    """Stop by the signal, as the system does by default."""
 
 
 def never() -> None:
@@ -77,7 +77,7 @@ def leaving_one_that_forks_on() -> None:
 
 
 def from_another_group() -> None:
-    """Moves itself out of the group that it was started in."""
+    """Leave the process group in which it was started."""
     leader = os.fork()
     if leader == 0:
         os.setpgid(0, 0)

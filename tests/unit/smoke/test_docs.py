@@ -1,4 +1,4 @@
-"""What `docs/smoke.md` shows works, and it leaves nothing out."""
+"""The examples in `docs/smoke.md` work, and the page is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nox_pex import smoke
 from nox_pex.errors import CODES
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Condition
-from nox_pex.smoke.plan import Options, boots
+from nox_pex.smoke.plan import Options, plan_boots
 from nox_pex.steps import arguments
 
 TEXT = (Path(__file__).parents[3] / "docs" / "smoke.md").read_text("utf-8")
@@ -24,21 +24,21 @@ CODES_OF_SMOKE = tuple(CODES)[tuple(CODES).index("launch-failed") : tuple(CODES)
 
 
 @pytest.mark.parametrize("block", SETTINGS)
-def test_settings_are_valid(block: str) -> None:
+def test_the_settings_in_the_examples_are_valid(block: str) -> None:
     parsed = parse.parse(tomllib.loads(block), file="docs/smoke.md", project_name=None, scripts={})
     for binary in parsed.binary.values():
         assert binary.smoke is not None
-        assert boots(binary.smoke, None)
+        assert plan_boots(binary.smoke, None)
         assert binary.smoke.http or binary.smoke.tcp or binary.smoke.command
 
 
-def test_there_are_examples() -> None:
+def test_there_are_examples_of_the_main_keys() -> None:
     assert len(SETTINGS) >= 5
     for key in ("before", "after", "pass-env", "stdin", "json-path", "unix-socket", "skips", "conditions", "budget"):
         assert key in TEXT
 
 
-def test_python_is_valid() -> None:
+def test_the_python_example_calls_launch_correctly() -> None:
     (block,) = [block for kind, block in BLOCKS if kind == "python"]
     compile(block, "docs/smoke.md", "exec")
     used = set(re.findall(r"^        (\w+)=", block, re.MULTILINE))
@@ -58,9 +58,9 @@ def test_every_condition_is_explained() -> None:
     assert tuple(rows[: len(get_args(Condition))]) == get_args(Condition)
 
 
-def test_every_word_is_explained() -> None:
+def test_every_argument_is_explained() -> None:
     shown = re.findall(r"^\| `nox -s smoke -- (.+?)` \|", TEXT, re.MULTILINE)
     for line in shown:
         arguments.parse(line.split(), invoked_from=Path())
     options = {f"--{name}" for name in inspect.signature(Options).parameters}
-    assert options <= {word for line in shown for word in line.split()}
+    assert options <= {argument for line in shown for argument in line.split()}

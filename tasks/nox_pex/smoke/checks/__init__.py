@@ -1,1 +1,1 @@
-"""What the answers are checked for."""
+"""The checks of a program: requests, commands, and the comparison of the results with the settings."""

@@ -1,4 +1,4 @@
-"""The files that checks refer to: JSON Schemas and certificate authorities, looked for in the project's directory."""
+"""The files that checks refer to: JSON Schemas and certificate authorities, relative to the project's directory."""
 
 from __future__ import annotations
 
@@ -9,70 +9,78 @@ from nox_pex.system.lazy import lazy
 if TYPE_CHECKING:
     import jsonschema
 else:
-    jsonschema = lazy("jsonschema")  # 130 ms, and only needed for `json-schema`
+    jsonschema = lazy("jsonschema")  # takes 130 ms to load, and is only needed for `json-schema`
 
 
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
-from nox_pex.smoke.checks.http_client import trust
+from nox_pex.smoke.checks.http_client import tls_context
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckFiles:
-    """What was in those files, by the name that the settings give them. `trusts` is empty for plain `http`."""
+class CheckFiles(Struct, frozen=True, kw_only=True):
+    """The contents of the files, by the path in the settings.
+
+    `schemas` are the parsed JSON Schemas. `tls_contexts` are the TLS settings for each `ca-file`, and for None those
+    with the authorities of the system. They are empty if `url` is plain `http`.
+    """
 
     schemas: Mapping[str, Any]
-    trusts: Mapping[str | None, ssl.SSLContext]
+    tls_contexts: Mapping[str | None, ssl.SSLContext]
 
     @classmethod
-    def of(cls, smoke: Smoke, project: Path) -> CheckFiles:
-        """Reads them all. Raises `NoxPexError`: `source-missing`, or `config` for what is in them."""
+    def load(cls, smoke: Smoke, project: Path) -> CheckFiles:
+        """Read all files.
+
+        Raises `NoxPexError`: `source-missing` if one does not exist, `config` if its content is invalid.
+        """
         schemas = {check.json_schema for check in smoke.http if check.json_schema is not None}
         authorities = {check.ca_file for check in smoke.http} | {None} if smoke.url.startswith("https:") else set()
         return cls(
-            schemas={name: _schema(_existing(project / name, "json-schema")) for name in schemas},
-            trusts={
-                name: _trust(None if name is None else _existing(project / name, "ca-file")) for name in authorities
+            schemas={name: _load_schema(_existing_file(project / name, "json-schema")) for name in schemas},
+            tls_contexts={
+                name: _load_authorities(None if name is None else _existing_file(project / name, "ca-file"))
+                for name in authorities
             },
         )
 
     def schema(self, check: HttpCheck) -> Any:
-        """The parsed schema of a check, None when it has none."""
+        """Return the parsed JSON Schema of a check, None if the check has none."""
         return None if check.json_schema is None else self.schemas[check.json_schema]
 
     def tls(self, check: HttpCheck | TcpCheck) -> ssl.SSLContext | None:
-        """How the server is checked for it, None when it is not."""
-        return self.trusts.get(check.ca_file) if isinstance(check, HttpCheck) else None
+        """Return the TLS settings for a check, None if its connection is not encrypted."""
+        return self.tls_contexts.get(check.ca_file) if isinstance(check, HttpCheck) else None
 
 
-def _schema(file: Path) -> Any:
+def _load_schema(file: Path) -> Any:
     try:
         schema = json.loads(file.read_text(encoding="utf-8"))
         jsonschema.validators.validator_for(schema).check_schema(schema)
     except (ValueError, jsonschema.exceptions.SchemaError) as error:
         reason = str(error).partition("\n")[0]
-        problem = f"`json-schema` {file.name} is no JSON Schema: {reason}"
+        problem = f"`json-schema` {file.name} is not a JSON Schema: {reason}"
         raise NoxPexError("config", problem, "correct that file") from None
     return schema
 
 
-def _trust(file: Path | None) -> ssl.SSLContext:
+def _load_authorities(file: Path | None) -> ssl.SSLContext:
     try:
-        return trust(file)
+        return tls_context(file)
     except ssl.SSLError as error:
-        problem = f"`ca-file` {file and file.name} holds no certificate: {error.reason or error}"
+        problem = f"`ca-file` {file and file.name} contains no certificate: {error.reason or error}"
         raise NoxPexError("config", problem, "name a PEM file") from None
 
 
-def _existing(file: Path, key: str) -> Path:
+def _existing_file(file: Path, key: str) -> Path:
     if not file.is_file():
-        problem = f"`{key}` names {file.name}, and there is no such file in {file.parent}"
-        raise NoxPexError("source-missing", problem, "correct the path; it is taken from the project's directory")
+        problem = f"`{key}` names {file.name}, which does not exist in {file.parent}"
+        raise NoxPexError("source-missing", problem, "correct the path, which is relative to the project's directory")
     return file

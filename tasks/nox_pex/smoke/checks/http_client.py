@@ -1,6 +1,7 @@
-"""Asks the program: one HTTP exchange, or one TCP connection, that ends by its deadline whatever the other side does.
+"""Send a request to the program: one HTTP exchange, or one TCP connection.
 
-Every fault of the other side is data, an `Answer` with a `problem`; nothing here judges whether it is the right answer.
+An exchange ends by its deadline, whatever the program does. A fault of the program is not raised: it is the `problem`
+of the `Answer`. `verdicts` decides whether the answer is the expected one.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
 import httpcore2
 import httpx2
 import msgspec
+from msgspec import Struct, field
 
 from nox_pex.settings.smoke import HttpCheck, size
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process.network import HERE, Network
 
 BODY_LIMIT: Final = 16 * 2**20
-"""Bytes of a decoded body that are read, unless the check's `max-size` is larger."""
+"""The number of bytes of a decoded body that are read, unless the check's `max-size` is larger."""
 
 
 _REDIRECTS: Final = 10
@@ -35,13 +36,13 @@ _AGENT: Final = "nox-pex-smoke"
 
 
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""The content codings that can be decoded, and the `wbits` of zlib for each."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What came back: all of it, or up to the `problem` that ended the exchange. Header names are lower case.
+class Answer(Struct, frozen=True, kw_only=True):
+    """The answer to a request: complete, or up to the `problem` that ended the exchange. Header names are lower case.
 
-    `status` is None when not even a status line came. `seconds` counts from before connecting to the last byte.
+    `status` is None if no status line arrived. `seconds` is the time from before connecting to the last byte.
     """
 
     status: int | None = None
@@ -51,9 +52,8 @@ class Answer:
     problem: str | None = None
 
 
-@dataclass(kw_only=True)
-class _Exchange:
-    """What is known so far of an exchange that may break off at any point. At most `limit` bytes of body are kept."""
+class _Exchange(Struct, kw_only=True):
+    """The part of an answer that has arrived. The exchange may end at any point. `body` holds at most `limit` bytes."""
 
     limit: int
 
@@ -63,43 +63,43 @@ class _Exchange:
 
 
 class _TooLargeError(Exception):
-    """The body is larger than what is read of it."""
+    """The body is larger than the limit."""
 
 
 class _UndecodableError(Exception):
-    """The body is not what its Content-Encoding says."""
+    """The body does not match its Content-Encoding."""
 
 
 class _StrayRedirectError(Exception):
-    """A redirect that is not followed, because it leaves the host or does not end."""
+    """A redirect that is not followed, because it leads to another host or there are too many."""
 
 
-def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """How an `https` server is checked: against the authorities of `ca_file`, or else those of the system."""
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return the settings that verify a server with the authorities in `ca_file`, or else with those of the system."""
     return ssl.create_default_context(cafile=ca_file)
 
 
-def ask(
+def request(
     endpoint: Endpoint, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float, network: Network = HERE
 ) -> Answer:
-    """The answer to the check's request within `timeout` seconds, redirects included."""
+    """Send the request of `check` and return the answer, after `timeout` seconds at the latest, including redirects."""
     limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
     exchange = _Exchange(limit=limit)
     problem: str | None = None
     late = False
     started = time.monotonic()
-    with _Guard(timeout) as guard:
+    with _Deadline(timeout) as deadline:
         try:
-            _exchange(endpoint, check, exchange, guard=guard, tls=tls, network=network)
+            _exchange(endpoint, check, exchange, deadline=deadline, tls=tls, network=network)
         except _TooLargeError:
             problem = f"the body is larger than {limit} bytes"
         except (_UndecodableError, _StrayRedirectError) as error:
             problem = str(error)
         except httpx2.TimeoutException:
-            late = True  # on a busy machine a read's own timeout may come before the guard's
+            late = True  # on a busy machine the timeout of a read may come before the deadline
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-            problem = _in_words(error)
-        if late or guard.expired:
+            problem = _describe_error(error)
+        if late or deadline.expired:
             problem = f"no complete answer within {timeout:g} s"
     seconds = time.monotonic() - started
     return Answer(
@@ -112,19 +112,19 @@ def ask(
 
 
 def connect(host: str, port: int, *, timeout: float, network: Network = HERE) -> str | None:
-    """Opens and closes a TCP connection. Returns what went wrong, if anything did."""
+    """Open a TCP connection and close it. Return the problem, or None if there is none. `timeout` is in seconds."""
     try:
-        network.connected(host, port, timeout=timeout).close()
+        network.connect(host, port, timeout=timeout).close()
     except TimeoutError:
         return f"no connection within {timeout:g} s"
     except OSError as error:
-        return _in_words(error)
+        return _describe_error(error)
     return None
 
 
 @final
 class _Transport(httpx2.HTTPTransport):
-    """httpx's own transport, over connections in a given network."""
+    """The transport of httpx, with connections in a given network."""
 
     def __init__(self, network: Network, *, tls: ssl.SSLContext | None, unix_socket: Path | None) -> None:
         super().__init__(verify=tls or False, trust_env=False)
@@ -136,7 +136,7 @@ class _Transport(httpx2.HTTPTransport):
 
 @final
 class _Backend(httpcore2.SyncBackend):
-    """Opens TCP connections in a given network, and others as usual."""
+    """The network backend of httpcore, with TCP connections in a given network."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -144,26 +144,26 @@ class _Backend(httpcore2.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: object, **__: object
     ) -> httpcore2.NetworkStream:
-        with _translated({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
-            made = self._network.connected(host, port, timeout=timeout)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return _Stream(made)
+        with _translate_errors({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
+            connection = self._network.connect(host, port, timeout=timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _Stream(connection)
 
 
 @final
 class _Stream(httpcore2.NetworkStream):
-    """A connected socket."""
+    """A connected socket as a stream of httpcore."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _translated({TimeoutError: httpcore2.ReadTimeout, OSError: httpcore2.ReadError}):
+        with _translate_errors({TimeoutError: httpcore2.ReadTimeout, OSError: httpcore2.ReadError}):
             self._socket.settimeout(timeout)
             return self._socket.recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _translated({TimeoutError: httpcore2.WriteTimeout, OSError: httpcore2.WriteError}):
+        with _translate_errors({TimeoutError: httpcore2.WriteTimeout, OSError: httpcore2.WriteError}):
             self._socket.settimeout(timeout)
             self._socket.sendall(buffer)
 
@@ -174,7 +174,7 @@ class _Stream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         try:
-            with _translated({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
+            with _translate_errors({TimeoutError: httpcore2.ConnectTimeout, OSError: httpcore2.ConnectError}):
                 self._socket.settimeout(timeout)
                 return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
         except BaseException:
@@ -188,27 +188,27 @@ class _Stream(httpcore2.NetworkStream):
 
 
 @contextlib.contextmanager
-def _translated(errors: Mapping[type[OSError], type[Exception]]) -> Iterator[None]:
-    """Turns the system's errors into those that httpx knows what to do about; the first that fits counts."""
+def _translate_errors(errors: Mapping[type[OSError], type[Exception]]) -> Iterator[None]:
+    """Turn the system's errors into those of httpcore. The first key that matches counts."""
     try:
         yield
     except OSError as error:
-        raise next(theirs for ours, theirs in errors.items() if isinstance(error, ours))(error) from error
+        raise next(new for old, new in errors.items() if isinstance(error, old))(error) from error
 
 
 @final
-class _Guard:
-    """Cuts the connection at the deadline: timeouts of single reads do not stop one who sends a byte a second."""
+class _Deadline:
+    """Shuts down the connections at the deadline. A read timeout alone does not stop a server that sends slowly."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.expired = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._timer = threading.Timer(timeout, self._cut)
+        self._timer = threading.Timer(timeout, self._expire)
         self._timer.daemon = True
 
-    def __enter__(self) -> _Guard:
+    def __enter__(self) -> _Deadline:
         self._timer.start()
         return self
 
@@ -217,20 +217,20 @@ class _Guard:
         self._timer.join()
 
     def watch(self, event: str, info: dict[str, Any]) -> None:
-        """Takes in each connection that httpx opens (its `trace` extension)."""
+        """Register each connection that httpx opens. This is its `trace` extension."""
         if event.startswith("connection.") and event.endswith(".complete"):
             stream = info.get("return_value")
             if stream is not None:
                 with self._lock:
                     self._sockets.append(stream.get_extra_info("socket"))
                 if self.expired:
-                    self._cut()
+                    self._expire()
 
-    def _cut(self) -> None:
+    def _expire(self) -> None:
         self.expired = True
         with self._lock:
             for each in self._sockets:
-                # Not `each.shutdown`: that of a TLS socket is no matter for two threads.
+                # Not `each.shutdown`: that method of a TLS socket is not safe with a second thread.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(each, socket.SHUT_RDWR)
 
@@ -240,30 +240,30 @@ def _exchange(
     check: HttpCheck,
     exchange: _Exchange,
     *,
-    guard: _Guard,
+    deadline: _Deadline,
     tls: ssl.SSLContext | None,
     network: Network,
 ) -> None:
     transport = _Transport(network, tls=tls, unix_socket=endpoint.unix_socket)
-    with httpx2.Client(transport=transport, trust_env=False, timeout=guard.timeout) as client:
-        request: httpx2.Request | None = _request(client, endpoint, check)
-        origin = _origin(request.url) if request else None
+    with httpx2.Client(transport=transport, trust_env=False, timeout=deadline.timeout) as client:
+        following: httpx2.Request | None = _build_request(client, endpoint, check)
+        origin = _origin(following.url) if following else None
         for _ in range(_REDIRECTS + 1):
-            if request is None:
+            if following is None:
                 return
-            if _origin(request.url) != origin:
-                msg = f"redirected to {request.url}, away from {endpoint.url}"
+            if _origin(following.url) != origin:
+                msg = f"redirected to {following.url}, which is outside {endpoint.url}"
                 raise _StrayRedirectError(msg)
-            request.extensions["trace"] = guard.watch
-            response = client.send(request, stream=True, follow_redirects=False)
+            following.extensions["trace"] = deadline.watch
+            response = client.send(following, stream=True, follow_redirects=False)
             with contextlib.closing(response):
                 _receive(response, exchange)
-                request = response.next_request if check.follow_redirects else None
+                following = response.next_request if check.follow_redirects else None
         msg = f"more than {_REDIRECTS} redirects"
         raise _StrayRedirectError(msg)
 
 
-def _request(client: httpx2.Client, endpoint: Endpoint, check: HttpCheck) -> httpx2.Request:
+def _build_request(client: httpx2.Client, endpoint: Endpoint, check: HttpCheck) -> httpx2.Request:
     headers = {"User-Agent": _AGENT, "Connection": "close", "Accept-Encoding": "gzip, deflate"}
     content: bytes | None = None
     if check.request_json is not msgspec.UNSET:
@@ -282,33 +282,33 @@ def _receive(response: httpx2.Response, exchange: _Exchange) -> None:
     exchange.status = response.status_code
     exchange.headers = {name.lower(): value for name, value in response.headers.items()}
     exchange.body.clear()
-    for part in _decoded(response.iter_raw(), exchange.headers.get("content-encoding", ""), exchange.limit):
+    for part in _decode(response.iter_raw(), exchange.headers.get("content-encoding", ""), exchange.limit):
         exchange.body += part
         if len(exchange.body) > exchange.limit:
             del exchange.body[exchange.limit :]
             raise _TooLargeError
 
 
-def _decoded(parts: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
-    """Undoes the content codings, the last one first, never making much more than `limit` bytes out of anything."""
+def _decode(parts: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]:
+    """Decode the content codings, the last one first. No stage decodes much more than `limit` bytes."""
     for coding in reversed([name.strip().lower() for name in encoding.split(",") if name.strip()]):
         if coding != "identity":
-            parts = _inflated(parts, coding, limit)
+            parts = _decompress(parts, coding, limit)
     return parts
 
 
-def _inflated(parts: Iterator[bytes], coding: str, limit: int) -> Iterator[bytes]:
+def _decompress(parts: Iterator[bytes], coding: str, limit: int) -> Iterator[bytes]:
     if coding not in _WINDOW_BITS:
-        msg = f"the body's Content-Encoding {coding!r} cannot be undone here"
+        msg = f"the body has the unsupported Content-Encoding {coding!r}"
         raise _UndecodableError(msg)
     decoder = zlib.decompressobj(_WINDOW_BITS[coding])
-    came = False
+    started = False
     total = 0
     for part in parts:
-        came, waiting = True, part
-        while waiting:
+        started, pending = True, part
+        while pending:
             try:
-                piece = decoder.decompress(waiting, 65536)
+                piece = decoder.decompress(pending, 65536)
             except zlib.error as error:
                 msg = f"the body is not {coding}, as its Content-Encoding says: {error}"
                 raise _UndecodableError(msg) from None
@@ -316,9 +316,9 @@ def _inflated(parts: Iterator[bytes], coding: str, limit: int) -> Iterator[bytes
             total += len(piece)
             if total > limit:
                 raise _TooLargeError
-            waiting = decoder.unconsumed_tail
-    if came and not decoder.eof:
-        msg = f"the body's {coding} data break off"
+            pending = decoder.unconsumed_tail
+    if started and not decoder.eof:
+        msg = f"the body's {coding} data is truncated"
         raise _UndecodableError(msg)
 
 
@@ -326,8 +326,8 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _in_words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return f"{text} (`ca-file` names the authorities to trust)"
+        return f"{text} (set `ca-file` to the authorities to trust)"
     return text

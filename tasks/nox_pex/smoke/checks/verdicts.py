@@ -1,4 +1,4 @@
-"""Pure verdicts on what a program answered, printed or became. Each names the check, what it expected and what came."""
+"""Compare what a program answered or printed with what a check expects. Pure: nothing is run or read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import jsonschema
     import referencing
     import referencing.exceptions
-else:  # slow (80 and 130 ms), and only needed for `json-path` and `json-schema`
+else:  # they take 80 and 130 ms to load, and are only needed for `json-path` and `json-schema`
     jsonpath, jsonschema, referencing = lazy("jsonpath"), lazy("jsonschema"), lazy("referencing")
 
 
@@ -19,37 +19,44 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.message import Message
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, as_tuple, signal_number, size, statuses
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.process.program import describe_status
 
 _SHOWN: Final = 160
-"""Characters of a text that are shown of what came, or of what was expected."""
+"""The number of characters that are shown of an expected or an actual text."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckResult:
-    """One check's result. `expected` and `came` are short texts for a person; `seconds` is how long it took."""
+class CheckResult(Struct, frozen=True, kw_only=True):
+    """The result of one check. `expected` and `actual` are short texts for people, `seconds` is how long it took.
+
+    `problem` is the failure in one sentence, if that is clearer than `expected …, got …`.
+    """
 
     check: str
     passed: bool
     expected: str
-    came: str
+    actual: str
     seconds: float = 0.0
+    problem: str | None = None
+
+    @property
+    def explanation(self) -> str:
+        """The failure in one sentence."""
+        return self.problem or f"expected {self.expected}, got {self.actual}"
 
     def __str__(self) -> str:
-        return f"{self.check}: expected {self.expected}, got {self.came}"
+        return f"{self.check}: {self.explanation}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Printed:
-    """What a command became: its exit status (-N after signal N; None when it had to be killed) and its output."""
+class CommandOutput(Struct, frozen=True, kw_only=True):
+    """The exit status of a command (-N after signal N, None if it was killed after its timeout), and its output."""
 
     status: int | None
     stdout: str
@@ -57,48 +64,65 @@ class Printed:
     seconds: float
 
 
+class _Mismatch(NamedTuple):
+    """One requirement of a check that is not met. The fields are those of `CheckResult`."""
+
+    expected: str
+    actual: str
+    problem: str | None = None
+
+
 class _NotTextError(Exception):
-    """The body is not text in the charset that it claims."""
+    """The body is not text in the charset of its Content-Type."""
 
 
-def answered(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] | None = None) -> CheckResult:
-    """Whether the answer is all that the check demands: the first demand that it does not meet, or that it meets all.
+def http_result(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] | None = None) -> CheckResult:
+    """Return the result of an HTTP check: passed, or failed with the first requirement that is not met.
 
     `schema` is the parsed JSON Schema that the check names.
     """
-    name = f"{check.method} {check.path}"
-    for expected, came in _unmet(check, answer, schema):
-        return CheckResult(check=name, passed=False, expected=expected, came=came, seconds=answer.seconds)
+    mismatch = next(_http_mismatches(check, answer, schema), None)
+    expected, actual, problem = mismatch or _Mismatch(f"status {describe_statuses(check.status)}", str(answer.status))
     return CheckResult(
-        check=name,
-        passed=True,
-        expected=f"status {describe_statuses(check.status)}",
-        came=str(answer.status),
+        check=f"{check.method} {check.path}",
+        passed=mismatch is None,
+        expected=expected,
+        actual=actual,
         seconds=answer.seconds,
+        problem=problem,
     )
 
 
-def ran(check: CommandCheck, printed: Printed, *, name: str) -> CheckResult:
-    """Whether a command became and printed what the check demands."""
-    title = " ".join((name, *check.args))
-    for expected, came in _unmet_by_command(check, printed):
-        return CheckResult(check=title, passed=False, expected=expected, came=came, seconds=printed.seconds)
-    expected = f"exit status {check.exit_code}"
-    return CheckResult(check=title, passed=True, expected=expected, came=expected, seconds=printed.seconds)
+def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
+    """Return the result of a command: passed, or failed with the first requirement that is not met.
+
+    `name` is the name of the binary.
+    """
+    mismatch = next(_command_mismatches(check, output), None)
+    exited = f"exit status {check.exit_code}"
+    expected, actual, problem = mismatch or _Mismatch(exited, exited)
+    return CheckResult(
+        check=" ".join((name, *check.args)),
+        passed=mismatch is None,
+        expected=expected,
+        actual=actual,
+        seconds=output.seconds,
+        problem=problem,
+    )
 
 
-def status_matches(status: Status, came: int | None) -> bool:
-    """Whether an HTTP status is one of those expected."""
-    return came is not None and any(came in each for each in statuses(status))
+def status_matches(expected: Status, actual: int | None) -> bool:
+    """Whether an HTTP status is one of the expected ones."""
+    return actual is not None and any(actual in each for each in statuses(expected))
 
 
 def describe_statuses(status: Status) -> str:
-    """The expected statuses for a person: `200`, `2xx or 301`."""
+    """Return the expected statuses for people: `200`, `2xx or 301`."""
     return " or ".join(str(each) for each in (status if isinstance(status, tuple) else (status,)))
 
 
 def exit_allowed(status: int, codes: tuple[int | str, ...]) -> bool:
-    """Whether an exit status (-N after signal N) is among `stop-exit-codes`, where a name stands for -N and 128+N."""
+    """Whether an exit status (-N after signal N) is in `stop-exit-codes`. The name of a signal means -N and 128+N."""
     allowed: set[int] = set()
     for code in codes:
         number = signal_number(code) if isinstance(code, str) else None
@@ -106,144 +130,146 @@ def exit_allowed(status: int, codes: tuple[int | str, ...]) -> bool:
     return status in allowed
 
 
-def differences(expected: Any, came: Any, path: str = "$") -> Iterator[tuple[str, str, str]]:
-    """Where two JSON values differ: the JSONPath, what was expected there, what came."""
-    if isinstance(expected, dict) and isinstance(came, dict):
-        for key in expected | came:
+def differences(expected: Any, actual: Any, path: str = "$") -> Iterator[tuple[str, str, str]]:
+    """Yield each difference of two JSON values: its JSONPath, the expected and the actual value there, as text."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key in expected | actual:
             at = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
-            if key not in came:
-                yield at, shown(expected[key]), "nothing"
+            if key not in actual:
+                yield at, short_json(expected[key]), "nothing"
             elif key not in expected:
-                yield at, "nothing", shown(came[key])
+                yield at, "nothing", short_json(actual[key])
             else:
-                yield from differences(expected[key], came[key], at)
-    elif isinstance(expected, list) and isinstance(came, list):
-        for index, (left, right) in enumerate(zip(expected, came, strict=False)):
+                yield from differences(expected[key], actual[key], at)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        for index, (left, right) in enumerate(zip(expected, actual, strict=False)):
             yield from differences(left, right, f"{path}[{index}]")
-        if len(expected) != len(came):
-            yield path, f"{len(expected)} items", f"{len(came)} items"
-    elif not _same(expected, came):
-        yield path, shown(expected), shown(came)
+        if len(expected) != len(actual):
+            yield path, f"{len(expected)} items", f"{len(actual)} items"
+    elif not _same(expected, actual):
+        yield path, short_json(expected), short_json(actual)
 
 
-def shown(value: Any) -> str:
-    """A value as JSON, cut to what fits a line."""
-    return clipped(json.dumps(value, ensure_ascii=False, default=str))
+def short_json(value: Any) -> str:
+    """Return a value as JSON on one line, cut after 160 characters."""
+    return shorten(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def clipped(text: str) -> str:
-    """A text on one line, cut."""
+def shorten(text: str) -> str:
+    """Return a text on one line, cut after 160 characters."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
-def _ending(text: str) -> str:
-    """A text as JSON on one line, cut at its beginning: a traceback says at its end what went wrong."""
+def _short_json_of_end(text: str) -> str:
+    """Return a text as JSON on one line, cut at its beginning, because a traceback names the error at its end."""
     line = " ".join(text.split())
     return json.dumps(line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}", ensure_ascii=False)
 
 
-def _same(expected: Any, came: Any) -> bool:
-    # To Python True is 1; to JSON it is not. 1 and 1.0 are the same number in both.
-    return isinstance(expected, bool) is isinstance(came, bool) and bool(expected == came)
+def _same(expected: Any, actual: Any) -> bool:
+    # True equals 1 in Python, but not in JSON. 1 and 1.0 are the same number in both.
+    return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
 
 
-def _unmet(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _http_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
     if not status_matches(check.status, answer.status):
-        came = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
-        yield f"status {describe_statuses(check.status)}", came
+        actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
+        yield _Mismatch(f"status {describe_statuses(check.status)}", actual)
     if answer.problem is not None:
-        yield "a complete answer", answer.problem
+        yield _Mismatch("a complete answer", answer.problem, problem=answer.problem)
     if check.max_seconds is not None and answer.seconds > check.max_seconds:
-        yield f"an answer within {check.max_seconds:g} s", f"{answer.seconds:.2f} s"
+        yield _Mismatch(f"an answer within {check.max_seconds:g} s", f"one after {answer.seconds:.2f} s")
     if check.max_size is not None and len(answer.body) > size(check.max_size):
-        yield f"at most {check.max_size}", f"{len(answer.body)} bytes"
+        yield _Mismatch(f"at most {check.max_size}", f"{len(answer.body)} bytes")
     for name, value in check.headers.items():
         given = answer.headers.get(name.lower())
         if given != value:
-            yield f"header {name}: {value}", "none" if given is None else clipped(given)
+            yield _Mismatch(f"header {name}: {value}", "none" if given is None else shorten(given))
     try:
-        yield from _unmet_by_text(check, answer)
-        yield from _unmet_by_json(check, answer, schema)
+        yield from _text_mismatches(check, answer)
+        yield from _json_mismatches(check, answer, schema)
     except _NotTextError as error:
-        yield "text", str(error)
+        yield _Mismatch("text", str(error))
 
 
-def _unmet_by_text(check: HttpCheck, answer: Answer) -> Iterator[tuple[str, str]]:
+def _text_mismatches(check: HttpCheck, answer: Answer) -> Iterator[_Mismatch]:
     if not (check.contains or check.not_contains or check.matches):
         return
     text = _text(answer)
     for wanted in as_tuple(check.contains):
         if wanted not in text:
-            yield f"text with {shown(wanted)}", shown(clipped(text))
+            yield _Mismatch(f"text with {short_json(wanted)}", short_json(shorten(text)))
     for unwanted in as_tuple(check.not_contains):
         if unwanted in text:
             start = max(0, text.index(unwanted) - _SHOWN // 4)
-            yield f"text without {shown(unwanted)}", shown(clipped(text[start:]))
+            yield _Mismatch(f"text without {short_json(unwanted)}", short_json(shorten(text[start:])))
     for pattern in as_tuple(check.matches):
         if not re.search(pattern, text):
-            yield f"text that matches {pattern!r}", shown(clipped(text))
+            yield _Mismatch(f"text that matches {pattern!r}", short_json(shorten(text)))
 
 
-def _unmet_by_json(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _json_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
     if check.json is msgspec.UNSET and not check.json_path and schema is None:
         return
     text = _text(answer)
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        yield "JSON", f"{shown(clipped(text))} ({error})"
+        yield _Mismatch("JSON", f"{short_json(shorten(text))} ({error})")
         return
     if check.json is not msgspec.UNSET:
         found = list(differences(check.json, value))
         if found:
             more = f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""
-            path, expected, came = found[0]
-            yield f"{path} = {expected}", f"{came}{more}"
+            path, expected, actual = found[0]
+            yield _Mismatch(f"{path} = {expected}", f"{actual}{more}")
     if check.json_path:
-        yield from _unmet_by_paths(check.json_path, value)
+        yield from _path_mismatches(check.json_path, value)
     if schema is not None:
-        yield from _unmet_by_schema(check.json_schema or "", schema, value)
+        yield from _schema_mismatches(check.json_schema or "", schema, value)
 
 
-def _unmet_by_paths(paths: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
+def _path_mismatches(paths: Mapping[str, Any], value: Any) -> Iterator[_Mismatch]:
     environment = jsonpath.JSONPathEnvironment(strict=True)
     for path, expected in paths.items():
         found = environment.findall(path, value)
-        # One place is compared with its value; several, or a list as the expectation, with all their values.
+        # A single match may equal the expectation. Otherwise the list of all matches must.
         one = len(found) == 1 and not any(differences(expected, found[0]))
         if not one and any(differences(expected, found)):
-            came = shown(found[0]) if len(found) == 1 else shown(found) if found else "nothing"
-            yield f"{path} = {shown(expected)}", came
+            actual = short_json(found[0]) if len(found) == 1 else short_json(found) if found else "nothing"
+            yield _Mismatch(f"{path} = {short_json(expected)}", actual)
 
 
-def _unmet_by_schema(name: str, schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
-    # A registry of our own, or jsonschema would fetch a `$ref` from the network.
+def _schema_mismatches(name: str, schema: Mapping[str, Any], value: Any) -> Iterator[_Mismatch]:
+    # With an empty registry, because jsonschema would otherwise fetch a `$ref` from the network.
     validator = jsonschema.validators.validator_for(schema)(schema, registry=referencing.Registry())
     try:
         error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     except referencing.exceptions.Unresolvable as unresolvable:
-        yield f"JSON that {name} accepts", f"a `$ref` in {name} that leads nowhere: {unresolvable}"
+        yield _Mismatch(f"JSON that {name} accepts", f"a `$ref` in {name} that cannot be resolved: {unresolvable}")
         return
     if error is not None:
-        yield f"JSON that {name} accepts", f"{error.json_path}: {clipped(error.message)}"
+        yield _Mismatch(f"JSON that {name} accepts", f"{error.json_path}: {shorten(error.message)}")
 
 
-def _unmet_by_command(check: CommandCheck, printed: Printed) -> Iterator[tuple[str, str]]:
-    if printed.status is None:
-        yield f"an end within {check.timeout:g} s", "none; it was killed"
-    elif printed.status != check.exit_code:
-        yield f"exit status {check.exit_code}", describe_status(printed.status).removeprefix("exit status ")
-    for stream, patterns, text, came in (
-        ("stdout", check.stdout_matches, printed.stdout, shown(clipped(printed.stdout))),
-        ("stderr", check.stderr_matches, printed.stderr, _ending(printed.stderr)),
+def _command_mismatches(check: CommandCheck, output: CommandOutput) -> Iterator[_Mismatch]:
+    if output.status is None:
+        problem = f"still running after {check.timeout:g} s (`timeout`), so it was killed"
+        yield _Mismatch(f"exit status {check.exit_code}", problem, problem=problem)
+    elif output.status != check.exit_code:
+        actual = describe_status(output.status).removeprefix("exit status ")
+        yield _Mismatch(f"exit status {check.exit_code}", actual)
+    for stream, patterns, text, actual in (
+        ("stdout", check.stdout_matches, output.stdout, short_json(shorten(output.stdout))),
+        ("stderr", check.stderr_matches, output.stderr, _short_json_of_end(output.stderr)),
     ):
         for pattern in as_tuple(patterns):
             if not re.search(pattern, text):
-                yield f"{stream} that matches {pattern!r}", came
+                yield _Mismatch(f"{stream} that matches {pattern!r}", actual)
     for unwanted in as_tuple(check.stdout_not_contains):
-        if unwanted in printed.stdout:
-            yield f"stdout without {shown(unwanted)}", shown(clipped(printed.stdout))
+        if unwanted in output.stdout:
+            yield _Mismatch(f"stdout without {short_json(unwanted)}", short_json(shorten(output.stdout)))
 
 
 def _text(answer: Answer) -> str:

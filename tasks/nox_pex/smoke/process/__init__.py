@@ -1,1 +1,1 @@
-"""The program under test and what surrounds it."""
+"""The program under test: its processes, ports and network, and the rights that a condition takes away."""

@@ -1,4 +1,4 @@
-"""What each condition takes from a program, and what it leaves to it."""
+"""The environment, the files and the confinement of a program under each condition."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from nox_pex.settings.smoke import BootCondition
 from nox_pex.smoke.process.program import Confinement
 
 NOBODY: Final = 65534
-"""The user, and the group, that has no right to anything on any Linux."""
+"""The id of the user and the group that have no rights, on every Linux system."""
 
 
-_TMP: Final = Path("/tmp")  # noqa: S108  # the small one of a read-only boot, which is its own
+_TMP: Final = Path("/tmp")  # noqa: S108  # private to a read-only boot
 
 
 _TMP_BYTES: Final = 64 * 2**20
 
 
 _UNPACKED: Final = 8
-"""A PEX unpacks itself below `/tmp` in a read-only boot: to so many times its size at most, bytecode included."""
+"""The factor by which a PEX grows at most when it unpacks itself below `/tmp`, including bytecode."""
 
 
-_OF_THE_USER: Final = frozenset({"HOME", "USER", "LOGNAME"})
+_USER_VARIABLES: Final = frozenset({"HOME", "USER", "LOGNAME"})
 
 
 _BIN: Final = frozenset({"bin", "sbin", "shims"})
+"""The names of directories that are inside the directory of an installation."""
 
 
 def environment(condition: BootCondition, env: Mapping[str, str]) -> dict[str, str]:
-    """A scrubbed environment as the condition has it."""
+    """Return `env`, a clean environment, with the changes of the condition."""
     if condition == "unprivileged":
-        return {name: value for name, value in env.items() if name not in _OF_THE_USER}
+        return {name: value for name, value in env.items() if name not in _USER_VARIABLES}
     if condition == "read-only":
         return {**env, "PEX_ROOT": str(_TMP / "pex_root"), "TMPDIR": str(_TMP)}
     return dict(env)
@@ -51,67 +52,69 @@ def confinement(
     size: int,
     join: int | None,
 ) -> Confinement | None:
-    """How a program is confined under a condition; None for `cold` and `warm`, and in a container.
+    """Return how a program is confined under a condition; None for `cold`, `warm` and `container`.
 
-    `root` is the directory with all that belongs to the program. `writable` is what a read-only boot may write to
-    beside its `/tmp`. `size` is that of the binary, in bytes. `join` is the process id of the program beside which it
-    runs.
+    `root` is the directory with all files of the program. `writable` is a directory to which a read-only boot may
+    write, besides its `/tmp`. `size` is the size of the binary in bytes. `join` is the process id of a running program
+    whose network or file systems the program shares.
     """
-    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # for mypy alone
+    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # mypy does not narrow `in`
         return None
     return Confinement(
         kind=condition,
         user=NOBODY,
         tmp_bytes=_TMP_BYTES + _UNPACKED * size,
-        kept=tuple(sorted({str(root), *map(str, interpreters(executable, env))})),
+        visible=tuple(sorted({str(root), *map(str, interpreter_directories(executable, env))})),
         writable=() if writable is None else (str(writable),),
         join=join,
     )
 
 
-def hand_over(condition: BootCondition, *, root: Path, owned: tuple[Path, ...], readable: Path) -> None:
-    """Lets the user of an unprivileged boot into the directory `root`, read `readable`, and own what is `owned`.
+def give_access(condition: BootCondition, *, root: Path, owned: tuple[Path, ...], readable: Path) -> None:
+    """Let the user of an unprivileged boot enter the directory `root`, read `readable`, and own the files in `owned`.
 
-    Only root can, and only where it can is the program another user to the file system.
+    It does nothing unless this process runs as root. Otherwise the file system sees the program as this user anyway.
     """
     if condition != "unprivileged" or os.geteuid() != 0:
         return
     root.chmod(0o711)
-    for path in _all_below(readable):
+    for path in _walk(readable):
         _let_others_read(path)
-    # A root without that right, in a container or a user namespace, will not become another user either.
+    # If root may not change owners, in a container or a user namespace, it cannot switch users either.
     with contextlib.suppress(OSError):
         for directory in owned:
-            for path in _all_below(directory):
+            for path in _walk(directory):
                 os.lchown(path, NOBODY, NOBODY)
 
 
-def interpreters(executable: Path, env: Mapping[str, str]) -> set[Path]:
-    """The directories of the installations that the program may take its interpreter from: those that there are."""
+def interpreter_directories(executable: Path, env: Mapping[str, str]) -> set[Path]:
+    """Return the existing directories of the installations from which the program may take its interpreter."""
     entries = [Path(entry) for entry in env.get("PATH", "").split(os.pathsep) if entry]
     pythons = [python for entry in entries for python in _listed(entry, "python")]
     interpreter = _interpreter(executable)
     if interpreter is not None:
         pythons.append(interpreter)
     found = {_installation(entry) for entry in entries}
-    found |= {_installation(hop.parent) for python in pythons for hop in _hops(python)}
+    found |= {_installation(link.parent) for python in pythons for link in _links(python)}
     found |= {Path(env[name]) for name in ("PYENV_ROOT",) if name in env}
-    # os.path, since pathlib raises where this user may not look.
-    return {path for path in found if os.path.isdir(path)}  # noqa: PTH112
+    return {path for path in found if os.path.isdir(path)}  # noqa: PTH112  # pathlib raises without permission
 
 
 def _interpreter(executable: Path) -> Path | None:
-    """What the first line of a script names, if it names anything."""
+    """Return the interpreter that the first line of a script names, if it names one."""
     try:
         with executable.open("rb") as file:
-            words = os.fsdecode(file.readline(256)).split()
+            shebang = os.fsdecode(file.readline(256)).split()
     except OSError:
         return None
-    return Path(words[0][2:]) if words and words[0].startswith("#!/") else None
+    return Path(shebang[0][2:]) if shebang and shebang[0].startswith("#!/") else None
 
 
 def _installation(directory: Path) -> Path:
-    """The directory above a `bin`, since an interpreter's library is there, unless that is half the machine."""
+    """Return the directory above a `bin`, because it also contains the interpreter's library.
+
+    Return the `bin` itself if the directory above contains `/tmp`, or if other users may not enter it.
+    """
     above = directory.parent
     if directory.name not in _BIN or _TMP.is_relative_to(above):
         return directory
@@ -122,10 +125,10 @@ def _installation(directory: Path) -> Path:
     return directory if private else above
 
 
-def _hops(path: Path) -> Iterator[Path]:
-    """A file, and each that a symbolic link leads on to: none may be missing on the way."""
-    with contextlib.suppress(OSError, RuntimeError):  # a loop, or a place where this user may not look
-        for _ in range(40):  # as many as the kernel follows
+def _links(path: Path) -> Iterator[Path]:
+    """Yield a file and, if it is a symbolic link, each file to which the links lead."""
+    with contextlib.suppress(OSError, RuntimeError):  # a loop, or a directory that this user may not read
+        for _ in range(40):  # the kernel follows as many (path_resolution(7))
             yield path
             if not path.is_symlink():
                 break
@@ -135,18 +138,20 @@ def _hops(path: Path) -> Iterator[Path]:
 
 def _listed(directory: Path, prefix: str) -> list[Path]:
     try:
-        return [directory / name for name in os.listdir(directory) if name.startswith(prefix)]  # noqa: PTH208  # large
+        return [directory / name for name in os.listdir(directory) if name.startswith(prefix)]  # noqa: PTH208  # /usr/bin is large
     except OSError:
         return []
 
 
-def _all_below(path: Path) -> Iterator[Path]:
+def _walk(path: Path) -> Iterator[Path]:
+    """Yield `path`, and everything below it if it is a directory."""
     yield path
     for parent, directories, files in os.walk(path):
         yield from (Path(parent, name) for name in (*directories, *files))
 
 
 def _let_others_read(path: Path) -> None:
+    """Give all users the owner's rights to read and enter."""
     if not path.is_symlink():
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(mode | (mode & 0o500) >> 6)

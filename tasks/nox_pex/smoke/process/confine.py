@@ -1,8 +1,8 @@
-"""Takes rights away from a program just before it starts: a network, a file system to write to, its user.
+"""Confine a program just before it starts: take away its network, its writable file systems or its user.
 
-The supervisor loads this file by its path, so it needs nothing but the standard library. Linux alone: it asks the
-kernel itself, first with the rights that this process has, then in a user namespace, which gives an ordinary user
-those rights over what is its own. Where the kernel refuses both, it is `RefusedError`, and says why.
+The supervisor loads this file by its path, so it may import only the standard library. It works only on Linux and uses
+system calls directly: first with the rights of this process, then in a user namespace, in which an ordinary user has
+the same rights over its own resources (user_namespaces(7)). If the kernel refuses both, it raises `RefusedError`.
 """
 
 from __future__ import annotations
@@ -28,105 +28,111 @@ _AT_FDCWD: Final = -100
 _AT_RECURSIVE: Final = 0x8000
 _MOUNT_ATTR_RDONLY: Final = 0x1
 _SYS_MOUNT_SETATTR: Final = 442
-"""The same on every architecture but Alpha, as all system calls since Linux 5.1."""
+"""The same number on every architecture except Alpha, as for all system calls since Linux 5.1."""
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
-_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # a place of the system, not a file of ours
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # a mount point, not a file that nox-pex creates
 _SHARED_MEMORY_BYTES: Final = 64 * 2**20
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class RefusedError(Exception):
-    """The kernel does not give this condition; the text says what it refused."""
+    """The kernel refuses to confine the program. The text says what it refused, and why."""
 
 
 class _MountAttr(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd"))
 
 
-def own_network(join: int | None) -> None:
-    """Gives this process, and all that it starts, a network of loopback alone, or that of the process `join`."""
+def enter_network(join: int | None) -> None:
+    """Move this process and its future children to a new network with only a loopback, or to that of process `join`."""
     if join is not None:
         _join(join, "net", _CLONE_NEWNET)
         return
     _unshare(_CLONE_NEWNET)
-    import fcntl  # noqa: PLC0415  # this and the next are slow to load, and of use here alone
-    import socket  # noqa: PLC0415
-    import struct  # noqa: PLC0415
+    import fcntl  # noqa: PLC0415  # slow to load, and only needed for a new network
+    import socket  # noqa: PLC0415  # slow to load, and only needed for a new network
+    import struct  # noqa: PLC0415  # slow to load, and only needed for a new network
 
-    with _told("bring loopback up"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    with _refusing("bring loopback up"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", _IFF_UP))
 
 
 def confine(spec: Mapping[str, Any]) -> None:
-    """Confines this very process, which is about to become the program, in the way that `spec` describes."""
+    """Confine this process, which is about to execute the program, as `spec` describes."""
     if spec["kind"] == "read-only":
         read_only(
-            spec["join"], tmp=spec["tmp"], tmp_bytes=spec["tmp-bytes"], kept=spec["kept"], writable=spec["writable"]
+            spec["join"],
+            tmp=spec["tmp"],
+            tmp_bytes=spec["tmp-bytes"],
+            visible=spec["visible"],
+            writable=spec["writable"],
         )
     elif spec["kind"] == "unprivileged":
-        unprivileged(spec["user"], kept=spec["kept"])
-    # Popen went there before anything was mounted.
+        unprivileged(spec["user"], visible=spec["visible"])
+    # Popen changed to this directory before anything was mounted over it.
     os.chdir(spec["cwd"])
 
 
-def read_only(join: int | None, *, tmp: str, tmp_bytes: int, kept: Iterable[str], writable: Iterable[str]) -> None:
-    """Makes every file system read-only but a new one of `tmp_bytes` at `tmp`, and the directories `writable`.
+def read_only(join: int | None, *, tmp: str, tmp_bytes: int, visible: Iterable[str], writable: Iterable[str]) -> None:
+    """Make every file system read-only, except a new one of `tmp_bytes` at `tmp` and the directories `writable`.
 
-    What is `kept` stays visible below `tmp`. With `join` it is all as the process of that id has it.
+    The directories `visible` stay visible below `tmp`. With `join`, enter the file systems of that process instead.
     """
     if join is not None:
         _join(join, "mnt", _CLONE_NEWNS)
         return
     _unshare(_CLONE_NEWNS)
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-    covered = [path for path in kept if any(Path(path).is_relative_to(cover) for cover in (tmp, _SHARED_MEMORY))]
-    hidden = _opened([*covered, *writable])
+    covered = [path for path in visible if any(Path(path).is_relative_to(cover) for cover in (tmp, _SHARED_MEMORY))]
+    hidden = _open_directories([*covered, *writable])
     _set_read_only("/", recursive=True)
     if Path(_SHARED_MEMORY).is_dir():
-        # As in a container whose root is read-only: without it there are no POSIX semaphores.
+        # A container with a read-only root has one too. POSIX semaphores need it (sem_overview(7)).
         _tmpfs(_SHARED_MEMORY, size=_SHARED_MEMORY_BYTES, mode=0o1777)
     _tmpfs(tmp, size=tmp_bytes, mode=0o1777)
-    _show(hidden)
+    _bind_back(hidden)
     for path in writable:
         _set_read_only(path, clear=True)
 
 
-def unprivileged(user: int, *, kept: Iterable[str]) -> None:
-    """Makes this process that of another user, with no group and no capability; it can still read what is `kept`.
+def unprivileged(user: int, *, visible: Iterable[str]) -> None:
+    """Switch this process to another user, without groups or capabilities, that can read the directories `visible`.
 
-    Where this process may not become just anybody, it calls itself so in a user namespace.
+    If this process may not switch users, it keeps its user and shows it as `user` in a user namespace.
     """
     try:
         os.setgroups([])
     except OSError:
         _unshare_user(shown_as=user)
         return
-    covers = tuple(hiding(kept))
-    if covers:
+    closed = tuple(closed_directories(visible))
+    if closed:
         try:
             _unshare(_CLONE_NEWNS)
         except RefusedError as refusal:
-            msg = f"user {user} may not enter {covers[0]}, and {refusal}"
+            msg = f"user {user} may not enter {closed[0]}, and {refusal}"
             raise RefusedError(msg) from None
         _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
-        # The directories that others may not enter are replaced by ones that hold nothing but what is kept.
-        hidden = _opened(path for path in kept if any(Path(path).is_relative_to(cover) for cover in covers))
-        for cover in covers:
-            _tmpfs(cover, size=2**20, mode=0o755)
-        _show(hidden)
-    with _told(f"become user {user}"):
+        # Replace the directories that others may not enter by ones that contain only the visible directories.
+        hidden = _open_directories(
+            path for path in visible if any(Path(path).is_relative_to(directory) for directory in closed)
+        )
+        for directory in closed:
+            _tmpfs(directory, size=2**20, mode=0o755)
+        _bind_back(hidden)
+    with _refusing(f"become user {user}"):
         for stream in (1, 2):
-            os.fchown(stream, user, user)  # a program may open /dev/stdout by that name
+            os.fchown(stream, user, user)  # so that the program can open /dev/stdout
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
 
 
-def hiding(kept: Iterable[str]) -> Iterator[str]:
-    """The uppermost directories above what is `kept` that only their owner may enter, each once."""
+def closed_directories(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the uppermost directory above each of `paths` that other users may not enter, sorted, each once."""
     found: set[Path] = set()
-    for path in kept:
+    for path in paths:
         for parent in reversed(Path(path).parents):
             if not parent.stat().st_mode & stat.S_IXOTH:
                 found.add(parent)
@@ -134,25 +140,25 @@ def hiding(kept: Iterable[str]) -> Iterator[str]:
     yield from sorted(map(str, found))
 
 
-def _opened(paths: Iterable[str]) -> dict[str, int]:
-    """Each directory, opened while it can still be seen; the outer ones first."""
-    there = {path for path in paths if os.path.isdir(path)}  # noqa: PTH112  # pathlib raises where one may not look
-    unique = sorted(there, key=lambda path: len(Path(path).parts))
+def _open_directories(paths: Iterable[str]) -> dict[str, int]:
+    """Open the directories that exist, before they are hidden. Return path and descriptor, outer directories first."""
+    existing = {path for path in paths if os.path.isdir(path)}  # noqa: PTH112  # pathlib raises without permission
+    unique = sorted(existing, key=lambda path: len(Path(path).parts))
     return {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in unique}
 
 
-def _show(hidden: Mapping[str, int]) -> None:
-    """Puts each directory back at its path, in a file system that covers it."""
+def _bind_back(hidden: Mapping[str, int]) -> None:
+    """Mount each directory at its path again, on top of the file system that hides it."""
     mask = os.umask(0o022)
     for path, descriptor in hidden.items():
-        with _told(f"make {path}"):
+        with _refusing(f"create {path}"):
             Path(path).mkdir(parents=True, exist_ok=True)
         _mount(f"/proc/self/fd/{descriptor}", path, None, _MS_BIND | _MS_REC)
     os.umask(mask)
 
 
 def _unshare(kind: int) -> None:
-    """A namespace of that kind for this process, in a user namespace where it has no right to it otherwise."""
+    """Move this process to a new namespace of a kind, inside a new user namespace if it has no right to one."""
     if _libc.unshare(kind) == 0:
         return
     if ctypes.get_errno() != errno.EPERM:
@@ -164,19 +170,19 @@ def _unshare_user(kind: int = 0, *, shown_as: int | None = None) -> None:
     user, group = os.geteuid(), os.getegid()
     if _libc.unshare(_CLONE_NEWUSER | kind) != 0:
         _refuse("a user namespace")
-    with _told("map a user into a namespace"):
+    with _refusing("map a user into a namespace"):
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"{user if shown_as is None else shown_as} {user} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"{group if shown_as is None else shown_as} {group} 1", encoding="ascii")
 
 
 def _join(pid: int, name: str, kind: int) -> None:
-    """Enters a namespace of another process, and the user namespace that it lies in."""
+    """Enter a namespace of another process, and the user namespace to which it belongs."""
     for each, flag in (("user", _CLONE_NEWUSER), (name, kind)):
         other = f"/proc/{pid}/ns/{each}"
-        with _told("find the running program"):
-            # It is an error to enter the user namespace in which one is.
-            if os.stat(other).st_ino == os.stat(f"/proc/self/ns/{each}").st_ino:  # noqa: PTH116  # as above
+        with _refusing("find the running program"):
+            # It is an error to enter the current user namespace again (setns(2)).
+            if Path(other).stat().st_ino == Path(f"/proc/self/ns/{each}").stat().st_ino:
                 continue
             descriptor = os.open(other, os.O_RDONLY | os.O_CLOEXEC)
         if _libc.setns(descriptor, flag) != 0:
@@ -191,7 +197,7 @@ def _set_read_only(path: str, *, recursive: bool = False, clear: bool = False) -
     arguments = (_AT_FDCWD, os.fsencode(path), flags, ctypes.byref(attributes), size)
     if _libc.syscall(_SYS_MOUNT_SETATTR, *arguments) != 0:
         if ctypes.get_errno() == errno.ENOSYS:
-            msg = "it takes Linux 5.12 or newer"
+            msg = "only Linux 5.12 or newer supports this condition"
             raise RefusedError(msg)
         _refuse(f"to make {path} {'writable' if clear else 'read-only'}")
 
@@ -209,14 +215,15 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, option
 
 def _refuse(what: str) -> None:
     number = ctypes.get_errno()
-    # unshare(2) says so with an error that speaks of disks to everybody else.
-    reason = "there may be no more (user.max_*_namespaces)" if number == errno.ENOSPC else os.strerror(number)
+    # unshare(2) fails with ENOSPC at the limit on namespaces. The usual text speaks of a full disk.
+    reason = "their limit is reached (user.max_*_namespaces)" if number == errno.ENOSPC else os.strerror(number)
     msg = f"the system refuses {what}: {reason}"
     raise RefusedError(msg)
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
+def _refusing(what: str) -> Iterator[None]:
+    """Turn an `OSError` into a `RefusedError` that says what the system refused to do."""
     try:
         yield
     except OSError as error:

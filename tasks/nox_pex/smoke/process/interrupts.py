@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment, and still everything is cleaned up."""
+"""Ctrl-C and SIGTERM: they may come at any moment, and everything is still cleaned up."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from types import FrameType
 from typing import Any
 
 Held = Callable[[], contextlib.AbstractContextManager[None]]
-"""Opens a block in which no signal strikes; one that came strikes at its end."""
+"""Opens a block in which no signal raises. A signal that comes in the block raises at its end."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Like `KeyboardInterrupt`, it is no `Exception`, and passes through to where it is dealt with."""
+    """SIGTERM came. Like `KeyboardInterrupt` it is not an `Exception`, so that no handler of failures catches it."""
 
 
 class Interrupts:
-    """While `orderly` is open, SIGTERM raises `Terminated`, and neither it nor Ctrl-C strikes in a `held` block."""
+    """While `orderly` is open, SIGTERM raises `Terminated`, and neither it nor Ctrl-C raises in a `held` block."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -28,13 +28,13 @@ class Interrupts:
 
     @contextlib.contextmanager
     def orderly(self) -> Iterator[None]:
-        """Takes SIGINT and SIGTERM over, in the main thread; one that is ignored stays so.
+        """Handle SIGINT and SIGTERM during the block, in the main thread. A signal that is ignored stays ignored.
 
-        In the end the handlers are as before, and a SIGTERM that came is sent on to what would have had it.
+        At the end, the previous handlers are restored. If SIGTERM came, it is then sent again, to the previous handler.
         """
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                # None: a handler that was not set by Python, and cannot be set again.
+                # None: the handler was not set by Python, so Python cannot restore it.
                 if signal.getsignal(number) not in {signal.SIG_IGN, None}:
                     self._previous[number] = signal.signal(number, self._on_signal)
         try:
@@ -48,7 +48,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """A block in which no signal strikes."""
+        """A block in which no signal raises. One that comes in the block raises at its end."""
         self._depth += 1
         try:
             yield

@@ -1,45 +1,46 @@
-"""The network in which a program is asked: this machine's, or one that the program has for itself."""
+"""The network in which a program is reached: this machine's, or a private one of the program."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 
-def _made_here(family: int) -> socket.socket:
+
+def _stream_socket(family: int) -> socket.socket:
     return socket.socket(family, socket.SOCK_STREAM)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A network as this process reaches it.
+class Network(Struct, frozen=True, kw_only=True):
+    """A network, and how this process reaches it.
 
-    `tables` is the directory in which Linux lists its sockets. `make` gives a TCP socket of an address family in it: a
-    socket belongs to the network in which it was made for good, whichever process then connects it.
+    `tables` is the directory in which Linux lists the network's sockets. `create_socket` takes an address family and
+    returns a TCP socket in the network. A socket stays in the network in which it was created, even if another process
+    connects it.
     """
 
     tables: Path = Path("/proc/net")
-    make: Callable[[int], socket.socket] = _made_here
+    create_socket: Callable[[int], socket.socket] = _stream_socket
 
-    def connected(self, host: str, port: int, *, timeout: float | None) -> socket.socket:
-        """A TCP connection to the first of the host's addresses that takes one. Raises `OSError`."""
+    def connect(self, host: str, port: int, *, timeout: float | None) -> socket.socket:
+        """Return a TCP connection to the first address of `host` that accepts one. Raises `OSError`."""
         failure = OSError(f"{host} has no address")
         for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            made = self.make(family)
+            connection = self.create_socket(family)
             try:
-                made.settimeout(timeout)
-                made.connect(address)
+                connection.settimeout(timeout)
+                connection.connect(address)
             except OSError as error:
-                made.close()
+                connection.close()
                 failure = error
             except BaseException:
-                made.close()
+                connection.close()
                 raise
             else:
-                return made
+                return connection
         raise failure
 
 

@@ -1,4 +1,4 @@
-"""Free ports, and who listens on one."""
+"""Find free ports, and find out which process listens on one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import psutil
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process.network import HERE, Network
 
 Owner = Literal["nobody", "ours", "foreign", "unknown"]
-"""Whose listener answers at an address. `unknown`: this user may not see it."""
+"""The owner of the listener at an address. `unknown`: this user may not see the owner."""
 
 
-Tree = Callable[[], Iterable[int]]
-"""Gives the process ids of a tree: asked for only where something listens."""
+ProcessIds = Callable[[], Iterable[int]]
+"""Returns the process ids of the program's process tree. Called only if something listens."""
 
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,21 +33,23 @@ _LINUX: Final = sys.platform == "linux"
 
 
 _CANDIDATES: Final = range(15_000, 32_000)
-"""Ports that people rarely choose, under those that Linux gives away by itself (32768 and up)."""
+"""Ports that people rarely choose, below the range that Linux assigns by itself (32768 and up)."""
 
 
 _LISTENING: Final = "0A"
+"""TCP_LISTEN in `/proc/net/tcp` (proc(5))."""
 
 
 _UNIX_LISTENING: Final = 0x10000
+"""The flag `__SO_ACCEPTCON` in `/proc/net/unix` (proc(5))."""
 
 
-_PATIENCE: Final = 1.0
+_CONNECT_TIMEOUT: Final = 1.0
+"""Seconds in which a connection must open."""
 
 
-@dataclass(frozen=True)
-class Listener:
-    """A listening TCP socket: its address, its port, the inode that its owners' file descriptors name."""
+class Listener(Struct, frozen=True, kw_only=True):
+    """A listening TCP socket. `inode` is the number to which the owners' file descriptors link."""
 
     address: Address
     port: int
@@ -55,32 +57,32 @@ class Listener:
 
 
 @contextlib.contextmanager
-def claimed(host: str, wanted: int | None = None) -> Iterator[int]:
-    """A port that nothing listens on: the one `wanted`, else one that no other smoke test chooses in the meantime.
+def reserved_port(host: str, wanted: int | None = None) -> Iterator[int]:
+    """Yield a port: `wanted` if it is given, or else a free one that no other smoke test chooses during the block.
 
-    On Linux a name in the abstract socket namespace, which goes with this process, keeps other smoke tests away;
-    elsewhere the system chooses. Raises `NoxPexError` with `port-taken` when there is none.
+    On Linux a name in the abstract socket namespace reserves the port among smoke tests, until this process ends
+    (unix(7)). On other systems the kernel chooses the port. Raises `NoxPexError`: `port-taken` if no port is free.
     """
     if wanted is not None:
         yield wanted
         return
     if not _LINUX:
-        yield _chosen_by_the_system(host)
+        yield _port_of_the_kernel(host)
         return
     for port in random.sample(_CANDIDATES, 200):
-        with socket.socket(socket.AF_UNIX) as claim:
+        with socket.socket(socket.AF_UNIX) as reservation:
             try:
-                claim.bind(f"\0nox-pex-port-{port}")
+                reservation.bind(f"\0nox-pex-port-{port}")
             except OSError:
                 continue
             if _is_free(host, port):
                 yield port
                 return
     problem = "no free port was found"
-    raise NoxPexError("port-taken", problem, "see what listens on so many ports, or give one with `--port`")
+    raise NoxPexError("port-taken", problem, "find out what listens on so many ports, or choose one with `--port`")
 
 
-def _chosen_by_the_system(host: str) -> int:
+def _port_of_the_kernel(host: str) -> int:
     with _socket(host) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -89,7 +91,7 @@ def _chosen_by_the_system(host: str) -> int:
 
 def _is_free(host: str, port: int) -> bool:
     with _socket(host) as probe:
-        # As servers do: a connection of an earlier one that lingers in TIME_WAIT is no obstacle.
+        # Servers do the same: an earlier connection in TIME_WAIT must not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -102,17 +104,17 @@ def _socket(host: str) -> socket.socket:
     return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-def answers(host: str, port: int, network: Network = HERE) -> bool:
+def accepts_connections(host: str, port: int, network: Network = HERE) -> bool:
     """Whether a TCP connection to the address can be opened now."""
     try:
-        network.connected(host, port, timeout=_PATIENCE).close()
+        network.connect(host, port, timeout=_CONNECT_TIMEOUT).close()
     except OSError:
         return False
     return True
 
 
-def holder(port: int) -> str:
-    """The process that listens on `port`, for a person: best effort, since other users' processes are hidden."""
+def listening_process(port: int) -> str:
+    """Return the name and id of the process that listens on `port`, or `another process` if this user cannot see it."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             if _listens_on(connection, port) and connection.pid:
@@ -120,20 +122,20 @@ def holder(port: int) -> str:
     return "another process"
 
 
-def owner(host: str, port: int, tree: Tree, network: Network = HERE) -> Owner:
-    """Whose listener a connection to the address would meet: one of the processes that `tree` gives, or not."""
+def owner(host: str, port: int, tree: ProcessIds, network: Network = HERE) -> Owner:
+    """Return who owns the listener that a connection to the address would reach: a process of `tree`, or another."""
     if not _LINUX:
         return _owner_by_psutil(host, port, tree)
-    met = meeting(listeners(network), {_address(text) for text in _addresses(host, port)}, port)
-    if not met:
+    matching = matching_listeners(listeners(network), {_address(text) for text in _addresses(host, port)}, port)
+    if not matching:
         return "nobody"
-    whose = _owner_of({listener.inode for listener in met}, tree())
-    # The `::` of a program that takes IPv6 alone does not answer at an address of IPv4.
-    return "nobody" if whose == "foreign" and not answers(host, port, network) else whose
+    found = _owner_of({listener.inode for listener in matching}, tree())
+    # A listener on `::` that accepts only IPv6 does not answer at an IPv4 address.
+    return "nobody" if found == "foreign" and not accepts_connections(host, port, network) else found
 
 
-def unix_owner(path: Path, tree: Tree, network: Network = HERE) -> Owner:
-    """The same for a Unix socket."""
+def unix_owner(path: Path, tree: ProcessIds, network: Network = HERE) -> Owner:
+    """Return who owns the listener on the Unix socket at `path`: a process of `tree`, or another."""
     if not _LINUX:
         return "unknown" if path.is_socket() else "nobody"
     inodes = set()
@@ -144,13 +146,13 @@ def unix_owner(path: Path, tree: Tree, network: Network = HERE) -> Owner:
     return _owner_of(inodes, tree()) if inodes else "nobody"
 
 
-def listening(tree: Iterable[int], network: Network = HERE) -> tuple[str, ...]:
-    """Where the processes `tree` listen, as `host:port`: the answer to why it is not where it should be."""
+def listening_addresses(pids: Iterable[int], network: Network = HERE) -> tuple[str, ...]:
+    """Return the addresses on which the processes `pids` listen, as `host:port` or `[host]:port`, sorted."""
     found = set()
     if _LINUX:
-        owned = set[int]().union(*(_sockets(pid)[0] for pid in tree))
+        owned = set[int]().union(*(_sockets(pid)[0] for pid in pids))
         found = {(str(each.address), each.port) for each in listeners(network) if each.inode in owned}
-    for pid in () if _LINUX else tree:
+    for pid in () if _LINUX else pids:
         with contextlib.suppress(psutil.Error):
             for connection in psutil.Process(pid).net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN:
@@ -158,21 +160,21 @@ def listening(tree: Iterable[int], network: Network = HERE) -> tuple[str, ...]:
     return tuple(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip, port in sorted(found))
 
 
-def meeting(every: Iterable[Listener], addresses: set[Address], port: int) -> list[Listener]:
-    """The listeners that a connection may meet: those of the very address, or else those of all addresses."""
+def matching_listeners(every: Iterable[Listener], addresses: set[Address], port: int) -> list[Listener]:
+    """Return the listeners that a connection may reach: those on one of `addresses`, or else those on all addresses."""
     candidates = [listener for listener in every if listener.port == port]
     exact = [listener for listener in candidates if listener.address in addresses]
     versions = {address.version for address in addresses}
-    # The `::` of IPv6 takes IPv4 in too, unless it was told not to, which cannot be seen from outside.
+    # A listener on `::` also accepts IPv4, unless IPV6_V6ONLY is set, which other processes cannot see.
     return exact or [
         listener
         for listener in candidates
-        if listener.address.is_unspecified and (listener.address.version in versions or listener.address.version == 6)  # noqa: PLR2004
+        if listener.address.is_unspecified and (listener.address.version in versions or listener.address.version == 6)  # noqa: PLR2004  # IPv6
     ]
 
 
 def listeners(network: Network = HERE) -> list[Listener]:
-    """All TCP listeners of a network (Linux)."""
+    """Return all TCP listeners of a network (Linux only)."""
     found = []
     for table in (network.tables / "tcp", network.tables / "tcp6"):
         with contextlib.suppress(FileNotFoundError):
@@ -180,22 +182,23 @@ def listeners(network: Network = HERE) -> list[Listener]:
                 fields = line.split()
                 if fields[3] == _LISTENING:
                     address, _, port = fields[1].partition(":")
-                    found.append(Listener(_from_hex(address), int(port, 16), int(fields[9])))
+                    found.append(Listener(address=_from_hex(address), port=int(port, 16), inode=int(fields[9])))
     return found
 
 
 def _from_hex(digits: str) -> Address:
-    # The kernel prints the address as 32-bit words in the machine's own byte order.
-    words = (int(digits[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(digits), 8))
-    return _normal(ipaddress.ip_address(b"".join(words)))
+    # The kernel prints an address as groups of 32 bits in the machine's byte order.
+    groups = (int(digits[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(digits), 8))
+    return _unmapped(ipaddress.ip_address(b"".join(groups)))
 
 
-def _normal(address: Address) -> Address:
+def _unmapped(address: Address) -> Address:
+    """Return the IPv4 address in an IPv4-mapped IPv6 address; any other address unchanged."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def _address(text: str) -> Address:
-    return _normal(ipaddress.ip_address(text.partition("%")[0]))
+    return _unmapped(ipaddress.ip_address(text.partition("%")[0]))
 
 
 def _addresses(host: str, port: int) -> set[str]:
@@ -206,36 +209,36 @@ def _addresses(host: str, port: int) -> set[str]:
 
 
 def _owner_of(inodes: set[int], tree: Iterable[int]) -> Owner:
-    unseen = set(inodes)
+    missing = set(inodes)
     hidden = False
     for pid in tree:
-        links, seen = _sockets(pid)
-        hidden = hidden or not seen
-        unseen -= links
-    # Every one must be ours: two programs may share a port (SO_REUSEPORT), and then either may answer.
-    if not unseen:
+        links, visible = _sockets(pid)
+        hidden = hidden or not visible
+        missing -= links
+    # All of them must be ours: if two programs share a port (SO_REUSEPORT), either may answer.
+    if not missing:
         return "ours"
     return "unknown" if hidden else "foreign"
 
 
 def _sockets(pid: int) -> tuple[set[int], bool]:
-    """The inodes of a process's sockets, and whether its descriptors can be seen at all."""
+    """Return the inodes of a process's sockets, and whether this user may read its descriptors."""
     inodes = set()
     try:
         for descriptor in os.scandir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                link = os.readlink(descriptor)  # noqa: PTH115  # thousands of them
+                link = os.readlink(descriptor)  # noqa: PTH115  # a Path for each of thousands is slow
                 if link.startswith("socket:["):
                     inodes.add(int(link[8:-1]))
     except PermissionError:
         return inodes, False
     except OSError:
-        pass  # it has ended since
+        pass  # the process has ended
     return inodes, True
 
 
-def _owner_by_psutil(host: str, port: int, tree: Tree) -> Owner:
-    if not answers(host, port):
+def _owner_by_psutil(host: str, port: int, tree: ProcessIds) -> Owner:
+    if not accepts_connections(host, port):
         return "nobody"
     hidden = False
     for pid in tree():

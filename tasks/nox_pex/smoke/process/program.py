@@ -1,4 +1,7 @@
-"""Starts a program on a leash, and knows what becomes of it. `supervisor` is the other end of the leash."""
+"""Start a program under a supervisor process, and follow what becomes of it.
+
+`supervisor.py` is the other end of the pipe: it starts the program, measures it and ends it with all its children.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, final
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
@@ -24,27 +28,28 @@ from nox_pex.smoke.process.network import HERE, Network
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
 
-_REPLY: Final = 30.0
-"""Seconds in which the supervisor answers; on a loaded machine it may take some to end a thousand processes."""
+_REPLY_TIMEOUT: Final = 30.0
+"""Seconds in which the supervisor must reply. On a loaded machine, ending a thousand processes takes some of them."""
 
 
 _NAMED: Final = 3
+"""The number of processes that a message names."""
 
 
 _PASSED: Final = frozenset(
     {"LANG", "LANGUAGE", "LOGNAME", "PATH", "PYENV_ROOT", "PYENV_VERSION", "SHELL", "TZ", "USER"},
 )
-"""What every login has, and what the shims of pyenv need to find an interpreter."""
+"""The variables of every login, and those with which the shims of pyenv find an interpreter."""
 
 
-def scrubbed(
+def clean_environment(
     environ: Mapping[str, str], *, pass_env: Sequence[str] = (), home: Path, pex_root: Path, tmp: Path
 ) -> dict[str, str]:
-    """The environment of a program under test: what any new login would have, and nothing of this session.
+    """Return the environment of a program under test: that of a new login, without the variables of this session.
 
-    An allow-list, since a binary that needs more than this must say so with `pass_env`. So neither `PYTHON*`,
-    `VIRTUAL_ENV`, `PEX_*`, `PIP_*` and the like get through, nor proxies, nor a `PATH` entry of a virtual environment
-    or of the current directory. `HOME`, `PEX_ROOT` and `TMPDIR` are the program's own, so no `.pexrc` is read.
+    It is an allow-list, because a binary that needs more must say so with `pass_env`. It drops `PYTHON*`,
+    `VIRTUAL_ENV`, `PEX_*`, `PIP_*` and proxies, and the `PATH` entries that are relative or belong to a virtual
+    environment. `home`, `pex_root` and `tmp` are private to the program, so no `.pexrc` is read.
     """
     env = {name: value for name, value in environ.items() if name in _PASSED or name.startswith("LC_")}
     env["PATH"] = os.pathsep.join(
@@ -58,11 +63,11 @@ def _is_system_directory(entry: Path) -> bool:
     return entry.is_absolute() and not (entry.parent / "pyvenv.cfg").exists()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """What to run, where, and the files that it reads and writes. `stderr` is `stdout` when it is None.
+class Command(Struct, frozen=True, kw_only=True):
+    """A command line, its environment and directory, and the files that it reads and writes.
 
-    `farewell` is run before what is left of the program is killed, also where this very process was killed.
+    `stderr` None means that standard error goes to `stdout`. `cleanup` is a command line that is run before the
+    remaining processes of the program are killed, even if this process was killed.
     """
 
     argv: tuple[str, ...]
@@ -71,34 +76,32 @@ class Command:
     stdout: Path
     stderr: Path | None = None
     stdin: Path = Path(os.devnull)
-    farewell: tuple[str, ...] = ()
+    cleanup: tuple[str, ...] = ()
 
 
 class UnavailableError(Exception):
-    """This machine cannot confine a program like that; the text says why."""
+    """This machine cannot run a program under the condition. The text says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Confinement:
-    """What is taken from a program, as `confine` does it on Linux.
+class Confinement(Struct, frozen=True, kw_only=True):
+    """The rights that `confine.py` takes away from a program on Linux.
 
-    `offline`: any network but a loopback of its own. `read-only`: any place to write to, but a `/tmp` of `tmp_bytes`
-    and the directories `writable`. `unprivileged`: its user; it becomes `user`. The directories `kept` stay in sight
-    whatever is put before them. `join` is a running program that was confined in this way: this one then shares its
-    network or its file systems.
+    `offline`: its network is a private loopback. `read-only`: it can write only to a private `/tmp` of `tmp_bytes` and
+    to the directories `writable`. `unprivileged`: it runs as the user id `user`, without groups or capabilities. The
+    directories `visible` stay visible below directories that are replaced. `join` is the process id of a program that
+    was confined in the same way: the new program then shares its network or its file systems.
     """
 
     kind: Literal["offline", "read-only", "unprivileged"]
     user: int
     tmp_bytes: int
-    kept: tuple[str, ...] = ()
+    visible: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     join: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exit:
-    """How the program ended: `status` is -N after signal N, `at` the monotonic clock's seconds."""
+class Exit(Struct, frozen=True, kw_only=True):
+    """The end of a program: `status` is -N after signal N, `at` is in seconds on the monotonic clock."""
 
     status: int
     at: float
@@ -108,7 +111,7 @@ class Exit:
 
 
 def describe_status(status: int) -> str:
-    """An exit status in words: `exit status 1`, `SIGSEGV`."""
+    """Return an exit status for people: `exit status 1`, `SIGSEGV`."""
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -117,9 +120,8 @@ def describe_status(status: int) -> str:
         return f"signal {-status}"
 
 
-@dataclass(frozen=True)
-class ProcessInfo:
-    """One process of a tree."""
+class ProcessInfo(Struct, frozen=True, kw_only=True):
+    """One process of a tree: its id, and its command line or "" if it is unknown."""
 
     pid: int
     command: str
@@ -128,72 +130,72 @@ class ProcessInfo:
         return f"{self.command[:80] or 'a process'} (pid {self.pid})"
 
 
-def named(members: Iterable[ProcessInfo]) -> str:
-    """Processes for a person: the first few, and how many more there are."""
-    every = list(members)
-    text = ", ".join(str(member) for member in every[:_NAMED])
+def describe_processes(processes: Iterable[ProcessInfo]) -> str:
+    """Return the first few processes for people, and the number of the others."""
+    every = list(processes)
+    text = ", ".join(str(process) for process in every[:_NAMED])
     return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
-class Running(Protocol):
-    """A program under test with all that it starts, wherever that is, from `start` to `end`."""
+class RunningProgram(Protocol):
+    """A program under test with all the processes that it starts, from `start` to `end`."""
 
     @property
     def pid(self) -> int:
-        """The process of this machine that stands for it."""
+        """The process id, on this machine, of the program or of the client that runs it."""
         ...
 
     @property
     def started_at(self) -> float:
-        """Seconds on the monotonic clock."""
+        """The time of the start, in seconds on the monotonic clock."""
         ...
 
     @property
-    def attested(self) -> bool:
-        """Whether nobody else can answer at the addresses that it was given."""
+    def owns_port(self) -> bool:
+        """Whether no other program can answer at the program's addresses."""
         ...
 
     @property
     def network(self) -> Network:
-        """Where its addresses are reached."""
+        """The network in which the program's addresses are reached."""
         ...
 
     def start(self) -> None:
-        """Starts it."""
+        """Start the program."""
         ...
 
     def exited(self, *, within: float = 0.0) -> Exit | None:
-        """How it ended, as soon as it has; None when it has not, `within` so many seconds."""
+        """Return how the program ended, as soon as it has; None if it still runs after `within` seconds."""
         ...
 
     def signal(self, number: int) -> None:
-        """Sends it a signal."""
+        """Send the program a signal."""
         ...
 
     def tree(self) -> tuple[ProcessInfo, ...]:
-        """The living processes that belong to it."""
+        """Return the living processes of the program."""
         ...
 
     def owner(self, host: str, port: int) -> ports.Owner:
-        """Whose listener a connection to the address would meet."""
+        """Return who owns the listener that a connection to the address would reach."""
         ...
 
     def end(self) -> int | None:
-        """Ends what is left of it, and returns its highest resident bytes, where they are known."""
+        """Kill the remaining processes. Return the highest resident memory in bytes, None if it is unknown."""
         ...
 
 
 @final
 class Program:
-    """A program with all that it starts, from `start` to `end`, which must be called whatever happens in between.
+    """A program on this machine with all the processes that it starts.
 
-    `remove` is a directory that goes with the program when this very process is killed and cannot do it itself.
-    `started_at` is in seconds on the monotonic clock.
+    `end` must be called after `start`, even if `start` raised. `remove` is a directory that the supervisor removes if
+    this process is killed. `started_at` is in seconds on the monotonic clock.
     """
 
     pid: int
     started_at: float
-    attested: bool = False
+    owns_port: bool = False
 
     def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
         self._command = command
@@ -206,27 +208,28 @@ class Program:
         self._supervisor: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the program.
+        """Start the program.
 
-        Raises `NoxPexError` with `launch-failed` when the system cannot, `UnavailableError` when it cannot confine it.
+        Raises `NoxPexError`: `launch-failed` if the system cannot start it. Raises `UnavailableError` if the system
+        cannot confine it.
         """
         if self._confinement is not None and sys.platform != "linux":
-            msg = "only Linux can give it"
+            msg = "only Linux supports this condition"
             raise UnavailableError(msg)
         with contextlib.ExitStack() as stack:
-            theirs: socket.socket | None = None
+            supervisor_end: socket.socket | None = None
             if self._confinement is not None and self._confinement.kind == "offline":
-                self._channel, theirs = socket.socketpair()
-                stack.enter_context(theirs)
+                self._channel, supervisor_end = socket.socketpair()
+                stack.enter_context(supervisor_end)
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-X", "utf8", str(_SUPERVISOR)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-                pass_fds=() if theirs is None else (theirs.fileno(),),
-                start_new_session=True,  # a Ctrl-C is for Nox, which then orders the end
+                pass_fds=() if supervisor_end is None else (supervisor_end.fileno(),),
+                start_new_session=True,  # Ctrl-C must reach only Nox, which then orders the end
             )  # fmt: skip
-            channel = None if theirs is None else theirs.fileno()
+            channel = None if supervisor_end is None else supervisor_end.fileno()
         command = self._command
-        self._order(
+        self._send(
             argv=command.argv,
             env=dict(command.env),
             cwd=str(command.cwd),
@@ -234,8 +237,8 @@ class Program:
             stdout=str(command.stdout),
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
-            farewell=command.farewell,
-            confine=self._confinement and _as_order(self._confinement, cwd=command.cwd),
+            cleanup=command.cleanup,
+            confine=self._confinement and _confinement_spec(self._confinement, cwd=command.cwd),
             sockets=channel,
         )
         event = self._await("started", "failed", "refused")
@@ -247,13 +250,13 @@ class Program:
 
     @property
     def network(self) -> Network:
-        """Where the started program's addresses are reached."""
+        """The network in which the started program's addresses are reached."""
         if self._channel is None or self._supervisor is None:
             return HERE
-        return Network(tables=Path(f"/proc/{self._supervisor.pid}/net"), make=self._socket)
+        return Network(tables=Path(f"/proc/{self._supervisor.pid}/net"), create_socket=self._create_socket)
 
     def exited(self, *, within: float = 0.0) -> Exit | None:
-        """How the program ended, as soon as it has; None when it has not, `within` so many seconds."""
+        """Return how the program ended, as soon as it has; None if it still runs after `within` seconds."""
         deadline = time.monotonic() + within
         while self._exit is None:
             event = self._receive(deadline - time.monotonic())
@@ -262,29 +265,29 @@ class Program:
         return self._exit
 
     def signal(self, number: int) -> None:
-        """Sends a signal to the program, as a container engine does: to it alone, not to its children."""
-        self._order(signal=number)
+        """Send a signal to the program, but not to its children, as a container engine does."""
+        self._send(signal=number)
 
     def tree(self) -> tuple[ProcessInfo, ...]:
-        """The living processes of the tree: the program, all that it started, daemons too."""
-        self._order(tree=True)
+        """Return the living processes of the tree: the program and everything that it started, including daemons."""
+        self._send(tree=True)
         members = self._await("tree")["tree"]
-        return tuple(ProcessInfo(pid, command) for pid, command in members)
+        return tuple(ProcessInfo(pid=pid, command=command) for pid, command in members)
 
     def owner(self, host: str, port: int) -> ports.Owner:
-        """Whose listener a connection to the address would meet: one of the tree's processes, or not."""
+        """Return who owns the listener that a connection to the address would reach."""
         return ports.owner(host, port, lambda: [member.pid for member in self.tree()], self.network)
 
     def end(self) -> int:
-        """Kills what is left of the tree, and returns its highest resident bytes. May be called again."""
+        """Kill the remaining processes of the tree, and return its highest resident bytes. May be called again."""
         if self._supervisor is None:
             return self._peak or 0
         supervisor, reply = self._supervisor, None
         with contextlib.suppress(NoxPexError):
-            self._order(end=True)
+            self._send(end=True)
             reply = self._await("ended")
         if reply is None and self._exit is None and hasattr(self, "pid"):
-            # Somebody killed the supervisor. What can still be found is the program's own process group.
+            # The supervisor was killed. Only the program's own process group can still be found.
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._supervisor = None
@@ -299,19 +302,19 @@ class Program:
         supervisor.wait()
         return self._peak or 0
 
-    def _socket(self, family: int) -> socket.socket:
-        """A TCP socket in the network of the program; raises `OSError`."""
-        assert self._channel is not None  # noqa: S101  # tells mypy: only used where there is one
-        self._channel.settimeout(_REPLY)
+    def _create_socket(self, family: int) -> socket.socket:
+        """Return a TCP socket in the program's network. Raises `OSError`."""
+        assert self._channel is not None  # noqa: S101  # tells mypy: `network` uses this method only if there is one
+        self._channel.settimeout(_REPLY_TIMEOUT)
         self._channel.sendall(bytes([family]))
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         if not descriptors:
             raise _supervisor_gone()
         return socket.socket(fileno=descriptors[0])
 
-    def _order(self, **order: object) -> None:
-        assert self._supervisor is not None  # noqa: S101  # tells mypy: only used after `start`
-        assert self._supervisor.stdin is not None  # noqa: S101  # likewise: it is a pipe
+    def _send(self, **order: object) -> None:
+        assert self._supervisor is not None  # noqa: S101  # tells mypy: only called after `start`
+        assert self._supervisor.stdin is not None  # noqa: S101  # tells mypy: it is a pipe
         line = json.dumps(order).encode() + b"\n"
         try:
             while line:
@@ -320,16 +323,17 @@ class Program:
             raise _supervisor_gone() from None
 
     def _await(self, *keys: str) -> dict[str, Any]:
-        deadline = time.monotonic() + _REPLY
+        """Return the next event with one of `keys`."""
+        deadline = time.monotonic() + _REPLY_TIMEOUT
         while event := self._receive(deadline - time.monotonic()):
             if any(key in event for key in keys):
                 return event
         raise _supervisor_gone()
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:
-        """The next event, or None when none comes in time."""
-        assert self._supervisor is not None  # noqa: S101  # as above
-        assert self._supervisor.stdout is not None  # noqa: S101  # as above
+        """Return the next event, or None if there is none within `seconds`."""
+        assert self._supervisor is not None  # noqa: S101  # tells mypy: only called after `start`
+        assert self._supervisor.stdout is not None  # noqa: S101  # tells mypy: it is a pipe
         deadline = time.monotonic() + seconds
         while b"\n" not in self._received:
             with selectors.DefaultSelector() as selector:
@@ -347,15 +351,15 @@ class Program:
         return event
 
 
-def _as_order(confinement: Confinement, *, cwd: Path) -> dict[str, object]:
-    """A confinement as `confine` reads it."""
+def _confinement_spec(confinement: Confinement, *, cwd: Path) -> dict[str, object]:
+    """Return a confinement as JSON values, as `confine.py` reads it."""
     return {
         "kind": confinement.kind,
         "join": confinement.join,
         "user": confinement.user,
-        "tmp": "/tmp",  # noqa: S108  # a new one
+        "tmp": "/tmp",  # noqa: S108  # a private file system is mounted there
         "tmp-bytes": confinement.tmp_bytes,
-        "kept": confinement.kept,
+        "visible": confinement.visible,
         "writable": confinement.writable,
         "cwd": str(cwd),
     }
@@ -364,23 +368,23 @@ def _as_order(confinement: Confinement, *, cwd: Path) -> dict[str, object]:
 def _supervisor_gone() -> NoxPexError:
     return NoxPexError(
         "crashed",
-        "the process that watches over the program was killed",
-        "see whether the program kills processes that are not its own, or the machine ran out of memory",
+        "the process that supervises the program was killed",
+        "see whether the program kills other processes, or whether the machine ran out of memory",
     )
 
 
 def _launch_failed(program: Path, number: int, reason: str) -> NoxPexError:
-    why, remedy = reason, "build it again"
+    cause, remedy = reason, "build it again"
     if number == errno.ENOENT and program.exists():
-        why = f"its interpreter {_shebang(program)} is not on this machine"
+        cause = f"its interpreter {_shebang(program)} is not on this machine"
         remedy = "install that interpreter, or build with another `python-shebang`"
     elif number == errno.EACCES and not os.access(program, os.X_OK):
-        why, remedy = "it is not executable", "make it so (chmod +x), or build it again"
+        cause, remedy = "it is not executable", "run chmod +x on it, or build it again"
     elif number == errno.EACCES:
-        remedy = "see that its interpreter may be executed, and that TMPDIR is on no file system mounted noexec"
+        remedy = "check that its interpreter is executable, and that TMPDIR is not on a file system mounted noexec"
     elif number == errno.ENOEXEC:
-        why = "it is empty, damaged or made for another system"
-    return NoxPexError("launch-failed", f"{program.name} cannot be started: {why}", remedy)
+        cause = "it is empty, damaged or built for another system"
+    return NoxPexError("launch-failed", f"{program.name} cannot be started: {cause}", remedy)
 
 
 def _shebang(program: Path) -> str:

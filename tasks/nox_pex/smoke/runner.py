@@ -1,0 +1,135 @@
+"""How the program under test is run: as a copy on this machine, or in another way that implements `Runner`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.plan import Boot
+from nox_pex.smoke.process import conditions
+from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
+from nox_pex.smoke.workspace import Workspace
+
+
+class LaunchSpec(Struct, frozen=True, kw_only=True):
+    """One launch of the program: its arguments, its additional variables, the files that it reads and writes.
+
+    `stderr` None means that standard error goes to `stdout`.
+    """
+
+    boot: Boot
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    stdout: Path
+    stderr: Path | None = None
+    stdin: Path = Path(os.devnull)
+
+
+class Runner(Protocol):
+    """Runs the boots of one smoke test."""
+
+    def prepare(self, boot: Boot) -> Path:
+        """Create what a boot needs. Return a directory of this machine for its logs.
+
+        Raises `UnavailableError` if the boot is impossible.
+        """
+        ...
+
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
+        """Return a program that is ready to be started.
+
+        `alongside` is a running program whose network or file systems the new one shares.
+        """
+        ...
+
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
+        """Return an error that explains a failed start better, or `error` itself."""
+        ...
+
+
+class LocalRunner(Struct, frozen=True, kw_only=True):
+    """Runs a copy of the binary on this machine: in an empty directory, with a clean environment, confined if needed.
+
+    `size` is the size of the binary in bytes. `shares_tmp` says whether a read-only boot may write to the workspace's
+    `tmp`. `keep` says whether the workspace is kept.
+    """
+
+    workspace: Workspace
+    environ: Mapping[str, str]
+    pass_env: tuple[str, ...]
+    size: int
+    shares_tmp: bool
+    keep: bool
+
+    def prepare(self, boot: Boot) -> Path:
+        """Copy the binary, and return the directory above the copy, which the user of the program may read."""
+        state = self.workspace.state(boot.state)
+        conditions.give_access(
+            boot.condition,
+            root=self.workspace.root,
+            owned=(state.pex_root, self.workspace.tmp),
+            readable=state.run,
+        )
+        return state.run.parent
+
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
+        """Return the copy as a program of this machine."""
+        state = self.workspace.state(launch.boot.state)
+        env = clean_environment(
+            self.environ,
+            pass_env=self.pass_env,
+            home=state.home,
+            pex_root=state.pex_root,
+            tmp=self.workspace.tmp,
+        )
+        env = {**conditions.environment(launch.boot.condition, env), **launch.env}
+        confinement = conditions.confinement(
+            launch.boot.condition,
+            executable=state.executable,
+            env=env,
+            root=self.workspace.root,
+            writable=self.workspace.tmp if self.shares_tmp else None,
+            size=self.size,
+            join=None if alongside is None else alongside.pid,
+        )
+        command = Command(
+            argv=(str(state.executable), *launch.args),
+            env=env,
+            cwd=state.run,
+            stdin=launch.stdin,
+            stdout=launch.stdout,
+            stderr=launch.stderr,
+        )
+        return Program(command, remove=None if self.keep else self.workspace.root, confinement=confinement)
+
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing to add
+        """Return `error`."""
+        return error
+
+
+class UnavailableRunner(Struct, frozen=True, kw_only=True):
+    """Runs nothing: every condition is skipped for `reason`."""
+
+    reason: str
+
+    def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # no boot is possible
+        """Raise `UnavailableError`."""
+        raise UnavailableError(self.reason)
+
+    def create_program(
+        self,
+        launch: LaunchSpec,  # noqa: ARG002  # no launch is possible
+        *,
+        alongside: RunningProgram | None = None,  # noqa: ARG002  # no launch is possible
+    ) -> RunningProgram:
+        """Raise `UnavailableError`."""
+        raise UnavailableError(self.reason)
+
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing was run
+        """Return `error`."""
+        return error

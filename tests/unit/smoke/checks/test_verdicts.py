@@ -1,0 +1,99 @@
+"""The comparison of answers and outputs with what a check expects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nox_pex.settings.smoke import CommandCheck, HttpCheck
+from nox_pex.smoke.checks.http_client import Answer
+from nox_pex.smoke.checks.verdicts import CommandOutput, command_result, differences, exit_allowed, http_result, shorten
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [(0, True), (-15, True), (143, True), (1, False), (-9, False), (-2, True), (130, True), (7, True)],
+)
+def test_the_name_of_a_signal_allows_both_of_its_exit_statuses(status: int, allowed: bool) -> None:  # noqa: FBT001  # pytest passes it by name
+    assert exit_allowed(status, (0, "TERM", "SIGINT", 7)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "found"),
+    [
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, [("$.a[1].b", "2", "3")]),
+        ({"a b": 1}, {"c": 1}, [('$["a b"]', "1", "nothing"), ("$.c", "nothing", "1")]),
+        ([1], [1, 2], [("$", "1 items", "2 items")]),
+        (1, True, [("$", "1", "true")]),
+        (1, 1.0, []),
+        (None, 0, [("$", "null", "0")]),
+    ],
+)
+def test_each_difference_of_two_json_values_has_a_path(
+    expected: Any, actual: Any, found: list[tuple[str, str, str]]
+) -> None:
+    assert list(differences(expected, actual)) == found
+
+
+@pytest.mark.parametrize(
+    ("paths", "passed"),
+    [
+        ({"$.items[0].id": 7}, True),
+        ({"$.items[*].id": [7, 8]}, True),
+        ({"$.items[?@.id > 7].id": 8}, True),
+        ({"$.items[?@.id > 7].id": [8]}, True),
+        ({"$.items": [{"id": 7}, {"id": 8}]}, True),
+        ({"$.items[0].id": True}, False),
+        ({"$.none": None}, False),
+    ],
+)
+def test_a_json_path_matches_one_value_or_a_list_of_all(paths: dict[str, Any], passed: bool) -> None:  # noqa: FBT001  # pytest passes it by name
+    answer = Answer(status=200, body=b'{"items": [{"id": 7}, {"id": 8}]}')
+    assert http_result(HttpCheck(path="/", json_path=paths), answer).passed is passed
+
+
+def test_a_schema_is_never_fetched() -> None:
+    schema = {"$ref": "http://example.invalid/schema.json"}
+    result = http_result(HttpCheck(path="/", json_schema="s.json"), Answer(status=200, body=b"{}"), schema=schema)
+    assert not result.passed
+    assert "cannot be resolved" in result.actual
+
+
+def test_the_first_mismatch_is_the_result() -> None:
+    check = HttpCheck(path="/", contains="x", headers={"X-Other": "y"})
+    result = http_result(check, Answer(status=500, body=b"z"))
+    assert str(result) == "GET /: expected status 2xx, got status 500"
+    result = http_result(check, Answer(status=200, body=b"z"))
+    assert str(result) == "GET /: expected header X-Other: y, got none"
+    result = http_result(check, Answer(status=200, body=b"z", headers={"x-other": "y"}))
+    assert str(result) == 'GET /: expected text with "x", got "z"'
+
+
+def test_an_incomplete_answer_says_what_ended_it() -> None:
+    result = http_result(HttpCheck(path="/"), Answer(status=200, problem="no complete answer within 1 s"))
+    assert (result.expected, result.actual) == ("a complete answer", "no complete answer within 1 s")
+    assert str(result) == "GET /: no complete answer within 1 s"
+    result = http_result(HttpCheck(path="/"), Answer(problem="Connection refused"))
+    assert str(result) == "GET /: expected status 2xx, got Connection refused"
+
+
+def test_a_command_that_does_not_end_says_so_in_one_sentence() -> None:
+    output = CommandOutput(status=None, stdout="", stderr="", seconds=0.5)
+    result = command_result(CommandCheck(args=("hang",), timeout=0.5), output, name="tool")
+    assert not result.passed
+    assert result.expected == "exit status 0"
+    assert str(result) == "tool hang: still running after 0.5 s (`timeout`), so it was killed"
+
+
+def test_a_command_passes_only_with_its_exit_status_and_output() -> None:
+    check = CommandCheck(exit_code=2, stderr_matches="no such option", stdout_not_contains="Traceback")
+    output = CommandOutput(status=2, stdout="", stderr="error: no such option", seconds=0.1)
+    assert command_result(check, output, name="tool").passed
+    killed = CommandOutput(status=-6, stdout="", stderr="", seconds=0.1)
+    assert str(command_result(check, killed, name="tool")) == "tool: expected exit status 2, got SIGABRT"
+
+
+def test_a_long_text_is_cut_to_one_line() -> None:
+    assert shorten(" a\n b ") == "a b"
+    assert shorten("x" * 161) == "x" * 160 + "…"

@@ -1,0 +1,117 @@
+"""The boots, the address of the server and the tokens of a smoke test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.settings.smoke import Smoke
+from nox_pex.smoke import plan
+from nox_pex.smoke.plan import Boot
+
+
+def smoke(**settings: Any) -> Smoke:
+    return msgspec.convert({key.replace("_", "-"): value for key, value in settings.items()}, Smoke)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "only", "expected"),
+    [
+        (["cold", "warm"], None, [("cold", "cold", False), ("warm", "cold", False)]),
+        (["warm"], None, [("warm", "warm", True), ("warm", "warm", False)]),
+        (["warm", "cold"], None, [("warm", "warm", True), ("warm", "warm", False), ("cold", "cold", False)]),
+        (["cold"], "warm", [("warm", "warm", True), ("warm", "warm", False)]),
+    ],
+)
+def test_a_warm_boot_follows_a_cold_one_or_a_seed(
+    conditions: list[str], only: str | None, expected: list[tuple[str, str, bool]]
+) -> None:
+    boots = plan.plan_boots(smoke(conditions=conditions), only)
+    assert [(boot.condition, boot.state, boot.seed) for boot in boots] == expected
+
+
+def test_an_unknown_condition_is_refused() -> None:
+    with pytest.raises(NoxPexError, match="no such condition") as caught:
+        plan.plan_boots(smoke(), "hot")
+    assert caught.value.code == "usage"
+
+
+def test_the_first_boot_with_a_network_is_served() -> None:
+    offline, cold = Boot(condition="offline", state="offline"), Boot(condition="cold", state="cold")
+    assert plan.boot_to_serve((offline, cold)) == cold
+    with pytest.raises(NoxPexError, match="offline") as caught:
+        plan.boot_to_serve((offline,))
+    assert caught.value.code == "usage"
+
+
+def test_exactly_three_tokens_are_filled_in() -> None:
+    given = smoke(
+        args=["{host}:{port}", "{x}", "{{port}}", "${port}", "{PORT}"],
+        env={"A": "{tmp}/a"},
+        http=[{"path": "/{port}", "json": {"at": ["{host}", 1]}, "matches": r"{host}\d{3}"}],
+    )
+    filled = plan.fill_settings(given, host="127.0.0.1", port=80, tmp=Path("/t/{port} (1)"))
+    assert filled.args == ("127.0.0.1:80", "{x}", "{80}", "$80", "{PORT}")
+    assert filled.env == {"A": "/t/{port} (1)/a"}
+    assert filled.http[0].path == "/80"
+    assert filled.http[0].json == {"at": ["127.0.0.1", 1]}
+    assert filled.http[0].matches == r"127\.0\.0\.1\d{3}"
+
+
+def test_a_token_that_makes_a_setting_invalid_is_an_error() -> None:
+    with pytest.raises(NoxPexError, match="with the tokens filled in: `url`") as caught:
+        plan.fill_settings(smoke(url="http://{tmp}"), host="127.0.0.1", port=80, tmp=Path("/t"))
+    assert caught.value.code == "config"
+
+
+def test_a_port_comes_from_the_option_or_the_url() -> None:
+    assert plan.fixed_port(smoke(), None) is None
+    assert plan.fixed_port(smoke(), 8000) == 8000
+    assert plan.fixed_port(smoke(url="http://127.0.0.1:81"), None) == 81
+    assert plan.fixed_port(smoke(url="https://127.0.0.1"), None) == 443
+    with pytest.raises(NoxPexError, match="contradicts"):
+        plan.fixed_port(smoke(url="http://127.0.0.1:81"), 82)
+
+
+@pytest.mark.parametrize("port", [0, 70000])
+def test_a_number_that_is_not_a_port_is_refused(port: int) -> None:
+    with pytest.raises(NoxPexError, match="no such port") as caught:
+        plan.fixed_port(smoke(), port)
+    assert caught.value.code == "usage"
+
+
+def test_a_host_comes_from_the_url_without_brackets() -> None:
+    assert plan.host_of(smoke(url="http://[::1]:{port}")) == "::1"
+    assert plan.host_of(smoke(url="http://{host}:{port}/")) == "127.0.0.1"
+
+
+def test_the_path_of_a_unix_socket_fits_every_system() -> None:
+    plan.endpoint(smoke(unix_socket="/" + "x" * 102), host="127.0.0.1", port=80)
+    with pytest.raises(NoxPexError, match="longer than 103 bytes") as caught:
+        plan.endpoint(smoke(unix_socket="/" + "x" * 103), host="127.0.0.1", port=80)
+    assert caught.value.code == "config"
+
+
+def test_ready_or_the_first_check_says_when_the_server_is_ready() -> None:
+    http, tcp = {"path": "/a", "ca-file": "ca.pem"}, {"port": 81}
+    ready = plan.ready_check(smoke(ready={"path": "/healthz", "status": 204}, http=[http]))
+    assert ready is not None
+    assert msgspec.to_builtins(ready)["path"] == "/healthz"
+    assert msgspec.to_builtins(ready)["ca-file"] == "ca.pem"
+    both = smoke(http=[http], tcp=[tcp])
+    assert plan.ready_check(both) == both.http[0]
+    assert plan.ready_check(smoke(tcp=[tcp])) == both.tcp[0]
+    assert plan.ready_check(smoke(command=[{"args": []}])) is None
+
+
+def test_settings_without_a_check_are_refused() -> None:
+    with pytest.raises(NoxPexError, match=r"\[\[tool\.nox-pex\.binary\.program\.smoke\.http\]\]") as caught:
+        plan.check(smoke(), name="program")
+    assert caught.value.code == "config"
+    with pytest.raises(NoxPexError, match=r'paste \[tool\.nox-pex\.binary\.program\], .* script = "greet"'):
+        plan.check(smoke(), name="program", undeclared="greet")
+    plan.check(smoke(command=[{"args": []}]), name="program")

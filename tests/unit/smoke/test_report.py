@@ -1,0 +1,117 @@
+"""The reports that people, scripts and CI systems read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from nox_pex.errors import NoxPexError
+from nox_pex.settings.smoke import Budget
+from nox_pex.smoke import report
+from nox_pex.smoke.checks.verdicts import CheckResult
+from nox_pex.smoke.report import BootResult, SmokeReport
+from nox_pex.smoke.stop import Stop
+from tests.support.junit import assert_valid_junit
+
+NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
+PASSED = CheckResult(check="GET /", passed=True, expected="status 200", actual="200", seconds=0.25)
+WRONG = CheckResult(check="GET /x\x00<y>", passed=False, expected="status 200", actual='"\x1b]]>&"', seconds=0.5)
+FAILED = SmokeReport(
+    name="service",
+    binary=Path("service.pex"),
+    size=12_000_000,
+    outcomes=(
+        BootResult(
+            condition="cold", state="passed", checks=2, ready_after=3.25, check_results=(PASSED, PASSED),
+            stop=Stop(signal="TERM", status=-15, seconds=0.1), memory=60_000_000,
+        ),
+        BootResult(
+            condition="warm", state="failed", checks=2, ready_after=1.0, check_results=(PASSED, WRONG), reason="GET /x",
+        ),
+        BootResult(condition="offline", state="skipped", checks=2, reason="this machine does not support it"),
+    ),
+    failure=NoxPexError("check-failed", "warm: GET /x: 100% wrong", "fix it", log=("one", "two \x01")),
+)  # fmt: skip
+CRASHED = SmokeReport(
+    name="service",
+    binary=Path("service.pex"),
+    size=1,
+    outcomes=(BootResult(condition="cold", state="failed", checks=1, reason="cold: the program ended"),),
+    failure=NoxPexError("exited-early", "cold: the program ended", "see its log"),
+)
+
+
+def test_the_table_shows_every_condition_and_the_checks_that_failed() -> None:
+    assert list(report.table(FAILED)) == [
+        "condition  ready after  checks  stop            memory",
+        "cold       3.25 s       2 of 2  SIGTERM, 0.1 s  60 MB",
+        "warm       1.00 s       1 of 2",
+        "offline    skipped: this machine does not support it",
+        "warm: GET /x\x00<y>",
+        "  expected  status 200",
+        '  got       "\x1b]]>&"',
+    ]
+    assert list(report.table(replace(CRASHED, kept_directory=Path("/tmp/kept"))))[-1] == "kept: /tmp/kept"  # noqa: S108  # only a text
+
+
+def test_the_json_report_has_stable_keys() -> None:
+    value = json.loads(report.json_text(FAILED))
+    assert list(value) == ["name", "binary", "sha256", "size", "passed", "conditions", "failure"]
+    assert value["passed"] is False
+    assert value["failure"]["code"] == "check-failed"
+    assert [condition["state"] for condition in value["conditions"]] == ["passed", "failed", "skipped"]
+    assert value["conditions"][0]["ready-after"] == 3.25
+    assert value["conditions"][0]["stop"] == {"signal": "TERM", "status": -15, "seconds": 0.1}
+    assert value["conditions"][1]["verdicts"][1] == {
+        "check": "GET /x\x00<y>", "passed": False, "expected": "status 200", "came": '"\x1b]]>&"', "seconds": 0.5,
+    }  # fmt: skip
+
+
+def test_github_gets_annotations_only_in_its_actions() -> None:
+    assert list(report.github_lines(FAILED, {})) == []
+    assert list(report.github_lines(FAILED, {"GITHUB_ACTIONS": "true"})) == [
+        "::warning title=smoke service::offline: skipped: this machine does not support it",
+        "::error title=smoke service::error[check-failed]: warm: GET /x: 100%25 wrong; fix it",
+    ]
+
+
+@pytest.mark.parametrize("each", [FAILED, CRASHED])
+def test_the_junit_report_matches_both_schemas(each: SmokeReport) -> None:
+    assert_valid_junit(report.junit_text(each, now=NOW))
+
+
+def test_the_junit_report_says_what_failed() -> None:
+    root = ET.fromstring(report.junit_text(FAILED, now=NOW))  # noqa: S314  # nox-pex wrote it
+    assert [(suite.get("name"), suite.get("failures"), suite.get("skipped")) for suite in root] == [
+        ("cold", "0", "0"),
+        ("warm", "1", "0"),
+        ("offline", "0", "1"),
+    ]
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == 'expected status 200, got "\ufffd]]>&"'
+    assert root[1].findtext("system-out") == "one\ntwo \ufffd"
+    root = ET.fromstring(report.junit_text(CRASHED, now=NOW))  # noqa: S314  # nox-pex wrote it
+    assert [failure.get("message") for failure in root.iter("failure")] == ["cold: the program ended"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "problem"),
+    [
+        ({"size": "11 MB"}, "size is 12000000 bytes, over its budget of 11000000 bytes"),
+        ({"cold_boot": 3.0}, "cold-boot is 3.25 s, over its budget of 3.00 s"),
+        ({"warm_boot": 0.5}, "warm-boot is 1.00 s, over its budget of 0.50 s"),
+        ({"memory": "59 MB"}, "memory is 60000000 bytes, over its budget of 59000000 bytes"),
+        ({"size": "12 MB", "cold_boot": 3.25, "warm_boot": 1.0, "memory": "60 MB"}, None),
+        ({}, None),
+    ],
+)
+def test_a_budget_allows_its_limit_and_nothing_more(budget: dict[str, Any], problem: str | None) -> None:
+    error = report.budget_error(FAILED, Budget(**budget))
+    assert problem == (None if error is None else error.problem)

@@ -1,0 +1,90 @@
+"""Smoke tests that are refused before anything is started, or that start nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.plan import Options
+from nox_pex.smoke.report import SmokeReport
+from nox_pex.smoke.run import run
+from nox_pex.system.secrets import Secrets
+from tests.support.targets import target_of
+
+Run = Callable[..., SmokeReport]
+
+
+@pytest.fixture
+def smoke_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Smoke-test a file that is not a program, and check that no temporary directory is left."""
+    binary, project, temporary = tmp_path / "program.pex", tmp_path / "project", tmp_path / "temporary"
+    for directory in (project, temporary):
+        directory.mkdir()
+    binary.touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def smoke(*, options: Options | None = None, cannot: str | None = None, **settings: Any) -> SmokeReport:
+        table = {key.replace("_", "-"): value for key, value in settings.items()}
+        try:
+            return run(
+                target_of(binary, root=project, smoke=table),
+                environ={},
+                secrets=Secrets(),
+                options=options or Options(),
+                say=lambda _: None,
+                cannot=cannot,
+            )
+        finally:
+            assert list(temporary.iterdir()) == []
+
+    return smoke
+
+
+def test_settings_without_a_check_are_refused(smoke_test: Run) -> None:
+    with pytest.raises(NoxPexError, match=r"tool\.nox-pex\.binary\.program\.smoke\.http") as caught:
+        smoke_test()
+    assert caught.value.code == "config"
+
+
+@pytest.mark.parametrize("options", [Options(only="hot"), Options(port=0), Options(port=70000)])
+def test_options_that_make_no_sense_are_refused(options: Options, smoke_test: Run) -> None:
+    with pytest.raises(NoxPexError) as caught:
+        smoke_test(options=options, http=[{"path": "/"}])
+    assert caught.value.code == "usage"
+
+
+def test_only_a_server_with_a_network_can_be_served(smoke_test: Run) -> None:
+    with pytest.raises(NoxPexError, match=r"error\[usage\].*offline"):
+        smoke_test(options=Options(serve=True), http=[{"path": "/"}], conditions=["offline"])
+    with pytest.raises(NoxPexError, match=r"error\[usage\].*not a server"):
+        smoke_test(options=Options(serve=True), command=[{"args": []}])
+
+
+def test_the_path_of_a_unix_socket_that_is_too_long_is_refused(smoke_test: Run) -> None:
+    with pytest.raises(NoxPexError, match="longer than 103 bytes"):
+        smoke_test(unix_socket="{tmp}/" + "x" * 100, http=[{"path": "/"}])
+
+
+@pytest.mark.parametrize("key", ["json-schema", "ca-file"])
+def test_a_file_that_does_not_exist_is_named(key: str, smoke_test: Run) -> None:
+    with pytest.raises(NoxPexError, match=f"source-missing.*`{key}` names nowhere"):
+        smoke_test(url="https://127.0.0.1:{port}", http=[{"path": "/", key: "nowhere"}])
+
+
+def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
+    settings: dict[str, Any] = {"http": [{"path": "/"}], "before": [["false"]], "after": [["false"]]}
+    report = smoke_test(cannot="it is for another machine", conditions=["cold", "offline"], **settings)
+    assert report.failure is None
+    assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
+        ("skipped", "it is for another machine"),
+        ("skipped", "it is for another machine"),
+    ]
+    report = smoke_test(cannot="it is for another machine", skips="fail", **settings)
+    assert report.failure is not None
+    assert report.failure.code == "check-failed"
+    assert report.failure.problem == "cold: skipped: it is for another machine"

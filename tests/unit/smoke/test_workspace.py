@@ -1,0 +1,77 @@
+"""The temporary directory of a smoke test."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.workspace import existing_binary, open_workspace
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory in which temporary directories are created."""
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Path:
+    file = tmp_path / "program.pex"
+    file.write_text("#!/bin/sh\n", "utf-8")
+    return file
+
+
+def test_a_state_has_a_copy_of_the_binary_and_is_created_once(temporary: Path, binary: Path) -> None:
+    with open_workspace(binary) as workspace:
+        assert workspace.root.parent == temporary
+        state = workspace.state("cold")
+        assert state.executable.read_text("utf-8") == "#!/bin/sh\n"
+        assert [path.name for path in state.run.iterdir()] == ["program.pex"]
+        (state.pex_root / "cached").touch()
+        assert workspace.state("cold") == state
+        assert (state.pex_root / "cached").exists()
+        assert workspace.state("warm").pex_root != state.pex_root
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_main_module_of_a_directory_is_started(temporary: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "loose.pex"
+    directory.mkdir()
+    (directory / "__main__.py").touch()
+    with open_workspace(directory) as workspace:
+        assert workspace.state("cold").executable == workspace.root / "cold" / "run" / "loose.pex" / "__main__.py"
+        assert workspace.state("cold").executable.exists()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_workspace_is_removed_after_an_error_but_not_with_keep(temporary: Path, binary: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_workspace(binary):
+        raise ZeroDivisionError
+    assert list(temporary.iterdir()) == []
+    with open_workspace(binary, keep=True) as workspace:
+        pass
+    assert list(temporary.iterdir()) == [workspace.root]
+
+
+def test_a_workspace_is_never_inside_the_project(temporary: Path, binary: Path, tmp_path: Path) -> None:
+    with open_workspace(binary, project=temporary) as workspace:
+        assert not workspace.root.is_relative_to(temporary)
+    assert not workspace.root.exists()
+    with open_workspace(binary, project=tmp_path / "project") as workspace:
+        assert workspace.root.is_relative_to(temporary)
+    with pytest.raises(NoxPexError, match="inside the project /") as caught, open_workspace(binary, project=Path("/")):
+        pytest.fail("there is no directory outside /")
+    assert caught.value.code == "launch-failed"
+
+
+def test_a_binary_that_does_not_exist_is_refused(binary: Path, tmp_path: Path) -> None:
+    assert existing_binary(binary) == binary
+    with pytest.raises(NoxPexError, match=r"nowhere\.pex does not exist") as caught:
+        existing_binary(tmp_path / "nowhere.pex")
+    assert caught.value.code == "launch-failed"
