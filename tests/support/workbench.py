@@ -21,7 +21,7 @@ from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
 from nox_pex.tools import pinned
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import Pex, opened
+from nox_pex.verify.archive import Pex, open_pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import distributions
@@ -111,7 +111,7 @@ def spoiled(source: Path, target: Path, changes: Mapping[str, bytes | None]) -> 
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
         return target
-    with opened(source) as pex:
+    with open_pex(source) as pex:
         target.write_bytes(pex.head())
     left = dict(changes)
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "a") as new:

@@ -94,7 +94,7 @@ def read_text(container: Container, name: str, *, limit: int = 16 * CHUNK) -> st
 
 
 @contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
+def reporting_damage(what: str) -> Iterator[None]:
     """Turn damage that shows while an archive is read into `error[integrity]` about `what`."""
     try:
         yield
@@ -226,7 +226,7 @@ class Pex:
     wheels: tuple[PexWheel, ...]
     bootstrap: Container
 
-    def own(self) -> Iterator[Member]:
+    def project_members(self) -> Iterator[Member]:
         """The members in no distribution, nor in pex's bootstrap: the project's loose files, PEX-INFO, the launcher."""
         for name, member in self.container.members.items():
             if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP:
@@ -241,7 +241,7 @@ class Pex:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Pex]:
+def open_pex(path: Path) -> Iterator[Pex]:
     """Open the PEX at `path`, of whatever layout; nothing of it is run.
 
     Raises `NoxPexError`: `usage` where there is none, `integrity` where it is no PEX, or is truncated or damaged.
@@ -249,16 +249,16 @@ def opened(path: Path) -> Iterator[Pex]:
     if not path.exists():
         raise NoxPexError("usage", f"there is no {path}", "build it with `nox -s pex`, or give the path of one")
     with ExitStack() as stack:
-        with reading(str(path)):
+        with reporting_damage(str(path)):
             container = _outermost(path, stack)
             info = _info(path, container)
             wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
             is_archive = BOOTSTRAP in container.members
-            bootstrap = nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
+            bootstrap = open_nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
         yield Pex(path=path, container=container, info=info, wheels=wheels, bootstrap=bootstrap)
 
 
-def nested(container: Container, name: str, stack: ExitStack) -> Zip:
+def open_nested(container: Container, name: str, stack: ExitStack) -> Zip:
     """The archive that is the member `name` of `container`, open until `stack` ends.
 
     From an archive it is copied to a temporary file: what is compressed once more cannot be sought in.
@@ -298,5 +298,5 @@ def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Itera
     names = [name for name in container.members if name.startswith(DEPENDENCIES)]
     for entry in dict.fromkeys(PurePosixPath(name).parts[1] for name in names):
         whole = DEPENDENCIES + entry
-        content = nested(container, whole, stack) if whole in container.members else Part(container, f"{whole}/")
+        content = open_nested(container, whole, stack) if whole in container.members else Part(container, f"{whole}/")
         yield PexWheel(name=entry, content=content, installed=installed)

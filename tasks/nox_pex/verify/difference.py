@@ -46,7 +46,7 @@ def _all(first: Pex, second: Pex) -> Iterator[Difference]:
             yield Difference(wheel=name, member="the whole of it", how=_only_in(first=name in mine))
         else:
             yield from _between(mine[name], theirs[name], wheel=name)
-    own = {member.name for pex in (first, second) for member in pex.own()}
+    own = {member.name for pex in (first, second) for member in pex.project_members()}
     yield from _between(first.container, second.container, only=own)
     yield from _between(first.bootstrap, second.bootstrap, wheel=BOOTSTRAP)
 

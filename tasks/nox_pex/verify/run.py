@@ -21,7 +21,7 @@ from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import Pex, opened, reading
+from nox_pex.verify.archive import Pex, open_pex, reporting_damage
 from nox_pex.verify.evidence import Reference
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
@@ -70,7 +70,7 @@ def run(target: Target, *, installed: Contents | None, installer: Installer, dee
     subject = Inspection(target=target, installed=installed, installer=installer, deep=deep)
     with ExitStack() as stack:
         try:
-            pex = stack.enter_context(opened(subject.target.binary))
+            pex = stack.enter_context(open_pex(subject.target.binary))
         except NoxPexError as error:
             if error.code != "integrity":
                 raise
@@ -211,7 +211,7 @@ def _temporary(subject: Inspection) -> Mapping[Path, str]:
 def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Inspection) -> GateResult:
     started = time.monotonic()
     try:
-        with reading(str(subject.target.binary)):
+        with reporting_damage(str(subject.target.binary)):
             verdict = judge()
     except NoxPexError as error:
         seconds = time.monotonic() - started

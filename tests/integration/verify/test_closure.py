@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from nox_pex.verify.archive import Container, Directory, PexWheel, opened
+from nox_pex.verify.archive import Container, Directory, PexWheel, open_pex
 from nox_pex.verify.gates import closure
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -101,9 +101,9 @@ def test_what_poetry_would_install_is_what_was_built(packaged: Workbench, carele
     )
     assert planned == {"idna": "3.11"}
     own = (context.project.name, context.project.version)
-    with opened(packaged.binary("greeting-cards")) as pex:
+    with open_pex(packaged.binary("greeting-cards")) as pex:
         assert not closure.judge(distributions(pex), planned, project=own, exclude=()).problems
-    with opened(careless) as pex:
+    with open_pex(careless) as pex:
         problems = closure.judge(distributions(pex), planned, project=own, exclude=()).problems
     said = "\n".join(problems)
     assert "greeting-cards 0.4.0 is missing" in said

@@ -13,7 +13,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import opened
+from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.pex_distributions import Location, distributions, place_in_environment, place_in_wheel
 from tests.support.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
@@ -61,7 +61,7 @@ def spoil(packaged: Workbench, tmp_path: Path) -> Callable[[dict[str, bytes | No
 
     def judged(changes: dict[str, bytes | None]) -> tuple[str, ...]:
         path = spoiled(packaged.binary("greeting-cards"), tmp_path / "spoiled.pex", changes)
-        with opened(path) as pex:
+        with open_pex(path) as pex:
             return integrity_of(pex, packaged.installed("greeting-cards")).problems
 
     return judged
@@ -70,7 +70,7 @@ def spoil(packaged: Workbench, tmp_path: Path) -> Callable[[dict[str, bytes | No
 @pytest.mark.integration
 def test_a_good_binary(packaged: Workbench, loose: Workbench) -> None:
     for bench, name in ((packaged, "greeting-cards"), (loose, "loose")):
-        with opened(bench.binary(name)) as pex:
+        with open_pex(bench.binary(name)) as pex:
             verdict = integrity_of(pex, bench.installed(name))
         assert verdict.problems == ()
         assert verdict.details["compared"] > 5
@@ -157,12 +157,12 @@ def test_loose_files_and_whole_wheels(loose: Workbench, tmp_path: Path) -> None:
         for name, content in members.items():
             archive.writestr(name, content)
     path = spoiled(binary, tmp_path / "a.pex", {f".deps/{wheel.name}": changed.read_bytes()})
-    with opened(path) as pex:
+    with open_pex(path) as pex:
         problems = integrity_of(pex, installed).problems
     assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
     assert f"idna 3.11: it has not the digest that PEX-INFO has for {wheel.name}" in problems
     path = spoiled(binary, tmp_path / "b.pex", {"counter.py": b"print('changed')\n"})
-    with opened(path) as pex:
+    with open_pex(path) as pex:
         (problem,) = integrity_of(pex, installed).problems
     assert problem.startswith("the project's loose files have not the digest")
 
@@ -258,13 +258,13 @@ def test_scripts_data_and_headers_in_every_layout(
     words = ("--venv-repository", home, "-r", "pins", "--layout", layout, form, "-o", "x.pex")
     ran(pex, "-m", "pex", *words, cwd=tmp_path, environ=environ)
     installed = _as_installed(home)
-    with opened(tmp_path / "x.pex") as found:
+    with open_pex(tmp_path / "x.pex") as found:
         verdict = integrity.judge(found, distributions(found), installed)
     assert verdict.problems == ()
     assert verdict.details["compared"] == 7
     script = home / "bin" / "tool"
     script.write_text(script.read_text() + "import os\n")
-    with opened(tmp_path / "x.pex") as found:
+    with open_pex(tmp_path / "x.pex") as found:
         (problem,) = integrity.judge(found, distributions(found), installed).problems
     assert "cannot be compared, since the installed tool was changed" in problem
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.system.secrets import Secrets
-from nox_pex.verify.archive import opened
+from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import leaks
 from nox_pex.verify.gates.leaks import CREDENTIAL, FILE_URL, KEY, SECRET, SECRET_FILE, Machine, Rules
 from tests.support.workbench import Workbench, member, spoiled
@@ -46,7 +46,7 @@ def found(tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
             ".deps/lib-1-py3-none-any.whl": wheel({f"{OTHER_INFO}/METADATA": "Name: lib\n", **(others or {})}),
             **(loose or {}),
         }
-        with opened(archive(tmp_path / "x.pex", members, head=head)) as pex:
+        with open_pex(archive(tmp_path / "x.pex", members, head=head)) as pex:
             verdict = leaks.judge(pex, Rules.of(MACHINE), own_wheels=["svc-1-py3-none-any.whl"])
         for value in (CANARY, "p/w+1?a=4", "MIIE", "hunter22"):
             assert value not in "".join(verdict.problems)
@@ -179,7 +179,7 @@ def test_plain_secrets_are_counted_and_not_searched() -> None:
 def test_a_home_right_under_the_root(tmp_path: Path, below_home: str, *, leaks_it: bool) -> None:
     home = Path("/ship")
     rules = Rules.of(Machine(paths={}, prefixes={}, home=home, secrets=Secrets()))
-    with opened(archive(tmp_path / "x.pex", {"PEX-INFO": "{}", "main.py": str(home / below_home)})) as pex:
+    with open_pex(archive(tmp_path / "x.pex", {"PEX-INFO": "{}", "main.py": str(home / below_home)})) as pex:
         assert bool(leaks.judge(pex, rules, own_wheels=[]).problems) is leaks_it
 
 
@@ -195,7 +195,7 @@ def test_in_a_binary_that_pex_built(packaged: Workbench, loose: Workbench, tmp_p
     rules = Rules.of(machine)
 
     def problems(path: Path, own: str = "") -> tuple[str, ...]:
-        with opened(path) as pex:
+        with open_pex(path) as pex:
             mine = [wheel.name for wheel in pex.wheels if own and wheel.name.startswith(own)]
             return leaks.judge(pex, rules, own_wheels=mine).problems
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.verify.archive import opened
+from nox_pex.verify.archive import open_pex
 from nox_pex.verify.difference import differences
 from nox_pex.verify.gates import reproducible
 from nox_pex.verify.rebuild import prepare_rebuild
@@ -44,7 +44,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 
 
 def first(one: Path, other: Path) -> str:
-    with opened(one) as a, opened(other) as b:
+    with open_pex(one) as a, open_pex(other) as b:
         return str(next(differences(a, b), "nothing"))
 
 
@@ -66,7 +66,7 @@ def test_the_first_difference_is_a_cause(pex: Callable[..., Path]) -> None:
     assert first(one, pex("0.pex")) == "nothing"
     other = wheel({"a.py": "a = 1\n", "b.py": "b = 2\n", "x-1.dist-info/RECORD": "s"})
     changed = pex("1.pex", {".deps/x-1-py3-none-any.whl": other, "PEX-INFO": f"{INFO} "}, head=b"#!x\n")
-    with opened(one) as a, opened(changed) as b:
+    with open_pex(one) as a, open_pex(changed) as b:
         assert [str(difference) for difference in differences(a, b)] == [
             "x-1-py3-none-any.whl: b.py has other content, from byte 4",
             "x-1-py3-none-any.whl: x-1.dist-info/RECORD has other content, from byte 0",
@@ -89,7 +89,7 @@ def test_the_first_difference_is_a_cause(pex: Callable[..., Path]) -> None:
 def test_only_the_packing_differs(tmp_path: Path) -> None:
     one = archive(tmp_path / "one.pex", {"PEX-INFO": INFO, "main.py": "x = 1\n" * 99}, compression=0)
     other = archive(tmp_path / "other.pex", {"PEX-INFO": INFO, "main.py": "x = 1\n" * 99}, compression=8)
-    with opened(one) as pex:
+    with open_pex(one) as pex:
         (problem,) = reproducible.judge(pex, other, own_wheels=()).problems
     assert problem == "a second build packs the same members in another way"
 
@@ -98,7 +98,7 @@ def judged(bench: Workbench, name: str, path: Path | None = None) -> tuple[str, 
     """The gate's problems, with a second build by the real tools."""
     context = bench.context()
     with (
-        opened(path or bench.binary(name)) as pex,
+        open_pex(path or bench.binary(name)) as pex,
         prepare_rebuild(context.all_targets[name], context.installer, cold=False) as copy,
     ):
         assert copy.target.project.root != bench.root
@@ -150,6 +150,6 @@ def test_a_path_dependency_beside_the_project_in_git(environ: dict[str, str], tm
     before = (repository / ".git").stat().st_mtime_ns
     assert judged(bench, "reader") == ()
     assert (repository / ".git").stat().st_mtime_ns == before
-    with opened(bench.binary("reader")) as pex:
+    with open_pex(bench.binary("reader")) as pex:
         assert "app.py" in pex.container.members
         assert "ignored.py" not in pex.container.members

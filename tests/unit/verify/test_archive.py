@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.verify.archive import Directory, Zip, chunks, opened, read_text, reading
+from nox_pex.verify.archive import Directory, Zip, chunks, open_pex, read_text, reporting_damage
 
 INFO = json.dumps({"deps_are_wheel_files": True, "distributions": {}})
 
@@ -30,7 +30,7 @@ def wheel(members: dict[str, bytes | str]) -> bytes:
 
 
 def refused(path: Path) -> NoxPexError:
-    with pytest.raises(NoxPexError) as caught, opened(path):
+    with pytest.raises(NoxPexError) as caught, open_pex(path):
         pass
     return caught.value
 
@@ -68,7 +68,7 @@ def test_an_empty_directory_is_no_pex(tmp_path: Path) -> None:
 def test_damage_shows_when_a_member_is_read(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.pex", {"PEX-INFO": INFO, "main.py": b"x" * 100}, compression=0)
     path.write_bytes(path.read_bytes().replace(b"x" * 100, b"y" * 100))
-    with pytest.raises(NoxPexError) as caught, opened(path) as pex, reading(str(path)):
+    with pytest.raises(NoxPexError) as caught, open_pex(path) as pex, reporting_damage(str(path)):
         read_text(pex.container, "main.py")
     assert caught.value.code == "integrity"
     assert "Bad CRC-32" in caught.value.problem
@@ -84,9 +84,9 @@ def test_a_zipapp_with_a_shell_script_before_it(tmp_path: Path, compression: int
         "main.py": "",
     }
     path = archive(tmp_path / "x.pex", members, head=b"#!/bin/sh\nexec python\n", compression=compression)
-    with opened(path) as pex:
+    with open_pex(path) as pex:
         assert pex.head() == b"#!/bin/sh\nexec python\n"
-        assert [member.name for member in pex.own()] == ["PEX-INFO", "main.py"]
+        assert [member.name for member in pex.project_members()] == ["PEX-INFO", "main.py"]
         (found,) = pex.wheels
         assert list(found.content.members) == ["x/__init__.py", "x-1.dist-info/METADATA"]
         assert read_text(found.content, "x/__init__.py") == "deep = True\n"
@@ -100,11 +100,11 @@ def test_a_pex_directory_with_archives_in_it(tmp_path: Path) -> None:
     (tmp_path / "PEX-INFO").write_text(INFO)
     (tmp_path / "pex").symlink_to("__main__.py")
     (tmp_path / "elsewhere").symlink_to("/etc")
-    with opened(tmp_path) as pex:
+    with open_pex(tmp_path) as pex:
         assert pex.head() == b""
         assert read_text(pex.wheels[0].content, "x.py") == "deep = True\n"
         assert list(pex.bootstrap.members) == ["pex/__init__.py"]
-        assert [member.name for member in pex.own()] == ["PEX-INFO", "elsewhere", "pex"]
+        assert [member.name for member in pex.project_members()] == ["PEX-INFO", "elsewhere", "pex"]
         assert read_text(pex.container, "elsewhere") == "/etc"
 
 

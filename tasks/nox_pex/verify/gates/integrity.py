@@ -56,7 +56,7 @@ def judge(
     `installed` is what Poetry installed, by normalized name, or by the wheel's file name; a distribution that is not in
     it (the project's own, or one that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a
     compiled file that was built on this machine may differ: two runs of a compiler seldom agree.
-    Raises what `archive.reading` turns into `NoxPexError`.
+    Raises what `archive.reporting_damage` turns into `NoxPexError`.
     """
     count = _Count()
     problems = list(_of_archive(pex))
@@ -197,7 +197,7 @@ def _of_loose_files(pex: Pex) -> Iterator[str]:
     expected = pex.info.get("code_hash")
     if not expected:
         return
-    names = sorted(member.name for member in pex.own() if _is_code(member.name))
+    names = sorted(member.name for member in pex.project_members() if _is_code(member.name))
     hasher = hashlib.sha1("".join(names).encode("utf-8", "surrogateescape"), usedforsecurity=False)
     for name in names:
         with pex.container.open(name) as stream:

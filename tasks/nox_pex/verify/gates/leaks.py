@@ -24,7 +24,7 @@ from typing import IO, Any, Final
 from urllib.parse import quote
 
 from nox_pex.system.secrets import Secrets, is_secret_name
-from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, nested, read_text
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, open_nested, read_text
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import LAYOUT
 from nox_pex.verify.search import Literal, Pattern, kinds, without_contained
@@ -159,13 +159,13 @@ class Rules:
 def judge(pex: Pex, rules: Rules, *, own_wheels: Iterable[str]) -> Verdict:
     """Search all of `pex`. `own_wheels` are the entries of `.deps` that are the project's own.
 
-    Raises what `archive.reading` turns into `NoxPexError`.
+    Raises what `archive.reporting_damage` turns into `NoxPexError`.
     """
     mine = frozenset(own_wheels)
     search = _Search(rules=rules)
     search.head(pex)
     search.info(pex)
-    for member in pex.own():
+    for member in pex.project_members():
         search.own_member(pex.container, member.name, label=member.name)
     for wheel in pex.wheels:
         look = search.own_member if wheel.name in mine else search.others_member
@@ -328,5 +328,5 @@ def _archive_in(container: Container, name: str, depth: int) -> Iterator[Mapping
         inner: Container | None = None
         if depth < _DEEPEST and name.endswith(_ARCHIVES):
             with contextlib.suppress(zipfile.BadZipFile):
-                inner = nested(container, name, stack)
+                inner = open_nested(container, name, stack)
         yield dict.fromkeys(inner.members, inner) if inner is not None else {}

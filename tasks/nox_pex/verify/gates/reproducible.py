@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from nox_pex.distributions import pex_file
-from nox_pex.verify.archive import Pex, opened, reading
+from nox_pex.verify.archive import Pex, open_pex, reporting_damage
 from nox_pex.verify.difference import Difference, differences
 from nox_pex.verify.gates.verdict import Verdict
 
@@ -21,7 +21,7 @@ def judge(pex: Pex, again: Path, *, own_wheels: Collection[str]) -> Verdict:
     details = {"sha256": mine, "second-sha256": theirs}
     if mine == theirs:
         return Verdict(summary="the same bytes, built elsewhere", details=details)
-    with opened(again) as second, reading(str(pex.path)):
+    with open_pex(again) as second, reporting_damage(str(pex.path)):
         found = list(islice(differences(pex, second), _NAMED))
     return Verdict(
         summary="other bytes, built elsewhere",
