@@ -48,7 +48,7 @@ class Pattern:
     accept: Callable[[re.Match[bytes]], bool] = bool
 
 
-def kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pattern] = ()) -> Iterator[str]:
+def find_kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pattern] = ()) -> Iterator[str]:
     """What is found in `stream`, each kind once."""
     found: set[str] = set()
     rest = b""
@@ -65,7 +65,7 @@ def kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pat
         rest = window[-OVERLAP:]
 
 
-def without_contained(literals: Sequence[Literal]) -> tuple[Literal, ...]:
+def without_redundant(literals: Sequence[Literal]) -> tuple[Literal, ...]:
     """`literals` without those that contain another one: where they are, that one is found already."""
     distinct = tuple(dict.fromkeys(literals))
     return tuple(one for one in distinct if not any(_contains(one, other) for other in distinct))

@@ -6,14 +6,14 @@ import re
 import pytest
 
 from nox_pex.verify.archive import CHUNK
-from nox_pex.verify.search import OVERLAP, Literal, Pattern, kinds, without_contained
+from nox_pex.verify.search import OVERLAP, Literal, Pattern, find_kinds, without_redundant
 
 SECRET = Literal(value=b"s3cret-value", kind="secret")
 PLACE = Literal(value=b"/srv/place", kind="place", path=True)
 
 
 def found(content: bytes, *literals: Literal, patterns: tuple[Pattern, ...] = ()) -> list[str]:
-    return list(kinds(io.BytesIO(content), literals, patterns))
+    return list(find_kinds(io.BytesIO(content), literals, patterns))
 
 
 @pytest.mark.parametrize("offset", [0, 1, CHUNK - 1, CHUNK - 6, CHUNK, 2 * CHUNK - 6, 2 * CHUNK + 17])
@@ -57,4 +57,4 @@ def test_what_contains_another_one_is_not_searched_twice() -> None:
     inner = Literal(value=b"/srv/place/.nox", kind="state", path=True)
     beside = Literal(value=b"/srv/place2", kind="beside", path=True)
     longer = Literal(value=b"s3cret-value-longer", kind="secret")
-    assert without_contained([inner, PLACE, beside, longer, SECRET, SECRET]) == (PLACE, beside, SECRET)
+    assert without_redundant([inner, PLACE, beside, longer, SECRET, SECRET]) == (PLACE, beside, SECRET)

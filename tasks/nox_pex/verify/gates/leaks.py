@@ -27,7 +27,7 @@ from nox_pex.system.secrets import Secrets, is_secret_name
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, open_nested, read_text
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import LAYOUT
-from nox_pex.verify.search import Literal, Pattern, kinds, without_contained
+from nox_pex.verify.search import Literal, Pattern, find_kinds, without_redundant
 
 CREDENTIAL: Final = "a password or token in a URL"
 
@@ -148,7 +148,7 @@ class Rules:
             for path, name in named.items()
             if len(path.parts) > _SHALLOW
         ]
-        anywhere = without_contained((*secrets, *paths))
+        anywhere = without_redundant((*secrets, *paths))
         return cls(
             anywhere=anywhere,
             own=(*anywhere, *_home(machine.home)),
@@ -248,7 +248,7 @@ class _Search:
         self._see(label, io.BytesIO(text.encode("utf-8", "surrogateescape")), self._rules.own, _STRICT)
 
     def _see(self, label: str, stream: IO[bytes], literals: tuple[Literal, ...], patterns: tuple[Pattern, ...]) -> None:
-        self._found.update(dict.fromkeys((label, kind) for kind in kinds(stream, literals, patterns)))
+        self._found.update(dict.fromkeys((label, kind) for kind in find_kinds(stream, literals, patterns)))
 
 
 def _is_credential(match: re.Match[bytes]) -> bool:
