@@ -97,7 +97,7 @@ def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
 
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
-    return integrity.judge(pex, distributions(pex), evidence.of_environment(installed), strict=strict)
+    return integrity.judge(pex, distributions(pex), evidence.expected_from_environment(installed), strict=strict)
 
 
 def spoiled(source: Path, target: Path, changes: Mapping[str, bytes | None]) -> Path:

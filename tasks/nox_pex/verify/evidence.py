@@ -28,7 +28,7 @@ _INSTALLERS_OWN: Final = ("INSTALLER", "REQUESTED", "RECORD", "RECORD.jws", "REC
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class ExpectedFiles:
     """The files of one distribution that Poetry installed: `rows` by where they lie.
 
     Left out is what an installer adds itself, and what it may rewrite (the scripts, whose first line it changes).
@@ -48,7 +48,7 @@ class Script:
     read: Callable[[], bytes]
 
 
-def of_wheels(gathered: Wheelhouse, lock: Lock) -> Mapping[str, Reference]:
+def expected_from_wheels(gathered: Wheelhouse, lock: Lock) -> Mapping[str, ExpectedFiles]:
     """All wheels for other platforms, by their file names, whose hashes are those of the lock.
 
     Raises `NoxPexError` `integrity` where one is not.
@@ -64,7 +64,7 @@ def of_wheels(gathered: Wheelhouse, lock: Lock) -> Mapping[str, Reference]:
     return {wheel.file: _of_wheel(gathered.path(wheel), wheel) for wheel in gathered.wheels}
 
 
-def of_environment(installed: Installed) -> Mapping[str, Reference]:
+def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFiles]:
     """All distributions of an environment that Poetry finished, by name, whose RECORDs are those that were noted then.
 
     What is installed for editing is not in it: its part of the binary is built anew, not installed by Poetry.
@@ -79,7 +79,7 @@ def of_environment(installed: Installed) -> Mapping[str, Reference]:
     return {d.name: _trusted(d) for d in installed.distributions if not _is_editable(d)}
 
 
-def is_installers_own(place: Location) -> bool:
+def is_written_by_installer(place: Location) -> bool:
     """Whether a file is one that an installer, or Python itself, writes beside those of the distribution."""
     directory, _, name = place.path.rpartition("/")
     return (directory.endswith(".dist-info") and "/" not in directory and name in _INSTALLERS_OWN) or (
@@ -92,7 +92,7 @@ def _is_editable(distribution: environment.Distribution) -> bool:
     return bool(origin.get("dir_info", {}).get("editable", False))
 
 
-def _trusted(distribution: environment.Distribution) -> Reference:
+def _trusted(distribution: environment.Distribution) -> ExpectedFiles:
     site_packages = distribution.directory.parent
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
@@ -102,18 +102,18 @@ def _trusted(distribution: environment.Distribution) -> Reference:
         place = place_in_environment(row.path, name=distribution.name, site_packages=relative)
         if place.scheme == "scripts":
             scripts[place.path] = Script(row=row, read=(site_packages / row.path).read_bytes)
-        elif not is_installers_own(place):
+        elif not is_written_by_installer(place):
             content[place] = row
-    return Reference(version=distribution.version, rows=content, scripts=scripts)
+    return ExpectedFiles(version=distribution.version, rows=content, scripts=scripts)
 
 
-def _of_wheel(path: Path, wheel: Wheel) -> Reference:
+def _of_wheel(path: Path, wheel: Wheel) -> ExpectedFiles:
     content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             place = place_in_wheel(member.filename, name=wheel.name)
-            if member.is_dir() or is_installers_own(place):
+            if member.is_dir() or is_written_by_installer(place):
                 continue
             with archive.open(member) as stream:
                 row = RecordRow(path=member.filename, algorithm="sha256", digest=_sha256(stream))
@@ -121,7 +121,7 @@ def _of_wheel(path: Path, wheel: Wheel) -> Reference:
                 scripts[place.path] = Script(row=row, read=partial(_member, path, member.filename))
             else:
                 content[place] = row
-    return Reference(version=wheel.version, rows=content, scripts=scripts)
+    return ExpectedFiles(version=wheel.version, rows=content, scripts=scripts)
 
 
 def _member(wheel: Path, name: str) -> bytes:

@@ -22,7 +22,7 @@ from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import Pex, open_pex, reporting_damage
-from nox_pex.verify.evidence import Reference
+from nox_pex.verify.evidence import ExpectedFiles
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -127,10 +127,10 @@ class _Gates:
         fresh = self._trusted(self._again().installed)
         return integrity.judge(self._pex, self._found(), fresh, strict=False)
 
-    def _trusted(self, installed: Installed | Wheelhouse) -> Mapping[str, Reference]:
+    def _trusted(self, installed: Installed | Wheelhouse) -> Mapping[str, ExpectedFiles]:
         if isinstance(installed, Installed):
-            return evidence.of_environment(installed)
-        return evidence.of_wheels(installed, lock.read(self._subject.target.project.lock))
+            return evidence.expected_from_environment(installed)
+        return evidence.expected_from_wheels(installed, lock.read(self._subject.target.project.lock))
 
     def leaks(self) -> Verdict:
         subject = self._subject

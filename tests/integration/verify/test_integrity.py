@@ -177,7 +177,7 @@ def test_an_environment_that_was_changed_is_no_evidence(packaged: Workbench, tmp
     (other / "lib").symlink_to(installed.environment.path / "lib")
     (other / "nox-pex.json").write_text(json.dumps(note))
     with pytest.raises(NoxPexError, match="the RECORD of idna") as caught:
-        evidence.of_environment(_installed(Environment(path=other)))
+        evidence.expected_from_environment(_installed(Environment(path=other)))
     assert caught.value.code == "integrity"
 
 
@@ -269,8 +269,8 @@ def test_scripts_data_and_headers_in_every_layout(
     assert "cannot be compared, since the installed tool was changed" in problem
 
 
-def _as_installed(home: Path) -> Mapping[str, evidence.Reference]:
+def _as_installed(home: Path) -> Mapping[str, evidence.ExpectedFiles]:
     environment = Environment(path=home)
     found = environment.distributions()
     files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})
-    return evidence.of_environment(_installed(environment))
+    return evidence.expected_from_environment(_installed(environment))

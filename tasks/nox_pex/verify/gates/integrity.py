@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from nox_pex.distributions.record import body_digest, encoded
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
-from nox_pex.verify.evidence import Reference
+from nox_pex.verify.evidence import ExpectedFiles
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
     LAYOUT,
@@ -49,7 +49,7 @@ class _Count:
 
 
 def judge(
-    pex: Pex, distributions: Iterable[PexDistribution], installed: Mapping[str, Reference], *, strict: bool = True
+    pex: Pex, distributions: Iterable[PexDistribution], installed: Mapping[str, ExpectedFiles], *, strict: bool = True
 ) -> Verdict:
     """Read every file of every distribution in `pex`.
 
@@ -96,7 +96,7 @@ class _Subject:
     distribution: PexDistribution
     wheel: PexWheel
     listed: Mapping[str, RecordRow]
-    installed: Reference | None
+    installed: ExpectedFiles | None
     unhashed: frozenset[str]
     generated: frozenset[str]
     strict: bool
@@ -106,7 +106,7 @@ def _of_distribution(
     pex: Pex,
     distribution: PexDistribution,
     wheel: PexWheel,
-    installed: Reference | None,
+    installed: ExpectedFiles | None,
     count: _Count,
     *,
     strict: bool,
@@ -168,16 +168,16 @@ def _of_file(subject: _Subject, name: str, fingerprint: _Hash, count: _Count) ->
         yield from _of_unmatched(subject, subject.installed, name, place)
 
 
-def _of_unmatched(subject: _Subject, installed: Reference, name: str, place: Location) -> Iterator[str]:
+def _of_unmatched(subject: _Subject, installed: ExpectedFiles, name: str, place: Location) -> Iterator[str]:
     """A file that has no counterpart among what is compared by content: a script, a note of an installer's, or more."""
     if place.scheme == "scripts":
         if place.path not in subject.generated:
             yield from _of_script(subject.wheel.content, name, place, installed)
-    elif not evidence.is_installers_own(place) and not _is_pex_note(name):
+    elif not evidence.is_written_by_installer(place) and not _is_pex_note(name):
         yield f"{name} is not among the files that Poetry installed"
 
 
-def _of_script(content: Container, name: str, place: Location, installed: Reference) -> Iterator[str]:
+def _of_script(content: Container, name: str, place: Location, installed: ExpectedFiles) -> Iterator[str]:
     """A script that is not made from an entry point: the same as installed, but for its first line."""
     script = installed.scripts.get(place.path)
     if script is None:
