@@ -17,7 +17,13 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.system import files
 from nox_pex.verify.archive import chunks
-from nox_pex.verify.pex_distributions import Location, RecordRow, place_in_environment, place_in_wheel, rows
+from nox_pex.verify.pex_distributions import (
+    Location,
+    RecordRow,
+    location_in_environment,
+    location_in_wheel,
+    parse_record,
+)
 
 _NOTE: Final = "nox-pex.json"
 """Where `install` keeps the SHA-256 of each RECORD as Poetry left it."""
@@ -98,8 +104,8 @@ def _trusted(distribution: environment.Distribution) -> ExpectedFiles:
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
     content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
-    for row in rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
-        place = place_in_environment(row.path, name=distribution.name, site_packages=relative)
+    for row in parse_record((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
+        place = location_in_environment(row.path, name=distribution.name, site_packages=relative)
         if place.scheme == "scripts":
             scripts[place.path] = Script(row=row, read=(site_packages / row.path).read_bytes)
         elif not is_written_by_installer(place):
@@ -112,7 +118,7 @@ def _of_wheel(path: Path, wheel: Wheel) -> ExpectedFiles:
     scripts: dict[str, Script] = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            place = place_in_wheel(member.filename, name=wheel.name)
+            place = location_in_wheel(member.filename, name=wheel.name)
             if member.is_dir() or is_written_by_installer(place):
                 continue
             with archive.open(member) as stream:

@@ -71,17 +71,17 @@ def distributions(pex: Pex) -> Iterator[PexDistribution]:
     yield from map(_of_wheel, pex.wheels)
     for name in pex.container.members:
         if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and _LOOSE.fullmatch(name):
-            found, version = identity(read_text(pex.container, name))
+            found, version = name_and_version(read_text(pex.container, name))
             yield PexDistribution(name=found, version=version, wheel=None, dist_info=None)
 
 
-def identity(metadata: str) -> tuple[NormalizedName, str]:
+def name_and_version(metadata: str) -> tuple[NormalizedName, str]:
     """Name and version in the text of a METADATA."""
     headers = HeaderParser().parsestr(metadata)
     return canonicalize_name(str(headers.get("Name", "")).strip()), str(headers.get("Version", "")).strip()
 
 
-def rows(text: str) -> Iterator[RecordRow]:
+def parse_record(text: str) -> Iterator[RecordRow]:
     """The rows of a RECORD."""
     for path, digest, _ in record_rows(text):
         algorithm, _, value = digest.partition("=")
@@ -94,7 +94,7 @@ def console_scripts(content: Container, dist_info: str) -> Mapping[str, str]:
     return {**parse_entry_points(text), **parse_entry_points(text, "gui_scripts")}
 
 
-def place_in_wheel(path: str, *, name: str) -> Location:
+def location_in_wheel(path: str, *, name: str) -> Location:
     """Where the member `path` of a wheel is installed; of a wheel as it came, or of one that pex has installed.
 
     `name` is the distribution's, normalized: its headers lie in a directory of that name.
@@ -110,10 +110,10 @@ def place_in_wheel(path: str, *, name: str) -> Location:
     return _in_prefix("/".join(parts[1:]), name=name)
 
 
-def place_in_environment(path: str, *, name: str, site_packages: str) -> Location:
+def location_in_environment(path: str, *, name: str, site_packages: str) -> Location:
     """Where the row `path` of an installed RECORD is installed; `site_packages` is that directory in the environment.
 
-    `name` is as in `place_in_wheel`.
+    `name` is as in `location_in_wheel`.
     """
     whole = posixpath.normpath(posixpath.join(site_packages, path))
     if whole.startswith(f"{site_packages}/"):
@@ -133,7 +133,7 @@ def _in_prefix(path: str, *, name: str) -> Location:
 def _of_wheel(wheel: PexWheel) -> PexDistribution:
     found = {match["directory"] for name in wheel.content.members if (match := _DIST_INFO.match(name))}
     dist_info = found.pop() if len(found) == 1 else None
-    name, version = identity(read_text(wheel.content, f"{dist_info}/METADATA")) if dist_info else ("", "")
+    name, version = name_and_version(read_text(wheel.content, f"{dist_info}/METADATA")) if dist_info else ("", "")
     if not name:
         name, version = _from_file_name(wheel.name)
     return PexDistribution(name=canonicalize_name(name), version=version, wheel=wheel, dist_info=dist_info)

@@ -15,7 +15,7 @@ from nox_pex.system import files
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import integrity
-from nox_pex.verify.pex_distributions import Location, distributions, place_in_environment, place_in_wheel
+from nox_pex.verify.pex_distributions import Location, distributions, location_in_environment, location_in_wheel
 from tests.support.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
 
 NAME = "data-dist"
@@ -37,7 +37,7 @@ NAME = "data-dist"
     ],
 )
 def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
-    assert place_in_wheel(path, name=NAME) == place
+    assert location_in_wheel(path, name=NAME) == place
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
     ],
 )
 def test_where_an_installed_file_lies(path: str, place: Location) -> None:
-    assert place_in_environment(path, name=NAME, site_packages="lib/python3.11/site-packages") == place
+    assert location_in_environment(path, name=NAME, site_packages="lib/python3.11/site-packages") == place
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from nox_pex.verify.pex_distributions import (
     PexDistribution,
     RecordRow,
     console_scripts,
-    place_in_wheel,
-    rows,
+    location_in_wheel,
+    parse_record,
 )
 
 _UNHASHED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
@@ -118,7 +118,7 @@ def _of_distribution(
     subject = _Subject(
         distribution=distribution,
         wheel=wheel,
-        listed={row.path: row for row in rows(read_text(content, f"{dist_info}/RECORD"))},
+        listed={row.path: row for row in parse_record(read_text(content, f"{dist_info}/RECORD"))},
         # another version than Poetry's would differ in every file; `closure` says so once
         installed=installed if installed and installed.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
@@ -136,7 +136,7 @@ def _of_distribution(
     for name in sorted(subject.listed.keys() - content.members.keys()):
         yield f"{label}: {name} is in its RECORD, and not in the binary"
     if subject.installed is not None:
-        here = {place_in_wheel(name, name=distribution.name) for name in content.members}
+        here = {location_in_wheel(name, name=distribution.name) for name in content.members}
         for place in sorted(subject.installed.rows.keys() - here):
             yield f"{label}: {place.path}, which Poetry installed, is missing"
     expected = pex.info.get("distributions", {}).get(wheel.name)
@@ -146,7 +146,7 @@ def _of_distribution(
 
 def _of_file(subject: _Subject, name: str, fingerprint: _Hash, count: _Count) -> Iterator[str]:
     row = subject.listed.get(name)
-    place = place_in_wheel(name, name=subject.distribution.name)
+    place = location_in_wheel(name, name=subject.distribution.name)
     original = subject.installed.rows.get(place) if subject.installed else None
     also = fingerprint if _is_hashed(name) else None
     digests = _digests(subject.wheel.content, name, row, original, also=also)
