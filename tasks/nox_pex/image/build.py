@@ -39,8 +39,8 @@ def build(job: Job, using: Engine) -> BuiltImage:
     identity = keeper.present(job.image.base, key=f"{job.key}.base")
     facts = keeper.facts(job.image.base, identity=identity, minor=job.minor, key=f"{job.key}.base")
     if not job.from_source:
-        wanted = compatibility.read(job.target.binary)
-        compatibility.judge(wanted, facts, name=job.target.name, base=job.image.base, built_with=job.python)
+        wanted = compatibility.read_requirements(job.target.binary)
+        compatibility.check(wanted, facts, name=job.target.name, base=job.image.base, built_with=job.python)
     names = tags(job)
     with tempfile.TemporaryDirectory(prefix="nox-pex-image-") as aside:
         place, secrets = Path(aside, "context"), Path(aside, "secrets")
@@ -82,7 +82,7 @@ def _from_source(job: Job, keeper: ImageInspector, facts: Facts, place: Path) ->
     key = f"{job.key}.{'builder' if job.image.builder else 'base'}"
     identity = keeper.present(builder, key=key)
     there = keeper.facts(builder, identity=identity, minor=facts.minor, key=key)
-    compatibility.judge_builder(there, facts, builder=builder, base=job.image.base)
+    compatibility.check_builder(there, facts, builder=builder, base=job.image.base)
     if there.version != facts.version:
         job.shell.say(f"image: the builder has Python {there.version}, the base {facts.version}: best the very same")
     return FromSource(

@@ -44,7 +44,7 @@ _OVERLAP: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needs:
+class BinaryRequirements:
     """The demands of a binary.
 
     `constraints` are interpreter constraints, one of which must hold. `wheels` are the file names of its distributions.
@@ -58,7 +58,7 @@ class Needs:
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read(binary: Path) -> Needs:
+def read_requirements(binary: Path) -> BinaryRequirements:
     """The demands of a PEX of any layout."""
     with contextlib.closing(_Members(binary)) as members:
         info: Mapping[str, Any] = json.loads(members.content("PEX-INFO"))
@@ -66,7 +66,7 @@ def read(binary: Path) -> Needs:
         here = [wheel for wheel in wheels if re.search(r"-linux_[^-]+\.whl$", wheel)]
         named = {wheel: members.libc(f".deps/{wheel}/") for wheel in here}
         requires = dict(members.requirements())
-    return Needs(
+    return BinaryRequirements(
         constraints=tuple(info.get("interpreter_constraints", ())),
         wheels=wheels,
         libc={wheel: found for wheel, found in named.items() if found is not None},
@@ -74,7 +74,7 @@ def read(binary: Path) -> Needs:
     )
 
 
-def judge(demands: Needs, facts: Facts, *, name: str, base: str, built_with: str | None = None) -> None:
+def check(demands: BinaryRequirements, facts: Facts, *, name: str, base: str, built_with: str | None = None) -> None:
     """Raise `NoxPexError` `image-python` where the binary `name` cannot run on `base`, and name both sides.
 
     `built_with` is the version of Python that Poetry installed for, where that is known: a lock may have more for
@@ -88,7 +88,7 @@ def judge(demands: Needs, facts: Facts, *, name: str, base: str, built_with: str
     raise NoxPexError("image-python", problem, remedy)
 
 
-def judge_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str) -> None:
+def check_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str) -> None:
     """Raise `NoxPexError` `image-python` where what the image `builder` makes cannot run on `base`."""
     same = ("implementation", "minor", "gil", "machine", "libc")
     fits = all(getattr(builder_facts, name) == getattr(facts, name) for name in same)
@@ -98,7 +98,7 @@ def judge_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str
         raise NoxPexError("image-python", problem, remedy)
 
 
-def _unmet(demands: Needs, facts: Facts) -> str | None:
+def _unmet(demands: BinaryRequirements, facts: Facts) -> str | None:
     """The first demand that is not met, in words. One wheel of a distribution is enough, where it has several."""
     if demands.constraints and not any(_allows(constraint, facts) for constraint in demands.constraints):
         return " or ".join(demands.constraints)
@@ -109,7 +109,7 @@ def _unmet(demands: Needs, facts: Facts) -> str | None:
     return next((reasons[0] for reasons in unmet.values() if all(reasons)), None)
 
 
-def _unmet_by(wheel: str, demands: Needs, facts: Facts, supported: frozenset[Tag]) -> str | None:
+def _unmet_by(wheel: str, demands: BinaryRequirements, facts: Facts, supported: frozenset[Tag]) -> str | None:
     """The demand of one wheel that is not met, in words."""
     try:
         of = parse_wheel_filename(wheel)[3]
@@ -124,7 +124,7 @@ def _unmet_by(wheel: str, demands: Needs, facts: Facts, supported: frozenset[Tag
     return None
 
 
-def _unlocked(demands: Needs, facts: Facts, built_with: str) -> str | None:
+def _unlocked(demands: BinaryRequirements, facts: Facts, built_with: str) -> str | None:
     """The first requirement that holds on the base's patch release alone, and that is not in the binary, in words."""
     if facts.version == built_with:
         return None

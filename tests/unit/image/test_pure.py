@@ -17,7 +17,7 @@ import pytest
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
 from nox_pex.image.base_image import Facts
-from nox_pex.image.compatibility import Needs
+from nox_pex.image.compatibility import BinaryRequirements
 from nox_pex.image.containerfile import Contents, FromSource
 from nox_pex.image.engine import Engine, Recipe, Start
 from nox_pex.settings.image import EngineArgs, EngineName, Image
@@ -191,9 +191,9 @@ def test_a_container_is_started_without_rights_and_without_a_value_on_the_comman
     assert "--read-only-tmpfs=false" in engine("podman").run(start)
 
 
-def refusal(demanded: Needs, facts: Facts = FACTS) -> str:
+def refusal(demanded: BinaryRequirements, facts: Facts = FACTS) -> str:
     with pytest.raises(NoxPexError) as caught:
-        compatibility.judge(demanded, facts, name="service", base="some:base")
+        compatibility.check(demanded, facts, name="service", base="some:base")
     assert caught.value.code == "image-python"
     assert caught.value.problem.endswith(f"and the base some:base has {facts}")
     return caught.value.problem
@@ -210,26 +210,31 @@ def test_what_runs_on_a_base() -> None:
         "six-1-py2.py3-none-any.whl",
         "abi-1-cp39-abi3-manylinux1_x86_64.whl",
     )
-    compatibility.judge(Needs(constraints=("CPython==3.11.*",), wheels=wheels), FACTS, name="service", base="b")
-    compatibility.judge(
-        Needs(constraints=(), wheels=("a-1-cp311-cp311-musllinux_1_2_x86_64.whl",)), ALPINE, name="", base=""
+    compatibility.check(
+        BinaryRequirements(constraints=("CPython==3.11.*",), wheels=wheels), FACTS, name="service", base="b"
+    )
+    compatibility.check(
+        BinaryRequirements(constraints=(), wheels=("a-1-cp311-cp311-musllinux_1_2_x86_64.whl",)),
+        ALPINE,
+        name="",
+        base="",
     )
     pypy = replace(FACTS, implementation="PyPy", version="3.10.14", abi="pypy310_pp73")
     wheel = "a-1-pp310-pypy310_pp73-manylinux_2_28_x86_64.whl"
-    compatibility.judge(Needs(constraints=("PyPy>=3.10",), wheels=(wheel,)), pypy, name="", base="")
+    compatibility.check(BinaryRequirements(constraints=("PyPy>=3.10",), wheels=(wheel,)), pypy, name="", base="")
 
 
 def test_what_does_not_run_on_a_base() -> None:
-    constrained = Needs(constraints=("CPython==3.12.*", "CPython==3.13.*"), wheels=())
+    constrained = BinaryRequirements(constraints=("CPython==3.12.*", "CPython==3.13.*"), wheels=())
     assert "the binary service is for CPython==3.12.* or CPython==3.13.*," in refusal(constrained)
-    native = Needs(constraints=("CPython==3.11.*",), wheels=(NATIVE,))
+    native = BinaryRequirements(constraints=("CPython==3.11.*",), wheels=(NATIVE,))
     assert "cp311-cp311-manylinux_2_26_x86_64" in refusal(native, ALPINE)
     assert "(lxml)" in refusal(native, replace(FACTS, machine="aarch64"))
     assert refusal(native, replace(FACTS, libc_version="2.17"))
     assert refusal(native, replace(FACTS, gil=False))
     here = "own-1-cp311-cp311-linux_x86_64.whl"
-    compiled = Needs(constraints=(), wheels=(here,), libc={here: ("glibc", 34)})
-    compatibility.judge(compiled, FACTS, name="service", base="b")
+    compiled = BinaryRequirements(constraints=(), wheels=(here,), libc={here: ("glibc", 34)})
+    compatibility.check(compiled, FACTS, name="service", base="b")
     assert "glibc 2.34 (own, which was compiled here)" in refusal(compiled, replace(FACTS, libc_version="2.31"))
     assert "glibc 2.34" in refusal(compiled, ALPINE)
 
@@ -239,22 +244,22 @@ def test_a_lock_may_have_more_for_another_patch_release() -> None:
         "redis": ('async-timeout>=4.0.3; python_full_version < "3.11.3"', 'hiredis>=3; extra == "hiredis"'),
         "app": ("redis[hiredis]", 'tomli; extra == "unasked" and python_full_version < "3.11.3"'),
     }
-    demanded = Needs(constraints=(), wheels=(), requires=requires)
+    demanded = BinaryRequirements(constraints=(), wheels=(), requires=requires)
     with pytest.raises(
         NoxPexError, match=r"is for Python 3.11.7 \(redis needs async-timeout where python_full_version"
     ):
-        compatibility.judge(demanded, FACTS, name="a", base="b", built_with="3.11.7")
-    compatibility.judge(demanded, FACTS, name="a", base="b", built_with="3.11.2")
-    compatibility.judge(demanded, replace(FACTS, version="3.11.9"), name="a", base="b", built_with="3.11.7")
+        compatibility.check(demanded, FACTS, name="a", base="b", built_with="3.11.7")
+    compatibility.check(demanded, FACTS, name="a", base="b", built_with="3.11.2")
+    compatibility.check(demanded, replace(FACTS, version="3.11.9"), name="a", base="b", built_with="3.11.7")
     there = replace(demanded, requires={**requires, "async-timeout": ()})
-    compatibility.judge(there, FACTS, name="a", base="b", built_with="3.11.7")
+    compatibility.check(there, FACTS, name="a", base="b", built_with="3.11.7")
 
 
 def test_a_builder_must_not_be_newer_than_the_base() -> None:
-    compatibility.judge_builder(replace(FACTS, libc_version="2.31"), FACTS, builder="a", base="b")
+    compatibility.check_builder(replace(FACTS, libc_version="2.31"), FACTS, builder="a", base="b")
     for builder in (replace(FACTS, version="3.12.1"), ALPINE, replace(FACTS, libc_version="2.40")):
         with pytest.raises(NoxPexError, match="the builder a has"):
-            compatibility.judge_builder(builder, FACTS, builder="a", base="b")
+            compatibility.check_builder(builder, FACTS, builder="a", base="b")
 
 
 @pytest.fixture
@@ -287,11 +292,11 @@ def pex(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_binary_says_what_it_demands(pex: Callable[..., Path]) -> None:
-    found = compatibility.read(pex())
+    found = compatibility.read_requirements(pex())
     assert found.constraints == ("CPython==3.11.*",)
     assert found.requires == {"dep": ("idna; extra == 'x'",)}
     assert found.libc == {"dep-2-cp311-cp311-linux_x86_64.whl": ("glibc", 34)}
-    assert list(compatibility.read(pex(module=b"libc.musl-x86_64.so.1")).libc.values()) == [("musl", 0)]
+    assert list(compatibility.read_requirements(pex(module=b"libc.musl-x86_64.so.1")).libc.values()) == [("musl", 0)]
 
 
 def test_an_edit_changes_one_half(pex: Callable[..., Path]) -> None:
