@@ -65,7 +65,7 @@ _LEGACY: Final = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ImagePython:
     """What a base image's Python says of itself and its system.
 
     `libc` is `glibc`, `musl` or empty, `executable` its path in the image, `has_shell` whether there is a `/bin/sh`.
@@ -129,7 +129,7 @@ class ImageInspector:
     shell: Shell
     memory: Path
 
-    def present(self, image: str, *, key: str) -> str:
+    def image_id(self, image: str, *, key: str) -> str:
         """The id of `image`, which is fetched where it is not here yet. Raises `NoxPexError` `image-base`.
 
         `key` is the dotted key that names it.
@@ -146,7 +146,7 @@ class ImageInspector:
             outcome = self._run(self.engine.identify(image), "look for the base")
         return outcome.output.strip().splitlines()[-1]
 
-    def facts(self, image: str, *, identity: str, minor: str | None, key: str) -> Facts:
+    def image_python(self, image: str, *, identity: str, minor: str | None, key: str) -> ImagePython:
         """What the Python of the image `identity` says: that of the version `minor` where it has one.
 
         Raises `NoxPexError` `image-python` where there is none, `engine-failed` where the engine cannot run any.
@@ -154,12 +154,12 @@ class ImageInspector:
         known = files.read_json(self.memory)
         remembered = f"{identity} {minor or ''}"
         if remembered in known:
-            return Facts(**known[remembered])
-        facts = Facts(**json.loads(self.answer(image, _QUESTION, identity=identity, minor=minor, key=key)))
+            return ImagePython(**known[remembered])
+        facts = ImagePython(**json.loads(self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)))
         files.write_json(self.memory, {**known, remembered: asdict(facts)})
         return facts
 
-    def answer(self, image: str, question: str, *, identity: str, minor: str | None, key: str) -> str:
+    def run_python(self, image: str, question: str, *, identity: str, minor: str | None, key: str) -> str:
         """The last line that the Python of the image `identity` prints when it runs the program `question`.
 
         As for `facts`, which also says what is raised.
@@ -177,11 +177,11 @@ class ImageInspector:
             problem = f"{self.engine.name} could not start a container of {image}: {said}"
             remedy = f"make `{self.engine.name} run --rm {image}` work, or see `image.engine-args`"
             raise NoxPexError("engine-failed", problem, remedy, log=tail)
-        machine = _machine(self.described(identity))
+        machine = _machine(self.describe(identity))
         problem = f"the image {image} ({machine}) has no Python that can be run: {said}"
         raise NoxPexError("image-python", problem, f"let {key} name one that has, such as python:{minor or 3}-slim")
 
-    def described(self, image: str) -> dict[str, Any]:
+    def describe(self, image: str) -> dict[str, Any]:
         """What the engine says of an image, in Docker's words: `Config`, `Architecture`, `RootFS`, `Size`."""
         output = self._run(self.engine.describe(image), "look at the image").output
         value = json.loads(_WARNINGS.sub("", output, count=1))

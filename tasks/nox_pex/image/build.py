@@ -13,7 +13,7 @@ import nox_pex
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
-from nox_pex.image.base_image import Facts, ImageInspector
+from nox_pex.image.base_image import ImageInspector, ImagePython
 from nox_pex.image.containerfile import Contents, FromSource
 from nox_pex.image.engine import Engine, Recipe
 from nox_pex.image.job import BuiltImage, Job
@@ -35,9 +35,9 @@ def build(job: Job, using: Engine) -> BuiltImage:
 
     Raises `NoxPexError`: `image-base`, `image-python`, `image-build`, `config`.
     """
-    keeper = ImageInspector(engine=using, shell=job.shell, memory=job.target.state / "images.json")
-    identity = keeper.present(job.image.base, key=f"{job.key}.base")
-    facts = keeper.facts(job.image.base, identity=identity, minor=job.minor, key=f"{job.key}.base")
+    inspector = ImageInspector(engine=using, shell=job.shell, memory=job.target.state / "images.json")
+    identity = inspector.image_id(job.image.base, key=f"{job.key}.base")
+    facts = inspector.image_python(job.image.base, identity=identity, minor=job.minor, key=f"{job.key}.base")
     if not job.from_source:
         wanted = compatibility.read_requirements(job.target.binary)
         compatibility.check(wanted, facts, name=job.target.name, base=job.image.base, built_with=job.python)
@@ -46,7 +46,7 @@ def build(job: Job, using: Engine) -> BuiltImage:
         place, secrets = Path(aside, "context"), Path(aside, "secrets")
         place.mkdir()
         secrets.mkdir(mode=0o700)
-        source = _from_source(job, keeper, facts, place) if job.from_source else None
+        source = _from_source(job, inspector, facts, place) if job.from_source else None
         files.write_text(job.file, _text(job, facts, source))
         fill_template(job, place)
         recipe = Recipe(
@@ -65,8 +65,8 @@ def build(job: Job, using: Engine) -> BuiltImage:
     built = BuiltImage(
         identity=made,
         tags=names,
-        described=keeper.described(made),
-        base=keeper.described(identity),
+        described=inspector.describe(made),
+        base=inspector.describe(identity),
         facts=facts,
         seconds=outcome.seconds,
     )
@@ -76,12 +76,12 @@ def build(job: Job, using: Engine) -> BuiltImage:
     return built
 
 
-def _from_source(job: Job, keeper: ImageInspector, facts: Facts, place: Path) -> FromSource:
+def _from_source(job: Job, inspector: ImageInspector, facts: ImagePython, place: Path) -> FromSource:
     """The first stage of a build from the sources. Raises `image-base`, `image-python`."""
     builder = job.image.builder or job.image.base
     key = f"{job.key}.{'builder' if job.image.builder else 'base'}"
-    identity = keeper.present(builder, key=key)
-    there = keeper.facts(builder, identity=identity, minor=facts.minor, key=key)
+    identity = inspector.image_id(builder, key=key)
+    there = inspector.image_python(builder, identity=identity, minor=facts.minor, key=key)
     compatibility.check_builder(there, facts, builder=builder, base=job.image.base)
     if there.version != facts.version:
         job.shell.say(f"image: the builder has Python {there.version}, the base {facts.version}: best the very same")
@@ -107,7 +107,7 @@ def _ourselves(job: Job, place: Path) -> str:
     return built.relative_to(place).as_posix()
 
 
-def _text(job: Job, facts: Facts, source: FromSource | None) -> str:
+def _text(job: Job, facts: ImagePython, source: FromSource | None) -> str:
     """The Dockerfile, ours or the project's own."""
     if job.image.containerfile is not None:
         file = job.target.project.root / job.image.containerfile

@@ -19,7 +19,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from nox_pex.distributions.pex_file import distribution
 from nox_pex.errors import NoxPexError
-from nox_pex.image.base_image import Facts
+from nox_pex.image.base_image import ImagePython
 
 _CONSTRAINT: Final = re.compile(r"(?P<implementation>[A-Za-z]*)(?P<variant>\+t|-t|\[[a-z-]+\])?(?P<versions>.*)")
 
@@ -74,7 +74,9 @@ def read_requirements(binary: Path) -> BinaryRequirements:
     )
 
 
-def check(demands: BinaryRequirements, facts: Facts, *, name: str, base: str, built_with: str | None = None) -> None:
+def check(
+    demands: BinaryRequirements, facts: ImagePython, *, name: str, base: str, built_with: str | None = None
+) -> None:
     """Raise `NoxPexError` `image-python` where the binary `name` cannot run on `base`, and name both sides.
 
     `built_with` is the version of Python that Poetry installed for, where that is known: a lock may have more for
@@ -88,7 +90,7 @@ def check(demands: BinaryRequirements, facts: Facts, *, name: str, base: str, bu
     raise NoxPexError("image-python", problem, remedy)
 
 
-def check_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str) -> None:
+def check_builder(builder_facts: ImagePython, facts: ImagePython, *, builder: str, base: str) -> None:
     """Raise `NoxPexError` `image-python` where what the image `builder` makes cannot run on `base`."""
     same = ("implementation", "minor", "gil", "machine", "libc")
     fits = all(getattr(builder_facts, name) == getattr(facts, name) for name in same)
@@ -98,7 +100,7 @@ def check_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str
         raise NoxPexError("image-python", problem, remedy)
 
 
-def _unmet(demands: BinaryRequirements, facts: Facts) -> str | None:
+def _unmet(demands: BinaryRequirements, facts: ImagePython) -> str | None:
     """The first demand that is not met, in words. One wheel of a distribution is enough, where it has several."""
     if demands.constraints and not any(_allows(constraint, facts) for constraint in demands.constraints):
         return " or ".join(demands.constraints)
@@ -109,7 +111,7 @@ def _unmet(demands: BinaryRequirements, facts: Facts) -> str | None:
     return next((reasons[0] for reasons in unmet.values() if all(reasons)), None)
 
 
-def _unmet_by(wheel: str, demands: BinaryRequirements, facts: Facts, supported: frozenset[Tag]) -> str | None:
+def _unmet_by(wheel: str, demands: BinaryRequirements, facts: ImagePython, supported: frozenset[Tag]) -> str | None:
     """The demand of one wheel that is not met, in words."""
     try:
         of = parse_wheel_filename(wheel)[3]
@@ -124,7 +126,7 @@ def _unmet_by(wheel: str, demands: BinaryRequirements, facts: Facts, supported: 
     return None
 
 
-def _unlocked(demands: BinaryRequirements, facts: Facts, built_with: str) -> str | None:
+def _unlocked(demands: BinaryRequirements, facts: ImagePython, built_with: str) -> str | None:
     """The first requirement that holds on the base's patch release alone, and that is not in the binary, in words."""
     if facts.version == built_with:
         return None
@@ -144,7 +146,7 @@ def _unlocked(demands: BinaryRequirements, facts: Facts, built_with: str) -> str
     return None
 
 
-def _environment(facts: Facts, version: str) -> dict[str, str]:
+def _environment(facts: ImagePython, version: str) -> dict[str, str]:
     """The environment markers (PEP 508) of the base, had its Python this version."""
     return {
         "implementation_name": facts.implementation.lower(),
@@ -159,7 +161,7 @@ def _environment(facts: Facts, version: str) -> dict[str, str]:
     }
 
 
-def _allows(constraint: str, facts: Facts) -> bool:
+def _allows(constraint: str, facts: ImagePython) -> bool:
     """Whether an interpreter constraint holds; the variants of a GIL are left to the wheels' tags."""
     match = _CONSTRAINT.fullmatch(constraint.strip())
     if match is None or match["implementation"] not in ("", facts.implementation):

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from nox_pex.build.target import Target
-from nox_pex.image.base_image import Facts
+from nox_pex.image.base_image import ImagePython
 from nox_pex.settings.image import Image
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.system.command import Shell
@@ -68,7 +68,7 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     described: Mapping[str, Any]
     base: Mapping[str, Any]
-    facts: Facts
+    facts: ImagePython
     seconds: float
 
     @property

@@ -30,6 +30,6 @@ def _of(image: str, context: Context) -> Platform:
     own = next((binary.image for binary in context.settings.binary.values() if binary.image is not None), None)
     using = engine.find(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
     inspector = ImageInspector(engine=using, shell=shell, memory=context.state / "images.json")
-    identity = inspector.present(image, key="--image")
-    line = inspector.answer(image, ask_python.question(), identity=identity, minor=None, key="--image")
+    identity = inspector.image_id(image, key="--image")
+    line = inspector.run_python(image, ask_python.question(), identity=identity, minor=None, key="--image")
     return ask_python.answered(line, name=image)

@@ -16,13 +16,13 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
-from nox_pex.image.base_image import Facts
+from nox_pex.image.base_image import ImagePython
 from nox_pex.image.compatibility import BinaryRequirements
 from nox_pex.image.containerfile import Contents, FromSource
 from nox_pex.image.engine import Engine, Recipe, Start
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 
-FACTS = Facts(
+FACTS = ImagePython(
     implementation="CPython",
     version="3.11.2",
     abi="cpython_311",
@@ -191,7 +191,7 @@ def test_a_container_is_started_without_rights_and_without_a_value_on_the_comman
     assert "--read-only-tmpfs=false" in engine("podman").run(start)
 
 
-def refusal(demanded: BinaryRequirements, facts: Facts = FACTS) -> str:
+def refusal(demanded: BinaryRequirements, facts: ImagePython = FACTS) -> str:
     with pytest.raises(NoxPexError) as caught:
         compatibility.check(demanded, facts, name="service", base="some:base")
     assert caught.value.code == "image-python"
