@@ -141,7 +141,7 @@ def fill_template(job: Job, place: Path) -> None:
         return
     build_context.lay(job.target.binary, place, name=f"{job.target.stem}.pex")
     if job.image.form == "unpacked":
-        halves = split_pex.halves(job.target.directory / f"{job.target.stem}.pex")
+        halves = split_pex.split_paths(job.target.directory / f"{job.target.stem}.pex")
         split_pex.split(job.target.binary, project=job.distribution, into=halves)
         for half in (halves.dependencies, halves.own):
             build_context.lay(half, place, name=half.name)

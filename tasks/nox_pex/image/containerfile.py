@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from nox_pex.image.split_pex import Halves, halves
+from nox_pex.image.split_pex import SplitPex, split_paths
 from nox_pex.settings.image import Healthcheck, Image, port_number
 from nox_pex.system.environ import EPOCH
 
@@ -78,9 +78,9 @@ class Contents:
         return self.image.form == "unpacked"
 
     @property
-    def halves(self) -> Halves:
+    def halves(self) -> SplitPex:
         """The names of the binary's halves."""
-        return halves(Path(self.file))
+        return split_paths(Path(self.file))
 
 
 def text(contents: Contents) -> str:

@@ -37,19 +37,19 @@ _PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halves:
+class SplitPex:
     """The two files: a PEX of the `dependencies`, and one of the project's `own` code, which starts the program."""
 
     dependencies: Path
     own: Path
 
 
-def halves(binary: Path) -> Halves:
+def split_paths(binary: Path) -> SplitPex:
     """Where the halves of `binary` are: beside it."""
-    return Halves(dependencies=binary.with_suffix(".deps.pex"), own=binary.with_suffix(".own.pex"))
+    return SplitPex(dependencies=binary.with_suffix(".deps.pex"), own=binary.with_suffix(".own.pex"))
 
 
-def split(binary: Path, *, project: str | None, into: Halves) -> None:
+def split(binary: Path, *, project: str | None, into: SplitPex) -> None:
     """Write both halves of the PEX file `binary`: the same bytes for the same lock, and for the same code.
 
     `project` is the name of the project's distribution, where it is one. A half that is there already is left.
@@ -147,4 +147,4 @@ def _pin(wheel: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    split(Path(sys.argv[1]), project=sys.argv[2] if sys.argv[2:] else None, into=halves(Path(sys.argv[1])))
+    split(Path(sys.argv[1]), project=sys.argv[2] if sys.argv[2:] else None, into=split_paths(Path(sys.argv[1])))

@@ -301,7 +301,7 @@ def test_a_binary_says_what_it_demands(pex: Callable[..., Path]) -> None:
 
 def test_an_edit_changes_one_half(pex: Callable[..., Path]) -> None:
     binary = pex()
-    halves = split_pex.halves(binary)
+    halves = split_pex.split_paths(binary)
     split_pex.split(binary, project="Own", into=halves)
     before = halves.dependencies.read_bytes(), halves.own.read_bytes()
     split_pex.split(pex("two"), project="Own", into=halves)
