@@ -48,7 +48,7 @@ def build(job: Job, using: Engine) -> BuiltImage:
         secrets.mkdir(mode=0o700)
         source = _from_source(job, inspector, facts, place) if job.from_source else None
         files.write_text(job.file, _text(job, facts, source))
-        fill_template(job, place)
+        fill_context(job, place)
         recipe = Recipe(
             file=job.file,
             context=place,
@@ -133,22 +133,22 @@ def _text(job: Job, facts: ImagePython, source: FromSource | None) -> str:
     )
 
 
-def fill_template(job: Job, place: Path) -> None:
+def fill_context(job: Job, place: Path) -> None:
     """Lay out what the Dockerfile copies: the binary, or the sources that it is built from."""
     if job.from_source or job.image.containerfile is not None:
-        build_context.lay_sources(job.target.project, output_dir=job.target.directory, into=place)
+        build_context.copy_sources(job.target.project, output_dir=job.target.directory, into=place)
     if job.from_source:
         return
-    build_context.lay(job.target.binary, place, name=f"{job.target.stem}.pex")
+    build_context.copy_binary(job.target.binary, place, name=f"{job.target.stem}.pex")
     if job.image.form == "unpacked":
         halves = split_pex.split_paths(job.target.directory / f"{job.target.stem}.pex")
         split_pex.split(job.target.binary, project=job.distribution, into=halves)
         for half in (halves.dependencies, halves.own):
-            build_context.lay(half, place, name=half.name)
+            build_context.copy_binary(half, place, name=half.name)
 
 
 def _secrets(job: Job, into: Path) -> Mapping[str, Path]:
-    return build_context.build_secrets(job.shell.environ, prefix=Path(sys.prefix), into=into)
+    return build_context.write_secrets(job.shell.environ, prefix=Path(sys.prefix), into=into)
 
 
 def _build_failed(outcome: Outcome, job: Job) -> NoxPexError:

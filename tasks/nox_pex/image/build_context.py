@@ -32,7 +32,7 @@ _FOR_INDEXES: Final = ("POETRY_HTTP_BASIC_", "POETRY_PYPI_TOKEN_", "POETRY_PYPI_
 """Prefixes of the variables by which Poetry reaches private sources."""
 
 
-def lay(file: Path, into: Path, *, name: str) -> None:
+def copy_binary(file: Path, into: Path, *, name: str) -> None:
     """Put a file, or a directory, into the context as `name`, with modes and dates that are the same everywhere."""
     target = into / name
     if file.is_dir():
@@ -43,7 +43,7 @@ def lay(file: Path, into: Path, *, name: str) -> None:
         _plain(path)
 
 
-def lay_sources(project: Project, *, output_dir: Path, into: Path) -> None:
+def copy_sources(project: Project, *, output_dir: Path, into: Path) -> None:
     """Put the project's files into the context, as Git would commit them: no `.git`, `.env`, keys, environments."""
     listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
     for name in _allowed(listed):
@@ -55,7 +55,7 @@ def lay_sources(project: Project, *, output_dir: Path, into: Path) -> None:
         _plain(path)
 
 
-def build_secrets(environ: Mapping[str, str], *, prefix: Path, into: Path) -> Mapping[str, Path]:
+def write_secrets(environ: Mapping[str, str], *, prefix: Path, into: Path) -> Mapping[str, Path]:
     """Files in the directory `into` for a build that needs the index of this machine, by the ids of their mounts.
 
     `pip.conf` has the index that stands for the default one, `ca.pem` its authorities, `environment` the variables by

@@ -320,7 +320,7 @@ def test_the_context_has_fixed_modes_and_dates(tmp_path: Path) -> None:
     file.write_text("x", "utf-8")
     file.chmod(0o700)
     into.mkdir()
-    build_context.lay(file, into, name="b.pex")
+    build_context.copy_binary(file, into, name="b.pex")
     assert (into / "b.pex").stat().st_mode & 0o777 == 0o755
     assert (into / "b.pex").stat().st_mtime == 315532800
     assert file.stat().st_mode & 0o777 == 0o700
@@ -339,7 +339,7 @@ def test_what_a_build_needs_for_its_index_is_in_files_for_us_alone(tmp_path: Pat
     }
     into = tmp_path / "secrets"
     into.mkdir()
-    found = build_context.build_secrets(environ, prefix=tmp_path, into=into)
+    found = build_context.write_secrets(environ, prefix=tmp_path, into=into)
     texts = {name: file.read_text("utf-8") for name, file in found.items()}
     assert texts == {
         "pip.conf": "[global]\nindex-url = https://me:secret@index.example/simple\ncert = /run/secrets/ca.pem\n",
