@@ -77,7 +77,7 @@ class ImageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Containers:
+class ContainerPlace:
     """The containers of one smoke test, as a `Place`.
 
     `published` has the ports of this machine and the container's port for each, and `host` is this machine's address
@@ -87,7 +87,7 @@ class Containers:
 
     engine: Engine
     shell: Shell
-    made: ImageConfig
+    image: ImageConfig
     workspace: Workspace
     host: str
     published: Mapping[int, int]
@@ -110,13 +110,13 @@ class Containers:
         """A new container; with `beside`, one more program in that one."""
         variables = self._variables(launch)
         if isinstance(beside, RunningContainer):
-            argv = self.engine.execute(beside.name, *self.made.entrypoint, *launch.args, variables=variables)
+            argv = self.engine.execute(beside.name, *self.image.entrypoint, *launch.args, variables=variables)
             return RunningContainer(self, beside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
         command = launch.stderr is not None  # a server writes all into one log
         start = Start(
             name=name,
-            image=self.made.identity,
+            image=self.image.identity,
             words=launch.args if self.words or command else (),
             variables=variables,
             publish={} if command else {f"{self.host}:{port}": inner for port, inner in self.published.items()},
@@ -147,7 +147,7 @@ class Containers:
 
     def listening(self, container: str) -> tuple[tuple[str, int], ...]:
         """The addresses, and ports, on which anything in a container listens; none where it cannot be asked."""
-        outcome = self.ask(self.engine.execute(container, self.made.python, "-I", "-c", _LISTENING))
+        outcome = self.ask(self.engine.execute(container, self.image.python, "-I", "-c", _LISTENING))
         found = (line.split() for line in outcome.output.splitlines())
         return tuple((line[0], int(line[1])) for line in found if len(line) == 2 and line[1].isdecimal())  # noqa: PLR2004
 
@@ -170,11 +170,11 @@ class Containers:
 
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
         """Asked only of a container that did not get far: a program may end with these statuses by itself."""
-        asked = (*self.made.entrypoint,)
-        outcome = self.ask(self.engine.ask(self.made.identity, self.made.python, "-I", "-c", _READABLE, *asked))
+        asked = (*self.image.entrypoint,)
+        outcome = self.ask(self.engine.ask(self.image.identity, self.image.python, "-I", "-c", _READABLE, *asked))
         files = [line for line in outcome.output.splitlines() if line in asked]
         if files:
-            problem = f"user {self.made.user} of the image may not read {files[0]}"
+            problem = f"user {self.image.user} of the image may not read {files[0]}"
             remedy = "copy it with a mode that all may read (0755), or set another `user`"
             return NoxPexError("image-unreadable", problem, remedy)
         if ended.status in _NOT_STARTED and "OCI" in last:
@@ -215,7 +215,7 @@ class RunningContainer:
 
     attested: bool = True
 
-    def __init__(self, site: Containers, name: str, command: Command) -> None:
+    def __init__(self, site: ContainerPlace, name: str, command: Command) -> None:
         self.name = name
         self._site = site
         self._command = command
@@ -269,7 +269,7 @@ class RunningContainer:
         self._program.end()
 
 
-def made(described: Mapping[str, object], *, identity: str, python: str) -> ImageConfig:
+def image_config(described: Mapping[str, object], *, identity: str, python: str) -> ImageConfig:
     """An image from what its engine says of it."""
     config = described.get("Config")
     assert isinstance(config, dict)  # noqa: S101  # every image has one

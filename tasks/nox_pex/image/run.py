@@ -12,7 +12,7 @@ from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
 from nox_pex.image import container, engine
 from nox_pex.image.build import build
-from nox_pex.image.container import Containers
+from nox_pex.image.container import ContainerPlace
 from nox_pex.image.engine import Engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
 from nox_pex.settings.image import port_number
@@ -77,13 +77,13 @@ def check(
         skipped = BootResult(condition="container", state="skipped", reason=reason, checks=count)
         say(str(skipped))
         return SmokeReport(name=job.target.name, binary=job.file, size=subject.size, outcomes=(skipped,), failure=wrong)
-    made = container.made(built.described, identity=built.identity, python=built.facts.executable)
+    made = container.image_config(built.described, identity=built.identity, python=built.facts.executable)
     if made.user.partition(":")[0] in ("0", "root"):
         say("container: the image's user is root")
     inner = port_number("expose", job.image.expose[0]) if job.image.args and job.image.expose else None
 
     def place(space: Workspace, filled: Smoke, address: Endpoint) -> Place:
-        return Containers(
+        return ContainerPlace(
             engine=using,
             shell=job.shell,
             made=made,
