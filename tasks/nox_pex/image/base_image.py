@@ -199,7 +199,7 @@ class ImageInspector:
     def _asked(self, image: str, command: str, program: str) -> Outcome:
         question = ("-I", "-c", program)
         if self.engine.name != "buildah":
-            return self._run(self.engine.ask(image, command, *question), "ask the base")
+            return self._run(self.engine.run_once(image, command, *question), "ask the base")
         made = self._run(self.engine.argv("from", "--pull-never", image), "ask the base")
         if made.status != 0:
             return made

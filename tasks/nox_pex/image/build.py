@@ -15,7 +15,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
 from nox_pex.image.base_image import ImageInspector, ImagePython
 from nox_pex.image.containerfile import Contents, FromSource
-from nox_pex.image.engine import Engine, Recipe
+from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
 from nox_pex.project import build_wheel, pyproject
@@ -49,7 +49,7 @@ def build(job: Job, using: Engine) -> BuiltImage:
         source = _from_source(job, inspector, facts, place) if job.from_source else None
         files.write_text(job.file, _text(job, facts, source))
         fill_context(job, place)
-        recipe = Recipe(
+        recipe = ImageBuild(
             file=job.file,
             context=place,
             tags=names,

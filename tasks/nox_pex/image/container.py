@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, final
 
 from nox_pex.errors import NoxPexError
-from nox_pex.image.engine import Engine, Start
+from nox_pex.image.engine import ContainerStart, Engine
 from nox_pex.smoke import log
 from nox_pex.smoke.place import Launch
 from nox_pex.smoke.plan import Boot
@@ -114,7 +114,7 @@ class ContainerPlace:
             return RunningContainer(self, beside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
         command = launch.stderr is not None  # a server writes all into one log
-        start = Start(
+        start = ContainerStart(
             name=name,
             image=self.image.identity,
             words=launch.args if self.words or command else (),
@@ -171,7 +171,7 @@ class ContainerPlace:
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
         """Asked only of a container that did not get far: a program may end with these statuses by itself."""
         asked = (*self.image.entrypoint,)
-        outcome = self.ask(self.engine.ask(self.image.identity, self.image.python, "-I", "-c", _READABLE, *asked))
+        outcome = self.ask(self.engine.run_once(self.image.identity, self.image.python, "-I", "-c", _READABLE, *asked))
         files = [line for line in outcome.output.splitlines() if line in asked]
         if files:
             problem = f"user {self.image.user} of the image may not read {files[0]}"

@@ -36,7 +36,7 @@ _TMP: Final = "/tmp:rw,exec,nosuid,nodev,mode=1777"  # noqa: S108  # in the cont
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class ImageBuild:
     """What to build: `file` in `context`, to be called `tags`, with the image's id written to `id_file`.
 
     `secrets` are files that the build may read and that no layer keeps. `dockers_format` is for what OCI images do not
@@ -52,7 +52,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class ContainerStart:
     """A container to start, as an unprivileged service should be: no capability, a read-only root, a tmpfs.
 
     `publish` has addresses of this machine (`127.0.0.1:8000`, `[::1]:8000`) and the container's port for each. `shared`
@@ -100,7 +100,7 @@ class Engine:
         """Fetches an image."""
         return self.argv("pull", "--quiet", image)
 
-    def build(self, recipe: Recipe) -> tuple[str, ...]:
+    def build(self, recipe: ImageBuild) -> tuple[str, ...]:
         """Builds an image, with every date in it fixed as far as the engine can."""
         words = ["build", "--file", str(recipe.file), "--iidfile", str(recipe.id_file)]
         for tag in recipe.tags:
@@ -116,12 +116,12 @@ class Engine:
             words += ["--layers"]
         return self.argv(*words, *self.args.build, str(recipe.context))
 
-    def ask(self, image: str, entrypoint: str, *words: str) -> tuple[str, ...]:
+    def run_once(self, image: str, entrypoint: str, *words: str) -> tuple[str, ...]:
         """Runs one program of an image, without a network, and prints what it prints."""
         options = ["--rm", "--network", "none", "--entrypoint", entrypoint]
         return self.argv("run", *options, *self.args.run, image, *words)
 
-    def run(self, start: Start) -> tuple[str, ...]:
+    def run(self, start: ContainerStart) -> tuple[str, ...]:
         """Runs a container in the foreground; its exit status is that of its first process."""
         options = ["--rm", "--name", start.name, "--env-file", str(start.variables), "--no-healthcheck"]
         options += ["--read-only", "--tmpfs", _TMP, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
@@ -149,7 +149,9 @@ class Engine:
         return self.argv("rm", "--force", container)
 
 
-def find(wanted: str, args: EngineArgs, shell: Shell, *, names: Sequence[EngineName] = get_args(EngineName)) -> Engine:
+def find_engine(
+    wanted: str, args: EngineArgs, shell: Shell, *, names: Sequence[EngineName] = get_args(EngineName)
+) -> Engine:
     """The engine `wanted`, or for `auto` the first of docker, podman and buildah that answers.
 
     Raises `NoxPexError`: `engine-missing` where none is installed, `engine-down` where one is and does not answer.

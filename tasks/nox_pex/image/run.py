@@ -46,7 +46,7 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
     """Build the image and check its container. What the program does is in the report; all else is raised."""
     smoke = job.target.table.smoke or Smoke()
     plan.check(smoke, name=job.target.name)
-    using = engine.find(job.image.engine, job.image.engine_args, job.shell)
+    using = engine.find_engine(job.image.engine, job.image.engine_args, job.shell)
     built = build(job, using)
     report = check(job, built, using, smoke=smoke, environ=environ, options=options, say=say)
     return ImageResult(report=report, as_json=_as_json(job, built, using, report))

@@ -28,7 +28,7 @@ def _of(image: str, context: Context) -> Platform:
     """The Python in the container image `image`, asked by the engine of the first image in the settings."""
     shell = context.provisioner.shell
     own = next((binary.image for binary in context.settings.binary.values() if binary.image is not None), None)
-    using = engine.find(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
+    using = engine.find_engine(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
     inspector = ImageInspector(engine=using, shell=shell, memory=context.state / "images.json")
     identity = inspector.image_id(image, key="--image")
     line = inspector.run_python(image, ask_python.question(), identity=identity, minor=None, key="--image")

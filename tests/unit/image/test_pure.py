@@ -19,7 +19,7 @@ from nox_pex.image import build_context, compatibility, containerfile, split_pex
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.compatibility import BinaryRequirements
 from nox_pex.image.containerfile import Contents, FromSource
-from nox_pex.image.engine import Engine, Recipe, Start
+from nox_pex.image.engine import ContainerStart, Engine, ImageBuild
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 
 FACTS = ImagePython(
@@ -156,7 +156,7 @@ def engine(name: EngineName = "podman") -> Engine:
 
 
 def test_the_engines_command_lines() -> None:
-    recipe = Recipe(
+    recipe = ImageBuild(
         file=Path("/d/a.Dockerfile"),
         context=Path("/c"),
         tags=("a:1", "a:2"),
@@ -174,7 +174,7 @@ def test_the_engines_command_lines() -> None:
 
 
 def test_a_container_is_started_without_rights_and_without_a_value_on_the_command_line() -> None:
-    start = Start(
+    start = ContainerStart(
         name="n",
         image="i",
         words=("w",),
