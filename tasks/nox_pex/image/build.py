@@ -14,7 +14,7 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
 from nox_pex.image.base_image import ImageInspector, ImagePython
-from nox_pex.image.containerfile import Contents, FromSource
+from nox_pex.image.containerfile import BuilderStage, Dockerfile
 from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
@@ -76,7 +76,7 @@ def build(job: Job, using: Engine) -> BuiltImage:
     return built
 
 
-def _from_source(job: Job, inspector: ImageInspector, facts: ImagePython, place: Path) -> FromSource:
+def _from_source(job: Job, inspector: ImageInspector, facts: ImagePython, place: Path) -> BuilderStage:
     """The first stage of a build from the sources. Raises `image-base`, `image-python`."""
     builder = job.image.builder or job.image.base
     key = f"{job.key}.{'builder' if job.image.builder else 'base'}"
@@ -85,7 +85,7 @@ def _from_source(job: Job, inspector: ImageInspector, facts: ImagePython, place:
     compatibility.check_builder(there, facts, builder=builder, base=job.image.base)
     if there.version != facts.version:
         job.shell.say(f"image: the builder has Python {there.version}, the base {facts.version}: best the very same")
-    return FromSource(
+    return BuilderStage(
         builder=builder,
         python=there.executable,
         requirement=_ourselves(job, place),
@@ -107,7 +107,7 @@ def _ourselves(job: Job, place: Path) -> str:
     return built.relative_to(place).as_posix()
 
 
-def _text(job: Job, facts: ImagePython, source: FromSource | None) -> str:
+def _text(job: Job, facts: ImagePython, source: BuilderStage | None) -> str:
     """The Dockerfile, ours or the project's own."""
     if job.image.containerfile is not None:
         file = job.target.project.root / job.image.containerfile
@@ -119,7 +119,7 @@ def _text(job: Job, facts: ImagePython, source: FromSource | None) -> str:
             raise NoxPexError("source-missing", problem, remedy) from error
     table = job.target.table
     return containerfile.text(
-        Contents(
+        Dockerfile(
             name=job.target.name,
             version=version(job),
             image=job.image,

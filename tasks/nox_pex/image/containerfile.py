@@ -40,7 +40,7 @@ _CONTINUED: Final = " \\"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromSource:
+class BuilderStage:
     """That the first stage builds the binary.
 
     `builder` is the image that does, `python` its interpreter, `requirement` what pip installs there: nox-pex by its
@@ -54,7 +54,7 @@ class FromSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contents:
+class Dockerfile:
     """What the file says.
 
     `file` is the binary's name in the context. `python` is the base's interpreter; `direct` is whether the file can be
@@ -70,7 +70,7 @@ class Contents:
     direct: bool
     project: str | None
     labels: Mapping[str, str] = field(default_factory=dict)
-    source: FromSource | None = None
+    source: BuilderStage | None = None
 
     @property
     def unpacked(self) -> bool:
@@ -83,12 +83,12 @@ class Contents:
         return split_paths(Path(self.file))
 
 
-def text(contents: Contents) -> str:
+def text(contents: Dockerfile) -> str:
     """The Dockerfile."""
     return "\n".join(_lines(contents)) + "\n"
 
 
-def entrypoint(contents: Contents) -> tuple[str, ...]:
+def entrypoint(contents: Dockerfile) -> tuple[str, ...]:
     """What the container starts, before its words."""
     if contents.unpacked:
         return (f"{APP}/pex",)
@@ -96,7 +96,7 @@ def entrypoint(contents: Contents) -> tuple[str, ...]:
     return (file,) if contents.direct else (contents.python, file)
 
 
-def _lines(contents: Contents) -> Iterator[str]:
+def _lines(contents: Dockerfile) -> Iterator[str]:
     version = f" {contents.version}" if contents.version else ""
     where = "the project's directory" if contents.source else f"a directory that holds {_held(contents)}"
     yield f"# {contents.name}{version}, written by nox-pex. To own it, copy it and name the copy under `containerfile`."
@@ -115,25 +115,25 @@ def _lines(contents: Contents) -> Iterator[str]:
         yield f"CMD {_words(contents.image.args)}"
 
 
-def _held(contents: Contents) -> str:
+def _held(contents: Dockerfile) -> str:
     return " and ".join(_copied(contents))
 
 
-def _copied(contents: Contents) -> tuple[str, ...]:
+def _copied(contents: Dockerfile) -> tuple[str, ...]:
     """The files that the first stage hands on."""
     if contents.unpacked:
         return contents.halves.dependencies.name, contents.halves.own.name
     return (contents.file,)
 
 
-def _copying(contents: Contents) -> Iterator[str]:
+def _copying(contents: Dockerfile) -> Iterator[str]:
     yield "# Where the file comes from: built before, outside."
     yield "FROM scratch AS binary"
     for file in _copied(contents):
         yield f"COPY {file} /{file}"
 
 
-def _building(contents: Contents, source: FromSource) -> Iterator[str]:
+def _building(contents: Dockerfile, source: BuilderStage) -> Iterator[str]:
     wheel = f"/tmp/{source.requirement.rpartition('/')[2]}" if "/" in source.requirement else None  # noqa: S108
     yield "# Where the file comes from: Poetry and pex, with whatever compilers the builder has. Secrets (pip's"
     yield "# configuration, an index's credentials) are mounted, and stay in no layer."
@@ -155,7 +155,7 @@ def _building(contents: Contents, source: FromSource) -> Iterator[str]:
         yield f"    && /nox/bin/python -m nox_pex.image.layers {words}"
 
 
-def _unpacking(contents: Contents) -> Iterator[str]:
+def _unpacking(contents: Dockerfile) -> Iterator[str]:
     yield ""
     yield "# The dependencies, unpacked and compiled: done again only when the lock changes. (With a fixed date the"
     yield "# bytecode is valid by what is in its source, not by the source's time.)"
@@ -165,14 +165,14 @@ def _unpacking(contents: Contents) -> Iterator[str]:
     yield from _unpacked(contents, "own", contents.halves.own.name, "--scope=all")
 
 
-def _unpacked(contents: Contents, stage: str, file: str, scope: str) -> Iterator[str]:
+def _unpacked(contents: Dockerfile, stage: str, file: str, scope: str) -> Iterator[str]:
     yield f"FROM {contents.image.base} AS {stage}"
     yield f"ENV PEX_TOOLS=1 SOURCE_DATE_EPOCH={EPOCH}"
     yield f"COPY --from=binary /{file} /{file}"
     yield f"RUN {_words((contents.python, f'/{file}', 'venv', scope, '--compile', APP))}"
 
 
-def _shipping(contents: Contents) -> Iterator[str]:
+def _shipping(contents: Dockerfile) -> Iterator[str]:
     if contents.unpacked:
         yield f"COPY --from=dependencies --chown=0:0 {APP} {APP}"
         yield f"COPY --from=own --chown=0:0 {APP} {APP}"
@@ -180,7 +180,7 @@ def _shipping(contents: Contents) -> Iterator[str]:
         yield f"COPY --from=binary --chown=0:0 /{contents.file} {APP}/{contents.file}"
 
 
-def _describing(contents: Contents) -> Iterator[str]:
+def _describing(contents: Dockerfile) -> Iterator[str]:
     image = contents.image
     # A file unpacks itself where it may write, and a read-only root has a tmpfs there.
     variables = {**({} if contents.unpacked else {"PEX_ROOT": PEX_ROOT}), **image.env}

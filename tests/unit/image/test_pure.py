@@ -18,7 +18,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.compatibility import BinaryRequirements
-from nox_pex.image.containerfile import Contents, FromSource
+from nox_pex.image.containerfile import BuilderStage, Dockerfile
 from nox_pex.image.engine import ContainerStart, Engine, ImageBuild
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 
@@ -33,7 +33,7 @@ FACTS = ImagePython(
     executable="/usr/bin/python3.11",
     has_shell=True,
 )
-CONTENTS = Contents(
+CONTENTS = Dockerfile(
     name="service",
     version="1.2.3",
     image=Image(base="python:3.11-slim"),
@@ -100,7 +100,7 @@ FULL = image(
     healthcheck={"path": "/healthz"},
     args=["--port", "8000"],
 )
-SOURCE = FromSource(
+SOURCE = BuilderStage(
     builder="python:3.11", python="/usr/local/bin/python3.11", requirement="nox-pex==1", built="d/a.pex"
 )
 
@@ -114,7 +114,7 @@ SOURCE = FromSource(
         replace(CONTENTS, image=FULL, source=replace(SOURCE, requirement=".nox-pex/nox_pex-1-py3-none-any.whl")),
     ],
 )
-def test_hadolint_has_nothing_to_say(contents: Contents, tmp_path: Path) -> None:
+def test_hadolint_has_nothing_to_say(contents: Dockerfile, tmp_path: Path) -> None:
     assert lint(containerfile.text(contents), tmp_path) == ""
 
 
