@@ -152,7 +152,7 @@ def _building(contents: Dockerfile, source: BuilderStage) -> Iterator[str]:
     yield f"    && mv {source.built} /{contents.file}{_CONTINUED if contents.unpacked else ''}"
     if contents.unpacked:
         words = f"/{contents.file} {contents.project or ''}".rstrip()
-        yield f"    && /nox/bin/python -m nox_pex.image.layers {words}"
+        yield f"    && /nox/bin/python -m nox_pex.image.split_pex {words}"
 
 
 def _unpacking(contents: Dockerfile) -> Iterator[str]:

@@ -86,7 +86,7 @@ def check(
         return ContainerPlace(
             engine=using,
             shell=job.shell,
-            made=made,
+            image=made,
             workspace=space,
             host=f"[{address.host}]" if ":" in address.host else address.host,
             published=_published(filled, address, inner),
