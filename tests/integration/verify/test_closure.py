@@ -65,8 +65,8 @@ def test_missing_extra_and_another_version() -> None:
     verdict = judged(holding("idna==3.10", "pip==24.0"), "idna==3.11", "h11==0.16.0")
     assert verdict.problems == (
         "h11 0.16.0 is missing",
-        "idna is 3.10, and Poetry would install 3.11",
-        "pip 24.0 is in it (.deps/pip-24.0-py3-none-any.whl), and Poetry would not install it",
+        "idna is 3.10, but Poetry would install 3.11",
+        "pip 24.0 is in the binary (.deps/pip-24.0-py3-none-any.whl), but Poetry would not install it",
     )
 
 
@@ -79,14 +79,14 @@ def test_the_project_itself(version: str | None, *, fits: bool) -> None:
 def test_excluded() -> None:
     assert not judged(holding("idna==3.11"), "idna==3.11", "h11==0.16.0", exclude=("H11<1",)).problems
     assert judged(holding("h11==0.16.0"), "h11==0.16.0", exclude=("h11",)).problems == (
-        "h11 0.16.0 is in it (.deps/h11-0.16.0-py3-none-any.whl), and `exclude` names it",
+        "h11 0.16.0 is in the binary (.deps/h11-0.16.0-py3-none-any.whl), but `exclude` names it",
     )
     assert not judged(holding("h11==0.16.0"), "h11==0.16.0", exclude=("h11>1",)).problems
 
 
 def test_one_distribution_twice() -> None:
     (problem,) = judged(holding("idna==3.11", "idna==3.11"), "idna==3.11").problems
-    assert problem.startswith("idna is in it 2 times")
+    assert problem.startswith("idna is in the binary 2 times")
 
 
 @pytest.mark.integration
@@ -107,6 +107,6 @@ def test_what_poetry_would_install_is_what_was_built(packaged: Workbench, carele
         problems = closure.judge(distributions(pex), planned, project=own, exclude=()).problems
     said = "\n".join(problems)
     assert "greeting-cards 0.4.0 is missing" in said
-    assert "idna is 3.10, and Poetry would install 3.11" in said
+    assert "idna is 3.10, but Poetry would install 3.11" in said
     for stray in ("pip", "pluggy", "setuptools"):
         assert f"\n{stray} " in said

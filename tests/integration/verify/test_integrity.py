@@ -24,16 +24,16 @@ NAME = "data-dist"
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
-        ("Data_Dist-1.data/purelib/mod.py", Location("lib", "mod.py")),
-        ("Data_Dist-1.data/platlib/mod.so", Location("lib", "mod.so")),
-        ("Data_Dist-1.data/scripts/tool", Location("scripts", "tool")),
-        ("Data_Dist-1.data/data/share/x.txt", Location("data", "share/x.txt")),
-        ("Data_Dist-1.data/headers/d.h", Location("headers", "d.h")),
-        (".prefix/bin/tool", Location("scripts", "tool")),
-        (".prefix/data/share/x.txt", Location("data", "share/x.txt")),
-        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Location("headers", "d.h")),
-        (".prefix/platlib/mod.so", Location("lib", "mod.so")),
+        ("pkg/mod.py", Location(scheme="lib", path="pkg/mod.py")),
+        ("Data_Dist-1.data/purelib/mod.py", Location(scheme="lib", path="mod.py")),
+        ("Data_Dist-1.data/platlib/mod.so", Location(scheme="lib", path="mod.so")),
+        ("Data_Dist-1.data/scripts/tool", Location(scheme="scripts", path="tool")),
+        ("Data_Dist-1.data/data/share/x.txt", Location(scheme="data", path="share/x.txt")),
+        ("Data_Dist-1.data/headers/d.h", Location(scheme="headers", path="d.h")),
+        (".prefix/bin/tool", Location(scheme="scripts", path="tool")),
+        (".prefix/data/share/x.txt", Location(scheme="data", path="share/x.txt")),
+        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Location(scheme="headers", path="d.h")),
+        (".prefix/platlib/mod.so", Location(scheme="lib", path="mod.so")),
     ],
 )
 def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
@@ -43,12 +43,12 @@ def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
-        ("./mod.py", Location("lib", "mod.py")),
-        ("../../../bin/tool", Location("scripts", "tool")),
-        ("../../../share/x.txt", Location("data", "share/x.txt")),
-        ("../../../include/site/python3.11/data_dist/d.h", Location("headers", "d.h")),
-        ("../../../include/d.h", Location("data", "include/d.h")),
+        ("pkg/mod.py", Location(scheme="lib", path="pkg/mod.py")),
+        ("./mod.py", Location(scheme="lib", path="mod.py")),
+        ("../../../bin/tool", Location(scheme="scripts", path="tool")),
+        ("../../../share/x.txt", Location(scheme="data", path="share/x.txt")),
+        ("../../../include/site/python3.11/data_dist/d.h", Location(scheme="headers", path="d.h")),
+        ("../../../include/d.h", Location(scheme="data", path="include/d.h")),
     ],
 )
 def test_where_an_installed_file_lies(path: str, place: Location) -> None:
@@ -80,7 +80,7 @@ def test_a_good_binary(packaged: Workbench, loose: Workbench) -> None:
 def test_a_changed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
     name, content = member(packaged.binary("greeting-cards"), "idna/core.py")
     problems = spoil({name: content + b"\nimport os\n"})
-    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
+    assert "idna 3.11: idna/core.py does not match its RECORD" in problems
     assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
 
 
@@ -94,7 +94,7 @@ def test_a_changed_file_with_its_row(
     changed = content + b"\nimport os\n"
     problems = spoil({name: changed, record: with_row(rows, "idna/core.py", changed)})
     assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
-    assert not [problem for problem in problems if problem.endswith("as its RECORD says")]
+    assert not [problem for problem in problems if problem.endswith("does not match its RECORD")]
 
 
 @pytest.mark.integration
@@ -112,7 +112,7 @@ def test_an_added_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | N
 def test_a_removed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
     name, _ = member(packaged.binary("greeting-cards"), "idna/core.py")
     problems = spoil({name: None})
-    assert "idna 3.11: idna/core.py is in its RECORD, and not in the binary" in problems
+    assert "idna 3.11: idna/core.py is in its RECORD, but not in the binary" in problems
     assert "idna 3.11: idna/core.py, which Poetry installed, is missing" in problems
 
 
@@ -128,8 +128,8 @@ def test_the_projects_own_wheel(
 ) -> None:
     name, content = member(packaged.binary("greeting-cards"), "greeting/__init__.py")
     problems = spoil({name: content + b"#"})
-    assert problems[0] == "greeting-cards 0.4.0: greeting/__init__.py is not as its RECORD says"
-    assert "it has not the digest that PEX-INFO has" in problems[1]
+    assert problems[0] == "greeting-cards 0.4.0: greeting/__init__.py does not match its RECORD"
+    assert problems[1].endswith(".whl does not match its digest in PEX-INFO")
 
 
 @pytest.mark.integration
@@ -141,8 +141,8 @@ def test_a_distribution_that_pex_does_not_know_of(
     (wheel,) = [name for name in info["distributions"] if name.startswith("idna-")]
     info["distributions"]["none-1-py3-none-any.whl"] = info["distributions"].pop(wheel)
     problems = spoil({"PEX-INFO": json.dumps(info).encode()})
-    assert f".deps/{wheel} is unknown to PEX-INFO" in problems
-    assert "PEX-INFO has a distribution none-1-py3-none-any.whl, and .deps/ has not" in problems
+    assert f"PEX-INFO does not list .deps/{wheel}" in problems
+    assert "PEX-INFO lists none-1-py3-none-any.whl, which is not in .deps/" in problems
 
 
 @pytest.mark.integration
@@ -159,12 +159,12 @@ def test_loose_files_and_whole_wheels(loose: Workbench, tmp_path: Path) -> None:
     path = spoiled(binary, tmp_path / "a.pex", {f".deps/{wheel.name}": changed.read_bytes()})
     with open_pex(path) as pex:
         problems = integrity_of(pex, installed).problems
-    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
-    assert f"idna 3.11: it has not the digest that PEX-INFO has for {wheel.name}" in problems
+    assert "idna 3.11: idna/core.py does not match its RECORD" in problems
+    assert f"idna 3.11: {wheel.name} does not match its digest in PEX-INFO" in problems
     path = spoiled(binary, tmp_path / "b.pex", {"counter.py": b"print('changed')\n"})
     with open_pex(path) as pex:
         (problem,) = integrity_of(pex, installed).problems
-    assert problem.startswith("the project's loose files have not the digest")
+    assert problem.startswith("the project's loose files do not match their digest")
 
 
 @pytest.mark.integration
@@ -266,7 +266,7 @@ def test_scripts_data_and_headers_in_every_layout(
     script.write_text(script.read_text() + "import os\n")
     with open_pex(tmp_path / "x.pex") as found:
         (problem,) = integrity.judge(found, distributions(found), installed).problems
-    assert "cannot be compared, since the installed tool was changed" in problem
+    assert "cannot be compared, because the installed tool was changed" in problem
 
 
 def _as_installed(home: Path) -> Mapping[str, evidence.ExpectedFiles]:

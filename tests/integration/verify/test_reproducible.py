@@ -68,21 +68,21 @@ def test_the_first_difference_is_a_cause(pex: Callable[..., Path]) -> None:
     changed = pex("1.pex", {".deps/x-1-py3-none-any.whl": other, "PEX-INFO": f"{INFO} "}, head=b"#!x\n")
     with open_pex(one) as a, open_pex(changed) as b:
         assert [str(difference) for difference in differences(a, b)] == [
-            "x-1-py3-none-any.whl: b.py has other content, from byte 4",
-            "x-1-py3-none-any.whl: x-1.dist-info/RECORD has other content, from byte 0",
-            f"PEX-INFO has other content, from byte {len(INFO)}",
-            "the head of the file is another",
+            "x-1-py3-none-any.whl: b.py has different content, from byte 4",
+            "x-1-py3-none-any.whl: x-1.dist-info/RECORD has different content, from byte 0",
+            f"PEX-INFO has different content, from byte {len(INFO)}",
+            "the head of the file differs",
         ]
     fewer = wheel({"a.py": "a = 1\n", "x-1.dist-info/RECORD": "r"})
     missing = pex("2.pex", {".deps/x-1-py3-none-any.whl": fewer})
-    assert first(one, missing) == "x-1-py3-none-any.whl: b.py is in it, and not in the second build"
-    assert first(missing, one) == "x-1-py3-none-any.whl: b.py is in the second build, and not in it"
-    assert first(one, pex("3.pex", {"more.py": ""})) == "more.py is in the second build, and not in it"
+    assert first(one, missing) == "x-1-py3-none-any.whl: b.py is not in the second build"
+    assert first(missing, one) == "x-1-py3-none-any.whl: b.py is only in the second build"
+    assert first(one, pex("3.pex", {"more.py": ""})) == "more.py is only in the second build"
     order = wheel({"b.py": "b = 1\n", "a.py": "a = 1\n", "x-1.dist-info/RECORD": "r"})
     swapped = pex("4.pex", {".deps/x-1-py3-none-any.whl": order})
-    assert first(one, swapped) == "x-1-py3-none-any.whl: a.py is stored in another order"
+    assert first(one, swapped) == "x-1-py3-none-any.whl: a.py is stored in a different order"
     assert first(one, pex("5.pex", {".deps/y-1-py3-none-any.whl": wheel({"y.py": ""})})) == (
-        "y-1-py3-none-any.whl: the whole of it is in the second build, and not in it"
+        "y-1-py3-none-any.whl: the complete wheel is only in the second build"
     )
 
 
@@ -91,7 +91,7 @@ def test_only_the_packing_differs(tmp_path: Path) -> None:
     other = archive(tmp_path / "other.pex", {"PEX-INFO": INFO, "main.py": "x = 1\n" * 99}, compression=8)
     with open_pex(one) as pex:
         (problem,) = reproducible.judge(pex, other, own_wheels=()).problems
-    assert problem == "a second build packs the same members in another way"
+    assert problem == "a second build has the same members, packed differently"
 
 
 def judged(bench: Workbench, name: str, path: Path | None = None) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def test_a_changed_binary(packaged: Workbench, tmp_path: Path) -> None:
     name, content = member(packaged.binary("greeting-cards"), "idna/core.py")
     path = spoiled(packaged.binary("greeting-cards"), tmp_path / "x.pex", {name: content + b"#"})
     (problem,) = judged(packaged, "greeting-cards", path)
-    assert f"idna/core.py has other content, from byte {len(content)}" in problem
+    assert f"idna/core.py has different content, from byte {len(content)}" in problem
 
 
 @pytest.mark.integration
@@ -129,8 +129,8 @@ def test_a_build_backend_that_writes_the_time(shared: Path, tmp_path: Path) -> N
     (bench.root / "backend.py").write_text(BACKEND)
     bench.build()
     (problem,) = judged(bench, "greeting-cards")
-    assert "greeting_cards-0.4.0-py3-none-any.whl: greeting/stamp.py has other content" in problem
-    assert "the project's own wheel, as its build backend makes it" in problem
+    assert "greeting_cards-0.4.0-py3-none-any.whl: greeting/stamp.py has different content" in problem
+    assert "in the project's own wheel, which its build backend builds" in problem
 
 
 @pytest.mark.integration

@@ -44,7 +44,7 @@ def test_a_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pex").write_bytes(content)
     error = refused(tmp_path / "x.pex")
     assert error.code == "integrity"
-    assert "x.pex is no PEX, or its end is missing" in error.problem
+    assert "x.pex is not a PEX, or is truncated" in error.problem
 
 
 def test_a_truncated_pex(tmp_path: Path) -> None:
