@@ -161,7 +161,7 @@ def test_a_file_of_ones_own(parcel: Parcel) -> None:
 
     project.edit("Own.Dockerfile", "USER 65532", "RUN chmod 0700 /srv\nUSER 65532")
     said = refused(project, "image-unreadable")
-    assert "user 65532 of the image may not read /srv/parcel.pex" in said
+    assert "user 65532 of the image cannot read /srv/parcel.pex" in said
 
     project.edit("Own.Dockerfile", "RUN chmod 0700 /srv", "RUN echo about to fail && exit 3")
     said = refused(project, "image-build")
@@ -185,7 +185,7 @@ def test_a_program_that_fails_in_its_container(parcel: Parcel) -> None:
     project.edit("pyproject.toml", 'args = ["--die"]', 'args = ["--port", "{port}"]')
     project.edit("pyproject.toml", "startup-timeout = 20.0", "startup-timeout = 8.0")
     said = refused(project, "port-unreachable")
-    assert re.search(r"port \d+ of the container cannot be reached: in there it listens on 127.0.0.1 port \d+;", said)
+    assert re.search(r"port \d+ of the container cannot be reached: its program listens on 127.0.0.1 port \d+;", said)
 
     project.edit("pyproject.toml", 'args = ["--port", "{port}"]', f'{words[:-1]}, "--stubborn"]')
     project.edit("pyproject.toml", "startup-timeout = 8.0", "startup-timeout = 20.0")
@@ -213,14 +213,16 @@ def test_a_base_that_does_not_fit(parcel: Parcel, containers: Containers) -> Non
 
     instead(pretending("older"))
     said = refused(project, "image-python")
-    assert re.search(r"the binary parcel is for CPython==3\.\d+\.\*, and the base localhost/older:1 has ", said)
+    assert re.search(r"the binary parcel is for CPython==3\.\d+\.\*, but the base localhost/older:1 has ", said)
     assert "has CPython 3.9.1, musl 1.2.4, x86_64; " in said
 
     instead(containers.image("localhost/bare:1", f"FROM {BASE}\nRUN rm /usr/bin/python3*\n"))
     assert "image localhost/bare:1 (linux/" in refused(project, "image-python")
 
     instead("localhost/nowhere/base:1")
-    assert "image.base names localhost/nowhere/base:1, which podman neither has" in refused(project, "image-base")
+    assert "image.base names localhost/nowhere/base:1, which podman does not have and cannot fetch" in refused(
+        project, "image-base"
+    )
 
 
 def test_engines_that_are_not_there(parcel: Parcel, tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_engines_that_are_not_there(parcel: Parcel, tmp_path: Path) -> None:
     (only / "docker").write_text('#!/bin/sh\necho "Cannot connect to the Docker daemon" >&2\nexit 1\n', "utf-8")
     (only / "docker").chmod(0o755)
     said = refused(project, "engine-down", env={"PATH": str(only)})
-    assert "docker is installed, and its engine does not answer: Cannot connect to the Docker daemon" in said
+    assert "docker is installed, but its engine does not answer: Cannot connect to the Docker daemon" in said
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker client")
@@ -261,7 +263,7 @@ def test_the_docker_client(parcel: Parcel, containers: Containers) -> None:
 def test_buildah_builds_and_the_container_is_skipped(parcel: Parcel) -> None:
     project = parcel('engine = "buildah"', SERVED)
     result = project.nox("-s", "image")
-    assert result.said("container: skipped: buildah builds images and starts no services")
+    assert result.said("container: skipped: buildah builds images but starts no services")
     assert noted(project)["engine"] == "buildah"
     assert len(noted(project)["layers"]) == 1
 

@@ -120,14 +120,15 @@ def test_hadolint_has_nothing_to_say(contents: Dockerfile, tmp_path: Path) -> No
 
 def test_the_file_of_the_post() -> None:
     assert containerfile.text(replace(CONTENTS, image=image(args=["main:app"]))) == (
-        "# service 1.2.3, written by nox-pex. To own it, copy it and name the copy under `containerfile`.\n"
-        "# By hand: docker build --file service.Dockerfile DIRECTORY, a directory that holds service.pex.\n"
+        "# service 1.2.3, written by nox-pex. To change it, copy it and set `containerfile` to the copy.\n"
+        "# By hand: docker build --file service.Dockerfile DIRECTORY\n"
+        "# where DIRECTORY holds service.pex.\n"
         "\n"
-        "# Where the file comes from: built before, outside.\n"
+        "# The PEX file, which was built before.\n"
         "FROM scratch AS binary\n"
         "COPY service.pex /service.pex\n"
         "\n"
-        "# The image: the base, and what follows.\n"
+        "# The image itself.\n"
         "FROM python:3.11-slim\n"
         "COPY --from=binary --chown=0:0 /service.pex /app/service.pex\n"
         'ENV PEX_ROOT="/tmp/pex"\n'
@@ -195,7 +196,7 @@ def refusal(demanded: BinaryRequirements, facts: ImagePython = FACTS) -> str:
     with pytest.raises(NoxPexError) as caught:
         compatibility.check(demanded, facts, name="service", base="some:base")
     assert caught.value.code == "image-python"
-    assert caught.value.problem.endswith(f"and the base some:base has {facts}")
+    assert caught.value.problem.endswith(f"but the base some:base has {facts}")
     return caught.value.problem
 
 
@@ -245,9 +246,7 @@ def test_a_lock_may_have_more_for_another_patch_release() -> None:
         "app": ("redis[hiredis]", 'tomli; extra == "unasked" and python_full_version < "3.11.3"'),
     }
     demanded = BinaryRequirements(constraints=(), wheels=(), requires=requires)
-    with pytest.raises(
-        NoxPexError, match=r"is for Python 3.11.7 \(redis needs async-timeout where python_full_version"
-    ):
+    with pytest.raises(NoxPexError, match=r"is for Python 3.11.7 \(redis needs async-timeout if python_full_version"):
         compatibility.check(demanded, FACTS, name="a", base="b", built_with="3.11.7")
     compatibility.check(demanded, FACTS, name="a", base="b", built_with="3.11.2")
     compatibility.check(demanded, replace(FACTS, version="3.11.9"), name="a", base="b", built_with="3.11.7")
