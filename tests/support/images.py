@@ -101,5 +101,5 @@ def job_of(target: Target, shell: Shell, *, record: Mapping[str, Any] | None = N
 
 
 def image_target(root: Path, **table: Any) -> Target:
-    """A target named `service`, in the directory `root`, whose image has the keys `table` beside its base."""
+    """A target named `service`, in the directory `root`, whose image has the keys `table` and a base."""
     return target_of(root / "service.pex", root=root, name="service", image={"base": "python:3.11-slim", **table})

@@ -53,7 +53,7 @@ _SHORTEST: Final = 8
 
 
 _SHALLOW: Final = 2
-"""Parts of a path, including the root, that are too few to search for: `/app` is in many files."""
+"""Parts of a path, including the root. A path with only these, such as `/app`, is in many files."""
 
 
 _DEEPEST: Final = 3
@@ -259,7 +259,7 @@ class _Search:
 
 
 def _is_credential(match: re.Match[bytes]) -> bool:
-    """Whether a URL contains a password or a token: with HTTP, which has no other users, a user name alone is one."""
+    """Whether a URL contains a password or a token. In an HTTP URL, a user name alone counts as a token."""
     return match["password"] is not None or match["scheme"].lower().removeprefix(b"git+") in (b"http", b"https")
 
 
