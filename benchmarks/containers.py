@@ -126,7 +126,7 @@ def _theirs(project: Path, text: str, base: str, into: Path) -> Build:
     lock = into / "app" / "poetry.lock"
     secrets = into.with_name(f"{into.name}-secrets")
     secrets.mkdir()
-    mounts = build_context.build_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
+    mounts = build_context.write_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
     if "environment" not in mounts:
         (secrets / "environment").write_text(_poetry_environment(mounts), "utf-8")
         mounts = {**mounts, "environment": secrets / "environment"}

@@ -1,17 +1,14 @@
-"""Binaries that the real tools built, and ways to spoil them."""
+"""Binaries that the real tools build, without Nox."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import shutil
-import stat
 import sys
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -19,9 +16,9 @@ from nox_pex.poetry.installed import Installed, finished
 from nox_pex.steps import freeze, install, pex
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
-from nox_pex.tools import pinned
+from nox_pex.tools import index, pinned
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import Pex, opened
+from nox_pex.verify.archive import Pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import distributions
@@ -31,13 +28,12 @@ PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
 PYTHON: Final = Path(sys.executable).resolve()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workbench:
-    """A copy of a fixture project, and its way through our pipeline without Nox."""
+class Workbench(Struct, frozen=True, kw_only=True):
+    """A copy of a fixture project, and its way through our steps without Nox. `said` are the lines for the user."""
 
     root: Path
     environ: Mapping[str, str]
-    said: list[str] = field(default_factory=list)
+    said: list[str] = msgspec.field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -48,7 +44,7 @@ class Workbench:
             root=self.root,
             state=self.state,
             base=BasePython(name=str(PYTHON), find=lambda: PYTHON),
-            arguments=Arguments(**arguments),  # type: ignore[arg-type]  # each test gives what it needs
+            arguments=Arguments(**arguments),  # type: ignore[arg-type]  # each test passes what it needs
             environ={**self.environ, **(environ or {})},
             say=self.said.append,
             emit=self.said.append,
@@ -64,17 +60,21 @@ class Workbench:
 
     def installed(self, name: str) -> Installed:
         context = self.context()
-        done = finished(context.all_targets[name].selection, Environment(path=context.home))
-        assert done is not None
-        return done
+        found = finished(context.all_targets[name].selection, Environment(path=context.home))
+        assert found is not None
+        return found
 
     def relock(self) -> None:
-        """Let the real Poetry lock what was edited."""
+        """Let the real Poetry lock the edited project; it uses the index and the certificates that the product uses."""
         poetry = pinned.provide_poetry(self.context().provisioner, None)
-        environ = {**self.environ, "POETRY_VIRTUALENVS_CREATE": "false", "POETRY_PYPI_MIRROR_URL": poetry.default_index}
+        added = index.poetry_environ(
+            self.environ, prefix=Path(sys.prefix), project=self.root, default=poetry.default_index
+        )
+        environ = {**self.environ, **added, "POETRY_VIRTUALENVS_CREATE": "false"}
         ran(poetry.python, "-m", "poetry", "lock", cwd=self.root, environ=environ)
 
     def edit(self, file: str, old: str, new: str) -> None:
+        """Replace `old`, which must be in the file exactly once."""
         path = self.root / file
         text = path.read_text("utf-8")
         assert text.count(old) == 1
@@ -86,55 +86,17 @@ class Workbench:
 
 
 def clean_environ(cache: Path) -> dict[str, str]:
-    """What a user's shell has, with a cache that this run of pytest has for itself."""
+    """The variables of a user's shell, and a cache that only this run of pytest uses."""
     return {**harness.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
 
 
 def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
-    done = harness.run([str(word) for word in argv], cwd=cwd, env=environ)
-    assert done.status == 0, done.output
-    return done.output
+    """Run a program, which must succeed, and return its output."""
+    result = harness.run([str(argument) for argument in argv], cwd=cwd, env=environ)
+    assert result.status == 0, result.output
+    return result.output
 
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
-    return integrity.judge(pex, distributions(pex), evidence.of_environment(installed), strict=strict)
-
-
-def spoiled(source: Path, target: Path, changes: Mapping[str, bytes | None]) -> Path:
-    """A copy of a zipapp, or of a PEX directory, with other content (None: without it) for the members in `changes`."""
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
-        for name, content in changes.items():
-            path = target / name
-            path.unlink(missing_ok=True)
-            if content is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        return target
-    with opened(source) as pex:
-        target.write_bytes(pex.head())
-    left = dict(changes)
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "a") as new:
-        for info in old.infolist():
-            content = left.pop(info.filename, old.read(info))
-            if content is not None:
-                new.writestr(info, content, compress_type=info.compress_type)
-        for name, content in left.items():
-            if content is not None:
-                new.writestr(name, content)
-    target.chmod(target.stat().st_mode | stat.S_IXUSR)
-    return target
-
-
-def member(binary: Path, ending: str) -> tuple[str, bytes]:
-    """The one member of a zipapp whose name ends so, and its content."""
-    with zipfile.ZipFile(binary) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(ending)]
-        return name, archive.read(name)
-
-
-def with_row(record: bytes, path: str, content: bytes) -> bytes:
-    """A RECORD whose row for `path` fits `content`."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    rows = [row for row in record.decode().splitlines() if not row.startswith(f"{path},")]
-    return "\n".join([*rows, f"{path},sha256={digest},{len(content)}", ""]).encode()
+    """The verdict of the gate `integrity` on an open PEX, with an environment as evidence."""
+    return integrity.judge(pex, distributions(pex), evidence.expected_from_environment(installed), strict=strict)

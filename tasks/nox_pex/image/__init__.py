@@ -1,1 +1,1 @@
-"""Puts a binary into a container image, and proves that it works there."""
+"""Builds a container image with a binary, and checks that the binary works in it."""

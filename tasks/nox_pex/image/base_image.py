@@ -1,14 +1,18 @@
-"""The base image: brought here, and asked by its own Python what it is."""
+"""The base image: fetch it, and find out which Python it has.
+
+Fact sources: podman-run(1) for exit statuses; PEP 425 and PEP 600 for the tags of wheels.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
 from packaging import tags
 
 from nox_pex.errors import NoxPexError
@@ -38,37 +42,38 @@ print(json.dumps({
     "has_shell": os.path.exists("/bin/sh"),
 }))
 """
-"""Runs on any Python from 3.5 on, with the standard library alone."""
+"""Prints the fields of an `ImagePython` as JSON, on any Python since 3.5, with the standard library alone."""
 
 
 _WARNINGS: Final = re.compile(r"\A[^\[{].*?(?=^[\[{])", re.MULTILINE | re.DOTALL)
-"""What an engine may say before its JSON."""
+"""Lines that an engine may print before its JSON."""
 
 
-_SHORT: Final = {"PyPy": "pp"}
-"""The names of interpreters in wheels' tags, other than `cp` (PEP 425)."""
+_SHORT_NAMES: Final = {"PyPy": "pp"}
+"""The names of interpreters in the tags of wheels, other than `cp` (PEP 425)."""
 
 
-_NOT_THERE: Final = 127
+_NO_SUCH_PROGRAM: Final = 127
+"""The exit status of `run` if the container has no such program (podman-run(1))."""
 
 
 _ENGINE_FAILED: Final = (125, 126)
-"""Exit statuses of `run` (podman-run(1)): no such program; the engine, or its runtime, failed."""
+"""The exit statuses of `run` if the engine failed, or could not start the program (podman-run(1))."""
 
 
-_FOREIGN: Final = "exec format error"
-"""What the kernel says to a program of another architecture."""
+_FOREIGN_ARCHITECTURE: Final = "exec format error"
+"""The kernel's message for a program of another architecture."""
 
 
-_LEGACY: Final = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_LEGACY_TAGS: Final = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 """Minor versions of glibc 2, and the older name of the platform tag (PEP 600)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a base image's Python says of itself and its system.
+class ImagePython(Struct, frozen=True, kw_only=True):
+    """The Python in an image, and its system.
 
-    `libc` is `glibc`, `musl` or empty, `executable` its path in the image, `has_shell` whether there is a `/bin/sh`.
+    `libc` is `glibc`, `musl` or empty. `executable` is Python's path in the image. `has_shell` is whether the image has
+    a `/bin/sh`.
     """
 
     implementation: str
@@ -82,7 +87,7 @@ class Facts:
     has_shell: bool
 
     def __str__(self) -> str:
-        libc = f"{self.libc} {self.libc_version}" if self.libc else "no libc that is known"
+        libc = f"{self.libc} {self.libc_version}" if self.libc else "unknown libc"
         return f"{self.implementation} {self.version}{'' if self.gil else ' without GIL'}, {libc}, {self.machine}"
 
     @property
@@ -92,23 +97,23 @@ class Facts:
 
     @property
     def libc_minor(self) -> int:
-        """The minor version of the libc: 36 for glibc 2.36, 0 where it is not known."""
+        """The minor version of the libc: 36 for glibc 2.36, 0 if it is not known."""
         _, _, rest = self.libc_version.partition(".")
         digits = rest.partition(".")[0]
         return int(digits) if digits.isdecimal() else 0
 
     def tags(self) -> frozenset[tags.Tag]:
-        """The tags of wheels that can be installed there (PEP 425)."""
+        """Return the tags of the wheels that can be installed there (PEP 425)."""
         major, minor = (int(part) for part in self.minor.split("."))
         platforms = list(self._platforms())
         if self.implementation == "CPython":
             interpreter = f"cp{major}{minor}"
             abi = f"{interpreter}{'' if self.gil else 't'}"
-            own = tags.cpython_tags((major, minor), [abi], platforms)
+            native = tags.cpython_tags((major, minor), [abi], platforms)
         else:
-            interpreter = f"{_SHORT.get(self.implementation, self.implementation.lower())}{major}{minor}"
-            own = tags.generic_tags(interpreter, [self.abi], platforms)
-        return frozenset(own) | frozenset(tags.compatible_tags((major, minor), interpreter, platforms))
+            interpreter = f"{_SHORT_NAMES.get(self.implementation, self.implementation.lower())}{major}{minor}"
+            native = tags.generic_tags(interpreter, [self.abi], platforms)
+        return frozenset(native) | frozenset(tags.compatible_tags((major, minor), interpreter, platforms))
 
     def _platforms(self) -> Iterator[str]:
         yield f"linux_{self.machine}"
@@ -117,102 +122,101 @@ class Facts:
                 yield f"musllinux_1_{minor}_{self.machine}"
             elif self.libc == "glibc":
                 yield f"manylinux_2_{minor}_{self.machine}"
-                if minor in _LEGACY:
-                    yield f"{_LEGACY[minor]}_{self.machine}"
+                if minor in _LEGACY_TAGS:
+                    yield f"{_LEGACY_TAGS[minor]}_{self.machine}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageInspector:
-    """Knows images by asking `engine`, and remembers by their id what they answered in the file `memory`."""
+class ImageInspector(Struct, frozen=True, kw_only=True):
+    """Asks `engine` about images, and remembers in the file `memory` which Python each image id has."""
 
     engine: Engine
     shell: Shell
     memory: Path
 
-    def present(self, image: str, *, key: str) -> str:
-        """The id of `image`, which is fetched where it is not here yet. Raises `NoxPexError` `image-base`.
+    def image_id(self, image: str, *, key: str) -> str:
+        """Return the id of `image`, after fetching it if the engine does not have it.
 
-        `key` is the dotted key that names it.
+        `key` is the dotted key of the setting that names the image. Raises `NoxPexError` `image-base`.
         """
         outcome = self._run(self.engine.identify(image), "look for the base")
         if outcome.status != 0:
             self.shell.say(f"image: fetching {image}")
             fetched = self._run(self.engine.pull(image), f"fetch {image}")
             if fetched.status != 0:
-                said = fetched.tail[-1].strip() if fetched.tail else f"exit status {fetched.status}"
-                problem = f"{key} names {image}, which {self.engine.name} neither has nor can fetch: {said}"
+                reason = fetched.tail[-1].strip() if fetched.tail else f"exit status {fetched.status}"
+                problem = f"{key} names {image}, which {self.engine.name} does not have and cannot fetch: {reason}"
                 remedy = f"correct the name, or make `{self.engine.name} pull {image}` work"
                 raise NoxPexError("image-base", problem, remedy, log=fetched.tail)
             outcome = self._run(self.engine.identify(image), "look for the base")
         return outcome.output.strip().splitlines()[-1]
 
-    def facts(self, image: str, *, identity: str, minor: str | None, key: str) -> Facts:
-        """What the Python of the image `identity` says: that of the version `minor` where it has one.
+    def image_python(self, image: str, *, identity: str, minor: str | None, key: str) -> ImagePython:
+        """Return the Python of `image`, whose id is `identity`: Python `minor` (`3.11`) if the image has it.
 
-        Raises `NoxPexError` `image-python` where there is none, `engine-failed` where the engine cannot run any.
+        Raises `NoxPexError`: `image-python` if there is no Python, `engine-failed` if the engine cannot run it.
         """
         known = files.read_json(self.memory)
-        remembered = f"{identity} {minor or ''}"
-        if remembered in known:
-            return Facts(**known[remembered])
-        facts = Facts(**json.loads(self.answer(image, _QUESTION, identity=identity, minor=minor, key=key)))
-        files.write_json(self.memory, {**known, remembered: asdict(facts)})
-        return facts
+        entry = f"{identity} {minor or ''}"
+        if entry in known:
+            return ImagePython(**known[entry])
+        python = ImagePython(**json.loads(self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)))
+        files.write_json(self.memory, {**known, entry: msgspec.structs.asdict(python)})
+        return python
 
-    def answer(self, image: str, question: str, *, identity: str, minor: str | None, key: str) -> str:
-        """The last line that the Python of the image `identity` prints when it runs the program `question`.
+    def run_python(self, image: str, program: str, *, identity: str, minor: str | None, key: str) -> str:
+        """Run `program` with the Python of `image`, and return the last line that it prints.
 
-        As for `facts`, which also says what is raised.
+        Arguments and errors are as for `image_python`.
         """
-        last = None
+        outcome = None
         for command in (*((f"python{minor}",) if minor else ()), "python3", "python"):
-            last = self._asked(identity, command, question)
-            if last.status == 0:
-                return last.output.splitlines()[-1]
-            if last.status != _NOT_THERE:
+            outcome = self._run_program(identity, command, program)
+            if outcome.status == 0:
+                return outcome.output.splitlines()[-1]
+            if outcome.status != _NO_SUCH_PROGRAM:
                 break
-        tail = last.tail if last is not None else ()
-        said = tail[-1].strip() if tail else "it says nothing"
-        if last is not None and last.status in _ENGINE_FAILED and _FOREIGN not in said:
-            problem = f"{self.engine.name} could not start a container of {image}: {said}"
+        tail = outcome.tail if outcome is not None else ()
+        reason = tail[-1].strip() if tail else "it printed nothing"
+        if outcome is not None and outcome.status in _ENGINE_FAILED and _FOREIGN_ARCHITECTURE not in reason:
+            problem = f"{self.engine.name} could not start a container of {image}: {reason}"
             remedy = f"make `{self.engine.name} run --rm {image}` work, or see `image.engine-args`"
             raise NoxPexError("engine-failed", problem, remedy, log=tail)
-        machine = _machine(self.described(identity))
-        problem = f"the image {image} ({machine}) has no Python that can be run: {said}"
-        raise NoxPexError("image-python", problem, f"let {key} name one that has, such as python:{minor or 3}-slim")
+        problem = f"the image {image} ({_machine(self.describe(identity))}) has no Python that runs: {reason}"
+        remedy = f"set {key} to an image that has one, such as python:{minor or 3}-slim"
+        raise NoxPexError("image-python", problem, remedy)
 
-    def described(self, image: str) -> dict[str, Any]:
-        """What the engine says of an image, in Docker's words: `Config`, `Architecture`, `RootFS`, `Size`."""
+    def describe(self, image: str) -> dict[str, Any]:
+        """Return an image's `Config`, `Architecture`, `RootFS` and `Size`, which are Docker's names for them."""
         output = self._run(self.engine.describe(image), "look at the image").output
         value = json.loads(_WARNINGS.sub("", output, count=1))
         if isinstance(value, list):
             first: dict[str, Any] = value[0]
             return first
-        docker = value["Docker"]  # buildah's
-        config = docker.get("config") or {}
+        docker = value["Docker"]  # the format of buildah
         return {
-            "Config": config,
+            "Config": docker.get("config") or {},
             "Architecture": docker.get("architecture"),
             "RootFS": {"Layers": (docker.get("rootfs") or {}).get("diff_ids")},
         }
 
-    def _asked(self, image: str, command: str, program: str) -> Outcome:
-        question = ("-I", "-c", program)
+    def _run_program(self, image: str, command: str, program: str) -> Outcome:
+        """Run `program` with the interpreter `command`, in a container of `image` that is removed afterwards."""
+        what, arguments = "ask the base", ("-I", "-c", program)
         if self.engine.name != "buildah":
-            return self._run(self.engine.ask(image, command, *question), "ask the base")
-        made = self._run(self.engine.argv("from", "--pull-never", image), "ask the base")
-        if made.status != 0:
-            return made
-        container = made.output.strip().splitlines()[-1]
-        words = self.engine.argv("run", *self.engine.args.run, container, "--", command, *question)
+            return self._run(self.engine.run_once(image, command, *arguments), what)
+        created = self._run(self.engine.argv("from", "--pull-never", image), what)
+        if created.status != 0:
+            return created
+        container = created.output.strip().splitlines()[-1]
+        argv = self.engine.argv("run", *self.engine.args.run, container, "--", command, *arguments)
         try:
-            return self._run(words, "ask the base")
+            return self._run(argv, what)
         finally:
-            self._run(self.engine.argv("rm", container), "ask the base")
+            self._run(self.engine.argv("rm", container), what)
 
     def _run(self, argv: tuple[str, ...], what: str) -> Outcome:
         return self.shell.run(argv, what=f"image: {what}", env=self.shell.environ)
 
 
-def _machine(described: dict[str, Any]) -> str:
-    return f"{described.get('Os') or 'linux'}/{described.get('Architecture') or 'unknown'}"
+def _machine(description: dict[str, Any]) -> str:
+    return f"{description.get('Os') or 'linux'}/{description.get('Architecture') or 'unknown'}"

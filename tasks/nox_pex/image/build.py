@@ -1,4 +1,4 @@
-"""Build the image with a container engine."""
+"""Builds an image with a container engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import nox_pex
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, containerfile, split_pex
-from nox_pex.image.base_image import Facts, ImageInspector
-from nox_pex.image.containerfile import Contents, FromSource
-from nox_pex.image.engine import Engine, Recipe
+from nox_pex.image.base_image import ImageInspector, ImagePython
+from nox_pex.image.containerfile import BuilderStage, Dockerfile
+from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
 from nox_pex.project import build_wheel, pyproject
@@ -30,132 +30,142 @@ _STEP: Final = re.compile(
 )
 
 
-def build(job: Job, using: Engine) -> BuiltImage:
-    """Build the image; the Dockerfile is left in `output`, and is exactly what was built.
+def build(job: Job, engine: Engine) -> BuiltImage:
+    """Build the image, and leave the Dockerfile that was built in `output-dir`.
 
-    Raises `NoxPexError`: `image-base`, `image-python`, `image-build`, `config`.
+    Raises `NoxPexError`: `image-base`, `image-python`, `image-build`, `engine-failed`, `source-missing`, `config`.
     """
-    keeper = ImageInspector(engine=using, shell=job.shell, memory=job.target.state / "images.json")
-    identity = keeper.present(job.image.base, key=f"{job.key}.base")
-    facts = keeper.facts(job.image.base, identity=identity, minor=job.minor, key=f"{job.key}.base")
+    inspector = ImageInspector(engine=engine, shell=job.shell, memory=job.target.state / "images.json")
+    base, key = job.image.base, f"{job.key}.base"
+    base_id = inspector.image_id(base, key=key)
+    python = inspector.image_python(base, identity=base_id, minor=job.minor, key=key)
     if not job.from_source:
-        wanted = compatibility.read(job.target.binary)
-        compatibility.judge(wanted, facts, name=job.target.name, base=job.image.base, built_with=job.python)
+        required = compatibility.read_requirements(job.target.binary)
+        compatibility.check(required, python, name=job.target.name, base=base, built_with=job.python)
     names = tags(job)
-    with tempfile.TemporaryDirectory(prefix="nox-pex-image-") as aside:
-        place, secrets = Path(aside, "context"), Path(aside, "secrets")
-        place.mkdir()
+    with tempfile.TemporaryDirectory(prefix="nox-pex-image-") as scratch:
+        context, secrets = Path(scratch, "context"), Path(scratch, "secrets")
+        context.mkdir()
         secrets.mkdir(mode=0o700)
-        source = _from_source(job, keeper, facts, place) if job.from_source else None
-        files.write_text(job.file, _text(job, facts, source))
-        fill_template(job, place)
-        recipe = Recipe(
+        stage = _builder_stage(job, inspector, python, context) if job.from_source else None
+        files.write_text(job.file, _dockerfile(job, python, stage))
+        _fill_context(job, context)
+        image_build = ImageBuild(
             file=job.file,
-            context=place,
+            context=context,
             tags=names,
-            id_file=Path(aside, "id"),
-            secrets={} if source is None else _secrets(job, secrets),
+            id_file=Path(scratch, "id"),
+            secrets={} if stage is None else _write_secrets(job, secrets),
             dockers_format=job.image.healthcheck is not None or job.image.containerfile is not None,
         )
-        job.shell.say(f"image: building {names[0]} with {using.name} (base {job.image.base}: {facts})")
-        outcome = job.shell.run(using.build(recipe), what=f"image: {job.target.name}", env=job.shell.environ)
-        if outcome.status != 0 or not recipe.id_file.exists():
-            raise _build_failed(outcome, job)
-        made = recipe.id_file.read_text("utf-8").strip()
+        job.shell.say(f"image: building {names[0]} with {engine.name} (base {base}: {python})")
+        outcome = job.shell.run(engine.build(image_build), what=f"image: {job.target.name}", env=job.shell.environ)
+        if outcome.status != 0 or not image_build.id_file.exists():
+            raise _build_failure(outcome, job)
+        image_id = image_build.id_file.read_text("utf-8").strip()
     built = BuiltImage(
-        identity=made,
+        identity=image_id,
         tags=names,
-        described=keeper.described(made),
-        base=keeper.described(identity),
-        facts=facts,
+        description=inspector.describe(image_id),
+        base=inspector.describe(base_id),
+        python=python,
         seconds=outcome.seconds,
     )
-    job.shell.say(f"image: {', '.join(names)} built in {built.seconds:.1f} s, {_size(built)} ({made[:19]})")
+    job.shell.say(f"image: {', '.join(names)} built in {built.seconds:.1f} s, {_size(built)} ({image_id[:19]})")
     for digest in built.layers:
         job.shell.say(f"image: layer {digest}")
     return built
 
 
-def _from_source(job: Job, keeper: ImageInspector, facts: Facts, place: Path) -> FromSource:
-    """The first stage of a build from the sources. Raises `image-base`, `image-python`."""
+def _builder_stage(job: Job, inspector: ImageInspector, python: ImagePython, context: Path) -> BuilderStage:
+    """Return the first stage of a build from the sources; `python` is the base's.
+
+    Raises `NoxPexError`: `image-base`, `image-python`, `engine-failed`.
+    """
     builder = job.image.builder or job.image.base
     key = f"{job.key}.{'builder' if job.image.builder else 'base'}"
-    identity = keeper.present(builder, key=key)
-    there = keeper.facts(builder, identity=identity, minor=facts.minor, key=key)
-    compatibility.judge_builder(there, facts, builder=builder, base=job.image.base)
-    if there.version != facts.version:
-        job.shell.say(f"image: the builder has Python {there.version}, the base {facts.version}: best the very same")
-    return FromSource(
-        builder=builder,
-        python=there.executable,
-        requirement=_ourselves(job, place),
-        built=(job.target.directory / f"{job.target.name}.pex").relative_to(job.target.project.root).as_posix(),
+    identity = inspector.image_id(builder, key=key)
+    builder_python = inspector.image_python(builder, identity=identity, minor=python.minor, key=key)
+    compatibility.check_builder(builder_python, python, builder=builder, base=job.image.base)
+    if builder_python.version != python.version:
+        job.shell.say(
+            f"image: the builder has Python {builder_python.version}, but the base has {python.version}:"
+            " the same version is safer"
+        )
+    return BuilderStage(
+        image=builder,
+        python=builder_python.executable,
+        requirement=_nox_pex_requirement(job, context),
+        binary=(job.target.directory / f"{job.target.name}.pex").relative_to(job.target.project.root).as_posix(),
     )
 
 
-def _ourselves(job: Job, place: Path) -> str:
-    """What pip installs to have this nox-pex: this version, or a wheel in the context of the checkout it runs from."""
+def _nox_pex_requirement(job: Job, context: Path) -> str:
+    """Return what pip installs to get this nox-pex: its version, or in a checkout the path of a wheel in `context`."""
     checkout = Path(nox_pex.__file__).resolve().parents[2]
     if not (checkout / "pyproject.toml").is_file() or pyproject.read(checkout).name != "nox-pex":
         return f"nox-pex=={nox_pex.__version__}"
-    here = Interpreter(
+    interpreter = Interpreter(
         implementation=sys.implementation.name, version=sys.version.split()[0], executable=Path(sys.executable)
     )
-    into = place / ".nox-pex"  # hidden: nothing of it ships
+    into = context / ".nox-pex"  # hidden, so that nothing in it ships
     into.mkdir()
-    built = build_wheel.build_wheel(pyproject.read(checkout), into=into, interpreter=here, provisioner=job.provisioner)
-    return built.relative_to(place).as_posix()
+    wheel = build_wheel.build_wheel(
+        pyproject.read(checkout), into=into, interpreter=interpreter, provisioner=job.provisioner
+    )
+    return wheel.relative_to(context).as_posix()
 
 
-def _text(job: Job, facts: Facts, source: FromSource | None) -> str:
-    """The Dockerfile, ours or the project's own."""
+def _dockerfile(job: Job, python: ImagePython, stage: BuilderStage | None) -> str:
+    """Return the text of the Dockerfile: the project's own file, or the one that nox-pex writes."""
     if job.image.containerfile is not None:
         file = job.target.project.root / job.image.containerfile
         try:
             return file.read_text("utf-8")
         except OSError as error:
             problem = f"{job.key}.containerfile names {job.image.containerfile}, which cannot be read: {error.strerror}"
-            remedy = "correct the path; it is taken from the project's directory"
+            remedy = "correct the path, which is relative to the project's directory"
             raise NoxPexError("source-missing", problem, remedy) from error
     table = job.target.table
     return containerfile.text(
-        Contents(
+        Dockerfile(
             name=job.target.name,
             version=version(job),
             image=job.image,
             file=f"{job.target.stem}.pex",
-            python=facts.executable,
-            direct=facts.has_shell and table.sh_boot and table.layout == "zipapp",
+            python=python.executable,
+            direct=python.has_shell and table.sh_boot and table.layout == "zipapp",
             project=job.distribution,
             labels=labels(job),
-            source=source,
+            builder=stage,
         )
     )
 
 
-def fill_template(job: Job, place: Path) -> None:
-    """Lay out what the Dockerfile copies: the binary, or the sources that it is built from."""
+def _fill_context(job: Job, context: Path) -> None:
+    """Copy into `context` what the Dockerfile copies: the binary, or the sources that it is built from."""
     if job.from_source or job.image.containerfile is not None:
-        build_context.lay_sources(job.target.project, output_dir=job.target.directory, into=place)
+        build_context.copy_sources(job.target.project, output_dir=job.target.directory, into=context)
     if job.from_source:
         return
-    build_context.lay(job.target.binary, place, name=f"{job.target.stem}.pex")
+    name = f"{job.target.stem}.pex"
+    build_context.copy_binary(job.target.binary, context, name=name)
     if job.image.form == "unpacked":
-        halves = split_pex.halves(job.target.directory / f"{job.target.stem}.pex")
-        split_pex.split(job.target.binary, project=job.distribution, into=halves)
-        for half in (halves.dependencies, halves.own):
-            build_context.lay(half, place, name=half.name)
+        parts = split_pex.split_paths(job.target.directory / name)
+        split_pex.split(job.target.binary, project=job.distribution, into=parts)
+        for part in (parts.dependencies, parts.own):
+            build_context.copy_binary(part, context, name=part.name)
 
 
-def _secrets(job: Job, into: Path) -> Mapping[str, Path]:
-    return build_context.build_secrets(job.shell.environ, prefix=Path(sys.prefix), into=into)
+def _write_secrets(job: Job, into: Path) -> Mapping[str, Path]:
+    return build_context.write_secrets(job.shell.environ, prefix=Path(sys.prefix), into=into)
 
 
-def _build_failed(outcome: Outcome, job: Job) -> NoxPexError:
+def _build_failure(outcome: Outcome, job: Job) -> NoxPexError:
     steps = [match["step"] or match["kit"] for match in _STEP.finditer(outcome.output)]
     step = f" at `{steps[-1][:200]}`" if steps else ""
-    said = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "it said nothing")
-    problem = f"building {job.file.name} failed{step}: {said}"
+    reason = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "the engine printed nothing")
+    problem = f"building {job.file.name} failed{step}: {reason}"
     remedy = "read the engine's last lines above; `--verbose` shows its command line and all of its output"
     return NoxPexError("image-build", problem, remedy, log=outcome.tail)
 

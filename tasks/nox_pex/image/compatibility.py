@@ -1,4 +1,4 @@
-"""What a finished binary demands of the machine that it runs on, read from the binary itself."""
+"""What a finished binary requires of the machine that it runs on, read from the binary itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from msgspec import Struct
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -19,7 +19,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from nox_pex.distributions.pex_file import distribution_name
 from nox_pex.errors import NoxPexError
-from nox_pex.image.base_image import Facts
+from nox_pex.image.base_image import ImagePython
 
 _CONSTRAINT: Final = re.compile(r"(?P<implementation>[A-Za-z]*)(?P<variant>\+t|-t|\[[a-z-]+\])?(?P<versions>.*)")
 
@@ -37,135 +37,143 @@ _MODULE: Final = re.compile(r"\.so(?:\.[0-9.]+)?$")
 
 
 _PIECE: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
 _OVERLAP: Final = 16
-"""Bytes that two pieces share, so that no name is cut through."""
+"""Bytes of a piece that are searched again together with the next piece, so that no name is cut in two."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """The demands of a binary.
+class BinaryRequirements(Struct, frozen=True, kw_only=True):
+    """The requirements of a binary.
 
     `constraints` are interpreter constraints, one of which must hold. `wheels` are the file names of its distributions.
-    `libc` has, for each wheel whose name promises no libc since it was compiled here, the one that its modules name:
-    `("glibc", 34)`, `("musl", 0)`. `requires` has what each distribution requires (its `Requires-Dist`), by its name.
+    `libc` is for wheels that were compiled here, whose names promise no libc: the libc that their modules name, such as
+    `("glibc", 34)` or `("musl", 0)`. `requires` is the `Requires-Dist` of each distribution, by normalized name.
     """
 
     constraints: tuple[str, ...]
     wheels: tuple[str, ...]
-    libc: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    libc: Mapping[str, tuple[str, int]] = {}
+    requires: Mapping[str, tuple[str, ...]] = {}
 
 
-def read(binary: Path) -> Needs:
-    """The demands of a PEX of any layout."""
+def read_requirements(binary: Path) -> BinaryRequirements:
+    """Read the requirements of a PEX of any layout."""
     with contextlib.closing(_Members(binary)) as members:
         info: Mapping[str, Any] = json.loads(members.content("PEX-INFO"))
         wheels = tuple(sorted(info["distributions"]))
-        here = [wheel for wheel in wheels if re.search(r"-linux_[^-]+\.whl$", wheel)]
-        named = {wheel: members.libc(f".deps/{wheel}/") for wheel in here}
+        compiled_here = [wheel for wheel in wheels if re.search(r"-linux_[^-]+\.whl$", wheel)]
+        libc = {wheel: members.libc(f".deps/{wheel}/") for wheel in compiled_here}
         requires = dict(members.requirements())
-    return Needs(
+    return BinaryRequirements(
         constraints=tuple(info.get("interpreter_constraints", ())),
         wheels=wheels,
-        libc={wheel: found for wheel, found in named.items() if found is not None},
+        libc={wheel: found for wheel, found in libc.items() if found is not None},
         requires=requires,
     )
 
 
-def judge(demands: Needs, facts: Facts, *, name: str, base: str, built_with: str | None = None) -> None:
-    """Raise `NoxPexError` `image-python` where the binary `name` cannot run on `base`, and name both sides.
+def check(
+    required: BinaryRequirements, python: ImagePython, *, name: str, base: str, built_with: str | None = None
+) -> None:
+    """Raise `NoxPexError` `image-python`, which names both sides, if the binary `name` cannot run on the image `base`.
 
-    `built_with` is the version of Python that Poetry installed for, where that is known: a lock may have more for
-    another patch release (`async-timeout; python_full_version < "3.11.3"`).
+    `built_with` is the version of Python that Poetry installed for, if it is known. A lock may require more
+    distributions on another patch release (`async-timeout; python_full_version < "3.11.3"`).
     """
-    wanted = _unmet(demands, facts) or (_unlocked(demands, facts, built_with) if built_with else None)
-    if wanted is None:
+    unmet = _unmet(required, python) or (_not_locked(required, python, built_with) if built_with else None)
+    if unmet is None:
         return
-    problem = f"the binary {name} is for {wanted}, and the base {base} has {facts}"
+    problem = f"the binary {name} is for {unmet}, but the base {base} has {python}"
     remedy = "choose another base, or build for this one with `nox -s image -- --from-source`"
     raise NoxPexError("image-python", problem, remedy)
 
 
-def judge_builder(builder_facts: Facts, facts: Facts, *, builder: str, base: str) -> None:
-    """Raise `NoxPexError` `image-python` where what the image `builder` makes cannot run on `base`."""
+def check_builder(builder_python: ImagePython, python: ImagePython, *, builder: str, base: str) -> None:
+    """Raise `NoxPexError` `image-python` if a binary that is built in the image `builder` cannot run on `base`."""
     same = ("implementation", "minor", "gil", "machine", "libc")
-    fits = all(getattr(builder_facts, name) == getattr(facts, name) for name in same)
-    if not fits or builder_facts.libc_minor > facts.libc_minor:
-        problem = f"the builder {builder} has {builder_facts}, and the base {base} has {facts}"
-        remedy = "choose images of one family (python:3.12 and python:3.12-slim), the builder's system no newer"
+    fits = all(getattr(builder_python, name) == getattr(python, name) for name in same)
+    if not fits or builder_python.libc_minor > python.libc_minor:
+        problem = f"the builder {builder} has {builder_python}, but the base {base} has {python}"
+        remedy = "choose images of one family (python:3.12 and python:3.12-slim), and a builder whose libc is no newer"
         raise NoxPexError("image-python", problem, remedy)
 
 
-def _unmet(demands: Needs, facts: Facts) -> str | None:
-    """The first demand that is not met, in words. One wheel of a distribution is enough, where it has several."""
-    if demands.constraints and not any(_allows(constraint, facts) for constraint in demands.constraints):
-        return " or ".join(demands.constraints)
-    supported = facts.tags()
-    unmet: dict[str, list[str | None]] = {}
-    for wheel in demands.wheels:
-        unmet.setdefault(distribution_name(wheel), []).append(_unmet_by(wheel, demands, facts, supported))
-    return next((reasons[0] for reasons in unmet.values() if all(reasons)), None)
+def _unmet(required: BinaryRequirements, python: ImagePython) -> str | None:
+    """Return the first requirement that is not met, for the message; None if all are met.
+
+    If the binary has several wheels of a distribution, one that fits is enough.
+    """
+    if required.constraints and not any(_allows(constraint, python) for constraint in required.constraints):
+        return " or ".join(required.constraints)
+    supported = python.tags()
+    reasons: dict[str, list[str | None]] = {}
+    for wheel in required.wheels:
+        reasons.setdefault(distribution_name(wheel), []).append(_unmet_by_wheel(wheel, required, python, supported))
+    return next((of_wheels[0] for of_wheels in reasons.values() if all(of_wheels)), None)
 
 
-def _unmet_by(wheel: str, demands: Needs, facts: Facts, supported: frozenset[Tag]) -> str | None:
-    """The demand of one wheel that is not met, in words."""
+def _unmet_by_wheel(
+    wheel: str, required: BinaryRequirements, python: ImagePython, supported: frozenset[Tag]
+) -> str | None:
+    """Return the requirement of one wheel that is not met, for the message; None if the wheel fits."""
     try:
-        of = parse_wheel_filename(wheel)[3]
+        tags = parse_wheel_filename(wheel)[3]
     except InvalidWheelFilename:
         return None
-    if supported.isdisjoint(of):
-        return f"{' or '.join(sorted(map(str, of)))} ({wheel.partition('-')[0]})"
-    libc, minor = demands.libc.get(wheel, (facts.libc, 0))
-    if libc != facts.libc or (libc == "glibc" and minor > facts.libc_minor):
+    name = wheel.partition("-")[0]
+    if supported.isdisjoint(tags):
+        return f"{' or '.join(sorted(map(str, tags)))} ({name})"
+    libc, minor = required.libc.get(wheel, (python.libc, 0))
+    if libc != python.libc or (libc == "glibc" and minor > python.libc_minor):
         version = f" 2.{minor}" if minor else ""
-        return f"{libc}{version} ({wheel.partition('-')[0]}, which was compiled here)"
+        return f"{libc}{version} ({name}, which was compiled here)"
     return None
 
 
-def _unlocked(demands: Needs, facts: Facts, built_with: str) -> str | None:
-    """The first requirement that holds on the base's patch release alone, and that is not in the binary, in words."""
-    if facts.version == built_with:
+def _not_locked(required: BinaryRequirements, python: ImagePython, built_with: str) -> str | None:
+    """Return the first requirement that only the patch release of the base has, and that is not in the binary."""
+    if python.version == built_with:
         return None
-    there, here = _environment(facts, facts.version), _environment(facts, built_with)
-    every = {name: [Requirement(text) for text in texts] for name, texts in demands.requires.items()}
-    asked: dict[str, set[str]] = {name: {""} for name in every}
-    for requirement in (each for requirements in every.values() for each in requirements):
-        asked.get(canonicalize_name(requirement.name), set()).update(requirement.extras)
-    for name, requirements in every.items():
-        for requirement in requirements:
+    on_base, on_builder = _marker_environment(python, python.version), _marker_environment(python, built_with)
+    requirements = {name: [Requirement(text) for text in texts] for name, texts in required.requires.items()}
+    extras: dict[str, set[str]] = {name: {""} for name in requirements}
+    for requirement in (each for of_distribution in requirements.values() for each in of_distribution):
+        extras.get(canonicalize_name(requirement.name), set()).update(requirement.extras)
+    for name, of_distribution in requirements.items():
+        for requirement in of_distribution:
             marker = requirement.marker
-            if marker is None or canonicalize_name(requirement.name) in every:
+            if marker is None or canonicalize_name(requirement.name) in requirements:
                 continue
-            for extra in sorted(asked[name]):
-                if marker.evaluate({**there, "extra": extra}) and not marker.evaluate({**here, "extra": extra}):
-                    return f"Python {built_with} ({name} needs {requirement.name} where {marker})"
+            for extra in sorted(extras[name]):
+                if marker.evaluate({**on_base, "extra": extra}) and not marker.evaluate({**on_builder, "extra": extra}):
+                    return f"Python {built_with} ({name} needs {requirement.name} if {marker})"
     return None
 
 
-def _environment(facts: Facts, version: str) -> dict[str, str]:
-    """The environment markers (PEP 508) of the base, had its Python this version."""
+def _marker_environment(python: ImagePython, version: str) -> dict[str, str]:
+    """Return the environment markers (PEP 508) of the base if its Python had this version."""
     return {
-        "implementation_name": facts.implementation.lower(),
+        "implementation_name": python.implementation.lower(),
         "implementation_version": version,
         "os_name": "posix",
-        "platform_machine": facts.machine,
-        "platform_python_implementation": facts.implementation,
+        "platform_machine": python.machine,
+        "platform_python_implementation": python.implementation,
         "platform_system": "Linux",
         "python_full_version": version,
-        "python_version": facts.minor,
+        "python_version": python.minor,
         "sys_platform": "linux",
     }
 
 
-def _allows(constraint: str, facts: Facts) -> bool:
-    """Whether an interpreter constraint holds; the variants of a GIL are left to the wheels' tags."""
+def _allows(constraint: str, python: ImagePython) -> bool:
+    """Whether an interpreter constraint holds; a variant without the GIL is checked by the tags of the wheels."""
     match = _CONSTRAINT.fullmatch(constraint.strip())
-    if match is None or match["implementation"] not in ("", facts.implementation):
+    if match is None or match["implementation"] not in ("", python.implementation):
         return False
     try:
-        return SpecifierSet(match["versions"]).contains(facts.version, prereleases=True)
+        return SpecifierSet(match["versions"]).contains(python.version, prereleases=True)
     except InvalidSpecifier:
         return True
 
@@ -174,19 +182,18 @@ class _Members:
     """The members of a PEX, a file or a directory, read in pieces."""
 
     def __init__(self, binary: Path) -> None:
-        self._directory = binary if binary.is_dir() else None
-        self._archive = None if binary.is_dir() else zipfile.ZipFile(binary)
+        self._source = binary if binary.is_dir() else zipfile.ZipFile(binary)
 
     def close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
+        if isinstance(self._source, zipfile.ZipFile):
+            self._source.close()
 
     def content(self, name: str) -> bytes:
         with self._open(name) as file:
             return file.read()
 
     def libc(self, prefix: str) -> tuple[str, int] | None:
-        """The libc that the modules under `prefix` name, and the highest minor version of glibc 2 among them."""
+        """Return the libc that the modules under `prefix` name, with the highest minor version of glibc 2 they name."""
         highest: int | None = None
         for name in self._names():
             if not (name.startswith(prefix) and _MODULE.search(name)):
@@ -199,27 +206,25 @@ class _Members:
         return None if highest is None or highest < 0 else ("glibc", highest)
 
     def requirements(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The name of each distribution, and what it requires."""
+        """Yield the normalized name of each distribution with its `Requires-Dist`."""
         for name in self._names():
             if _METADATA.fullmatch(name):
-                parsed = email.parser.BytesHeaderParser().parsebytes(self.content(name))
-                yield canonicalize_name(str(parsed["Name"])), tuple(map(str, parsed.get_all("Requires-Dist", ())))
+                headers = email.parser.BytesHeaderParser().parsebytes(self.content(name))
+                yield canonicalize_name(str(headers["Name"])), tuple(map(str, headers.get_all("Requires-Dist", ())))
 
     def _names(self) -> Sequence[str]:
-        if self._archive is not None:
-            return self._archive.namelist()
-        assert self._directory is not None  # noqa: S101  # for the type checker: it is one of the two
-        return [path.relative_to(self._directory).as_posix() for path in self._directory.rglob("*") if path.is_file()]
+        if isinstance(self._source, zipfile.ZipFile):
+            return self._source.namelist()
+        return [path.relative_to(self._source).as_posix() for path in self._source.rglob("*") if path.is_file()]
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         with self._open(name) as file:
-            before = b""
+            overlap = b""
             while piece := file.read(_PIECE):
-                yield before + piece
-                before = piece[-_OVERLAP:]
+                yield overlap + piece
+                overlap = piece[-_OVERLAP:]
 
     def _open(self, name: str) -> IO[bytes]:
-        if self._archive is not None:
-            return self._archive.open(name)
-        assert self._directory is not None  # noqa: S101  # likewise
-        return (self._directory / name).open("rb")
+        if isinstance(self._source, zipfile.ZipFile):
+            return self._source.open(name)
+        return (self._source / name).open("rb")

@@ -1,16 +1,17 @@
-"""A container as the place of a smoke test: started by its engine in the foreground, as its operator would."""
+"""Containers as the place of a smoke test. The engine starts each in the foreground."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from msgspec import Struct
+
 from nox_pex.errors import NoxPexError
-from nox_pex.image.engine import Engine, Start
+from nox_pex.image.engine import ContainerStart, Engine
 from nox_pex.smoke import log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
@@ -21,14 +22,15 @@ from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.command import Outcome, Shell
 
 _ENGINE_FAILED: Final = 125
-"""The exit status of `run` where not the program but the engine failed (podman-run(1), docker-run(1))."""
+"""The exit status of `run` if the engine, not the program, failed (podman-run(1), docker-run(1))."""
 
 
 _NOT_STARTED: Final = (126, 127)
-"""That of a program which may not be executed, and of one that is not there; a shell has the same two."""
+"""The exit statuses of `run` if the program cannot be executed, or does not exist; a shell uses the same two."""
 
 
-_TAKEN: Final = ("address already in use", "port is already allocated")
+_PORT_TAKEN: Final = ("address already in use", "port is already allocated")
+"""What engines print if a port cannot be published."""
 
 
 _LISTENING: Final = """\
@@ -46,7 +48,7 @@ for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
             print(socket.inet_ntop(family, b"".join(words)), int(port, 16))
 """
-"""Prints each address on which anything in the container listens, and the port."""
+"""Prints the address and port of each listening TCP socket in the container (proc(5))."""
 
 
 _READABLE: Final = """\
@@ -60,15 +62,14 @@ for path in sys.argv[1:]:
     except OSError:
         pass
 """
-"""Prints those of its words that are paths which this user may not read."""
+"""Prints those of its arguments that are paths which the user cannot read."""
 
 
 _LOOPBACK: Final = ("127.", "::1")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageConfig:
-    """An image that was built: its id, what its container starts, its user, and the Python in it."""
+class ImageConfig(Struct, frozen=True, kw_only=True):
+    """The configuration of an image: its id, its entry point, its user, and the path of its Python."""
 
     identity: str
     entrypoint: tuple[str, ...]
@@ -76,29 +77,28 @@ class ImageConfig:
     python: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Containers:
-    """The containers of one smoke test, as a `Runner`.
+class ContainerRunner(Struct, frozen=True, kw_only=True):
+    """The `Runner` of a smoke test whose boots run in containers.
 
-    `published` has the ports of this machine and the container's port for each, and `host` is this machine's address
-    for them. `words` is whether the settings' words are the command line rather than the image's own. `pass_env` names
-    variables of `environ` that get through.
+    `published` maps ports of this machine, at its address `host`, to ports of the container. If `smoke_args`, the
+    container starts with the arguments of the smoke test, otherwise with those of the image. If `shares_tmp`, the
+    workspace's `tmp` is mounted. `pass_env` names the variables of `environ` that the program gets.
     """
 
     engine: Engine
     shell: Shell
-    made: ImageConfig
+    image: ImageConfig
     workspace: Workspace
     host: str
     published: Mapping[int, int]
-    words: bool
+    smoke_args: bool
     shares_tmp: bool
     environ: Mapping[str, str]
     pass_env: tuple[str, ...]
     keep: bool
 
     def prepare(self, boot: Boot) -> Path:
-        """A directory for the logs; where `{tmp}` is shared, the container's user may write to it."""
+        """Create the directory for the logs and, if `{tmp}` is shared, let the container's user write to that."""
         directory = self.workspace.root / boot.state
         directory.mkdir(exist_ok=True)
         if self.shares_tmp:
@@ -107,52 +107,52 @@ class Containers:
         return directory
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
-        """A new container; with `alongside`, one more program in that one."""
+        """Return a new container or, with `alongside`, another program in that container."""
         variables = self._variables(launch)
         if isinstance(alongside, RunningContainer):
-            argv = self.engine.execute(alongside.name, *self.made.entrypoint, *launch.args, variables=variables)
+            argv = self.engine.execute(alongside.name, *self.image.entrypoint, *launch.args, variables=variables)
             return RunningContainer(self, alongside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
-        command = launch.stderr is not None  # a server writes all into one log
-        start = Start(
+        is_command = launch.stderr is not None  # a server writes both streams into one log
+        start = ContainerStart(
             name=name,
-            image=self.made.identity,
-            words=launch.args if self.words or command else (),
+            image=self.image.identity,
+            arguments=launch.args if self.smoke_args or is_command else (),
             variables=variables,
-            publish={} if command else {f"{self.host}:{port}": inner for port, inner in self.published.items()},
+            publish={} if is_command else {f"{self.host}:{port}": inner for port, inner in self.published.items()},
             shared=self.workspace.tmp if self.shares_tmp else None,
-            interactive=command,
+            interactive=is_command,
         )
         argv = self.engine.run(start)
         return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove(name)))
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
-        """What only a container can be: unreachable, unreadable, or not started at all by its engine."""
-        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `create_program` makes no other
+        """Return a more exact error if the container is unreachable or unreadable, or its engine did not start it."""
+        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` returns no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()
         if error.code != "exited-early" or ended is None:
             return error
-        said = log.tail(program.output, self.shell.secrets)
-        last = said[-1] if said else "it says nothing"
+        lines = log.tail(program.output, self.shell.secrets)
+        last = lines[-1] if lines else "it printed nothing"
         if ended.status == _ENGINE_FAILED:
-            if any(words in line for line in said for words in _TAKEN):
-                remedy = 'end what listens there, or write "{port}" for a free one'
+            if any(phrase in line for line in lines for phrase in _PORT_TAKEN):
+                remedy = 'stop what listens there, or write "{port}" for a free port'
                 return NoxPexError("port-taken", f"{self.engine.name} cannot publish the port: {last}", remedy)
             problem = f"{self.engine.name} could not start the container: {last}"
-            remedy = "make it work by hand (`--verbose` shows the line), or see `image.engine-args`"
-            return NoxPexError("engine-failed", problem, remedy, log=said)
+            remedy = "make the engine's command work by hand (`--verbose` shows it), or see `image.engine-args`"
+            return NoxPexError("engine-failed", problem, remedy, log=lines)
         return self._unreadable(ended, last) or error
 
     def listening(self, container: str) -> tuple[tuple[str, int], ...]:
-        """The addresses, and ports, on which anything in a container listens; none where it cannot be asked."""
-        outcome = self.ask(self.engine.execute(container, self.made.python, "-I", "-c", _LISTENING))
-        found = (line.split() for line in outcome.output.splitlines())
-        return tuple((line[0], int(line[1])) for line in found if len(line) == 2 and line[1].isdecimal())  # noqa: PLR2004
+        """Return the addresses and ports on which programs in a container listen; empty if that cannot be found out."""
+        outcome = self.ask(self.engine.execute(container, self.image.python, "-I", "-c", _LISTENING))
+        fields = (line.split() for line in outcome.output.splitlines())
+        return tuple((pair[0], int(pair[1])) for pair in fields if len(pair) == 2 and pair[1].isdecimal())  # noqa: PLR2004  # address and port
 
     def ask(self, argv: tuple[str, ...]) -> Outcome:
-        """Runs the engine for a moment."""
+        """Run a short command of the engine."""
         return self.shell.run(argv, what=f"image: {self.engine.name}", env=self.shell.environ)
 
     def _unreachable(self, program: RunningContainer) -> NoxPexError | None:
@@ -161,31 +161,34 @@ class Containers:
         addresses = self.listening(program.name)
         reachable = {port for address, port in addresses if not address.startswith(_LOOPBACK)}
         if not self.published or reachable.issuperset(self.published.values()):
-            return None  # it is there, and answers otherwise than it should
+            return None  # it is reachable, but does not answer as it should
         missing = ", ".join(str(port) for port in sorted({*self.published.values()} - reachable))
         inside = ", ".join(f"{address} port {port}" for address, port in addresses[:3])
-        problem = f"port {missing} of the container cannot be reached: in there it listens on {inside or 'nothing'}"
-        remedy = "let it listen on 0.0.0.0 ({host}, in `smoke.args`) and on the port that `expose` names"
+        problem = f"port {missing} of the container cannot be reached: its program listens on {inside or 'no port'}"
+        remedy = "let it listen on 0.0.0.0 (`{host}` in `smoke.args`) and on the port that `expose` names"
         return NoxPexError("port-unreachable", problem, remedy)
 
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
-        """Asked only of a container that did not get far: a program may end with these statuses by itself."""
-        asked = (*self.made.entrypoint,)
-        outcome = self.ask(self.engine.ask(self.made.identity, self.made.python, "-I", "-c", _READABLE, *asked))
-        files = [line for line in outcome.output.splitlines() if line in asked]
-        if files:
-            problem = f"user {self.made.user} of the image may not read {files[0]}"
-            remedy = "copy it with a mode that all may read (0755), or set another `user`"
+        """Return the error if the entry point cannot be read or started.
+
+        Call it only for a container that ended early: a program may exit with the same statuses by itself.
+        """
+        paths = self.image.entrypoint
+        outcome = self.ask(self.engine.run_once(self.image.identity, self.image.python, "-I", "-c", _READABLE, *paths))
+        unreadable = [line for line in outcome.output.splitlines() if line in paths]
+        if unreadable:
+            problem = f"user {self.image.user} of the image cannot read {unreadable[0]}"
+            remedy = "copy it with a mode that everyone can read (0755), or set another `user`"
             return NoxPexError("image-unreadable", problem, remedy)
         if ended.status in _NOT_STARTED and "OCI" in last:
             problem = f"the container's program cannot be started: {last}"
-            return NoxPexError("launch-failed", problem, "see ENTRYPOINT in the file that was built")
+            return NoxPexError("launch-failed", problem, "correct ENTRYPOINT in the Dockerfile")
         return None
 
     def _command(self, launch: LaunchSpec, argv: tuple[str, ...], *, cleanup: tuple[str, ...] = ()) -> Command:
         return Command(
             argv=argv,
-            env=self.environ,  # the engine's client finds its engine by it; nothing of it is in the container
+            env=self.environ,  # for the engine's client only: none of it gets into the container
             cwd=self.workspace.root,
             stdin=launch.stdin,
             stdout=launch.stdout,
@@ -194,12 +197,15 @@ class Containers:
         )
 
     def _variables(self, launch: LaunchSpec) -> Path:
-        """A file with the variables of a start: on a command line everybody could read them."""
+        """Write the variables of a start into a file, because everyone could read them on a command line.
+
+        Raises `NoxPexError` `config` if a value has several lines.
+        """
         values = {name: self.environ[name] for name in self.pass_env if name in self.environ} | dict(launch.env)
         for name, value in values.items():
             if "\n" in value:
-                problem = f"the value of {name} has several lines, and engines take variables of one line"
-                raise NoxPexError("config", problem, "give it to the program as a file")
+                problem = f"the value of {name} has several lines, but engines accept only one"
+                raise NoxPexError("config", problem, "pass it to the program in a file")
         file = self.workspace.root / f"variables-{time.monotonic_ns()}"
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={value}\n" for name, value in values.items()), "utf-8")
@@ -208,22 +214,22 @@ class Containers:
 
 @final
 class RunningContainer:
-    """A container, or one more program in one that runs already, as a `RunningProgram` program.
+    """A container, or another program in a running container, as a `RunningProgram` program.
 
-    Nobody else can answer at its published port: the engine holds that for it.
+    `owns_port` is True: no other program can answer at its published port, which the engine holds.
     """
 
     owns_port: bool = True
 
-    def __init__(self, site: Containers, name: str, command: Command) -> None:
+    def __init__(self, place: ContainerRunner, name: str, command: Command) -> None:
         self.name = name
-        self._site = site
+        self._place = place
         self._command = command
-        self._program = Program(command, remove=None if site.keep else site.workspace.root)
+        self._program = Program(command, remove=None if place.keep else place.workspace.root)
 
     @property
     def output(self) -> Path:
-        """The file with all that it printed."""
+        """The file with its output."""
         return self._command.stdout
 
     @property
@@ -233,46 +239,46 @@ class RunningContainer:
 
     @property
     def started_at(self) -> float:
-        """Seconds on the monotonic clock."""
+        """The time of its start, in seconds on the monotonic clock."""
         return self._program.started_at
 
     @property
     def network(self) -> Network:
-        """This machine's: the port is published there."""
+        """This machine's network, where the port is published."""
         return HERE
 
     def start(self) -> None:
-        """Lets the engine start it."""
+        """Start it with the engine."""
         self._program.start()
 
     def exited(self, *, within: float = 0.0) -> Exit | None:
-        """How its first process ended, as soon as it has; None when it has not, `within` so many seconds."""
+        """Return how its first process ended; None if it still runs after `within` seconds."""
         return self._program.exited(within=within)
 
     def signal(self, number: int) -> None:
-        """Sends a signal to its first process, as the engine's `stop` does."""
-        self._site.ask(self._site.engine.kill(self.name, number))
+        """Send a signal to its first process, as the engine's `stop` does."""
+        self._place.ask(self._place.engine.kill(self.name, number))
 
     def tree(self) -> tuple[ProcessInfo, ...]:
-        """Nothing to name: whatever runs in it ends with its first process, whose namespace it is."""
+        """Return nothing: all processes in a container end with the first one, whose PID namespace they share."""
         return ()
 
     def owner(self, host: str, port: int) -> ports.Owner:
-        """Whose listener a connection to a published address would meet: the program's, where it listens inside."""
-        del host  # it is the one that all ports are published at
-        inner = self._site.published.get(port)
-        listeners = self._site.listening(self.name)
+        """Return who would answer at a published address: the program, if it listens on the port in the container."""
+        del host  # all ports are published at the same one
+        inner = self._place.published.get(port)
+        listeners = self._place.listening(self.name)
         return "ours" if any(number == inner and not a.startswith(_LOOPBACK) for a, number in listeners) else "nobody"
 
     def end(self) -> None:
-        """Removes it; its memory is the engine's to tell."""
+        """Stop and remove it. Its memory is not measured."""
         self._program.end()
 
 
-def made(described: Mapping[str, object], *, identity: str, python: str) -> ImageConfig:
-    """An image from what its engine says of it."""
-    config = described.get("Config")
-    assert isinstance(config, dict)  # noqa: S101  # every image has one
-    entry = config.get("Entrypoint") or ()
-    words = tuple(json.loads(entry)) if isinstance(entry, str) else tuple(entry)
-    return ImageConfig(identity=identity, entrypoint=words, user=str(config.get("User") or "0"), python=python)
+def image_config(description: Mapping[str, object], *, identity: str, python: str) -> ImageConfig:
+    """Return an image's configuration from its engine's description."""
+    config = description.get("Config")
+    assert isinstance(config, dict)  # noqa: S101  # for the type checker: every image has one
+    value = config.get("Entrypoint") or ()
+    entrypoint = tuple(json.loads(value)) if isinstance(value, str) else tuple(value)
+    return ImageConfig(identity=identity, entrypoint=entrypoint, user=str(config.get("User") or "0"), python=python)

@@ -1,22 +1,23 @@
-"""The text of a Dockerfile. Pure.
+"""Writes the text of a Dockerfile. Pure.
 
 Fact sources: Docker's reference of Dockerfiles (quoting, exec form), the OCI image specification's annotations, pex's
-recipe for container images. No `--chmod` and no here-document: older engines know neither.
+recipe for container images. The text uses neither `--chmod` nor here-documents, which older engines do not support.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from nox_pex.image.split_pex import Halves, halves
+from msgspec import Struct
+
+from nox_pex.image.split_pex import SplitPex, split_paths
 from nox_pex.settings.image import Healthcheck, Image, port_number
 from nox_pex.system.environ import EPOCH
 
-PEX_ROOT: Final = "/tmp/pex"  # noqa: S108  # in the container
+PEX_ROOT: Final = "/tmp/pex"  # noqa: S108  # a path in the container
 
 
 APP: Final = "/app"
@@ -29,37 +30,36 @@ _SECRETS: Final = (
 )
 
 
-_BUILDERS_HOME: Final = "/root"
-"""Where the first stage, which is root, keeps its caches."""
+_HOME: Final = "/root"
+"""The home directory of the first stage's user, which is root: caches go there."""
 
 
-_CACHES: Final = (f"--mount=type=cache,target={_BUILDERS_HOME}/.cache", "--mount=type=cache,target=/src/.nox")
+_CACHES: Final = (f"--mount=type=cache,target={_HOME}/.cache", "--mount=type=cache,target=/src/.nox")
 
 
 _CONTINUED: Final = " \\"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FromSource:
-    """That the first stage builds the binary.
+class BuilderStage(Struct, frozen=True, kw_only=True):
+    """A first stage that builds the binary from the sources.
 
-    `builder` is the image that does, `python` its interpreter, `requirement` what pip installs there: nox-pex by its
-    version, or a wheel by its path in the context. `built` is the binary's path from the project's directory.
+    `image` is the stage's image, and `python` its interpreter. `requirement` is what pip installs there: nox-pex with
+    its version, or the path of a wheel in the context. `binary` is the path of the binary that is built, from the
+    project's directory.
     """
 
-    builder: str
+    image: str
     python: str
     requirement: str
-    built: str
+    binary: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """What the file says.
+class Dockerfile(Struct, frozen=True, kw_only=True):
+    """The values in a Dockerfile.
 
-    `file` is the binary's name in the context. `python` is the base's interpreter; `direct` is whether the file can be
-    started without naming that. `project` is the name of the project's distribution, or None. `source` is None where
-    the binary is in the context.
+    `file` is the binary's name in the context. `python` is the base's interpreter; `direct` is whether the binary can
+    start without naming it. `project` is the name of the project's distribution, or None if the project ships as loose
+    files. `builder` is None if the binary itself is in the context.
     """
 
     name: str
@@ -69,8 +69,8 @@ class Contents:
     python: str
     direct: bool
     project: str | None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    source: FromSource | None = None
+    labels: Mapping[str, str] = {}
+    builder: BuilderStage | None = None
 
     @property
     def unpacked(self) -> bool:
@@ -78,145 +78,143 @@ class Contents:
         return self.image.form == "unpacked"
 
     @property
-    def halves(self) -> Halves:
-        """The names of the binary's halves."""
-        return halves(Path(self.file))
+    def parts(self) -> SplitPex:
+        """The names of the two files that the binary is split into."""
+        return split_paths(Path(self.file))
 
 
-def text(contents: Contents) -> str:
-    """The Dockerfile."""
-    return "\n".join(_lines(contents)) + "\n"
+def text(dockerfile: Dockerfile) -> str:
+    """Return the text of the Dockerfile."""
+    return "\n".join(_lines(dockerfile)) + "\n"
 
 
-def entrypoint(contents: Contents) -> tuple[str, ...]:
-    """What the container starts, before its words."""
-    if contents.unpacked:
+def entrypoint(dockerfile: Dockerfile) -> tuple[str, ...]:
+    """Return the command that the container starts, without its arguments."""
+    if dockerfile.unpacked:
         return (f"{APP}/pex",)
-    file = f"{APP}/{contents.file}"
-    return (file,) if contents.direct else (contents.python, file)
+    file = f"{APP}/{dockerfile.file}"
+    return (file,) if dockerfile.direct else (dockerfile.python, file)
 
 
-def _lines(contents: Contents) -> Iterator[str]:
-    version = f" {contents.version}" if contents.version else ""
-    where = "the project's directory" if contents.source else f"a directory that holds {_held(contents)}"
-    yield f"# {contents.name}{version}, written by nox-pex. To own it, copy it and name the copy under `containerfile`."
-    yield f"# By hand: docker build --file {contents.file.removesuffix('.pex')}.Dockerfile DIRECTORY, {where}."
+def _lines(dockerfile: Dockerfile) -> Iterator[str]:
+    name, version = dockerfile.name, f" {dockerfile.version}" if dockerfile.version else ""
+    context = "is the project's directory" if dockerfile.builder else f"holds {' and '.join(_shipped(dockerfile))}"
+    yield f"# {name}{version}, written by nox-pex. To change it, copy it and set `containerfile` to the copy."
+    yield f"# By hand: docker build --file {dockerfile.file.removesuffix('.pex')}.Dockerfile DIRECTORY"
+    yield f"# where DIRECTORY {context}."
     yield ""
-    yield from _building(contents, contents.source) if contents.source else _copying(contents)
-    if contents.unpacked:
-        yield from _unpacking(contents)
+    yield from _build_stage(dockerfile, dockerfile.builder) if dockerfile.builder else _copy_stage(dockerfile)
+    if dockerfile.unpacked:
+        yield from _unpacking_stages(dockerfile)
     yield ""
-    yield "# The image: the base, and what follows."
-    yield f"FROM {contents.image.base}"
-    yield from _shipping(contents)
-    yield from _describing(contents)
-    yield f"ENTRYPOINT {_words(entrypoint(contents))}"
-    if contents.image.args:
-        yield f"CMD {_words(contents.image.args)}"
+    yield "# The image itself."
+    yield f"FROM {dockerfile.image.base}"
+    yield from _copies(dockerfile)
+    yield from _configuration(dockerfile)
+    yield f"ENTRYPOINT {_exec_form(entrypoint(dockerfile))}"
+    if dockerfile.image.args:
+        yield f"CMD {_exec_form(dockerfile.image.args)}"
 
 
-def _held(contents: Contents) -> str:
-    return " and ".join(_copied(contents))
+def _shipped(dockerfile: Dockerfile) -> tuple[str, ...]:
+    """Return the names of the files that the first stage provides."""
+    if dockerfile.unpacked:
+        return dockerfile.parts.dependencies.name, dockerfile.parts.own.name
+    return (dockerfile.file,)
 
 
-def _copied(contents: Contents) -> tuple[str, ...]:
-    """The files that the first stage hands on."""
-    if contents.unpacked:
-        return contents.halves.dependencies.name, contents.halves.own.name
-    return (contents.file,)
-
-
-def _copying(contents: Contents) -> Iterator[str]:
-    yield "# Where the file comes from: built before, outside."
+def _copy_stage(dockerfile: Dockerfile) -> Iterator[str]:
+    yield "# The PEX file, which was built before."
     yield "FROM scratch AS binary"
-    for file in _copied(contents):
+    for file in _shipped(dockerfile):
         yield f"COPY {file} /{file}"
 
 
-def _building(contents: Contents, source: FromSource) -> Iterator[str]:
-    wheel = f"/tmp/{source.requirement.rpartition('/')[2]}" if "/" in source.requirement else None  # noqa: S108
-    yield "# Where the file comes from: Poetry and pex, with whatever compilers the builder has. Secrets (pip's"
-    yield "# configuration, an index's credentials) are mounted, and stay in no layer."
-    yield f"FROM {source.builder} AS binary"
-    yield f"RUN {_words((source.python, '-m', 'venv', '/nox'))}"
+def _build_stage(dockerfile: Dockerfile, builder: BuilderStage) -> Iterator[str]:
+    requirement = builder.requirement
+    wheel = f"/tmp/{requirement.rpartition('/')[2]}" if "/" in requirement else None  # noqa: S108  # in the container
+    yield "# The PEX file, built by Poetry and pex with the compilers of this stage. Secrets (pip's configuration,"
+    yield "# credentials of an index) are mounted, so that no layer contains them."
+    yield f"FROM {builder.image} AS binary"
+    yield f"RUN {_exec_form((builder.python, '-m', 'venv', '/nox'))}"
     if wheel is not None:
-        yield f"COPY {source.requirement} {wheel}"
+        yield f"COPY {requirement} {wheel}"
     yield f"RUN {' '.join(_SECRETS)} \\"
-    yield f"    /nox/bin/pip install --no-cache-dir {wheel or source.requirement}"
+    yield f"    /nox/bin/pip install --no-cache-dir {wheel or requirement}"
     yield "COPY . /src"
     yield "WORKDIR /src"
     yield f"RUN {' '.join((*_SECRETS, *_CACHES))} \\"
     yield "    if [ -f /run/secrets/environment ]; then set -a; . /run/secrets/environment; set +a; fi \\"
     yield "    && printf 'import nox_pex\\nnox_pex.register(\"/src\")\\n' > /nox/noxfile.py \\"
-    yield f"    && /nox/bin/nox --noxfile /nox/noxfile.py --session pex -- {contents.name} \\"
-    yield f"    && mv {source.built} /{contents.file}{_CONTINUED if contents.unpacked else ''}"
-    if contents.unpacked:
-        words = f"/{contents.file} {contents.project or ''}".rstrip()
-        yield f"    && /nox/bin/python -m nox_pex.image.layers {words}"
+    yield f"    && /nox/bin/nox --noxfile /nox/noxfile.py --session pex -- {dockerfile.name} \\"
+    yield f"    && mv {builder.binary} /{dockerfile.file}{_CONTINUED if dockerfile.unpacked else ''}"
+    if dockerfile.unpacked:
+        arguments = f"/{dockerfile.file} {dockerfile.project or ''}".rstrip()
+        yield f"    && /nox/bin/python -m nox_pex.image.split_pex {arguments}"
 
 
-def _unpacking(contents: Contents) -> Iterator[str]:
+def _unpacking_stages(dockerfile: Dockerfile) -> Iterator[str]:
     yield ""
-    yield "# The dependencies, unpacked and compiled: done again only when the lock changes. (With a fixed date the"
-    yield "# bytecode is valid by what is in its source, not by the source's time.)"
-    yield from _unpacked(contents, "dependencies", contents.halves.dependencies.name, "--scope=deps")
+    yield "# The dependencies, unpacked and compiled: built again only if the lock changes. (With a fixed date, Python"
+    yield "# checks bytecode against a hash of its source, and not against the source's time.)"
+    yield from _unpacking_stage(dockerfile, "dependencies", dockerfile.parts.dependencies.name, "--scope=deps")
     yield ""
-    yield "# The project's own code, likewise: done again after each edit."
-    yield from _unpacked(contents, "own", contents.halves.own.name, "--scope=all")
+    yield "# The project's own code, unpacked and compiled: built again after each edit."
+    yield from _unpacking_stage(dockerfile, "own", dockerfile.parts.own.name, "--scope=all")
 
 
-def _unpacked(contents: Contents, stage: str, file: str, scope: str) -> Iterator[str]:
-    yield f"FROM {contents.image.base} AS {stage}"
+def _unpacking_stage(dockerfile: Dockerfile, stage: str, file: str, scope: str) -> Iterator[str]:
+    yield f"FROM {dockerfile.image.base} AS {stage}"
     yield f"ENV PEX_TOOLS=1 SOURCE_DATE_EPOCH={EPOCH}"
     yield f"COPY --from=binary /{file} /{file}"
-    yield f"RUN {_words((contents.python, f'/{file}', 'venv', scope, '--compile', APP))}"
+    yield f"RUN {_exec_form((dockerfile.python, f'/{file}', 'venv', scope, '--compile', APP))}"
 
 
-def _shipping(contents: Contents) -> Iterator[str]:
-    if contents.unpacked:
+def _copies(dockerfile: Dockerfile) -> Iterator[str]:
+    if dockerfile.unpacked:
         yield f"COPY --from=dependencies --chown=0:0 {APP} {APP}"
         yield f"COPY --from=own --chown=0:0 {APP} {APP}"
     else:
-        yield f"COPY --from=binary --chown=0:0 /{contents.file} {APP}/{contents.file}"
+        yield f"COPY --from=binary --chown=0:0 /{dockerfile.file} {APP}/{dockerfile.file}"
 
 
-def _describing(contents: Contents) -> Iterator[str]:
-    image = contents.image
-    # A file unpacks itself where it may write, and a read-only root has a tmpfs there.
-    variables = {**({} if contents.unpacked else {"PEX_ROOT": PEX_ROOT}), **image.env}
-    yield from _assigned("ENV", variables)
+def _configuration(dockerfile: Dockerfile) -> Iterator[str]:
+    image = dockerfile.image
+    # The file needs a writable directory to unpack itself; with a read-only root, /tmp is a tmpfs.
+    variables = {**({} if dockerfile.unpacked else {"PEX_ROOT": PEX_ROOT}), **image.env}
+    yield from _assignments("ENV", variables)
     yield f"USER {image.user if ':' in str(image.user) else f'{image.user}:{image.user}'}"
     if image.expose:
         yield f"EXPOSE {' '.join(map(str, image.expose))}"
     if image.healthcheck is not None:
-        yield from _health(image.healthcheck, image, python=contents.python)
-    yield from _assigned("LABEL", {**contents.labels, **image.labels})
+        yield from _healthcheck(image.healthcheck, image, python=dockerfile.python)
+    yield from _assignments("LABEL", {**dockerfile.labels, **image.labels})
 
 
-def _assigned(instruction: str, values: Mapping[str, str]) -> Iterator[str]:
+def _assignments(instruction: str, values: Mapping[str, str]) -> Iterator[str]:
     pairs = [f"{name}={_quoted(value)}" for name, value in values.items()]
     for position, pair in enumerate(pairs):
         start = f"{instruction} " if position == 0 else " " * (len(instruction) + 1)
         yield f"{start}{pair}{_CONTINUED if position + 1 < len(pairs) else ''}"
 
 
-def _health(check: Healthcheck, image: Image, *, python: str) -> Iterator[str]:
+def _healthcheck(check: Healthcheck, image: Image, *, python: str) -> Iterator[str]:
     times = {"interval": check.interval, "timeout": check.timeout, "start-period": check.start_period}
     options = " ".join(f"--{name}={value:g}s" for name, value in times.items())
     yield f"HEALTHCHECK {options} --retries={check.retries} \\"
-    yield f"    CMD {_words(check.command or _asking(check, image, python=python))}"
+    yield f"    CMD {_exec_form(check.command or _http_request(check, image, python=python))}"
 
 
-def _asking(check: Healthcheck, image: Image, *, python: str) -> tuple[str, ...]:
-    """A GET by the image's own Python, past any proxy: there may be no curl."""
+def _http_request(check: Healthcheck, image: Image, *, python: str) -> tuple[str, ...]:
+    """Return a command that sends a GET with the image's Python, because there may be no curl; it uses no proxy."""
     port = check.port or port_number("expose", image.expose[0])
     address = f"http://127.0.0.1:{port}{check.path}"
-    ask = f"r.build_opener(r.ProxyHandler({{}})).open({address!r}, timeout={check.timeout:g})"
-    return (python, "-c", f"import urllib.request as r; {ask}")
+    request = f"r.build_opener(r.ProxyHandler({{}})).open({address!r}, timeout={check.timeout:g})"
+    return (python, "-c", f"import urllib.request as r; {request}")
 
 
-def _words(words: tuple[str, ...]) -> str:
-    return json.dumps(words, ensure_ascii=False)
+def _exec_form(arguments: tuple[str, ...]) -> str:
+    return json.dumps(arguments, ensure_ascii=False)
 
 
 def _quoted(value: str) -> str:

@@ -1,158 +1,163 @@
-"""Docker, Podman and Buildah: the command line of each for what an image needs. Pure, but for `find`.
+"""Docker, Podman and Buildah: the command lines with which each of them does what an image needs.
 
-Fact sources: the engines' own references (docker-build(1), podman-build(1), podman-run(1), buildah-build(1)).
+All functions except `find_engine` are pure. Fact sources: the engines' own references (docker-build(1),
+podman-build(1), podman-run(1), buildah-build(1)).
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, get_args
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.image import EngineArgs, EngineName
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import EPOCH
 
-_ANSWERS: Final[Mapping[EngineName, tuple[str, ...]]] = {
+_PROBES: Final[Mapping[EngineName, tuple[str, ...]]] = {
     "docker": ("version", "--format", "{{.Server.Version}}"),
     "podman": ("info", "--format", "{{.Version.Version}}"),
     "buildah": ("version",),
 }
-"""Commands that fail where the engine itself, not only its client, is not there to work."""
+"""Commands that fail if the client is installed but the engine behind it does not work."""
 
 
-_START_IT: Final[Mapping[EngineName, str]] = {
+_REMEDIES: Final[Mapping[EngineName, str]] = {
     "docker": "start it (`systemctl start docker`, or Docker Desktop), or see `docker context ls`",
     "podman": "make `podman info` work (on macOS: `podman machine start`)",
     "buildah": "make `buildah version` work",
 }
 
 
-_TMP: Final = "/tmp:rw,exec,nosuid,nodev,mode=1777"  # noqa: S108  # in the container
-"""`exec`, since Docker's default is `noexec`, and no compiled module could be loaded from an unpacked PEX there."""
+_TMPFS: Final = "/tmp:rw,exec,nosuid,nodev,mode=1777"  # noqa: S108  # a path in the container
+"""With `exec`, because Docker's default is `noexec`, with which no compiled module of an unpacked PEX can be loaded."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What to build: `file` in `context`, to be called `tags`, with the image's id written to `id_file`.
+class ImageBuild(Struct, frozen=True, kw_only=True):
+    """An image to build: from the Dockerfile `file` in `context`, with the names `tags`.
 
-    `secrets` are files that the build may read and that no layer keeps. `dockers_format` is for what OCI images do not
-    have: a health check.
+    The engine writes the image's id to `id_file`. `secrets` are files that the build can read, by the ids of their
+    mounts; no layer keeps them. `dockers_format` is for a health check, which OCI images do not have.
     """
 
     file: Path
     context: Path
     tags: tuple[str, ...]
     id_file: Path
-    secrets: Mapping[str, Path] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = {}
     dockers_format: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """A container to start, as an unprivileged service should be: no capability, a read-only root, a tmpfs.
+class ContainerStart(Struct, frozen=True, kw_only=True):
+    """A container to start as an unprivileged service: without capabilities, on a read-only root with a tmpfs.
 
-    `publish` has addresses of this machine (`127.0.0.1:8000`, `[::1]:8000`) and the container's port for each. `shared`
-    is a directory that is in the container under the same name. `variables` is a file with a `NAME=value` a line.
+    `arguments` replace those of the image unless they are empty. `variables` is a file with one `NAME=value` on each
+    line. `publish` maps addresses of this machine (`127.0.0.1:8000`, `[::1]:8000`) to ports of the container. `shared`
+    is a directory that is mounted at the same path. `interactive` connects the standard input.
     """
 
     name: str
     image: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     variables: Path
-    publish: Mapping[str, int] = field(default_factory=dict)
+    publish: Mapping[str, int] = {}
     shared: Path | None = None
     interactive: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Engine:
-    """An engine that answers. `program` is its executable, `args` what the user adds to its command lines."""
+class Engine(Struct, frozen=True, kw_only=True):
+    """An engine that works: its executable, and the arguments that the user adds to its command lines.
+
+    Every method returns a command line.
+    """
 
     name: EngineName
     program: str
     args: EngineArgs
 
-    def argv(self, *words: str) -> tuple[str, ...]:
-        """A command line of it."""
-        return (self.program, *self.args.general, *words)
+    def argv(self, *arguments: str) -> tuple[str, ...]:
+        """Run the engine with `arguments`."""
+        return (self.program, *self.args.general, *arguments)
 
-    def answers(self) -> tuple[str, ...]:
-        """Ends with 0 where the engine works."""
-        return self.argv(*_ANSWERS[self.name])
+    def probe(self) -> tuple[str, ...]:
+        """Exit with 0 if the engine works."""
+        return self.argv(*_PROBES[self.name])
 
     def identify(self, image: str) -> tuple[str, ...]:
-        """Prints the id of an image that is here; fails where it is not."""
+        """Print the id of an image; fail if the engine does not have it."""
         if self.name == "buildah":
             return self.argv("inspect", "--type", "image", "--format", "{{.FromImageID}}", image)
         return self.argv("image", "inspect", "--format", "{{.Id}}", image)
 
     def describe(self, image: str) -> tuple[str, ...]:
-        """Prints what the engine knows of an image as JSON, in a form of its own; `described` reads it."""
+        """Print the engine's description of an image as JSON, in a format that `ImageInspector.describe` reads."""
         if self.name == "buildah":
             return self.argv("inspect", "--type", "image", image)
         return self.argv("image", "inspect", image)
 
     def pull(self, image: str) -> tuple[str, ...]:
-        """Fetches an image."""
+        """Fetch an image."""
         return self.argv("pull", "--quiet", image)
 
-    def build(self, recipe: Recipe) -> tuple[str, ...]:
-        """Builds an image, with every date in it fixed as far as the engine can."""
-        words = ["build", "--file", str(recipe.file), "--iidfile", str(recipe.id_file)]
-        for tag in recipe.tags:
-            words += ["--tag", tag]
-        for name, file in sorted(recipe.secrets.items()):
-            words += ["--secret", f"id={name},src={file}"]
+    def build(self, build: ImageBuild) -> tuple[str, ...]:
+        """Build an image, and set every date in it to a fixed one if the engine can."""
+        arguments = ["build", "--file", str(build.file), "--iidfile", str(build.id_file)]
+        for tag in build.tags:
+            arguments += ["--tag", tag]
+        for name, file in sorted(build.secrets.items()):
+            arguments += ["--secret", f"id={name},src={file}"]
         if self.name == "docker":
-            # BuildKit dates the image by it. (podman would record it as an argument that the file does not consume.)
-            words += ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]
+            # BuildKit dates the image by it. Podman would record it as a build argument that the file does not use.
+            arguments += ["--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]
         else:
-            words += ["--timestamp", EPOCH, *(["--format", "docker"] if recipe.dockers_format else [])]
+            arguments += ["--timestamp", EPOCH, *(["--format", "docker"] if build.dockers_format else [])]
         if self.name == "buildah":
-            words += ["--layers"]
-        return self.argv(*words, *self.args.build, str(recipe.context))
+            arguments += ["--layers"]
+        return self.argv(*arguments, *self.args.build, str(build.context))
 
-    def ask(self, image: str, entrypoint: str, *words: str) -> tuple[str, ...]:
-        """Runs one program of an image, without a network, and prints what it prints."""
+    def run_once(self, image: str, entrypoint: str, *arguments: str) -> tuple[str, ...]:
+        """Run one program of an image in a container without a network, and print its output."""
         options = ["--rm", "--network", "none", "--entrypoint", entrypoint]
-        return self.argv("run", *options, *self.args.run, image, *words)
+        return self.argv("run", *options, *self.args.run, image, *arguments)
 
-    def run(self, start: Start) -> tuple[str, ...]:
-        """Runs a container in the foreground; its exit status is that of its first process."""
+    def run(self, start: ContainerStart) -> tuple[str, ...]:
+        """Run a container in the foreground, and exit with the status of its first process."""
         options = ["--rm", "--name", start.name, "--env-file", str(start.variables), "--no-healthcheck"]
-        options += ["--read-only", "--tmpfs", _TMP, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        options += ["--read-only", "--tmpfs", _TMPFS, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
         if self.name == "podman":
-            options += ["--read-only-tmpfs=false"]  # nor /run and /var/tmp: the others give none of these
+            options += ["--read-only-tmpfs=false"]  # no tmpfs at /run and /var/tmp, as with the other engines
         for address, port in start.publish.items():
             options += ["--publish", f"{address}:{port}"]
         if start.shared is not None:
             options += ["--volume", f"{start.shared}:{start.shared}:z"]
         if start.interactive:
             options += ["--interactive"]
-        return self.argv("run", *options, *self.args.run, start.image, *start.words)
+        return self.argv("run", *options, *self.args.run, start.image, *start.arguments)
 
-    def execute(self, container: str, *words: str, variables: Path | None = None) -> tuple[str, ...]:
-        """Runs a program beside the first process of a container."""
+    def execute(self, container: str, *arguments: str, variables: Path | None = None) -> tuple[str, ...]:
+        """Run another program in a running container."""
         options = ["--interactive", *(["--env-file", str(variables)] if variables else [])]
-        return self.argv("exec", *options, container, *words)
+        return self.argv("exec", *options, container, *arguments)
 
     def kill(self, container: str, number: int) -> tuple[str, ...]:
-        """Sends a signal to the first process of a container."""
+        """Send the signal `number` to the first process of a container."""
         return self.argv("kill", "--signal", str(number), container)
 
     def remove(self, container: str) -> tuple[str, ...]:
-        """Ends a container and removes it."""
+        """Stop a container and remove it."""
         return self.argv("rm", "--force", container)
 
 
-def find(wanted: str, args: EngineArgs, shell: Shell, *, names: Sequence[EngineName] = get_args(EngineName)) -> Engine:
-    """The engine `wanted`, or for `auto` the first of docker, podman and buildah that answers.
+def find_engine(
+    wanted: str, args: EngineArgs, shell: Shell, *, names: Sequence[EngineName] = get_args(EngineName)
+) -> Engine:
+    """Return the engine `wanted`, or for `auto` the first of docker, podman and buildah that works.
 
-    Raises `NoxPexError`: `engine-missing` where none is installed, `engine-down` where one is and does not answer.
+    Raises `NoxPexError`: `engine-missing` if none is installed, `engine-down` if one is installed but does not work.
     """
     candidates = [name for name in names if wanted in ("auto", name)]
     silent: list[tuple[EngineName, Outcome]] = []
@@ -161,14 +166,14 @@ def find(wanted: str, args: EngineArgs, shell: Shell, *, names: Sequence[EngineN
         if program is None:
             continue
         engine = Engine(name=name, program=program, args=args)
-        outcome = shell.run(engine.answers(), what=f"ask {name}", env=shell.environ)
+        outcome = shell.run(engine.probe(), what=f"ask {name}", env=shell.environ)
         if outcome.status == 0:
             return engine
         silent.append((name, outcome))
     if not silent:
         problem = f"there is no {' and no '.join(candidates)} on PATH"
-        raise NoxPexError("engine-missing", problem, "install one of them; podman needs no daemon")
+        raise NoxPexError("engine-missing", problem, "install one; podman needs no daemon")
     name, outcome = silent[0]
-    said = outcome.tail[-1].strip() if outcome.tail else f"exit status {outcome.status}"
-    problem = f"{name} is installed, and its engine does not answer: {said}"
-    raise NoxPexError("engine-down", problem, _START_IT[name], log=outcome.tail)
+    reason = outcome.tail[-1].strip() if outcome.tail else f"exit status {outcome.status}"
+    problem = f"{name} is installed, but its engine does not answer: {reason}"
+    raise NoxPexError("engine-down", problem, _REMEDIES[name], log=outcome.tail)

@@ -1,4 +1,4 @@
-"""The image to build, and what became of it."""
+"""An image to build, an image that was built, and the result of its check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from nox_pex.build.target import Target
-from nox_pex.image.base_image import Facts
+from nox_pex.image.base_image import ImagePython
 from nox_pex.settings.image import Image
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.system.command import Shell
@@ -17,10 +17,10 @@ from nox_pex.tools.provision import Provisioner
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """An image to make of `target`.
+    """An image to build for `target`.
 
-    `image` is its table in the settings, `record` the build record of the binary, or empty. With `from_source` the
-    binary is built inside the image's own build.
+    `image` is its table in the settings. `record` is the build record of the binary; empty if there is none. If
+    `from_source`, the image's own build builds the binary.
     """
 
     target: Target
@@ -31,22 +31,22 @@ class Job(Struct, frozen=True, kw_only=True):
 
     @property
     def shell(self) -> Shell:
-        """How the engine is run."""
+        """The shell that runs the engine."""
         return self.provisioner.shell
 
     @property
     def python(self) -> str | None:
-        """The version of Python that the binary was built with, as far as that is on record."""
+        """The version of Python that the binary was built with (`3.11.7`); None if that is not recorded."""
         return str(self.record.get("python", "")).rpartition(" ")[2] or None
 
     @property
     def minor(self) -> str | None:
-        """Major and minor of it."""
+        """Major and minor of that version: `3.11`."""
         return ".".join(self.python.split(".")[:2]) if self.python else None
 
     @property
     def key(self) -> str:
-        """The table that it comes from, for errors."""
+        """The dotted name of its table, for errors."""
         return f"{self.target.key}.image"
 
     @property
@@ -56,40 +56,42 @@ class Job(Struct, frozen=True, kw_only=True):
 
     @property
     def distribution(self) -> str | None:
-        """The name of the project's distribution, where it ships as one."""
+        """The name of the project's distribution; None if the project ships as loose files."""
         project = self.target.project
         return project.name if project.package_mode else None
 
 
 class BuiltImage(Struct, frozen=True, kw_only=True):
-    """An image that is there: its id, its names, what the engine says of it, what it stands on."""
+    """An image that was built: its id, its names, and the seconds that the build took.
+
+    `description` and `base` are the engine's descriptions of the image and of its base, `python` is the base's Python.
+    """
 
     identity: str
     tags: tuple[str, ...]
-    described: Mapping[str, Any]
+    description: Mapping[str, Any]
     base: Mapping[str, Any]
-    facts: Facts
+    python: ImagePython
     seconds: float
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The digests of its layers above the base, lowest first."""
-        below = len(_layers(self.base))
-        return _layers(self.described)[below:]
+        return _layers(self.description)[len(_layers(self.base)) :]
 
     @property
     def added(self) -> int | None:
-        """Bytes above the base, where the engine tells."""
-        sizes = (self.described.get("Size"), self.base.get("Size"))
+        """The bytes that it adds to the base; None if the engine does not say."""
+        sizes = (self.description.get("Size"), self.base.get("Size"))
         return sizes[0] - sizes[1] if isinstance(sizes[0], int) and isinstance(sizes[1], int) else None
 
 
 class ImageResult(Struct, frozen=True, kw_only=True):
-    """What became of a job: the report of the container's smoke test, and what `NAME.image.json` holds."""
+    """The result of a job: the report of the container's smoke test, and the content of `NAME.image.json`."""
 
     report: SmokeReport
     as_json: Mapping[str, Any]
 
 
-def _layers(described: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple((described.get("RootFS") or {}).get("Layers") or ())
+def _layers(description: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple((description.get("RootFS") or {}).get("Layers") or ())

@@ -1,4 +1,4 @@
-"""From a binary to an image that was seen to work: ask the base, write the file, build, run, check."""
+"""Builds an image, and checks its container with the smoke test."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import msgspec
 
 from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
-from nox_pex.image import container, engine
 from nox_pex.image.build import build
-from nox_pex.image.container import Containers
-from nox_pex.image.engine import Engine
+from nox_pex.image.container import ContainerRunner, image_config
+from nox_pex.image.engine import Engine, find_engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
@@ -24,73 +23,70 @@ from nox_pex.smoke.run import Subject, run_with
 from nox_pex.smoke.runner import Runner
 from nox_pex.smoke.workspace import Workspace
 
-_OUTSIDE: Final = "0.0.0.0"  # noqa: S104  # inside a container, where only what is published can be reached
+_ALL_ADDRESSES: Final = "0.0.0.0"  # noqa: S104  # in a container, only published ports can be reached from outside
 
 
-_CONTAINER: Final = Boot(condition="container", state="container")
+_BOOT: Final = Boot(condition="container", state="container")
 
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
-    """Raise `NoxPexError` `config` if none of `targets` has an image, or one that the user `named` has none."""
+    """Raise `NoxPexError` `config` if none of `targets` has an image table, or one that the user `named` has none."""
     without = [target for target in targets if target.table.image is None]
     first = without[0] if without and len(without) == len(targets) else None
-    lacking = next((target for target in without if target.name in named), first)
-    if lacking is not None:
-        table = f"[{lacking.key}.image]"
+    target = next((target for target in without if target.name in named), first)
+    if target is not None:
+        table = f"[{target.key}.image]"
         minor = ".".join(map(str, sys.version_info[:2]))
-        problem = f"{lacking.project.file} has no {table} table"
+        problem = f"{target.project.file} has no {table} table"
         raise NoxPexError("config", problem, f'add {table} base = "python:{minor}-slim"')
 
 
 def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable[[str], None]) -> ImageResult:
-    """Build the image and check its container. What the program does is in the report; all else is raised."""
+    """Build the image and check its container.
+
+    Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`.
+    """
     smoke = job.target.table.smoke or Smoke()
     plan.check(smoke, name=job.target.name)
-    using = engine.find(job.image.engine, job.image.engine_args, job.shell)
-    built = build(job, using)
-    report = check(job, built, using, smoke=smoke, environ=environ, options=options, say=say)
-    return ImageResult(report=report, as_json=_as_json(job, built, using, report))
+    engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
+    built = build(job, engine)
+    report = check(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
+    return ImageResult(report=report, as_json=_as_json(job, built, engine, report))
 
 
 def check(
     job: Job,
     built: BuiltImage,
-    using: Engine,
+    engine: Engine,
     *,
     smoke: Smoke,
     environ: Mapping[str, str],
     options: Options,
     say: Callable[[str], None],
 ) -> SmokeReport:
-    """Run the image's container as its user, on a read-only root with a tmpfs, and ask it all that `smoke` asks.
+    """Run the image's container as its user, on a read-only root with a tmpfs, and make all checks of `smoke`.
 
-    With `args` in the settings the container starts with those, as it will in production, and the first port of
-    `expose` is published; without, with the words of the smoke test, `{host}` being every address of the container.
+    If the image has `args`, the container starts with them, as in production, and the first port of `expose` is
+    published. Otherwise it starts with the arguments of the smoke test, in which `{host}` means all addresses of the
+    container.
     """
-    subject = Subject(target=job.target, file=job.file, size=built.added or 0, boots=(_CONTAINER,))
-    if using.name == "buildah":
-        reason = "buildah builds images and starts no services: install podman beside it, which sees the same images"
-        wrong = None
-        if smoke.skips == "fail":
-            wrong = NoxPexError("check-failed", f"container: skipped: {reason}", "or set `skips` to report")
-        count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
-        skipped = BootResult(condition="container", state="skipped", reason=reason, checks=count)
-        say(str(skipped))
-        return SmokeReport(name=job.target.name, binary=job.file, size=subject.size, outcomes=(skipped,), failure=wrong)
-    made = container.made(built.described, identity=built.identity, python=built.facts.executable)
-    if made.user.partition(":")[0] in ("0", "root"):
+    subject = Subject(target=job.target, file=job.file, size=built.added or 0, boots=(_BOOT,))
+    if engine.name == "buildah":
+        return _skip(job, subject, smoke=smoke, say=say)
+    config = image_config(built.description, identity=built.identity, python=built.python.executable)
+    if config.user.partition(":")[0] in ("0", "root"):
         say("container: the image's user is root")
     inner = port_number("expose", job.image.expose[0]) if job.image.args and job.image.expose else None
 
     def create_runner(space: Workspace, filled: Smoke, address: Endpoint) -> Runner:
-        return Containers(
-            engine=using,
+        return ContainerRunner(
+            engine=engine,
             shell=job.shell,
-            made=made,
+            image=config,
             workspace=space,
             host=f"[{address.host}]" if ":" in address.host else address.host,
-            published=_published(filled, address, inner),
-            words=not job.image.args,
+            published=_published_ports(filled, address, inner),
+            smoke_args=not job.image.args,
             shares_tmp=plan.mentions_tmp(smoke),
             environ=environ,
             pass_env=filled.pass_env,
@@ -100,7 +96,7 @@ def check(
     return run_with(
         create_runner,
         subject=subject,
-        smoke=_inside(smoke, inner),
+        smoke=_fill_tokens(smoke, inner),
         budget=Budget(),
         environ=environ,
         secrets=job.shell.secrets,
@@ -109,15 +105,27 @@ def check(
     )
 
 
-def _as_json(job: Job, built: BuiltImage, using: Engine, report: SmokeReport) -> dict[str, Any]:
+def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None]) -> SmokeReport:
+    """Return the report for buildah, which can build an image but not start its container."""
+    reason = "buildah builds images but starts no services: install podman, which sees the same images"
+    failure = None
+    if smoke.skips == "fail":
+        failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'or set `skips` to "report"')
+    count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
+    skipped = BootResult(condition="container", state="skipped", reason=reason, checks=count)
+    say(str(skipped))
+    return SmokeReport(name=job.target.name, binary=job.file, size=subject.size, outcomes=(skipped,), failure=failure)
+
+
+def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -> dict[str, Any]:
     return {
         "name": job.target.name,
         "id": built.identity,
         "tags": list(built.tags),
         "form": job.image.form,
         "from-source": job.from_source,
-        "engine": using.name,
-        "base": {"name": job.image.base, "id": built.base.get("Id"), "python": str(built.facts)},
+        "engine": engine.name,
+        "base": {"name": job.image.base, "id": built.base.get("Id"), "python": str(built.python)},
         "layers": list(built.layers),
         "bytes-over-base": built.added,
         "seconds": round(built.seconds, 3),
@@ -127,8 +135,11 @@ def _as_json(job: Job, built: BuiltImage, using: Engine, report: SmokeReport) ->
     }
 
 
-def _published(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:
-    """The ports to publish, and the container's port for each; none for a program that is no server."""
+def _published_ports(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:
+    """Return the ports to publish, and the container's port for each; none for a program that is not a server.
+
+    `inner` is the container's port for that of `address`; None if it is the same.
+    """
     if plan.ready_check(smoke) is None:
         return {}
     ports = {int(check.port): int(check.port) for check in smoke.tcp}
@@ -137,18 +148,18 @@ def _published(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[in
     return ports
 
 
-def _inside(smoke: Smoke, inner: int | None) -> Smoke:
-    """The settings with the tokens of what happens in the container filled in: its port, every address of it."""
-    tokens = {"host": _OUTSIDE, **({} if inner is None else {"port": str(inner)})}
+def _fill_tokens(smoke: Smoke, inner: int | None) -> Smoke:
+    """Return the settings with the tokens filled in that have another value in the container: host and port."""
+    tokens = {"host": _ALL_ADDRESSES, **({} if inner is None else {"port": str(inner)})}
 
     def variables(env: Mapping[str, str]) -> dict[str, str]:
         return {name: plan.fill(value, tokens) for name, value in env.items()}
 
     commands = tuple(
         msgspec.structs.replace(
-            command, args=tuple(plan.fill(word, tokens) for word in command.args), env=variables(command.env)
+            command, args=tuple(plan.fill(argument, tokens) for argument in command.args), env=variables(command.env)
         )
         for command in smoke.command
     )
-    args = tuple(plan.fill(word, tokens) for word in smoke.args)
+    args = tuple(plan.fill(argument, tokens) for argument in smoke.args)
     return msgspec.structs.replace(smoke, args=args, env=variables(smoke.env), command=commands)

@@ -1,6 +1,6 @@
-"""A binary in two: what only the lock decides, and what an edit changes. Each becomes a layer of an image.
+"""Splits a binary in two, each of which becomes a layer of an image: one that only the lock decides, and the rest.
 
-pex's own `venv --scope=deps` counts the project's wheel among the dependencies, and it needs the whole binary, so that
+pex's own `venv --scope=deps` counts the project's wheel among the dependencies. It also needs the complete binary, so
 an engine would unpack and compile everything again after each edit.
 """
 
@@ -11,10 +11,10 @@ import json
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 _RUNTIME: Final = (".bootstrap/", "__pex__/", "__main__.py")
@@ -30,60 +30,63 @@ _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
 _SHEBANG: Final = b"#!/usr/bin/env python3\n"
-"""pex takes no file without one for a PEX; the halves are run by an interpreter that is named."""
+"""pex requires one, although both files are run by an interpreter that the command line names."""
 
 
 _PIECE: Final = 1 << 20
+"""Bytes that are copied at a time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Halves:
-    """The two files: a PEX of the `dependencies`, and one of the project's `own` code, which starts the program."""
+class SplitPex(Struct, frozen=True, kw_only=True):
+    """The paths of the two files: a PEX of the `dependencies`, and one of the project's `own` code, which starts."""
 
     dependencies: Path
     own: Path
 
 
-def halves(binary: Path) -> Halves:
-    """Where the halves of `binary` are: beside it."""
-    return Halves(dependencies=binary.with_suffix(".deps.pex"), own=binary.with_suffix(".own.pex"))
+def split_paths(binary: Path) -> SplitPex:
+    """Return the paths of the two files, next to `binary`."""
+    return SplitPex(dependencies=binary.with_suffix(".deps.pex"), own=binary.with_suffix(".own.pex"))
 
 
-def split(binary: Path, *, project: str | None, into: Halves) -> None:
-    """Write both halves of the PEX file `binary`: the same bytes for the same lock, and for the same code.
+def split(binary: Path, *, project: str | None, into: SplitPex) -> None:
+    """Write both parts of the PEX file `binary`: the same lock gives the same bytes, and so does the same code.
 
-    `project` is the name of the project's distribution, where it is one. A half that is there already is left.
+    `project` is the name of the project's distribution, or None if it ships as loose files. A part that exists already
+    is not written again.
     """
     with zipfile.ZipFile(binary) as archive:
         info = json.loads(archive.read(_INFO))
-        theirs = _dependencies(info, project)
-        _write(archive, theirs, into.dependencies, code=False)
-        _write(archive, _own(info, theirs), into.own, code=True)
+        dependencies = _info_of_dependencies(info, project)
+        _write(archive, dependencies, into.dependencies, code=False)
+        _write(archive, _info_of_rest(info, dependencies), into.own, code=True)
 
 
-def _dependencies(info: Mapping[str, Any], project: str | None) -> dict[str, Any]:
-    """A PEX-INFO of the dependencies alone: no trace of the code, so that it is the same after an edit."""
+def _info_of_dependencies(info: Mapping[str, Any], project: str | None) -> dict[str, Any]:
+    """Return a PEX-INFO of the dependencies, which is the same after an edit because it has no trace of the code."""
     name = canonicalize_name(project or "")
     wheels = {wheel: digest for wheel, digest in info["distributions"].items() if _pin(wheel)[0] != name}
     of_the_code = ("entry_point", "script", "inject_env", "inject_args", "inject_python_args")
     rest = {key: value for key, value in info.items() if key not in of_the_code}
-    return _half({**rest, "code_hash": "0" * 40}, wheels)
+    return _info_of_part({**rest, "code_hash": "0" * 40}, wheels)
 
 
-def _own(info: Mapping[str, Any], dependencies: Mapping[str, Any]) -> dict[str, Any]:
-    """A PEX-INFO of the rest."""
+def _info_of_rest(info: Mapping[str, Any], dependencies: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a PEX-INFO of everything that is not in `dependencies`, the PEX-INFO of the other part."""
     theirs = dependencies["distributions"]
-    return _half(info, {wheel: digest for wheel, digest in info["distributions"].items() if wheel not in theirs})
+    return _info_of_part(
+        info, {wheel: digest for wheel, digest in info["distributions"].items() if wheel not in theirs}
+    )
 
 
-def _half(info: Mapping[str, Any], wheels: Mapping[str, str]) -> dict[str, Any]:
-    """A PEX-INFO that asks for just these `wheels`, and does not insist on what they need from the other half."""
+def _info_of_part(info: Mapping[str, Any], wheels: Mapping[str, str]) -> dict[str, Any]:
+    """Return a PEX-INFO that requires exactly `wheels`, and ignores dependencies that are in the other part."""
     pins = sorted(f"{name}=={version}" for name, version in map(_pin, wheels))
-    return _hashed({**info, "distributions": dict(wheels), "requirements": pins, "ignore_errors": True})
+    return _with_hash({**info, "distributions": dict(wheels), "requirements": pins, "ignore_errors": True})
 
 
-def _hashed(info: Mapping[str, Any]) -> dict[str, Any]:
-    """With the hash by which pex tells binaries apart in its cache."""
+def _with_hash(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `info` with the hash by which pex distinguishes binaries in its cache."""
     rest = {key: value for key, value in info.items() if key != "pex_hash"}
     digest = hashlib.sha1(json.dumps(rest, sort_keys=True).encode(), usedforsecurity=False)
     return {**rest, "pex_hash": digest.hexdigest()}
@@ -91,33 +94,34 @@ def _hashed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(archive: zipfile.ZipFile, info: Mapping[str, Any], into: Path, *, code: bool) -> None:
     text = json.dumps(info, sort_keys=True).encode()
-    if _info(into) == text:
+    if _read_info(into) == text:
         return
-    aside = into.with_name(f".{into.name}.new")
-    with aside.open("wb") as file:
+    unfinished = into.with_name(f".{into.name}.new")
+    with unfinished.open("wb") as file:
         file.write(_SHEBANG)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as written:
-            _copy(archive, _kept(archive, info["distributions"], code=code), written)
+            _copy(archive, _entries_of_part(archive, info["distributions"], code=code), written)
             written.writestr(_entry(_INFO), text)
-    aside.chmod(0o755)
-    aside.replace(into)
+    unfinished.chmod(0o755)
+    unfinished.replace(into)
 
 
 def _copy(archive: zipfile.ZipFile, entries: Iterable[zipfile.ZipInfo], written: zipfile.ZipFile) -> None:
     for entry in entries:
-        fresh = _entry(entry.filename)
-        fresh.external_attr, fresh.file_size = entry.external_attr, entry.file_size
-        with archive.open(entry) as source, written.open(fresh, "w") as target:
+        copy = _entry(entry.filename)
+        copy.external_attr, copy.file_size = entry.external_attr, entry.file_size
+        with archive.open(entry) as source, written.open(copy, "w") as target:
             while piece := source.read(_PIECE):
                 target.write(piece)
 
 
-def _kept(archive: zipfile.ZipFile, wheels: Mapping[str, str], *, code: bool) -> Iterator[zipfile.ZipInfo]:
+def _entries_of_part(archive: zipfile.ZipFile, wheels: Mapping[str, str], *, code: bool) -> Iterator[zipfile.ZipInfo]:
+    """Yield the entries of a part, sorted: those of `wheels`, pex's runtime and, if `code`, all loose files."""
     for entry in sorted(archive.infolist(), key=lambda entry: entry.filename):
         name = entry.filename
         if name.startswith(_DISTRIBUTIONS):
             wheel = name.removeprefix(_DISTRIBUTIONS).partition("/")[0]
-            wanted = not wheel or wheel in wheels  # directories too: pex finds distributions by them
+            wanted = not wheel or wheel in wheels  # including directories, by which pex finds distributions
         elif name == _INFO:
             wanted = False
         else:
@@ -132,7 +136,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _info(file: Path) -> bytes:
+def _read_info(file: Path) -> bytes:
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.read(_INFO)
@@ -141,10 +145,10 @@ def _info(file: Path) -> bytes:
 
 
 def _pin(wheel: str) -> tuple[str, str]:
-    """The normalized name, and the version, of a wheel by its file name."""
+    """Return the normalized name and the version in a wheel's file name."""
     name, version, *_ = wheel.split("-")
     return canonicalize_name(name), version
 
 
 if __name__ == "__main__":
-    split(Path(sys.argv[1]), project=sys.argv[2] if sys.argv[2:] else None, into=halves(Path(sys.argv[1])))
+    split(Path(sys.argv[1]), project=sys.argv[2] if sys.argv[2:] else None, into=split_paths(Path(sys.argv[1])))

@@ -26,8 +26,8 @@ def _of(image: str, context: Context) -> Platform:
     """The Python in the container image `image`, asked by the engine of the first image in the settings."""
     shell = context.provisioner.shell
     own = next((binary.image for binary in context.settings.binary.values() if binary.image is not None), None)
-    using = engine.find(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
+    using = engine.find_engine(own.engine if own else "auto", own.engine_args if own else EngineArgs(), shell)
     inspector = ImageInspector(engine=using, shell=shell, memory=context.state / "images.json")
-    identity = inspector.present(image, key="--image")
-    line = inspector.answer(image, ask_python.script(), identity=identity, minor=None, key="--image")
+    identity = inspector.image_id(image, key="--image")
+    line = inspector.run_python(image, ask_python.script(), identity=identity, minor=None, key="--image")
     return ask_python.parse_answer(line, name=image)

@@ -1,1 +1,1 @@
-"""The proof of a finished PEX: it is opened and judged as it lies there, whatever its build says about it."""
+"""Checks a finished PEX by its content alone, without trusting the build that made it."""

@@ -1,6 +1,6 @@
-"""A PEX of any layout, opened: its members, and those of the wheels in it, uncompressed and in bounded memory.
+"""Reads a PEX of any layout: its members, and those of the wheels in it, uncompressed and in bounded memory.
 
-Nothing here trusts pex or our own build: what is inside is what the archive's directory, or the file system, says.
+This module trusts neither pex nor our own build: it reports what the archive's directory, or the file system, says.
 Fact sources: pex's `layout.py` and `installed_wheel.py`; APPNOTE.TXT of the ZIP format.
 """
 
@@ -17,10 +17,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, Protocol
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
@@ -37,25 +38,27 @@ CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
 
 
-_HEAD: Final = 1 << 20
-"""Bytes of a zipapp's head (shebang, and the shell script of `--sh-boot`) that are looked at; it has some kilobytes."""
+_LONGEST_HEAD: Final = 1 << 20
+"""Bytes that are read of a zipapp's head (shebang, and the shell script of `--sh-boot`); it has a few kilobytes."""
 
 
-_DAMAGES: Final = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError)
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError)
 
 
 _COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 _ENCRYPTED: Final = 0x1
-"""The bit of a member's flags that says so."""
+"""The bit of a member's general purpose flags that marks it as encrypted (APPNOTE.TXT 4.4.4)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
+_REMEDY: Final = "build it again with `nox -s pex -- --force`"
+
+
+class Member(Struct, frozen=True, kw_only=True):
     """A file in a container: its POSIX path there, its size in bytes uncompressed, its permissions, its date.
 
-    `date` is None where the container keeps none that means anything (a directory).
+    `date` is None if the container records no date that means anything (a directory).
     """
 
     name: str
@@ -73,20 +76,20 @@ class Container(Protocol):
 
     @property
     def duplicates(self) -> Sequence[str]:
-        """The names that it holds more than once: which of them counts depends on the reader."""
+        """The names that it holds more than once; which of the copies counts depends on the reader."""
 
     def open(self, name: str) -> IO[bytes]:
-        """The uncompressed content of a member."""
+        """Open the uncompressed content of a member."""
 
 
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """The content of `stream` in pieces, so that no member is ever whole in memory."""
+    """Yield the content of `stream` in pieces, so that no member is ever complete in memory."""
     while piece := stream.read(CHUNK):
         yield piece
 
 
 def read_text(container: Container, name: str, *, limit: int = 16 * CHUNK) -> str:
-    """A small text member, at most `limit` bytes of it; empty where there is none."""
+    """Return the text of a small member, at most its first `limit` bytes; empty if there is no such member."""
     if name not in container.members:
         return ""
     with container.open(name) as stream:
@@ -94,27 +97,24 @@ def read_text(container: Container, name: str, *, limit: int = 16 * CHUNK) -> st
 
 
 @contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn damage that shows while an archive is read into `error[integrity]` about `what`."""
+def reporting_damage(what: str) -> Iterator[None]:
+    """Raise `NoxPexError` `integrity` about `what` if the block meets damage while it reads an archive."""
     try:
         yield
-    except _DAMAGES as error:
+    except _DAMAGE as error:
         problem = f"{what} is damaged: {str(error) or type(error).__name__}"
-        raise NoxPexError("integrity", problem, _BUILD_AGAIN) from error
-
-
-_BUILD_AGAIN: Final = "build it again with `nox -s pex -- --force`"
+        raise NoxPexError("integrity", problem, _REMEDY) from error
 
 
 class Zip:
-    """A ZIP archive, from a file that can seek."""
+    """A ZIP archive in a seekable file. Raises `zipfile.BadZipFile` if Python could not import from it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(file)
         self._infos = [info for info in self._zip.infolist() if not info.is_dir()]
         for info in self._infos:
             if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
-                msg = f"{info.filename} is encrypted, or compressed in a way that Python cannot import from"
+                msg = f"{info.filename} is encrypted, or compressed by a method that Python cannot import from"
                 raise zipfile.BadZipFile(msg)
 
     @cached_property
@@ -130,21 +130,21 @@ class Zip:
 
     @property
     def duplicates(self) -> Sequence[str]:
-        """The names that stand in its directory more than once."""
+        """The names that its central directory lists more than once."""
         return tuple(name for name, times in Counter(info.filename for info in self._infos).items() if times > 1)
 
     @property
     def head(self) -> int:
-        """How many bytes stand before the first member: a shebang, a shell script."""
+        """The number of bytes before the first member: a shebang, a shell script."""
         return min((info.header_offset for info in self._zip.infolist()), default=0)
 
     def open(self, name: str) -> IO[bytes]:
-        """The uncompressed content of a member; its CRC is checked when the end is read."""
+        """Open the uncompressed content of a member; its CRC is checked when the end is read."""
         return self._zip.open(name)
 
 
 class Directory:
-    """A directory on disk. A link in it is a member whose content is where it leads to: it is never followed."""
+    """A directory on disk. Symbolic links in it are not followed: the content of such a member is the link's target."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -154,7 +154,7 @@ class Directory:
         """Its files by name, sorted."""
         found = []
         for top, directories, files in os.walk(self._path):
-            links = [name for name in directories if os.path.islink(f"{top}/{name}")]  # noqa: PTH114  # many
+            links = [name for name in directories if os.path.islink(f"{top}/{name}")]  # noqa: PTH114  # a Path for each directory is slow
             for file in (*files, *links):
                 path = Path(top, file)
                 status = path.lstat()
@@ -164,22 +164,21 @@ class Directory:
 
     @property
     def duplicates(self) -> Sequence[str]:
-        """None: a file system has none."""
+        """Empty: a file system has no duplicates."""
         return ()
 
     def open(self, name: str) -> IO[bytes]:
-        """The content of a member."""
+        """Open the content of a member."""
         path = self._path / name
         if path.is_symlink():
             return io.BytesIO(os.fsencode(path.readlink()))
         return path.open("rb")
 
 
-@dataclass(frozen=True)
-class Part:
-    """What lies under a prefix (with a final slash) in another container."""
+class Part(Struct, frozen=True, kw_only=True, dict=True):
+    """The members of another container whose names begin with `prefix`, which ends in a slash."""
 
-    whole: Container
+    container: Container
     prefix: str
 
     @cached_property
@@ -187,25 +186,24 @@ class Part:
         """Its files by name, without the prefix."""
         return {
             name[len(self.prefix) :]: member
-            for name, member in self.whole.members.items()
+            for name, member in self.container.members.items()
             if name.startswith(self.prefix)
         }
 
     @property
     def duplicates(self) -> Sequence[str]:
         """The names that it holds more than once, without the prefix."""
-        return tuple(name[len(self.prefix) :] for name in self.whole.duplicates if name.startswith(self.prefix))
+        return tuple(name[len(self.prefix) :] for name in self.container.duplicates if name.startswith(self.prefix))
 
     def open(self, name: str) -> IO[bytes]:
-        """The uncompressed content of a member."""
-        return self.whole.open(self.prefix + name)
+        """Open the uncompressed content of a member."""
+        return self.container.open(self.prefix + name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PexWheel:
-    """One entry of a PEX's `.deps`: its name there (that of a wheel), and what is in it.
+class PexWheel(Struct, frozen=True, kw_only=True):
+    """One entry of a PEX's `.deps`: its name there (a wheel's file name), and its content.
 
-    `installed` is whether pex has installed it already (`pre-install-wheels`); else it is a wheel as it came.
+    `installed` is True if pex has installed it already (`pre-install-wheels`), False if it is an unchanged wheel.
     """
 
     name: str
@@ -213,11 +211,10 @@ class PexWheel:
     installed: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pex:
-    """An open PEX: `path`, its outermost container, `info` from its PEX-INFO, the entries of its `.deps`.
+class Pex(Struct, frozen=True, kw_only=True):
+    """An open PEX: its path, its outermost container, its parsed PEX-INFO, and the entries of its `.deps`.
 
-    `bootstrap` is pex's own code, which layout `packed` keeps in an archive of its own.
+    `bootstrap` is pex's own code, which layout `packed` stores in a separate archive.
     """
 
     path: Path
@@ -226,42 +223,42 @@ class Pex:
     wheels: tuple[PexWheel, ...]
     bootstrap: Container
 
-    def own(self) -> Iterator[Member]:
-        """The members in no distribution, nor in pex's bootstrap: the project's loose files, PEX-INFO, the launcher."""
+    def project_members(self) -> Iterator[Member]:
+        """Yield the members outside all distributions and the bootstrap: loose files, PEX-INFO, the launcher."""
         for name, member in self.container.members.items():
             if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP:
                 yield member
 
     def head(self) -> bytes:
-        """What stands before the archive in a zipapp: shebang and shell script; empty for a directory."""
+        """Return what precedes the archive in a zipapp: shebang and shell script; empty for a directory."""
         if not isinstance(self.container, Zip):
             return b""
         with self.path.open("rb") as file:
-            return file.read(min(self.container.head, _HEAD))
+            return file.read(min(self.container.head, _LONGEST_HEAD))
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Pex]:
-    """Open the PEX at `path`, of whatever layout; nothing of it is run.
+def open_pex(path: Path) -> Iterator[Pex]:
+    """Open the PEX at `path`, of any layout, without running any of its code.
 
-    Raises `NoxPexError`: `usage` where there is none, `integrity` where it is no PEX, or is truncated or damaged.
+    Raises `NoxPexError`: `usage` if it does not exist, `integrity` if it is not a PEX, or is truncated or damaged.
     """
     if not path.exists():
         raise NoxPexError("usage", f"there is no {path}", "build it with `nox -s pex`, or give the path of one")
     with ExitStack() as stack:
-        with reading(str(path)):
+        with reporting_damage(str(path)):
             container = _outermost(path, stack)
             info = _info(path, container)
             wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
             is_archive = BOOTSTRAP in container.members
-            bootstrap = nested(container, BOOTSTRAP, stack) if is_archive else Part(container, f"{BOOTSTRAP}/")
+            bootstrap = open_nested(container, BOOTSTRAP, stack) if is_archive else _directory_in(container, BOOTSTRAP)
         yield Pex(path=path, container=container, info=info, wheels=wheels, bootstrap=bootstrap)
 
 
-def nested(container: Container, name: str, stack: ExitStack) -> Zip:
-    """The archive that is the member `name` of `container`, open until `stack` ends.
+def open_nested(container: Container, name: str, stack: ExitStack) -> Zip:
+    """Open the archive that is the member `name` of `container`; it stays open until `stack` ends.
 
-    From an archive it is copied to a temporary file: what is compressed once more cannot be sought in.
+    A member of an archive is first copied to a temporary file, because a compressed member is not seekable.
     """
     if isinstance(container, Directory):
         return Zip(stack.enter_context(container.open(name)))
@@ -278,8 +275,8 @@ def _outermost(path: Path, stack: ExitStack) -> Container:
     try:
         return Zip(file)
     except zipfile.BadZipFile as error:
-        problem = f"{path} is no PEX, or its end is missing ({error})"
-        raise NoxPexError("integrity", problem, _BUILD_AGAIN) from error
+        problem = f"{path} is not a PEX, or is truncated ({error})"
+        raise NoxPexError("integrity", problem, _REMEDY) from error
 
 
 def _info(path: Path, container: Container) -> Mapping[str, Any]:
@@ -289,14 +286,18 @@ def _info(path: Path, container: Container) -> Mapping[str, Any]:
     except ValueError:
         info = None
     if not isinstance(info, dict):
-        what = "has no PEX-INFO" if not text else "has a PEX-INFO that is no JSON object"
-        raise NoxPexError("integrity", f"{path} is no PEX: it {what}", _BUILD_AGAIN)
+        reason = "its PEX-INFO is not a JSON object" if text else "it has no PEX-INFO"
+        raise NoxPexError("integrity", f"{path} is not a PEX: {reason}", _REMEDY)
     return info
 
 
 def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Iterator[PexWheel]:
     names = [name for name in container.members if name.startswith(DEPENDENCIES)]
     for entry in dict.fromkeys(PurePosixPath(name).parts[1] for name in names):
-        whole = DEPENDENCIES + entry
-        content = nested(container, whole, stack) if whole in container.members else Part(container, f"{whole}/")
+        path = DEPENDENCIES + entry
+        content = open_nested(container, path, stack) if path in container.members else _directory_in(container, path)
         yield PexWheel(name=entry, content=content, installed=installed)
+
+
+def _directory_in(container: Container, path: str) -> Part:
+    return Part(container=container, prefix=f"{path}/")

@@ -1,76 +1,90 @@
-"""Where two builds of a PEX differ: the first member, by its cause and not by its consequences."""
+"""The differences between two builds of a PEX: causes first, then what follows from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import IO, Final
 
-from nox_pex.verify.archive import BOOTSTRAP, CHUNK, INFO, Container, Pex
+from msgspec import Struct
+
+from nox_pex.verify.archive import BOOTSTRAP, CHUNK, INFO, Container, Member, Pex
 from nox_pex.verify.pex_distributions import LAYOUT
 
 _DERIVED: Final = (LAYOUT, INFO, "__main__.py", "__main__.pyc")
-"""What pex makes out of digests of all else: where these differ, something else does too, and that is to be named."""
+"""Files that pex derives from digests of all other files. If they differ, another file differs too, which is the
+cause."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """`wheel` is the entry of `.deps` that differs, None outside all of them; `member` the file in it."""
+class Difference(Struct, frozen=True, kw_only=True):
+    """One difference: `member`, a file in `wheel`, and a phrase that follows its name.
+
+    `wheel` is the entry of `.deps`, or the bootstrap; None outside of both.
+    """
 
     wheel: str | None
     member: str
-    how: str
+    phrase: str
 
     def __str__(self) -> str:
-        return f"{self.wheel + ': ' if self.wheel else ''}{self.member} {self.how}"
+        return f"{self.wheel + ': ' if self.wheel else ''}{self.member} {self.phrase}"
 
 
 def differences(first: Pex, second: Pex) -> Iterator[Difference]:
-    """All differences between two PEX files, causes before consequences; none says that only their packing differs."""
+    """Yield all differences between two PEX files, causes before consequences.
+
+    Yields none if both have the same members and are only packed differently.
+    """
     consequences: list[Difference] = []
-    for found in _all(first, second):
-        if _is_derived(found):
-            consequences.append(found)
+    for difference in _compare_members(first, second):
+        if _is_derived(difference):
+            consequences.append(difference)
         else:
-            yield found
+            yield difference
     yield from consequences
     if first.head() != second.head():
-        yield Difference(wheel=None, member="the head of the file", how="is another")
+        yield Difference(wheel=None, member="the head of the file", phrase="differs")
 
 
-def _all(first: Pex, second: Pex) -> Iterator[Difference]:
-    mine, theirs = ({wheel.name: wheel.content for wheel in pex.wheels} for pex in (first, second))
-    for name in sorted({*mine, *theirs}):
-        if name not in mine or name not in theirs:
-            yield Difference(wheel=name, member="the whole of it", how=_only_in(first=name in mine))
+def _compare_members(first: Pex, second: Pex) -> Iterator[Difference]:
+    ours, theirs = ({wheel.name: wheel.content for wheel in pex.wheels} for pex in (first, second))
+    for name in sorted({*ours, *theirs}):
+        if name not in ours or name not in theirs:
+            yield Difference(wheel=name, member="the complete wheel", phrase=_only_in(first=name in ours))
         else:
-            yield from _between(mine[name], theirs[name], wheel=name)
-    own = {member.name for pex in (first, second) for member in pex.own()}
-    yield from _between(first.container, second.container, only=own)
-    yield from _between(first.bootstrap, second.bootstrap, wheel=BOOTSTRAP)
+            yield from _compare_containers(ours[name], theirs[name], wheel=name)
+    loose = {member.name for pex in (first, second) for member in pex.project_members()}
+    yield from _compare_containers(first.container, second.container, only=loose)
+    yield from _compare_containers(first.bootstrap, second.bootstrap, wheel=BOOTSTRAP)
 
 
-def _between(
+def _compare_containers(
     first: Container, second: Container, *, wheel: str | None = None, only: set[str] | None = None
 ) -> Iterator[Difference]:
-    mine, theirs = ([name for name in c.members if only is None or name in only] for c in (first, second))
-    for name in sorted({*mine, *theirs}):
+    ours, theirs = ([name for name in c.members if only is None or name in only] for c in (first, second))
+    for name in sorted({*ours, *theirs}):
         if name not in first.members or name not in second.members:
-            yield Difference(wheel=wheel, member=name, how=_only_in(first=name in first.members))
-            continue
-        here, there = first.members[name], second.members[name]
-        with first.open(name) as a, second.open(name) as b:
-            offset = _first_byte(a, b)
-        if offset is not None:
-            yield Difference(wheel=wheel, member=name, how=f"has other content, from byte {offset}")
-        elif here.mode != there.mode:
-            yield Difference(wheel=wheel, member=name, how=f"has other permissions, {here.mode:o} and {there.mode:o}")
-        elif here.date != there.date:
-            yield Difference(wheel=wheel, member=name, how=f"has another date, {here.date} and {there.date}")
-    if mine != theirs and set(mine) == set(theirs):
-        moved = next(a for a, b in zip(mine, theirs, strict=True) if a != b)
-        yield Difference(wheel=wheel, member=moved, how="is stored in another order")
+            phrase: str | None = _only_in(first=name in first.members)
+        else:
+            with first.open(name) as a, second.open(name) as b:
+                phrase = _compare_files(a, b, first.members[name], second.members[name])
+        if phrase is not None:
+            yield Difference(wheel=wheel, member=name, phrase=phrase)
+    if ours != theirs and set(ours) == set(theirs):
+        moved = next(a for a, b in zip(ours, theirs, strict=True) if a != b)
+        yield Difference(wheel=wheel, member=moved, phrase="is stored in a different order")
+
+
+def _compare_files(first: IO[bytes], second: IO[bytes], ours: Member, theirs: Member) -> str | None:
+    """Return the first difference of a file, as a phrase; None if there is none."""
+    offset = _first_difference(first, second)
+    if offset is not None:
+        return f"has different content, from byte {offset}"
+    if ours.mode != theirs.mode:
+        return f"has different permissions, {ours.mode:o} and {theirs.mode:o}"
+    if ours.date != theirs.date:
+        return f"has different dates, {ours.date} and {theirs.date}"
+    return None
 
 
 def _is_derived(difference: Difference) -> bool:
@@ -78,8 +92,8 @@ def _is_derived(difference: Difference) -> bool:
     return name in _DERIVED or name.startswith("__pex__/") or name.endswith(".dist-info/RECORD")
 
 
-def _first_byte(first: IO[bytes], second: IO[bytes]) -> int | None:
-    """The offset of the first byte that differs; None where none does."""
+def _first_difference(first: IO[bytes], second: IO[bytes]) -> int | None:
+    """Return the offset of the first byte that differs; None if none does."""
     offset = 0
     while True:
         a, b = first.read(CHUNK), second.read(CHUNK)
@@ -91,4 +105,4 @@ def _first_byte(first: IO[bytes], second: IO[bytes]) -> int | None:
 
 
 def _only_in(*, first: bool) -> str:
-    return "is in it, and not in the second build" if first else "is in the second build, and not in it"
+    return "is not in the second build" if first else "is only in the second build"

@@ -1,10 +1,10 @@
-"""The binary, built once more from a copy, in other surroundings.
+"""Builds the binary a second time, from a copy of the project in other surroundings.
 
-What is done anew: the project, and its path dependencies, are copied under another directory, in another order;
-Poetry installs into a fresh environment there (from its own download cache, or with `cold` from an empty one, so that
-every locked file is fetched again); the project's own wheel, the stage and the PEX are built with an empty PEX_ROOT.
-All of it under another umask, time zone, locale, hash seed and temporary directory. What is shared are the installed
-tools, which their versions describe, and the interpreter.
+The project and its path dependencies are copied to another directory, in another order. There Poetry installs into a
+new environment, from its own download cache or, with `cold`, from an empty one, so that every locked file is fetched
+again. The project's own wheel, the staged environment and the PEX are built again, with an empty PEX_ROOT. Umask, time
+zone, locale, hash seed and temporary directory are different as well. Only the interpreter and the installed tools,
+which are pinned by version, are the same.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ _UMASK: Final = 0o077
 _HASH_SEED: Final = "4711"
 
 
-_SURROUNDINGS: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GIT_OPTIONAL_LOCKS": "0"}
-"""`GIT_OPTIONAL_LOCKS`, so that Git, which is asked about the copy, does not write into the original's index."""
+_ENVIRON: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GIT_OPTIONAL_LOCKS": "0"}
+"""Variables of the second build. `GIT_OPTIONAL_LOCKS` keeps Git, when it is asked about the copy, from writing into the
+original's index (git(1))."""
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
 
 
-class _Shell(Shell, frozen=True, kw_only=True):
-    """A shell whose tools have another hash seed than ours have."""
+class _SeededShell(Shell, frozen=True, kw_only=True):
+    """A shell that runs tools with another hash seed."""
 
     def run(
         self,
@@ -63,14 +64,14 @@ class _Shell(Shell, frozen=True, kw_only=True):
         return super().run(argv, what=what, env={**env, "PYTHONHASHSEED": _HASH_SEED}, cwd=cwd, hold=hold)
 
 
-class _Caches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """The tools that are installed already, nothing of what was installed or packed, and with `fetches` no wheels.
+class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
+    """Caches that share the installed tools, and begin empty in the directory `cold` otherwise.
 
-    The rest goes below `cold`.
+    If `with_wheels`, the cache of wheels for other platforms is cold too.
     """
 
     cold: Path
-    fetches: bool
+    with_wheels: bool
 
     @property
     def pex_root(self) -> Path:
@@ -86,18 +87,18 @@ class _Caches(cache.Caches, frozen=True, kw_only=True, dict=True):
 
     @property
     def wheels(self) -> Path:
-        return self.cold / "wheels" if self.fetches else super().wheels
+        return self.cold / "wheels" if self.with_wheels else super().wheels
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):
-    """A copy of a project, as the binary `target` of it, with what Poetry has installed for it."""
+    """A copy of a project, ready for a second build: its `target`, and what Poetry has `installed` for it."""
 
     target: Target
     installed: Contents
     provisioner: provision.Provisioner
 
     def build(self) -> Path:
-        """Build the binary by pex alone; returns its path. Raises `NoxPexError`."""
+        """Build the binary from scratch by pex alone, and return its path. Raises `NoxPexError`."""
         with _umask(_UMASK):
             builder = Builder(provisioner=self.provisioner, force=True, from_scratch=True)
             builder.build(self.target, self.installed)
@@ -106,11 +107,11 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> Iterator[Rebuild]:
-    """Copy the project of `original` to a temporary directory and let Poetry install for it there.
+    """Copy the project of `original` to a temporary directory, and let Poetry install for it there.
 
-    `installer` is the one that installed for `original`. If `cold`, Poetry's cache is empty: it fetches every locked
-    file again, and checks the lock's hashes.
-    Raises `NoxPexError` with the code of whatever Poetry met.
+    `installer` is the one that installed for `original`. If `cold`, Poetry's cache is empty, so Poetry fetches every
+    locked file again and checks the lock's hashes.
+    Raises `NoxPexError` with the code of Poetry's failure.
     """
     with (
         files.writing("a copy of the project to build it again"),
@@ -121,60 +122,59 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
         (directory / "tmp").mkdir()
         target = replace(
             original,
-            project=pyproject.read(_copied(original, into=directory / "elsewhere")),
+            project=pyproject.read(_copy_project(original, into=directory / "copy")),
             settings=replace(original.settings, output_dir=Path("dist")),
             state=directory / "state",
             prebuilt=None,
         )
         provisioner = _isolated(installer.provisioner, directory, cold=cold)
-        again = replace(installer, project=target.project, provisioner=provisioner, force=False)
-        home = directory / "environment"
+        copy_installer = replace(installer, project=target.project, provisioner=provisioner, force=False)
+        environment = directory / "environment"
         installed: Contents | None
         if original.platforms:
-            WheelFetcher(installer=again).fetch(original.selection, original.platforms, home)
-            installed = wheelhouse.finished(original.selection, original.platforms, home)
+            WheelFetcher(installer=copy_installer).fetch(original.selection, original.platforms, environment)
+            installed = wheelhouse.finished(original.selection, original.platforms, environment)
         else:
-            installed = again.install(original.selection, Environment(path=home))
+            installed = copy_installer.install(original.selection, Environment(path=environment))
         if installed is None:
-            problem = f"what Poetry had just installed into {home} was changed"
+            problem = f"{environment} changed right after Poetry had installed into it"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
         yield Rebuild(target=target, installed=installed, provisioner=provisioner)
 
 
 def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool) -> provision.Provisioner:
-    """A provisioner like `provisioner` in other surroundings, with its caches and temporary files in `directory`."""
-    environ = {**provisioner.shell.environ, **_SURROUNDINGS, "TMPDIR": str(directory / "tmp")}
+    """Return a provisioner with other variables, and with its caches and temporary files in `directory`."""
+    environ = {**provisioner.shell.environ, **_ENVIRON, "TMPDIR": str(directory / "tmp")}
     if cold:
         environ["POETRY_CACHE_DIR"] = str(directory / "cache")
-    shell = _Shell(
+    shell = _SeededShell(
         environ=environ,
         secrets=provisioner.shell.secrets,
-        say=lambda line: provisioner.shell.say(f"verify: again: {line}"),
+        say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
         verbose=provisioner.shell.verbose,
     )
-    caches = _Caches(chosen=provisioner.caches.root, cold=directory / "caches", fetches=cold)
+    caches = _ColdCaches(chosen=provisioner.caches.root, cold=directory / "caches", with_wheels=cold)
     return provision.Provisioner(shell=shell, caches=caches, uv=provisioner.uv)
 
 
-def _copied(target: Target, *, into: Path) -> Path:
-    """Copy what a build reads of a project, and of its path dependencies, so that they lie to each other as before.
+def _copy_project(target: Target, *, into: Path) -> Path:
+    """Copy the files that a build reads of a project and of its path dependencies; relative paths between them stay.
 
-    Returns the copy of the project's directory. Where the project is in Git, the copy is a work tree of the same
-    repository: what Git lists, and says of the commit, is the same.
+    Returns the copy of the project's directory. If the project is in Git, the copy is a work tree of the same
+    repository, so that Git lists the same files and reports the same commit.
     """
-    original = target.project
-    root = original.root
+    root = target.project.root
     git = Git(root=root)
     top = git.top()
-    beside = [path for path in _path_dependencies(original) if not path.is_relative_to(root)]
-    if top is not None and original.package_mode and original.version is None:
-        # A backend that takes the version from Git may ask whether anything in the repository is changed, or missing.
-        beside.insert(0, top)
-    base = Path(os.path.commonpath([top or root, *beside]))
-    for place in beside:
-        # not the project itself a second time, with an earlier binary in it
-        names = [name for name in _all_files(place) if not (place / name).is_relative_to(root)]
-        _copy_files(place, names, into / place.relative_to(base))
+    outside = [path for path in _path_dependencies(target.project) if not path.is_relative_to(root)]
+    if top is not None and target.project.package_mode and target.project.version is None:
+        # A build backend that takes the version from Git may ask whether any file in the repository changed.
+        outside.insert(0, top)
+    base = Path(os.path.commonpath([top or root, *outside]))
+    for path in outside:
+        # `top` contains the project, whose files are copied below, without an earlier binary.
+        names = [name for name in _all_files(path) if not (path / name).is_relative_to(root)]
+        _copy_files(path, names, into / path.relative_to(base))
     _copy_files(root, _project_files(target), into / root.relative_to(base))
     if top is not None:
         pointer = f"gitdir: {git.directory()}\n"
@@ -183,41 +183,40 @@ def _copied(target: Target, *, into: Path) -> Path:
 
 
 def _project_files(target: Target) -> set[str]:
-    """What a build of `target` reads of its project, from the project's directory."""
-    original, settings, wanted = target.project, target.settings, target.table
-    root = original.root
-    if original.package_mode:
-        names = set(sources.project_files(root, output_dir=settings.output_dir, extra=original.includes))
+    """Return the files that a build of `target` reads of its project, as paths from the project's directory."""
+    project, output_dir, table = target.project, target.settings.output_dir, target.table
+    root = project.root
+    if project.package_mode:
+        names = set(sources.project_files(root, output_dir=output_dir, extra=project.includes))
     else:
-        chosen = wanted.sources
-        selection = sources.select(root, include=chosen.include, exclude=chosen.exclude, output_dir=settings.output_dir)
-        names = set(selection.files)
-    if wanted.executable is not None:
-        names.add(wanted.executable)
-    for path in _path_dependencies(original):
+        include, exclude = table.sources.include, table.sources.exclude
+        names = set(sources.select(root, include=include, exclude=exclude, output_dir=output_dir).files)
+    if table.executable is not None:
+        names.add(table.executable)
+    for path in _path_dependencies(project):
         if path.is_relative_to(root):
             names |= {os.path.normpath(path.relative_to(root) / name) for name in _all_files(path)}
     return names | {name for name in _PROJECT_FILES if (root / name).is_file()}
 
 
-def _all_files(place: Path) -> Sequence[str]:
-    """What a build backend could read in the directory `place`; of a file, the file itself."""
-    return [""] if place.is_file() else sources.project_files(place, output_dir=Path("dist"), extra=())
+def _all_files(path: Path) -> Sequence[str]:
+    """Return the files that a build backend could read in a directory; the empty name if `path` is a file itself."""
+    return [""] if path.is_file() else sources.project_files(path, output_dir=Path("dist"), extra=())
 
 
-def _path_dependencies(original: Project) -> Iterator[Path]:
-    for package in lock.read(original.lock).packages:
+def _path_dependencies(project: Project) -> Iterator[Path]:
+    for package in lock.read(project.lock).packages:
         if package.source is not None and package.source.type in ("directory", "file"):
-            yield (original.root / package.source.url).resolve()
+            yield (project.root / package.source.url).resolve()
 
 
-def _copy_files(place: Path, names: Iterable[str], into: Path) -> None:
-    """Copy the files `names` from the directory `place`, or (the empty name) the file `place` itself."""
+def _copy_files(source: Path, names: Iterable[str], into: Path) -> None:
+    """Copy the files `names` from the directory `source`; the empty name stands for the file `source` itself."""
     for name in sorted(names, reverse=True):
-        source, copy = place / name, into / name
+        original, copy = source / name, into / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
-        copy.chmod(0o700 if source.stat().st_mode & 0o100 else 0o600)
+        shutil.copyfile(original, copy)
+        copy.chmod(0o700 if original.stat().st_mode & 0o100 else 0o600)
 
 
 @contextlib.contextmanager

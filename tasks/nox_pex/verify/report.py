@@ -1,11 +1,12 @@
-"""What `verify` found, and how people and scripts read it. Pure."""
+"""The result of `verify`, as a table for people and as JSON for scripts. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 
@@ -16,64 +17,65 @@ GATES: Final[tuple[Gate, ...]] = ("closure", "integrity", "leaks", "reproducible
 """All gates, in the order in which they run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GateResult:
-    """What one gate gave. `summary` is a few words, `problems` and `details` all that was found, `seconds` its time."""
+class GateResult(Struct, frozen=True, kw_only=True):
+    """The result of one gate: a short `summary`, all `problems` and `details`, and the `seconds` that it took.
+
+    `failure` is the error to raise; None unless `state` is `failed`.
+    """
 
     gate: Gate
     state: Literal["passed", "failed", "skipped"]
     summary: str
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = {}
     failure: NoxPexError | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifyReport:
-    """What `verify` found of a binary. `binary` is the name of the file, `size` in bytes, `sha256` of what was read."""
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """The results for one binary: its name, its file's name, its SHA-256 and its size in bytes."""
 
     name: str
     binary: str
     sha256: str
     size: int
-    outcomes: tuple[GateResult, ...]
+    results: tuple[GateResult, ...]
 
     @property
     def failure(self) -> NoxPexError | None:
-        """The first failure."""
-        return next((outcome.failure for outcome in self.outcomes if outcome.failure is not None), None)
+        """The first failure; None if all gates passed or were skipped."""
+        return next((result.failure for result in self.results if result.failure is not None), None)
 
 
 def table(report: VerifyReport) -> Iterator[str]:
-    """A line for each gate, and below them what failed in full."""
-    for outcome in report.outcomes:
-        yield f"{outcome.gate:<12}  {outcome.state:<7}  {outcome.seconds:5.1f} s  {outcome.summary}"
-    failures = [outcome.failure for outcome in report.outcomes if outcome.failure is not None]
-    yield from (str(failure) for failure in failures[1:])  # the first one ends the session
+    """Yield a line for each gate, then the errors of all failures except the first, which the caller raises."""
+    for result in report.results:
+        yield f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
+    failures = [result.failure for result in report.results if result.failure is not None]
+    yield from (str(failure) for failure in failures[1:])
 
 
 def json_text(report: VerifyReport) -> str:
-    """`NAME.verify.json`."""
+    """Return the text of `NAME.verify.json`."""
     value = {
         "name": report.name,
         "binary": report.binary,
         "sha256": report.sha256,
         "size": report.size,
         "passed": report.failure is None,
-        "gates": [_as_json(outcome) for outcome in report.outcomes],
+        "gates": [_as_json(result) for result in report.results],
     }
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _as_json(outcome: GateResult) -> dict[str, Any]:
-    failure = outcome.failure
+def _as_json(result: GateResult) -> dict[str, Any]:
+    failure = result.failure
     return {
-        "gate": outcome.gate,
-        "state": outcome.state,
-        "summary": outcome.summary,
-        "seconds": round(outcome.seconds, 3),
-        "problems": list(outcome.problems),
-        "details": dict(outcome.details),
+        "gate": result.gate,
+        "state": result.state,
+        "summary": result.summary,
+        "seconds": round(result.seconds, 3),
+        "problems": list(result.problems),
+        "details": dict(result.details),
         "failure": failure and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy},
     }

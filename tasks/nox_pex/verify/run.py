@@ -1,4 +1,4 @@
-"""All gates over one finished binary, one after the other; a gate that fails keeps none of the others from running."""
+"""Runs all gates on one finished binary, one after another; a gate that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,12 @@ from nox_pex.build.target import Contents, Target
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.platforms.fetch import WheelFetcher
-from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import Pex, opened, reading
-from nox_pex.verify.evidence import Reference
+from nox_pex.verify.archive import Pex, open_pex, reporting_damage
+from nox_pex.verify.evidence import ExpectedFiles
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -39,186 +39,194 @@ _CODES: Final[Mapping[Gate, Code]] = {
 
 
 _REMEDIES: Final[Mapping[Gate, str]] = {
-    "closure": "build it with `nox -s pex`, which takes what Poetry installed and nothing else",
-    "integrity": "build it again with `nox -s pex -- --force`, and find out who changed it",
-    "leaks": "take it out of what ships (`sources.exclude`, or the packages in pyproject.toml), and revoke what leaked",
-    "reproducible": "if it was built from these very sources, make what is named give the same bytes twice",
-    "budget": "let the binary shed what it does not need, or raise the budget",
+    "closure": "build it with `nox -s pex`, which packs exactly what Poetry installed",
+    "integrity": "build it again with `nox -s pex -- --force`, and find out what changed it",
+    "leaks": "exclude it (`sources.exclude`, or the packages in pyproject.toml), and revoke leaked credentials",
+    "reproducible": "if it was built from these sources, make the step that writes this file deterministic",
+    "budget": "remove what the binary does not need, or raise the budget",
 }
 
 
-class Inspection(Struct, frozen=True, kw_only=True):
-    """The inspection of one binary, and what it is judged by.
+class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
+    """The input of all gates: the open binary, its target, and how to find out what it must contain.
 
-    `installed` is what Poetry had installed when `target` was built. It is None if that is not known here (`--binary`);
-    then the environment that Poetry makes for the gate `reproducible` serves. `deep` has Poetry fetch every locked file
-    again.
+    `installed` and `deep` are as for `run`. `stack` closes what the gates open.
     """
 
     target: Target
+    pex: Pex
     installed: Contents | None
     installer: Installer
     deep: bool
+    stack: ExitStack
+
+    @cached_property
+    def distributions(self) -> tuple[PexDistribution, ...]:
+        """The distributions in the binary."""
+        return tuple(distributions(self.pex))
+
+    @property
+    def own_wheels(self) -> tuple[str, ...]:
+        """The entries of `.deps` that are the packaged project's own wheels."""
+        project = self.target.project
+        if not project.package_mode:
+            return ()
+        name = canonicalize_name(project.name)
+        return tuple(d.wheel.name for d in self.distributions if d.wheel is not None and d.name == name)
+
+    @property
+    def project_version(self) -> tuple[str, str | None] | None:
+        """Name and version of a packaged project; the version is None if the build backend decides it."""
+        project = self.target.project
+        return (project.name, project.version) if project.package_mode else None
+
+    def rebuild(self) -> Rebuild:
+        """Return the copy for a second build, which is prepared once.
+
+        Raises `NoxPexError` for each gate that needs the copy if it could not be prepared.
+        """
+        if isinstance(self._rebuild, NoxPexError):
+            raise self._rebuild
+        return self._rebuild
+
+    @cached_property
+    def _rebuild(self) -> Rebuild | NoxPexError:
+        try:
+            return self.stack.enter_context(prepare_rebuild(self.target, self.installer, cold=self.deep))
+        except NoxPexError as error:
+            return error
 
 
 def run(target: Target, *, installed: Contents | None, installer: Installer, deep: bool) -> VerifyReport:
-    """Judge the binary of `target` at every gate.
+    """Check the binary of `target` at every gate.
 
-    `installed` and `deep` are those of `Inspection`. Raises `NoxPexError` `usage` if there is no such file; everything
-    else that goes wrong is in the report.
+    `installed` is what Poetry had installed when the binary was built. It is None if that is not known (`--binary`);
+    then Poetry's install for the gate `reproducible` is the evidence. If `deep`, Poetry fetches every locked file
+    again for that install.
+    Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
-    subject = Inspection(target=target, installed=installed, installer=installer, deep=deep)
     with ExitStack() as stack:
         try:
-            pex = stack.enter_context(opened(subject.target.binary))
+            pex = stack.enter_context(open_pex(target.binary))
         except NoxPexError as error:
             if error.code != "integrity":
                 raise
-            return _report(subject, _unreadable(error))
-        gates = _Gates(subject, pex, stack)
-        judges: Mapping[Gate, Callable[[], Verdict]] = {
-            "closure": gates.closure,
-            "integrity": gates.integrity,
-            "leaks": gates.leaks,
-            "reproducible": gates.reproducible,
-            "budget": gates.budget,
-        }
-        return _report(subject, tuple(_outcome(gate, judges[gate], subject) for gate in GATES))
+            return _report(target, _unreadable(error))
+        inputs = GateInputs(target=target, pex=pex, installed=installed, installer=installer, deep=deep, stack=stack)
+        return _report(target, tuple(_run_gate(gate, inputs) for gate in GATES))
 
 
-class _Gates:
-    """The gates of one binary, with what several of them need made once."""
-
-    def __init__(self, subject: Inspection, pex: Pex, stack: ExitStack) -> None:
-        self._subject = subject
-        self._pex = pex
-        self._stack = stack
-        self._elsewhere: Rebuild | NoxPexError | None = None
-        self._distributions: tuple[PexDistribution, ...] | None = None
-
-    def closure(self) -> Verdict:
-        subject, project = self._subject, self._subject.target.project
-        own = (project.name, project.version) if project.package_mode else None
-        if subject.target.platforms:
-            return closure_by_platform.judge(
-                self._found(),
-                self._pex.info,
-                _planned(subject),
-                subject.target.platforms,
-                project=own,
-                exclude=subject.target.table.exclude,
-            )
-        planned = closure.plan(
-            subject.target.selection,
-            project=project,
-            python=subject.installer.base.find(),
-            provisioner=subject.installer.provisioner,
-            poetry_version=subject.target.settings.poetry_version,
+def _closure(inputs: GateInputs) -> Verdict:
+    target, installer = inputs.target, inputs.installer
+    if target.platforms:
+        return closure_by_platform.judge(
+            inputs.distributions,
+            inputs.pex.info,
+            _plan_by_platform(inputs),
+            target.platforms,
+            project=inputs.project_version,
+            exclude=target.table.exclude,
         )
-        return closure.judge(self._found(), planned, project=own, exclude=subject.target.table.exclude)
-
-    def integrity(self) -> Verdict:
-        subject = self._subject
-        if subject.installed is None:
-            return integrity.judge(self._pex, self._found(), self._trusted(self._again().installed))
-        verdict = integrity.judge(self._pex, self._found(), self._trusted(subject.installed))
-        if verdict.problems or not subject.deep:
-            return verdict
-        fresh = self._trusted(self._again().installed)
-        return integrity.judge(self._pex, self._found(), fresh, strict=False)
-
-    def _trusted(self, installed: Installed | Wheelhouse) -> Mapping[str, Reference]:
-        if isinstance(installed, Installed):
-            return evidence.of_environment(installed)
-        return evidence.of_wheels(installed, lock.read(self._subject.target.project.lock))
-
-    def leaks(self) -> Verdict:
-        subject = self._subject
-        environ = subject.installer.provisioner.shell.environ
-        machine = leaks.Machine(
-            paths=_places(subject),
-            prefixes=_temporary(subject),
-            home=Path(environ["HOME"]) if environ.get("HOME") else None,
-            secrets=subject.installer.provisioner.shell.secrets,
-        )
-        return leaks.judge(self._pex, leaks.Rules.of(machine), own_wheels=self._own_wheels())
-
-    def reproducible(self) -> Verdict:
-        again = self._again().build()
-        return reproducible.judge(self._pex, again, own_wheels=self._own_wheels())
-
-    def budget(self) -> Verdict:
-        return budget.judge(pex_file.size(self._subject.target.binary), self._subject.target.table.budget)
-
-    def _found(self) -> tuple[PexDistribution, ...]:
-        if self._distributions is None:
-            self._distributions = tuple(distributions(self._pex))
-        return self._distributions
-
-    def _own_wheels(self) -> tuple[str, ...]:
-        project = self._subject.target.project
-        if not project.package_mode:
-            return ()
-        own = canonicalize_name(project.name)
-        return tuple(d.wheel.name for d in self._found() if d.wheel is not None and d.name == own)
-
-    def _again(self) -> Rebuild:
-        """The copy elsewhere, made once: a failure is told at each gate that needs it."""
-        subject = self._subject
-        if self._elsewhere is None:
-            made = prepare_rebuild(subject.target, subject.installer, cold=subject.deep)
-            try:
-                self._elsewhere = self._stack.enter_context(made)
-            except NoxPexError as error:
-                self._elsewhere = error
-        if isinstance(self._elsewhere, NoxPexError):
-            raise self._elsewhere
-        return self._elsewhere
+    planned = closure.plan(
+        target.selection,
+        project=target.project,
+        python=installer.base.find(),
+        provisioner=installer.provisioner,
+        poetry_version=target.settings.poetry_version,
+    )
+    return closure.judge(inputs.distributions, planned, project=inputs.project_version, exclude=target.table.exclude)
 
 
-def _planned(subject: Inspection) -> Mapping[str, Mapping[NormalizedName, str]]:
-    """What Poetry would install on each target: its name to names and versions."""
-    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as aside:
-        planned = WheelFetcher(installer=subject.installer).plan(
-            subject.target.selection, subject.target.platforms, scratch=Path(aside)
-        )
-    return {target: {p.name: p.version for p in packages} for target, packages in planned.items()}
+def _integrity(inputs: GateInputs) -> Verdict:
+    if inputs.installed is None:
+        return integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, inputs.rebuild().installed))
+    verdict = integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, inputs.installed))
+    if verdict.problems or not inputs.deep:
+        return verdict
+    fetched_again = _expected(inputs, inputs.rebuild().installed)
+    return integrity.judge(inputs.pex, inputs.distributions, fetched_again, strict=False)
 
 
-def _places(subject: Inspection) -> Mapping[Path, str]:
-    """The directories of this machine that a build of `subject` uses, by both their names where they are links."""
-    places = {
-        subject.target.project.root: "the project's directory",
-        subject.target.directory: "the output directory",
-        subject.target.state: "the state of nox-pex",
-        subject.installer.provisioner.caches.root: "the cache of nox-pex",
+def _leaks(inputs: GateInputs) -> Verdict:
+    shell = inputs.installer.provisioner.shell
+    machine = leaks.Machine(
+        paths=_build_directories(inputs),
+        prefixes=_temporary_prefixes(inputs.target),
+        home=Path(shell.environ["HOME"]) if shell.environ.get("HOME") else None,
+        secrets=shell.secrets,
+    )
+    return leaks.judge(inputs.pex, leaks.Rules.of(machine), own_wheels=inputs.own_wheels)
+
+
+def _reproducible(inputs: GateInputs) -> Verdict:
+    return reproducible.judge(inputs.pex, inputs.rebuild().build(), own_wheels=inputs.own_wheels)
+
+
+def _budget(inputs: GateInputs) -> Verdict:
+    return budget.judge(pex_file.size(inputs.target.binary), inputs.target.table.budget)
+
+
+_JUDGES: Final[Mapping[Gate, Callable[[GateInputs], Verdict]]] = {
+    "closure": _closure,
+    "integrity": _integrity,
+    "leaks": _leaks,
+    "reproducible": _reproducible,
+    "budget": _budget,
+}
+
+
+def _plan_by_platform(inputs: GateInputs) -> Mapping[str, Mapping[NormalizedName, str]]:
+    """Return what Poetry would install on each platform: its name, mapped to names and versions."""
+    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as scratch:
+        fetcher = WheelFetcher(installer=inputs.installer)
+        planned = fetcher.plan(inputs.target.selection, inputs.target.platforms, scratch=Path(scratch))
+    return {platform: {p.name: p.version for p in packages} for platform, packages in planned.items()}
+
+
+def _expected(inputs: GateInputs, installed: Contents) -> Mapping[str, ExpectedFiles]:
+    if isinstance(installed, Installed):
+        return evidence.expected_from_environment(installed)
+    return evidence.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
+
+
+def _build_directories(inputs: GateInputs) -> Mapping[Path, str]:
+    """Return the directories of this machine that the build uses, each with its resolved path, and their names."""
+    target = inputs.target
+    directories = {
+        target.project.root: "the project's directory",
+        target.directory: "the output directory",
+        target.state: "the state of nox-pex",
+        inputs.installer.provisioner.caches.root: "the cache of nox-pex",
     }
-    if subject.installed is not None:
-        places[subject.installed.environment.path] = "the environment that Poetry installed into"
-    return {form: name for path, name in places.items() for form in (path, path.resolve())}
+    if inputs.installed is not None:
+        directories[inputs.installed.environment.path] = "the environment that Poetry installed into"
+    return {form: name for path, name in directories.items() for form in (path, path.resolve())}
 
 
-def _temporary(subject: Inspection) -> Mapping[Path, str]:
-    """What the temporary directories of a build begin with: ours, and the one beside the binary."""
+def _temporary_prefixes(target: Target) -> Mapping[Path, str]:
+    """Return the beginnings of the paths of a build's temporary directories, and their names."""
     directory = Path(tempfile.gettempdir())
-    output = subject.target.directory
     return {
         **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
-        output / f".{subject.target.stem}.pex.": "a temporary directory of the build",
+        target.directory / f".{target.stem}.pex.": "a temporary directory of the build",
     }
 
 
-def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Inspection) -> GateResult:
+def _run_gate(gate: Gate, inputs: GateInputs) -> GateResult:
     started = time.monotonic()
+    binary = str(inputs.target.binary)
     try:
-        with reading(str(subject.target.binary)):
-            verdict = judge()
+        with reporting_damage(binary):
+            verdict = _JUDGES[gate](inputs)
     except NoxPexError as error:
-        seconds = time.monotonic() - started
         return GateResult(
-            gate=gate, state="failed", summary=f"could not be judged: {error.code}", seconds=seconds, failure=error
+            gate=gate,
+            state="failed",
+            summary=f"could not be checked: {error.code}",
+            seconds=time.monotonic() - started,
+            failure=error,
         )
-    found = failure(_CODES[gate], verdict, subject=str(subject.target.binary), remedy=_REMEDIES[gate])
+    found = failure(_CODES[gate], verdict, subject=binary, remedy=_REMEDIES[gate])
     return GateResult(
         gate=gate,
         state="failed" if found else "skipped" if verdict.skipped else "passed",
@@ -231,19 +239,21 @@ def _outcome(gate: Gate, judge: Callable[[], Verdict], subject: Inspection) -> G
 
 
 def _unreadable(error: NoxPexError) -> tuple[GateResult, ...]:
+    """Return the results for a file that is not a PEX: `integrity` fails, and the other gates are skipped."""
+    summary = "the file cannot be opened"
     return tuple(
-        GateResult(gate=gate, state="failed", summary="it cannot be opened", problems=(error.problem,), failure=error)
+        GateResult(gate=gate, state="failed", summary=summary, problems=(error.problem,), failure=error)
         if gate == "integrity"
-        else GateResult(gate=gate, state="skipped", summary="it cannot be opened")
+        else GateResult(gate=gate, state="skipped", summary=summary)
         for gate in GATES
     )
 
 
-def _report(subject: Inspection, outcomes: tuple[GateResult, ...]) -> VerifyReport:
+def _report(target: Target, results: tuple[GateResult, ...]) -> VerifyReport:
     return VerifyReport(
-        name=subject.target.name,
-        binary=subject.target.binary.name,
-        sha256=pex_file.digest(subject.target.binary),
-        size=pex_file.size(subject.target.binary),
-        outcomes=outcomes,
+        name=target.name,
+        binary=target.binary.name,
+        sha256=pex_file.digest(target.binary),
+        size=pex_file.size(target.binary),
+        results=results,
     )

@@ -1,34 +1,35 @@
-"""Finding byte strings and patterns in a stream, in bounded memory and fast.
+"""Searches a stream for byte strings and patterns, quickly and in bounded memory.
 
-Plain strings are searched with `bytes.find`, which is many times as fast as any pattern: a PEX of 50 MB holds 150 MB,
-and most of it is other people's code, where only plain strings are searched.
+Plain strings are searched with `bytes.find`, which is many times as fast as any pattern. A PEX of 50 MB unpacks to
+150 MB, most of it other people's code, in which only plain strings are searched.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Final
+
+from msgspec import Struct
 
 from nox_pex.verify.archive import CHUNK
 
 OVERLAP: Final = 8192
-"""Bytes of a piece that are looked at again with the next one: nothing that is searched is longer."""
+"""Bytes of a piece that are searched again together with the next piece: no match is longer."""
 
 
-_WORD: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_NAME_BYTES: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
-_FLAGS: Final = (b"-I", b"-L")
-"""What a compiler's command line has right before a path."""
+_PATH_FLAGS: Final = (b"-I", b"-L")
+"""Flags of a compiler that are directly followed by a path."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Literal:
-    """A byte string to find, and what to call it without showing it.
+class Literal(Struct, frozen=True, kw_only=True):
+    """A byte string to find, and the kind to report, which does not reveal it.
 
-    With `path` it must begin as a path does, and end as one, unless it is `open_ended`: the beginning of a name.
+    If `path` is True, the bytes around a match must not extend it to another path. An `open_ended` one is the beginning
+    of a file name, so any byte may follow.
     """
 
     value: bytes
@@ -37,36 +38,37 @@ class Literal:
     open_ended: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pattern:
-    """A pattern to find, and what to call a match. `accept` judges a match that is none yet."""
+class Pattern(Struct, frozen=True, kw_only=True):
+    """A pattern to find, and the kind to report. `accept` decides whether a match counts.
+
+    Each match contains `hint`: a window without it is not searched.
+    """
 
     regex: re.Pattern[bytes]
     kind: str
     hint: bytes
-    """Each match contains it: where it is not there, the pattern is not tried."""
     accept: Callable[[re.Match[bytes]], bool] = bool
 
 
-def kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pattern] = ()) -> Iterator[str]:
-    """What is found in `stream`, each kind once."""
+def find_kinds(stream: IO[bytes], literals: Sequence[Literal], patterns: Sequence[Pattern] = ()) -> Iterator[str]:
+    """Yield the kind of each literal and pattern that `stream` contains, each kind once."""
     found: set[str] = set()
     rest = b""
     while piece := stream.read(CHUNK):
         window = rest + piece
         for literal in literals:
-            if literal.kind not in found and _holds(window, literal):
+            if literal.kind not in found and _has_literal(window, literal):
                 found.add(literal.kind)
                 yield literal.kind
         for pattern in patterns:
-            if pattern.kind not in found and _matches(window, pattern):
+            if pattern.kind not in found and _has_match(window, pattern):
                 found.add(pattern.kind)
                 yield pattern.kind
         rest = window[-OVERLAP:]
 
 
-def without_contained(literals: Sequence[Literal]) -> tuple[Literal, ...]:
-    """`literals` without those that contain another one: where they are, that one is found already."""
+def without_redundant(literals: Sequence[Literal]) -> tuple[Literal, ...]:
+    """Return `literals` without duplicates, and without those that contain another one, which is found anyway."""
     distinct = tuple(dict.fromkeys(literals))
     return tuple(one for one in distinct if not any(_contains(one, other) for other in distinct))
 
@@ -77,18 +79,18 @@ def _contains(one: Literal, other: Literal) -> bool:
     return one.value.startswith(other.value + b"/") if one.path else other.value in one.value
 
 
-def _holds(window: bytes, literal: Literal) -> bool:
+def _has_literal(window: bytes, literal: Literal) -> bool:
     start = window.find(literal.value)
     if not literal.path:
         return start >= 0
     while start >= 0:
         end = start + len(literal.value)
-        begins = start == 0 or window[start - 1] not in _WORD or window[start - 2 : start] in _FLAGS
-        if begins and (literal.open_ended or end >= len(window) or window[end] not in _WORD):
+        begins = start == 0 or window[start - 1] not in _NAME_BYTES or window[start - 2 : start] in _PATH_FLAGS
+        if begins and (literal.open_ended or end >= len(window) or window[end] not in _NAME_BYTES):
             return True
         start = window.find(literal.value, start + 1)
     return False
 
 
-def _matches(window: bytes, pattern: Pattern) -> bool:
+def _has_match(window: bytes, pattern: Pattern) -> bool:
     return pattern.hint in window and any(pattern.accept(match) for match in pattern.regex.finditer(window))

@@ -1,4 +1,4 @@
-"""A real engine with a storage of its own, in which the base images stay from run to run and nothing else does."""
+"""A real engine with a separate storage, in which only the base images stay from run to run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import platformdirs
 import pytest
+from msgspec import Struct
 
 from nox_pex.system import locks
 from tests.support.harness import Project
@@ -23,38 +23,38 @@ from tests.support.harness import Project
 PROJECTS: Final = Path(__file__).with_name("projects")
 BASE: Final = "localhost/nox-pex-test-base:1"
 _RELEASES: Final = {"3.11": "bookworm", "3.13": "trixie"}
-"""Debian's releases, by the Python that they have."""
+"""Debian's releases, by their Python."""
 _MIRROR: Final = "http://deb.debian.org/debian"
 _STORAGE: Final = '[storage]\ndriver = "overlay"\ngraphroot = "{root}/g"\nrunroot = "{root}/r"\n'
 _CONTAINERS: Final = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n[engine]\n{runtime}'
-"""Limits that any machine allows: podman's own defaults are higher than some do."""
+"""Limits that any machine allows. Some machines do not allow podman's defaults, which are higher."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Containers:
-    """podman with its own storage: what it needs is in `environ`."""
+class Podman(Struct, frozen=True, kw_only=True):
+    """podman with a separate storage, which the variables in `environ` configure."""
 
     environ: dict[str, str]
 
-    def podman(self, *words: str, stdin: bytes | None = None) -> bytes:
-        done = subprocess.run(["podman", *words], env=self.environ, input=stdin, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
+    def podman(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """Run podman, which must succeed, and return its output."""
+        result = subprocess.run(["podman", *arguments], env=self.environ, input=stdin, capture_output=True, check=False)
+        assert result.returncode == 0, result.stderr.decode()
+        return result.stdout
 
     def holding(self, text: str) -> list[str]:
-        """The files in the engine's storage that hold `text`: every layer, of every stage, and every history."""
+        """The files in the engine's storage that contain `text`: all layers of all stages, and all histories."""
         graph = self.podman("info", "--format", "{{.Store.GraphRoot}}").decode().strip()
         argv = ["grep", "--recursive", "--files-with-matches", "--fixed-strings", "--devices=skip", "--", text, graph]
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.splitlines()
 
     def image(self, name: str, text: str) -> str:
-        """Build an image from the text of a Dockerfile that copies nothing."""
+        """Build an image from the text of a Dockerfile that copies no files."""
         self.podman("build", "--quiet", "--tag", name, "--file", "-", stdin=text.encode())
         return name
 
 
 @pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     if shutil.which("podman") is None:
         pytest.skip("there is no container engine: podman is not installed")
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -66,29 +66,29 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         archive = _base(root, _RELEASES[minor])
     with contextlib.ExitStack() as stack:
         for slot in itertools.count():  # one for each process that runs such tests at the same time
-            # short: conmon 2.1 hangs where a container's path is long
-            storage = Path(f"/var/tmp/npt{slot}")  # noqa: S108  # it is used only if it is ours
+            # conmon 2.1 hangs if a container's path is long
+            storage = Path(f"/var/tmp/npt{slot}")  # noqa: S108  # used only if this user owns it
             storage.mkdir(mode=0o700, exist_ok=True)
             if storage.stat().st_uid == os.geteuid() and stack.enter_context(locks.try_lock_directory(storage)):
                 break
-        made = _ready(storage, archive, settings=tmp_path_factory.mktemp("containers"))
-        yield made
-        every = made.podman("images", "--all", "--quiet", "--no-trunc").decode().split()
-        keep = made.podman("images", "--quiet", "--no-trunc", BASE).decode().split()
-        if left := sorted({*every} - {*keep}):
-            made.podman("rmi", "--force", *left)
+        engine = _ready(storage, archive, settings=tmp_path_factory.mktemp("containers"))
+        yield engine
+        every = engine.podman("images", "--all", "--quiet", "--no-trunc").decode().split()
+        bases = engine.podman("images", "--quiet", "--no-trunc", BASE).decode().split()
+        if others := sorted({*every} - {*bases}):
+            engine.podman("rmi", "--force", *others)
 
 
-def _ready(root: Path, archive: Path, *, settings: Path) -> Containers:
+def _ready(root: Path, archive: Path, *, settings: Path) -> Podman:
     storage, config = settings / "storage.conf", settings / "containers.conf"
     storage.write_text(_STORAGE.format(root=root), "utf-8")
     config.write_text(_CONTAINERS.format(runtime=_runtime()), "utf-8")
-    chosen = {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(config)}
-    made = Containers(environ={**os.environ, **chosen})
-    known = subprocess.run(["podman", "image", "exists", BASE], env=made.environ, check=False)
+    variables = {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(config)}
+    engine = Podman(environ={**os.environ, **variables})
+    known = subprocess.run(["podman", "image", "exists", BASE], env=engine.environ, check=False)
     if known.returncode != 0:
-        made.podman("import", "--quiet", str(archive), BASE)
-    return made
+        engine.podman("import", "--quiet", str(archive), BASE)
+    return engine
 
 
 def _runtime() -> str:
@@ -96,20 +96,20 @@ def _runtime() -> str:
 
 
 def _base(root: Path, release: str) -> Path:
-    """A small Debian with Python, as a tar archive; made once, for all runs."""
+    """Create a small Debian with Python once for all runs, and return it as a tar archive."""
     archive = root / "base.tar"
     if archive.exists():
         return archive
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
-        pytest.skip("there is no base image: debootstrap, as root, would make one")
+        pytest.skip("there is no base image: it needs debootstrap, and root")
     tree = root / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     packages = "python3,python3-venv,ca-certificates"
     argv = ["debootstrap", "--variant=minbase", f"--include={packages}", release, str(tree), _MIRROR]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
-    for left in ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/locale"):
-        shutil.rmtree(tree / left, ignore_errors=True)
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-2000:]
+    for unneeded in ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "usr/share/locale"):
+        shutil.rmtree(tree / unneeded, ignore_errors=True)
     subprocess.run(["tar", "--directory", str(tree), "--create", "--file", f"{archive}.new", "."], check=True)
     Path(f"{archive}.new").replace(archive)
     shutil.rmtree(tree)
@@ -118,22 +118,22 @@ def _base(root: Path, release: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def _cleared(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No container is left by a test."""
+    """Assert that the test has left no container."""
     yield
     if "containers" in request.fixturenames:
-        containers: Containers = request.getfixturevalue("containers")
+        containers: Podman = request.getfixturevalue("containers")
         assert containers.podman("ps", "--all", "--quiet") == b""
 
 
 @pytest.fixture
-def environ(environ: dict[str, str], containers: Containers) -> dict[str, str]:
-    chosen = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
-    return {**environ, **{name: containers.environ[name] for name in chosen}}
+def environ(environ: dict[str, str], containers: Podman) -> dict[str, str]:
+    names = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
+    return {**environ, **{name: containers.environ[name] for name in names}}
 
 
 @pytest.fixture
 def parcel(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[..., Project]:
-    """Make a copy of the project `parcel`, in which `nox -s pex` has run once, with an image of these lines."""
+    """Copy the project `parcel`, in which `nox -s pex` has run, and add an image table with these lines."""
 
     def make(*lines: str) -> Project:
         template = Project(root=shared / "parcel", environ=environ)
@@ -145,9 +145,9 @@ def parcel(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[..
                 template.nox("-s", "pex")
                 (template.root / "done").touch()
         shutil.copytree(template.root, tmp_path / "parcel", symlinks=True, ignore=shutil.ignore_patterns("done"))
-        made = Project(root=tmp_path / "parcel", environ=environ)
+        project = Project(root=tmp_path / "parcel", environ=environ)
         table = ["[tool.nox-pex.binary.parcel.image]", f'base = "{BASE}"', *lines]
-        made.append("pyproject.toml", "\n" + "\n".join(table) + "\n")
-        return made
+        project.append("pyproject.toml", "\n" + "\n".join(table) + "\n")
+        return project
 
     return make

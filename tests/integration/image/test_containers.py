@@ -1,4 +1,4 @@
-"""Images that are really built, and containers that really run, with a packaged service of the standard library."""
+"""Real images and containers, with a packaged service that needs only the standard library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.image.conftest import BASE, PROJECTS, Containers
+from tests.integration.image.conftest import BASE, PROJECTS, Podman
 from tests.support.harness import CHECKOUT, Project
 from tests.support.smoking import wait_until
 
@@ -28,14 +28,14 @@ SERVED = 'args = ["--host", "0.0.0.0", "--port", "8000"]\nexpose = [8000]'
 
 
 def noted(project: Project) -> dict[str, Any]:
-    """What `image` wrote of its last run."""
+    """The JSON that `image` wrote in its last run."""
     found: dict[str, Any] = json.loads((project.root / "dist" / "parcel.image.json").read_text("utf-8"))
     return found
 
 
-def refused(project: Project, code: str, *words: str, env: dict[str, str] | None = None) -> str:
-    """Run `nox -s image`, which must fail with one line of `error[code]`; returns all that was said."""
-    result = project.run("-s", "image", *words, env=env)
+def refused(project: Project, code: str, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run `nox -s image`, which must fail with one line of `error[code]`, and return its output."""
+    result = project.run("-s", "image", *arguments, env=env)
     lines = [line for line in result.output.splitlines() if "error[" in line]
     assert result.status != 0, result.output
     assert len(lines) == 1, result.output
@@ -43,7 +43,7 @@ def refused(project: Project, code: str, *words: str, env: dict[str, str] | None
     return result.output
 
 
-def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, containers: Containers) -> None:
+def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, containers: Podman) -> None:
     project = parcel(
         'tag = ["parcel:{version}", "registry.example/team/parcel:latest"]',
         'labels = { "example.note" = "price: $5, \\"new\\"" }',
@@ -70,7 +70,7 @@ def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, contai
     assert note["passed"]
     assert note["tags"] == ["parcel:0.4.0", "registry.example/team/parcel:latest"]
     size = project.binary("parcel").stat().st_size
-    assert size <= note["bytes-over-base"] < size + 100_000  # one file, and nothing else
+    assert size <= note["bytes-over-base"] < size + 100_000  # one file and nothing else
     assert len(note["layers"]) == 1
     assert "<testsuite " in (project.root / "dist" / "parcel.image.xml").read_text("utf-8")
 
@@ -79,7 +79,7 @@ def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, contai
     assert noted(project)["id"] == note["id"]  # same inputs, same image
 
 
-def test_unpacked_an_edit_makes_only_the_last_layer_anew(parcel: Parcel, containers: Containers) -> None:
+def test_after_an_edit_only_the_last_layer_of_the_unpacked_form_changes(parcel: Parcel, containers: Podman) -> None:
     project = parcel('form = "unpacked"', SERVED)
     project.nox("-s", "image")
     before = noted(project)
@@ -104,14 +104,14 @@ def test_unpacked_an_edit_makes_only_the_last_layer_anew(parcel: Parcel, contain
     assert any(name.endswith("parcel/__init__.py") for name in second)
 
 
-def _layers(containers: Containers, image: str) -> list[dict[str, bytes]]:
+def _layers(containers: Podman, image: str) -> list[dict[str, bytes]]:
     """The files of each layer, lowest first."""
     with tarfile.open(fileobj=io.BytesIO(containers.podman("save", "--format", "docker-archive", image))) as saved:
         manifest = json.loads(_member(saved, "manifest.json"))[0]
         return [_files(_member(saved, name)) for name in manifest["Layers"]]
 
 
-def _layer_sizes(containers: Containers, image: str) -> list[int]:
+def _layer_sizes(containers: Podman, image: str) -> list[int]:
     return [sum(map(len, layer.values())) for layer in _layers(containers, image)]
 
 
@@ -129,7 +129,7 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 CANARY = "canary-9f3a1c77"
 
 
-def test_from_source_gives_the_same_layers_and_no_layer_has_a_secret(parcel: Parcel, containers: Containers) -> None:
+def test_from_source_gives_the_same_layers_and_no_layer_has_a_secret(parcel: Parcel, containers: Podman) -> None:
     project = parcel('form = "unpacked"', SERVED)
     project.nox("-s", "image")
     here = noted(project)
@@ -149,7 +149,7 @@ def test_from_source_gives_the_same_layers_and_no_layer_has_a_secret(parcel: Par
     assert containers.holding(CANARY) == []
 
 
-def test_a_file_of_ones_own(parcel: Parcel) -> None:
+def test_a_containerfile_of_the_project_is_built_as_it_is(parcel: Parcel) -> None:
     project = parcel('containerfile = "Own.Dockerfile"', SERVED)
     ours = (
         f"FROM {BASE}\nCOPY --chown=0:0 parcel.pex /srv/parcel.pex\nCOPY src/parcel/__init__.py /srv/\n"
@@ -161,7 +161,7 @@ def test_a_file_of_ones_own(parcel: Parcel) -> None:
 
     project.edit("Own.Dockerfile", "USER 65532", "RUN chmod 0700 /srv\nUSER 65532")
     said = refused(project, "image-unreadable")
-    assert "user 65532 of the image may not read /srv/parcel.pex" in said
+    assert "user 65532 of the image cannot read /srv/parcel.pex" in said
 
     project.edit("Own.Dockerfile", "RUN chmod 0700 /srv", "RUN echo about to fail && exit 3")
     said = refused(project, "image-build")
@@ -173,11 +173,11 @@ def test_a_file_of_ones_own(parcel: Parcel) -> None:
     assert "image.containerfile names Other.Dockerfile" in refused(project, "source-missing")
 
 
-def test_a_program_that_fails_in_its_container(parcel: Parcel) -> None:
+def test_failures_of_the_program_in_its_container_are_named(parcel: Parcel) -> None:
     project = parcel()
-    words = 'args = ["--host", "{host}", "--port", "{port}"]'
+    arguments = 'args = ["--host", "{host}", "--port", "{port}"]'
 
-    project.edit("pyproject.toml", words, 'args = ["--die"]')
+    project.edit("pyproject.toml", arguments, 'args = ["--die"]')
     said = refused(project, "exited-early")
     assert "container: the program ended (exit status 1)" in said
     assert "there is no database" in said  # its log
@@ -185,15 +185,15 @@ def test_a_program_that_fails_in_its_container(parcel: Parcel) -> None:
     project.edit("pyproject.toml", 'args = ["--die"]', 'args = ["--port", "{port}"]')
     project.edit("pyproject.toml", "startup-timeout = 20.0", "startup-timeout = 8.0")
     said = refused(project, "port-unreachable")
-    assert re.search(r"port \d+ of the container cannot be reached: in there it listens on 127.0.0.1 port \d+;", said)
+    assert re.search(r"port \d+ of the container cannot be reached: its program listens on 127.0.0.1 port \d+;", said)
 
-    project.edit("pyproject.toml", 'args = ["--port", "{port}"]', f'{words[:-1]}, "--stubborn"]')
+    project.edit("pyproject.toml", 'args = ["--port", "{port}"]', f'{arguments[:-1]}, "--stubborn"]')
     project.edit("pyproject.toml", "startup-timeout = 8.0", "startup-timeout = 20.0")
     said = refused(project, "stop-timeout")
     assert "container: the program was still running 3 s after SIGTERM (`stop-timeout`), so it was killed" in said
 
 
-def test_a_base_that_does_not_fit(parcel: Parcel, containers: Containers) -> None:
+def test_a_base_on_which_the_binary_cannot_run_is_refused(parcel: Parcel, containers: Podman) -> None:
     project = parcel()
     facts = {"implementation": "CPython", "version": "3.9.1", "abi": "cpython_39", "gil": True, "machine": "x86_64"}
     facts |= {"libc": "musl", "libc_version": "1.2.4", "executable": "/usr/bin/python3", "has_shell": True}
@@ -206,24 +206,26 @@ def test_a_base_that_does_not_fit(parcel: Parcel, containers: Containers) -> Non
         )
         return containers.image(f"localhost/{name}:1", f"FROM {BASE}\n{lines}\n")
 
-    def instead(base: str) -> None:
+    def set_base(base: str) -> None:
         text = (project.root / "pyproject.toml").read_text("utf-8")
         text = re.sub(r'^base = ".*"$', f'base = "{base}"', text, flags=re.MULTILINE)
         (project.root / "pyproject.toml").write_text(text, "utf-8")
 
-    instead(pretending("older"))
+    set_base(pretending("older"))
     said = refused(project, "image-python")
-    assert re.search(r"the binary parcel is for CPython==3\.\d+\.\*, and the base localhost/older:1 has ", said)
+    assert re.search(r"the binary parcel is for CPython==3\.\d+\.\*, but the base localhost/older:1 has ", said)
     assert "has CPython 3.9.1, musl 1.2.4, x86_64; " in said
 
-    instead(containers.image("localhost/bare:1", f"FROM {BASE}\nRUN rm /usr/bin/python3*\n"))
+    set_base(containers.image("localhost/bare:1", f"FROM {BASE}\nRUN rm /usr/bin/python3*\n"))
     assert "image localhost/bare:1 (linux/" in refused(project, "image-python")
 
-    instead("localhost/nowhere/base:1")
-    assert "image.base names localhost/nowhere/base:1, which podman neither has" in refused(project, "image-base")
+    set_base("localhost/nowhere/base:1")
+    assert "image.base names localhost/nowhere/base:1, which podman does not have and cannot fetch" in refused(
+        project, "image-base"
+    )
 
 
-def test_engines_that_are_not_there(parcel: Parcel, tmp_path: Path) -> None:
+def test_an_engine_that_is_not_installed_or_not_running_is_named(parcel: Parcel, tmp_path: Path) -> None:
     project = parcel('engine = "docker"')
     only = tmp_path / "bin"
     only.mkdir()
@@ -235,17 +237,17 @@ def test_engines_that_are_not_there(parcel: Parcel, tmp_path: Path) -> None:
     (only / "docker").write_text('#!/bin/sh\necho "Cannot connect to the Docker daemon" >&2\nexit 1\n', "utf-8")
     (only / "docker").chmod(0o755)
     said = refused(project, "engine-down", env={"PATH": str(only)})
-    assert "docker is installed, and its engine does not answer: Cannot connect to the Docker daemon" in said
+    assert "docker is installed, but its engine does not answer: Cannot connect to the Docker daemon" in said
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker client")
-def test_the_docker_client(parcel: Parcel, containers: Containers) -> None:
+def test_the_docker_client_builds_and_runs_the_image(parcel: Parcel, containers: Podman) -> None:
     project = parcel('engine = "docker"', SERVED)
-    project.edit("pyproject.toml", ', "$.writable" = ["/tmp"]', "")  # podman adds /var/tmp in Docker's name
+    project.edit("pyproject.toml", ', "$.writable" = ["/tmp"]', "")  # podman adds /var/tmp if it acts as Docker
     with tempfile.TemporaryDirectory(prefix="d") as short:
         address = {"DOCKER_HOST": f"unix://{short}/s"}
         assert f"{short}/s" in refused(project, "engine-down", env=address)
-        # podman answers for the engine, in Docker's own words.
+        # podman serves Docker's API.
         with subprocess.Popen(
             ["podman", "system", "service", "--time", "0", f"unix://{short}/s"], env=containers.environ
         ) as engine:
@@ -261,12 +263,12 @@ def test_the_docker_client(parcel: Parcel, containers: Containers) -> None:
 def test_buildah_builds_and_the_container_is_skipped(parcel: Parcel) -> None:
     project = parcel('engine = "buildah"', SERVED)
     result = project.nox("-s", "image")
-    assert result.said("container: skipped: buildah builds images and starts no services")
+    assert result.said("container: skipped: buildah builds images but starts no services")
     assert noted(project)["engine"] == "buildah"
     assert len(noted(project)["layers"]) == 1
 
 
-def test_a_killed_run_leaves_no_container(parcel: Parcel, containers: Containers) -> None:
+def test_a_killed_run_leaves_no_container(parcel: Parcel, containers: Podman) -> None:
     project = parcel(SERVED)
     project.edit("pyproject.toml", "stop-timeout = 3.0", "stop-timeout = 3.0\nsoak = 60.0")
     process = project.start("-s", "image")
@@ -278,7 +280,7 @@ def test_a_killed_run_leaves_no_container(parcel: Parcel, containers: Containers
     wait_until(lambda: not containers.podman("ps", "--all", "--quiet"))
 
 
-def test_what_is_shared_with_the_container(parcel: Parcel) -> None:
+def test_tmp_is_shared_with_the_container(parcel: Parcel) -> None:
     project = parcel()
     assert PROJECTS.is_dir()
     project.edit("pyproject.toml", "stop-timeout = 3.0", 'stop-timeout = 3.0\nenv = { GREETING = "{tmp}" }')
@@ -287,14 +289,14 @@ def test_what_is_shared_with_the_container(parcel: Parcel) -> None:
 
 
 @pytest.mark.slow
-def test_a_service_of_eighty_distributions(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_service_with_eighty_distributions_is_built_from_its_sources(tmp_path: Path, environ: dict[str, str]) -> None:
     project = Project(root=tmp_path / "app", environ=environ)
     shutil.copytree(CHECKOUT / "benchmarks" / "projects" / "app", project.root)
     project.noxfile()
     table = ["[tool.nox-pex.binary.service.image]", f'base = "{BASE}"', 'form = "unpacked"', "expose = [8000]"]
     table += ['args = ["main:app", "--host", "0.0.0.0", "--port", "8000"]']
     project.append("pyproject.toml", "\n" + "\n".join(table) + "\n")
-    # From the sources: the lock has more distributions for some patch releases of Python, and the base's is another.
+    # From the sources, because the lock has more distributions for some patch releases, and the base's may be one.
     result = project.nox("-s", "image", "--", "--from-source")
     assert result.said("container: ready after", "checks passed, stopped by SIGTERM")
     note = json.loads((project.root / "dist" / "service.image.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""What a container image's Python is, as a target for binaries."""
+"""The Python of a container image as a target for binaries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.image.conftest import BASE, Containers
+from tests.integration.image.conftest import BASE, Podman
 from tests.support.harness import Project
 
 pytestmark = pytest.mark.integration
 
 
-def test_an_image_with_nothing_but_python_describes_itself(
-    project: Callable[[str], Project], containers: Containers
-) -> None:
+def test_an_image_that_has_only_python_describes_itself(project: Callable[[str], Project], containers: Podman) -> None:
     abroad = project("abroad")
-    done = subprocess.run(
+    result = subprocess.run(
         abroad.argv("-s", "platform", "--", "--image", BASE),
         cwd=abroad.root,
         env=abroad.environ,
@@ -29,7 +27,7 @@ def test_an_image_with_nothing_but_python_describes_itself(
     )
     asked = "import platform; print(platform.python_version())"
     version = containers.podman("run", "--rm", "--network", "none", BASE, "python3", "-c", asked).decode().strip()
-    found = json.loads(done.stdout)
+    found = json.loads(result.stdout)
     assert found["marker_environment"]["python_full_version"] == version
     assert found["marker_environment"]["platform_release"] == ""
     assert any("-manylinux_2_" in tag for tag in found["compatible_tags"])

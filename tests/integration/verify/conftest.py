@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions.environment import Environment
 from nox_pex.system import locks
 from tests.support.workbench import PROJECTS, PYTHON, Workbench, clean_environ, ran
 
@@ -14,8 +15,8 @@ from tests.support.workbench import PROJECTS, PYTHON, Workbench, clean_environ, 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory that all workers of this run share, and no other run."""
-    own = tmp_path_factory.getbasetemp()
-    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "verify"
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "verify"
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def environ(shared: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def once(shared: Path) -> Callable[[str, Callable[[Path], None]], Path]:
-    """Make a directory once for all workers: it is there and whole when the call returns."""
+    """Fill a directory once for all workers; it is complete when the call returns."""
 
     def make(name: str, fill: Callable[[Path], None]) -> Path:
         home = shared / name
@@ -41,7 +42,7 @@ def once(shared: Path) -> Callable[[str, Callable[[Path], None]], Path]:
 
 @pytest.fixture(scope="session")
 def packaged(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Workbench:
-    """The project `packaged`, built as a zipapp: for reading only."""
+    """The project `packaged`, built as a zipapp; tests only read it."""
 
     def fill(home: Path) -> None:
         shutil.copytree(PROJECTS / "packaged", home)
@@ -52,7 +53,7 @@ def packaged(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[
 
 @pytest.fixture(scope="session")
 def loose(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Workbench:
-    """The project `loose` (`package-mode = false`), built as a PEX directory of whole wheels: for reading only."""
+    """The project `loose` (`package-mode = false`), built as a PEX directory of wheels; tests only read it."""
 
     def fill(home: Path) -> None:
         shutil.copytree(PROJECTS / "loose", home)
@@ -69,16 +70,15 @@ def loose(once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str
 
 @pytest.fixture(scope="session")
 def careless(packaged: Workbench, once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]) -> Path:
-    """What a careless pex command makes: all of an environment that has a dev package, another idna, pip and more."""
+    """The result of a careless pex command: a whole environment with pip, a dev package and another version of idna."""
 
     def fill(home: Path) -> None:
         home.mkdir(parents=True)
         provisioner = packaged.context().provisioner
-        assert provisioner.uv is not None
-        ran(provisioner.uv, "venv", "--quiet", "--seed", "--python", PYTHON, "venv", cwd=home, environ=environ)
-        python = home / "venv" / "bin" / "python"
-        wanted = ("idna==3.10", "pluggy==1.6.0", "setuptools<81")
-        ran(provisioner.uv, "pip", "install", "--quiet", "--python", python, *wanted, cwd=home, environ=environ)
+        environment = Environment(path=home / "venv")
+        provisioner.create(environment.path, python=PYTHON, seed=True)
+        wanted = ("pip", "idna==3.10", "pluggy==1.6.0", "setuptools<81")
+        provisioner.install(environment, wanted, what="a careless environment")
         (pex,) = (provisioner.caches.root / "tools").glob("pex-*/bin/python")
         ran(pex, "-m", "pex", "--venv-repository", "venv", "-o", "careless.pex", cwd=home, environ=environ)
 

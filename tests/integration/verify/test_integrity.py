@@ -13,79 +13,45 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 from nox_pex.verify import evidence
-from nox_pex.verify.archive import opened
+from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import integrity
-from nox_pex.verify.pex_distributions import Location, distributions, place_in_environment, place_in_wheel
-from tests.support.workbench import Workbench, integrity_of, member, ran, spoiled, with_row
+from nox_pex.verify.pex_distributions import distributions
+from tests.support.pex_files import member, spoiled, with_row
+from tests.support.workbench import Workbench, integrity_of, ran
 
-NAME = "data-dist"
-
-
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [
-        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
-        ("Data_Dist-1.data/purelib/mod.py", Location("lib", "mod.py")),
-        ("Data_Dist-1.data/platlib/mod.so", Location("lib", "mod.so")),
-        ("Data_Dist-1.data/scripts/tool", Location("scripts", "tool")),
-        ("Data_Dist-1.data/data/share/x.txt", Location("data", "share/x.txt")),
-        ("Data_Dist-1.data/headers/d.h", Location("headers", "d.h")),
-        (".prefix/bin/tool", Location("scripts", "tool")),
-        (".prefix/data/share/x.txt", Location("data", "share/x.txt")),
-        (".prefix/include/site/pythonX.Y/Data_Dist/d.h", Location("headers", "d.h")),
-        (".prefix/platlib/mod.so", Location("lib", "mod.so")),
-    ],
-)
-def test_where_a_file_of_a_wheel_goes(path: str, place: Location) -> None:
-    assert place_in_wheel(path, name=NAME) == place
-
-
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [
-        ("pkg/mod.py", Location("lib", "pkg/mod.py")),
-        ("./mod.py", Location("lib", "mod.py")),
-        ("../../../bin/tool", Location("scripts", "tool")),
-        ("../../../share/x.txt", Location("data", "share/x.txt")),
-        ("../../../include/site/python3.11/data_dist/d.h", Location("headers", "d.h")),
-        ("../../../include/d.h", Location("data", "include/d.h")),
-    ],
-)
-def test_where_an_installed_file_lies(path: str, place: Location) -> None:
-    assert place_in_environment(path, name=NAME, site_packages="lib/python3.11/site-packages") == place
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def spoil(packaged: Workbench, tmp_path: Path) -> Callable[[dict[str, bytes | None]], tuple[str, ...]]:
-    """What the gate finds in the packaged project's binary after some members were changed."""
+    """Change some members of the packaged project's binary, and return the problems that the gate finds."""
 
     def judged(changes: dict[str, bytes | None]) -> tuple[str, ...]:
         path = spoiled(packaged.binary("greeting-cards"), tmp_path / "spoiled.pex", changes)
-        with opened(path) as pex:
+        with open_pex(path) as pex:
             return integrity_of(pex, packaged.installed("greeting-cards")).problems
 
     return judged
 
 
-@pytest.mark.integration
-def test_a_good_binary(packaged: Workbench, loose: Workbench) -> None:
+def test_binaries_of_pex_pass_in_both_forms_of_wheels(packaged: Workbench, loose: Workbench) -> None:
     for bench, name in ((packaged, "greeting-cards"), (loose, "loose")):
-        with opened(bench.binary(name)) as pex:
+        with open_pex(bench.binary(name)) as pex:
             verdict = integrity_of(pex, bench.installed(name))
         assert verdict.problems == ()
         assert verdict.details["compared"] > 5
 
 
-@pytest.mark.integration
-def test_a_changed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+def test_a_changed_file_is_found(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
     name, content = member(packaged.binary("greeting-cards"), "idna/core.py")
     problems = spoil({name: content + b"\nimport os\n"})
-    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
+    assert "idna 3.11: idna/core.py does not match its RECORD" in problems
     assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
 
 
-@pytest.mark.integration
-def test_a_changed_file_with_its_row(
+def test_a_changed_file_whose_row_was_changed_too_is_found(
     packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
 ) -> None:
     binary = packaged.binary("greeting-cards")
@@ -94,11 +60,12 @@ def test_a_changed_file_with_its_row(
     changed = content + b"\nimport os\n"
     problems = spoil({name: changed, record: with_row(rows, "idna/core.py", changed)})
     assert "idna 3.11: idna/core.py is not the file that Poetry installed" in problems
-    assert not [problem for problem in problems if problem.endswith("as its RECORD says")]
+    assert not [problem for problem in problems if problem.endswith("does not match its RECORD")]
 
 
-@pytest.mark.integration
-def test_an_added_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+def test_an_added_file_is_found(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
     binary = packaged.binary("greeting-cards")
     name, _ = member(binary, "idna/core.py")
     record, rows = member(binary, "idna-3.11.dist-info/RECORD")
@@ -108,32 +75,32 @@ def test_an_added_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | N
     assert "idna 3.11: idna/extra.py is not among the files that Poetry installed" in problems
 
 
-@pytest.mark.integration
-def test_a_removed_file(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+def test_a_removed_file_is_found(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
     name, _ = member(packaged.binary("greeting-cards"), "idna/core.py")
     problems = spoil({name: None})
-    assert "idna 3.11: idna/core.py is in its RECORD, and not in the binary" in problems
+    assert "idna 3.11: idna/core.py is in its RECORD, but not in the binary" in problems
     assert "idna 3.11: idna/core.py, which Poetry installed, is missing" in problems
 
 
-@pytest.mark.integration
-def test_no_record(packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]) -> None:
+def test_a_missing_record_is_found(
+    packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
+) -> None:
     record, _ = member(packaged.binary("greeting-cards"), "idna-3.11.dist-info/RECORD")
     assert "idna 3.11: it has no RECORD" in spoil({record: None})
 
 
-@pytest.mark.integration
-def test_the_projects_own_wheel(
+def test_a_change_of_the_projects_own_wheel_is_found(
     packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
 ) -> None:
     name, content = member(packaged.binary("greeting-cards"), "greeting/__init__.py")
     problems = spoil({name: content + b"#"})
-    assert problems[0] == "greeting-cards 0.4.0: greeting/__init__.py is not as its RECORD says"
-    assert "it has not the digest that PEX-INFO has" in problems[1]
+    assert problems[0] == "greeting-cards 0.4.0: greeting/__init__.py does not match its RECORD"
+    assert problems[1].endswith(".whl does not match its digest in PEX-INFO")
 
 
-@pytest.mark.integration
-def test_a_distribution_that_pex_does_not_know_of(
+def test_a_distribution_that_pex_info_does_not_list_is_found(
     packaged: Workbench, spoil: Callable[[dict[str, bytes | None]], tuple[str, ...]]
 ) -> None:
     _, content = member(packaged.binary("greeting-cards"), "PEX-INFO")
@@ -141,12 +108,11 @@ def test_a_distribution_that_pex_does_not_know_of(
     (wheel,) = [name for name in info["distributions"] if name.startswith("idna-")]
     info["distributions"]["none-1-py3-none-any.whl"] = info["distributions"].pop(wheel)
     problems = spoil({"PEX-INFO": json.dumps(info).encode()})
-    assert f".deps/{wheel} is unknown to PEX-INFO" in problems
-    assert "PEX-INFO has a distribution none-1-py3-none-any.whl, and .deps/ has not" in problems
+    assert f"PEX-INFO does not list .deps/{wheel}" in problems
+    assert "PEX-INFO lists none-1-py3-none-any.whl, which is not in .deps/" in problems
 
 
-@pytest.mark.integration
-def test_loose_files_and_whole_wheels(loose: Workbench, tmp_path: Path) -> None:
+def test_changes_of_loose_files_and_wheels_are_found(loose: Workbench, tmp_path: Path) -> None:
     binary, installed = loose.binary("loose"), loose.installed("loose")
     (wheel,) = (binary / ".deps").glob("idna-*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -157,18 +123,17 @@ def test_loose_files_and_whole_wheels(loose: Workbench, tmp_path: Path) -> None:
         for name, content in members.items():
             archive.writestr(name, content)
     path = spoiled(binary, tmp_path / "a.pex", {f".deps/{wheel.name}": changed.read_bytes()})
-    with opened(path) as pex:
+    with open_pex(path) as pex:
         problems = integrity_of(pex, installed).problems
-    assert "idna 3.11: idna/core.py is not as its RECORD says" in problems
-    assert f"idna 3.11: it has not the digest that PEX-INFO has for {wheel.name}" in problems
+    assert "idna 3.11: idna/core.py does not match its RECORD" in problems
+    assert f"idna 3.11: {wheel.name} does not match its digest in PEX-INFO" in problems
     path = spoiled(binary, tmp_path / "b.pex", {"counter.py": b"print('changed')\n"})
-    with opened(path) as pex:
+    with open_pex(path) as pex:
         (problem,) = integrity_of(pex, installed).problems
-    assert problem.startswith("the project's loose files have not the digest")
+    assert problem.startswith("the project's loose files do not match their digest")
 
 
-@pytest.mark.integration
-def test_an_environment_that_was_changed_is_no_evidence(packaged: Workbench, tmp_path: Path) -> None:
+def test_a_changed_environment_is_no_evidence(packaged: Workbench, tmp_path: Path) -> None:
     installed = packaged.installed("greeting-cards")
     note = json.loads((installed.environment.path / "nox-pex.json").read_text("utf-8"))
     note["distributions"]["idna"][1] = "0" * 64
@@ -177,7 +142,7 @@ def test_an_environment_that_was_changed_is_no_evidence(packaged: Workbench, tmp
     (other / "lib").symlink_to(installed.environment.path / "lib")
     (other / "nox-pex.json").write_text(json.dumps(note))
     with pytest.raises(NoxPexError, match="the RECORD of idna") as caught:
-        evidence.of_environment(_installed(Environment(path=other)))
+        evidence.expected_from_environment(_installed(Environment(path=other)))
     assert caught.value.code == "integrity"
 
 
@@ -201,7 +166,7 @@ to = SchemeDictionaryDestination(scheme, interpreter=str(home / "bin/python"), s
 with WheelFile.open(Path(sys.argv[2])) as wheel:
     install(wheel, to, {"INSTALLER": b"Poetry"})
 """
-"""What Poetry does with a wheel, by Poetry's own library."""
+"""Installs a wheel with the library that Poetry uses."""
 
 
 def _installed(environment: Environment) -> Installed:
@@ -230,13 +195,12 @@ def _wheel(path: Path, members: dict[str, bytes]) -> None:
             archive.writestr(name, content)
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("layout", ["zipapp", "packed", "loose"])
 @pytest.mark.parametrize("form", ["--pre-install-wheels", "--no-pre-install-wheels"])
-def test_scripts_data_and_headers_in_every_layout(
+def test_scripts_data_and_headers_are_compared_in_every_layout(
     packaged: Workbench, environ: dict[str, str], tmp_path: Path, layout: str, form: str
 ) -> None:
-    """Held against an environment in which an installer has put them."""
+    """Compare them with an environment into which Poetry's installer has put them."""
     _wheel(
         tmp_path / "datadist-1.0-py3-none-any.whl",
         {
@@ -255,22 +219,22 @@ def test_scripts_data_and_headers_in_every_layout(
     ran(poetry, "-c", _INSTALL, home, tmp_path / "datadist-1.0-py3-none-any.whl", cwd=tmp_path, environ=environ)
     (tmp_path / "pins").write_text("datadist==1.0\n")
     (pex,) = (provisioner.caches.root / "tools").glob("pex-*/bin/python")
-    words = ("--venv-repository", home, "-r", "pins", "--layout", layout, form, "-o", "x.pex")
-    ran(pex, "-m", "pex", *words, cwd=tmp_path, environ=environ)
+    arguments = ("--venv-repository", home, "-r", "pins", "--layout", layout, form, "-o", "x.pex")
+    ran(pex, "-m", "pex", *arguments, cwd=tmp_path, environ=environ)
     installed = _as_installed(home)
-    with opened(tmp_path / "x.pex") as found:
+    with open_pex(tmp_path / "x.pex") as found:
         verdict = integrity.judge(found, distributions(found), installed)
     assert verdict.problems == ()
     assert verdict.details["compared"] == 7
     script = home / "bin" / "tool"
     script.write_text(script.read_text() + "import os\n")
-    with opened(tmp_path / "x.pex") as found:
+    with open_pex(tmp_path / "x.pex") as found:
         (problem,) = integrity.judge(found, distributions(found), installed).problems
-    assert "cannot be compared, since the installed tool was changed" in problem
+    assert "cannot be compared, because the installed tool was changed" in problem
 
 
-def _as_installed(home: Path) -> Mapping[str, evidence.Reference]:
+def _as_installed(home: Path) -> Mapping[str, evidence.ExpectedFiles]:
     environment = Environment(path=home)
     found = environment.distributions()
     files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})
-    return evidence.of_environment(_installed(environment))
+    return evidence.expected_from_environment(_installed(environment))

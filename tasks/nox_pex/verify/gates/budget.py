@@ -1,4 +1,4 @@
-"""The gate `budget`: the size of the binary against `[tool.nox-pex.binary.NAME.budget]`."""
+"""The gate `budget`: the size of the binary is within `[tool.nox-pex.binary.NAME.budget]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nox_pex.verify.gates.verdict import Verdict
 
 
 def judge(actual: int, budget: Budget) -> Verdict:
-    """`actual` is in bytes. Without a `size` in `budget` there is nothing to judge."""
+    """Compare `actual`, the binary's size in bytes, with the `size` in `budget`; skipped if that has none."""
     details = {"size": actual}
     if budget.size is None:
         return Verdict(summary=f"{megabytes(actual)}; no `size` in the budget", details=details, skipped=True)

@@ -1,7 +1,7 @@
-"""The gate `closure`: the distributions in the binary are those that Poetry would install, and no others.
+"""The gate `closure`: the distributions in the binary are exactly those that Poetry would install.
 
-Poetry says so itself, in a dry run against a fresh empty environment: its own view of the lock, whatever the lock's
-version, the groups' or the markers' are.
+Poetry itself says which these are, in a dry run against a new empty environment. So nox-pex does not interpret the
+lock's format, groups and markers here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nox_pex.poetry.cli import after_plugins, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
+from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 from nox_pex.verify.gates.verdict import Verdict
@@ -37,9 +38,9 @@ def plan(
     provisioner: Provisioner,
     poetry_version: str | None,
 ) -> Mapping[NormalizedName, str]:
-    """What Poetry would install of `wanted` into an empty environment of the interpreter `python`: name to version.
+    """Return what Poetry would install of `wanted` into an empty environment of the interpreter `python`.
 
-    Raises `NoxPexError` with the code of whatever Poetry met.
+    The result maps names to versions. Raises `NoxPexError` with the code of Poetry's failure.
     """
     poetry = pinned.provide_poetry(provisioner, poetry_version)
     with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as empty:
@@ -64,7 +65,7 @@ def plan(
 
 
 def operations(output: str) -> Iterator[tuple[NormalizedName, str]]:
-    """Name and version of each distribution that a dry run of Poetry's says it would install."""
+    """Yield name and version of each distribution that Poetry would install, from the output of its dry run."""
     for line in after_plugins(output):
         match = _OPERATION.match(line)
         if match and "Skipped" not in line:
@@ -78,26 +79,26 @@ def judge(
     project: tuple[str, str | None] | None,
     exclude: Iterable[str],
 ) -> Verdict:
-    """Compare what is `found` in the binary with what Poetry `planned`.
+    """Compare the distributions that were `found` in the binary with those that Poetry `planned`.
 
-    `project` is the name of the packaged project and its version (None where its backend decides); `exclude` are
-    requirements as pex's `--exclude` has them. What an excluded distribution needs stays, since it is pinned itself.
+    `project` is the name and version of a packaged project; the version is None if the build backend decides it.
+    `exclude` are requirements as for pex's `--exclude`. The dependencies of an excluded distribution are expected
+    nevertheless, because the lock pins each of them.
     """
     excluded = {name for name, version in planned.items() if _is_excluded(name, version, exclude)}
     expected: dict[str, str | None] = {n: v for n, v in planned.items() if n not in excluded}
     if project is not None:
         name, version = project
         expected[canonicalize_name(name)] = version
+    distributions = list(found)
     by_name: dict[str, list[PexDistribution]] = {}
-    for distribution in found:
+    for distribution in distributions:
         by_name.setdefault(distribution.name, []).append(distribution)
-    problems = tuple(_problems(by_name, expected, excluded))
-    count = sum(map(len, by_name.values()))
     return Verdict(
-        summary=f"{count} distribution{'' if count == 1 else 's'}, {len(expected)} expected",
-        problems=problems,
+        summary=f"{counted(distributions, 'distribution')}, {len(expected)} expected",
+        problems=tuple(_problems(by_name, expected, excluded)),
         details={
-            "distributions": {d.name: d.version for named in by_name.values() for d in named},
+            "distributions": {name: named[-1].version for name, named in by_name.items()},
             "planned": dict(sorted(expected.items())),
             "excluded": sorted(excluded),
         },
@@ -105,25 +106,25 @@ def judge(
 
 
 def _problems(
-    found: Mapping[str, list[PexDistribution]], expected: Mapping[str, str | None], excluded: Iterable[str]
+    by_name: Mapping[str, list[PexDistribution]], expected: Mapping[str, str | None], excluded: Iterable[str]
 ) -> Iterator[str]:
-    for name in sorted({*found, *expected}):
-        here = found.get(name, [])
-        if not here:
+    for name in sorted({*by_name, *expected}):
+        found = by_name.get(name, [])
+        if not found:
             yield f"{name} {expected[name] or ''} is missing".replace("  ", " ")
             continue
         if name not in expected:
-            why = "`exclude` names it" if name in excluded else "Poetry would not install it"
-            yield f"{name} {here[0].version} is in it ({here[0].where}), and {why}"
+            reason = "`exclude` names it" if name in excluded else "Poetry would not install it"
+            yield f"{name} {found[0].version} is in the binary ({found[0].where}), but {reason}"
             continue
-        for distribution in here:
-            if not _same_version(distribution.version, expected[name]):
-                yield f"{name} is {distribution.version}, and Poetry would install {expected[name]}"
-        if len(here) > 1:
-            yield f"{name} is in it {len(here)} times ({', '.join(d.where for d in here)})"
+        for distribution in found:
+            if not _is_same_version(distribution.version, expected[name]):
+                yield f"{name} is {distribution.version}, but Poetry would install {expected[name]}"
+        if len(found) > 1:
+            yield f"{name} is in the binary {len(found)} times ({', '.join(d.where for d in found)})"
 
 
-def _same_version(found: str, expected: str | None) -> bool:
+def _is_same_version(found: str, expected: str | None) -> bool:
     if expected is None:
         return True
     try:
@@ -137,7 +138,7 @@ def _is_excluded(name: str, version: str, exclude: Iterable[str]) -> bool:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            continue  # pex itself has refused it
+            continue  # pex itself refuses it
         if canonicalize_name(requirement.name) == name and requirement.specifier.contains(version, prereleases=True):
             return True
     return False

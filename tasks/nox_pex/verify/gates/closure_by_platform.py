@@ -1,7 +1,7 @@
-"""The gate `closure` of a binary for other platforms: on each target, what Poetry would install there, and no more.
+"""The gate `closure` of a binary for other platforms: each of them gets exactly what Poetry would install there.
 
-What starts on a target is what pex takes there from the binary: of each requirement in PEX-INFO whose marker holds,
-the wheel that fits best. It is compared with what Poetry plans for that target.
+On a platform, pex selects distributions from the binary: for each requirement in PEX-INFO whose marker holds, the
+wheel that fits best. This gate repeats that selection, and compares it with Poetry's plan for the platform.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.platforms.platform import Platform
+from nox_pex.system.wording import counted
 from nox_pex.verify.archive import read_text
 from nox_pex.verify.gates import closure
 from nox_pex.verify.gates.verdict import Verdict
@@ -30,58 +31,67 @@ def judge(
     project: tuple[str, str | None] | None,
     exclude: Sequence[str],
 ) -> Verdict:
-    """Compare what is `found` in the binary, whose PEX-INFO is `info`, with what is `planned` for each target, by name.
+    """Compare the distributions that were `found` in the binary with the plan for each platform.
 
-    `project` and `exclude` are as in `closure.judge`.
+    `info` is the binary's PEX-INFO. `planned` maps a platform's name to names and versions. `project` and `exclude`
+    are as for `closure.judge`.
     """
-    own = canonicalize_name(project[0]) if project is not None else None
-    requirements = [*map(Requirement, info.get("requirements", ())), *_of_project(found, own)]
+    project_name = canonicalize_name(project[0]) if project is not None else None
+    requirements = [*map(Requirement, info.get("requirements", ())), *_requirements_of_project(found, project_name)]
     problems: list[str] = []
     details: dict[str, Any] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for platform in platforms:
-        chosen = tuple(_chosen(found, requirements, platform, own=own))
-        taken |= {one.where for one in chosen}
-        verdict = closure.judge(chosen, planned[platform.name], project=project, exclude=exclude)
+        selected = tuple(_select(found, requirements, platform, project_name=project_name))
+        used |= {distribution.where for distribution in selected}
+        verdict = closure.judge(selected, planned[platform.name], project=project, exclude=exclude)
         problems += [f"{platform.name}: {problem}" for problem in verdict.problems]
         details[platform.name] = verdict.details
-    strays = [one for one in found if one.where not in taken]
-    problems += [f"{one.name} {one.version} is in it ({one.where}), and no target installs it" for one in strays]
+    problems += [
+        f"{unused.name} {unused.version} is in the binary ({unused.where}), but no target installs it"
+        for unused in found
+        if unused.where not in used
+    ]
     return Verdict(
-        summary=f"{len(found)} distributions for {len(platforms)} target{'' if len(platforms) == 1 else 's'}",
+        summary=f"{len(found)} distributions for {counted(platforms, 'target')}",
         problems=tuple(problems),
         details=details,
     )
 
 
-def _of_project(found: Sequence[PexDistribution], own: NormalizedName | None) -> Iterator[Requirement]:
-    """What the project's own wheel requires: pex leaves out of PEX-INFO what it finds there in the same words."""
-    for one in found:
-        if one.name == own and one.wheel is not None:
-            metadata = HeaderParser().parsestr(read_text(one.wheel.content, f"{one.dist_info}/METADATA"))
-            yield from map(Requirement, metadata.get_all("Requires-Dist", ()))
+def _requirements_of_project(
+    found: Sequence[PexDistribution], project_name: NormalizedName | None
+) -> Iterator[Requirement]:
+    """Yield the requirements of the project's own wheel: pex omits those from PEX-INFO that the wheel repeats."""
+    for distribution in found:
+        if distribution.name == project_name and distribution.wheel is not None:
+            metadata = read_text(distribution.wheel.content, f"{distribution.dist_info}/METADATA")
+            headers = HeaderParser().parsestr(metadata)
+            yield from map(Requirement, headers.get_all("Requires-Dist", ()))
 
 
-def _chosen(
+def _select(
     found: Sequence[PexDistribution],
     requirements: Sequence[Requirement],
     platform: Platform,
     *,
-    own: NormalizedName | None,
+    project_name: NormalizedName | None,
 ) -> Iterator[PexDistribution]:
-    """What would be taken from the binary on `platform`; `own` is the name of the packaged project."""
-    yield from (one for one in found if one.wheel is None)
+    """Yield the distributions that the binary uses on `platform`, among them the packaged project `project_name`."""
+    yield from (distribution for distribution in found if distribution.wheel is None)
     environment = {**platform.markers, "extra": ""}
-    wanted: dict[NormalizedName, SpecifierSet] = {own: SpecifierSet()} if own is not None else {}
+    wanted: dict[NormalizedName, SpecifierSet] = {project_name: SpecifierSet()} if project_name is not None else {}
     for requirement in requirements:
         if requirement.marker is None or requirement.marker.evaluate(environment):
             name = canonicalize_name(requirement.name)
             wanted[name] = wanted.get(name, SpecifierSet()) & requirement.specifier
     for name, specifier in sorted(wanted.items(), key=lambda item: item[0]):
         allowed = {
-            one.wheel.name: one
-            for one in found
-            if one.wheel is not None and one.name == name and specifier.contains(one.version, prereleases=True)
+            distribution.wheel.name: distribution
+            for distribution in found
+            if distribution.wheel is not None
+            and distribution.name == name
+            and specifier.contains(distribution.version, prereleases=True)
         }
         best = platform.best_wheel(allowed)
         if best is not None:

@@ -1,21 +1,22 @@
-"""The gate `integrity`: every file of a distribution in the binary is the one that Poetry installed.
+"""The gate `integrity`: every file of a distribution in the binary is the file that Poetry installed.
 
-A RECORD in the binary proves nothing by itself, since whoever changes a file can change its row. So each file is held
-against three things: its row, the row that Poetry wrote when it had just installed the distribution (and checked the
-lock's hashes), and the digests that PEX-INFO keeps of each distribution and of the project's loose files.
+A RECORD in the binary proves nothing by itself, because whoever changes a file can change its row too. So each file is
+compared with three things: its row in that RECORD; the row that Poetry wrote when it installed the distribution, after
+it had checked the lock's hashes; and the digests in PEX-INFO of each distribution and of the project's loose files.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from nox_pex.distributions.record import body_digest, encode_digest
 from nox_pex.verify import evidence
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
-from nox_pex.verify.evidence import Reference
+from nox_pex.verify.evidence import ExpectedFiles
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
     LAYOUT,
@@ -23,188 +24,215 @@ from nox_pex.verify.pex_distributions import (
     PexDistribution,
     RecordRow,
     console_scripts,
-    place_in_wheel,
-    rows,
+    location_in_wheel,
+    parse_record,
 )
 
 _UNHASHED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
-"""Files of a `.dist-info` whose row can hold no digest (PEP 427)."""
+"""Files of a `.dist-info` whose row cannot have a digest (PEP 427)."""
 
 
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
-"""What a RECORD may use: "sha256 or better" (PEP 427)."""
+"""The algorithms that a RECORD may use: "sha256 or better" (PEP 427)."""
 
 
 _LAUNCHER: Final = ("__main__.py", "pex")
-"""What pex writes after it has taken its digest of the loose files."""
+"""Files that pex writes after it has computed the digest of the loose files."""
 
 
-@dataclass(kw_only=True)
-class _Count:
-    """What was looked at: files in all, those that were compared with Poetry's, and compiled ones that differ."""
+class _Counts(Struct, kw_only=True):
+    """The number of files that were read, of those that were compared with Poetry's, and compiled files that differ."""
 
     files: int = 0
     compared: int = 0
-    built_here: list[str] = field(default_factory=list)
+    built_here: list[str] = []
 
 
-def judge(
-    pex: Pex, distributions: Iterable[PexDistribution], installed: Mapping[str, Reference], *, strict: bool = True
-) -> Verdict:
-    """Read every file of every distribution in `pex`.
+class _Comparison(Struct, frozen=True, kw_only=True):
+    """One distribution in the binary, with everything that its files are compared with.
 
-    `installed` is what Poetry installed, by normalized name, or by the wheel's file name; a distribution that is not in
-    it (the project's own, or one that is edited) is held against its RECORD and PEX-INFO alone. With `strict` off, a
-    compiled file that was built on this machine may differ: two runs of a compiler seldom agree.
-    Raises what `archive.reading` turns into `NoxPexError`.
+    `listed` are the rows of its RECORD by path. `expected` are the files that Poetry installed, or None if these are
+    not known. `unhashed` are paths whose row needs no digest, `generated` the names of scripts that installers generate
+    from entry points.
     """
-    count = _Count()
-    problems = list(_of_archive(pex))
-    for distribution in distributions:
-        if distribution.wheel is not None:
-            trusted_files = installed.get(distribution.wheel.name) or installed.get(distribution.name)
-            problems += _of_distribution(pex, distribution, distribution.wheel, trusted_files, count, strict=strict)
-    problems += _of_loose_files(pex)
-    return Verdict(
-        summary=f"{count.files} files of {len(pex.wheels)} distributions, {count.compared} of them as Poetry installed",
-        problems=tuple(problems),
-        details={"files": count.files, "compared": count.compared, "built-here": count.built_here},
-    )
-
-
-def _of_archive(pex: Pex) -> Iterator[str]:
-    """What is wrong with the archive as such, or between it and PEX-INFO."""
-    for name in pex.container.duplicates:
-        yield f"{name} is in it twice"
-    for wheel in pex.wheels:
-        if not wheel.content.members:
-            yield f"{DEPENDENCIES}{wheel.name} is empty"
-        yield from (
-            f"{wheel.name}: {name} is in it twice"
-            for name in wheel.content.duplicates
-            if pex.container.duplicates == ()
-        )
-    known, here = set(pex.info.get("distributions", {})), {wheel.name for wheel in pex.wheels}
-    yield from (f"PEX-INFO has a distribution {name}, and {DEPENDENCIES} has not" for name in sorted(known - here))
-    yield from (f"{DEPENDENCIES}{name} is unknown to PEX-INFO" for name in sorted(here - known))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Subject:
-    """One distribution while it is judged: its files, what its RECORD lists, what Poetry installed of it."""
 
     distribution: PexDistribution
     wheel: PexWheel
     listed: Mapping[str, RecordRow]
-    installed: Reference | None
+    expected: ExpectedFiles | None
     unhashed: frozenset[str]
     generated: frozenset[str]
     strict: bool
 
 
-def _of_distribution(
+class _Hash(Protocol):
+    """A hash object of `hashlib`."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+    def hexdigest(self) -> str: ...
+
+
+def judge(
+    pex: Pex, distributions: Iterable[PexDistribution], expected: Mapping[str, ExpectedFiles], *, strict: bool = True
+) -> Verdict:
+    """Read and compare every file of every distribution in `pex`.
+
+    `expected` are the files that Poetry installed, by a wheel's file name or by a distribution's normalized name. A
+    distribution without an entry (the project itself, or an editable one) is compared with its RECORD and PEX-INFO
+    only. Unless `strict`, a compiled file that was built on this machine may differ: two runs of a compiler seldom give
+    the same bytes.
+    Raises the exceptions that `archive.reporting_damage` turns into `NoxPexError`.
+    """
+    counts = _Counts()
+    problems = list(_check_archive(pex))
+    for distribution in distributions:
+        if distribution.wheel is not None:
+            files = expected.get(distribution.wheel.name) or expected.get(distribution.name)
+            problems += _check_distribution(pex, distribution, distribution.wheel, files, counts, strict=strict)
+    problems += _check_loose_files(pex)
+    summary = f"{counts.files} files of {len(pex.wheels)} distributions, {counts.compared} of them as Poetry installed"
+    return Verdict(
+        summary=summary,
+        problems=tuple(problems),
+        details={"files": counts.files, "compared": counts.compared, "built-here": counts.built_here},
+    )
+
+
+def _check_archive(pex: Pex) -> Iterator[str]:
+    """Yield the problems of the archive as a whole, and the contradictions between it and PEX-INFO."""
+    for name in pex.container.duplicates:
+        yield f"{name} is in the archive more than once"
+    for wheel in pex.wheels:
+        if not wheel.content.members:
+            yield f"{DEPENDENCIES}{wheel.name} is empty"
+        if not pex.container.duplicates:  # otherwise a directory's duplicates would be reported again
+            yield from (f"{wheel.name}: {name} is in the wheel more than once" for name in wheel.content.duplicates)
+    listed, present = set(pex.info.get("distributions", {})), {wheel.name for wheel in pex.wheels}
+    yield from (f"PEX-INFO lists {name}, which is not in {DEPENDENCIES}" for name in sorted(listed - present))
+    yield from (f"PEX-INFO does not list {DEPENDENCIES}{name}" for name in sorted(present - listed))
+
+
+def _check_distribution(
     pex: Pex,
     distribution: PexDistribution,
     wheel: PexWheel,
-    installed: Reference | None,
-    count: _Count,
+    expected: ExpectedFiles | None,
+    counts: _Counts,
     *,
     strict: bool,
 ) -> Iterator[str]:
-    label, content, dist_info = f"{distribution.name} {distribution.version}", wheel.content, distribution.dist_info
+    label, dist_info = f"{distribution.name} {distribution.version}", distribution.dist_info
     if dist_info is None:
-        yield f"{label}: {wheel.name} has not exactly one .dist-info directory"
+        yield f"{label}: {wheel.name} does not have exactly one .dist-info directory"
         return
-    subject = _Subject(
+    comparison = _Comparison(
         distribution=distribution,
         wheel=wheel,
-        listed={row.path: row for row in rows(read_text(content, f"{dist_info}/RECORD"))},
-        # another version than Poetry's would differ in every file; `closure` says so once
-        installed=installed if installed and installed.version == distribution.version else None,
+        listed={row.path: row for row in parse_record(read_text(wheel.content, f"{dist_info}/RECORD"))},
+        # Every file of another version would differ from Poetry's. The gate `closure` reports that version once.
+        expected=expected if expected and expected.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
-        generated=frozenset(console_scripts(content, dist_info)),
+        generated=frozenset(console_scripts(wheel.content, dist_info)),
         strict=strict,
     )
-    if not subject.listed:
+    if not comparison.listed:
         yield f"{label}: it has no RECORD"
         return
-    fingerprint = hashlib.sha256("".join(sorted(filter(_is_hashed, content.members))).encode())
-    for name in sorted(content.members):
+    yield from (f"{label}: {problem}" for problem in _check_wheel(pex, comparison, counts))
+
+
+def _check_wheel(pex: Pex, comparison: _Comparison, counts: _Counts) -> Iterator[str]:
+    """Yield the problems of all files in a wheel, of missing ones, and of its digest in PEX-INFO."""
+    wheel = comparison.wheel
+    members = wheel.content.members
+    # pex's digest of an installed wheel: SHA-256 over all names, then over all content
+    wheel_hash = hashlib.sha256("".join(sorted(filter(_is_hashed, members))).encode())
+    for name in sorted(members):
         if name != LAYOUT or not wheel.installed:
-            count.files += 1
-            yield from (f"{label}: {problem}" for problem in _of_file(subject, name, fingerprint, count))
-    for name in sorted(subject.listed.keys() - content.members.keys()):
-        yield f"{label}: {name} is in its RECORD, and not in the binary"
-    if subject.installed is not None:
-        here = {place_in_wheel(name, name=distribution.name) for name in content.members}
-        for place in sorted(subject.installed.rows.keys() - here):
-            yield f"{label}: {place.path}, which Poetry installed, is missing"
-    expected = pex.info.get("distributions", {}).get(wheel.name)
-    if expected is not None and expected != (fingerprint.hexdigest() if wheel.installed else _file_digest(pex, wheel)):
-        yield f"{label}: it has not the digest that PEX-INFO has for {wheel.name}"
+            counts.files += 1
+            yield from _check_file(comparison, name, wheel_hash, counts)
+    yield from _find_missing(comparison)
+    listed_digest = pex.info.get("distributions", {}).get(wheel.name)
+    if listed_digest is not None:
+        digest = wheel_hash.hexdigest() if wheel.installed else _file_digest(pex, wheel)
+        if digest != listed_digest:
+            yield f"{wheel.name} does not match its digest in PEX-INFO"
 
 
-def _of_file(subject: _Subject, name: str, fingerprint: _Hash, count: _Count) -> Iterator[str]:
-    row = subject.listed.get(name)
-    place = place_in_wheel(name, name=subject.distribution.name)
-    original = subject.installed.rows.get(place) if subject.installed else None
-    also = fingerprint if _is_hashed(name) else None
-    digests = _digests(subject.wheel.content, name, row, original, also=also)
+def _find_missing(comparison: _Comparison) -> Iterator[str]:
+    """Yield the files that the RECORD lists, or that Poetry installed, and that are not in the binary."""
+    members = comparison.wheel.content.members
+    for name in sorted(comparison.listed.keys() - members.keys()):
+        yield f"{name} is in its RECORD, but not in the binary"
+    if comparison.expected is not None:
+        present = {location_in_wheel(name, name=comparison.distribution.name) for name in members}
+        for location in sorted(comparison.expected.rows.keys() - present):
+            yield f"{location.path}, which Poetry installed, is missing"
+
+
+def _check_file(comparison: _Comparison, name: str, wheel_hash: _Hash, counts: _Counts) -> Iterator[str]:
+    row = comparison.listed.get(name)
+    location = location_in_wheel(name, name=comparison.distribution.name)
+    original = comparison.expected.rows.get(location) if comparison.expected else None
+    also = wheel_hash if _is_hashed(name) else None
+    digests = _digests(comparison.wheel.content, name, row, original, also=also)
     if row is None:
         yield f"{name} is not in its RECORD"
     elif not row.digest:
-        if name not in subject.unhashed:
+        if name not in comparison.unhashed:
             yield f"{name} has no digest in its RECORD"
     elif digests[row.algorithm] != row.digest:
-        yield f"{name} is not as its RECORD says"
+        yield f"{name} does not match its RECORD"
     if original is not None:
-        count.compared += 1
+        counts.compared += 1
         if original.digest and digests[original.algorithm] != original.digest:
-            if not subject.strict and _is_built_here(subject.wheel, name):
-                count.built_here.append(f"{subject.distribution.name}: {name}")
+            if not comparison.strict and _is_built_here(comparison.wheel, name):
+                counts.built_here.append(f"{comparison.distribution.name}: {name}")
             else:
                 yield f"{name} is not the file that Poetry installed"
-    elif subject.installed is not None:
-        yield from _of_unmatched(subject, subject.installed, name, place)
+    elif comparison.expected is not None:
+        yield from _check_unmatched(comparison, comparison.expected, name, location)
 
 
-def _of_unmatched(subject: _Subject, installed: Reference, name: str, place: Location) -> Iterator[str]:
-    """A file that has no counterpart among what is compared by content: a script, a note of an installer's, or more."""
-    if place.scheme == "scripts":
-        if place.path not in subject.generated:
-            yield from _of_script(subject.wheel.content, name, place, installed)
-    elif not evidence.is_installers_own(place) and not _is_pex_note(name):
+def _check_unmatched(comparison: _Comparison, expected: ExpectedFiles, name: str, location: Location) -> Iterator[str]:
+    """Check a file that has no counterpart to compare byte by byte: a script, an installer's file, or one too many."""
+    if location.scheme == "scripts":
+        if location.path not in comparison.generated:
+            yield from _check_script(comparison.wheel.content, name, location, expected)
+    elif not evidence.is_written_by_installer(location) and not _is_pex_metadata(name):
         yield f"{name} is not among the files that Poetry installed"
 
 
-def _of_script(content: Container, name: str, place: Location, installed: Reference) -> Iterator[str]:
-    """A script that is not made from an entry point: the same as installed, but for its first line."""
-    script = installed.scripts.get(place.path)
+def _check_script(content: Container, name: str, location: Location, expected: ExpectedFiles) -> Iterator[str]:
+    """Check a script that no entry point generates: it equals the installed one except for the first line."""
+    script = expected.scripts.get(location.path)
     if script is None:
         yield f"{name} is not among the files that Poetry installed"
         return
     on_disk, row = script.read(), script.row
     if row.digest and encode_digest(hashlib.new(row.algorithm, on_disk).digest()) != row.digest:
-        yield f"{name} cannot be compared, since the installed {place.path} was changed"
+        yield f"{name} cannot be compared, because the installed {location.path} was changed"
         return
     with content.open(name) as stream:
         if body_digest(b"".join(chunks(stream))) != body_digest(on_disk):
             yield f"{name} is not the script that Poetry installed"
 
 
-def _of_loose_files(pex: Pex) -> Iterator[str]:
-    """The loose files, which no RECORD has, against pex's `code_hash`: SHA-1 over all names, then over all content."""
+def _check_loose_files(pex: Pex) -> Iterator[str]:
+    """Compare the loose files, which no RECORD lists, with pex's `code_hash` of them."""
     expected = pex.info.get("code_hash")
     if not expected:
         return
-    names = sorted(member.name for member in pex.own() if _is_code(member.name))
+    names = sorted(member.name for member in pex.project_members() if _is_code(member.name))
+    # SHA-1 over all names, then over all content
     hasher = hashlib.sha1("".join(names).encode("utf-8", "surrogateescape"), usedforsecurity=False)
     for name in names:
         with pex.container.open(name) as stream:
             for piece in chunks(stream):
                 hasher.update(piece)
     if hasher.hexdigest() != expected:
-        yield "the project's loose files have not the digest that PEX-INFO has for them (`code_hash`)"
+        yield "the project's loose files do not match their digest in PEX-INFO (`code_hash`)"
 
 
 def _is_code(name: str) -> bool:
@@ -217,36 +245,31 @@ def _is_code(name: str) -> bool:
 
 
 def _is_hashed(name: str) -> bool:
-    """Whether pex takes a file into its digests: not what holds such a digest itself, and no bytecode."""
+    """Whether pex includes a file in its digests: no bytecode, and not the file that holds such a digest."""
     return name != LAYOUT and not name.endswith((".pyc", ".pyo")) and "__pycache__" not in name.split("/")
 
 
-def _is_pex_note(name: str) -> bool:
+def _is_pex_metadata(name: str) -> bool:
     return name.partition("/")[0].endswith(".pex-info")
 
 
 def _is_built_here(wheel: PexWheel, name: str) -> bool:
-    """Whether a file was compiled on this machine: an index takes no wheel with such a tag."""
+    """Whether a file was compiled on this machine: an index accepts no wheel with the tag `linux_…`."""
     tag = wheel.name.removesuffix(".whl").rpartition("-")[2]
     return tag.startswith("linux_") and (name.endswith(".so") or ".so." in name)
 
 
-class _Hash(Protocol):
-    """What `hashlib` gives."""
-
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
 def _digests(content: Container, name: str, *expected: RecordRow | None, also: _Hash | None) -> Mapping[str, str]:
-    """The digests of a member by each algorithm that `expected` names, from one reading, which feeds `also` too."""
+    """Return a member's digest by each algorithm that `expected` names, and update the hash `also`, in one reading.
+
+    The digest by an algorithm that no RECORD may use is empty, so that it equals no other.
+    """
     algorithms = {row.algorithm for row in expected if row is not None and row.digest}
-    # of any other algorithm no digest agrees
     hashes: dict[str, _Hash] = {algorithm: hashlib.new(algorithm) for algorithm in algorithms & _ALGORITHMS}
-    feed = [*hashes.values(), *([also] if also is not None else [])]
+    all_hashes = [*hashes.values(), *([also] if also is not None else [])]
     with content.open(name) as stream:
         for piece in chunks(stream):
-            for hasher in feed:
+            for hasher in all_hashes:
                 hasher.update(piece)
     return dict.fromkeys(algorithms, "") | {name: encode_digest(hasher.digest()) for name, hasher in hashes.items()}
 

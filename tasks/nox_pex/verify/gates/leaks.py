@@ -1,10 +1,10 @@
-"""The gate `leaks`: nothing in the binary that must not leave the machine.
+"""The gate `leaks`: the binary contains nothing that must not leave the machine.
 
-What is searched depends on whose a member is. In the project's own part, and in what pex and installers write
-(PEX-INFO, `.dist-info`), all of it: known secrets, passwords in URLs, private keys, `.env`, paths of this machine. In
-the members of third parties, which may well carry example URLs and test keys, only what can be nobody else's: the
-secrets known to this run, and the paths that the build used. Archives within are opened; what is compressed in another
-way (gzip, for one) is searched as it stands.
+The search depends on the origin of a member. In the project's own files, and in those that pex and installers write
+(PEX-INFO, `.dist-info`), it looks for known secrets, passwords in URLs, private keys, `.env` files and paths of this
+machine. Third-party files may well contain example URLs and test keys, so there it only looks for what no one else can
+have: the secrets that are known to this run, and the paths that the build used. Archives within the binary are opened;
+files that are compressed in another way (gzip) are searched as they are.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from nox_pex.system.secrets import Secrets, is_secret_name
-from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, nested, read_text
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, open_nested, read_text
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import LAYOUT
-from nox_pex.verify.search import Literal, Pattern, kinds, without_contained
+from nox_pex.verify.search import Literal, Pattern, find_kinds, without_redundant
 
 CREDENTIAL: Final = "a password or token in a URL"
 
@@ -38,25 +39,25 @@ FILE_URL: Final = "a file:// URL"
 KEY: Final = "a private key"
 
 
-SECRET: Final = "a secret of this run's environment"  # noqa: S105  # its name, not one
+SECRET: Final = "a secret of this run's environment"  # noqa: S105  # the name of a kind, not a secret
 
 
 BAKED_IN: Final = "a secret that `inject-env` bakes in"
 
 
-SECRET_FILE: Final = "nothing but secrets, by its name"  # noqa: S105  # its name, not one
+SECRET_FILE: Final = "secrets, by its name"  # noqa: S105  # the name of a kind, not a secret
 
 
 _SHORTEST: Final = 8
-"""Characters. A shorter secret, or one that is a plain word, is found in anybody's files."""
+"""Characters. A shorter secret, or a plain word, occurs in anyone's files."""
 
 
 _SHALLOW: Final = 2
-"""Parts of a path with the root among them. `/app` stands in half of all documentation."""
+"""Parts of a path, including the root. A path with only these, such as `/app`, is in many files."""
 
 
 _DEEPEST: Final = 3
-"""Archives within archives that are opened."""
+"""Levels of archives within archives that are opened."""
 
 
 _ARCHIVES: Final = (".whl", ".zip", ".egg", ".pex", ".pyz", ".jar")
@@ -72,8 +73,8 @@ _HARMLESS_ENV: Final = frozenset({"example", "sample", "template", "dist", "defa
 
 
 _METADATA: Final = frozenset({"METADATA", "PKG-INFO", "RECORD", "WHEEL", "direct_url.json", "entry_points.txt"})
-"""Of a third party's `.dist-info`, what an index, a build backend or an installer writes into. The rest is prose and
-bills of materials, which name their authors' machines."""
+"""Files of a third party's `.dist-info` into which an index, a build backend or an installer writes. The others are
+prose and bills of materials, which name their authors' machines."""
 
 
 _USERINFO: Final = rb"(?:[A-Za-z0-9._~!$&*+,;=-]|%[0-9A-Fa-f]{2})"
@@ -99,7 +100,7 @@ _LOCAL: Final = re.compile(
     rb"|(?:.*\.)?example\.(?:com|org|net)",
     re.IGNORECASE,
 )
-"""Hosts that mean no other machine, or none at all (RFC 2606, RFC 6761)."""
+"""Hosts that are this machine, or no machine at all (RFC 2606, RFC 6761)."""
 
 
 _PLACEHOLDERS: Final = frozenset(
@@ -108,15 +109,14 @@ _PLACEHOLDERS: Final = frozenset(
 
 
 _TOKEN_LENGTH: Final = 16
-"""Characters from which on a lone user's name in an `https` URL is taken for a token."""
+"""Characters. A user name of at least this length, without a password, counts as a token in an `https` URL."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What tells of the machine and the run.
+class Machine(Struct, frozen=True, kw_only=True):
+    """The values that identify the machine and the run.
 
-    `paths` are directories that the build used, with what to call them, and `prefixes` what the names of temporary
-    ones begin with; `home` is the user's; `secrets` those known.
+    `paths` are the directories that the build used, `prefixes` the beginnings of its temporary directories' paths; both
+    map to a name for the report. `home` is the user's home directory.
     """
 
     paths: Mapping[Path, str]
@@ -125,9 +125,12 @@ class Machine:
     secrets: Secrets
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What is searched: in any member, and besides in the project's own, in metadata and in PEX-INFO."""
+class Rules(Struct, frozen=True, kw_only=True):
+    """The byte strings to search for.
+
+    `anywhere` applies to all members, `own` to the project's files, metadata and PEX-INFO. `skipped_secrets` is the
+    number of secrets that are too plain to search for.
+    """
 
     anywhere: tuple[Literal, ...]
     own: tuple[Literal, ...]
@@ -135,11 +138,11 @@ class Rules:
 
     @classmethod
     def of(cls, machine: Machine) -> Rules:
-        """The rules for a machine. Says in `skipped_secrets` how many secrets are too plain to be searched."""
-        told = [value for value in machine.secrets.values if _is_telling(value)]
+        """Return the rules for a machine."""
+        distinctive = [value for value in machine.secrets.values if _is_distinctive(value)]
         secrets = [
             Literal(value=form.encode("utf-8", "surrogateescape"), kind=SECRET)
-            for value in told
+            for value in distinctive
             for form in dict.fromkeys((value, quote(value, safe=""), json.dumps(value)[1:-1]))
         ]
         paths = [
@@ -148,147 +151,157 @@ class Rules:
             for path, name in named.items()
             if len(path.parts) > _SHALLOW
         ]
-        anywhere = without_contained((*secrets, *paths))
+        anywhere = without_redundant((*secrets, *paths))
         return cls(
             anywhere=anywhere,
             own=(*anywhere, *_home(machine.home)),
-            skipped_secrets=len(machine.secrets.values) - len(told),
+            skipped_secrets=len(machine.secrets.values) - len(distinctive),
         )
 
 
 def judge(pex: Pex, rules: Rules, *, own_wheels: Iterable[str]) -> Verdict:
-    """Search all of `pex`. `own_wheels` are the entries of `.deps` that are the project's own.
+    """Search all of `pex`. `own_wheels` are the entries of `.deps` that are the project's own wheels.
 
-    Raises what `archive.reading` turns into `NoxPexError`.
+    Raises the exceptions that `archive.reporting_damage` turns into `NoxPexError`.
     """
-    mine = frozenset(own_wheels)
+    own = frozenset(own_wheels)
     search = _Search(rules=rules)
     search.head(pex)
     search.info(pex)
-    for member in pex.own():
+    for member in pex.project_members():
         search.own_member(pex.container, member.name, label=member.name)
     for wheel in pex.wheels:
-        look = search.own_member if wheel.name in mine else search.others_member
+        search_member = search.own_member if wheel.name in own else search.third_party_member
         for name in wheel.content.members:
-            look(wheel.content, name, label=f"{DEPENDENCIES}{wheel.name}/{name}")
+            search_member(wheel.content, name, label=f"{DEPENDENCIES}{wheel.name}/{name}")
     for name in pex.bootstrap.members:
-        search.others_member(pex.bootstrap, name, label=f"{BOOTSTRAP}/{name}")
+        search.third_party_member(pex.bootstrap, name, label=f"{BOOTSTRAP}/{name}")
     return search.verdict()
 
 
 class _Search:
+    """The search of one binary: collects what it finds, and counts the files."""
+
     def __init__(self, *, rules: Rules) -> None:
         self._rules = rules
-        self._found: dict[tuple[str, str], None] = {}
+        self._found: dict[tuple[str, str], None] = {}  # pairs of a label and a kind, in order
         self._own = 0
-        self._others = 0
+        self._third_party = 0
 
     def verdict(self) -> Verdict:
         skipped = self._rules.skipped_secrets
-        plain = f", but for {skipped} too plain secret{'' if skipped == 1 else 's'}" if skipped else ""
+        plain = f"; {skipped} secret{' is' if skipped == 1 else 's are'} too plain to search for" if skipped else ""
         return Verdict(
-            summary=f"{self._own} own files and {self._others} of others searched{plain}",
+            summary=f"{self._own} own and {self._third_party} third-party files searched{plain}",
             problems=tuple(f"{label} holds {kind}" for label, kind in self._found),
             details={
                 "own": self._own,
-                "others": self._others,
+                "others": self._third_party,
                 "secrets-not-searched": skipped,
                 "found": [{"member": label, "kind": kind} for label, kind in self._found],
             },
         )
 
     def head(self, pex: Pex) -> None:
-        """The shebang and the shell script before a zipapp."""
-        self._see("the head of the file", io.BytesIO(pex.head()), self._rules.own, _OWN)
+        """Search the shebang and the shell script at the head of a zipapp."""
+        self._search("the head of the file", io.BytesIO(pex.head()), self._rules.own, _CODE_PATTERNS)
 
     def info(self, pex: Pex) -> None:
-        """PEX-INFO by its strings too: JSON may have escaped them."""
+        """Search the parsed strings of PEX-INFO, because JSON may have escaped them in the file."""
         text = "\n".join(_strings(pex.info)).encode("utf-8", "surrogateescape")
-        self._see(INFO, io.BytesIO(text), self._rules.own, _STRICT)
+        self._search(INFO, io.BytesIO(text), self._rules.own, _METADATA_PATTERNS)
         injected: Mapping[str, Any] = pex.info.get("inject_env") or {}
         for name, value in injected.items():
             if is_secret_name(name) and value:
                 self._found[f"{INFO} ({name})", BAKED_IN] = None
 
     def own_member(self, container: Container, name: str, *, label: str, depth: int = 0) -> None:
-        """A member of the project's part: its name, its content, and what is in it where it is an archive."""
+        """Search a member of the project's part: its name, its content, and its members if it is an archive."""
         self._own += 1
         if _is_secret_file(name):
             self._found[label, SECRET_FILE] = None
-        patterns = _STRICT if name in (INFO, LAYOUT) or _is_metadata(name) else _OWN
+        patterns = _METADATA_PATTERNS if name in (INFO, LAYOUT) or _is_metadata(name) else _CODE_PATTERNS
         if PurePosixPath(name).name in ("METADATA", "PKG-INFO"):
             self._headers(container, name, label=label)
-            patterns = _OWN  # the description is prose, as a README is
+            patterns = _CODE_PATTERNS  # the description is prose, like a README
         with container.open(name) as stream:
-            self._see(label, stream, self._rules.own, patterns)
+            self._search(label, stream, self._rules.own, patterns)
         with _archive_in(container, name, depth) as inside:
             for found, inner in inside.items():
                 self.own_member(inner, found, label=f"{label}/{found}", depth=depth + 1)
 
-    def others_member(self, container: Container, name: str, *, label: str, depth: int = 0) -> None:
-        """A member of a third party's, or of pex's bootstrap."""
-        self._others += 1
+    def third_party_member(self, container: Container, name: str, *, label: str, depth: int = 0) -> None:
+        """Search a member of a third-party wheel, or of pex's bootstrap."""
+        self._third_party += 1
         last = PurePosixPath(name).name
         patterns: tuple[Pattern, ...] = ()
         if name == LAYOUT or (_is_metadata(name) and last in _METADATA):
             if last in ("METADATA", "PKG-INFO"):
                 self._headers(container, name, label=label)
             else:
-                patterns = _STRICT
+                patterns = _METADATA_PATTERNS
         with container.open(name) as stream:
-            self._see(label, stream, self._rules.anywhere, patterns)
+            self._search(label, stream, self._rules.anywhere, patterns)
         with _archive_in(container, name, depth) as inside:
             for found, inner in inside.items():
-                self.others_member(inner, found, label=f"{label}/{found}", depth=depth + 1)
+                self.third_party_member(inner, found, label=f"{label}/{found}", depth=depth + 1)
 
     def _headers(self, container: Container, name: str, *, label: str) -> None:
-        """The headers of a METADATA but the description: requirements and addresses, which a build may fill in."""
+        """Search the headers of a METADATA except the description: a build may fill in requirements and addresses."""
         headers = HeaderParser().parsestr(read_text(container, name))
         text = "\n".join(str(value) for key, value in headers.items() if key.lower() != "description")
-        self._see(label, io.BytesIO(text.encode("utf-8", "surrogateescape")), self._rules.own, _STRICT)
+        self._search(label, io.BytesIO(text.encode("utf-8", "surrogateescape")), self._rules.own, _METADATA_PATTERNS)
 
-    def _see(self, label: str, stream: IO[bytes], literals: tuple[Literal, ...], patterns: tuple[Pattern, ...]) -> None:
-        self._found.update(dict.fromkeys((label, kind) for kind in kinds(stream, literals, patterns)))
+    def _search(
+        self, label: str, stream: IO[bytes], literals: tuple[Literal, ...], patterns: tuple[Pattern, ...]
+    ) -> None:
+        self._found.update(dict.fromkeys((label, kind) for kind in find_kinds(stream, literals, patterns)))
 
 
 def _is_credential(match: re.Match[bytes]) -> bool:
-    """Whether a URL has a password or a token in it: a lone name is one where the protocol has no users of its own."""
+    """Whether a URL contains a password or a token. In an HTTP URL, a user name alone counts as a token."""
     return match["password"] is not None or match["scheme"].lower().removeprefix(b"git+") in (b"http", b"https")
 
 
-def _is_own_credential(match: re.Match[bytes]) -> bool:
-    """The same for code and prose, where examples, defaults for this machine and templates are no secrets."""
+def _is_credential_in_code(match: re.Match[bytes]) -> bool:
+    """Whether a URL in code or prose contains a credential: not an example, a local default or a template."""
     user, password = match["user"], match["password"]
     if _LOCAL.fullmatch(match["host"]):
         return False
     if password is None:
         return _is_credential(match) and len(user) >= _TOKEN_LENGTH and not user.startswith(b"$")
     plain = password.strip(b"*.~_-").lower()
-    return not (password == user or plain in _PLACEHOLDERS or password.startswith((b"$", b"%")) or len(set(plain)) < 2)  # noqa: PLR2004
+    is_repeated_character = len(set(plain)) <= 1
+    return not (
+        password == user or plain in _PLACEHOLDERS or password.startswith((b"$", b"%")) or is_repeated_character
+    )
 
 
-_STRICT: Final = (
+_METADATA_PATTERNS: Final = (
     Pattern(regex=_URL, kind=CREDENTIAL, hint=b"://", accept=_is_credential),
     Pattern(regex=_FILE_URL, kind=FILE_URL, hint=b"file://"),
     Pattern(regex=_PRIVATE_KEY, kind=KEY, hint=b"PRIVATE KEY"),
 )
 
 
-_OWN: Final = (
-    Pattern(regex=_URL, kind=CREDENTIAL, hint=b"://", accept=_is_own_credential),
+_CODE_PATTERNS: Final = (
+    Pattern(regex=_URL, kind=CREDENTIAL, hint=b"://", accept=_is_credential_in_code),
     Pattern(regex=_PRIVATE_KEY, kind=KEY, hint=b"PRIVATE KEY"),
 )
 
 
-def _is_telling(secret: str) -> bool:
-    """Whether finding a secret says that it leaked: it is long enough, no plain word or number, and no path."""
+def _is_distinctive(secret: str) -> bool:
+    """Whether an occurrence proves that the secret leaked: it is long enough, and no plain word, number or path."""
     classes = {"a" if c.islower() else "A" if c.isupper() else "0" if c.isdigit() else "-" for c in secret}
     plain = len(classes) == 1 and len(secret) < (_SHORTEST + 2 if classes == {"0"} else 2 * _SHORTEST)
     return len(secret) >= _SHORTEST and not plain and not Path(secret).is_absolute()
 
 
 def _home(home: Path | None) -> tuple[Literal, ...]:
-    """A home right under the root (`/root`) is searched by the hidden directories that a build uses in it."""
+    """Return what to search for because of the home directory.
+
+    For one directly below the root (`/root`) these are only the hidden directories in it, which a build uses.
+    """
     if home is None or home == Path(home.anchor):
         return ()
     value = os.fsencode(home)
@@ -304,13 +317,13 @@ def _is_secret_file(name: str) -> bool:
 
 
 def _is_metadata(name: str) -> bool:
-    """Whether a member lies right in a `.dist-info`, or in pex's counterpart of it."""
+    """Whether a member is directly in a `.dist-info`, or in pex's counterpart of it."""
     directory, _, _ = name.rpartition("/")
     return directory.endswith((".dist-info", ".pex-info")) and "/" not in directory
 
 
 def _strings(value: object) -> Iterator[str]:
-    """All strings in a value of JSON, keys too."""
+    """Yield all strings in a JSON value, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -323,10 +336,13 @@ def _strings(value: object) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _archive_in(container: Container, name: str, depth: int) -> Iterator[Mapping[str, Container]]:
-    """The archive that a member is, with its members' names; empty where it is none, or lies too deep."""
+    """Open a member that is an archive, and yield it once for each of its members' names.
+
+    Yields an empty mapping if the member is not an archive, or is nested too deep.
+    """
     with ExitStack() as stack:
         inner: Container | None = None
         if depth < _DEEPEST and name.endswith(_ARCHIVES):
             with contextlib.suppress(zipfile.BadZipFile):
-                inner = nested(container, name, stack)
+                inner = open_nested(container, name, stack)
         yield dict.fromkeys(inner.members, inner) if inner is not None else {}

@@ -1,4 +1,4 @@
-"""A service that says where it runs, and misbehaves in its container when it is told to."""
+"""A service that says where it runs, and misbehaves in its container if it is told to."""
 
 import argparse
 import importlib.metadata
@@ -44,14 +44,14 @@ def main():
     parser.add_argument("--version", action="store_true")
     parser.add_argument("--die", action="store_true")
     parser.add_argument("--stubborn", action="store_true")
-    words = parser.parse_args()
-    if words.version:
+    arguments = parser.parse_args()
+    if arguments.version:
         host = idna.encode("bücher.example").decode()
         print("parcel", importlib.metadata.version("parcel-service"), "for", host)
         return
-    if words.die:
+    if arguments.die:
         sys.exit("there is no database")
-    if not words.stubborn:
+    if not arguments.stubborn:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("listening", flush=True)
-    ThreadingHTTPServer((words.host, words.port), Handler).serve_forever()
+    ThreadingHTTPServer((arguments.host, arguments.port), Handler).serve_forever()

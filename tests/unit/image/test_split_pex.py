@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from nox_pex.image import split_pex
+
+
+def test_an_edit_changes_one_part(pex: Callable[..., Path]) -> None:
+    binary = pex()
+    parts = split_pex.split_paths(binary)
+    split_pex.split(binary, project="Own", into=parts)
+    before = parts.dependencies.read_bytes(), parts.own.read_bytes()
+    split_pex.split(pex("two"), project="Own", into=parts)
+
+    assert parts.dependencies.read_bytes() == before[0]
+    assert parts.own.read_bytes() != before[1]
+    with zipfile.ZipFile(parts.dependencies) as dependencies, zipfile.ZipFile(parts.own) as own:
+        assert not [name for name in dependencies.namelist() if "own" in name or "loose" in name]
+        assert not [name for name in own.namelist() if "dep-2" in name]
+        assert json.loads(dependencies.read("PEX-INFO"))["requirements"] == ["dep==2"]
+        assert own.read("loose.py") == b"two"
+
+
+def test_a_part_with_the_same_content_is_not_written_again(pex: Callable[..., Path]) -> None:
+    binary = pex()
+    parts = split_pex.split_paths(binary)
+    split_pex.split(binary, project="Own", into=parts)
+    before = parts.dependencies.stat().st_ino, parts.own.stat().st_ino
+    split_pex.split(pex("two"), project="Own", into=parts)
+
+    assert parts.dependencies.stat().st_ino == before[0]
+    assert parts.own.stat().st_ino != before[1]
+    assert sorted(path.name for path in binary.parent.iterdir()) == [
+        "service.deps.pex",
+        "service.own.pex",
+        "service.pex",
+    ]
+
+
+def test_the_part_with_the_code_ignores_what_its_wheels_require(pex: Callable[..., Path]) -> None:
+    binary = pex()
+    parts = split_pex.split_paths(binary)
+    split_pex.split(binary, project="Own", into=parts)
+    with zipfile.ZipFile(parts.own) as own, zipfile.ZipFile(parts.dependencies) as dependencies:
+        own_info, info = json.loads(own.read("PEX-INFO")), json.loads(dependencies.read("PEX-INFO"))
+
+    assert own_info["ignore_errors"] is info["ignore_errors"] is True
+    assert own_info["entry_point"] == "own:main"
+    assert "entry_point" not in info
+    assert own_info["pex_hash"] != info["pex_hash"]
+    assert parts.own.stat().st_mode & 0o777 == 0o755
