@@ -48,14 +48,14 @@ def written(path: Path, text: str) -> Path:
     return file
 
 
-def test_a_current_lock(tmp_path: Path) -> None:
+def test_a_current_lock_is_read_with_files_and_sources(tmp_path: Path) -> None:
     file = written(tmp_path, CURRENT)
     found = lock.read(file)
     assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest() == lock.digest(file)
     tools, directory, git = found.packages
     assert (tools.name, tools.version, tools.source) == ("idna-tools", "3.11", None)
     assert tools.hashes == ("sha256:aa", "sha256:bb")
-    assert directory.develop
+    assert (tools.develop, directory.develop, git.develop) == (False, True, False)
     assert directory.source == Source(type="directory", url="../shelf")
     assert git.source is not None
     assert (git.source.reference, git.source.resolved_reference, git.source.subdirectory) == ("main", "0123abcd", "src")
@@ -66,10 +66,34 @@ def test_a_package_is_found_by_any_spelling_of_its_name_and_version(tmp_path: Pa
     assert [package.name for package in found.find("IDNA.tools", "3.11.0")] == ["idna-tools"]
     assert len(found.find("shelf", "1")) == 2
     assert found.find("shelf", "2.0") == ()
-    assert found.find("nobody", "not a version") == ()
+    assert found.find("nobody", "3.11") == ()
+    assert found.find("idna-tools", "1.0") == ()
 
 
-def test_hashes_of_an_old_lock_stand_in_one_table(tmp_path: Path) -> None:
+def test_a_version_that_is_not_of_pep_440_is_found_as_it_is_written(tmp_path: Path) -> None:
+    text = "".join(f'[[package]]\nname = "odd"\nversion = "{version}"\nfiles = []\n' for version in ("x!", "y!", "1"))
+    found = lock.read(written(tmp_path, f'{text}[metadata]\nlock-version = "2.1"\n'))
+    assert [package.version for package in found.find("odd", "x!")] == ["x!"]
+    assert found.find("odd", "z!") == ()
+
+
+def test_a_source_without_a_type_is_another_index(tmp_path: Path) -> None:
+    text = """
+        [[package]]
+        name = "inner"
+        version = "1.0"
+        files = []
+        [package.source]
+        url = "https://example.org/simple"
+        reference = "private"
+        [metadata]
+        lock-version = "2.1"
+    """
+    (inner,) = lock.read(written(tmp_path, text)).packages
+    assert inner.source == Source(type="legacy", url="https://example.org/simple", reference="private")
+
+
+def test_the_hashes_of_an_old_lock_are_in_one_table(tmp_path: Path) -> None:
     text = """
         [[package]]
         name = "h11"
@@ -90,6 +114,20 @@ def test_hashes_of_an_old_lock_stand_in_one_table(tmp_path: Path) -> None:
     assert [package.hashes for package in found.packages] == [("sha256:01", "sha256:02"), ("sha256:03",)]
 
 
+def test_files_of_an_old_lock_whose_names_have_no_version_belong_to_all(tmp_path: Path) -> None:
+    text = """
+        [[package]]
+        name = "h11"
+        version = "0.9"
+        [metadata]
+        lock-version = "1.0"
+        [metadata.files]
+        h11 = [{ file = "h11.zip", hash = "sha256:01" }, { file = "h11-latest.zip", hash = "sha256:02" }]
+    """
+    (package,) = lock.read(written(tmp_path, text)).packages
+    assert package.hashes == ("sha256:01", "sha256:02")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -100,26 +138,26 @@ def test_hashes_of_an_old_lock_stand_in_one_table(tmp_path: Path) -> None:
         ("[metadata]\nlock-version = '3.0'", "lock-version 3.0; nox-pex reads 1.x and 2.x"),
     ],
 )
-def test_what_is_no_lock(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_not_a_lock_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(NoxPexError, match=said) as caught:
         lock.read(written(tmp_path, text))
     assert caught.value.code == "lock-unreadable"
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_a_lock_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poetry.lock").write_bytes(b"\xff\xfe")
     with pytest.raises(NoxPexError, match="damaged"):
         lock.read(tmp_path / "poetry.lock")
 
 
-def test_no_lock(tmp_path: Path) -> None:
+def test_a_missing_lock_is_refused(tmp_path: Path) -> None:
     for read in (lock.read, lock.digest):
         with pytest.raises(NoxPexError, match="run `poetry lock`") as caught:
             read(tmp_path / "poetry.lock")
         assert caught.value.code == "no-lock"
 
 
-def test_a_directory_in_the_place_of_the_lock(tmp_path: Path) -> None:
+def test_a_directory_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poetry.lock").mkdir()
     with pytest.raises(NoxPexError) as caught:
         lock.digest(tmp_path / "poetry.lock")

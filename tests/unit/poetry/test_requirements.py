@@ -28,7 +28,7 @@ def frozen(distribution: Distribution, *packages: Package) -> Frozen:
     return requirements.freeze([distribution], lock(*packages), path_digests={"shelf": "dd"})
 
 
-def test_what_comes_from_an_index_has_every_hash() -> None:
+def test_a_distribution_from_an_index_has_every_hash() -> None:
     found = frozen(installed("idna"), locked("idna", hashes=("sha256:aa", "sha256:bb")), locked("other"))
     assert found == Frozen(indexed=(Pin(requirement="idna==1.0", hashes=("sha256:aa", "sha256:bb")),), direct=())
     assert requirements.requirements_text(found, direct_file="x.txt").splitlines()[2:] == [
@@ -60,7 +60,7 @@ def test_a_url_is_pinned_without_its_password() -> None:
         (Source(type="directory", url="../shelf"), Pin(requirement="shelf @ ../shelf", hashes=("sha256:dd",))),
     ],
 )
-def test_what_pip_takes_no_hash_for_stands_in_a_file_of_its_own(source: Source, pin: Pin) -> None:
+def test_requirements_that_pip_accepts_no_hash_for_are_in_a_separate_file(source: Source, pin: Pin) -> None:
     found = frozen(installed("shelf", direct=True), locked("shelf", source=source))
     assert found == Frozen(indexed=(), direct=(pin,))
     text = requirements.requirements_text(found, direct_file="service.requirements-direct.txt")
@@ -76,7 +76,7 @@ def test_a_file_of_this_machine_keeps_the_hash_of_the_lock() -> None:
     assert found.direct == (Pin(requirement="shelf @ wheels/shelf.whl", hashes=("sha256:ff",)),)
 
 
-def test_one_version_from_two_sources() -> None:
+def test_of_one_version_from_two_sources_the_installed_one_is_pinned() -> None:
     git = locked("shelf", source=Source(type="git", url="https://example.org/s.git", resolved_reference="abc"))
     index = locked("shelf", hashes=("sha256:aa",))
     assert frozen(installed("shelf"), git, index).indexed == (Pin(requirement="shelf==1.0", hashes=("sha256:aa",)),)
@@ -84,15 +84,16 @@ def test_one_version_from_two_sources() -> None:
 
 
 @pytest.mark.parametrize(
-    ("packages", "said"), [((), "it has no version of it"), ((locked("idna", "2.0"),), "it locks 2.0")]
+    ("packages", "said"),
+    [((), "it has no version of it"), ((locked("idna", "2.0"), locked("other", "3.0")), "it locks 2.0;")],
 )
-def test_what_is_installed_but_not_locked(packages: tuple[Package, ...], said: str) -> None:
+def test_a_distribution_that_is_not_locked_is_refused(packages: tuple[Package, ...], said: str) -> None:
     with pytest.raises(NoxPexError, match=said) as caught:
         frozen(installed("idna"), *packages)
     assert caught.value.code == "not-locked"
 
 
-def test_what_has_no_hash() -> None:
+def test_a_distribution_without_a_hash_is_refused() -> None:
     with pytest.raises(NoxPexError, match="no hash for idna") as caught:
         frozen(installed("idna"), locked("idna"))
     assert caught.value.code == "hash-missing"
@@ -110,3 +111,65 @@ def test_pins_have_their_markers() -> None:
         [installed("a"), installed("b")], lambda name, _: 'python_version == "3.9"' if name == "b" else ""
     )
     assert list(found) == ["a==1.0", 'b==1.0 ; python_version == "3.9"']
+
+
+def test_every_distribution_is_pinned_whatever_comes_before_it() -> None:
+    source = Source(type="directory", url="../shelf")
+    packages = lock(
+        locked("shelf", source=source), locked("idna", hashes=("sha256:aa",)), locked("tool", source=source)
+    )
+    distributions = [installed("shelf", direct=True), installed("idna"), installed("tool", direct=True)]
+    found = requirements.freeze(distributions, packages, path_digests={"shelf": "dd"}, marker=lambda name, _: name[:1])
+    assert found == Frozen(
+        indexed=(Pin(requirement="idna==1.0 ; i", hashes=("sha256:aa",)),),
+        direct=(
+            Pin(requirement="shelf @ ../shelf ; s", hashes=("sha256:dd",)),
+            Pin(requirement="tool @ ../shelf ; t", hashes=()),
+        ),
+    )
+
+
+def test_another_index_is_not_in_the_requirement() -> None:
+    source = Source(type="legacy", url="https://joe:secret@example.org/simple", reference="private")
+    package = locked("inner", source=source, hashes=("sha256:aa",))
+    assert frozen(installed("inner"), package).indexed == (Pin(requirement="inner==1.0", hashes=("sha256:aa",)),)
+
+
+def test_another_index_counts_as_an_index_and_not_as_a_direct_source() -> None:
+    git = locked("shelf", source=Source(type="git", url="https://example.org/s.git", resolved_reference="abc"))
+    other = locked("shelf", source=Source(type="legacy", url="https://example.org/simple"), hashes=("sha256:bb",))
+    pin = Pin(requirement="shelf==1.0", hashes=("sha256:bb",))
+    assert frozen(installed("shelf"), git, other).indexed == (pin,)
+    assert frozen(installed("shelf", direct=True), other, git).indexed == ()
+
+
+def test_the_only_locked_package_is_pinned_even_if_it_was_installed_from_elsewhere() -> None:
+    package = locked("idna", hashes=("sha256:aa",))
+    assert frozen(installed("idna", direct=True), package).indexed == (
+        Pin(requirement="idna==1.0", hashes=("sha256:aa",)),
+    )
+
+
+def test_a_git_source_without_a_commit_is_pinned_by_its_address() -> None:
+    found = frozen(installed("s", direct=True), locked("s", source=Source(type="git", url="https://example.org/s.git")))
+    assert found.direct == (Pin(requirement="s @ git+https://example.org/s.git", hashes=()),)
+
+
+def test_the_files_are_complete() -> None:
+    pinned = Frozen(
+        indexed=(Pin(requirement="idna==1.0", hashes=("sha256:aa", "sha256:bb")),),
+        direct=(Pin(requirement="shelf @ ../shelf", hashes=("sha256:dd",)), Pin(requirement="s @ git+x", hashes=())),
+    )
+    assert requirements.requirements_text(pinned, direct_file="x.txt") == (
+        "# What Poetry installed from poetry.lock, made by nox-pex.\n"
+        "# pip install --require-hashes --no-deps -r THIS_FILE\n"
+        "# Not in this file, because pip accepts no hash for them; see x.txt:\n"
+        "#   shelf @ ../shelf\n"
+        "#   s @ git+x\n"
+        "idna==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+    )
+    assert requirements.direct_text(pinned) == (
+        "# What pip takes no hash for: pinned by commit, or by the SHA-256 of its content.\n"
+        "shelf @ ../shelf \\\n    --hash=sha256:dd\n"
+        "s @ git+x\n"
+    )

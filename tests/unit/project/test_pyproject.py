@@ -33,7 +33,7 @@ requires = ["poetry-core>=2"]
 """
 
 
-def test_a_project_table(tmp_path: Path) -> None:
+def test_a_standard_project_table_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, STANDARD)
     assert (found.name, found.version, found.package_mode) == ("my-service", "1.2", True)
     assert found.scripts == {"serve": "service:main"}
@@ -45,7 +45,7 @@ def test_a_project_table(tmp_path: Path) -> None:
     assert found.has_main
 
 
-def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
+def test_poetrys_own_table_is_read(tmp_path: Path) -> None:
     found = read(
         tmp_path,
         """
@@ -81,7 +81,7 @@ def test_a_table_of_poetrys_own(tmp_path: Path) -> None:
         ('[tool.poetry]\nreadme = "README.md"\n', False),
     ],
 )
-def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same: bool) -> None:
+def test_the_digest_covers_all_tables_but_our_settings(tmp_path: Path, added: str, *, same: bool) -> None:
     before = read(tmp_path, f"{STANDARD}[tool.x]\n")
     assert not before.build_may_ship_pyproject
     after = read(tmp_path, f"{STANDARD}[tool.x]\n{added}")
@@ -97,16 +97,16 @@ def test_what_of_the_file_a_build_could_read(tmp_path: Path, added: str, *, same
         '[build-system]\nbuild-backend = "hatchling.build"\n',
     ],
 )
-def test_a_build_that_may_take_the_file_itself_in(tmp_path: Path, added: str) -> None:
+def test_a_build_that_may_ship_pyproject_is_recognized(tmp_path: Path, added: str) -> None:
     assert read(tmp_path, f'[project]\nname = "x"\n{added}').build_may_ship_pyproject
 
 
-def test_the_order_of_what_a_build_could_read(tmp_path: Path) -> None:
+def test_the_digest_covers_the_order_of_keys(tmp_path: Path) -> None:
     before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').digest_without_settings()
     assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').digest_without_settings() != before
 
 
-def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> None:
+def test_a_project_without_a_name_has_that_of_its_directory(tmp_path: Path) -> None:
     root = tmp_path / "Shop_Floor"
     root.mkdir()
     assert read(root, "[tool.poetry]\npackage-mode = false\n").name == "shop-floor"
@@ -123,7 +123,9 @@ def test_a_project_without_a_name_is_called_as_its_directory(tmp_path: Path) -> 
         ('"service:main"', '"service:other"', False),
     ],
 )
-def test_what_decides_an_install(tmp_path: Path, old: str, new: str, *, differs: bool) -> None:
+def test_the_dependency_digest_covers_only_what_poetry_installs(
+    tmp_path: Path, old: str, new: str, *, differs: bool
+) -> None:
     before = read(tmp_path, STANDARD).dependency_digest()
     assert (read(tmp_path, STANDARD.replace(old, new)).dependency_digest() != before) is differs
 
@@ -143,7 +145,7 @@ def test_what_decides_an_install(tmp_path: Path, old: str, new: str, *, differs:
         ('build-system = 1\n[project]\nname = "x"', "`build-system` is not a table"),
     ],
 )
-def test_what_is_no_project(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_not_a_project_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(NoxPexError) as caught:
         read(tmp_path, text)
     assert caught.value.code == "config"
@@ -151,7 +153,53 @@ def test_what_is_no_project(tmp_path: Path, text: str, said: str) -> None:
     assert str(tmp_path) in caught.value.problem
 
 
-def test_no_project_at_all(tmp_path: Path) -> None:
+def test_a_missing_pyproject_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoxPexError, match=r"no pyproject\.toml") as caught:
         pyproject.read(tmp_path)
     assert caught.value.code == "config"
+
+
+@pytest.mark.parametrize(
+    ("project", "requires", "expected"),
+    [
+        ('version = "1.0"', "poetry-core", False),
+        ('version = "0"', "poetry-core", True),
+        ('dynamic = ["version"]', "hatchling", True),
+        ('version = "1.0"', "poetry-dynamic-versioning[plugin]>=1.0,<2.0", True),
+        ('version = "1.0"', "hatch-vcs", True),
+        ('version = "1.0"', "poetry-core>=1.0 ; python_version > '3.8'", False),
+    ],
+)
+def test_the_version_may_come_from_git_if_it_is_not_static(
+    tmp_path: Path, project: str, requires: str, *, expected: bool
+) -> None:
+    text = f'[project]\nname = "x"\n{project}\n[build-system]\nrequires = ["{requires}"]\n'
+    assert read(tmp_path, text).version_from_git is expected
+    assert not read(tmp_path, f"{text}[tool.poetry]\npackage-mode = false\n").version_from_git
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [("poetry.core.masonry.api", True), ("poetry_dynamic_versioning.backend", True), ("hatchling.build", False)],
+)
+def test_a_wrapper_of_poetrys_backend_counts_as_poetrys(tmp_path: Path, backend: str, *, expected: bool) -> None:
+    text = f'[project]\nname = "x"\n[build-system]\nrequires = []\nbuild-backend = "{backend}"\n'
+    assert read(tmp_path, text).is_built_by_poetry is expected
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense", "[tool.black]\nline-length = 100\n"])
+def test_a_path_dependency_may_have_no_project_table(tmp_path: Path, text: str | None) -> None:
+    root = tmp_path / "Old_Shelf"
+    root.mkdir()
+    if text is not None:
+        (root / "pyproject.toml").write_text(text, "utf-8")
+    found = pyproject.read_source(root)
+    assert (found.name, found.version, found.package_mode) == ("old-shelf", None, True)
+    assert found.build_requires == ("setuptools>=61",)
+
+
+def test_a_path_dependency_keeps_its_build_system(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[build-system]\nrequires = ["flit_core"]\n', "utf-8")
+    assert pyproject.read_source(tmp_path).build_requires == ("flit_core",)
+    (tmp_path / "pyproject.toml").write_text(STANDARD, "utf-8")
+    assert pyproject.read_source(tmp_path) == pyproject.read(tmp_path)

@@ -174,6 +174,14 @@ def test_a_linked_directory_ships_no_closed_directory(root: Path) -> None:
     }
 
 
+def test_a_linked_directory_ships_nothing_below_a_name_that_is_closed(root: Path) -> None:
+    write(root, "app/lib/x.py", "app/other/x.py")
+    (root / "build").symlink_to("app")
+    found = tree(root).shippable(tree(root).walk())
+    assert "build/other/x.py" in found
+    assert "build/lib/x.py" not in found
+
+
 def test_names_have_a_top_and_directories_above() -> None:
     assert (top_of("app/deep/x.py"), top_of("main.py")) == ("app", "main.py")
     assert list(directories_above("app/deep/x.py")) == ["app/deep", "app"]
