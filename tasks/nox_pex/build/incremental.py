@@ -66,7 +66,7 @@ def rebuild_project_part(last: Path, output: Path, *, part: LoosePart | WheelPar
         before = _Last(archive=zip_members.read(last), compress=compress, aside=aside)
         change = _loose(before, part) if isinstance(part, LoosePart) else _wheel(before, part)
         _write(output, before, change)
-    except (_NotAlikeError, zip_members.NotPlainError, KeyError, ValueError):
+    except (_NotAlikeError, zip_members.UnsupportedArchiveError, KeyError, ValueError):
         # What is missing, or says something else, is what another pex than the one that is known here has made.
         output.unlink(missing_ok=True)
         return False

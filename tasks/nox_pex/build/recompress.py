@@ -44,7 +44,7 @@ def reuse_compressed(stored: Path, output: Path, *, repository: Path, aside: Pat
         )
         members |= {member.name: member for member in own.members}
         zip_members.write(output, archive.header, [members.get(member.name, member) for member in archive.members])
-    except zip_members.NotPlainError:
+    except zip_members.UnsupportedArchiveError:
         output.unlink(missing_ok=True)
         return False
     output.chmod(stored.stat().st_mode & 0o777)
@@ -57,7 +57,7 @@ def _packed(repository: Path) -> Mapping[str, ZipMember]:
     archives |= {f"{_DEPENDENCIES}/{path.name}": path for path in (repository / _DEPENDENCIES).glob("*.whl")}
     if not all(path.is_file() for path in archives.values()):
         msg = f"{repository} is not laid out as files"
-        raise zip_members.NotPlainError(msg)
+        raise zip_members.UnsupportedArchiveError(msg)
     return {
         f"{prefix}/{member.name}": member.under(f"{prefix}/")
         for prefix, path in archives.items()

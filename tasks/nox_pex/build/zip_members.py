@@ -45,7 +45,7 @@ _PACKED: Final = 8192
 """Bytes that pex packs at a time (`io.DEFAULT_BUFFER_SIZE`)."""
 
 
-class NotPlainError(Exception):
+class UnsupportedArchiveError(Exception):
     """An archive that is not laid out in the plain way that is read here."""
 
 
@@ -92,7 +92,7 @@ class ZipMember:
             yield from _pieces(file, self.start, self.end)
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, unpacked, in pieces; raises `NotPlainError` where it is packed in an unusual way."""
+        """Its content, unpacked, in pieces; raises `UnsupportedArchiveError` where it is packed in an unusual way."""
         method: int = _CENTRAL.unpack_from(self.central)[4]
         with self.archive.open("rb") as file:
             file.seek(self.start)
@@ -112,7 +112,7 @@ class ZipMember:
                 yield inflater.flush()
             else:
                 msg = f"{self.name} is packed by method {method}"
-                raise NotPlainError(msg)
+                raise UnsupportedArchiveError(msg)
 
     def read(self) -> bytes:
         """Its content, whole: for what is known to be small."""
@@ -166,18 +166,18 @@ class Archive:
 
 
 def read(path: Path) -> Archive:
-    """The archive in `path`; raises `NotPlainError`."""
+    """The archive in `path`; raises `UnsupportedArchiveError`."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(size - _END.size, 0))
         end = file.read()
         if len(end) != _END.size or not end.startswith(b"PK\x05\x06"):
             msg = f"{path} does not end as a plain archive does"
-            raise NotPlainError(msg)
+            raise UnsupportedArchiveError(msg)
         _, _, _, count, total, length, offset, _ = _END.unpack(end)
         if count == _ZIP64 or count != total or offset + length + _END.size != size:
             msg = f"{path} is a ZIP64 archive, or one in parts"
-            raise NotPlainError(msg)
+            raise UnsupportedArchiveError(msg)
         file.seek(offset)
         directory = file.read(length)
     found: list[tuple[str, bytes, int]] = []
@@ -190,13 +190,13 @@ def read(path: Path) -> Archive:
             name = raw.decode("utf-8" if fields[3] & _UTF_8 else "ascii")
         except UnicodeDecodeError as error:
             msg = f"{path} has the name {raw!r}"
-            raise NotPlainError(msg) from error
+            raise UnsupportedArchiveError(msg) from error
         found.append((name, directory[position:following], fields[16]))
         position = following
     ends = [start for _, _, start in found[1:]] + [offset]
     if any(start >= end for (_, _, start), end in zip(found, ends, strict=True)):
         msg = f"{path} has its members in another order than its directory"
-        raise NotPlainError(msg)
+        raise UnsupportedArchiveError(msg)
     return Archive(
         path=path,
         members=tuple(
@@ -242,7 +242,7 @@ def pack(path: Path, members: Iterable[NewMember], *, compress: bool) -> Archive
 
 
 def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
-    """Write an archive of `members`, each as it lies in its own; raises `NotPlainError` where it would be too large.
+    """Write an archive of `members`, each as it lies in its own; raises `UnsupportedArchiveError` where it would be too large.
 
     Neighbours are copied in one go, and nothing larger than a piece is ever in memory but the directory.
     """
@@ -253,7 +253,7 @@ def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
         offset += member.size
     if offset + len(directory) > _LARGEST or len(members) >= _ZIP64:
         msg = "an archive this large is a ZIP64 archive"
-        raise NotPlainError(msg)
+        raise UnsupportedArchiveError(msg)
     with path.open("wb") as file:
         file.write(header)
         with contextlib.ExitStack() as stack:
@@ -302,7 +302,7 @@ def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
         piece = file.read(min(_CHUNK, end - start))
         if not piece:
             msg = "the archive ends in the middle of a member"
-            raise NotPlainError(msg)
+            raise UnsupportedArchiveError(msg)
         start += len(piece)
         yield piece
 
