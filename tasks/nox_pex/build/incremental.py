@@ -147,7 +147,7 @@ def _loose(last: _Last, part: LoosePart) -> _Change:
         path = part.root / name
         mode = kind | (0o755 if os.access(path, os.X_OK) else 0o644)
         member = last.members.get(name)
-        if member is None or member.mode != mode or not zip_members.same(member.chunks(), _read(path)):
+        if member is None or member.mode != mode or not zip_members.same_bytes(member.chunks(), _read(path)):
             packed[name] = NewMember(name=name, mode=mode, content=path)
     order = _ordered(names, part.names)
     for name in order:
@@ -171,7 +171,7 @@ def _wheel(last: _Last, part: WheelPart) -> _Change:
             for name in wheel.namelist()
             if not name.endswith("/")
             and name != record
-            and not zip_members.same(last.members[prefix + name].chunks(), _unpacked(wheel, name))
+            and not zip_members.same_bytes(last.members[prefix + name].chunks(), _unpacked(wheel, name))
         }
     _require(not any(name.startswith(f"{metadata_directory}/") for name in changed), "the metadata changed")
     rows = last.members[prefix + record].read().decode()

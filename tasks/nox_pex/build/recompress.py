@@ -59,7 +59,7 @@ def _packed(repository: Path) -> Mapping[str, ZipMember]:
         msg = f"{repository} is not laid out as files"
         raise zip_members.UnsupportedArchiveError(msg)
     return {
-        f"{prefix}/{member.name}": member.under(f"{prefix}/")
+        f"{prefix}/{member.name}": member.with_prefix(f"{prefix}/")
         for prefix, path in archives.items()
         for member in zip_members.read(path).members
         if not member.name.endswith("/")

@@ -84,7 +84,7 @@ class ZipMember:
         """Whether both are the same bytes in their archives, but for where they lie."""
         if self.size != other.size or self._unplaced != other._unplaced:
             return False
-        return same(self._local(), other._local())
+        return same_bytes(self._local(), other._local())
 
     def _local(self) -> Iterator[bytes]:
         yield self.renamed
@@ -118,7 +118,7 @@ class ZipMember:
         """Its content, whole: for what is known to be small."""
         return b"".join(self.chunks())
 
-    def under(self, prefix: str) -> ZipMember:
+    def with_prefix(self, prefix: str) -> ZipMember:
         """The same content under the name `prefix` + its own, not packed again; `prefix` is ASCII."""
         raw = self._raw_name
         with self.archive.open("rb") as file:
@@ -146,7 +146,7 @@ class ZipMember:
     def _unplaced(self) -> bytes:
         return self.central[:_OFFSET_AT] + self.central[_OFFSET_AT + 4 :]
 
-    def placed(self, offset: int) -> bytes:
+    def central_at(self, offset: int) -> bytes:
         """Its central record where its local one lies at `offset`."""
         return self.central[:_OFFSET_AT] + struct.pack("<L", offset) + self.central[_OFFSET_AT + 4 :]
 
@@ -249,7 +249,7 @@ def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
     directory = bytearray()
     offset = len(header)
     for member in members:
-        directory += member.placed(offset)
+        directory += member.central_at(offset)
         offset += member.size
     if offset + len(directory) > _LARGEST or len(members) >= _ZIP64:
         msg = "an archive this large is a ZIP64 archive"
@@ -267,7 +267,7 @@ def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
         file.write(_END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), offset, 0))
 
 
-def same(one: Iterator[bytes], another: Iterator[bytes]) -> bool:
+def same_bytes(one: Iterator[bytes], another: Iterator[bytes]) -> bool:
     """Whether two streams are the same bytes, however they are cut into pieces."""
     some, others = filter(None, one), filter(None, another)
     mine, theirs = b"", b""

@@ -57,7 +57,7 @@ def test_members_are_taken_over_in_any_order_and_place(archive: zip_members.Arch
 def test_a_member_goes_under_a_directory_without_being_packed_again(
     archive: zip_members.Archive, tmp_path: Path
 ) -> None:
-    moved = [member.under("deep/er/") for member in archive.members]
+    moved = [member.with_prefix("deep/er/") for member in archive.members]
     zip_members.write(tmp_path / "moved.zip", SCRIPT, moved)
     again = zip_members.read(tmp_path / "moved.zip").members
     assert [member.name for member in again] == [f"deep/er/{member.name}" for member in archive.members]
@@ -114,5 +114,5 @@ def test_an_archive_with_too_many_members_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_streams_are_the_same_however_they_are_cut(one: list[bytes], another: list[bytes], *, same: bool) -> None:
-    assert zip_members.same(iter(one), iter(another)) is same
-    assert zip_members.same(iter(another), iter(one)) is same
+    assert zip_members.same_bytes(iter(one), iter(another)) is same
+    assert zip_members.same_bytes(iter(another), iter(one)) is same
