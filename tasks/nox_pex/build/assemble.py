@@ -118,7 +118,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                     self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, packer, inputs)
                 with self.clock.step("compress"):
                     repository = dependencies.repository
-                    if recompress.reuse_compressed(stored, self.output, repository=repository, aside=stored.parent):
+                    if recompress.reuse_compressed(stored, self.output, repository=repository, scratch=stored.parent):
                         return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, packer, inputs)
@@ -169,9 +169,9 @@ class Assembler(Struct, frozen=True, kw_only=True):
         by_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
         if part is None or by_pex or table.pex_args:
             return False
-        (aside := self.directory / "incremental").mkdir()
+        (scratch := self.directory / "incremental").mkdir()
         return incremental.rebuild_project_part(
-            self.target.output, self.output, part=part, compress=table.compress, aside=aside
+            self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
         )
 
     def _part(self, own: Path | None, loose: Path | None) -> incremental.LoosePart | incremental.WheelPart | None:

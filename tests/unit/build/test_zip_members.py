@@ -31,13 +31,13 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> zip_members.Archi
 
 
 def test_what_is_written_is_what_zipfile_reads(archive: zip_members.Archive) -> None:
-    assert archive.header == SCRIPT
+    assert archive.header() == SCRIPT
     with zipfile.ZipFile(archive.path) as known:
         assert known.testzip() is None
         assert known.namelist() == [member.name for member in archive.members]
         for member, info in zip(archive.members, known.infolist(), strict=True):
             assert member.read() == known.read(info)
-            assert member.content == (info.CRC, info.file_size)
+            assert member.crc_and_size == (info.CRC, info.file_size)
             assert member.mode == info.external_attr >> 16
 
 
