@@ -162,7 +162,7 @@ def test_what_is_packed_is_read_from_the_binary(tmp_path: Path, *, packed: bool)
     ("output", "code", "said"),
     [
         ("one\nlast words", "build-failed", "exit status 3): last words"),
-        ("", "build-failed", "it said nothing"),
+        ("", "build-failed", "no output"),
         ("OSError: [Errno 28] No space left on device", "disk-full", "no space left"),
         ("Connection refused", "index-unreachable", "Connection refused"),
     ],
