@@ -146,7 +146,7 @@ def test_a_binary_that_someone_changed(built: Callable[[str], Project], home: Pa
     with loose.binary("loose").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
-    is_rebuilt(loose, "the file is not the one that was built")
+    is_rebuilt(loose, "the file was changed after it was built")
     assert loose.dist()["loose.pex"] == before["loose.pex"]
     assert answer(loose.binary("loose"), home=home)["said"] == "counter"
 
@@ -157,7 +157,7 @@ def test_what_was_removed_comes_back(built: Callable[[str], Project]) -> None:
     (loose.root / "dist" / "loose.pex.json").unlink()
     is_rebuilt(loose, "no build record")
     loose.binary("loose").unlink()
-    assert loose.nox("-s", "pex").said("building loose: not there yet")
+    assert loose.nox("-s", "pex").said("building loose: not built yet")
     (loose.root / "dist" / "loose.requirements.txt").unlink()
     result = loose.nox("-s", "pex")
     assert result.said("freeze: loose pinned")

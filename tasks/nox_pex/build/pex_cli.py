@@ -67,9 +67,9 @@ def argv(
     """Return pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
 
     `interpreters` are the Pythons that the binary is for.
-    `--pre` is always there, because a pin may be a pre-release; so is a requirements file, because without one pex takes
-    every distribution in the repository; so are a shebang and a constraint, because their defaults depend on the Python
-    that runs pex.
+    Four options are always there: `--pre`, because a pin may be a pre-release; a requirements file, because without one
+    pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
+    Python that runs pex.
     """
     program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]
     arguments = [str(python), *program, "--output-file", str(output), "--pex-root", str(pex_root)]
@@ -185,7 +185,7 @@ def _allows(constraint: str, interpreter: Interpreter) -> bool:
 
 
 def _python_command(interpreters: Sequence[Interpreter]) -> str:
-    """The command of the Python that starts the PEX; with several minor versions `python3`, which finds the right one."""
+    """The command that starts the PEX: `python3` if it is for several minor versions; it then finds the right one."""
     names = {f"{'pypy' if i.implementation == 'PyPy' else 'python'}{i.minor}" for i in interpreters}
     return names.pop() if len(names) == 1 else "python3"
 

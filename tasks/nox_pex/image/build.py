@@ -123,7 +123,7 @@ def _text(job: Job, facts: Facts, source: FromSource | None) -> str:
             name=job.target.name,
             version=version(job),
             image=job.image,
-            file=f"{job.target.stem}.pex",
+            file=job.target.output.name,
             python=facts.executable,
             direct=facts.has_shell and table.sh_boot and table.layout == "zipapp",
             project=job.distribution,
@@ -139,9 +139,9 @@ def fill_template(job: Job, place: Path) -> None:
         build_context.lay_sources(job.target.project, output_dir=job.target.directory, into=place)
     if job.from_source:
         return
-    build_context.lay(job.target.binary, place, name=f"{job.target.stem}.pex")
+    build_context.lay(job.target.binary, place, name=job.target.output.name)
     if job.image.form == "unpacked":
-        halves = split_pex.halves(job.target.directory / f"{job.target.stem}.pex")
+        halves = split_pex.halves(job.target.output)
         split_pex.split(job.target.binary, project=job.distribution, into=halves)
         for half in (halves.dependencies, halves.own):
             build_context.lay(half, place, name=half.name)

@@ -201,10 +201,9 @@ def _places(subject: Inspection) -> Mapping[Path, str]:
 def _temporary(subject: Inspection) -> Mapping[Path, str]:
     """What the temporary directories of a build begin with: ours, and the one beside the binary."""
     directory = Path(tempfile.gettempdir())
-    output = subject.target.directory
     return {
         **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
-        output / f".{subject.target.stem}.pex.": "a temporary directory of the build",
+        subject.target.build_prefix: "a temporary directory of the build",
     }
 
 

@@ -43,18 +43,18 @@ def test_a_directory_is_known_by_its_names_and_contents(tmp_path: Path) -> None:
 
 def reasons(binary: Path, known: Mapping[str, object], *, remembered: Inputs = INPUTS) -> tuple[str, ...]:
     change = build_record.change(binary, known, remembered=remembered, inputs=INPUTS)
-    return change.words if change is not None else ()
+    return change.reasons if change is not None else ()
 
 
 def test_it_stands_only_where_all_is_as_it_was(binary: Path) -> None:
     whole = {"sha256": pex_file.digest(binary), "inputs": digests(INPUTS)}
     assert reasons(binary, whole) == ()
     assert reasons(binary, whole, remembered={}) == ()  # the record alone decides
-    assert reasons(binary.with_name("other.pex"), whole) == ("not there yet",)
-    assert reasons(binary, {}) == ("no build record beside it",)
-    assert reasons(binary, {"inputs": digests(INPUTS)}) == ("the file is not the one that was built",)
+    assert reasons(binary.with_name("other.pex"), whole) == ("not built yet",)
+    assert reasons(binary, {}) == ("no build record next to it",)
+    assert reasons(binary, {"inputs": digests(INPUTS)}) == ("the file was changed after it was built",)
     binary.write_bytes(b"binarx")
-    assert reasons(binary, whole) == ("the file is not the one that was built",)
+    assert reasons(binary, whole) == ("the file was changed after it was built",)
 
 
 def test_what_changed_is_named_as_far_as_it_is_still_known(binary: Path) -> None:
