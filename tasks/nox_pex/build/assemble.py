@@ -225,8 +225,8 @@ _FORBIDDEN: Final = re.compile(
     r"(^|/)(\.env(?!\.(example|sample|template|dist)$)(\.[^/]*)?|\.git/.*|\.venv/.*|\.netrc|\.pypirc|pyvenv\.cfg"
     r"|id_(rsa|dsa|ecdsa|ed25519)|[^/]*\.pex)$"
 )
-"""Files that a project's wheel must not contain. A build backend takes every file in a package that Git does not ignore;
-in a checkout without Git, every file."""
+"""Files that a project's wheel must not contain. A build backend takes every file in a package that Git does not
+ignore; in a checkout without Git, every file."""
 
 
 def check_wheel(target: Target, project_wheel: Path) -> None:
