@@ -244,5 +244,5 @@ def test_a_finished_binary_is_handed_in(built: Callable[[str], Project]) -> None
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     result = loose.nox("-s", "pex", "--", "--binary", "dist/loose.pex")
     for session in ("install", "freeze", "pex"):
-        assert result.said(f"{session}: stands aside for --binary {loose.binary('loose')}")
+        assert result.said(f"{session}: skipped, --binary {loose.binary('loose')} is used")
     assert loose.dist() == before

@@ -23,5 +23,5 @@ def test_the_halves_of_a_binary_are_ours_beside_the_result_of_an_image(tmp_path:
     if imaged:
         result = {"name": "service", "base": "base", "layers": []}
         (tmp_path / "service-py3.12.image.json").write_text(json.dumps(result), "utf-8")
-    found = {output.path: output.ours for output in clean.outputs(tmp_path, ["service-py3.12"], suffix=None)}
+    found = {output.path: output.is_ours for output in clean.outputs(tmp_path, ["service-py3.12"], suffix=None)}
     assert [found[path] for path in expected] == [imaged, imaged]
