@@ -68,7 +68,7 @@ def test_each_option_has_its_help(loose: Project) -> None:
     for option in ("--name", "--force", "--jobs", "--binary", "--only", "--keep", "--serve", "--timeout", "--port"):
         assert shown.said(option), option
     assert not shown.said("--deep")
-    assert inv(loose, "--help", "verify").said("--deep", "fetch again every locked file")
+    assert inv(loose, "--help", "verify").said("--deep", "fetch again")
 
 
 def test_it_takes_what_nox_built_and_the_other_way_round(loose: Project, home: Path) -> None:
