@@ -170,8 +170,7 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
     flags, prebuilt = _flags(session), context.arguments.prebuilt_reason is not None
     if flags.install_only and not prebuilt:
         session.log(f"{step.name}: only what it needs is installed (--install-only)")
-        if step.prepare:
-            table.load(step).prepare(context)
+        frontend.prepare(step, context)
         return
     if step.name == "install" and not prebuilt:
         if flags.no_install and (context.home / "pyvenv.cfg").exists():

@@ -33,15 +33,15 @@ _CONTEXTS: Final[dict[object, Context]] = {}
 
 
 @contextlib.contextmanager
-def _masked() -> Iterator[None]:
-    """Mask the secrets of this process's environment in a failure, before a front shows it."""
+def _masked(secrets: Callable[[], Secrets]) -> Iterator[None]:
+    """Mask `secrets()` in a failure, before a front shows it."""
     try:
         yield
     except NoxPexError as error:
-        raise error.masked(Secrets.of(os.environ).mask) from error
+        raise error.masked(secrets().mask) from error
 
 
-@_masked()
+@_masked(lambda: Secrets.of(os.environ))
 def context_of(
     directory: Path,
     *,
@@ -87,18 +87,43 @@ def context_of(
     return context
 
 
-@_masked()
 def perform(step: Step, context: Context) -> None:
-    """Run `step`, or say that it is skipped because the user names a finished binary. Raises `NoxPexError`."""
+    """Run `step`, or show that it is skipped because the user names a finished binary.
+
+    Raises `NoxPexError`, with every secret masked.
+    """
     if step.builds_binary and (reason := context.arguments.prebuilt_reason) is not None:
         context.say(f"{step.name}: skipped, {reason} is used")
         return
+    with _guarded(step, context):
+        table.load(step).run(context)
+
+
+def prepare(step: Step, context: Context) -> None:
+    """Install what `step` needs, and do nothing else. Raises `NoxPexError`, with every secret masked."""
+    if step.prepare:
+        with _guarded(step, context):
+            table.load(step).prepare(context)
+
+
+@contextlib.contextmanager
+def _guarded(step: Step, context: Context) -> Iterator[None]:
+    """Keep `clean` out of the project while `step` runs, and mask the secrets in its failure."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_masked(lambda: _secrets_of(context)))
         stack.enter_context(files.writing(f"in {context.state}"))
         if not step.exclusive:
             waiting = f"{step.name}: waiting for another run that cleans"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
-        table.load(step).run(context)
+        yield
+
+
+def _secrets_of(context: Context) -> Secrets:
+    """The secrets of the project; only those of the environment if its settings cannot be read."""
+    try:
+        return context.secrets
+    except NoxPexError:
+        return Secrets.of(context.environ)
 
 
 def _ignore_in_git(directory: Path) -> None:
