@@ -205,7 +205,7 @@ def read(path: Path) -> Archive:
         name = _decoded(directory[name_start:name_end], fields.flags, path)
         found.append((name, directory[position:following], fields.offset))
         position = following
-    ends = [start for _, _, start in found[1:]] + [offset]
+    ends = [*(start for _, _, start in found), offset][1:]
     if any(start >= end for (_, _, start), end in zip(found, ends, strict=True)):
         msg = f"{path} does not list its members in the order of their records"
         raise UnsupportedArchiveError(msg)
@@ -274,7 +274,7 @@ def pack(path: Path, members: Iterable[NewMember], *, compress: bool) -> Archive
             info.compress_type = method
             info.file_size = member.size
             with archive.open(info, "w") as packed:
-                for chunk in _pex_chunks(member.content):
+                for chunk in pex_chunks(member.content):
                     packed.write(chunk)
     return read(path)
 
@@ -355,8 +355,8 @@ def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
         yield piece
 
 
-def _pex_chunks(content: Path | ZipMember | bytes) -> Iterator[bytes]:
-    """Yield a content in the pieces in which pex packs it."""
+def pex_chunks(content: Path | ZipMember | bytes) -> Iterator[bytes]:
+    """Yield a content in pieces of the size in which pex packs it."""
     if isinstance(content, bytes):
         yield from (content[start : start + _PEX_CHUNK] for start in range(0, len(content), _PEX_CHUNK))
     elif isinstance(content, Path):
