@@ -1,4 +1,4 @@
-"""The Invoke front: `from nox_pex.invoke import ns` in a `tasks.py`, or a `collection()` for each of several projects.
+"""The Invoke front end: `from nox_pex.invoke import ns` in a `tasks.py`, or a `collection()` for each project.
 
 Needs Invoke (`nox-pex[invoke]`). The tasks do the same work as the sessions of Nox, and use the same directories.
 """
@@ -101,7 +101,7 @@ def _body(step: Step) -> Any:
 
 
 def _posargs(step: Step, given: dict[str, Any]) -> Iterator[str]:
-    """The arguments that a user of Nox would write after `--`, so that both fronts have one grammar."""
+    """The arguments that a user of Nox would write after `--`, so that both front ends have one grammar."""
     for option in _options(step):
         value = given[option.name.replace("-", "_")]
         if option is _NAME:
@@ -146,7 +146,7 @@ def _missing(python: str) -> NoxPexError:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a front may print, and scripts read only the standard output
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a front end may print, and scripts read only the standard output
 
 
 ns = collection()

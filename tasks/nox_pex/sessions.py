@@ -1,4 +1,4 @@
-"""The Nox front: `register()`, and sessions that do nothing but run a step under the flags of Nox."""
+"""The Nox front end: `register()`, and sessions that do nothing but run a step under the flags of Nox."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
     """A session that stands for the sessions of a step for each project, or each Python."""
 
     def run(session: nox.Session) -> None:
-        """Do nothing: the sessions that this one requires have done the work."""
+        """Do nothing: the sessions that this one requires do the work."""
 
     run.__doc__ = f"{step.help} For each {each}."
     return run

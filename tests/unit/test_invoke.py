@@ -38,10 +38,10 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     monkeypatch.chdir(tmp_path)
-    made = Asked()
-    monkeypatch.setattr(frontend, "context_of", made.context_of)
-    monkeypatch.setattr(frontend, "perform", made.perform)
-    return made
+    fake = Asked()
+    monkeypatch.setattr(frontend, "context_of", fake.context_of)
+    monkeypatch.setattr(frontend, "perform", fake.perform)
+    return fake
 
 
 def run(tasks: Collection, step: str, **options: Any) -> None:

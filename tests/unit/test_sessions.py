@@ -235,13 +235,13 @@ nox.registry.get()["pex"](Session())
 
 
 def test_windows_gets_one_clear_line() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _ON_WINDOWS], env={"PYTHONPATH": str(TASKS)}, capture_output=True, text=True, check=False
     )
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("error[usage]: nox-pex does not run on Windows; ")
-    assert len(done.stderr.splitlines()) == 1
+    assert result.returncode == 1
+    assert result.stderr.startswith("error[usage]: nox-pex does not run on Windows; ")
+    assert len(result.stderr.splitlines()) == 1
 
 
 _MANY: Final = """
@@ -266,7 +266,7 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         (tmp_path / "services" / name).mkdir(parents=True)
         (tmp_path / "services" / name / "pyproject.toml").write_text("nonsense", "utf-8")
 
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _MANY],
         env={"PYTHONPATH": str(TASKS)},
         cwd=tmp_path,
@@ -275,6 +275,6 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         check=False,
     )
 
-    read, registered = done.stdout.splitlines()
-    assert read == "", done.stderr
+    read, registered = result.stdout.splitlines()
+    assert read == "", result.stderr
     assert registered == f"{len(STEPS) * (3 * 100 + 1)} freeze-3.12(api) pex-3.11(api) pex-3.12(api) 100"

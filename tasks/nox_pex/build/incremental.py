@@ -240,7 +240,7 @@ def _check_same_files(files: Mapping[str, ZipMember], wheel: zipfile.ZipFile) ->
 
 
 def _ordered(names: Iterable[str], sources: Iterable[str]) -> list[str]:
-    """The members of pex in `names`, in their order there, with `sources` where pex puts them: sorted among them.
+    """The members of pex in `names`, in their order there, with `sources` sorted among them, as pex does.
 
     A directory comes before the first file in it.
     """

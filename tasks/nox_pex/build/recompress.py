@@ -1,7 +1,7 @@
 """Compress a PEX that pex wrote uncompressed, without compressing its distributions again.
 
 The dependency PEX holds each distribution, compressed by pex, in a separate file, which pex keeps for every project. So
-the compressed bytes of their members are copied from there, and only the project's own part is compressed here. The
+the compressed bytes of their members are copied from there, and only the project's part is compressed here. The
 result is, byte for byte, what `pex --compress` writes. Every call first tries whether the zlib of this process
 compresses as that of pex's Python does.
 """

@@ -159,7 +159,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
     """Return the directory for the state of the project at `root`, below Nox's `cache` directory.
 
-    It depends on the path from one to the other, so a checkout can be moved.
+    It depends on the relative path between the two, so a checkout can be moved.
     """
     relative = os.path.relpath(root, cache)
     name = Path(relative).name.replace("..", "project")  # the name of the checkout's directory may change

@@ -1,4 +1,4 @@
-"""Code that both fronts share: create the context of a project, and run a step for it."""
+"""Code that both front ends share: create the context of a project, and run a step for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ else:
     python_discovery = lazy("python_discovery")  # slow, and only needed if a Python is named and not installed yet
 
 _CHATTY: Final = ("httpx2", "httpcore2", "asyncio")
-"""Libraries that log every request. A front that shows logs would show them all."""
+"""Libraries that log every request. A front end that shows logs would show them all."""
 
 _CONTEXTS: Final[dict[object, Context]] = {}
 """The contexts of this process, so that the steps of one run read a project's files once."""
@@ -34,7 +34,7 @@ _CONTEXTS: Final[dict[object, Context]] = {}
 
 @contextlib.contextmanager
 def _masked(secrets: Callable[[], Secrets]) -> Iterator[None]:
-    """Mask `secrets()` in a failure, before a front shows it."""
+    """Mask `secrets()` in a failure, before a front end shows it."""
     try:
         yield
     except NoxPexError as error:

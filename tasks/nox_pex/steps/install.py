@@ -21,5 +21,5 @@ def run(context: Context) -> None:
 
 
 def prepare(context: Context) -> None:
-    """Do the same: what this step installs is what the other steps need. Raises `NoxPexError`."""
+    """Install too: the other steps need exactly what this step installs. Raises `NoxPexError`."""
     run(context)

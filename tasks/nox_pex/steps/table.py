@@ -1,4 +1,4 @@
-"""The steps in their order: both fronts create their sessions, or tasks, from this table."""
+"""The steps in their order: both front ends create their sessions, or tasks, from this table."""
 
 from __future__ import annotations
 

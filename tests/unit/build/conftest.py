@@ -83,10 +83,10 @@ def python(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(tmp_path: Path, python: Path) -> FakeEnvironment:
     """An environment with one library and its script."""
-    made = FakeEnvironment(tmp_path / "environment", python=python)
-    script = f"#!{made.path}/bin/python\nimport idna\n"
-    made.add("idna", {"idna/__init__.py": "", "idna/core.py": "CORE = 1\n"}, scripts={"idna": script})
-    return made
+    environment = FakeEnvironment(tmp_path / "environment", python=python)
+    script = f"#!{environment.path}/bin/python\nimport idna\n"
+    environment.add("idna", {"idna/__init__.py": "", "idna/core.py": "CORE = 1\n"}, scripts={"idna": script})
+    return environment
 
 
 class FakeShell(Shell, frozen=True, kw_only=True):

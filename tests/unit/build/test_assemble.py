@@ -99,7 +99,7 @@ def test_a_package_and_an_empty_project_have_no_loose_sources(
     assert not (tmp_path / "sources").exists()
 
 
-# A whole build, with a program that writes small PEX files in the place of pex
+# A build, with a function that writes small PEX files instead of pex
 
 
 class Build:

@@ -20,7 +20,7 @@ from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner, MakeTarg
 
 
 class FakeAssembler:
-    """Writes a small PEX file in the place of a whole build, and notes what was asked for."""
+    """Writes a small PEX file instead of a build, and notes what was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -42,9 +42,9 @@ class FakeAssembler:
 
 @pytest.fixture
 def assembler(monkeypatch: pytest.MonkeyPatch) -> FakeAssembler:
-    made = FakeAssembler()
-    monkeypatch.setattr(assemble, "Assembler", made)
-    return made
+    fake = FakeAssembler()
+    monkeypatch.setattr(assemble, "Assembler", fake)
+    return fake
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def argv_of(**keys: Any) -> list[str]:
             repository=Path("/build/dependencies.pex"),
             pins=Path("/build/pins.txt"),
             python_path=Path("/environment/bin"),
-            wheels=(Path("/build/own.whl"),),
+            wheels=(Path("/build/shop.whl"),),
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
         ),
@@ -49,7 +49,7 @@ def test_options_that_are_always_given() -> None:
     assert "--pre" in argv
     assert after(argv, "--requirement") == "/build/pins.txt"
     assert after(argv, "--pex-root") == "/cache/pex"
-    assert after(argv, "--project") == "/build/own.whl"
+    assert after(argv, "--project") == "/build/shop.whl"
     assert after(argv, "--sources-directory") == "/build/sources"
     assert after(argv, "--python-shebang") == "/usr/bin/env python3.11"
     assert after(argv, "--interpreter-constraint") == "CPython==3.11.*"

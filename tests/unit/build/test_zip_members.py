@@ -73,7 +73,7 @@ def test_members_are_copied_in_any_order_and_from_several_archives(archive: Arch
 
 
 def test_members_that_only_seem_to_follow_each_other_are_of_two_archives(tmp_path: Path) -> None:
-    """The first member of one archive ends at the byte at which the second member of the other begins."""
+    """The first member of `one.zip` ends at the byte at which the second member of `two.zip` begins."""
     pairs = [
         pack(
             tmp_path / f"{text}.zip",

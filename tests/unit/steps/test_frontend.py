@@ -179,11 +179,14 @@ def test_a_secret_among_the_arguments_is_masked(tmp_path: Path, monkeypatch: pyt
     assert "--token=****" in caught.value.problem
 
 
-def test_a_python_that_does_not_exist_is_an_error_of_the_front(tmp_path: Path) -> None:
-    context = context_of(tmp_path, python="no-such-python")
-    assert context.base.name == "no-such-python"
-    with pytest.raises(LookupError, match="no-such-python"):
-        context.base.find()
+def test_a_named_python_is_found_as_nox_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"3.12": SimpleNamespace(executable="/python/3.12"), "odd": SimpleNamespace(executable=None)}
+    monkeypatch.setattr(frontend, "python_discovery", SimpleNamespace(get_interpreter=known.get))
+    context = context_of(tmp_path, python="3.12")
+    assert (context.base.name, context.base.find()) == ("3.12", Path("/python/3.12"))
+    for missing in ("3.99", "odd"):
+        with pytest.raises(LookupError, match=missing):
+            context_of(tmp_path, python=missing).base.find()
 
 
 def test_libraries_that_log_every_request_are_silent(tmp_path: Path) -> None:
