@@ -1,6 +1,6 @@
-"""The Invoke front: `from nox_pex.invoke import ns` in a `tasks.py`, or a `collection()` for each of several projects.
+"""The Invoke front end: `from nox_pex.invoke import ns` in a `tasks.py`, or a `collection()` for each project.
 
-Needs Invoke (`nox-pex[invoke]`). The work is that of Nox's sessions, in the same places.
+Needs Invoke (`nox-pex[invoke]`). The tasks do the same work as the sessions of Nox, and use the same directories.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nox_pex.system.supported import check_supported
 if TYPE_CHECKING:
     from nox_pex.steps import frontend
 else:
-    frontend = lazy("nox_pex.steps.frontend")  # a `tasks.py` is loaded for every `inv --list`
+    frontend = lazy("nox_pex.steps.frontend")  # slow, and every `inv --list` loads this module
 
 __all__ = ["collection", "ns"]
 
@@ -35,30 +35,30 @@ __all__ = ["collection", "ns"]
 _CONFIGURATION: Final = "nox-pex"
 
 
-_NAME: Final = Option("name", "a binary, instead of all; may be given several times", "NAME")
+_NAME: Final = Option("name", "work on this binary only; may be given several times", "NAME")
 
 
 def collection(
     project: str | os.PathLike[str] = ".", *, python: str | Sequence[str] | None = None, state: str = ".nox"
 ) -> Collection:
-    """Tasks `install`, `freeze`, `pex`, `smoke`, `verify`, … for the Poetry project in the directory `project`.
+    """Return the tasks `install`, `freeze`, `pex`, `smoke`, `verify`, … for the Poetry project in `project`.
 
-    `python` is as in `nox_pex.register`: a list builds a binary for each. `state` is the directory for environments and
-    what is remembered; the default is Nox's. Paths are taken from the directory of `tasks.py`. All three are the
-    defaults of Invoke's own configuration, under `nox-pex`.
+    `python` is as in `nox_pex.register`: with a list, each task runs for each Python. `state` is the directory for
+    environments and state; the default is that of Nox. Paths are relative to the directory of `tasks.py`. The three are
+    defaults: Invoke's configuration can override them under `nox-pex`.
     """
-    made = Collection()
+    tasks = Collection()
     for step in table.STEPS.values():
-        made.add_task(_Task(_body(step), name=step.name, help=_help(step), iterable=[_NAME.name]))
+        tasks.add_task(_Task(_body(step), name=step.name, help=_help(step), iterable=[_NAME.name]))
     pythons = python if python is None or isinstance(python, str) else list(python)
-    made.configure({_CONFIGURATION: {"project": os.fspath(project), "python": pythons, "state": state}})
-    return made
+    tasks.configure({_CONFIGURATION: {"project": os.fspath(project), "python": pythons, "state": state}})
+    return tasks
 
 
 class _Task(Task[Any]):
-    """A task that is equal to itself alone.
+    """A task that is equal only to itself.
 
-    To Invoke, tasks of one name and the same code are equal, so of `inv api.pex worker.pex` it would run but the first.
+    Invoke compares tasks by their name and code, so that of `inv api.pex worker.pex` it would only run the first.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -70,8 +70,8 @@ class _Task(Task[Any]):
 
 def _options(step: Step) -> Sequence[Option]:
     names = table.options(step)
-    own = [option for option in OPTIONS if option.name in names]
-    return [_NAME, *own] if step.by_binary else own
+    options = [option for option in OPTIONS if option.name in names]
+    return [_NAME, *options] if step.by_binary else options
 
 
 def _help(step: Step) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _help(step: Step) -> dict[str, str]:
 
 
 def _body(step: Step) -> Any:
-    """What the task of a step does; its parameters are the options."""
+    """The function of a step's task. Its parameters are the options."""
 
     def body(context: Context, **given: Any) -> None:
         failures = _failures(step, context, posargs=list(_posargs(step, given)))
@@ -96,12 +96,12 @@ def _body(step: Step) -> Any:
         )
         for option in _options(step)
     ]
-    body.__signature__ = inspect.Signature([context, *given])  # type: ignore[attr-defined]  # where Invoke asks for it
+    body.__signature__ = inspect.Signature([context, *given])  # type: ignore[attr-defined]  # Invoke reads it
     return body
 
 
 def _posargs(step: Step, given: dict[str, Any]) -> Iterator[str]:
-    """The words that a user of Nox would write after `--`: one grammar for both fronts."""
+    """The arguments that a user of Nox would write after `--`, so that both front ends have one grammar."""
     for option in _options(step):
         value = given[option.name.replace("-", "_")]
         if option is _NAME:
@@ -113,9 +113,12 @@ def _posargs(step: Step, given: dict[str, Any]) -> Iterator[str]:
 
 
 def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterator[NoxPexError]:
-    """Do `step`, after those that it needs, for each Python; where one fails, the others are done all the same."""
+    """Run `step`, after the steps that it needs, for each Python, and yield the failures.
+
+    A failure for one Python does not stop the others.
+    """
     configured = context.config[_CONFIGURATION]
-    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001  # where tasks.py is; there is no public way
+    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001  # Invoke has no public way to ask
     python: str | Sequence[str] | None = configured["python"]
     for one in [python] if python is None or isinstance(python, str) else python:
         try:
@@ -133,18 +136,18 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             )
             for needed in table.with_needed([step.name]):
                 frontend.perform(needed, project)
-        except NoxPexError as error:  # what is in the loop takes seconds
+        except NoxPexError as error:
             yield error
 
 
 def _missing(python: str) -> NoxPexError:
-    remedy = "install it, or name another one (python, in the configuration under nox-pex)"
+    remedy = "install it, or name another one (`python` in the configuration, under nox-pex)"
     return NoxPexError("python-mismatch", f"there is no Python {python} on this machine", remedy)
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  # beside the standard output, which scripts read
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a front end may print, and scripts read only the standard output
 
 
 ns = collection()
-"""The tasks for the project beside `tasks.py`."""
+"""The tasks for the project in the directory of `tasks.py`."""

@@ -1,4 +1,4 @@
-"""The Nox front: `register()`, and sessions so thin that they only say which step runs in which environment."""
+"""The Nox front end: `register()`, and sessions that do nothing but run a step under the flags of Nox."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nox_pex.steps import frontend
     from nox_pex.steps.context import Context
 else:
-    frontend = lazy("nox_pex.steps.frontend")  # a noxfile that registers us is loaded for every `nox --list`
+    frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "image", "platform", "cache-key", "clean"]
 
@@ -39,12 +39,12 @@ def register(
 ) -> None:
     """Register the sessions `install`, `freeze`, `pex`, `smoke`, `verify`, … for Poetry projects.
 
-    `projects` are directories, or patterns such as `services/*`, from the noxfile's own, which is the default. With
-    several, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex` runs them all. `python` is as in
-    `nox.session`; a list makes `pex-3.11`, `pex-3.12`, …, and `pex` runs them all. `prefix` is put before every name.
-    `only` keeps those sessions and what they need.
-    Reads no file: settings are judged when a session runs. Ends Nox with one line, `error[usage]`, for an argument that
-    cannot be used and for a name that the noxfile already has.
+    `projects` are directories, or patterns such as `services/*`, relative to the noxfile; the default is the noxfile's
+    directory. With several projects, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex` runs them
+    all. `python` is as in `nox.session`; with a list, the sessions are `pex-3.11`, `pex-3.12`, …, and `pex` runs them
+    all. `prefix` is put before every name. `only` names the sessions to register, with those that they need.
+    Reads no file: the settings are checked when a session runs. Ends Nox with one line, `error[usage]`, if an argument
+    cannot be used, or if the noxfile already has a session of the same name.
     """
     try:
         _register(projects, python=python, prefix=prefix, only=only)
@@ -52,14 +52,14 @@ def register(
         raise SystemExit(str(error)) from error
 
 
-class _Named(NamedTuple):
-    """A project, and what the names of its sessions have in parentheses (nothing, where it is the only one)."""
+class _NamedProject(NamedTuple):
+    """A project, and its label in the names of its sessions (empty if it is the only one)."""
 
     directory: Path
     label: str
 
     def name(self, step: str, *, python: str = "") -> str:
-        """The name of a session of it: `pex`, `pex-3.12`, `pex(api)`, `pex-3.12(api)`."""
+        """Return the name of a session of this project: `pex`, `pex-3.12`, `pex(api)`, `pex-3.12(api)`."""
         return f"{step}{f'-{python}' if python else ''}{f'({self.label})' if self.label else ''}"
 
 
@@ -71,40 +71,50 @@ def _register(
     only: Sequence[str] | None,
 ) -> None:
     named = _named(projects)
-    taken = set(nox.registry.get())
+    existing = set(nox.registry.get())
     for step in table.with_needed(only):
         for project in named:
-            _add_project(step, project, python=python, prefix=prefix, taken=taken)
+            _add_project(step, project, python=python, prefix=prefix, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
-            _add(prefix + step.name, _umbrella(step, "project"), requires=each, taken=taken)
+            _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
 
 
-def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_Named]:
+def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_NamedProject]:
     if not projects:
-        return (_Named(Path(), ""),)
+        return (_NamedProject(Path(), ""),)
     directories = discovery.find_projects(projects)
     if not discovery.names_several(projects):
-        return (_Named(directories[0], ""),)
-    return [_Named(directory, label) for directory, label in discovery.labels(directories).items()]
+        return (_NamedProject(directories[0], ""),)
+    return [_NamedProject(directory, label) for directory, label in discovery.labels(directories).items()]
 
 
 def _add_project(
-    step: Step, project: _Named, *, python: str | Sequence[str] | None, prefix: str, taken: set[str]
+    step: Step, project: _NamedProject, *, python: str | Sequence[str] | None, prefix: str, existing: set[str]
 ) -> None:
-    """Add one project's sessions for a step: literal ones, since Nox's `requires` knows no parameter."""
+    """Add one project's sessions for a step, one for each Python.
+
+    They are separate sessions, not parametrized ones, because Nox's `requires` cannot name a parameter.
+    """
     if python is None or isinstance(python, str):
         after = [prefix + project.name(needed) for needed in step.after]
         session = _session(step, project.directory, suffix="")
-        _add(prefix + project.name(step.name), session, python=python, requires=after, tags=[step.name], taken=taken)
+        _add(
+            prefix + project.name(step.name),
+            session,
+            python=python,
+            requires=after,
+            tags=[step.name],
+            existing=existing,
+        )
         return
     for one in python:
         after = [prefix + project.name(needed, python=one) for needed in step.after]
         session = _session(step, project.directory, suffix=f"-py{one}")
         name = prefix + project.name(step.name, python=one)
-        _add(name, session, python=one, requires=after, tags=[step.name], taken=taken)
+        _add(name, session, python=one, requires=after, tags=[step.name], existing=existing)
     each = [prefix + project.name(step.name, python=one) for one in python]
-    _add(prefix + project.name(step.name), _umbrella(step, "Python"), requires=each, taken=taken)
+    _add(prefix + project.name(step.name), _group(step, "Python"), requires=each, existing=existing)
 
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
@@ -116,9 +126,11 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
     return run
 
 
-def _umbrella(step: Step, each: str) -> Callable[[nox.Session], None]:
+def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
+    """A session that stands for the sessions of a step for each project, or each Python."""
+
     def run(session: nox.Session) -> None:
-        """Nothing is left to do: what it requires did it."""
+        """Do nothing: the sessions that this one requires do the work."""
 
     run.__doc__ = f"{step.help} For each {each}."
     return run
@@ -129,16 +141,16 @@ def _add(
     session: Callable[[nox.Session], None],
     *,
     requires: Sequence[str],
-    taken: set[str],
+    existing: set[str],
     python: str | None = None,
     tags: Sequence[str] = (),
 ) -> None:
-    if name in taken:
-        remedy = 'give ours another name, as in nox_pex.register(prefix="ship-")'
+    if name in existing:
+        remedy = 'use another name for those of nox-pex, as in nox_pex.register(prefix="ship-")'
         raise NoxPexError("usage", f"the noxfile already has a session {name!r}", remedy)
-    taken.add(name)
-    # The environments are made by us, under a lock and where a step needs one: Nox makes one for every session, and two
-    # runs that start at once get in each other's way at it.
+    existing.add(name)
+    # nox-pex creates the environments itself, under a lock and only if a step needs one. Nox would create one for every
+    # session, and two runs at the same time would conflict.
     decorate = nox.session(
         name=name,
         python=python,
@@ -153,17 +165,16 @@ def _add(
 
 
 def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> None:
-    """Run a step as Nox's flags have it."""
+    """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
     flags, prebuilt = _flags(session), context.arguments.prebuilt_reason is not None
     if flags.install_only and not prebuilt:
-        session.log(f"{step.name}: no more than what it needs is installed (--install-only)")
-        if step.prepare:
-            table.load(step).prepare(context)
+        session.log(f"{step.name}: only what it needs is installed (--install-only)")
+        frontend.prepare(step, context)
         return
     if step.name == "install" and not prebuilt:
         if flags.no_install and (context.home / "pyvenv.cfg").exists():
-            session.log("install: left as it is (--no-install)")
+            session.log("install: skipped, --no-install is used")
             return
         if flags.reuse_venv == "never":
             shutil.rmtree(context.home, ignore_errors=True)
@@ -174,8 +185,8 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
     check_supported()
     flags = _flags(session)
     if backend := flags.force_venv_backend:
-        problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv is short for none)"
-        remedy = "leave it out: Poetry must install into an environment that is ours alone"
+        problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv means none)"
+        remedy = "remove the flag: Poetry must install into a private environment"
         raise NoxPexError("usage", problem, remedy)
     return frontend.context_of(
         directory,
@@ -193,16 +204,16 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
 
 @contextmanager
 def _one_line_errors(session: nox.Session) -> Iterator[None]:
-    """Show a failure of ours as the end of the failed tool's output and one line."""
+    """Show a `NoxPexError` as the last lines of the failed tool, if there are any, and one line."""
     try:
         yield
     except NoxPexError as error:
         *log, line = error.lines
-        for before in log:
-            session.log(before)
+        for tool_line in log:
+            session.log(tool_line)
         session.error(line)
 
 
 def _flags(session: nox.Session) -> NoxConfig:
-    """The flags of this run of Nox, which has no public way to ask for them."""
-    return session._runner.global_config  # noqa: SLF001
+    """The flags of this run of Nox."""
+    return session._runner.global_config  # noqa: SLF001  # Nox has no public way to ask

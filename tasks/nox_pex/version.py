@@ -1,3 +1,3 @@
-"""The version of nox-pex, which stands in `pyproject.toml` too."""
+"""The version of nox-pex, the same as in `pyproject.toml`."""
 
 __version__ = "0.1.0"

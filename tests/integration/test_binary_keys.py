@@ -314,7 +314,7 @@ def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], P
     assert (loose.binary("loose") / "wares" / "stock.txt").read_text("utf-8") == "nine figs"
     assert loose.nox("-s", "pex").said("pex: loose unchanged")
     (loose.binary("loose") / "PEX-INFO").write_text("{}", "utf-8")
-    assert loose.nox("-s", "pex").said("rebuilding loose: the file is not the one that was built")
+    assert loose.nox("-s", "pex").said("rebuilding loose: the file was changed after it was built")
     loose.edit("pyproject.toml", '"packed"', '"zipapp"')
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["stock"] == "nine figs"

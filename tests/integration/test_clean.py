@@ -41,7 +41,7 @@ def test_it_takes_what_was_made_and_leaves_the_project_as_it_was(loose: Project)
     assert everything(loose) == before
     assert told.said("clean: would remove dist/loose.pex, 1.2 MB")
     assert told.said("clean: would remove environments")
-    assert told.said("MB in all (--dry-run)")
+    assert told.said("MB in total (--dry-run)")
     assert clean(loose).said("clean: removed dist/loose.pex, 1.2 MB")
     assert everything(loose) == {name for name in before if not name.startswith((".nox/.cache/", "dist/"))}
     assert clean(loose).said("clean: nothing to remove")
@@ -62,14 +62,14 @@ def test_what_is_not_ours_stays(loose: Project) -> None:
         (loose.root / "dist" / name).write_text(text, "utf-8")
     result = clean(loose)
     assert loose.dist().keys() == foreign.keys()
-    assert result.said("dist/loose.smoke.json stays")
+    assert result.said("clean: kept dist/loose.smoke.json")
     assert not result.said("notes.txt")
 
 
 def test_a_binary_that_someone_changed_stays(loose: Project) -> None:
     with loose.binary("loose").open("ab") as binary:
         binary.write(b"changed")
-    assert clean(loose).said("dist/loose.pex stays: it is not as nox-pex made it")
+    assert clean(loose).said("clean: kept dist/loose.pex: nox-pex did not write it")
     assert loose.dist().keys() == {"loose.pex"}
 
 
@@ -100,7 +100,7 @@ def test_a_project_that_another_run_works_on_is_left_alone(loose: Project, share
             pass
         os.killpg(process.pid, signal.SIGSTOP)
         try:
-            assert clean(loose).said("clean: another run is at work on loose: left alone")
+            assert clean(loose).said("clean: skipped loose, another run is using it")
         finally:
             os.killpg(process.pid, signal.SIGCONT)
         output, _ = process.communicate()
@@ -110,7 +110,7 @@ def test_a_project_that_another_run_works_on_is_left_alone(loose: Project, share
 
 def test_a_tool_that_outlives_its_run_is_left_alone(loose: Project) -> None:
     with locks.locked(loose.environment().with_name(".install.lock"), waiting=lambda: None):
-        assert clean(loose).said("clean: another run is at work on loose: left alone")
+        assert clean(loose).said("clean: skipped loose, another run is using it")
     assert loose.binary("loose").exists()
 
 

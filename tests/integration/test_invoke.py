@@ -85,13 +85,13 @@ def test_it_takes_what_nox_built_and_the_other_way_round(loose: Project, home: P
 
 def test_options_are_the_words_of_nox(loose: Project) -> None:
     assert inv(loose, "pex", "--force", "--name", "loose").said("pex: rebuilding loose: forced")
-    assert inv(loose, "verify", "--binary", "dist/loose.pex").said("pex: stands aside for --binary")
+    assert inv(loose, "verify", "--binary", "dist/loose.pex").said("pex: skipped, --binary")
 
 
 def test_paths_are_from_where_it_was_called(loose: Project) -> None:
     assert inv(loose, "pex", below="wares").said("pex: loose unchanged")
     result = inv(loose, "verify", "--binary", "../dist/loose.pex", below="wares")
-    assert result.said("stands aside for --binary", "dist/loose.pex")
+    assert result.said("pex: skipped, --binary", "dist/loose.pex is used")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_an_edit_gives_what_pex_gives(built: Callable[[str], Project], shape: st
     (loose.root / "wares" / "empty.txt").write_bytes(b"")
     (loose.root / "wares" / "stock.txt").unlink()
     (loose.root / "errand.py").chmod(0o755)
-    edited = after(loose, "loose", by="graft")
+    edited = after(loose, "loose", by="incremental")
     assert "wares/deep/deeper/naïve.txt" in own_members(loose.binary("loose"))
     assert "wares/stock.txt" not in own_members(loose.binary("loose"))
     assert edited == built_anew(loose, "loose")
@@ -73,12 +73,12 @@ def test_an_edit_after_an_edit(built: Callable[[str], Project]) -> None:
     before = loose.binary("loose").read_bytes()
     original = (loose.root / "counter.py").read_text("utf-8")
     loose.append("counter.py", "\n# one\n")
-    first = after(loose, "loose", by="graft")
+    first = after(loose, "loose", by="incremental")
     loose.append("counter.py", "# two\n")
-    second = after(loose, "loose", by="graft")
+    second = after(loose, "loose", by="incremental")
     (loose.root / "counter.py").write_text(original, "utf-8")
     assert len({before, first, second}) == 3
-    assert after(loose, "loose", by="graft") == before
+    assert after(loose, "loose", by="incremental") == before
 
 
 def test_an_edit_changes_what_a_warm_binary_answers(built: Callable[[str], Project], tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_an_edit_changes_what_a_warm_binary_answers(built: Callable[[str], Proje
     home = tmp_path / "home"
     home.mkdir()
     loose.edit("counter.py", "def main(", 'print("first")\n\n\ndef main(')
-    after(loose, "loose", by="graft")
+    after(loose, "loose", by="incremental")
     answer(loose.binary("loose"), home=home)
     loose.edit("counter.py", 'print("first")', 'raise SystemExit("second")')
-    after(loose, "loose", by="graft")
+    after(loose, "loose", by="incremental")
     with pytest.raises(AssertionError, match="second"):
         answer(loose.binary("loose"), home=home)
 
@@ -101,7 +101,7 @@ def test_an_edit_in_a_package(built: Callable[[str], Project], name: str) -> Non
     (binary,) = (path.stem for path in (package.root / "dist").glob("*.pex"))
     (module,) = (package.root / "src").glob("*/__init__.py")
     module.write_text(module.read_text("utf-8") + "\n# a comment\n", "utf-8")
-    assert after(package, binary, by="graft") == built_anew(package, binary)
+    assert after(package, binary, by="incremental") == built_anew(package, binary)
 
 
 def test_what_pex_has_to_judge(built: Callable[[str], Project]) -> None:
@@ -146,5 +146,5 @@ def test_an_older_pex(built: Callable[[str], Project]) -> None:
     loose.append("counter.py", "\n# a comment\n")
     (loose.root / "wares" / "deep").mkdir()
     (loose.root / "wares" / "deep" / "new.txt").write_text("new", "utf-8")
-    assert after(loose, "loose", by="graft") == built_anew(loose, "loose")
+    assert after(loose, "loose", by="incremental") == built_anew(loose, "loose")
     assert [each["name"] for each in loose.record("loose")["distributions"]] == ["idna"]

@@ -146,7 +146,7 @@ def test_a_binary_that_someone_changed(built: Callable[[str], Project], home: Pa
     with loose.binary("loose").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
-    is_rebuilt(loose, "the file is not the one that was built")
+    is_rebuilt(loose, "the file was changed after it was built")
     assert loose.dist()["loose.pex"] == before["loose.pex"]
     assert answer(loose.binary("loose"), home=home)["said"] == "counter"
 
@@ -157,7 +157,7 @@ def test_what_was_removed_comes_back(built: Callable[[str], Project]) -> None:
     (loose.root / "dist" / "loose.pex.json").unlink()
     is_rebuilt(loose, "no build record")
     loose.binary("loose").unlink()
-    assert loose.nox("-s", "pex").said("building loose: not there yet")
+    assert loose.nox("-s", "pex").said("building loose: not built yet")
     (loose.root / "dist" / "loose.requirements.txt").unlink()
     result = loose.nox("-s", "pex")
     assert result.said("freeze: loose pinned")
@@ -244,5 +244,5 @@ def test_a_finished_binary_is_handed_in(built: Callable[[str], Project]) -> None
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     result = loose.nox("-s", "pex", "--", "--binary", "dist/loose.pex")
     for session in ("install", "freeze", "pex"):
-        assert result.said(f"{session}: stands aside for --binary {loose.binary('loose')}")
+        assert result.said(f"{session}: skipped, --binary {loose.binary('loose')} is used")
     assert loose.dist() == before

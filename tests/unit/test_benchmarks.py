@@ -251,7 +251,7 @@ def test_the_other_lock_is_of_the_same_project(project: str) -> None:
 
 def test_the_verdict_is_what_nox_pex_said() -> None:
     assert noticed.verdict("nox > pex: rebuilding service: main.py changed") == "rebuilt"
-    assert noticed.verdict("nox > pex: building service: not there yet") == "rebuilt"
+    assert noticed.verdict("nox > pex: building service: not built yet") == "rebuilt"
     assert noticed.verdict("nox > pex: service unchanged, 4.7 MB") == "unchanged"
     assert noticed.verdict("nox > error") == "unknown output"
 

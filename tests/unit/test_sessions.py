@@ -2,12 +2,220 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
-from nox_pex.steps.table import STEPS
+import nox.registry
+import pytest
+
+from nox_pex import sessions
+from nox_pex.errors import NoxPexError
+from nox_pex.steps import frontend
+from nox_pex.steps.context import Context
+from nox_pex.steps.table import STEPS, Step
 
 TASKS: Final = Path(__file__).resolve().parents[2] / "tasks"
+
+
+@pytest.fixture(autouse=True)
+def registry() -> Iterator[None]:
+    """A noxfile without sessions."""
+    nox.registry.reset()
+    yield
+    nox.registry.reset()
+
+
+def names() -> list[str]:
+    return list(nox.registry.get())
+
+
+def refusal(*projects: str, **options: Any) -> str:
+    with pytest.raises(SystemExit) as caught:
+        sessions.register(*projects, **options)
+    line = str(caught.value)
+    assert line.startswith("error[usage]: ")
+    assert len(line.splitlines()) == 1
+    return line
+
+
+def test_each_step_is_a_session_that_requires_the_steps_before_it() -> None:
+    sessions.register()
+    registered = nox.registry.get()
+    assert list(registered) == list(STEPS)
+    for name, session in registered.items():
+        assert list(session.requires) == list(STEPS[name].after)
+        assert session.__doc__ == STEPS[name].help
+        assert session.tags == [name]
+        assert not session.default
+        assert session.venv_backend == "none"
+
+
+def test_only_some_sessions_are_registered_with_those_that_they_need() -> None:
+    sessions.register(only=["pex"])
+    assert names() == ["install", "freeze", "pex"]
+
+
+def test_a_prefix_is_before_every_name() -> None:
+    sessions.register(prefix="ship-", only=["pex"])
+    assert names() == ["ship-install", "ship-freeze", "ship-pex"]
+    assert list(nox.registry.get()["ship-pex"].requires) == ["ship-freeze"]
+
+
+def test_each_python_has_its_sessions_and_one_name_runs_them_all() -> None:
+    sessions.register(python=["3.11", "3.12"], only=["install"])
+    registered = nox.registry.get()
+    assert names() == ["install-3.11", "install-3.12", "install"]
+    assert registered["install-3.12"].python == "3.12"
+    assert list(registered["install"].requires) == ["install-3.11", "install-3.12"]
+    assert str(registered["install"].__doc__).endswith("For each Python.")
+
+
+def test_each_project_has_its_sessions_and_one_name_runs_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("api", "worker"):
+        (tmp_path / "services" / name).mkdir(parents=True)
+        (tmp_path / "services" / name / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    sessions.register("services/*", only=["install"])
+    assert names() == ["install(api)", "install(worker)", "install"]
+    assert list(nox.registry.get()["install"].requires) == ["install(api)", "install(worker)"]
+
+
+def test_a_session_of_the_noxfile_with_the_same_name_is_refused() -> None:
+    nox.session(name="freeze")(lambda _session: None)
+    assert "'freeze'" in refusal()
+    assert 'prefix="' in refusal()
+
+
+def test_an_unknown_session_is_refused() -> None:
+    assert "'bake'" in refusal(only=["bake"])
+
+
+class Session:
+    """What nox-pex uses of a session of Nox, under the flags `flags`."""
+
+    name = "pex"
+    python = None
+    parallel = False
+
+    def __init__(self, root: Path, *posargs: str, **flags: Any) -> None:
+        self.posargs = list(posargs)
+        self.env_dir = root / ".nox" / "pex"
+        self.invoked_from = str(root)
+        self.shown: list[str] = []
+        given = {"install_only": False, "no_install": False, "reuse_venv": "no", "force_venv_backend": None, **flags}
+        self._runner = SimpleNamespace(global_config=SimpleNamespace(**{"verbose": False, **given}))
+
+    def log(self, line: str) -> None:
+        self.shown.append(line)
+
+    def error(self, line: str) -> None:
+        raise AssertionError(line)
+
+
+@pytest.fixture
+def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the front is asked to do, instead of doing it."""
+    calls: list[tuple[str, str]] = []
+
+    def note(function: str) -> Callable[[Step, Context], None]:
+        return lambda step, _context: calls.append((function, step.name))
+
+    monkeypatch.setattr(frontend, "perform", note("perform"))
+    monkeypatch.setattr(frontend, "prepare", note("prepare"))
+    return calls
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Session]:
+    """Run the session of a step under some of Nox's flags."""
+    monkeypatch.chdir(tmp_path)
+    sessions.register()
+
+    def go(step: str, *posargs: str, **flags: Any) -> Session:
+        session: Any = Session(tmp_path, *posargs, **flags)
+        nox.registry.get()[step](session)
+        return session  # type: ignore[no-any-return]  # a stand-in for Nox's own
+
+    return go
+
+
+def environment(root: Path) -> Path:
+    """The directory of the project's environment, with an environment in it."""
+    session: Any = Session(root)
+    home = sessions._context(session, Path(), suffix="").home  # noqa: SLF001  # its name is a digest
+    home.mkdir(parents=True)
+    (home / "pyvenv.cfg").touch()
+    return home
+
+
+def test_a_session_runs_its_step(run: Callable[..., Session], performed: list[tuple[str, str]]) -> None:
+    run("pex")
+    run("clean", "--dry-run")
+    assert performed == [("perform", "pex"), ("perform", "clean")]
+
+
+def test_install_only_prepares_a_step(run: Callable[..., Session], performed: list[tuple[str, str]]) -> None:
+    session = run("pex", install_only=True)
+    assert performed == [("prepare", "pex")]
+    assert session.shown == ["pex: only what it needs is installed (--install-only)"]
+
+
+def test_a_finished_binary_needs_nothing_installed(
+    run: Callable[..., Session], performed: list[tuple[str, str]]
+) -> None:
+    run("install", "--binary", "x.pex", install_only=True, no_install=True)
+    assert performed == [("perform", "install")]
+
+
+def test_no_install_skips_the_install_if_there_is_one(
+    run: Callable[..., Session], performed: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    run("install", no_install=True)
+    assert performed == [("perform", "install")]
+    environment(tmp_path)
+    assert run("install", no_install=True).shown == ["install: skipped, --no-install is used"]
+    assert performed == [("perform", "install")]
+    run("pex", no_install=True)
+    assert performed[1:] == [("perform", "pex")]
+
+
+@pytest.mark.parametrize(("flag", "stays"), [("never", False), ("no", True), ("yes", True)])
+def test_reuse_never_removes_the_environment_before_the_install(
+    run: Callable[..., Session], performed: list[tuple[str, str]], tmp_path: Path, flag: str, *, stays: bool
+) -> None:
+    home = environment(tmp_path)
+    run("pex", reuse_venv=flag)
+    assert home.exists()
+    run("install", reuse_venv=flag)
+    assert home.exists() == stays
+    assert len(performed) == 2
+
+
+def test_another_backend_for_environments_is_refused(
+    run: Callable[..., Session], performed: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(AssertionError, match=r"error\[usage\]: pex cannot run with --force-venv-backend none"):
+        run("pex", force_venv_backend="none")
+    assert performed == []
+
+
+def test_a_failure_is_the_tools_last_lines_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_step: Step, _context: Context) -> None:
+        raise NoxPexError("build-failed", "pex could not build it", "read this", log=("one", "two"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(frontend, "perform", fail)
+    sessions.register()
+    session: Any = Session(tmp_path)
+    with pytest.raises(AssertionError, match=r"^error\[build-failed\]: pex could not build it; read this$"):
+        nox.registry.get()["pex"](session)
+    assert session.shown == ["  | one", "  | two"]
+
+
 _ON_WINDOWS: Final = """
 import sys
 
@@ -20,23 +228,23 @@ class Session:
     def error(self, line): sys.exit(line)
 
 sys.platform = "win32"
-sys.modules["fcntl"] = None  # which Windows has not
+sys.modules["fcntl"] = None  # Windows has no such module
 sessions.register()
 nox.registry.get()["pex"](Session())
 """
 
 
 def test_windows_gets_one_clear_line() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _ON_WINDOWS], env={"PYTHONPATH": str(TASKS)}, capture_output=True, text=True, check=False
     )
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("error[usage]: nox-pex does not run on Windows; ")
-    assert len(done.stderr.splitlines()) == 1
+    assert result.returncode == 1
+    assert result.stderr.startswith("error[usage]: nox-pex does not run on Windows; ")
+    assert len(result.stderr.splitlines()) == 1
 
 
-_MANY = """
+_MANY: Final = """
 import sys
 
 import nox
@@ -44,7 +252,7 @@ import nox
 from nox_pex import sessions
 
 read = []
-sys.addaudithook(lambda event, words: read.append(words[0]) if event == "open" else None)
+sys.addaudithook(lambda event, arguments: read.append(arguments[0]) if event == "open" else None)
 sessions.register("services/*", python=["3.11", "3.12"])
 registered = nox.registry.get()
 print(*[name for name in read if "services" in str(name)])
@@ -58,7 +266,7 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         (tmp_path / "services" / name).mkdir(parents=True)
         (tmp_path / "services" / name / "pyproject.toml").write_text("nonsense", "utf-8")
 
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _MANY],
         env={"PYTHONPATH": str(TASKS)},
         cwd=tmp_path,
@@ -67,6 +275,6 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         check=False,
     )
 
-    read, registered = done.stdout.splitlines()
-    assert read == "", done.stderr
+    read, registered = result.stdout.splitlines()
+    assert read == "", result.stderr
     assert registered == f"{len(STEPS) * (3 * 100 + 1)} freeze-3.12(api) pex-3.11(api) pex-3.12(api) 100"

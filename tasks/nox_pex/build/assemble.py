@@ -1,4 +1,4 @@
-"""How a binary comes about: the project's part, the dependencies, and pex, or the last binary with a new part."""
+"""Build one binary: from the project's part and the dependency PEX with pex, or incrementally from the previous PEX."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from nox_pex.tools.provision import Provisioner
 
 
 class BuiltPex(Struct, frozen=True, kw_only=True):
-    """A finished binary that is not in its place yet, with the version and the files of the project that are in it.
+    """A new binary at the temporary `path`, the project's version, and the files of the project that are in it.
 
-    `distributions` are name and version of each that is in it; of one that differs by target, all versions.
+    `distributions` are the name and version of each distribution in it; if the versions differ by platform, all of
+    them.
     """
 
     path: Path
@@ -41,11 +42,10 @@ class BuiltPex(Struct, frozen=True, kw_only=True):
 
 
 class Assembler(Struct, frozen=True, kw_only=True):
-    """One build of a binary.
+    """One build of the binary `target`.
 
-    `target` is built from `installed` and the project's own `files`, in `directory`, which is temporary. `held` is the
-    descriptor of the lock on the binary, which each tool inherits. `from_scratch` has pex do all of the work, so that
-    nothing is reused that was packed before.
+    It is built from `installed` and the `files` of the project's part, in the temporary `directory`. Each tool inherits
+    `lock_descriptor`, the lock on the binary. `from_scratch` makes pex do all of the work.
     """
 
     target: Target
@@ -54,71 +54,112 @@ class Assembler(Struct, frozen=True, kw_only=True):
     directory: Path
     provisioner: Provisioner
     clock: Clock
-    held: int
+    lock_descriptor: int
     from_scratch: bool
 
     @property
     def output(self) -> Path:
-        """The finished file, in `directory`."""
+        """The path of the new binary, in `directory`."""
         return self.directory / self.target.output.name
 
     def assemble(self, *, sources_only: bool) -> BuiltPex:
         """Build the binary in `directory`.
 
-        `sources_only` says that it differs from the one in place by the project's sources alone. Raises `NoxPexError`.
+        `sources_only` says that only the project's sources have changed since the binary in place was built. Raises
+        `NoxPexError`.
         """
         target = self.target
         for interpreter in self.installed.interpreters:
             pex_cli.check_constraints(target.table, interpreter, key=target.key)
         with self.clock.step("wheel"):
-            own = self._own_wheel()
-        check_entry(target, self.installed, self.files, own)
-        loose = _copy_sources(target, self.files, self.directory / "sources")
+            project_wheel = self._build_project_wheel()
+        check_entry(target, self.installed, self.files, project_wheel)
+        loose_sources = copy_sources(target, self.files, self.directory / "sources")
         rebuilt = False
         if sources_only:
             with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(own, loose)
+                rebuilt = self._rebuild_project_part(project_wheel, loose_sources)
         if not rebuilt:
-            self._build_whole(own, loose)
+            self._build_with_pex(project_wheel, loose_sources)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
-        if own is None:
+        if project_wheel is None:
             shipped, version = tuple(self.files.digests), target.project.version
         else:
-            shipped, version = wheel.wheel_files(own), wheel.wheel_version(own)
+            shipped, version = wheel.wheel_files(project_wheel), wheel.wheel_version(project_wheel)
             distributions.append((target.project.name, version))
         return BuiltPex(path=self.output, version=version, shipped=shipped, distributions=tuple(sorted(distributions)))
 
-    def _build_whole(self, own: Path | None, loose: Path | None) -> None:
-        """Let pex build the binary, from the dependency PEX and the project's own part."""
+    def _build_project_wheel(self) -> Path | None:
+        """Build the project's wheel with its build backend; None if the project is no package."""
+        project, platforms = self.target.project, platforms_of(self.installed)
+        if not project.package_mode:
+            return None
+        self.provisioner.shell.say(f"pex: building the wheel of {project.name}")
+        into = self.directory / "wheel"
+        into.mkdir()
+        built = build_wheel.build_wheel(
+            project, into=into, interpreter=self.installed.interpreter, provisioner=self.provisioner
+        )
+        check_wheel(self.target, built)
+        if platforms and not wheel.is_pure(built):
+            names = " and ".join(each.name for each in platforms)
+            problem = (
+                f"{project.root} has compiled code: the wheel that is built here, {built.name}, is not for {names}"
+            )
+            remedy = "build on such a machine, or move the compiled code to a separate package"
+            raise NoxPexError("no-wheel", problem, remedy)
+        return built
+
+    def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
+        """Build incrementally from the binary in place; False if pex has to build the binary."""
         table = self.target.table
-        reused = not self.from_scratch and _can_reuse(table)
+        part: incremental.LoosePart | incremental.WheelPart
+        if project_wheel is not None:
+            part = incremental.WheelPart(path=project_wheel)
+        elif loose_sources is not None:
+            part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.digests))
+        else:
+            return False
+        needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
+        if needs_pex or table.pex_args:
+            return False
+        scratch = self.directory / "incremental"
+        scratch.mkdir()
+        return incremental.rebuild_project_part(
+            self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
+        )
+
+    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None) -> None:
+        """Let pex build the binary from the dependency PEX and the project's part."""
+        table = self.target.table
+        reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
         wheel_format = pex_cli.WheelFormat(
             pre_install_wheels=table.pre_install_wheels,
-            # What pex packs again for the binary is not worth compressing; wheels go into it as they are.
-            compress=table.compress and (reused or not table.pre_install_wheels),
+            # pex compresses installed distributions again for the binary, but copies wheels as they are.
+            compress=table.compress and (reuse_compressed or not table.pre_install_wheels),
         )
         packer = self._packer()
         with contextlib.ExitStack() as stack:
             with self.clock.step("dependencies"):
-                dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.held,))
+                dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
             inputs = pex_cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
-                wheels=stack.enter_context(_in_ascii((own,) if own else ())),
-                sources=loose,
+                wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
+                sources=loose_sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
                 python_path=self.installed.environment.python.parent,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
-            if reused and pex_file.size(dependencies.repository) < _LARGE:
+            if reuse_compressed and pex_file.size(dependencies.repository) < _MAX_STORED:
                 stored = self.directory / "stored" / self.output.name
                 stored.parent.mkdir()
                 with self.clock.step("pex"):
                     self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, packer, inputs)
                 with self.clock.step("compress"):
                     repository = dependencies.repository
-                    if recompress.reuse_compressed(stored, self.output, repository=repository, aside=stored.parent):
+                    if recompress.reuse_compressed(stored, self.output, repository=repository, scratch=stored.parent):
                         return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, packer, inputs)
@@ -129,7 +170,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         return Packer(provisioner=self.provisioner, python=python, version=version or pinned.PEX)
 
     def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: pex_cli.PexInputs) -> None:
-        """Run pex once, as `table` has it, and leave the result in `output`. Raises `NoxPexError` `build-failed`."""
+        """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
         argv = pex_cli.argv(
             table,
@@ -140,49 +181,24 @@ class Assembler(Struct, frozen=True, kw_only=True):
             pex_root=self.provisioner.caches.pex_root / packer.version,
         )
         environ = pex_cli.environ(shell.environ)
-        outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.held,))
+        outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
         if outcome.status != 0 or not output.exists():
             raise pex_cli.failure(outcome, of=name)
 
-    def _own_wheel(self) -> Path | None:
-        """The project's wheel, made by its build backend; None if the project is no package."""
-        project, platforms = self.target.project, platforms_of(self.installed)
-        if not project.package_mode:
-            return None
-        self.provisioner.shell.say(f"pex: building the wheel of {project.name}")
-        into = self.directory / "own"
-        into.mkdir()
-        own = build_wheel.build_wheel(
-            project, into=into, interpreter=self.installed.interpreter, provisioner=self.provisioner
-        )
-        _check_wheel(self.target, own)
-        if platforms and not wheel.is_pure(own):
-            names = " and ".join(each.name for each in platforms)
-            problem = f"{project.root} itself compiles: its wheel that is built here, {own.name}, is not for {names}"
-            remedy = "build on such a machine, or keep what compiles in a package of its own"
-            raise NoxPexError("no-wheel", problem, remedy)
-        return own
 
-    def _rebuild_project_part(self, own: Path | None, loose: Path | None) -> bool:
-        """Try to copy the binary in place with a new project part; False if it has to be built by pex."""
-        table, part = self.target.table, self._part(own, loose)
-        by_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
-        if part is None or by_pex or table.pex_args:
-            return False
-        (aside := self.directory / "incremental").mkdir()
-        return incremental.rebuild_project_part(
-            self.target.output, self.output, part=part, compress=table.compress, aside=aside
-        )
+_MAX_STORED: Final = 1 << 30
+"""Bytes of packed dependencies. With more, an uncompressed PEX may be a ZIP64 archive, which `recompress` cannot read.
+"""
 
-    def _part(self, own: Path | None, loose: Path | None) -> incremental.LoosePart | incremental.WheelPart | None:
-        if own is not None:
-            return incremental.WheelPart(path=own)
-        return None if loose is None else incremental.LoosePart(root=loose, names=tuple(self.files.digests))
+
+def _can_reuse_compressed(table: Binary) -> bool:
+    """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary."""
+    return table.layout == "zipapp" and table.compress and table.pre_install_wheels and not table.pex_args
 
 
 @contextlib.contextmanager
-def _in_ascii(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
-    """The wheels, or copies of them: pex makes URLs of their paths, in which it takes no other letters."""
+def _ascii_paths(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
+    """Yield the wheels, or copies of them with ASCII paths, because pex makes URLs of their paths."""
     if all(str(path).isascii() for path in wheels):
         yield wheels
         return
@@ -190,11 +206,14 @@ def _in_ascii(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
         yield tuple(Path(shutil.copy(path, directory)) for path in wheels)
 
 
-def _copy_sources(target: Target, taken: ProjectFiles, into: Path) -> Path | None:
-    """The loose sources under one directory, with the same modes whatever the user's umask; None for a package."""
-    if target.project.package_mode or not taken.digests:
+def copy_sources(target: Target, files: ProjectFiles, into: Path) -> Path | None:
+    """Copy the loose sources to `into`, with modes that do not depend on the umask; return `into`.
+
+    None if the project is a package, or has no sources.
+    """
+    if target.project.package_mode or not files.digests:
         return None
-    for name in taken.digests:
+    for name in files.digests:
         source, copy = target.project.root / name, into / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
@@ -202,27 +221,18 @@ def _copy_sources(target: Target, taken: ProjectFiles, into: Path) -> Path | Non
     return into
 
 
-_NEVER: Final = re.compile(
+_FORBIDDEN: Final = re.compile(
     r"(^|/)(\.env(?!\.(example|sample|template|dist)$)(\.[^/]*)?|\.git/.*|\.venv/.*|\.netrc|\.pypirc|pyvenv\.cfg"
     r"|id_(rsa|dsa|ecdsa|ed25519)|[^/]*\.pex)$"
 )
-"""What no wheel of a project is to hold. Its build backend takes in all that lies in a package and that Git does not
-ignore, which in a checkout without Git is everything."""
+"""Files that a project's wheel must not contain. A build backend takes every file in a package that Git does not
+ignore; in a checkout without Git, every file."""
 
 
-def _check_wheel(target: Target, own: Path) -> None:
-    """Raise `NoxPexError` `leak` where the build backend took in what must not leave the machine."""
-    for name in wheel.wheel_files(own):
-        if _NEVER.search(name):
+def check_wheel(target: Target, project_wheel: Path) -> None:
+    """Raise `NoxPexError` `leak` if the project's wheel contains a file that must not leave this machine."""
+    for name in wheel.wheel_files(project_wheel):
+        if _FORBIDDEN.search(name):
             problem = f"the build backend of {target.project.root} puts {name} into the wheel"
-            remedy = f'remove the file, or leave it out, as with exclude = ["{name}"] under [tool.poetry]'
+            remedy = f'remove the file, or exclude it, as in exclude = ["{name}"] under [tool.poetry]'
             raise NoxPexError("leak", problem, remedy)
-
-
-_LARGE: Final = 1 << 30
-"""Bytes of packed dependencies from which on an uncompressed PEX would be a ZIP64 archive, which is not read here."""
-
-
-def _can_reuse(table: Binary) -> bool:
-    """Whether the distributions can be taken over from the dependency PEX as they lie there, compressed."""
-    return table.layout == "zipapp" and table.compress and table.pre_install_wheels and not table.pex_args

@@ -1,4 +1,4 @@
-"""The build record, `dist/NAME.pex.json`: what a binary was made from, and how it is known again."""
+"""The build record, `dist/NAME.pex.json`: the inputs of a binary, and whether they have changed since."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from nox_pex.system.fingerprint import Inputs, changes, digests
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Why a binary has to be built again, in words, and the kinds of its inputs that differ.
+    """The reasons why a binary has to be built again, for the user, and the kinds of inputs that differ.
 
-    `kinds` is empty where the binary itself is not there or not known.
+    `kinds` is empty if there is no binary, or if it is not the one in the record.
     """
 
-    words: tuple[str, ...]
+    reasons: tuple[str, ...]
     kinds: frozenset[str] = frozenset()
 
 
 def change(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> Change | None:
-    """What changed since `binary` was built; None where it stands as it was built from just these inputs.
+    """Return what changed since `binary` was built; None if it is exactly what was built from `inputs`.
 
-    `record` is the build record beside it; `remembered` are the inputs by item, as far as they are still known here,
-    which only the words need.
+    `record` is the build record next to the binary. `remembered` are the inputs of the last build by item, if they are
+    still known; only the reasons depend on them.
     """
     if not binary.exists():
-        return Change(words=("not there yet",))
+        return Change(reasons=("not built yet",))
     if not record:
-        return Change(words=("no build record beside it",))
+        return Change(reasons=("no build record next to it",))
     if record.get("sha256") != digest(binary):
-        return Change(words=("the file is not the one that was built",))
+        return Change(reasons=("the file was changed after it was built",))
     now, then = digests(inputs), record.get("inputs", {})
     if now == then:
         return None
     kinds = frozenset(kind for kind in {*now, *then} if now.get(kind) != then.get(kind))
     if digests(remembered) == then:
-        return Change(words=changes(remembered, inputs), kinds=kinds)
-    return Change(words=tuple(f"{kind} changed" for kind in sorted(kinds)), kinds=kinds)
+        return Change(reasons=changes(remembered, inputs), kinds=kinds)
+    return Change(reasons=tuple(f"{kind} changed" for kind in sorted(kinds)), kinds=kinds)

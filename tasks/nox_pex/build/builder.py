@@ -1,4 +1,4 @@
-"""From a finished install to a binary: decide whether anything changed, build aside, move it into place whole."""
+"""From a finished install to a binary: find out whether anything changed, build, and move the result into place."""
 
 from __future__ import annotations
 
@@ -38,141 +38,137 @@ else:
 class Builder(Struct, frozen=True, kw_only=True):
     """Builds targets.
 
-    `force` builds even where nothing changed. `from_scratch` has pex do all of the work and reuses nothing that was
-    packed before: slower, with the same bytes, so that a binary can be judged by it.
+    `force` builds even if nothing changed. `from_scratch` makes pex do all of the work and reuses nothing that was
+    packed before. That is slower and gives the same bytes: `verify` compares a binary with the result.
     """
 
     provisioner: Provisioner
     force: bool
     from_scratch: bool = False
-    _seen: dict[Sources, ProjectFiles] = {}
+    _collected: dict[Sources, ProjectFiles] = {}
 
     @property
     def shell(self) -> Shell:
-        """How tools are run, and where a line to the user goes."""
+        """Runs tools, and shows lines to the user."""
         return self.provisioner.shell
 
     def build(self, target: Target, installed: Contents) -> None:
-        """Build the binary of `target` from `installed`, and its record, unless it already is what its inputs say.
+        """Build the binary of `target` from `installed`, and its record, unless its inputs are unchanged.
 
-        Raises `NoxPexError`; the binary that was there before is then untouched.
+        Raises `NoxPexError`; the previous binary is then untouched.
         """
         with files.writing(f"{target.output}"):
             target.directory.mkdir(parents=True, exist_ok=True)
             waiting = f"pex: waiting for another run that builds {target.output}"
-            with locks.locked(target.state / f"{target.stem}.lock", waiting=lambda: self.shell.say(waiting)) as held:
-                self._build(target, installed, held=held)
+            with locks.locked(target.state_file("lock"), waiting=lambda: self.shell.say(waiting)) as lock_descriptor:
+                self._build(target, installed, lock_descriptor=lock_descriptor)
 
-    def _build(self, target: Target, installed: Contents, *, held: int) -> None:
-        inputs = inputs_of(target, installed, self._glance(target), version=self._version_inputs(target))
-        memory = target.state / f"{target.stem}.inputs.json"
+    def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
+        inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
+        memory = target.state_file("inputs.json")
         change = build_record.change(
             target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
         )
         if change is None and not self.force:
             self.shell.say(
-                f"pex: {target.name} unchanged, {megabytes(pex_file.size(target.output))} ({_shown(target)})"
+                f"pex: {target.name} unchanged, {megabytes(pex_file.size(target.output))} ({_relative_output(target)})"
             )
             return
-        why = ", ".join(change.words) if change is not None else "forced"
+        why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
 
-        taken = collect(target)  # by now: another binary may have been built since the glance
-        # All else as it was judged: what changes in between has to count as changed.
-        inputs = {
-            **inputs,
-            "sources": inputs_of(target, installed, taken, version=self._version_inputs(target))["sources"],
-        }
-        self._tell_left_out(target, taken)
+        project_files = collect(target)  # again: they may have changed since they were first collected
+        # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
+        version = self._version_inputs(target)
+        inputs = {**inputs, "sources": inputs_of(target, installed, project_files, version=version)["sources"]}
+        self._show_sources(target, project_files)
         clock = Clock()
         clock.seconds["install"] = round(installed.seconds, 3)
         with _build_directory(target) as directory:
-            sources_only = change is not None and change.kinds == {"sources"} and not self.force
             assembler = assemble.Assembler(
                 target=target,
                 installed=installed,
-                files=taken,
+                files=project_files,
                 directory=directory,
                 provisioner=self.provisioner,
                 clock=clock,
-                held=held,
+                lock_descriptor=lock_descriptor,
                 from_scratch=self.from_scratch,
             )
+            sources_only = change is not None and change.kinds == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
-            inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, taken)}}
-            git = Git(root=target.project.root, environ=self.shell.environ)
-            entry = _record(
-                target, installed, taken, inputs, built=built, clock=clock, git=git.commit(without=target.directory)
-            )
+            inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
+            commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
+            record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
             files.move_into_place(built.path, target.output)
-        # From here to the next two lines the record does not fit the binary; a run that finds it so builds again.
+        # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
         files.write_json(memory, inputs)
-        files.write_json(target.record, entry)
+        files.write_json(target.record, record)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
-        size, contents = megabytes(entry["size"]), counted(entry["distributions"], "distribution")
-        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_shown(target)})")
+        size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
+        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
-    def _glance(self, target: Target) -> ProjectFiles:
-        """What the project's part was when the first binary with these `sources` was looked at.
+    def _collect_once(self, target: Target) -> ProjectFiles:
+        """The project's part, collected for the first binary with these `sources` and shared by all others.
 
-        Where that one has changed, so has this one, or it is looked at again; a hundred binaries of one project are
-        judged by one look.
+        So a hundred binaries of one project read its files once to compare them. Only a build reads them again.
         """
         wanted = target.table.sources
-        if wanted not in self._seen:
-            self._seen[wanted] = collect(target)
-        return self._seen[wanted]
+        if wanted not in self._collected:
+            self._collected[wanted] = collect(target)
+        return self._collected[wanted]
 
-    def _tell_left_out(self, target: Target, taken: ProjectFiles) -> None:
+    def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
+        """Show which loose sources ship, and which do not although the user may expect it."""
         if target.project.package_mode:
             return
-        self.shell.say(f"pex: sources: {_listed(taken.digests)}")
-        for left in taken.left_out:
-            self.shell.say(f"pex: left out: {left}")
+        self.shell.say(f"pex: sources: {_by_directory(project_files.digests)}")
+        for left_out in project_files.left_out:
+            self.shell.say(f"pex: left out: {left_out}")
 
     def _version_inputs(self, target: Target) -> Mapping[str, str]:
-        """What a build backend makes the version from that is no file: Git's name for the commit, and variables."""
+        """The inputs of a version that the build backend takes from Git: the commit, its tags, and variables."""
         if not target.project.version_from_git:
             return {}
-        git, env = Git(root=target.project.root, environ=self.shell.environ), tool_environ(self.shell.environ)
+        git, environ = Git(root=target.project.root, environ=self.shell.environ), tool_environ(self.shell.environ)
         described = [
             git.ask("log", "-1", "--format=%H %D"),
             git.ask("describe", "--tags", "--long", "--always", "--dirty"),
         ]
-        given = sorted((name, value) for name, value in env.items() if name.startswith(_VERSION_VARIABLES))
-        return {"the version from Git": hashlib.sha256(repr((described, given)).encode()).hexdigest()}
+        variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
+        return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
 
 
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
-"""Prefixes of the variables by which a user tells such a backend the version."""
+"""Prefixes of the variables with which a user can set the version for such a backend."""
 
 
-_SHOWN: Final = 12
-"""Files and directories at the root that are named one by one."""
+_MAX_SHOWN: Final = 12
+"""The number of files and directories at the root that are named."""
 
 
-def _generated(target: Target, taken: ProjectFiles) -> Mapping[str, str]:
-    """The digests of files that a build script has just made or made anew in the project's directory.
+def _generated(target: Target, project_files: ProjectFiles) -> Mapping[str, str]:
+    """The digests of files in the project's directory that a build script wrote during this build.
 
-    They are inputs, but what they were before that is of no interest. Only what Git ignores: a file that someone
-    edited while the build ran has to count as changed.
+    They are inputs of the next build as they are now. Only files that Git ignores count: a file that somebody edited
+    during the build must count as changed.
     """
     if not target.project.package_mode:
         return {}
     after = collect(target).digests
-    differing = {name for name, digest in after.items() if taken.digests.get(name) != digest}
-    return {name: after[name] for name in sources.ignored(target.project.root, differing)} if differing else {}
+    changed = {name for name, digest in after.items() if project_files.digests.get(name) != digest}
+    return {name: after[name] for name in sources.ignored(target.project.root, changed)} if changed else {}
 
 
 @contextlib.contextmanager
 def _build_directory(target: Target) -> Iterator[Path]:
-    """A temporary directory beside the binary, so that the finished one is moved, not copied, into its place.
+    """Create a temporary directory next to the binary, so that the result can be moved into place, not copied.
 
-    It is locked while it is used, and goes when it is left; those of builds that were killed are swept first.
+    It is locked while it is in use, and removed afterwards. Directories of builds that were killed are removed first.
     """
-    prefix = f".{target.stem}.pex."
-    locks.remove_abandoned(target.directory, prefix)
-    with locks.locked_tempdir(target.directory, prefix) as path:
+    parent, prefix = target.build_prefix.parent, target.build_prefix.name
+    locks.remove_abandoned(parent, prefix)
+    with locks.locked_tempdir(parent, prefix) as path:
         try:
             yield path
         finally:
@@ -182,13 +178,14 @@ def _build_directory(target: Target) -> Iterator[Path]:
 def _record(
     target: Target,
     installed: Contents,
-    taken: ProjectFiles,
+    project_files: ProjectFiles,
     inputs: Inputs,
     *,
     built: BuiltPex,
     clock: Clock,
-    git: Commit | None,
+    commit: Commit | None,
 ) -> dict[str, Any]:
+    """The build record, as JSON. Its keys are documented, and stay."""
     return {
         "name": target.name,
         "version": built.version,
@@ -199,20 +196,24 @@ def _record(
         "python": ", ".join(dict.fromkeys(f"{i.implementation} {i.version}" for i in installed.interpreters)),
         "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
-        "git": msgspec.to_builtins(git),
-        "sources": {"taken": sorted(built.shipped), "left-out": [left.path for left in taken.left_out]},
+        "git": msgspec.to_builtins(commit),
+        "sources": {
+            "taken": sorted(built.shipped),
+            "left-out": [left_out.path for left_out in project_files.left_out],
+        },
         "distributions": [{"name": name, "version": version} for name, version in built.distributions],
         "seconds": clock.seconds,
     }
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Files, and directories with how many are in each: `main.py, shop/ (12)`."""
+def _by_directory(names: Iterable[str]) -> str:
+    """Files, and directories with the number of files in each: `main.py, shop/ (12)`."""
     counts = Counter(f"{top}/" if below else top for top, below, _ in (name.partition("/") for name in names))
     shown = [f"{top} ({count})" if top.endswith("/") else top for top, count in sorted(counts.items())]
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return f"{', '.join(shown[:_SHOWN])}{more}" if shown else "none"
+    more = f" and {len(shown) - _MAX_SHOWN} more" if len(shown) > _MAX_SHOWN else ""
+    return f"{', '.join(shown[:_MAX_SHOWN])}{more}" if shown else "none"
 
 
-def _shown(target: Target) -> Path:
+def _relative_output(target: Target) -> Path:
+    """The path of the binary as messages show it, from the project's directory."""
     return target.settings.output_dir / target.output.name

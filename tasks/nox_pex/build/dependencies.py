@@ -1,7 +1,7 @@
-"""The dependency PEX: all that is installed, packed once, so that a build after an edit takes it as it is.
+"""The dependency PEX: everything that is installed, packed once, so that a build after an edit only copies it.
 
-It is also what makes a build independent of pex's reading of an environment: only here is the environment opened, every
-file in it checked against its RECORD first, since pex keys its cache by names and would hand a damaged file on.
+This is the only place that reads the installed environment for a build. It first checks every file against its RECORD:
+pex keys its cache by names, and would keep handing on a damaged file.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from nox_pex.build import pex_cli, staged_environment
+from nox_pex.build.target import Contents
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.record import body_digest, record_rows
@@ -28,9 +30,8 @@ from nox_pex.tools import cache
 from nox_pex.tools.provision import Provisioner
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dependencies:
-    """What a binary's distributions are taken from.
+class Dependencies(Struct, frozen=True, kw_only=True):
+    """The source of a binary's distributions.
 
     `repository` is the dependency PEX (a directory), `pins` a file with the `name==version` of each distribution in it.
     """
@@ -39,91 +40,92 @@ class Dependencies:
     pins: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class Packer:
-    """Makes dependency PEXes, and keeps them for all projects. `python` runs pex, whose version is `version`."""
+class Packer(Struct, frozen=True, kw_only=True):
+    """Builds dependency PEXes and caches them for all projects. `python` runs pex, whose version is `version`."""
 
     provisioner: Provisioner
     python: Path
     version: str
 
-    def provide(
-        self, installed: Installed | Wheelhouse, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]
-    ) -> Dependencies:
-        """The dependency PEX of what is installed: the one at hand, or a new one. It stays until this process ends.
+    def provide(self, installed: Contents, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]) -> Dependencies:
+        """Return the dependency PEX of what is installed: the cached one, or a new one.
 
-        Raises `NoxPexError` `integrity` where the environment is damaged, `build-failed` where pex, or the build
-        backend of a path dependency, fails.
+        It is not evicted from the cache until this process ends. `hold` are descriptors of locks, which pex inherits.
+        Raises `NoxPexError`: `integrity` if the environment is damaged, `build-failed` if pex, or the build backend of
+        a path dependency, fails.
         """
         home = self.provisioner.caches.dependencies / self._key(installed, wheel_format=wheel_format)
         if home.is_dir():
             cache.mark_used(home)
-        if not _whole(home):
+        if not _is_intact(home):
             lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
             with locks.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
-                if not _whole(home):
+                if not _is_intact(home):
                     self._pack(installed, home, wheel_format=wheel_format, hold=hold)
                 cache.mark_used(home)
         return Dependencies(repository=home / "dependencies.pex", pins=home / "pins.txt")
 
-    def _pack(
-        self, installed: Installed | Wheelhouse, home: Path, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]
-    ) -> None:
-        _check_whole(installed)
+    def _pack(self, installed: Contents, home: Path, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]) -> None:
+        _check_undamaged(installed)
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
             locks.try_lock_directory(Path(directory), shared=True),
         ):
-            new = Path(directory) / home.name
+            scratch = Path(directory)
+            new = scratch / home.name
             new.mkdir()
             if isinstance(installed, Installed):
-                words = self._from_environment(installed, new, wheel_format=wheel_format, aside=Path(directory))
+                argv = self._environment_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             else:
-                words = self._from_wheels(installed, new, wheel_format=wheel_format, aside=Path(directory))
+                argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(words, what="pex: dependencies", env=pex_cli.environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=pex_cli.environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise pex_cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))
             files.move_into_place(new, home)
 
-    def _from_environment(
-        self, installed: Installed, new: Path, *, wheel_format: pex_cli.WheelFormat, aside: Path
+    def _environment_argv(
+        self, installed: Installed, new: Path, *, wheel_format: pex_cli.WheelFormat, scratch: Path
     ) -> list[str]:
-        """Pex's command line for the dependency PEX in `new`; `aside` is an empty directory."""
-        edited = staged_environment.editable_wheels(installed, self.provisioner, into=aside / "wheels")
+        """Pex's command line for the dependency PEX of an environment, to be written to the directory `new`."""
+        wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
         _write_pins(requirements.pins(installed.distributions), new)
         return pex_cli.repository_argv(
             python=self.python,
             output=new / "dependencies.pex",
-            environment=staged_environment.environment(installed, into=aside / "stage", wheels=edited),
+            environment=staged_environment.packable_environment(installed, into=scratch / "staged", wheels=wheels),
             pins=new / "pins.txt",
             wheel_format=wheel_format,
             pex_root=self.provisioner.caches.pex_root / self.version,
         )
 
-    def _from_wheels(
-        self, gathered: Wheelhouse, new: Path, *, wheel_format: pex_cli.WheelFormat, aside: Path
+    def _wheels_argv(
+        self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: pex_cli.WheelFormat, scratch: Path
     ) -> list[str]:
         """The same for the wheels of other platforms."""
-        _write_pins(requirements.pins(gathered.distributions, gathered.marker), new)
+        _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
         return pex_cli.wheels_argv(
             python=self.python,
             output=new / "dependencies.pex",
-            wheels=[gathered.path(wheel) for wheel in gathered.wheels],
+            wheels=[wheelhouse.path(wheel) for wheel in wheelhouse.wheels],
             pins=new / "pins.txt",
-            overrides=requirements.pins(gathered.in_several_versions, gathered.marker),
-            platforms=platform.write(gathered.platforms, aside / "platforms"),
+            overrides=requirements.pins(wheelhouse.in_several_versions, wheelhouse.marker),
+            platforms=platform.write(wheelhouse.platforms, scratch / "platforms"),
             wheel_format=wheel_format,
             pex_root=self.provisioner.caches.pex_root / self.version,
         )
 
-    def _key(self, installed: Installed | Wheelhouse, *, wheel_format: pex_cli.WheelFormat) -> str:
-        here = isinstance(installed, Installed)
+    def _key(self, installed: Contents, *, wheel_format: pex_cli.WheelFormat) -> str:
+        """A name for the dependency PEX, made from everything that decides its bytes."""
+        from_environment = isinstance(installed, Installed)
         decisive = [
-            [[d.name, d.version, _content(d) if here else d.record] for d in installed.distributions],
+            [
+                [d.name, d.version, _content_digest(d) if from_environment else d.record]
+                for d in installed.distributions
+            ],
             sorted(installed.path_digests.items()),
-            # What is built from a path has in it what nobody may have noted, so it is packed for this install alone.
+            # What a backend builds from a path may contain more than its digest covers: one PEX for each such install.
             installed.id if isinstance(installed, Installed) and installed.is_direct else "",
             installed.environment.interpreter().identity,
             self.version,
@@ -134,33 +136,33 @@ class Packer:
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
-def _content(distribution: Distribution) -> str:
-    """A digest of what is installed of a distribution, the same in whatever environment that is done.
+def _content_digest(distribution: Distribution) -> str:
+    """A digest of an installed distribution that is the same in every environment.
 
-    So it is its RECORD, but for scripts, which begin with the path of their environment; and what may be executed,
-    which pex packs with it.
+    It covers the RECORD, apart from the digests of scripts, which begin with the path of their environment; the rest of
+    each script; and which files are executable, because pex packs that too.
     """
     directory, hasher = distribution.directory, hashlib.sha256()
     for path, digest, _ in record_rows((directory / "RECORD").read_text("utf-8", "surrogateescape")):
-        file = os.path.join(directory.parent, path)  # noqa: PTH118  # for ten thousand files
+        file = os.path.join(directory.parent, path)  # noqa: PTH118  # ten times as fast, for ten thousand files
         try:
-            mode = os.stat(file).st_mode & 0o111  # noqa: PTH116  # likewise
+            mode = os.stat(file).st_mode & 0o111  # noqa: PTH116  # needs no Path for each of ten thousand files
             content = body_digest(Path(file).read_bytes()).hex() if path.startswith("../") else digest
         except OSError:
-            mode, content = 0, ""  # such an environment is refused when it is packed
+            mode, content = 0, ""  # `_check_undamaged` refuses such an environment
         hasher.update(json.dumps([path, content, mode]).encode())
     return hasher.hexdigest()
 
 
-def _check_whole(installed: Installed | Wheelhouse) -> None:
-    """Raise `NoxPexError` `integrity` where something is not as it was when it was installed, or fetched."""
+def _check_undamaged(installed: Contents) -> None:
+    """Raise `NoxPexError` `integrity` if a file is not as it was when it was installed or fetched."""
     if isinstance(installed, Installed):
         place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
     else:
         wheel = installed.damaged()
         place, damaged = installed.home, wheel.file if wheel is not None else None
     if damaged:
-        problem = f"what Poetry installed in {place} is damaged: {damaged}"
+        problem = f"the install in {place} is damaged: {damaged}"
         raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
 
 
@@ -168,10 +170,10 @@ def _write_pins(pins: Iterable[str], directory: Path) -> None:
     (directory / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
 
 
-def _whole(home: Path) -> bool:
-    """Whether a dependency PEX is there, byte for byte as it was packed."""
-    noted = files.read_json(home / "manifest.json")
-    return bool(noted) and noted == _digests(home)
+def _is_intact(home: Path) -> bool:
+    """Whether `home` has a dependency PEX, byte for byte as it was packed."""
+    manifest = files.read_json(home / "manifest.json")
+    return bool(manifest) and manifest == _digests(home)
 
 
 def _digests(home: Path) -> dict[str, str]:

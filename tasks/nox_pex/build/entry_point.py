@@ -1,4 +1,4 @@
-"""Check that something in the binary provides what it is to run."""
+"""Check that the binary contains the script or module that it is to run."""
 
 from __future__ import annotations
 
@@ -11,37 +11,45 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system.wording import did_you_mean
 
 
-def check_entry(target: Target, installed: Contents, taken: ProjectFiles, own: Path | None) -> None:
-    """Raise `NoxPexError` `entry-missing` where nothing in the binary provides what it is to run."""
-    binary = target.table
-    if binary.script is not None:
-        scripts = set(installed.scripts())
-        if own is not None:
-            scripts |= set(wheel.wheel_entry_points(own))
-        if binary.script not in scripts:
-            remedy = did_you_mean(binary.script, scripts, otherwise="there are")
-            problem = f"{target.key}.script is {binary.script!r}, and no distribution in the binary has such a script"
-            raise NoxPexError("entry-missing", problem, remedy)
-    if binary.entry_point is not None:
-        module, _, attribute = binary.entry_point.partition(":")
-        own_files = wheel.wheel_files(own) if own is not None else tuple(taken.digests)
-        says = f"{target.key}.entry-point is {binary.entry_point!r}, and"
-        if not _provides(installed, own_files, module):
-            remedy = "correct it" if own is not None else "correct it, or take the module in with `sources.include`"
-            raise NoxPexError("entry-missing", f"{says} nothing in the binary has a module {module}", remedy)
-        if not attribute and not _runs(installed, own_files, module):
-            remedy = f'add that module, or name a function, as in entry-point = "{module}:main"'
-            raise NoxPexError("entry-missing", f"{says} {module} is a package without a __main__ module", remedy)
+def check_entry(target: Target, installed: Contents, files: ProjectFiles, project_wheel: Path | None) -> None:
+    """Raise `NoxPexError` `entry-missing` if nothing in the binary provides its `script` or `entry-point`.
+
+    The project's part is `project_wheel`, or the loose sources `files` if it is None.
+    """
+    if target.table.script is not None:
+        _check_script(target, installed, target.table.script, project_wheel)
+    if target.table.entry_point is not None:
+        names = wheel.wheel_files(project_wheel) if project_wheel is not None else tuple(files.digests)
+        _check_module(target, installed, target.table.entry_point, names)
 
 
-def _provides(installed: Contents, own_files: tuple[str, ...], module: str) -> bool:
+def _check_script(target: Target, installed: Contents, script: str, project_wheel: Path | None) -> None:
+    scripts = set(installed.scripts())
+    if project_wheel is not None:
+        scripts |= set(wheel.wheel_entry_points(project_wheel))
+    if script not in scripts:
+        problem = f"{target.key}.script is {script!r}, and no distribution in the binary has such a script"
+        raise NoxPexError("entry-missing", problem, did_you_mean(script, scripts, otherwise="there are"))
+
+
+def _check_module(target: Target, installed: Contents, entry_point: str, names: tuple[str, ...]) -> None:
+    """Check an entry point `MODULE` or `MODULE:ATTRIBUTE`; `names` are the files of the project's part."""
+    module, _, attribute = entry_point.partition(":")
+    given = f"{target.key}.entry-point is {entry_point!r}, and"
+    if not _provides(installed, names, module):
+        remedy = "correct it" if target.project.package_mode else "correct it, or add the module to `sources.include`"
+        raise NoxPexError("entry-missing", f"{given} nothing in the binary has a module {module}", remedy)
+    if not attribute and not _is_program(installed, names, module):
+        remedy = f'add that module, or name a function, as in entry-point = "{module}:main"'
+        raise NoxPexError("entry-missing", f"{given} {module} is a package without a __main__ module", remedy)
+
+
+def _provides(installed: Contents, names: tuple[str, ...], module: str) -> bool:
     path = module.replace(".", "/")
-    return any(file.startswith((f"{path}.", f"{path}/")) for file in own_files) or installed.has_module(module)
+    return any(name.startswith((f"{path}.", f"{path}/")) for name in names) or installed.has_module(module)
 
 
-def _runs(installed: Contents, own_files: tuple[str, ...], module: str) -> bool:
-    """Whether `python -m module` finds something to run: a module, or in a package its `__main__` (runpy)."""
+def _is_program(installed: Contents, names: tuple[str, ...], module: str) -> bool:
+    """Whether `python -m module` finds something to run: a module, or the `__main__` of a package (runpy)."""
     path = module.replace(".", "/")
-    return any(file.startswith((f"{path}.", f"{path}/__main__.")) for file in own_files) or installed.has_program(
-        module
-    )
+    return any(name.startswith((f"{path}.", f"{path}/__main__.")) for name in names) or installed.has_program(module)

@@ -1,9 +1,11 @@
-"""A binary after an edit: all of it stands in the last one but the project's own part, which is set in its place.
+"""Incremental build: copy the previous PEX and replace only the project's part.
 
-What comes out is, byte for byte, what pex would have made. That is not taken on trust: what pex works out from the
-content (the code hash, a wheel's fingerprint, the PEX hash, the order and the packing of the members) is worked out
-here for the last binary first, and only where that gives the very bytes that pex wrote is the new one made in this way.
-A pex that does any of it otherwise, or another zlib, and pex builds the binary.
+The result is, byte for byte, what pex would build. This module does not assume that it knows how: it first computes
+for the previous PEX whatever pex derives from the content (the code hash, the fingerprint of a wheel, the PEX hash, the
+order and the compression of the members), and builds the new PEX only if that gives exactly the bytes that pex wrote.
+If another pex or another zlib does any of it differently, pex builds the binary.
+
+Fact source: pex 2.105 (`pex.pex_builder`, `pex.hashing`, `pex.cache.dirs`, `pex.layout`).
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ import stat
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from nox_pex.build import zip_members
 from nox_pex.build.zip_members import Archive, NewMember, ZipMember
@@ -27,227 +30,251 @@ from nox_pex.distributions.record import record_with
 _PEX_INFO: Final = "PEX-INFO"
 
 
-_BOOT: Final = ("__main__.py", "__pex__/__init__.py")
-"""The members that hold the PEX hash, by which a binary finds what it once unpacked; so may the header."""
+_BOOT_MODULES: Final = ("__main__.py", "__pex__/__init__.py")
+"""The members that hold the PEX hash, by which a running PEX finds what it unpacked before; the header may too."""
 
 
-_PEXS_OWN: Final = (".bootstrap/", ".deps/", "__pex__/")
+_PEX_DIRECTORIES: Final = (".bootstrap/", ".deps/", "__pex__/")
+"""The directories that pex writes, for itself and for the distributions."""
 
 
 _CHUNK: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoosePart:
-    """The project's part as loose sources: `names` below the directory `root`."""
+class LoosePart(Struct, frozen=True, kw_only=True):
+    """The project's part as loose sources: the files `names` in the directory `root`."""
 
     root: Path
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class WheelPart:
-    """The project's part as its wheel."""
+class WheelPart(Struct, frozen=True, kw_only=True):
+    """The project's part as its wheel, the file `path`."""
 
     path: Path
 
 
-class _NotAlikeError(Exception):
-    """The last binary is not what would be worked out here, or the change is of a kind that pex has to judge."""
+class _PexNeededError(Exception):
+    """The previous PEX is not what this module computes for it, or the change affects more than the content."""
 
 
-def rebuild_project_part(last: Path, output: Path, *, part: LoosePart | WheelPart, compress: bool, aside: Path) -> bool:
-    """Write the binary `output`: `last`, a PEX file that pex made, with the project's part as it is now.
+def rebuild_project_part(
+    previous: Path, output: Path, *, part: LoosePart | WheelPart, compress: bool, scratch: Path
+) -> bool:
+    """Write the PEX file `output`: `previous`, which pex built, with the project's part as it is now.
 
-    All that is not the project's must be as it was when `last` was built. `aside` is an empty directory to work in.
-    Returns False, with no `output`, where that cannot be done; then pex has to build it.
+    Everything else must be as it was when `previous` was built. `compress` is the setting of the binary, and `scratch`
+    an empty directory to work in. Return False, and leave no `output`, if pex has to build the binary.
     """
     try:
-        before = _Last(archive=zip_members.read(last), compress=compress, aside=aside)
-        change = _loose(before, part) if isinstance(part, LoosePart) else _wheel(before, part)
+        before = _PreviousPex(archive=zip_members.read(previous), compress=compress, scratch=scratch)
+        change = _change_of_sources(before, part) if isinstance(part, LoosePart) else _change_of_wheel(before, part)
         _write(output, before, change)
-    except (_NotAlikeError, zip_members.NotPlainError, KeyError, ValueError):
-        # What is missing, or says something else, is what another pex than the one that is known here has made.
+    except (_PexNeededError, zip_members.UnsupportedArchiveError, KeyError, ValueError):
+        # A missing or different entry comes from a pex that this module does not know.
         output.unlink(missing_ok=True)
         return False
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Change:
-    """The members that are packed anew, the names of all in the new order, and what PEX-INFO says of them."""
+class _Change(Struct, frozen=True, kw_only=True):
+    """The members to pack again, the names of all members in their new order, and the new values in PEX-INFO."""
 
     packed: Mapping[str, NewMember]
     order: Sequence[str]
     info: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Last:
-    """The last binary, understood."""
+class _PreviousPex(Struct, frozen=True, kw_only=True, dict=True):
+    """The PEX to copy from."""
 
     archive: Archive
     compress: bool
-    aside: Path
+    scratch: Path
 
     @cached_property
     def members(self) -> Mapping[str, ZipMember]:
+        """Its members by name, in their order."""
         return {member.name: member for member in self.archive.members}
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
-        """PEX-INFO, checked: its text and its `pex_hash` are what would be written here."""
-        text = self.members[_PEX_INFO].read() if _PEX_INFO in self.members else b"{}"
+        """Its PEX-INFO. Raises `_PexNeededError` unless its text and its `pex_hash` are as this module computes them.
+
+        Raises `KeyError` if it has none.
+        """
+        text = self.members[_PEX_INFO].read()
         info: dict[str, Any] = json.loads(text)
-        _require(_dump(info) == text, "PEX-INFO is written in another way")
-        _require(info.get("pex_hash") == _pex_hash(info), "the PEX hash is worked out in another way")
+        _require(_json(info) == text, "PEX-INFO is written differently")
+        _require(info.get("pex_hash") == _pex_hash(info), "the PEX hash is computed differently")
         return info
 
 
-def _write(output: Path, last: _Last, change: _Change) -> None:
-    info = {**last.info, **change.info}
+def _write(output: Path, previous: _PreviousPex, change: _Change) -> None:
+    info = {**previous.info, **change.info}
     info["pex_hash"] = _pex_hash(info)
-    old, new = last.info["pex_hash"].encode(), info["pex_hash"].encode()
-    boot = {name: last.members[name].read().replace(old, new) for name in _BOOT if name in last.members}
-    _require(len(boot) == len(_BOOT) and all(new in content for content in boot.values()), "it boots in another way")
+    old, new = previous.info["pex_hash"].encode(), info["pex_hash"].encode()
+    boot = {name: previous.members[name].read().replace(old, new) for name in _BOOT_MODULES}
+    _require(all(new in content for content in boot.values()), "the boot modules do not hold the PEX hash")
+    contents = {**boot, _PEX_INFO: _json(info)}
     packed = {
         **change.packed,
-        **{name: NewMember(name=name, mode=last.members[name].mode, content=content) for name, content in boot.items()},
-        _PEX_INFO: NewMember(name=_PEX_INFO, mode=last.members[_PEX_INFO].mode, content=_dump(info)),
+        **{
+            name: NewMember(name=name, mode=previous.members[name].mode, content=content)
+            for name, content in contents.items()
+        },
     }
-    _check_packing(last, [*packed, "__pex__/"])
-    fresh = zip_members.pack(last.aside / "new.zip", packed.values(), compress=last.compress)
-    members = {**last.members, **{member.name: member for member in fresh.members}}
-    zip_members.write(output, last.archive.header.replace(old, new), [members[name] for name in change.order])
-    output.chmod(last.archive.path.stat().st_mode & 0o777)
+    _check_packing(previous, [*packed, "__pex__/"])
+    archive = zip_members.pack(previous.scratch / "new.zip", packed.values(), compress=previous.compress)
+    members = {**previous.members, **{member.name: member for member in archive.members}}
+    header = previous.archive.header().replace(old, new)
+    zip_members.write(output, header, [members[name] for name in change.order])
+    output.chmod(previous.archive.path.stat().st_mode & 0o777)
 
 
-def _check_packing(last: _Last, names: Iterable[str]) -> None:
-    """Raise `_NotAlikeError` where packing what is in `last` again would give other bytes than pex did."""
-    before = {name: last.members[name] for name in names if name in last.members}
-    again = zip_members.pack(
-        last.aside / "again.zip",
+def _check_packing(previous: _PreviousPex, names: Iterable[str]) -> None:
+    """Raise `_PexNeededError` if packing the members `names` of `previous` gives other bytes than pex wrote."""
+    before = {name: previous.members[name] for name in names if name in previous.members}
+    repacked = zip_members.pack(
+        previous.scratch / "repacked.zip",
         [NewMember(name=name, mode=member.mode, content=member) for name, member in before.items()],
-        compress=last.compress,
+        compress=previous.compress,
     )
-    same = all(known.same_as(made) for known, made in zip(before.values(), again.members, strict=True))
-    _require(same, "its members are packed in another way")
+    same = all(old.same_as(new) for old, new in zip(before.values(), repacked.members, strict=True))
+    _require(same, "the members are packed differently")
 
 
-def _loose(last: _Last, part: LoosePart) -> _Change:
-    names = tuple(last.members)
-    before = [name for name in names if not name.endswith("/") and not _is_pexs(name)]
-    old_hash = _tree_hash(hashlib.sha1, _hashed(before), lambda name: last.members[name].chunks())
-    _require(last.info.get("code_hash") == old_hash, "the code hash is worked out in another way")
-    _require(_ordered(names, before) == list(names), "the members are in another order")
-    _require(not any(_is_pexs(name) for name in part.names), "a source has the name of a part of the PEX")
-    packed: dict[str, NewMember] = {}
-    kind = stat.S_IFMT(last.members[_PEX_INFO].mode)  # older ones wrote no type of file
+def _change_of_sources(previous: _PreviousPex, part: LoosePart) -> _Change:
+    names = tuple(previous.members)
+    before = [name for name in names if not name.endswith("/") and not _is_of_pex(name)]
+    old_hash = _tree_hash(hashlib.sha1, _in_code_hash(before), lambda name: previous.members[name].chunks())
+    _require(previous.info.get("code_hash") == old_hash, "the code hash is computed differently")
+    _require(_ordered(names, before) == list(names), "the members have a different order")
+    _require(not any(_is_of_pex(name) for name in part.names), "a source has the name of a part of the PEX")
+    order = _ordered(names, part.names)
+    new_hash = _tree_hash(hashlib.sha1, _in_code_hash(part.names), lambda name: _read(part.root / name))
+    return _Change(packed=_changed_sources(previous, part, order), order=order, info={"code_hash": new_hash})
+
+
+def _changed_sources(previous: _PreviousPex, part: LoosePart, order: Iterable[str]) -> Mapping[str, NewMember]:
+    """The files of `part` that are new or changed, and the directories in `order` that are new."""
+    changed: dict[str, NewMember] = {}
+    kind = stat.S_IFMT(previous.members[_PEX_INFO].mode)  # older versions of pex write no file type
     for name in part.names:
         path = part.root / name
         mode = kind | (0o755 if os.access(path, os.X_OK) else 0o644)
-        member = last.members.get(name)
-        if member is None or member.mode != mode or not zip_members.same(member.chunks(), _read(path)):
-            packed[name] = NewMember(name=name, mode=mode, content=path)
-    order = _ordered(names, part.names)
+        member = previous.members.get(name)
+        if member is None or member.mode != mode or not zip_members.same_bytes(member.chunks(), _read(path)):
+            changed[name] = NewMember(name=name, mode=mode, content=path)
     for name in order:
-        if name.endswith("/") and name not in last.members:
-            packed[name] = NewMember(name=name, mode=last.members["__pex__/"].mode)
-    new_hash = _tree_hash(hashlib.sha1, _hashed(part.names), lambda name: _read(part.root / name))
-    return _Change(packed=packed, order=order, info={"code_hash": new_hash})
+        if name.endswith("/") and name not in previous.members:
+            changed[name] = NewMember(name=name, mode=previous.members["__pex__/"].mode)
+    return changed
 
 
-def _wheel(last: _Last, part: WheelPart) -> _Change:
-    """A wheel whose files have other content, but are the same files, with the same metadata."""
-    prefix = f".deps/{part.path.name}/"
-    lies = {name.removeprefix(prefix) for name in last.members if name.startswith(prefix) and not name.endswith("/")}
-    _require(bool(lies), "the wheel has another name, or lies there as a file")
-    with zipfile.ZipFile(part.path) as wheel:
-        (metadata_directory,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
-        record = f"{metadata_directory}/RECORD"
-        _check_same_files(last, prefix, wheel)
+def _change_of_wheel(previous: _PreviousPex, part: WheelPart) -> _Change:
+    """The change from a wheel to one with the same files and the same metadata, but other content."""
+    wheel, prefix = part.path.name, f".deps/{part.path.name}/"
+    members = {name.removeprefix(prefix): m for name, m in previous.members.items() if name.startswith(prefix)}
+    files = {name: member for name, member in members.items() if not name.endswith("/")}
+    _require(bool(files), "the wheel has another name, or is packed as a file")
+    changed = _changed_files(files, part.path)
+    layout = json.loads(files[_LAYOUT].read())
+    _require(_json(layout) == files[_LAYOUT].read(), "the layout is written differently")
+    hashed = files.keys() - {_LAYOUT}
+    old_hash = _tree_hash(hashlib.sha256, hashed, lambda name: files[name].chunks())
+    distributions = previous.info["distributions"]
+    _require(distributions[wheel] == layout["fingerprint"] == old_hash, "a fingerprint is computed differently")
+    new_hash = _tree_hash(
+        hashlib.sha256, hashed, lambda name: iter((changed[name],)) if name in changed else files[name].chunks()
+    )
+    changed[_LAYOUT] = _json({**layout, "fingerprint": new_hash})
+    return _Change(
+        packed={
+            prefix + name: NewMember(name=prefix + name, mode=files[name].mode, content=content)
+            for name, content in changed.items()
+        },
+        order=tuple(previous.members),
+        info={"distributions": {**distributions, wheel: new_hash}},
+    )
+
+
+_LAYOUT: Final = ".layout.json"
+"""The file in which pex notes how an installed wheel is laid out, with its fingerprint."""
+
+
+def _changed_files(files: Mapping[str, ZipMember], path: Path) -> dict[str, bytes]:
+    """The files of the wheel `path` that differ from the installed `files`, and their RECORD, by name.
+
+    Raises `_PexNeededError` if pex would install the wheel in another way than the previous one.
+    """
+    with zipfile.ZipFile(path) as wheel:
+        _check_same_files(files, wheel)
+        (metadata,) = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+        record = f"{metadata}/RECORD"
         changed = {
             name: wheel.read(name)
             for name in wheel.namelist()
             if not name.endswith("/")
             and name != record
-            and not zip_members.same(last.members[prefix + name].chunks(), _unpacked(wheel, name))
+            and not zip_members.same_bytes(files[name].chunks(), _unpacked(wheel, name))
         }
-    _require(not any(name.startswith(f"{metadata_directory}/") for name in changed), "the metadata changed")
-    rows = last.members[prefix + record].read().decode()
+    _require(not any(name.startswith(f"{metadata}/") for name in changed), "the metadata changed")
+    rows = files[record].read().decode()
     for name, content in changed.items():
-        known = record_with(rows, path=name, content=last.members[prefix + name].read())
-        _require(known == rows, "RECORD is written in another way")
+        _require(record_with(rows, path=name, content=files[name].read()) == rows, "RECORD is written differently")
         rows = record_with(rows, path=name, content=content)
-    changed[record] = rows.encode()
-    layout = json.loads(last.members[f"{prefix}.layout.json"].read())
-    hashed = lies - {".layout.json"}
-    old_hash = _tree_hash(hashlib.sha256, hashed, lambda name: last.members[prefix + name].chunks())
-    distributions = last.info["distributions"]
-    _require(distributions[part.path.name] == layout["fingerprint"] == old_hash, "a wheel's fingerprint is another")
-    _require(_dump(layout) == last.members[f"{prefix}.layout.json"].read(), "the layout is written in another way")
-    layout["fingerprint"] = new_hash = _tree_hash(
-        hashlib.sha256,
-        hashed,
-        lambda name: iter((changed[name],)) if name in changed else last.members[prefix + name].chunks(),
-    )
-    changed[".layout.json"] = _dump(layout)
-    return _Change(
-        packed={
-            prefix + name: NewMember(name=prefix + name, mode=last.members[prefix + name].mode, content=content)
-            for name, content in changed.items()
-        },
-        order=tuple(last.members),
-        info={"distributions": {**distributions, part.path.name: new_hash}},
-    )
+    return {**changed, record: rows.encode()}
 
 
-def _check_same_files(last: _Last, prefix: str, wheel: zipfile.ZipFile) -> None:
-    """Raise `_NotAlikeError` where the wheel has other files than the one that was installed, or ones that move."""
-    original = [name for name in last.members if name.startswith(prefix) and name.endswith("original-whl-info.json")]
-    _require(len(original) == 1, "pex notes in another way what the wheel was")
-    noted = json.loads(last.members[original[0]].read())
+def _check_same_files(files: Mapping[str, ZipMember], wheel: zipfile.ZipFile) -> None:
+    """Raise `_PexNeededError` unless the wheel has the files of the installed one, all of them in their final place."""
+    originals = [name for name in files if name.endswith("original-whl-info.json")]
+    _require(len(originals) == 1, "pex notes the original wheel differently")
+    noted = json.loads(files[originals[0]].read())
     entries = [[entry.filename, list(entry.date_time), entry.external_attr] for entry in wheel.infolist()]
     _require(noted.get("entries") == entries, "the wheel has other files")
     names = wheel.namelist()
-    _require(not any(".data/" in name or name.endswith((".pyc", ".pyo")) for name in names), "files move")
+    _require(not any(".data/" in name or name.endswith((".pyc", ".pyo")) for name in names), "pex moves its files")
 
 
-def _ordered(names: Iterable[str], own: Iterable[str]) -> list[str]:
-    """The names of pex's own members, as they stand in `names`, with `own` among them where pex puts them: sorted.
+def _ordered(names: Iterable[str], sources: Iterable[str]) -> list[str]:
+    """The members of pex in `names`, in their order there, with `sources` sorted among them, as pex does.
 
-    A directory stands before the first file in it.
+    A directory comes before the first file in it.
     """
     order: dict[str, None] = {}
-    ahead: list[str] = []
-    waiting = deque(sorted(own))
+    directories: list[str] = []
+    waiting = deque(sorted(sources))
 
-    def take() -> None:
+    def add_source() -> None:
         name = waiting.popleft()
         order.update(dict.fromkeys(f"{name[:end]}/" for end in range(len(name)) if name[end] == "/"))
         order[name] = None
 
     for name in names:
-        if not _is_pexs(name):
+        if not _is_of_pex(name):
             continue
         if name.endswith("/"):
-            ahead.append(name)
+            directories.append(name)
             continue
         while waiting and waiting[0] < name:
-            take()
-        order.update(dict.fromkeys([*ahead, name]))
-        ahead.clear()
+            add_source()
+        order.update(dict.fromkeys([*directories, name]))
+        directories.clear()
     while waiting:
-        take()
+        add_source()
     return list(order)
 
 
-def _is_pexs(name: str) -> bool:
-    return name.startswith(_PEXS_OWN) or name in (_PEX_INFO, *_BOOT)
+def _is_of_pex(name: str) -> bool:
+    """Whether a member is not a source of the project."""
+    return name.startswith(_PEX_DIRECTORIES) or name in (_PEX_INFO, *_BOOT_MODULES)
 
 
-def _hashed(names: Iterable[str]) -> Iterator[str]:
-    """What counts for pex's code hash (`CacheHelper.pex_code_hash`)."""
+def _in_code_hash(names: Iterable[str]) -> Iterator[str]:
+    """Yield the sources that count for pex's code hash (`CacheHelper.pex_code_hash`)."""
     for name in names:
         _require(not name.endswith((".pyc", ".pyo")), "there is bytecode among the sources")
         if not name.rpartition("/")[2].startswith("."):
@@ -268,11 +295,12 @@ def _tree_hash(
 
 
 def _pex_hash(info: Mapping[str, Any]) -> str:
-    """Pex's hash of a whole PEX (`PEXBuilder._prepare_code`)."""
-    return hashlib.sha1(_dump({key: value for key, value in info.items() if key != "pex_hash"})).hexdigest()  # noqa: S324
+    """Pex's hash of a PEX (`PEXBuilder._prepare_code`)."""
+    hashed = _json({key: value for key, value in info.items() if key != "pex_hash"})
+    return hashlib.sha1(hashed).hexdigest()  # noqa: S324  # pex's choice, as the name of a cache
 
 
-def _dump(value: Mapping[str, Any]) -> bytes:
+def _json(value: Mapping[str, Any]) -> bytes:
     """JSON as pex writes it."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
@@ -291,4 +319,4 @@ def _unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
 
 def _require(condition: bool, otherwise: str) -> None:  # noqa: FBT001  # it reads as an assertion
     if not condition:
-        raise _NotAlikeError(otherwise)
+        raise _PexNeededError(otherwise)

@@ -1,4 +1,4 @@
-"""The inputs that decide whether a binary is still what its settings, lock and sources say."""
+"""Everything that decides the bytes of a binary, as inputs that are compared from build to build."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ from nox_pex.system.fingerprint import Inputs
 from nox_pex.tools import pinned
 from nox_pex.version import __version__
 
-_NO_INPUT: Final = ("smoke", "budget", "image", "groups", "extras", "complete-platforms")
-"""Keys of a binary's table that do not change its bytes: what is checked later, and what is seen as installed, or in
-the description of a target."""
+_CHECKED_LATER: Final = ("smoke", "budget", "image")
+"""Keys of a binary's table that do not change its bytes."""
+
+
+_OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms")
+"""Keys of a binary's table whose effect is an input: the installed distributions, the platforms."""
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
-    """The project's own part: each file that is an input, with its digest, and, of loose sources, their selection."""
+    """The files of the project's part that are inputs, with their digests; `selection` is that of loose sources."""
 
     digests: Mapping[str, str]
     selection: sources.SourceSelection | None = None
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What does not ship, though a person may expect it."""
+        """Files that do not ship, although a person may expect it."""
         return self.selection.left_out if self.selection is not None else ()
 
 
 def collect(target: Target) -> ProjectFiles:
-    """The project's own part as it is now.
+    """Return the files of the project's part as they are now.
 
-    Raises `NoxPexError` `source-missing`, and `config` where a packaged project has `sources`.
+    Raises `NoxPexError`: `source-missing`, and `config` if a packaged project has `sources`.
     """
     project, output_dir, chosen = target.project, target.settings.output_dir, target.table.sources
     if project.package_mode:
@@ -62,18 +65,21 @@ def collect(target: Target) -> ProjectFiles:
     return ProjectFiles(digests=sources.digests(project.root, selection.files), selection=selection)
 
 
-def inputs_of(target: Target, installed: Contents, taken: ProjectFiles, *, version: Mapping[str, str]) -> Inputs:
-    """All that decides the bytes of the binary, by kind and item; `version` is what else decides its version."""
+def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, version: Mapping[str, str]) -> Inputs:
+    """Return the inputs of the binary, by kind and item.
+
+    `version` are the inputs of its version that are no files: the commit, environment variables.
+    """
     executable = target.table.executable
     return {
         "lock": {"poetry.lock": lock.digest(target.project.lock)},
         "settings": {**_setting_digests(target.table), "package-mode": str(target.project.package_mode)},
         "sources": {
-            **taken.digests,
+            **files.digests,
             **version,
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
-        # The RECORD of what is installed for editing does not change with its sources.
+        # `path_digests` are among them: the RECORD of an editable install does not change with its sources.
         "distributions": _distributions(installed),
         "platforms": {platform.name: platform.digest for platform in platforms_of(installed)},
         "tools": {
@@ -87,21 +93,21 @@ def inputs_of(target: Target, installed: Contents, taken: ProjectFiles, *, versi
 
 
 def _distributions(installed: Contents) -> dict[str, str]:
-    """What ships, by name: each version of it with the digests that stand for its content."""
+    """The installed distributions by name: their versions, each with the digests of its content."""
     found: dict[str, str] = {}
     for d in installed.distributions:
-        one = f"{d.version} {d.record} {installed.path_digests.get(d.name, '')}"
-        found[d.name] = f"{found[d.name]}, {one}" if d.name in found else one
+        version = f"{d.version} {d.record} {installed.path_digests.get(d.name, '')}"
+        found[d.name] = f"{found[d.name]}, {version}" if d.name in found else version
     return found
 
 
 def _setting_digests(binary: Binary) -> dict[str, str]:
-    """A digest for each key: not the value, since `inject-env` may hold what must not be written anywhere."""
+    """A digest for each key, and not the value, because `inject-env` may contain a secret."""
     table = msgspec.to_builtins(binary)
     return {
         key: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
         for key, value in table.items()
-        if key not in _NO_INPUT
+        if key not in (*_CHECKED_LATER, *_OTHER_INPUTS)
     }
 
 
@@ -109,5 +115,5 @@ def _executable_digest(target: Target, executable: str) -> str:
     file = target.project.root / executable
     if not file.is_file():
         problem = f"{target.key}.executable names {executable}, and there is no such file in {target.project.root}"
-        raise NoxPexError("source-missing", problem, "correct the path; it is taken from the project's directory")
+        raise NoxPexError("source-missing", problem, "correct the path, which is relative to the project's directory")
     return pex_file.digest(file)

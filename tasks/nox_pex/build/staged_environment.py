@@ -1,14 +1,12 @@
-"""A copy of the installed environment that pex may take from as it is.
+"""A copy of the installed environment that pex can pack as it is.
 
-What Poetry installed from a path, a URL or Git notes where it came from in its `direct_url.json` (PEP 610): a path of
-this machine, or a URL with a password, and pex would pack it. And what was installed for editing is not there at all.
-Where neither is the case, which is most of the time, the environment itself serves.
+For what Poetry installed from a path, a URL or Git, `direct_url.json` (PEP 610) names the origin: a path of this
+machine, or a URL with a password, and pex would pack it. An editable install has no files to pack at all. Most
+environments have neither, and are packed without a copy.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ import msgspec
 
 from nox_pex.distributions import metadata, wheel
 from nox_pex.distributions.environment import Distribution, Environment
-from nox_pex.distributions.record import record_rows, record_with
+from nox_pex.distributions.record import record_rows, record_text, record_with
 from nox_pex.poetry.installed import Installed
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files
@@ -30,28 +28,29 @@ _DIRECT_URL: Final = "direct_url.json"
 
 
 def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Path) -> Mapping[str, Path]:
-    """A wheel for each distribution that is installed for editing (`develop = true`), by its name, built in `into`.
+    """Build a wheel in `into` for each editable install (`develop = true`); return the wheels by distribution name.
 
-    Raises `NoxPexError` `build-failed` where its build backend fails.
+    Raises `NoxPexError` `build-failed` if a build backend fails.
     """
-    found: dict[str, Path] = {}
+    wheels: dict[str, Path] = {}
     for distribution in installed.distributions:
-        if (directory := _edited(distribution)) is not None:
+        if (directory := _editable_directory(distribution)) is not None:
             into.mkdir(exist_ok=True)
-            found[distribution.name] = build_wheel.build_wheel(
+            wheels[distribution.name] = build_wheel.build_wheel(
                 pyproject.read_source(directory),
                 into=into,
                 interpreter=installed.environment.interpreter(),
                 provisioner=provisioner,
             )
-    return found
+    return wheels
 
 
-def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path]) -> Path:
-    """The directory of an environment with all that is installed, and without a trace of this machine.
+def packable_environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path]) -> Path:
+    """Return the directory of an environment with everything that is installed, and without a trace of this machine.
 
-    The distributions in `wheels` (by name) are there from their wheel, not as they are installed. It is the installed
-    one itself, where that is clean; else a copy in `into`, of hard links where the file system has them.
+    The distributions in `wheels` (by name) are unpacked from their wheel. It is the installed environment itself if
+    nothing in it came from a path, a URL or Git; otherwise a copy in `into`, of hard links if the file system has them.
+    The original is never changed.
     """
     source = installed.environment.path
     if not installed.is_direct:
@@ -63,42 +62,34 @@ def environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path])
             Environment(path=into).remove(msgspec.structs.replace(distribution, directory=copied))
             wheel.unpack(wheels[distribution.name], site_packages=copied.parent, prefix=into)
         elif distribution.direct:
-            _forget_origin(copied)
+            _remove_origin(copied)
     return into
 
 
-def _edited(distribution: Distribution) -> Path | None:
-    """The directory that a distribution is edited in; None where it is an ordinary install."""
+def _editable_directory(distribution: Distribution) -> Path | None:
+    """The source directory of an editable install; None for any other distribution."""
     if not distribution.direct:
         return None
     origin = json.loads((distribution.directory / _DIRECT_URL).read_text("utf-8"))
     if not origin.get("dir_info", {}).get("editable", False):
         return None
-    return _path(origin["url"])
+    return Path(unquote(urlsplit(origin["url"]).path))
 
 
-def _path(url: str) -> Path:
-    return Path(unquote(urlsplit(url).path))
-
-
-def _forget_origin(dist_info: Path) -> None:
+def _remove_origin(dist_info: Path) -> None:
     """Remove `direct_url.json` and its row in RECORD, and such addresses in METADATA.
 
-    The files are replaced, since their inodes are the originals'.
+    Changed files are replaced, because they are hard links to those of the original environment.
     """
     (dist_info / _DIRECT_URL).unlink()
-    record = dist_info / "RECORD"
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for row in record_rows(record.read_text("utf-8")):
-        if row[0] != f"{dist_info.name}/{_DIRECT_URL}":
-            writer.writerow(row)
-    rows, described = text.getvalue(), dist_info / "METADATA"
-    before = described.read_text("utf-8", "surrogateescape")
+    record, metadata_file = dist_info / "RECORD", dist_info / "METADATA"
+    origin_row = f"{dist_info.name}/{_DIRECT_URL}"
+    rows = record_text(row for row in record_rows(record.read_text("utf-8")) if row[0] != origin_row)
+    before = metadata_file.read_text("utf-8", "surrogateescape")
     if (cleaned := metadata.cleaned(before)) != before:
         content = cleaned.encode("utf-8", "surrogateescape")
         rows = record_with(rows, path=f"{dist_info.name}/METADATA", content=content)
-        described.unlink()
-        described.write_bytes(content)
+        metadata_file.unlink()
+        metadata_file.write_bytes(content)
     record.unlink()
     record.write_text(rows, "utf-8")

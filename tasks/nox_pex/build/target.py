@@ -1,4 +1,4 @@
-"""One binary of a project: the value that every step from the build to the image is handed."""
+"""One binary of a project: the value that every step, from the build to the image, works on."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Binary, Settings
 
 Contents: TypeAlias = Installed | Wheelhouse
-"""What a binary is built from: an environment that Poetry installed into, or wheels for other platforms."""
+"""The distributions for a binary: an environment that Poetry installed into, or wheels for other platforms."""
 
 
 def platforms_of(installed: Contents) -> tuple[Platform, ...]:
-    """The `complete-platforms` that `installed` is for; empty if it is for the Python of its environment."""
+    """Return the `complete-platforms` that `installed` is for; empty if it is for the Python of its environment."""
     return () if isinstance(installed, Installed) else installed.platforms
 
 
 class Target(Struct, frozen=True, kw_only=True, dict=True):
-    """One binary: its table in the settings, and where its files are.
+    """One binary: its table in the settings, and the paths of its files.
 
-    `name` is the table's name, `suffix` follows it in every file name (`-py3.12`, or empty). `state` is a private
-    directory that survives from run to run. `prebuilt` is a finished file or directory that the user names with
+    `name` is the name of the table. `suffix` follows it in every file name (`-py3.12`, or empty). `state` is a private
+    directory that survives from run to run. `prebuilt` is the finished file or directory that the user names with
     `--binary`, absolute; None if the binary is the one that nox-pex builds.
     """
 
@@ -42,7 +42,7 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def stem(self) -> str:
-        """The beginning of the name of each file: `service`, `service-py3.12`."""
+        """The beginning of every file name: `service`, `service-py3.12`."""
         return f"{self.name}{self.suffix}"
 
     @property
@@ -66,17 +66,26 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def output(self) -> Path:
-        """Where nox-pex builds the binary."""
+        """The path that nox-pex builds the binary at."""
         return self.file("pex")
 
     @property
     def record(self) -> Path:
-        """The build record beside it."""
+        """The build record next to it."""
         return self.file("pex.json")
 
     @property
+    def build_prefix(self) -> Path:
+        """The beginning of the paths of the build's temporary directories: `dist/.service.pex.`, absolute."""
+        return self.directory / f".{self.output.name}."
+
+    def state_file(self, ending: str) -> Path:
+        """A file of this binary in `state`: `service.lock` for `lock`."""
+        return self.state / f"{self.stem}.{ending}"
+
+    @property
     def binary(self) -> Path:
-        """The file, or directory, to launch and to judge: `prebuilt`, or else `output`."""
+        """The file, or directory, to launch and to check: `prebuilt`, or else `output`."""
         return self.prebuilt or self.output
 
     @cached_property

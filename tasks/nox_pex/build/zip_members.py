@@ -1,7 +1,7 @@
-"""ZIP archives as pieces of bytes: members are taken over as they lie in an archive, without being packed again.
+"""ZIP archives as ranges of bytes: members are copied from one archive to another without being packed again.
 
 The layout is that of PKWARE's APPNOTE 6.3: local records, then the central directory, then its end record. Only what
-pex writes is read: no ZIP64, no comment. Members that are new are packed by `zipfile`, as pex does it.
+pex writes is read: no ZIP64, no comment. New members are packed by `zipfile`, as pex does it.
 """
 
 from __future__ import annotations
@@ -11,49 +11,80 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
 
 _END: Final = struct.Struct("<4s4H2LH")
+"""The end record (APPNOTE 4.3.16)."""
 
 
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+"""A record of the central directory, up to the name (APPNOTE 4.3.12); its fields are `_CentralFields`."""
 
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
+"""A local record, up to the name (APPNOTE 4.3.7)."""
 
 
-_OFFSET_AT: Final = 42
-"""Where a central record has the offset of its local record."""
+_OFFSET_FIELD: Final = slice(42, 46)
+"""The bytes of a central record that hold the offset of its local record."""
 
 
 _UTF_8: Final = 0x800
+"""The flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)."""
 
 
-_ZIP64: Final = 0xFFFF
+_ZIP64_COUNT: Final = 0xFFFF
+"""The number of members from which on an archive is ZIP64."""
 
 
-_LARGEST: Final = 0xFFFFFFFF - 1
+_MAX_SIZE: Final = 0xFFFFFFFE
+"""The largest size of an archive in bytes that is not ZIP64."""
 
 
 _CHUNK: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
-_PACKED: Final = 8192
-"""Bytes that pex packs at a time (`io.DEFAULT_BUFFER_SIZE`)."""
+_PEX_CHUNK: Final = 8192
+"""Bytes that pex packs at a time (`io.DEFAULT_BUFFER_SIZE`). What zlib writes depends on it."""
 
 
-class NotPlainError(Exception):
-    """An archive that is not laid out in the plain way that is read here."""
+class UnsupportedArchiveError(Exception):
+    """An archive of a layout that this module does not read or write."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZipMember:
-    """A file or directory (with a final slash) in an archive: its central record, and where its local record lies.
+class _CentralFields(NamedTuple):
+    """The fields of `_CENTRAL`, in their order."""
 
-    `renamed` has a local record's first part under another name; `start` is then where the rest of it begins.
+    signature: bytes
+    made_by: int
+    needs: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc: int
+    packed_size: int
+    size: int
+    name_length: int
+    extra_length: int
+    comment_length: int
+    disk: int
+    internal_attributes: int
+    external_attributes: int
+    offset: int
+
+
+class ZipMember(Struct, frozen=True, kw_only=True):
+    """A file or directory (its name ends in a slash) in an archive.
+
+    `central` is its central record. Its local record is the bytes from `start` to `end` of the file `archive`. If
+    `renamed` is not empty, it replaces the beginning of the local record up to the name, and `start` is the byte after
+    the original name.
     """
 
     archive: Path
@@ -65,44 +96,30 @@ class ZipMember:
 
     @property
     def size(self) -> int:
-        """The bytes that its local record takes, content and all."""
+        """The bytes of its local record, with its content."""
         return len(self.renamed) + self.end - self.start
 
     @property
-    def content(self) -> tuple[int, int]:
-        """The CRC-32 and the size of its content, unpacked."""
-        fields = _CENTRAL.unpack_from(self.central)
-        return fields[7], fields[9]
+    def crc_and_size(self) -> tuple[int, int]:
+        """The CRC-32 and the size in bytes of its unpacked content."""
+        return self._fields.crc, self._fields.size
 
     @property
     def mode(self) -> int:
-        """The permissions and the type of the file, as `st_mode` has them."""
-        attributes: int = _CENTRAL.unpack_from(self.central)[15]
-        return attributes >> 16
+        """The permissions and the type of the file, as in `st_mode`."""
+        return self._fields.external_attributes >> 16
 
     def same_as(self, other: ZipMember) -> bool:
-        """Whether both are the same bytes in their archives, but for where they lie."""
-        if self.size != other.size or self._unplaced != other._unplaced:
+        """Whether both are the same bytes, apart from their place in the archive."""
+        if self.size != other.size or self.central_at(0) != other.central_at(0):
             return False
-        return same(self._local(), other._local())
-
-    def _local(self) -> Iterator[bytes]:
-        yield self.renamed
-        with self.archive.open("rb") as file:
-            yield from _pieces(file, self.start, self.end)
+        return same_bytes(self._local_record(), other._local_record())
 
     def chunks(self) -> Iterator[bytes]:
-        """Its content, unpacked, in pieces; raises `NotPlainError` where it is packed in an unusual way."""
-        method: int = _CENTRAL.unpack_from(self.central)[4]
+        """Yield its unpacked content in pieces. Raises `UnsupportedArchiveError` for an unknown compression method."""
+        method = self._fields.method
         with self.archive.open("rb") as file:
-            file.seek(self.start)
-            start = self.start
-            if not self.renamed:
-                local = _LOCAL.unpack(file.read(_LOCAL.size))
-                start += _LOCAL.size + local[9]
-            else:
-                local = _LOCAL.unpack_from(self.renamed)
-            packed = _pieces(file, start + local[10], self.end)
+            packed = _pieces(file, self._content_start(file), self.end)
             if method == zipfile.ZIP_STORED:
                 yield from packed
             elif method == zipfile.ZIP_DEFLATED:
@@ -111,92 +128,87 @@ class ZipMember:
                     yield inflater.decompress(piece)
                 yield inflater.flush()
             else:
-                msg = f"{self.name} is packed by method {method}"
-                raise NotPlainError(msg)
+                msg = f"{self.name} is compressed with method {method}"
+                raise UnsupportedArchiveError(msg)
 
     def read(self) -> bytes:
-        """Its content, whole: for what is known to be small."""
+        """Return its unpacked content in one piece; only for members that are small."""
         return b"".join(self.chunks())
 
-    def under(self, prefix: str) -> ZipMember:
-        """The same content under the name `prefix` + its own, not packed again; `prefix` is ASCII."""
-        raw = self._raw_name
+    def with_prefix(self, prefix: str) -> ZipMember:
+        """Return the same member under the name `prefix` + `name`, not packed again. `prefix` is ASCII."""
         with self.archive.open("rb") as file:
             file.seek(self.start)
-            head = file.read(_LOCAL.size)
-        longer = struct.pack("<H", len(prefix) + len(raw))
-        name = prefix.encode("ascii") + raw
-        return replace(
+            local = file.read(_LOCAL.size)
+        old = self.central[_CENTRAL.size :][: self._fields.name_length]
+        new = prefix.encode("ascii") + old
+        length = struct.pack("<H", len(new))
+        return msgspec.structs.replace(
             self,
             name=prefix + self.name,
-            central=self.central[:28] + longer + self.central[30 : _CENTRAL.size] + name + self._after_name,
-            start=self.start + _LOCAL.size + len(raw),
-            renamed=head[:26] + longer + head[28:] + name,
+            central=self.central[:28] + length + self.central[30 : _CENTRAL.size] + new + self._after_name,
+            start=self.start + _LOCAL.size + len(old),
+            renamed=local[:26] + length + local[28:] + new,
         )
 
+    def central_at(self, offset: int) -> bytes:
+        """Return its central record for a local record at `offset`."""
+        return self.central[: _OFFSET_FIELD.start] + struct.pack("<L", offset) + self.central[_OFFSET_FIELD.stop :]
+
     @property
-    def _raw_name(self) -> bytes:
-        return self.central[_CENTRAL.size :][: _CENTRAL.unpack_from(self.central)[10]]
+    def _fields(self) -> _CentralFields:
+        return _CentralFields._make(_CENTRAL.unpack_from(self.central))
 
     @property
     def _after_name(self) -> bytes:
-        return self.central[_CENTRAL.size + len(self._raw_name) :]
+        """The extra field and the comment of its central record."""
+        return self.central[_CENTRAL.size + self._fields.name_length :]
 
-    @property
-    def _unplaced(self) -> bytes:
-        return self.central[:_OFFSET_AT] + self.central[_OFFSET_AT + 4 :]
+    def _local_record(self) -> Iterator[bytes]:
+        yield self.renamed
+        with self.archive.open("rb") as file:
+            yield from _pieces(file, self.start, self.end)
 
-    def placed(self, offset: int) -> bytes:
-        """Its central record where its local one lies at `offset`."""
-        return self.central[:_OFFSET_AT] + struct.pack("<L", offset) + self.central[_OFFSET_AT + 4 :]
+    def _content_start(self, file: IO[bytes]) -> int:
+        """The first byte of its packed content in its archive, open as `file`."""
+        if self.renamed:
+            extra: int = _LOCAL.unpack_from(self.renamed)[10]
+            return self.start + extra
+        file.seek(self.start)
+        name_and_extra: tuple[int, int] = _LOCAL.unpack(file.read(_LOCAL.size))[9:]
+        return self.start + _LOCAL.size + sum(name_and_extra)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Archive:
-    """An archive in a file, with the bytes before its first member (a script, of a file that runs)."""
+class Archive(Struct, frozen=True, kw_only=True):
+    """The archive in the file `path`."""
 
     path: Path
     members: tuple[ZipMember, ...]
 
-    @cached_property
     def header(self) -> bytes:
-        """What stands before the first member."""
+        """Read the bytes before the first member: the start script of a file that can be executed."""
         with self.path.open("rb") as file:
             return file.read(self.members[0].start) if self.members else b""
 
 
 def read(path: Path) -> Archive:
-    """The archive in `path`; raises `NotPlainError`."""
+    """Read the central directory of the archive in `path`. Raises `UnsupportedArchiveError`."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(size - _END.size, 0))
-        end = file.read()
-        if len(end) != _END.size or not end.startswith(b"PK\x05\x06"):
-            msg = f"{path} does not end as a plain archive does"
-            raise NotPlainError(msg)
-        _, _, _, count, total, length, offset, _ = _END.unpack(end)
-        if count == _ZIP64 or count != total or offset + length + _END.size != size:
-            msg = f"{path} is a ZIP64 archive, or one in parts"
-            raise NotPlainError(msg)
-        file.seek(offset)
-        directory = file.read(length)
+        count, offset, directory = _read_directory(file, path)
     found: list[tuple[str, bytes, int]] = []
     position = 0
     for _ in range(count):
-        fields = _CENTRAL.unpack_from(directory, position)
-        named, following = position + _CENTRAL.size, position + _CENTRAL.size + sum(fields[10:13])
-        raw = directory[named : named + fields[10]]
-        try:
-            name = raw.decode("utf-8" if fields[3] & _UTF_8 else "ascii")
-        except UnicodeDecodeError as error:
-            msg = f"{path} has the name {raw!r}"
-            raise NotPlainError(msg) from error
-        found.append((name, directory[position:following], fields[16]))
+        fields = _CentralFields._make(_CENTRAL.unpack_from(directory, position))
+        name_start = position + _CENTRAL.size
+        name_end = name_start + fields.name_length
+        following = name_end + fields.extra_length + fields.comment_length
+        name = _decoded(directory[name_start:name_end], fields.flags, path)
+        found.append((name, directory[position:following], fields.offset))
         position = following
-    ends = [start for _, _, start in found[1:]] + [offset]
+    ends = [*(start for _, _, start in found), offset][1:]
     if any(start >= end for (_, _, start), end in zip(found, ends, strict=True)):
-        msg = f"{path} has its members in another order than its directory"
-        raise NotPlainError(msg)
+        msg = f"{path} does not list its members in the order of their records"
+        raise UnsupportedArchiveError(msg)
     return Archive(
         path=path,
         members=tuple(
@@ -206,9 +218,35 @@ def read(path: Path) -> Archive:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewMember:
-    """A member to pack: its name (a directory's with a final slash), its `mode` as in `st_mode`, and its content."""
+def _read_directory(file: IO[bytes], path: Path) -> tuple[int, int, bytes]:
+    """The number of members, the offset of the central directory, and its bytes."""
+    size = file.seek(0, 2)
+    file.seek(max(size - _END.size, 0))
+    end = file.read()
+    if len(end) != _END.size or not end.startswith(b"PK\x05\x06"):
+        msg = f"{path} does not end with an end record without a comment"
+        raise UnsupportedArchiveError(msg)
+    _, _, _, count, total, length, offset, _ = _END.unpack(end)
+    if count == _ZIP64_COUNT or count != total or offset + length + _END.size != size:
+        msg = f"{path} is a ZIP64 archive, or one in several parts"
+        raise UnsupportedArchiveError(msg)
+    file.seek(offset)
+    return count, offset, file.read(length)
+
+
+def _decoded(name: bytes, flags: int, path: Path) -> str:
+    try:
+        return name.decode("utf-8" if flags & _UTF_8 else "ascii")
+    except UnicodeDecodeError as error:
+        msg = f"{path} has a member with the name {name!r}"
+        raise UnsupportedArchiveError(msg) from error
+
+
+class NewMember(Struct, frozen=True, kw_only=True):
+    """A member to pack: its name (a directory's ends in a slash), its `mode` as in `st_mode`, and its content.
+
+    The content is a file, the content of another member, or bytes.
+    """
 
     name: str
     mode: int
@@ -219,15 +257,15 @@ class NewMember:
         """The bytes of its content."""
         if isinstance(self.content, Path):
             return self.content.stat().st_size
-        return len(self.content) if isinstance(self.content, bytes) else self.content.content[1]
+        return len(self.content) if isinstance(self.content, bytes) else self.content.crc_and_size[1]
 
 
 def pack(path: Path, members: Iterable[NewMember], *, compress: bool) -> Archive:
-    """Pack `members` into a new archive `path`, in the very way of pex's `write_deterministic`."""
+    """Pack `members` into a new archive `path`, exactly as pex's `write_deterministic` does."""
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", method) as archive:
         for member in members:
-            info = zipfile.ZipInfo(member.name)  # dated 1980-01-01
+            info = zipfile.ZipInfo(member.name)  # its date is 1980-01-01
             info.external_attr = member.mode << 16
             if member.name.endswith("/"):
                 info.external_attr |= 0x10  # MS-DOS's mark of a directory
@@ -236,64 +274,74 @@ def pack(path: Path, members: Iterable[NewMember], *, compress: bool) -> Archive
             info.compress_type = method
             info.file_size = member.size
             with archive.open(info, "w") as packed:
-                for chunk in _content(member.content):
+                for chunk in pex_chunks(member.content):
                     packed.write(chunk)
     return read(path)
 
 
 def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
-    """Write an archive of `members`, each as it lies in its own; raises `NotPlainError` where it would be too large.
+    """Write an archive `path` of `header` and the bytes of `members`, which may be from several archives.
 
-    Neighbours are copied in one go, and nothing larger than a piece is ever in memory but the directory.
+    No more than a piece of a member and the central directory are in memory at a time. Raises
+    `UnsupportedArchiveError`, and writes nothing, if the archive would have to be ZIP64.
     """
     directory = bytearray()
     offset = len(header)
     for member in members:
-        directory += member.placed(offset)
+        directory += member.central_at(offset)
         offset += member.size
-    if offset + len(directory) > _LARGEST or len(members) >= _ZIP64:
-        msg = "an archive this large is a ZIP64 archive"
-        raise NotPlainError(msg)
+    if offset + len(directory) > _MAX_SIZE or len(members) >= _ZIP64_COUNT:
+        msg = "an archive of this size is a ZIP64 archive"
+        raise UnsupportedArchiveError(msg)
     with path.open("wb") as file:
         file.write(header)
         with contextlib.ExitStack() as stack:
-            sources: dict[Path, IO[bytes]] = {}
-            for archive, renamed, start, end in _runs(members):
-                if archive not in sources:
-                    sources[archive] = stack.enter_context(archive.open("rb"))
-                file.write(renamed)
-                file.writelines(_pieces(sources[archive], start, end))
+            archives: dict[Path, IO[bytes]] = {}
+            for each in _ranges(members):
+                if each.archive not in archives:
+                    archives[each.archive] = stack.enter_context(each.archive.open("rb"))
+                file.write(each.renamed)
+                file.writelines(_pieces(archives[each.archive], each.start, each.end))
         file.write(directory)
         file.write(_END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), offset, 0))
 
 
-def same(one: Iterator[bytes], another: Iterator[bytes]) -> bool:
-    """Whether two streams are the same bytes, however they are cut into pieces."""
-    some, others = filter(None, one), filter(None, another)
-    mine, theirs = b"", b""
+def same_bytes(first: Iterator[bytes], second: Iterator[bytes]) -> bool:
+    """Whether two streams are the same bytes, however they are divided into pieces."""
+    first, second = filter(None, first), filter(None, second)
+    one, other = b"", b""
     while True:
-        mine = mine or next(some, b"")
-        theirs = theirs or next(others, b"")
-        length = min(len(mine), len(theirs))
+        one = one or next(first, b"")
+        other = other or next(second, b"")
+        length = min(len(one), len(other))
         if not length:
-            return not mine and not theirs
-        if mine[:length] != theirs[:length]:
+            return not one and not other
+        if one[:length] != other[:length]:
             return False
-        mine, theirs = mine[length:], theirs[length:]
+        one, other = one[length:], other[length:]
 
 
-def _runs(members: Iterable[ZipMember]) -> Iterator[tuple[Path, bytes, int, int]]:
-    """What to write one after the other: some bytes, then a stretch of an archive, with neighbours in one."""
-    run: tuple[Path, bytes, int, int] | None = None
+class _Range(NamedTuple):
+    """Bytes to write: `renamed`, then those from `start` to `end` of `archive`."""
+
+    archive: Path
+    renamed: bytes
+    start: int
+    end: int
+
+
+def _ranges(members: Iterable[ZipMember]) -> Iterator[_Range]:
+    """The local records of `members`. Records that follow each other in one archive are one range."""
+    pending: _Range | None = None
     for member in members:
-        if run is not None and not member.renamed and run[0] is member.archive and run[3] == member.start:
-            run = (*run[:3], member.end)
-            continue
-        if run is not None:
-            yield run
-        run = (member.archive, member.renamed, member.start, member.end)
-    if run is not None:
-        yield run
+        if pending is not None:
+            if not member.renamed and pending.archive is member.archive and pending.end == member.start:
+                pending = pending._replace(end=member.end)
+                continue
+            yield pending
+        pending = _Range(member.archive, member.renamed, member.start, member.end)
+    if pending is not None:
+        yield pending
 
 
 def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
@@ -302,25 +350,25 @@ def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
         piece = file.read(min(_CHUNK, end - start))
         if not piece:
             msg = "the archive ends in the middle of a member"
-            raise NotPlainError(msg)
+            raise UnsupportedArchiveError(msg)
         start += len(piece)
         yield piece
 
 
-def _content(content: Path | ZipMember | bytes) -> Iterator[bytes]:
-    """A content in the pieces in which pex packs it."""
+def pex_chunks(content: Path | ZipMember | bytes) -> Iterator[bytes]:
+    """Yield a content in pieces of the size in which pex packs it."""
     if isinstance(content, bytes):
-        yield from (content[start : start + _PACKED] for start in range(0, len(content), _PACKED))
+        yield from (content[start : start + _PEX_CHUNK] for start in range(0, len(content), _PEX_CHUNK))
     elif isinstance(content, Path):
         with content.open("rb") as file:
-            while chunk := file.read(_PACKED):
+            while chunk := file.read(_PEX_CHUNK):
                 yield chunk
     else:
-        rest = b""
+        remaining = b""
         for chunk in content.chunks():
-            rest += chunk
-            whole = len(rest) - len(rest) % _PACKED
-            yield from (rest[start : start + _PACKED] for start in range(0, whole, _PACKED))
-            rest = rest[whole:]
-        if rest:
-            yield rest
+            remaining += chunk
+            complete = len(remaining) - len(remaining) % _PEX_CHUNK
+            yield from (remaining[start : start + _PEX_CHUNK] for start in range(0, complete, _PEX_CHUNK))
+            remaining = remaining[complete:]
+        if remaining:
+            yield remaining

@@ -132,7 +132,7 @@ def _dockerfile(job: Job, python: ImagePython, stage: BuilderStage | None) -> st
             name=job.target.name,
             version=version(job),
             image=job.image,
-            file=f"{job.target.stem}.pex",
+            file=job.target.output.name,
             python=python.executable,
             direct=python.has_shell and table.sh_boot and table.layout == "zipapp",
             project=job.distribution,
@@ -148,7 +148,7 @@ def _fill_context(job: Job, context: Path) -> None:
         build_context.copy_sources(job.target.project, output_dir=job.target.directory, into=context)
     if job.from_source:
         return
-    name = f"{job.target.stem}.pex"
+    name = job.target.output.name
     build_context.copy_binary(job.target.binary, context, name=name)
     if job.image.form == "unpacked":
         parts = split_pex.split_paths(job.target.directory / name)

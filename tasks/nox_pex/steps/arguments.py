@@ -1,4 +1,4 @@
-"""The words after `--`: one grammar for all our sessions, since Nox hands them to every session that runs."""
+"""The arguments after `--`: one grammar for all sessions, because Nox passes them to every session that runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nox_pex.system.wording import did_you_mean
 
 
 class Arguments(Struct, frozen=True, kw_only=True):
-    """What a user asked for. Each session takes what is its own.
+    """The parsed arguments. Each session uses the ones that concern it.
 
-    `names` are the binaries meant (all, where empty); every other field is the option of that name in `OPTIONS`, or its
-    default.
+    `names` are the binaries to work on; empty means all. Every other field is the option of that name in `OPTIONS`, or
+    its default.
     """
 
     names: tuple[str, ...] = ()
@@ -37,14 +37,14 @@ class Arguments(Struct, frozen=True, kw_only=True):
 
     @property
     def prebuilt_reason(self) -> str | None:
-        """The option because of which the steps that build a binary are skipped; None if they run."""
+        """The option for which the steps that build a binary are skipped; None if they run."""
         if self.binary is not None:
             return f"--binary {self.binary}"
         return "--from-source" if self.from_source else None
 
 
 class Option(NamedTuple):
-    """`--name VALUE`, of which `convert` makes what is meant; a flag where there is no `value`."""
+    """The option `--name VALUE`, converted with `convert`; a flag `--name` if `value` is empty."""
 
     name: str
     help: str
@@ -55,29 +55,33 @@ class Option(NamedTuple):
         return f"[--{self.name}{f' {self.value}' if self.value else ''}]"
 
 
-def _count(text: str) -> int:
-    """A number of things, at least one."""
-    if (count := int(text)) < 1:
-        msg = f"{text} is less than 1"
+def _positive(text: str) -> int:
+    """Convert `text` to a whole number of at least 1. Raises `ArgumentTypeError`, whose text the user sees."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        msg = f"{text!r} is not a positive whole number"
         raise argparse.ArgumentTypeError(msg)
-    return count
+    return number
 
 
 OPTIONS: Final = (
-    Option("force", "work even where nothing changed"),
-    Option("jobs", "how many binaries are built at a time (default: one a processor)", "N", _count),
-    Option("binary", "take this finished file instead of building one", "PATH", Path),
-    Option("deep", "fetch again what is locked, and compare it member by member"),
-    Option("only", "one condition of the smoke test", "CONDITION"),
-    Option("keep", "keep the smoke test's directory, and say where it is"),
-    Option("serve", "leave the program running until Ctrl-C, and say where it answers"),
-    Option("timeout", "instead of startup-timeout", "SECONDS", float),
-    Option("port", "instead of a free port", "PORT", int),
-    Option("from-source", "build the binary inside the image's build"),
-    Option("image", "a container image, whose Python platform describes", "IMAGE"),
-    Option("dry-run", "say what clean would remove, and remove nothing"),
+    Option("force", "work even if nothing changed"),
+    Option("jobs", "the number of binaries to build at a time (default: one per processor)", "N", _positive),
+    Option("binary", "use this finished file instead of building one", "PATH", Path),
+    Option("deep", "fetch again every locked file, and compare the binary with them member by member"),
+    Option("only", "run only this condition of the smoke test", "CONDITION"),
+    Option("keep", "keep the smoke test's directory, and show its path"),
+    Option("serve", "leave the program running until Ctrl-C, and show its address"),
+    Option("timeout", "use this timeout instead of startup-timeout", "SECONDS", float),
+    Option("port", "use this port instead of a free one", "PORT", int),
+    Option("from-source", "build the binary in the first stage of the image's build"),
+    Option("image", "describe the Python of this container image", "IMAGE"),
+    Option("dry-run", "show what clean would remove, and remove nothing"),
 )
-"""Every option, in the order in which they are told to a user."""
+"""Every option, in the order in which users see them."""
 
 
 _USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
@@ -85,15 +89,15 @@ _USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise NoxPexError("usage", f"unrecognised arguments: {message}", f"usage: {_USAGE}")
+        raise NoxPexError("usage", message, f"usage: {_USAGE}")
 
 
 def parse(posargs: Sequence[str], *, invoked_from: Path) -> Arguments:
-    """`posargs` as `Words`; a relative path is taken from `invoked_from`. Raises `NoxPexError` `usage`."""
+    """Parse `posargs`. A relative path is relative to `invoked_from`. Raises `NoxPexError` `usage`."""
     return _parse(tuple(posargs), invoked_from)
 
 
-@functools.cache  # every session that runs is handed the same words
+@functools.cache  # every session that runs gets the same arguments
 def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
     parser = _Parser(prog="nox --", add_help=False, allow_abbrev=False)
     parser.add_argument("names", nargs="*")
@@ -108,12 +112,12 @@ def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
 
 
 def select_binaries(arguments: Arguments, known: Collection[str]) -> tuple[str, ...]:
-    """The names that `arguments` selects, all if it has none, in the order of `known`, the binaries in the settings.
+    """Return the binaries that `arguments` names, or all, in the order of `known`, the binaries in the settings.
 
     Raises `NoxPexError` `usage` for an unknown name.
     """
     for name in arguments.names:
         if name not in known:
             remedy = did_you_mean(name, known, otherwise="there are")
-            raise NoxPexError("usage", f"no binary is called {name!r}", f"{remedy} usage: {_USAGE}")
+            raise NoxPexError("usage", f"no binary is called {name!r}", f"{remedy} (usage: {_USAGE})")
     return tuple(name for name in known if not arguments.names or name in arguments.names)

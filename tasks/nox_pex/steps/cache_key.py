@@ -15,13 +15,13 @@ from nox_pex.version import __version__
 
 
 def run(context: Context) -> None:
-    """Print a key for what CI keeps of this project from run to run.
+    """Print a key for the directories that CI keeps from run to run.
 
     The key changes with the lock, the Python and the tool versions. Its beginning, up to the last hyphen, names the
     project, the Python and the platform, so that a CI system can fall back to the latest key with that beginning.
     """
-    settings, own = context.settings, str(Path(sys.executable).resolve())
-    python = ".".join(map(str, sys.version_info[:3])) if context.base.name == own else context.base.name
+    settings, this_python = context.settings, str(Path(sys.executable).resolve())
+    python = ".".join(map(str, sys.version_info[:3])) if context.base.name == this_python else context.base.name
     decisive = {
         "lock": lock.digest(context.project.lock),
         "poetry": settings.poetry_version or pinned.POETRY,

@@ -19,86 +19,90 @@ from nox_pex.system import files, locks
 from nox_pex.system.wording import megabytes
 from nox_pex.tools import cache
 
-_AT_WORK: Final = re.compile(
-    r"pex\.\w{8}|(?:pex\.json|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt)\.\w{8}"
-)
-"""What stands behind a dot and a binary's name where something is being made, or was when a run was killed."""
-
 
 def run(context: Context) -> None:
-    """Remove what was built for this project, and whatever in the shared cache is too old or too much.
+    """Remove what was built for this project, and evict from the shared cache.
 
-    If the user names binaries, only their files are removed. What a living process uses is left alone.
+    If the user names binaries, only their files are removed. Nothing is removed while another process uses it.
     """
-    everything = not context.arguments.names
     removal = Removal(say=context.say, dry_run=context.arguments.dry_run)
-    with locks.try_lock_directory(context.state) as alone:
-        if context.state.exists() and not (alone and idle(context.state)):
-            context.say(f"clean: another run is at work on {context.project.name}: left alone")
+    with locks.try_lock_directory(context.state) as locked:
+        if context.state.exists() and not (locked and is_idle(context.state)):
+            context.say(f"clean: skipped {context.project.name}, another run is using it")
             return
-        stems = [target.stem for target in context.targets]
-        directory = context.root / context.settings.output_dir
-        for output in outputs(directory, stems, suffix=context.suffix if everything else None):
-            shown = os.path.relpath(output.path, context.root)
-            if output.ours:
-                removal.take(output.path, shown)
-            else:
-                context.say(f"clean: {shown} stays: nox-pex did not write it, or it was changed since")
-        if everything and context.state.exists():
-            removal.empty(context.state, "environments and what is remembered")
-    if everything:
-        shared = context.provisioner.caches.root
-        for part in cache.evictable(cache.parts(shared), now=time.time()):
-            if removal.dry_run or cache.remove(part):
-                removal.tell(f"{part.path.relative_to(shared)} of the shared cache", part.size)
-    removal.sum_up()
+        _clean_project(context, removal)
+    if not context.arguments.names:
+        _clean_cache(context, removal)
+    removal.summarise()
+
+
+def _clean_project(context: Context, removal: Removal) -> None:
+    everything = not context.arguments.names
+    stems = [target.stem for target in context.targets]
+    directory = context.root / context.settings.output_dir
+    for output in outputs(directory, stems, suffix=context.suffix if everything else None):
+        shown = os.path.relpath(output.path, context.root)
+        if output.is_ours:
+            removal.remove(output.path, shown)
+        else:
+            context.say(f"clean: kept {shown}: nox-pex did not write it, or it was changed since")
+    if everything and context.state.exists():
+        removal.empty(context.state, "environments and state")
+
+
+def _clean_cache(context: Context, removal: Removal) -> None:
+    """Evict from the cache that all projects of the user share whatever is too old, or too much."""
+    root = context.provisioner.caches.root
+    for part in cache.evictable(cache.parts(root), now=time.time()):
+        if removal.dry_run or cache.remove(part):
+            removal.note(f"{part.path.relative_to(root)} of the shared cache", part.size)
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """A file, or directory, in `output-dir` under a name that we give, and whether we made it."""
+    """A file, or directory, in `output-dir` with a name that nox-pex uses, and whether nox-pex wrote it."""
 
     path: Path
-    ours: bool
+    is_ours: bool
 
 
 class Removal(Struct, kw_only=True):
-    """Takes things away and says so, a line for each; with `dry_run` it only says what it would take."""
+    """Removes files and shows a line for each; with `dry_run` it only shows the lines."""
 
     say: Callable[[str], None]
     dry_run: bool
-    things: int = 0
+    count: int = 0
     size: int = 0
 
-    def take(self, path: Path, what: str) -> None:
-        """Remove a file, or a directory with all that is in it."""
-        self.tell(what, files.size(path))
+    def remove(self, path: Path, name: str) -> None:
+        """Remove a file, or a directory with everything in it; `name` is for the user."""
+        self.note(name, files.size(path))
         if not self.dry_run:
             _remove(path)
 
-    def empty(self, directory: Path, what: str) -> None:
-        """Remove all that is in a directory; it stays itself, since it is what others claim."""
+    def empty(self, directory: Path, name: str) -> None:
+        """Remove everything in a directory. The directory stays, because other processes lock it."""
         if size := files.size(directory):
-            self.tell(what, size)
+            self.note(name, size)
         if not self.dry_run:
             for entry in directory.iterdir():
                 _remove(entry)
 
-    def tell(self, what: str, size: int) -> None:
-        """Say that `what` is removed, of `size` bytes."""
-        self.things += 1
+    def note(self, name: str, size: int) -> None:
+        """Show, and count, that `name` is removed, of `size` bytes."""
+        self.count += 1
         self.size += size
-        self.say(f"clean: {'would remove' if self.dry_run else 'removed'} {what}, {megabytes(size)}")
+        self.say(f"clean: {'would remove' if self.dry_run else 'removed'} {name}, {megabytes(size)}")
 
-    def sum_up(self) -> None:
-        """Say how much it was."""
-        if self.things:
-            self.say(f"clean: {megabytes(self.size)} in all{' (--dry-run)' if self.dry_run else ''}")
+    def summarise(self) -> None:
+        """Show the total size."""
+        if self.count:
+            self.say(f"clean: {megabytes(self.size)} in total{' (--dry-run)' if self.dry_run else ''}")
         else:
             self.say("clean: nothing to remove")
 
 
-def idle(state: Path) -> bool:
-    """Whether no tool is at work below `state` either, which may outlive the run that started it and was killed."""
+def is_idle(state: Path) -> bool:
+    """Whether no tool holds a lock below `state`. A tool may outlive the run that started it, if that was killed."""
     for lock in (*state.glob("*.lock"), *state.glob("install/sets/*.lock")):
         with locks.try_lock_directory(lock) as free:
             if not free and lock.exists():
@@ -107,23 +111,36 @@ def idle(state: Path) -> bool:
 
 
 def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Iterator[Output]:
-    """What there is in `directory` of the binaries whose files are called `stems`.
+    """Yield the files in `directory` of the binaries whose file names begin with `stems`.
 
-    With a `suffix` also what there is of those that only their build record still knows, and whose files end in it.
+    With a `suffix`, yield also those of binaries that are no longer in the settings: the ones with a build record
+    whose file names have this suffix.
     """
-    records = [path for path in directory.glob("*.pex.json") if _is_record(path)]
-    known = {path.name.removesuffix(".pex.json"): _json(path)["name"] for path in records}
-    gone = [stem for stem, name in known.items() if suffix is not None and stem == f"{name}{suffix}"]
-    for stem in dict.fromkeys([*stems, *gone]):
+    for stem in dict.fromkeys([*stems, *_former_stems(directory, suffix)]):
         for ending, is_ours in _KINDS.items():
             path = directory / f"{stem}.{ending}"
             if path.exists():
-                yield Output(path=path, ours=is_ours(path))
+                yield Output(path=path, is_ours=is_ours(path))
         for path in directory.glob(f".{stem}.*"):
-            if _AT_WORK.fullmatch(path.name.removeprefix(f".{stem}.")):
+            if _TEMPORARY.fullmatch(path.name.removeprefix(f".{stem}.")):
                 with locks.try_lock_directory(path) as unused:
                     if unused:
-                        yield Output(path=path, ours=True)
+                        yield Output(path=path, is_ours=True)
+
+
+_TEMPORARY: Final = re.compile(
+    r"pex\.\w{8}|(?:pex\.json|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt)\.\w{8}"
+)
+"""The name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
+
+
+def _former_stems(directory: Path, suffix: str | None) -> list[str]:
+    """The stems of all binaries that have a build record, and whose stem is their name and `suffix`."""
+    if suffix is None:
+        return []
+    records = [path for path in directory.glob("*.pex.json") if _is_record(path)]
+    names = {path.name.removesuffix(".pex.json"): files.read_json(path)["name"] for path in records}
+    return [stem for stem, name in names.items() if stem == f"{name}{suffix}"]
 
 
 def _remove(path: Path) -> None:
@@ -133,65 +150,63 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return files.read_json(path)
-
-
 def _is_record(path: Path) -> bool:
-    known = _json(path)
-    return isinstance(known.get("inputs"), dict) and "nox-pex" in known.get("tools", {})
+    record: dict[str, Any] = files.read_json(path)
+    return isinstance(record.get("inputs"), dict) and "nox-pex" in record.get("tools", {})
 
 
 def _is_built(path: Path) -> bool:
-    beside = path.with_name(f"{path.name}.json")
-    return _is_record(beside) and _json(beside).get("sha256") == pex_file.digest(path)
+    """Whether a binary is the one in the build record next to it."""
+    record = path.with_name(f"{path.name}.json")
+    return _is_record(record) and files.read_json(record).get("sha256") == pex_file.digest(path)
 
 
 def _is_result(*keys: str) -> Callable[[Path], bool]:
-    """Whether a JSON file is a result of ours: it has a binary's name and the `keys` of its kind."""
-    return lambda path: {"name", *keys} <= _json(path).keys()
+    """A test for a JSON file of results: it has the key `name` and all of `keys`."""
+    return lambda path: {"name", *keys} <= files.read_json(path).keys()
 
 
-def _is_beside(result: Callable[[Path], bool]) -> Callable[[Path], bool]:
-    return lambda path: result(path.with_suffix(".json"))
+def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """A test for a file that belongs to a JSON file of results with the same stem."""
+    return lambda path: is_result(path.with_suffix(".json"))
 
 
 def _is_half(path: Path) -> bool:
-    """Whether a file is a half of a binary: there is an image's result, and it is a PEX file."""
+    """Whether a file is a half of a binary: it is a PEX file, and there is an image's result."""
     result = path.with_suffix("").with_suffix(".image.json")
-    return _IMAGE(result) and zipfile.is_zipfile(path)
+    return _is_image_result(result) and zipfile.is_zipfile(path)
 
 
-def _begins(*beginnings: str) -> Callable[[Path], bool]:
-    def begins(path: Path) -> bool:
+def _first_line_has(text: str) -> Callable[[Path], bool]:
+    """A test for a text file whose first line contains `text`."""
+
+    def has(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
-            line = file.readline()
-        return any(beginning in line for beginning in beginnings)
+            return text in file.readline()
 
-    return begins
-
-
-_SMOKE: Final = _is_result("binary", "conditions")
+    return has
 
 
-_VERIFY: Final = _is_result("binary", "gates")
-
-
-_IMAGE: Final = _is_result("base", "layers")
+_is_smoke_result: Final = _is_result("binary", "conditions")
+_is_verify_result: Final = _is_result("binary", "gates")
+_is_image_result: Final = _is_result("base", "layers")
 
 
 _KINDS: Final[dict[str, Callable[[Path], bool]]] = {
     "pex": _is_built,
-    "smoke.xml": _is_beside(_SMOKE),
-    "smoke.json": _SMOKE,
-    "verify.json": _VERIFY,
+    "smoke.xml": _has_result(_is_smoke_result),
+    "smoke.json": _is_smoke_result,
+    "verify.json": _is_verify_result,
     "deps.pex": _is_half,
     "own.pex": _is_half,
-    "image.xml": _is_beside(_IMAGE),
-    "image.json": _IMAGE,
-    "Dockerfile": _begins("written by nox-pex"),
-    "requirements.txt": _begins("made by nox-pex"),
-    "requirements-direct.txt": _begins("# What pip takes no hash for"),
+    "image.xml": _has_result(_is_image_result),
+    "image.json": _is_image_result,
+    "Dockerfile": _first_line_has("written by nox-pex"),
+    "requirements.txt": _first_line_has("made by nox-pex"),
+    "requirements-direct.txt": _first_line_has("# What pip takes no hash for"),
     "pex.json": _is_record,
 }
-"""The endings of what is left beside a binary, and how each is known for ours; what proves another one goes last."""
+"""The endings of a binary's files, with a test of whether nox-pex wrote the file.
+
+The order is that of removal: a file that a test of another file reads comes after that file.
+"""

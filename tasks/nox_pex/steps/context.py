@@ -10,12 +10,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nox_pex.build.target import Target
+from nox_pex.build.target import Contents, Target
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms import wheelhouse
-from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import installed
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
@@ -32,12 +31,13 @@ from nox_pex.tools.provision import Provisioner, find_uv
 
 
 class Context(Struct, frozen=True, kw_only=True, dict=True):
-    """One project's way from the lock to a proven binary.
+    """One project, and how the user wants its steps to run.
 
-    `root` is the project's directory, `state` a private directory that survives from run to run, `base` the Python that
-    the binaries are for. `suffix` follows the name of every file (`-py3.12`). `say` shows one line to the user, and
-    `emit` prints one to the standard output as it is, for a CI system to read. `parallel` says that other projects are
-    built at the same time, so that this one does not use all processors.
+    `root` is the project's directory. `state` is a private directory that survives from run to run. `base` is the
+    Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
+    line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
+    that other projects are built at the same time, so this one does not use all processors. `installs` are the finished
+    installs that this process knows.
     """
 
     root: Path
@@ -50,16 +50,16 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     verbose: bool = False
     parallel: bool = False
     suffix: str = ""
-    finished: dict[Selection, Installed] = {}
+    installs: dict[Selection, Installed] = {}
 
     @cached_property
     def project(self) -> Project:
-        """The project; raises `NoxPexError` `config`."""
+        """The project's `pyproject.toml`. Raises `NoxPexError` `config`."""
         return pyproject.read(self.root)
 
     @cached_property
     def settings(self) -> Settings:
-        """Its settings; raises `NoxPexError` `config` or `entry-missing`."""
+        """Its `[tool.nox-pex]`. Raises `NoxPexError`: `config`, `entry-missing`."""
         return parse.parse(
             self.project.document,
             file=str(self.project.file),
@@ -89,18 +89,18 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """The binaries that the arguments select; raises `NoxPexError` `usage`."""
+        """The binaries that the arguments select. Raises `NoxPexError` `usage`."""
         return tuple(self.all_targets[name] for name in select_binaries(self.arguments, self.settings.binary))
 
     @cached_property
     def provisioner(self) -> Provisioner:
-        """Makes environments and installs into them."""
+        """Creates environments and installs tools."""
         shell = Shell(environ=self.environ, secrets=self.secrets, say=self.say, verbose=self.verbose)
         return Provisioner(shell=shell, caches=Caches.of(self.environ), uv=find_uv(self.environ))
 
     @cached_property
     def installer(self) -> Installer:
-        """Lets Poetry install."""
+        """Installs from the lock with Poetry."""
         return Installer(
             project=self.project,
             base=self.base,
@@ -111,53 +111,56 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def home(self) -> Path:
-        """The environment of the first set of groups and extras; those of other sets are within it."""
+        """The environment for the first set of groups and extras. Those for other sets are inside it."""
         return self.state / "install"
 
     @cached_property
     def environments(self) -> Mapping[Selection, Environment]:
-        """Where each distinct set is installed, the same whichever binaries the arguments select."""
+        """The environment for each distinct set, the same whichever binaries the arguments select."""
         here = [target for target in self.all_targets.values() if not target.table.complete_platforms]
         distinct = dict.fromkeys(target.selection for target in here)
-        places = (self.home if not number else self.home / "sets" / one.key for number, one in enumerate(distinct))
+        places = (self.home if not number else self.home / "sets" / each.key for number, each in enumerate(distinct))
         return {wanted: Environment(path=place) for wanted, place in zip(distinct, places, strict=True)}
 
     def wheelhouse_of(self, target: Target) -> Path:
-        """The directory for the wheels of a binary for other platforms, shared by all that want the same ones."""
+        """The directory for the wheels of a binary for other platforms. Binaries that need the same wheels share it."""
         wanted = f"{target.selection.key} {target.table.complete_platforms}"
         return self.state / "platforms" / hashlib.sha256(wanted.encode()).hexdigest()[:12]
 
-    def installed(self, target: Target) -> Installed | Wheelhouse:
-        """What Poetry installed, or fetched for other platforms, for `target`.
+    def installed(self, target: Target) -> Contents:
+        """Return what is installed, or fetched for other platforms, for `target`.
 
-        Raises `NoxPexError` `usage` if that has not been done yet.
+        Raises `NoxPexError` `usage` if the step `install` has not run yet.
         """
-        found: Installed | Wheelhouse | None
+        found: Contents | None
         if target.table.complete_platforms:
             found = wheelhouse.finished(target.selection, target.platforms, self.wheelhouse_of(target))
         else:
             found = self._installed_here(target.selection)
         if found is None:
-            self.base.find()
+            self.base.find()  # if this Python does not exist, that is the error to raise
             raise NoxPexError("usage", f"nothing is installed for {target.name} yet", "run `nox -s install` first")
         return found
 
     def _installed_here(self, wanted: Selection) -> Installed | None:
-        done = self.finished.get(wanted) or installed.finished(wanted, self.environments[wanted])
-        if done is not None:
-            self.finished[wanted] = done
-        return done
+        found = self.installs.get(wanted) or installed.finished(wanted, self.environments[wanted])
+        if found is not None:
+            self.installs[wanted] = found
+        return found
 
     def check_prebuilt(self) -> None:
         """Raise `NoxPexError` `usage` if `--binary` names one file for several binaries."""
         if self.arguments.binary is not None and len(self.targets) > 1:
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
-            raise NoxPexError("usage", problem, "say which one it is, as in `-- NAME --binary PATH`")
+            raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
 
 
 def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
-    """Where the state of the project at `root` is kept below Nox's `cache` directory, from wherever the checkout is."""
+    """Return the directory for the state of the project at `root`, below Nox's `cache` directory.
+
+    It depends on the relative path between the two, so a checkout can be moved.
+    """
     relative = os.path.relpath(root, cache)
-    name = Path(relative).name.replace("..", "project")  # the checkout's own name may change
+    name = Path(relative).name.replace("..", "project")  # the name of the checkout's directory may change
     return cache / "nox-pex" / f"{name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"

@@ -1,4 +1,4 @@
-"""Run a step for each binary, several at a time, and report every failure."""
+"""Run a step's work for each binary, several at a time, and report every failure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nox_pex.steps.context import Context
 def each_binary(context: Context, work: Callable[[Target], None], *, at_once: int = 1) -> None:
     """Call `work` for each selected binary, `at_once` at a time.
 
-    A failure does not stop the other binaries. After the last one is done, all failures but the first are shown, and
-    the first is raised.
+    A `NoxPexError` does not stop the other binaries. At the end, every failure but the first is shown, and the first is
+    raised. After an interruption, no further binary is started.
     """
 
     def attempt(target: Target) -> NoxPexError | None:
@@ -24,7 +24,7 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
             return error
         return None
 
-    failures = [error for error in _results(attempt, context.targets, at_once=at_once) if error is not None]
+    failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]
     for error in failures[1:]:
         for line in error.lines:
             context.say(context.secrets.mask(line))
@@ -32,15 +32,15 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
         raise failures[0]
 
 
-def _results(
-    work: Callable[[Target], NoxPexError | None], targets: tuple[Target, ...], *, at_once: int
+def _map(
+    attempt: Callable[[Target], NoxPexError | None], targets: tuple[Target, ...], *, at_once: int
 ) -> list[NoxPexError | None]:
-    """The result of `work` for each target. After an interruption no further target is started."""
+    """The results of `attempt` in the order of `targets`, whichever ends first."""
     if at_once <= 1:
-        return [work(target) for target in targets]
+        return [attempt(target) for target in targets]
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            return list(pool.map(work, targets))
+            return list(pool.map(attempt, targets))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
-from nox_pex.build.target import Target
+from nox_pex.build.target import Contents, Target
 from nox_pex.poetry import lock, requirements
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
@@ -13,32 +14,22 @@ from nox_pex.system.fingerprint import Inputs, digests
 
 
 def run(context: Context) -> None:
-    """Write `NAME.requirements.txt` for each binary. Raises `NoxPexError`."""
+    """Write `NAME.requirements.txt` for each binary, unless its inputs are unchanged.
 
-    def freeze(target: Target) -> None:
-        _freeze(context, target)
-
-    each_binary(context, freeze)
+    Raises `NoxPexError` with the first failure, after all binaries.
+    """
+    each_binary(context, functools.partial(_freeze, context))
 
 
 def _freeze(context: Context, target: Target) -> None:
     installed = context.installed(target)
     pinned, direct = target.file("requirements.txt"), target.file("requirements-direct.txt")
-    memory = target.state / f"{target.name}.freeze.json"
-    inputs: Inputs = {
-        "lock": {"poetry.lock": lock.digest(target.project.lock)},
-        "distributions": {
-            f"{d.name} {d.version}": f"{d.record} {installed.marker(d.name, d.version)}"
-            for d in installed.distributions
-        },
-        "paths": installed.path_digests,
-        "recipe": {"nox-pex": recipe.digest()},
-    }
+    memory, inputs = target.state_file("freeze.json"), _inputs(target, installed)
+    shown = os.path.relpath(pinned, context.root)
 
     def state() -> dict[str, object]:
         return {"inputs": digests(inputs), "files": [files.digest(pinned), files.digest(direct)]}
 
-    shown = os.path.relpath(pinned, context.root)
     if state() == files.read_json(memory) and pinned.exists() and not context.arguments.force:
         context.say(f"freeze: {target.name} unchanged ({shown})")
         return
@@ -56,4 +47,17 @@ def _freeze(context: Context, target: Target) -> None:
         files.write_text(pinned, requirements.requirements_text(frozen, direct_file=direct.name))
     files.write_json(memory, state())
     hashes = sum(len(pin.hashes) for pin in frozen.indexed)
-    context.say(f"freeze: {target.name} pinned, {len(frozen.indexed)} with {hashes} hashes ({shown})")
+    context.say(f"freeze: {target.name} pinned, {len(frozen.indexed)} requirements with {hashes} hashes ({shown})")
+
+
+def _inputs(target: Target, installed: Contents) -> Inputs:
+    """Everything that decides the bytes of the requirements."""
+    return {
+        "lock": {"poetry.lock": lock.digest(target.project.lock)},
+        "distributions": {
+            f"{d.name} {d.version}": f"{d.record} {installed.marker(d.name, d.version)}"
+            for d in installed.distributions
+        },
+        "paths": installed.path_digests,
+        "recipe": {"nox-pex": recipe.digest()},
+    }

@@ -1,4 +1,4 @@
-"""Code that both fronts share: make a project's context, run a step for it, word its failure."""
+"""Code that both front ends share: create the context of a project, and run a step for it."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ else:
     python_discovery = lazy("python_discovery")  # slow, and only needed if a Python is named and not installed yet
 
 _CHATTY: Final = ("httpx2", "httpcore2", "asyncio")
-"""Libraries that log what they do; a front that shows logs would show all of it."""
+"""Libraries that log every request. A front end that shows logs would show them all."""
 
 _CONTEXTS: Final[dict[object, Context]] = {}
-"""The contexts of this process: steps of a project that run one after the other read its files once."""
+"""The contexts of this process, so that the steps of one run read a project's files once."""
 
 
 @contextlib.contextmanager
-def _masked() -> Iterator[None]:
-    """Mask the secrets of this process's environment in a failure, before a front shows it."""
+def _masked(secrets: Callable[[], Secrets]) -> Iterator[None]:
+    """Mask `secrets()` in a failure, before a front end shows it."""
     try:
         yield
     except NoxPexError as error:
-        raise error.masked(Secrets.of(os.environ).mask) from error
+        raise error.masked(secrets().mask) from error
 
 
-@_masked()
+@_masked(lambda: Secrets.of(os.environ))
 def context_of(
     directory: Path,
     *,
@@ -55,23 +55,23 @@ def context_of(
     verbose: bool,
     parallel: bool = False,
 ) -> Context:
-    """The context of the project in `directory`, which keeps its state and environments below `work`.
+    """Return the context of the project in `directory`, which keeps its state and environments below `work`.
 
-    `python` names the interpreter that the binaries are for, as `nox.session` does; None means the one that runs this.
-    If it has to be found and is not there, the exception that `missing` makes of its name is raised. `posargs` are the
-    user's arguments, with paths from `invoked_from`. `parallel` says that other projects are built at the same time.
-    Raises `NoxPexError` `usage`.
+    `python` names the interpreter that the binaries are for, as in `nox.session`; None means the one that runs this. If
+    no such Python exists when it is needed, `missing(python)` is raised. `posargs` are the user's arguments, with paths
+    relative to `invoked_from`. `parallel` says that other projects are built at the same time. Raises `NoxPexError`
+    `usage`.
     """
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with files.writing(f"in {work}"):
-        _ignored_by_git(work)
+        _ignore_in_git(work)
     root = directory.resolve()
     environ = dict(os.environ)
     key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
     if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
         return known
-    _CONTEXTS[key] = made = Context(
+    context = Context(
         root=root,
         state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
         base=_base(python, missing=missing),
@@ -83,25 +83,51 @@ def context_of(
         parallel=parallel,
         suffix=suffix,
     )
-    return made
+    _CONTEXTS[key] = context
+    return context
 
 
-@_masked()
 def perform(step: Step, context: Context) -> None:
-    """Run `step`, or say that it is skipped because the user names a finished binary. Raises `NoxPexError`."""
+    """Run `step`, or show that it is skipped because the user names a finished binary.
+
+    Raises `NoxPexError`, with every secret masked.
+    """
     if step.builds_binary and (reason := context.arguments.prebuilt_reason) is not None:
         context.say(f"{step.name}: skipped, {reason} is used")
         return
+    with _guarded(step, context):
+        table.load(step).run(context)
+
+
+def prepare(step: Step, context: Context) -> None:
+    """Install what `step` needs, and do nothing else. Raises `NoxPexError`, with every secret masked."""
+    if step.prepare:
+        with _guarded(step, context):
+            table.load(step).prepare(context)
+
+
+@contextlib.contextmanager
+def _guarded(step: Step, context: Context) -> Iterator[None]:
+    """Keep `clean` out of the project while `step` runs, and mask the secrets in its failure."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_masked(lambda: _secrets_of(context)))
         stack.enter_context(files.writing(f"in {context.state}"))
         if not step.exclusive:
             waiting = f"{step.name}: waiting for another run that cleans"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
-        table.load(step).run(context)
+        yield
 
 
-def _ignored_by_git(directory: Path) -> None:
-    """Keep the directory of environments and state out of Git, as Nox does for the environments that it makes."""
+def _secrets_of(context: Context) -> Secrets:
+    """The secrets of the project; only those of the environment if its settings cannot be read."""
+    try:
+        return context.secrets
+    except NoxPexError:
+        return Secrets.of(context.environ)
+
+
+def _ignore_in_git(directory: Path) -> None:
+    """Keep the directory of environments and state out of Git, as Nox does with the environments that it creates."""
     ignore = directory / ".gitignore"
     if not ignore.exists():
         directory.mkdir(parents=True, exist_ok=True)
@@ -109,9 +135,9 @@ def _ignored_by_git(directory: Path) -> None:
 
 
 def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePython:
-    """The Python of this name, found as Nox finds it, or the one that runs this."""
+    """The Python of this name, found as Nox finds it; None means the one that runs this."""
     if python is None:
-        return BasePython(name=str(_own_python()), find=_own_python)
+        return BasePython(name=str(_this_python()), find=_this_python)
 
     def find() -> Path:
         found = python_discovery.get_interpreter(python)
@@ -123,5 +149,5 @@ def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePyt
 
 
 @functools.cache
-def _own_python() -> Path:
+def _this_python() -> Path:
     return Path(sys.executable).resolve()

@@ -1,4 +1,4 @@
-"""`install`: Poetry installs from the lock; for other platforms, it fetches the wheels."""
+"""`install`: install from the lock with Poetry, or fetch the wheels for other platforms."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from nox_pex.steps.context import Context
 
 
 def run(context: Context) -> None:
-    """Install each distinct set of groups and extras; fetch the wheels of binaries for other platforms.
+    """Install each distinct set of groups and extras, and fetch the wheels of each binary for other platforms.
 
     Raises `NoxPexError`.
     """
-    context.finished.clear()
+    context.installs.clear()
     here = [target for target in context.targets if not target.table.complete_platforms]
     for wanted in dict.fromkeys(target.selection for target in here):
-        context.finished[wanted] = context.installer.install(wanted, context.environments[wanted])
-    elsewhere = {context.wheelhouse_of(target): target for target in context.targets if target not in here}
-    for home, target in elsewhere.items():
+        context.installs[wanted] = context.installer.install(wanted, context.environments[wanted])
+    foreign = {context.wheelhouse_of(target): target for target in context.targets if target not in here}
+    for home, target in foreign.items():
         WheelFetcher(installer=context.installer).fetch(target.selection, target.platforms, home)
 
 
-prepare = run
-"""The environment is what the other steps need installed."""
+def prepare(context: Context) -> None:
+    """Install too: the other steps need exactly what this step installs. Raises `NoxPexError`."""
+    run(context)

@@ -1,4 +1,4 @@
-"""`pex`: build each binary, unless nothing that it is made from has changed."""
+"""`pex`: build each binary, unless its inputs are unchanged."""
 
 from __future__ import annotations
 
@@ -11,29 +11,36 @@ from nox_pex.build.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.tools import pinned
+from nox_pex.tools.provision import Provisioner
 
 
 def run(context: Context) -> None:
-    """Build each binary, several at a time. Raises `NoxPexError` with the first failure, after all have been tried."""
+    """Build each binary, several at a time.
+
+    Raises `NoxPexError` with the first failure, after all binaries.
+    """
     jobs = context.arguments.jobs or (1 if context.parallel else _processors())
-    at_once, shell = min(len(context.targets), jobs), context.provisioner.shell
+    at_once = min(len(context.targets), jobs)
     builder = Builder(provisioner=context.provisioner, force=context.arguments.force)
 
     def build(target: Target) -> None:
-        own = builder
-        if at_once > 1:
-            named = replace(shell, say=lambda line: context.say(f"{target.name} | {line}"))
-            own = replace(builder, provisioner=replace(context.provisioner, shell=named))
-        own.build(target, context.installed(target))
+        named = replace(builder, provisioner=_naming(context, target)) if at_once > 1 else builder
+        named.build(target, context.installed(target))
 
     each_binary(context, build, at_once=at_once)
 
 
 def prepare(context: Context) -> None:
-    """Install the pex that would build each binary. Raises `NoxPexError`."""
+    """Install the pex that builds each binary. Raises `NoxPexError`."""
     for target in context.targets:
         interpreter = context.installed(target).interpreter
         pinned.provide_pex(context.provisioner, context.settings.pex_version, interpreter=interpreter)
+
+
+def _naming(context: Context, target: Target) -> Provisioner:
+    """A provisioner that puts the name of the binary before each line that it shows."""
+    shell = replace(context.provisioner.shell, say=lambda line: context.say(f"{target.name} | {line}"))
+    return replace(context.provisioner, shell=shell)
 
 
 def _processors() -> int:

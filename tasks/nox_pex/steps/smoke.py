@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from nox_pex.build.target import Target
@@ -22,7 +23,7 @@ from nox_pex.system import files
 def run(context: Context) -> None:
     """Launch each binary, check its answers, and write `NAME.smoke.json` and `NAME.smoke.xml`.
 
-    Raises `NoxPexError` with the first failure, after all binaries have been tried.
+    Raises `NoxPexError` with the first failure, after all binaries.
     """
     context.check_prebuilt()
 
@@ -31,48 +32,52 @@ def run(context: Context) -> None:
             plan.check(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
         for old in (result, junit):
-            old.unlink(missing_ok=True)  # an older result must not stand beside a test that is cut short
+            old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
         python, cannot = _python_for(context, target)
-        environ = dict(context.environ)
-        if python is not None:  # Nox may have found it outside PATH
-            environ["PATH"] = os.pathsep.join([environ.get("PATH", os.defpath), str(python.parent)])
-        done = smoke_run.run(
+        found = smoke_run.run(
             target,
-            environ=environ,
+            environ=_with_python(context.environ, python),
             secrets=context.secrets,
             options=options(context),
             say=context.say,
             cannot=cannot,
         )
-        files.write_text(result, report.json_text(done))
-        files.write_text(junit, report.junit_text(done))
-        show(context, done)
+        files.write_text(result, report.json_text(found))
+        files.write_text(junit, report.junit_text(found))
+        show_report(context, found)
 
     each_binary(context, smoke)
 
 
 def options(context: Context) -> Options:
-    """The options of a smoke test that the arguments name."""
+    """Return the options of a smoke test that the arguments give."""
     given = context.arguments
     return Options(only=given.only, keep=given.keep, serve=given.serve, timeout=given.timeout, port=given.port)
 
 
-def show(context: Context, done: SmokeReport) -> None:
-    """Show the result of a smoke test, here or in a container; raise its failure."""
-    for line in report.table(done):
+def show_report(context: Context, found: SmokeReport) -> None:
+    """Show the result of a smoke test, on this machine or in a container. Raises its failure, a `NoxPexError`."""
+    for line in report.table(found):
         context.say(line)
-    for line in report.github_lines(done, context.environ):
+    for line in report.github_lines(found, context.environ):
         context.emit(line)
-    if done.failure is not None:
-        raise done.failure
+    if found.failure is not None:
+        raise found.failure
+
+
+def _with_python(environ: Mapping[str, str], python: Path | None) -> dict[str, str]:
+    """`environ` with the directory of `python` in PATH, because Nox may have found it outside of it."""
+    if python is None:
+        return dict(environ)
+    return {**environ, "PATH": os.pathsep.join([environ.get("PATH", os.defpath), str(python.parent)])}
 
 
 def _python_for(context: Context, target: Target) -> tuple[Path | None, str | None]:
-    """The Python that runs the binary on this machine, or the reason why there is none."""
+    """The Python that runs the binary on this machine, and the reason if there is none."""
     if not target.platforms:
-        home = context.environments[target.selection]
-        # The environment knows its Python; to find one takes longer.
-        return (home.interpreter().executable if home.usable else context.base.find()), None
+        environment = context.environments[target.selection]
+        # Finding a Python takes longer than reading it from the environment.
+        return (environment.interpreter().executable if environment.usable else context.base.find()), None
     if not target.binary.exists():
         return None, None
     info = pex_file.info(target.binary)

@@ -1,4 +1,4 @@
-"""The steps in their order: the one table from which both fronts make Nox's sessions and Invoke's tasks."""
+"""The steps in their order: both front ends create their sessions, or tasks, from this table."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from nox_pex.errors import NoxPexError
 
-# A noxfile that registers us is loaded for every `nox --list`, so this module imports no step.
+# Every `nox --list` loads this module, so it imports the module of a step only when the step runs.
 
 
 class Step(NamedTuple):
     """A step as users know it.
 
-    `after` names the steps that it needs, `help` is its line in a list of sessions, `options` names the options that
-    are its own (`OPTIONS` in `arguments`). `builds_binary` says that it works towards a binary, and is skipped if
-    the user names a finished one; `by_binary`, that it can be run for some binaries only; `exclusive`, that no other
-    step of the project may run beside it. `prepare` says that its module has a function `prepare(context)`, which
-    installs what the step needs and does nothing else, for Nox's `--install-only`.
+    `after` names the steps that it needs. `help` is its line in a list of sessions. `options` names the options
+    (`OPTIONS` in `arguments`) that only it uses, or that it is the first to use. `builds_binary`: it is skipped if the
+    user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other step of
+    the project may run at the same time. `prepare`: its module has a function `prepare(context)`, which only installs
+    what the step needs, for Nox's `--install-only`.
     """
 
     name: str
@@ -96,28 +96,28 @@ STEPS: Final = {
         ),
     )
 }
-"""Every step by its name, each after those that it needs."""
+"""Every step by its name, each after the steps that it needs."""
 
 
 def load(step: Step) -> Any:
-    """The module of `step`, imported now: `run(context)`, and `prepare(context)` if the table says so."""
+    """Import and return the module of `step`, with `run(context)`, and `prepare(context)` if the table says so."""
     return importlib.import_module(f"nox_pex.steps.{step.name.replace('-', '_')}")
 
 
 def with_needed(only: Sequence[str] | None) -> tuple[Step, ...]:
-    """The steps in `only` (None: all) and what they need, in the order in which they run.
+    """Return the steps in `only` (None means all) and the steps that they need, in the order in which they run.
 
-    Raises `NoxPexError` `usage` for a name that is no step's.
+    Raises `NoxPexError` `usage` for an unknown name.
     """
     names: set[str] = set()
     for name in only if only is not None else STEPS:
         if name not in STEPS:
-            raise NoxPexError("usage", f"register(only=…) has {name!r}", f"the sessions are {', '.join(STEPS)}")
+            raise NoxPexError("usage", f"register(only=…) names {name!r}", f"the sessions are {', '.join(STEPS)}")
         names.add(name)
         names.update(step.name for step in with_needed(STEPS[name].after))
     return tuple(step for step in STEPS.values() if step.name in names)
 
 
 def options(step: Step) -> frozenset[str]:
-    """The names of the options of `step` and of those before it, which are run with it."""
+    """Return the names of the options of `step` and of the steps that run before it."""
     return frozenset(name for needed in with_needed([step.name]) for name in needed.options)

@@ -1,4 +1,4 @@
-"""`verify`: check the finished PEX file at every gate."""
+"""`verify`: check each finished binary at every gate."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def run(context: Context) -> None:
 
     def verify(target: Target) -> None:
         result = target.file("verify.json")
-        result.unlink(missing_ok=True)  # an older result must not stand beside a run that is cut short
-        done = verify_run.run(
+        result.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
+        found = verify_run.run(
             target,
             installed=None if target.prebuilt else context.installed(target),
             installer=context.installer,
             deep=context.arguments.deep,
         )
-        files.write_text(result, report.json_text(done))
-        for line in report.table(done):
+        files.write_text(result, report.json_text(found))
+        for line in report.table(found):
             context.say(line)
-        if done.failure is not None:
-            raise done.failure
+        if found.failure is not None:
+            raise found.failure
 
     each_binary(context, verify)

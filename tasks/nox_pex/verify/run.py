@@ -208,7 +208,7 @@ def _temporary_prefixes(target: Target) -> Mapping[Path, str]:
     directory = Path(tempfile.gettempdir())
     return {
         **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
-        target.directory / f".{target.stem}.pex.": "a temporary directory of the build",
+        target.build_prefix: "a temporary directory of the build",
     }
 
 

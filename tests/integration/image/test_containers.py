@@ -139,7 +139,7 @@ def test_from_source_gives_the_same_layers_and_no_layer_has_a_secret(parcel: Par
 
     result = project.nox("-s", "image", "--", "--from-source", env=secret)
 
-    assert result.said("pex: stands aside for --from-source")
+    assert result.said("pex: skipped, --from-source is used")
     assert result.said("container: ready after")
     there = noted(project)
     assert there["from-source"]

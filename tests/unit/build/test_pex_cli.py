@@ -11,13 +11,12 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.model import Binary
 from nox_pex.system.command import Outcome
-from tests.support.platforms import target
 
 PYTHON = Interpreter(implementation="CPython", version="3.11.7", executable=Path("/python/3.11"))
 
 
-def words(**keys: Any) -> list[str]:
-    """pex's command line for a binary with these keys."""
+def argv_of(**keys: Any) -> list[str]:
+    """The command line of pex for a binary with these keys."""
     kinds = {"script", "entry_point", "executable"}
     binary = Binary(**(keys if kinds & keys.keys() else {"entry_point": "main:app", **keys}))
     return pex_cli.argv(
@@ -28,7 +27,7 @@ def words(**keys: Any) -> list[str]:
             repository=Path("/build/dependencies.pex"),
             pins=Path("/build/pins.txt"),
             python_path=Path("/environment/bin"),
-            wheels=(Path("/build/own.whl"),),
+            wheels=(Path("/build/shop.whl"),),
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
         ),
@@ -41,13 +40,13 @@ def after(argv: list[str], option: str) -> str:
     return argv[argv.index(option) + 1]
 
 
-def test_what_is_always_said() -> None:
-    argv = words()
+def test_options_that_are_always_given() -> None:
+    argv = argv_of()
     assert argv[:3] == ["/tools/python", "-m", "pex"]
     assert "--pre" in argv
     assert after(argv, "--requirement") == "/build/pins.txt"
     assert after(argv, "--pex-root") == "/cache/pex"
-    assert after(argv, "--project") == "/build/own.whl"
+    assert after(argv, "--project") == "/build/shop.whl"
     assert after(argv, "--sources-directory") == "/build/sources"
     assert after(argv, "--python-shebang") == "/usr/bin/env python3.11"
     assert after(argv, "--interpreter-constraint") == "CPython==3.11.*"
@@ -69,8 +68,8 @@ def test_what_is_always_said() -> None:
         ({"exclude": ("idna",)}, "--exclude", "idna"),
     ],
 )
-def test_a_key_with_a_value(keys: dict[str, Any], option: str, value: str) -> None:
-    assert after(words(**keys), option) == value
+def test_a_key_with_a_value_is_an_option_with_a_value(keys: dict[str, Any], option: str, value: str) -> None:
+    assert after(argv_of(**keys), option) == value
 
 
 @pytest.mark.parametrize(
@@ -80,30 +79,30 @@ def test_a_key_with_a_value(keys: dict[str, Any], option: str, value: str) -> No
         "venv-site-packages-copies",
     ],
 )
-def test_a_switch_is_always_said_one_way_or_the_other(option: str) -> None:
+def test_a_switch_is_always_given_one_way_or_the_other(option: str) -> None:
     key = option.replace("-", "_")
-    assert f"--{option}" in words(**{key: True})
-    assert f"--no-{option}" in words(**{key: False})
+    assert f"--{option}" in argv_of(**{key: True})
+    assert f"--no-{option}" in argv_of(**{key: False})
 
 
-def test_switches_that_have_one_way_only() -> None:
-    assert "--include-tools" in words(include_tools=True)
-    assert "--include-tools" not in words()
-    assert "--validate-entry-point" in words(validate_entry_point=True)
-    assert "--validate-entry-point" not in words()
-    assert "--non-hermetic-venv-scripts" in words(venv_hermetic_scripts=False)
-    assert "--non-hermetic-venv-scripts" not in words()
+def test_a_switch_that_has_one_way_only_is_given_or_not() -> None:
+    assert "--include-tools" in argv_of(include_tools=True)
+    assert "--include-tools" not in argv_of()
+    assert "--validate-entry-point" in argv_of(validate_entry_point=True)
+    assert "--validate-entry-point" not in argv_of()
+    assert "--non-hermetic-venv-scripts" in argv_of(venv_hermetic_scripts=False)
+    assert "--non-hermetic-venv-scripts" not in argv_of()
 
 
-def test_the_execution_mode() -> None:
-    assert "--venv" in words()
-    assert "--venv=append" in words(venv_bin_path="append")
-    assert not [word for word in words(execution_mode="zipapp") if word.startswith("--venv=") or word == "--venv"]
+def test_the_option_venv_is_given_for_that_execution_mode_only() -> None:
+    assert "--venv" in argv_of()
+    assert "--venv=append" in argv_of(venv_bin_path="append")
+    assert not [option for option in argv_of(execution_mode="zipapp") if option.partition("=")[0] == "--venv"]
 
 
-def test_injected_words_are_quoted_once() -> None:
-    argv = words(inject_args=("--port", "a b"), inject_env={"B": "x y", "A": "="}, inject_python_args=("-X", "dev"))
-    assert [word for word in argv if word.startswith("--inject-")] == [
+def test_injected_arguments_are_quoted_once() -> None:
+    argv = argv_of(inject_args=("--port", "a b"), inject_env={"B": "x y", "A": "="}, inject_python_args=("-X", "dev"))
+    assert [option for option in argv if option.startswith("--inject-")] == [
         "--inject-args=--port",
         "--inject-args='a b'",
         "--inject-python-args=-X",
@@ -113,8 +112,8 @@ def test_injected_words_are_quoted_once() -> None:
     ]
 
 
-def test_the_escape_hatch_comes_last() -> None:
-    assert words(pex_args=("--scie", "eager"))[-2:] == ["--scie", "eager"]
+def test_further_arguments_for_pex_come_last() -> None:
+    assert argv_of(pex_args=("--scie", "eager"))[-2:] == ["--scie", "eager"]
 
 
 @pytest.mark.parametrize(
@@ -147,33 +146,64 @@ def test_one_of_several_constraints_is_enough() -> None:
 @pytest.mark.parametrize(
     ("output", "code", "said"),
     [
-        ("one\nlast words", "build-failed", "exit status 3): last words"),
-        ("", "build-failed", "it said nothing"),
+        ("one\nlast line", "build-failed", "exit status 3): last line"),
+        ("", "build-failed", "no output"),
         ("OSError: [Errno 28] No space left on device", "disk-full", "no space left"),
         ("Connection refused", "index-unreachable", "Connection refused"),
     ],
 )
-def test_how_pex_fails(output: str, code: str, said: str) -> None:
+def test_a_failure_of_pex_has_a_code_and_its_last_line(output: str, code: str, said: str) -> None:
     error = pex_cli.failure(Outcome(status=3, output=output, seconds=1.0), of="service")
     assert error.code == code
     assert said in error.problem
     assert error.log == tuple(output.splitlines())
 
 
-def test_the_constraints_and_the_shebang_are_those_of_the_targets() -> None:
-    both = (target("old", python="3.9").interpreter, target("new").interpreter)
-    inputs = pex_cli.PexInputs(
-        repository=Path("r"), pins=Path("p"), python_path=Path("b"), platforms=(Path("0.json"), Path("1.json"))
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("pre_install_wheels", [True, False])
+def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
+    *, compress: bool, pre_install_wheels: bool
+) -> None:
+    wheel_format = pex_cli.WheelFormat(pre_install_wheels=pre_install_wheels, compress=compress)
+    options: dict[str, Any] = {
+        "python": Path("/tools/python"),
+        "output": Path("/build/dependencies.pex"),
+        "pins": Path("/build/pins.txt"),
+        "wheel_format": wheel_format,
+        "pex_root": Path("/cache/pex"),
+    }
+    wheels = [Path("/wheels/a.whl"), Path("/wheels/b.whl")]
+    from_environment = pex_cli.repository_argv(environment=Path("/environment"), **options)
+    from_wheels = pex_cli.wheels_argv(
+        wheels=wheels, overrides=["a==1", "a==2"], platforms=[Path("/there.json")], **options
     )
-    argv = pex_cli.argv(
-        Binary(script="x"),
-        python=Path("python"),
-        output=Path("o"),
-        inputs=inputs,
-        interpreters=both,
-        pex_root=Path("root"),
-    )
-    given = [value for option, value in itertools.pairwise(argv) if option == "--interpreter-constraint"]
-    assert given == ["CPython==3.9.*", "CPython==3.12.*"]
-    assert "/usr/bin/env python3" in argv
-    assert argv.count("--complete-platform") == len(inputs.platforms)
+    for argv in (from_environment, from_wheels):
+        assert argv[:3] == ["/tools/python", "-m", "pex"]
+        assert after(argv, "--output-file") == "/build/dependencies.pex"
+        assert after(argv, "--pex-root") == "/cache/pex"
+        assert after(argv, "--requirement") == "/build/pins.txt"
+        assert after(argv, "--layout") == "packed"
+        assert "--pre" in argv
+        assert ("--compress" in argv, "--no-compress" in argv) == (compress, not compress)
+        assert ("--pre-install-wheels" in argv) == pre_install_wheels
+        assert ("--no-pre-install-wheels" in argv) == (not pre_install_wheels)
+    assert after(from_environment, "--venv-repository") == "/environment"
+    pairs = list(itertools.pairwise(from_wheels))
+    assert [value for option, value in pairs if option == "--pre-resolved-dist"] == ["/wheels/a.whl", "/wheels/b.whl"]
+    assert [value for option, value in pairs if option == "--override"] == ["a==1", "a==2"]
+    assert [value for option, value in pairs if option == "--complete-platform"] == ["/there.json"]
+
+
+def test_pex_runs_without_what_would_change_the_bytes() -> None:
+    user = {
+        "XDG_CACHE_HOME": "/home/joe/.cache",
+        "PEX_VERBOSE": "1",
+        "PYTHONPATH": "/x",
+        "LC_ALL": "C",
+        "HOME": "/home/joe",
+    }
+    environ = pex_cli.environ(user)
+    assert environ["HOME"] == "/home/joe"
+    assert not environ.keys() & {"XDG_CACHE_HOME", "PEX_VERBOSE", "PYTHONPATH"}
+    assert (environ["SOURCE_DATE_EPOCH"], environ["PEX_IGNORE_RCFILES"]) == ("315532800", "1")
+    assert environ["LC_ALL"] == "C.UTF-8"

@@ -1,58 +1,104 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.steps.arguments import Arguments, parse, select_binaries
+from nox_pex.steps.arguments import OPTIONS, Arguments, Option, parse, select_binaries
 
 HERE = Path("/here")
 
 
-def test_no_words() -> None:
+def usage_error(*posargs: str) -> NoxPexError:
+    with pytest.raises(NoxPexError) as caught:
+        parse(posargs, invoked_from=HERE)
+    assert caught.value.code == "usage"
+    return caught.value
+
+
+def test_without_arguments_every_option_has_its_default() -> None:
     assert parse([], invoked_from=HERE) == Arguments()
 
 
-def test_names_and_flags_in_any_order() -> None:
+def test_names_and_options_in_any_order() -> None:
     found = parse(["api", "--force", "worker", "--timeout", "2.5", "api", "--port=80", "--keep"], invoked_from=HERE)
     assert found == Arguments(names=("api", "worker"), force=True, timeout=2.5, port=80, keep=True)
 
 
-@pytest.mark.parametrize(("given", "taken"), [("dist/x.pex", HERE / "dist/x.pex"), ("/abs/x.pex", Path("/abs/x.pex"))])
-def test_a_path_is_taken_from_where_nox_was_called(given: str, taken: Path) -> None:
-    assert parse(["--binary", given], invoked_from=HERE).binary == taken
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_each_option_is_a_field_of_the_arguments(option: Option) -> None:
+    field = option.name.replace("-", "_")
+    given = parse([f"--{option.name}", *(["7"] if option.value else [])], invoked_from=HERE)
+    value = HERE / "7" if field == "binary" else option.convert("7") if option.value else True
+    expected: dict[str, Any] = {field: value}
+    assert given == Arguments(**expected)
+
+
+@pytest.mark.parametrize(("given", "path"), [("dist/x.pex", HERE / "dist/x.pex"), ("/abs/x.pex", Path("/abs/x.pex"))])
+def test_a_path_is_relative_to_the_directory_that_nox_was_called_in(given: str, path: Path) -> None:
+    assert parse(["--binary", given], invoked_from=HERE).binary == path
+
+
+@pytest.mark.parametrize(("given", "jobs"), [("1", 1), ("2", 2), ("16", 16)])
+def test_jobs_are_at_least_one(given: str, jobs: int) -> None:
+    assert parse(["--jobs", given], invoked_from=HERE).jobs == jobs
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "1.5", ""])
+def test_a_number_of_jobs_that_makes_no_sense_is_refused(given: str) -> None:
+    assert usage_error(f"--jobs={given}").problem == f"argument --jobs: {given!r} is not a positive whole number"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("posargs", "problem"),
     [
-        (["--forse"], "--forse"),
-        (["--forc"], "--forc"),
-        (["--port", "eighty"], "--port"),
-        (["--jobs", "0"], "--jobs"),
-        (["--binary"], "--binary"),
-        (["-x"], "-x"),
+        (["--forse"], "unrecognized arguments: --forse"),
+        (["--forc"], "unrecognized arguments: --forc"),
+        (["-x"], "unrecognized arguments: -x"),
+        (["--help"], "unrecognized arguments: --help"),
+        (["-h"], "unrecognized arguments: -h"),
+        (["--port", "eighty"], "argument --port: invalid int value: 'eighty'"),
+        (["--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
+        (["--binary"], "argument --binary: expected one argument"),
     ],
 )
-def test_a_word_that_none_knows(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NoxPexError) as caught:
-        parse(words, invoked_from=HERE)
-    assert caught.value.code == "usage"
-    assert said in caught.value.problem
-    assert "[--force]" in caught.value.remedy
+def test_an_argument_that_cannot_be_used_is_one_line(
+    posargs: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = usage_error(*posargs)
+    assert error.problem == problem
+    assert error.remedy.startswith("usage: nox -s SESSION -- [NAME …] [--force] [--jobs N] [--binary PATH] [--deep] ")
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_binaries_that_are_meant() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (Arguments(), None),
+        (Arguments(force=True, names=("api",)), None),
+        (Arguments(binary=Path("/dist/x.pex")), "--binary /dist/x.pex"),
+        (Arguments(from_source=True), "--from-source"),
+        (Arguments(binary=Path("/dist/x.pex"), from_source=True), "--binary /dist/x.pex"),
+    ],
+)
+def test_a_finished_binary_is_the_reason_to_build_none(arguments: Arguments, reason: str | None) -> None:
+    assert arguments.prebuilt_reason == reason
+
+
+def test_the_names_select_binaries_in_the_order_of_the_settings() -> None:
     known = ("api", "worker", "cron")
     assert select_binaries(Arguments(), known) == known
     assert select_binaries(Arguments(names=("cron", "api")), known) == ("api", "cron")
 
 
-@pytest.mark.parametrize(("name", "said"), [("wroker", "did you mean 'worker'"), ("zzz", "there are api, worker")])
-def test_a_binary_that_is_not_there(name: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("wroker", "did you mean 'worker'? (usage: nox"), ("zzz", "there are api, worker (usage: nox")]
+)
+def test_an_unknown_binary_is_refused(name: str, remedy: str) -> None:
     with pytest.raises(NoxPexError) as caught:
-        select_binaries(Arguments(names=(name,)), ("api", "worker"))
+        select_binaries(Arguments(names=("api", name)), ("api", "worker"))
     assert caught.value.code == "usage"
-    assert said in caught.value.remedy
+    assert caught.value.problem == f"no binary is called {name!r}"
+    assert caught.value.remedy.startswith(remedy)

@@ -2,26 +2,251 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from nox_pex.distributions import pex_file
+from nox_pex.poetry import requirements
+from nox_pex.poetry.requirements import Frozen
 from nox_pex.steps import clean
+from nox_pex.system import locks
+from tests.unit.steps.conftest import MakeContext
+
+NOTHING: Final = Frozen(indexed=(), direct=())
+SMOKE: Final = json.dumps({"name": "api", "binary": "api.pex", "conditions": []})
+VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
+IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
+WRITTEN: Final = {
+    "smoke.json": SMOKE,
+    "smoke.xml": "<testsuites/>",
+    "verify.json": VERIFY,
+    "image.json": IMAGE,
+    "image.xml": "<testsuites/>",
+    "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
+    "requirements.txt": requirements.requirements_text(NOTHING, direct_file="api.requirements-direct.txt"),
+    "requirements-direct.txt": requirements.direct_text(NOTHING),
+}
+"""The text files that nox-pex writes next to a binary, apart from the build record."""
 
 
-def halves(directory: Path) -> list[Path]:
-    found = [directory / "service-py3.12.deps.pex", directory / "service-py3.12.own.pex"]
-    for path in found:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("PEX-INFO", "{}")
-    return found
+def record(binary: Path, *, name: str = "api") -> None:
+    """Write the build record of a binary."""
+    known = {"name": name, "inputs": {}, "tools": {"nox-pex": "1"}, "sha256": pex_file.digest(binary)}
+    binary.with_name(f"{binary.name}.json").write_text(json.dumps(known), "utf-8")
 
 
-@pytest.mark.parametrize("imaged", [True, False])
-def test_the_halves_of_a_binary_are_ours_beside_the_result_of_an_image(tmp_path: Path, *, imaged: bool) -> None:
-    expected = halves(tmp_path)
-    if imaged:
-        result = {"name": "service", "base": "base", "layers": []}
-        (tmp_path / "service-py3.12.image.json").write_text(json.dumps(result), "utf-8")
-    found = {output.path: output.ours for output in clean.outputs(tmp_path, ["service-py3.12"], suffix=None)}
-    assert [found[path] for path in expected] == [imaged, imaged]
+def pex(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("PEX-INFO", "{}")
+    return path
+
+
+def fill(directory: Path, texts: Mapping[str, str], *, stem: str = "api") -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for ending, text in texts.items():
+        (directory / f"{stem}.{ending}").write_text(text, "utf-8")
+
+
+def found(directory: Path, *, stem: str = "api", suffix: str | None = None) -> dict[str, bool]:
+    return {output.path.name: output.is_ours for output in clean.outputs(directory, [stem], suffix=suffix)}
+
+
+def test_files_that_nox_pex_writes_are_its_own(tmp_path: Path) -> None:
+    fill(tmp_path, WRITTEN)
+    record(pex(tmp_path / "api.pex"))
+    assert found(tmp_path) == dict.fromkeys([*(f"api.{ending}" for ending in WRITTEN), "api.pex", "api.pex.json"], True)
+
+
+@pytest.mark.parametrize("ending", [*WRITTEN, "pex", "pex.json", "deps.pex", "own.pex"])
+def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, ending: str) -> None:
+    fill(tmp_path, {ending: '{"name": "api"}'})
+    assert found(tmp_path) == {f"api.{ending}": False}
+
+
+def test_a_binary_that_was_changed_after_it_was_built_is_not_ours(tmp_path: Path) -> None:
+    record(pex(tmp_path / "api.pex"))
+    with (tmp_path / "api.pex").open("ab") as file:
+        file.write(b"changed")
+    assert found(tmp_path) == {"api.pex": False, "api.pex.json": True}
+
+
+def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
+    fill(tmp_path, {"txt": "mine", "pex.orig": "mine"})
+    fill(tmp_path, WRITTEN, stem="other")
+    assert found(tmp_path) == {}
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_the_halves_of_a_binary_are_ours_next_to_the_result_of_an_image(tmp_path: Path, *, has_image: bool) -> None:
+    halves = [pex(tmp_path / f"service-py3.12.{half}.pex") for half in ("deps", "own")]
+    if has_image:
+        fill(tmp_path, {"image.json": IMAGE}, stem="service-py3.12")
+    seen = found(tmp_path, stem="service-py3.12")
+    assert [seen[half.name] for half in halves] == [has_image, has_image]
+
+
+def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
+    fill(tmp_path, WRITTEN)
+    record(pex(tmp_path / "api.pex"))
+    names = list(found(tmp_path))
+    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("image.xml", "image.json")):
+        assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        (".api.pex.abcd1234", True),
+        (".api.pex.json.abcd1234", True),
+        (".api.smoke.json.abcd1234", True),
+        (".api.verify.json.abcd1234", True),
+        (".api.image.xml.abcd1234", True),
+        (".api.requirements.txt.abcd1234", True),
+        (".api.requirements-direct.txt.abcd1234", True),
+        (".api.env", False),
+        (".api.pex.orig", False),
+        (".api.pex.abcd12345", False),
+        (".apis.pex.abcd1234", False),
+    ],
+)
+def test_temporary_files_of_a_run_that_was_killed_are_found_by_their_name(
+    tmp_path: Path, name: str, *, ours: bool
+) -> None:
+    (tmp_path / name).write_text("", "utf-8")
+    assert found(tmp_path) == ({name: True} if ours else {})
+
+
+def test_a_temporary_directory_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
+    directory = tmp_path / ".api.pex.abcd1234"
+    directory.mkdir()
+    with locks.try_lock_directory(directory) as locked:
+        assert locked
+        assert found(tmp_path) == {}
+    assert found(tmp_path) == {directory.name: True}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "stems"),
+    [(None, set()), ("", {"former"}), ("-py3.12", {"former-py3.12"}), ("-py3.13", set())],
+)
+def test_binaries_that_the_settings_no_longer_have_are_known_by_their_record(
+    tmp_path: Path, suffix: str | None, stems: set[str]
+) -> None:
+    record(pex(tmp_path / "former.pex"), name="former")
+    record(pex(tmp_path / "former-py3.12.pex"), name="former")
+    (tmp_path / "foreign.pex.json").write_text('{"name": "foreign"}', "utf-8")
+    assert set(found(tmp_path, suffix=suffix)) == {f"{stem}.pex{end}" for stem in stems for end in ("", ".json")}
+
+
+@pytest.fixture
+def removal(shown: list[str]) -> clean.Removal:
+    return clean.Removal(say=shown.append, dry_run=False)
+
+
+def test_a_removal_shows_each_file_and_the_total(tmp_path: Path, removal: clean.Removal, shown: list[str]) -> None:
+    fill(tmp_path, {"a": "x" * 200_000})
+    (tmp_path / "directory" / "deep").mkdir(parents=True)
+    (tmp_path / "directory" / "deep" / "file").write_text("x" * 1_000_000, "utf-8")
+    removal.remove(tmp_path / "api.a", "dist/a")
+    removal.remove(tmp_path / "directory", "dist/directory")
+    removal.summarise()
+    assert list(tmp_path.iterdir()) == []
+    assert shown == [
+        "clean: removed dist/a, 0.2 MB",
+        "clean: removed dist/directory, 1.0 MB",
+        "clean: 1.2 MB in total",
+    ]
+
+
+def test_a_dry_run_removes_nothing(tmp_path: Path, shown: list[str]) -> None:
+    removal = clean.Removal(say=shown.append, dry_run=True)
+    fill(tmp_path, {"a": "x" * 200_000})
+    removal.remove(tmp_path / "api.a", "dist/a")
+    removal.empty(tmp_path, "state")
+    removal.summarise()
+    assert (tmp_path / "api.a").exists()
+    assert shown == [
+        "clean: would remove dist/a, 0.2 MB",
+        "clean: would remove state, 0.2 MB",
+        "clean: 0.4 MB in total (--dry-run)",
+    ]
+
+
+def test_an_emptied_directory_stays(tmp_path: Path, removal: clean.Removal, shown: list[str]) -> None:
+    (tmp_path / "state" / "deep").mkdir(parents=True)
+    (tmp_path / "state" / "file").write_text("1", "utf-8")
+    removal.empty(tmp_path / "state", "state")
+    removal.empty(tmp_path / "state", "state")
+    assert list((tmp_path / "state").iterdir()) == []
+    assert shown == ["clean: removed state, 0.0 MB"]
+
+
+def test_a_link_is_removed_and_not_what_it_points_to(tmp_path: Path, removal: clean.Removal) -> None:
+    (tmp_path / "original").mkdir()
+    (tmp_path / "original" / "file").write_text("1", "utf-8")
+    (tmp_path / "link").symlink_to("original")
+    removal.remove(tmp_path / "link", "link")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "original" / "file").exists()
+
+
+def test_without_anything_to_remove_it_says_so(removal: clean.Removal, shown: list[str]) -> None:
+    removal.summarise()
+    assert shown == ["clean: nothing to remove"]
+
+
+@pytest.mark.parametrize("name", ["api.lock", "install/sets/abc.lock"])
+def test_a_state_is_not_idle_while_a_tool_holds_a_lock_in_it(tmp_path: Path, name: str) -> None:
+    assert clean.is_idle(tmp_path)
+    with locks.locked(tmp_path / name, waiting=lambda: None):
+        assert not clean.is_idle(tmp_path)
+    assert clean.is_idle(tmp_path)
+
+
+def built(make_context: MakeContext, tmp_path: Path, **arguments: Any) -> Any:
+    """The context of a project with one built binary, some state, and an empty shared cache."""
+    context = make_context(environ={"NOX_PEX_CACHE_DIR": str(tmp_path / "cache")}, **arguments)
+    fill(tmp_path / "dist", WRITTEN)
+    (tmp_path / "dist" / "api.verify.json").write_text("mine", "utf-8")
+    context.state.mkdir(parents=True)
+    (context.state / "api.inputs.json").write_text("{}", "utf-8")
+    return context
+
+
+def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path: Path, shown: list[str]) -> None:
+    context = built(make_context, tmp_path)
+    clean.run(context)
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.verify.json"]
+    assert list(context.state.iterdir()) == []
+    assert "clean: kept dist/api.verify.json: nox-pex did not write it, or it was changed since" in shown
+    assert "clean: removed environments and state, 0.0 MB" in shown
+
+
+@pytest.mark.parametrize(("names", "left"), [(("api",), 1), (("worker",), len(WRITTEN))])
+def test_with_names_only_their_files_are_removed(
+    make_context: MakeContext, tmp_path: Path, names: tuple[str, ...], left: int
+) -> None:
+    context = built(make_context, tmp_path, names=names)
+    clean.run(context)
+    assert len(list((tmp_path / "dist").iterdir())) == left
+    assert (context.state / "api.inputs.json").exists()
+
+
+@pytest.mark.parametrize("lock", ["", "api.lock"])
+def test_a_project_that_another_run_uses_is_skipped(
+    make_context: MakeContext, tmp_path: Path, shown: list[str], lock: str
+) -> None:
+    context = built(make_context, tmp_path)
+    held = (
+        locks.locked(context.state / lock, waiting=lambda: None)
+        if lock
+        else locks.shared_lock(context.state, waiting=lambda: None)
+    )
+    with held:
+        clean.run(context)
+    assert shown == ["clean: skipped shop, another run is using it"]
+    assert len(list((tmp_path / "dist").iterdir())) == len(WRITTEN)

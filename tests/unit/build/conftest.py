@@ -1,0 +1,176 @@
+"""Environments with distributions, projects and tools for the build, without Poetry or pex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from nox_pex.build.target import Target
+from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.record import record_digest
+from nox_pex.poetry.installed import Installed
+from nox_pex.poetry.selection import Selection
+from nox_pex.project.pyproject import Project
+from nox_pex.settings.model import Settings
+from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools.cache import Caches
+from nox_pex.tools.provision import Provisioner
+from tests.support.small_pex import SmallPex, write_repository
+
+MAIN: Final = Selection(groups=("main",), extras=())
+
+Act = Callable[[Sequence[str]], None]
+
+
+class FakeEnvironment:
+    """An environment in the directory `path`, as Poetry leaves one, of the interpreter `python`."""
+
+    def __init__(self, path: Path, *, python: Path, version: str = "3.11.7") -> None:
+        self.path = path
+        self.site_packages = path / "lib" / "python3.11" / "site-packages"
+        self.site_packages.mkdir(parents=True)
+        (path / "bin").mkdir()
+        (path / "bin" / "python").symlink_to(python)
+        (path / "pyvenv.cfg").write_text(f"implementation = CPython\nversion_info = {version}.final.0\n", "utf-8")
+
+    def add(
+        self,
+        name: str,
+        files: Mapping[str, str],
+        *,
+        version: str = "1.0",
+        metadata: str = "",
+        direct_url: str | None = None,
+        scripts: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Install a distribution; returns its `.dist-info`. `scripts` are the contents of files in `bin`."""
+        info = self.site_packages / f"{name}-{version}.dist-info"
+        info.mkdir()
+        texts = {
+            **files,
+            f"{info.name}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}\n",
+            **({f"{info.name}/direct_url.json": direct_url} if direct_url is not None else {}),
+            **{f"../../../bin/{script}": text for script, text in (scripts or {}).items()},
+        }
+        rows = []
+        for relative, text in texts.items():
+            path = self.site_packages / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            rows.append(f"{relative},sha256={record_digest('sha256', path)},{path.stat().st_size}")
+        (info / "RECORD").write_text("\n".join([*rows, f"{info.name}/RECORD,,", ""]), "utf-8")
+        return info
+
+    def installed(self, **options: Any) -> Installed:
+        environment = Environment(path=self.path)
+        given = {"path_digests": {}, "seconds": 1.0, "id": "first", **options}
+        return Installed(selection=MAIN, environment=environment, distributions=environment.distributions(), **given)
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """A file that takes the place of an interpreter; it is never started."""
+    path = tmp_path / "python3.11"
+    path.write_bytes(b"an interpreter")
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path: Path, python: Path) -> FakeEnvironment:
+    """An environment with one library and its script."""
+    environment = FakeEnvironment(tmp_path / "environment", python=python)
+    script = f"#!{environment.path}/bin/python\nimport idna\n"
+    environment.add("idna", {"idna/__init__.py": "", "idna/core.py": "CORE = 1\n"}, scripts={"idna": script})
+    return environment
+
+
+class FakeShell(Shell, frozen=True, kw_only=True):
+    """Notes every command line, and does `act` instead of it; the command fails if that raises `OSError`."""
+
+    ran: list[tuple[str, ...]]
+    act: Act = lambda _argv: None
+
+    def run(self, argv: Sequence[Any], **_options: Any) -> Outcome:
+        line = [str(argument) for argument in argv]
+        self.ran.append(tuple(line))
+        try:
+            self.act(line)
+        except OSError as error:
+            return Outcome(status=1, output=f"a line\n{error}", seconds=0.1)
+        return Outcome(status=0, output="", seconds=0.1)
+
+
+def after(argv: Sequence[str], option: str) -> str:
+    """The value of an option in a command line."""
+    return argv[argv.index(option) + 1]
+
+
+def write_pex(argv: Sequence[str]) -> None:
+    """Write what a command line of pex asks for: a dependency PEX, or a PEX file."""
+    output = Path(after(argv, "--output-file"))
+    if output.name == "dependencies.pex":
+        write_repository(output, SmallPex().distributions)
+    else:
+        SmallPex(compress="--compress" in argv).write(output)
+
+
+@pytest.fixture
+def shown() -> list[str]:
+    """The lines that the user has seen."""
+    return []
+
+
+MakeProvisioner = Callable[..., Provisioner]
+
+
+@pytest.fixture
+def make_provisioner(tmp_path: Path, shown: list[str]) -> MakeProvisioner:
+    def make(act: Act = write_pex, ran: list[tuple[str, ...]] | None = None) -> Provisioner:
+        shell = FakeShell(environ={}, secrets=Secrets(), say=shown.append, ran=ran if ran is not None else [], act=act)
+        cache = tmp_path / "cache"
+        (cache / "dependencies").mkdir(parents=True, exist_ok=True)
+        return Provisioner(shell=shell, caches=Caches(chosen=cache), uv=None)
+
+    return make
+
+
+MakeTarget = Callable[..., Target]
+
+
+@pytest.fixture
+def make_target(tmp_path: Path) -> MakeTarget:
+    """A binary of a project in `tmp_path/shop`; options are keys of its table, with underscores."""
+
+    def make(
+        *, package_mode: bool = False, suffix: str = "", settings: Mapping[str, Any] | None = None, **table: Any
+    ) -> Target:
+        root = tmp_path / "shop"
+        root.mkdir(exist_ok=True)
+        (root / "poetry.lock").write_text("# a lock\n", "utf-8")
+        entry = {} if table.keys() & {"script", "executable", "entry_point"} else {"entry_point": "main:main"}
+        binary = {key.replace("_", "-"): value for key, value in {**entry, **table}.items()}
+        return Target(
+            name="shop",
+            suffix=suffix,
+            project=Project(
+                root=root,
+                document={},
+                name="shop",
+                version="1.0",
+                package_mode=package_mode,
+                scripts={},
+                groups=frozenset({"main"}),
+                extras=frozenset(),
+                build_requires=(),
+                includes=(),
+            ),
+            settings=msgspec.convert({**(settings or {}), "binary": {"shop": binary}}, Settings),
+            state=tmp_path / "state",
+        )
+
+    return make

@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nox_pex.build import incremental, recompress
+from nox_pex.build.assemble import Assembler, BuiltPex, check_wheel, copy_sources
+from nox_pex.build.inputs import ProjectFiles, collect
+from nox_pex.build.target import Target
+from nox_pex.errors import NoxPexError
+from nox_pex.project import build_wheel
+from nox_pex.system.command import Clock
+from nox_pex.tools import pinned
+from tests.support.small_pex import LIBRARY, SmallPex, installed, write_wheel
+from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner, MakeTarget, after, write_pex
+
+WHEEL = "shop-1.0-py3-none-any.whl"
+
+
+# The project's wheel
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".env", "shop/.env", "shop/.env.production", "shop/.git/config", ".venv/pyvenv.cfg", "shop/.venv/bin/python"),
+        *("shop/.netrc", ".pypirc", "shop/environment/pyvenv.cfg", "shop/id_rsa", "id_ed25519", "shop/id_ecdsa"),
+        *("shop/id_dsa", "dist/shop.pex", "shop/.pex"),
+    ],
+)
+def test_a_wheel_with_a_file_that_must_not_leave_the_machine_is_refused(
+    make_target: MakeTarget, tmp_path: Path, name: str
+) -> None:
+    wheel = write_wheel(tmp_path / WHEEL, {"shop/__init__.py": b"", name: b""})
+    with pytest.raises(NoxPexError) as caught:
+        check_wheel(make_target(package_mode=True), wheel)
+    assert caught.value.code == "leak"
+    assert f"puts {name} into the wheel" in caught.value.problem
+    assert f'exclude = ["{name}"]' in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("shop/.env.example", ".env.sample", "shop/.env.template", ".env.dist", "shop/env", "shop/.environment"),
+        *("shop/id_rsa.pub", "shop/my_id_rsa", "shop/pex.py", "shop/x.pex.txt", "shop/.gitignore", "shop/git/config"),
+    ],
+)
+def test_a_wheel_with_files_of_similar_names_is_accepted(make_target: MakeTarget, tmp_path: Path, name: str) -> None:
+    check_wheel(make_target(package_mode=True), write_wheel(tmp_path / WHEEL, {name: b""}))
+
+
+# Loose sources
+
+
+@pytest.fixture
+def loose(make_target: MakeTarget) -> Target:
+    """A binary of a project with loose sources, one of them executable."""
+    target = make_target()
+    (target.project.root / "wares" / "deep").mkdir(parents=True)
+    (target.project.root / "main.py").write_bytes(b"def main(): ...\n")
+    (target.project.root / "wares" / "__init__.py").touch()
+    (target.project.root / "wares" / "deep" / "run.sh").write_bytes(b"#!/bin/sh\n")
+    (target.project.root / "wares" / "deep" / "run.sh").chmod(0o755)
+    return target
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o000])
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+def test_the_modes_of_copied_sources_do_not_depend_on_the_user(
+    loose: Target, tmp_path: Path, umask: int, mode: int
+) -> None:
+    (loose.project.root / "main.py").chmod(mode)
+    before = os.umask(umask)
+    try:
+        copied = copy_sources(loose, collect(loose), tmp_path / "sources")
+    finally:
+        os.umask(before)
+    assert copied == tmp_path / "sources"
+    files = {path.relative_to(copied).as_posix(): path for path in copied.rglob("*") if path.is_file()}
+    assert {name: path.stat().st_mode & 0o777 for name, path in files.items()} == {
+        "main.py": 0o644,
+        "wares/__init__.py": 0o644,
+        "wares/deep/run.sh": 0o755,
+    }
+    assert files["main.py"].read_bytes() == b"def main(): ...\n"
+
+
+def test_a_package_and_an_empty_project_have_no_loose_sources(
+    make_target: MakeTarget, loose: Target, tmp_path: Path
+) -> None:
+    assert copy_sources(make_target(package_mode=True), collect(loose), tmp_path / "sources") is None
+    assert copy_sources(loose, ProjectFiles(digests={}), tmp_path / "sources") is None
+    assert not (tmp_path / "sources").exists()
+
+
+# A build, with a function that writes small PEX files instead of pex
+
+
+class Build:
+    """Builds in a temporary directory. `ran` are the command lines of pex, `steps` the names of the build's steps."""
+
+    def __init__(self, directory: Path, environment: FakeEnvironment, make_provisioner: MakeProvisioner) -> None:
+        self.directory, self._environment, self._make_provisioner = directory, environment, make_provisioner
+        self.ran: list[tuple[str, ...]] = []
+        self.steps: list[str] = []
+
+    def __call__(
+        self,
+        target: Target,
+        *,
+        sources_only: bool = False,
+        from_scratch: bool = False,
+        act: Callable[[Sequence[str]], None] = write_pex,
+    ) -> BuiltPex:
+        self.directory.mkdir()
+        clock = Clock()
+        built = Assembler(
+            target=target,
+            installed=self._environment.installed(),
+            files=collect(target),
+            directory=self.directory,
+            provisioner=self._make_provisioner(act, self.ran),
+            clock=clock,
+            lock_descriptor=0,
+            from_scratch=from_scratch,
+        ).assemble(sources_only=sources_only)
+        self.steps = list(clock.seconds)
+        return built
+
+
+@pytest.fixture
+def build(
+    tmp_path: Path, environment: FakeEnvironment, make_provisioner: MakeProvisioner, monkeypatch: pytest.MonkeyPatch
+) -> Build:
+    monkeypatch.setattr(pinned, "provide_pex", lambda *_args, **_options: Path("/tools/python"))
+    return Build(tmp_path / "build", environment, make_provisioner)
+
+
+def test_pex_stores_the_binary_and_the_distributions_are_reused_compressed(
+    build: Build, loose: Target, tmp_path: Path
+) -> None:
+    built = build(loose)
+    assert built.path == tmp_path / "build" / "shop.pex"
+    dependencies, stored = build.ran
+    assert {"--compress", "--pre-install-wheels"} <= set(dependencies)
+    assert "--no-compress" in stored
+    assert after(stored, "--check") == "none"
+    assert after(stored, "--sources-directory") == str(tmp_path / "build" / "sources")
+    assert build.steps == ["wheel", "dependencies", "pex", "compress"]
+    assert built.path.read_bytes() == SmallPex().write(tmp_path / "expected.pex").read_bytes()
+
+
+def test_the_result_names_what_is_in_the_binary(build: Build, loose: Target) -> None:
+    built = build(loose)
+    assert built.version == "1.0"
+    assert built.shipped == ("main.py", "wares/__init__.py", "wares/deep/run.sh")
+    assert built.distributions == (("idna", "1.0"),)
+
+
+def test_pex_compresses_the_binary_if_nothing_can_be_reused(
+    build: Build, loose: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recompress, "reuse_compressed", lambda *_args, **_options: False)
+    build(loose)
+    assert [("--compress" in argv, "--no-compress" in argv) for argv in build.ran[1:]] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("table", "from_scratch"),
+    [
+        ({}, True),
+        ({"compress": False}, False),
+        ({"pre_install_wheels": False}, False),
+        ({"pex_args": ["--jobs", "1"]}, False),
+    ],
+    ids=str,
+)
+def test_pex_does_all_of_the_work_if_nothing_may_be_reused(
+    build: Build,
+    make_target: MakeTarget,
+    loose: Target,
+    table: dict[str, Any],
+    *,
+    from_scratch: bool,
+) -> None:
+    assert loose.project.root.exists()
+    build(make_target(**table), from_scratch=from_scratch)
+    assert len(build.ran) == 2
+    assert build.steps == ["wheel", "dependencies", "pex"]
+    binary_is_compressed = table.get("compress", True)
+    assert ("--compress" in build.ran[1]) == binary_is_compressed
+    # Wheels go into the binary as they are; what pex compresses again need not be compressed in the dependency PEX.
+    assert ("--compress" in build.ran[0]) == (not table.get("pre_install_wheels", True))
+
+
+def previous(target: Target, **options: Any) -> Path:
+    """The binary in place, with another source."""
+    target.directory.mkdir(exist_ok=True)
+    return SmallPex(sources={"main.py": b"before\n"}, **options).write(target.output)
+
+
+def test_after_an_edit_only_the_projects_part_is_replaced(build: Build, loose: Target, tmp_path: Path) -> None:
+    before = previous(loose).read_bytes()
+    built = build(loose, sources_only=True)
+    assert build.ran == []
+    assert build.steps == ["wheel", "incremental"]
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read("main.py") == b"def main(): ...\n"
+        assert archive.getinfo("wares/deep/run.sh").external_attr >> 16 == 0o100755
+    assert built.path == tmp_path / "build" / "shop.pex"
+    assert loose.output.read_bytes() == before
+
+
+def test_after_another_change_nothing_of_the_previous_binary_is_used(build: Build, loose: Target) -> None:
+    previous(loose)
+    build(loose, sources_only=False)
+    assert len(build.ran) == 2
+
+
+def test_pex_builds_if_the_previous_binary_is_not_as_computed_here(build: Build, loose: Target) -> None:
+    previous(loose).write_bytes(b"no archive")
+    build(loose, sources_only=True)
+    assert len(build.ran) == 2
+    assert build.steps == ["wheel", "incremental", "dependencies", "pex", "compress"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"layout": "packed"},
+        {"compile": True},
+        {"validate_entry_point": True},
+        {"pex_args": ["--jobs", "1"]},
+        {"executable": "wares/deep/run.sh"},
+    ],
+    ids=str,
+)
+def test_pex_builds_what_is_more_than_the_projects_files(
+    build: Build,
+    make_target: MakeTarget,
+    loose: Target,
+    table: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_args: Any, **_options: Any) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(incremental, "rebuild_project_part", never)
+    previous(loose)
+    build(make_target(**table), sources_only=True)
+    assert build.ran
+
+
+def test_a_pex_that_fails_is_an_error(build: Build, loose: Target) -> None:
+    def fail(argv: Sequence[str]) -> None:
+        if Path(after(argv, "--output-file")).name != "dependencies.pex":
+            raise OSError
+        write_pex(argv)
+
+    with pytest.raises(NoxPexError) as caught:
+        build(loose, act=fail)
+    assert caught.value.code == "build-failed"
+    assert "pex could not build shop (exit status 1)" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [({"interpreter_constraints": ["CPython==3.9.*"]}, "python-mismatch"), ({"script": "serve"}, "entry-missing")],
+)
+def test_settings_that_do_not_fit_are_refused_before_pex_runs(
+    build: Build,
+    make_target: MakeTarget,
+    loose: Target,
+    table: dict[str, Any],
+    code: str,
+) -> None:
+    assert loose.project.root.exists()
+    with pytest.raises(NoxPexError) as caught:
+        build(make_target(**table))
+    assert caught.value.code == code
+    assert build.ran == []
+
+
+# A packaged project
+
+
+@pytest.fixture
+def packaged(make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """A binary of a packaged project, whose build backend writes a small wheel."""
+    target = make_target(package_mode=True, entry_point="shop:main")
+    target.project.file.write_text("[project]\n", "utf-8")
+
+    def build_wheel_of(_project: Any, *, into: Path, **_options: Any) -> Path:
+        return write_wheel(into / WHEEL, {"shop/__init__.py": b"def main(): ...\n"})
+
+    monkeypatch.setattr(build_wheel, "build_wheel", build_wheel_of)
+    return target
+
+
+def test_a_package_goes_into_the_binary_as_its_wheel(build: Build, packaged: Target, shown: list[str]) -> None:
+    built = build(packaged)
+    assert Path(after(build.ran[1], "--project")).name == WHEEL
+    assert "--sources-directory" not in build.ran[1]
+    assert built.version == "1.0"
+    assert "shop/__init__.py" in built.shipped
+    assert built.distributions == (("idna", "1.0"), ("shop", "1.0"))
+    assert shown == ["pex: building the wheel of shop"]
+
+
+def test_after_an_edit_of_a_package_its_wheel_is_replaced(build: Build, packaged: Target, tmp_path: Path) -> None:
+    old = write_wheel(tmp_path / WHEEL, {"shop/__init__.py": b"before\n"})
+    packaged.directory.mkdir()
+    SmallPex(wheels={WHEEL: installed(old)}).write(packaged.output)
+    built = build(packaged, sources_only=True)
+    assert build.ran == []
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read(f".deps/{WHEEL}/shop/__init__.py") == b"def main(): ...\n"
+        assert f".deps/{LIBRARY}/idna/core.py" in archive.namelist()
+
+
+def test_a_wheel_with_a_secret_stops_the_build(build: Build, packaged: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        build_wheel, "build_wheel", lambda _project, *, into, **_: write_wheel(into / WHEEL, {"shop/.env": b""})
+    )
+    with pytest.raises(NoxPexError) as caught:
+        build(packaged)
+    assert caught.value.code == "leak"
+    assert build.ran == []
+
+
+def test_pex_gets_wheels_with_ascii_paths(
+    build: Build, packaged: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pex makes URLs of them."""
+    seen: list[bool] = []
+
+    def look(argv: Sequence[str]) -> None:
+        if "--project" in argv:
+            seen.append(Path(after(argv, "--project")).is_file())
+        write_pex(argv)
+
+    def build_wheel_of(_project: Any, *, into: Path, **_options: Any) -> Path:
+        (into / "größe").mkdir()
+        return write_wheel(into / "größe" / WHEEL, {"shop/__init__.py": b""})
+
+    monkeypatch.setattr(build_wheel, "build_wheel", build_wheel_of)
+    build(packaged, act=look)
+    path = after(build.ran[1], "--project")
+    assert path.isascii() or str(tmp_path).isascii() is False
+    assert Path(path).name == WHEEL
+    assert seen == [True]
+    assert not Path(path).exists()  # the copy was temporary

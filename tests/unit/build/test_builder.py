@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from nox_pex.build import assemble
+from nox_pex.build.assemble import BuiltPex
+from nox_pex.build.builder import Builder
+from nox_pex.build.target import Target
+from nox_pex.distributions import pex_file
+from nox_pex.errors import NoxPexError
+from nox_pex.system import locks
+from tests.support.small_pex import SmallPex
+from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner, MakeTarget
+
+
+class FakeAssembler:
+    """Writes a small PEX file instead of a build, and notes what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def __call__(self, **given: Any) -> FakeAssembler:
+        self.asked.append(given)
+        return self
+
+    def assemble(self, *, sources_only: bool) -> BuiltPex:
+        given = self.asked[-1]
+        given["sources_only"] = sources_only
+        self.during()
+        names = {name: (given["target"].project.root / name).read_bytes() for name in given["files"].digests}
+        path = SmallPex(sources=names).write(given["directory"] / given["target"].output.name)
+        given["clock"].seconds["pex"] = 1.5
+        return BuiltPex(path=path, version="1.0", shipped=tuple(names), distributions=(("idna", "1.0"),))
+
+
+@pytest.fixture
+def assembler(monkeypatch: pytest.MonkeyPatch) -> FakeAssembler:
+    fake = FakeAssembler()
+    monkeypatch.setattr(assemble, "Assembler", fake)
+    return fake
+
+
+@pytest.fixture
+def shop(make_target: MakeTarget) -> Target:
+    """A binary of a project with one source."""
+    target = make_target()
+    (target.project.root / "main.py").write_text("def main(): ...\n", "utf-8")
+    return target
+
+
+Build = Callable[..., None]
+
+
+@pytest.fixture
+def build(make_provisioner: MakeProvisioner, environment: FakeEnvironment) -> Build:
+    """Build a target as a new process does."""
+
+    def go(target: Target, *, force: bool = False, from_scratch: bool = False) -> None:
+        builder = Builder(provisioner=make_provisioner(), force=force, from_scratch=from_scratch)
+        builder.build(target, environment.installed())
+
+    return go
+
+
+def record(target: Target) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(target.record.read_text("utf-8"))
+    return found
+
+
+def test_a_binary_is_built_with_its_record(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    build(shop)
+    assert len(assembler.asked) == 1
+    known = record(shop)
+    assert known["sha256"] == pex_file.digest(shop.output)
+    assert known["size"] == shop.output.stat().st_size
+    assert (known["name"], known["version"], known["python"]) == ("shop", "1.0", "CPython 3.11.7")
+    assert known["sources"] == {"taken": ["main.py"], "left-out": []}
+    assert known["distributions"] == [{"name": "idna", "version": "1.0"}]
+    assert known["seconds"] == {"install": 1.0, "pex": 1.5}
+    assert known["git"] is None
+    assert shown[:2] == ["pex: building shop: not built yet", "pex: sources: main.py"]
+    assert shown[2].startswith("pex: shop built in 1.5 s, 0.0 MB, 1 distribution (dist/shop.pex)")
+
+
+def test_a_binary_whose_inputs_are_unchanged_is_not_built(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    build(shop)
+    before = shop.output.stat()
+    build(shop)
+    assert len(assembler.asked) == 1
+    assert shop.output.stat() == before
+    assert shown[-1] == "pex: shop unchanged, 0.0 MB (dist/shop.pex)"
+
+
+def test_force_builds_an_unchanged_binary(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    build(shop)
+    build(shop, force=True)
+    assert len(assembler.asked) == 2
+    assert not assembler.asked[1]["sources_only"]
+    assert "pex: rebuilding shop: forced" in shown
+
+
+def test_from_scratch_reaches_the_assembler(build: Build, shop: Target, assembler: FakeAssembler) -> None:
+    build(shop, from_scratch=True)
+    assert assembler.asked[0]["from_scratch"]
+
+
+def test_a_change_of_the_sources_alone_is_an_incremental_build(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    build(shop)
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    build(shop)
+    assert [asked["sources_only"] for asked in assembler.asked] == [False, True]
+    assert "pex: rebuilding shop: main.py changed" in shown
+
+
+def test_another_change_is_no_incremental_build(
+    build: Build, shop: Target, make_target: MakeTarget, assembler: FakeAssembler
+) -> None:
+    build(shop)
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    build(make_target(sh_boot=False))
+    assert [asked["sources_only"] for asked in assembler.asked] == [False, False]
+
+
+@pytest.mark.parametrize("damage", ["output", "record"])
+def test_a_binary_that_is_not_the_one_in_the_record_is_built_again(
+    build: Build, shop: Target, assembler: FakeAssembler, damage: str
+) -> None:
+    build(shop)
+    path: Path = getattr(shop, damage)
+    path.write_bytes(b"changed")
+    build(shop)
+    assert not assembler.asked[1]["sources_only"]
+    assert record(shop)["sha256"] == pex_file.digest(shop.output)
+
+
+def test_a_build_that_fails_leaves_the_previous_binary(build: Build, shop: Target, assembler: FakeAssembler) -> None:
+    build(shop)
+    before = {path.name: path.read_bytes() for path in shop.directory.iterdir()}
+
+    def fail() -> None:
+        raise NoxPexError("build-failed", "pex could not build shop", "read this")
+
+    assembler.during = fail
+    with pytest.raises(NoxPexError):
+        build(shop, force=True)
+    assert {path.name: path.read_bytes() for path in shop.directory.iterdir()} == before
+
+
+def test_a_file_that_is_edited_during_the_build_counts_as_changed(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    assembler.during = lambda: _write(shop.project.root / "main.py", "def main(): return 1\n")
+    build(shop)
+    assembler.during = lambda: None
+    build(shop)
+    assert len(assembler.asked) == 2
+    assert "pex: rebuilding shop: main.py changed" in shown
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+
+
+def test_directories_of_builds_that_were_killed_are_removed(
+    build: Build, shop: Target, assembler: FakeAssembler
+) -> None:
+    shop.directory.mkdir()
+    for name in (".shop.pex.abandoned", ".shop.pex.in-use", ".other.pex.abandoned"):
+        (shop.directory / name).mkdir()
+    with locks.try_lock_directory(shop.directory / ".shop.pex.in-use"):
+        build(shop)
+    assert assembler.asked[0]["directory"].name.startswith(".shop.pex.")
+    assert sorted(path.name for path in shop.directory.iterdir() if path.is_dir()) == [
+        ".other.pex.abandoned",
+        ".shop.pex.in-use",
+    ]
+
+
+def test_the_lock_of_the_binary_is_held_during_the_build(build: Build, shop: Target, assembler: FakeAssembler) -> None:
+    seen: list[bool] = []
+
+    def look() -> None:
+        with locks.try_lock_directory(shop.state_file("lock")) as free:
+            seen.append(free)
+
+    assembler.during = look
+    build(shop)
+    assert seen == [False]
+
+
+def test_binaries_with_the_same_sources_read_them_once_to_compare_them(
+    make_provisioner: MakeProvisioner,
+    environment: FakeEnvironment,
+    shop: Target,
+    assembler: FakeAssembler,
+    shown: list[str],
+) -> None:
+    builder = Builder(provisioner=make_provisioner(), force=False)
+    builder.build(shop, environment.installed())
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    builder.build(shop, environment.installed())  # this builder does not look again
+    assert len(assembler.asked) == 1
+    builder.build(replace(shop, suffix="-py3.12"), environment.installed())  # but a build does
+    assert len(assembler.asked) == 2
+    assert assembler.asked[1]["files"].digests != assembler.asked[0]["files"].digests
+    assert shown[-1].endswith("(dist/shop-py3.12.pex)")
+
+
+def test_the_user_sees_which_sources_ship_and_which_do_not(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    for name in ["wares/__init__.py", "wares/stock.txt", *(f"module_{number:02}.py" for number in range(14))]:
+        (shop.project.root / name).parent.mkdir(exist_ok=True)
+        (shop.project.root / name).touch()
+    (shop.project.root / "templates").mkdir()
+    (shop.project.root / "templates" / "index.html").touch()
+    build(shop)
+    (sources,) = [line for line in shown if line.startswith("pex: sources: ")]
+    assert sources.startswith("pex: sources: main.py, module_00.py, ")
+    assert sources.endswith("module_10.py and 4 more")
+    (left_out,) = [line for line in shown if line.startswith("pex: left out: ")]
+    assert left_out.startswith("pex: left out: templates/ ")
+    assert record(shop)["sources"]["left-out"] == ["templates/"]
+    assert len(assembler.asked) == 1

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from nox_pex.build import staged_environment
+from nox_pex.distributions.environment import Environment
+from nox_pex.project import build_wheel
+from tests.support.small_pex import write_wheel
+from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner
+
+GIT: Final = json.dumps({"url": "https://joe:hunter22@git.example/board", "vcs_info": {"vcs": "git"}})
+REQUIRES: Final = "Requires-Dist: shelf @ file:///home/joe/shelf\n"
+
+
+def editable(directory: Path) -> str:
+    return json.dumps({"url": directory.as_uri(), "dir_info": {"editable": True}})
+
+
+def snapshot(directory: Path) -> dict[str, tuple[str, int]]:
+    """Every file below a directory, with its content and its mode."""
+    return {
+        path.relative_to(directory).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mode)
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_an_environment_from_an_index_is_packed_without_a_copy(environment: FakeEnvironment, tmp_path: Path) -> None:
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    assert found == environment.path
+    assert not (tmp_path / "staged").exists()
+
+
+def test_a_copy_does_not_name_the_origin_of_a_distribution(environment: FakeEnvironment, tmp_path: Path) -> None:
+    environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    assert found == tmp_path / "staged"
+    (info,) = found.rglob("board-1.0.dist-info")
+    assert not (info / "direct_url.json").exists()
+    assert "direct_url.json" not in (info / "RECORD").read_text("utf-8")
+    assert "Requires-Dist: shelf\n" in (info / "METADATA").read_text("utf-8")
+    assert list(Environment(path=found).damaged()) == []
+    for path in found.rglob("*"):
+        assert not path.is_file() or b"hunter22" not in path.read_bytes()
+        assert not path.is_file() or b"/home/joe" not in path.read_bytes()
+
+
+def test_the_original_environment_is_not_changed(environment: FakeEnvironment, tmp_path: Path) -> None:
+    """The copy is of hard links, so a file that was written to, and not replaced, would change in both."""
+    environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
+    environment.add(
+        "shelf", {"shelf.pth": "/src\n"}, direct_url=editable(tmp_path / "shelf"), scripts={"shelf": "#!\n"}
+    )
+    before = snapshot(environment.path)
+    wheel = write_wheel(
+        tmp_path / "shelf-1.0-py3-none-any.whl",
+        {"shelf/__init__.py": b"SHELF = 1\n", "shelf.pth": b"other", "shelf-1.0.data/scripts/shelf": b"#!python\n"},
+    )
+    staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel})
+    assert snapshot(environment.path) == before
+
+
+def test_files_that_stay_are_hard_links(environment: FakeEnvironment, tmp_path: Path) -> None:
+    environment.add("board", {"board.py": ""}, direct_url=GIT)
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    (copied,) = found.rglob("core.py")
+    assert copied.samefile(environment.site_packages / "idna" / "core.py")
+
+
+def test_bytecode_is_not_copied(environment: FakeEnvironment, tmp_path: Path) -> None:
+    environment.add("board", {"board.py": ""}, direct_url=GIT)
+    (environment.site_packages / "idna" / "__pycache__").mkdir()
+    (environment.site_packages / "idna" / "__pycache__" / "core.pyc").write_bytes(b"")
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    assert list(found.rglob("__pycache__")) == []
+
+
+def test_an_editable_install_is_replaced_by_its_wheel(environment: FakeEnvironment, tmp_path: Path) -> None:
+    environment.add("shelf", {"shelf.pth": "/src\n"}, direct_url=editable(tmp_path / "shelf"))
+    wheel = write_wheel(tmp_path / "shelf-1.0-py3-none-any.whl", {"shelf/__init__.py": b"SHELF = 1\n"})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel}
+    )
+    (site_packages,) = Environment(path=found).site_packages
+    assert (site_packages / "shelf" / "__init__.py").read_bytes() == b"SHELF = 1\n"
+    assert not (site_packages / "shelf.pth").exists()
+    assert not list(site_packages.glob("shelf-*/direct_url.json"))
+    assert list(Environment(path=found).damaged()) == []
+
+
+def test_a_wheel_is_built_for_each_editable_install_only(
+    environment: FakeEnvironment, tmp_path: Path, make_provisioner: MakeProvisioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "a shelf"
+    source.mkdir()
+    (source / "pyproject.toml").write_text('[project]\nname = "shelf"\nversion = "1.0"\n', "utf-8")
+    environment.add("shelf", {"shelf.pth": "/src\n"}, direct_url=editable(source))
+    environment.add("board", {"board.py": ""}, direct_url=GIT)
+    local = json.dumps({"url": source.as_uri(), "dir_info": {}})
+    environment.add("desk", {"desk.py": ""}, direct_url=local)
+    built: list[Path] = []
+
+    def build(project: Any, *, into: Path, **_options: Any) -> Path:
+        built.append(project.root)
+        path = into / f"{project.name}-1.0-py3-none-any.whl"
+        zipfile.ZipFile(path, "w").close()
+        return path
+
+    monkeypatch.setattr(build_wheel, "build_wheel", build)
+    into = tmp_path / "wheels"
+    found = staged_environment.editable_wheels(environment.installed(), make_provisioner(), into=into)
+    assert found == {"shelf": into / "shelf-1.0-py3-none-any.whl"}
+    assert built == [source]
+
+
+def test_without_editable_installs_nothing_is_built(
+    environment: FakeEnvironment, tmp_path: Path, make_provisioner: MakeProvisioner
+) -> None:
+    into = tmp_path / "wheels"
+    assert staged_environment.editable_wheels(environment.installed(), make_provisioner(), into=into) == {}
+    assert not into.exists()
