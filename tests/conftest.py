@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, clean_environ, copied
+from tests.support.commands import clean_environ
+from tests.support.nox_project import Project, copy_fixture_project
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +38,8 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]
     """Make a copy of a fixture project: nothing is installed in it yet."""
 
     def make(name: str) -> Project:
-        made = Project(root=copied(name, tmp_path / name), environ=environ)
-        made.noxfile()
+        made = Project(root=copy_fixture_project(name, tmp_path / name), environ=environ)
+        made.write_noxfile()
         return made
 
     return make

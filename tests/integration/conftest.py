@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.system import locks
-from tests.support.harness import CHECKOUT, Project, copied
-from tests.support.monorepo import written
+from tests.support.monorepo import write_monorepo
+from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
         with locks.locked(shared / "built" / f"{name}.lock", waiting=lambda: None):
             if not (template.root / "done").exists():
                 shutil.rmtree(template.root, ignore_errors=True)
-                copied(name, template.root)
-                template.noxfile()
+                copy_fixture_project(name, template.root)
+                template.write_noxfile()
                 template.nox("-s", "pex")
                 (template.root / "done").touch()
         shutil.copytree(template.root, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("done"))
@@ -37,7 +37,7 @@ def shop(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Project:
     with locks.locked(shared / "built" / "monorepo.lock", waiting=lambda: None):
         if not (template / "done").exists():
             shutil.rmtree(template, ignore_errors=True)
-            made = written(template, environ)
+            made = write_monorepo(template, environ)
             made.nox("-s", "pex(api)")
             Project(root=template / "services" / "clock", environ=made.environ).relock()
             made.nox("-s", "pex")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from tests.support.harness import CHECKOUT, clean_environ, run
+from tests.support.commands import clean_environ, run
+from tests.support.nox_project import CHECKOUT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.support.harness import Project, answer, launch, members, own_members, pex_info, run
+from tests.support.binaries import answer, launch, members, pex_info, source_members
+from tests.support.commands import run
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -228,7 +230,7 @@ def inherits(binary: Path, home: Path) -> None:
 
 
 def chosen_sources(binary: Path, home: Path) -> None:
-    assert own_members(binary) == ["counter.py", "templates/page.html", "wares/__init__.py", "wares/stock.txt"]
+    assert source_members(binary) == ["counter.py", "templates/page.html", "wares/__init__.py", "wares/stock.txt"]
     assert runs(binary, home)["stock"] == "seven apples"
 
 
@@ -306,7 +308,7 @@ def test_key(built: Callable[[str], Project], home: Path, key: str) -> None:
 
 def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
-    loose.setting('layout = "packed"')
+    loose.add_setting('layout = "packed"')
     loose.nox("-s", "pex")
     assert loose.binary("loose").is_dir()
     (loose.root / "wares" / "stock.txt").write_text("nine figs", "utf-8")
@@ -324,7 +326,7 @@ def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], P
 def test_a_binary_without_any_distribution(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", "dev = [", "empty = []\ndev = [")
-    loose.setting('groups = ["empty"]')
+    loose.add_setting('groups = ["empty"]')
     loose.relock()
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["distributions"] == []
@@ -334,5 +336,5 @@ def test_a_binary_without_any_distribution(built: Callable[[str], Project], home
 def test_an_entry_point_that_cannot_be_imported_is_refused_when_asked(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '"counter:main"', '"counter:nobody"')
-    loose.setting("validate-entry-point = true")
+    loose.add_setting("validate-entry-point = true")
     loose.refused("build-failed", "-s", "pex")

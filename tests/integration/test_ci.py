@@ -17,14 +17,15 @@ from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import cache, provision
-from tests.support.harness import CHECKOUT, Project, run
-from tests.support.monorepo import binary
-from tests.support.runners import Runner
+from tests.support.ci_runner import Runner
+from tests.support.commands import run
+from tests.support.monorepo import service_binary
+from tests.support.nox_project import CHECKOUT, Project
 
 pytestmark = pytest.mark.integration
 
 DOCS: Final = CHECKOUT / "docs" / "ci"
-_PROVEN: Final = ("clock", "worker")
+_SERVICES: Final = ("clock", "worker")
 
 
 def read(name: str) -> Any:
@@ -87,12 +88,12 @@ def machine(shared: Path, environ: dict[str, str]) -> Path:
 @pytest.fixture
 def runner(repository: Project, machine: Path, tmp_path: Path) -> Runner:
     (tmp_path / "kept").mkdir()
-    return Runner(repository=repository, programs=machine, kept=tmp_path / "kept")
+    return Runner(repository=repository, programs=machine, storage=tmp_path / "kept")
 
 
 def of_one_machine(repository: Project) -> dict[str, str]:
     repository.nox("-s", "pex")
-    return {name: files.digest(binary(repository, name)) for name in _PROVEN}
+    return {name: files.digest(service_binary(repository, name)) for name in _SERVICES}
 
 
 def test_fan_out_on_github(runner: Runner) -> None:
@@ -100,17 +101,17 @@ def test_fan_out_on_github(runner: Runner) -> None:
     first = runner.job("list")
     first.github(jobs["list"])
     sessions = json.loads(first.values["steps_sessions_outputs_sessions"])
-    assert sessions == [f"smoke({name})" for name in _PROVEN]
+    assert sessions == [f"smoke({name})" for name in _SERVICES]
     for number, session in enumerate(sessions):
         runner.job(str(number)).github(jobs["prove"], matrix_session=session, strategy_job_index=str(number))
     last = runner.job("collect")
     last.github(jobs["collect"])
-    made = runner.proven(last.clone / "binaries")
+    made = runner.binary_digests(last.clone / "binaries")
     assert made == of_one_machine(runner.repository)
     again = runner.job("again")
     again.github(jobs["prove"], matrix_session=sessions[0], strategy_job_index="again")
-    assert not again.caches  # there was one under this key
-    assert runner.proven(again.clone) == {"clock": made["clock"]}
+    assert not again.new_caches  # there was one under this key
+    assert runner.binary_digests(again.clone) == {"clock": made["clock"]}
 
 
 @pytest.mark.slow
@@ -124,16 +125,16 @@ def test_fan_out_on_gitlab(runner: Runner) -> None:
     assert child["prove"]["extends"] in template
     prove = template[child["prove"]["extends"]]
     matrix = child["prove"]["parallel"]["matrix"]
-    assert [one["SESSION"] for one in matrix] == [f"smoke({name})" for name in _PROVEN]
+    assert [one["SESSION"] for one in matrix] == [f"smoke({name})" for name in _SERVICES]
     assert prove["cache"]["key"] == "$CACHE_KEY"
     for number, one in enumerate(matrix):
-        assert one["CACHE_KEY"].startswith(f"nox-pex-{_PROVEN[number]}-py3.")
+        assert one["CACHE_KEY"].startswith(f"nox-pex-{_SERVICES[number]}-py3.")
         job = runner.job(str(number))
         here = str(job.clone)
         variables = {key: value.replace("$CI_PROJECT_DIR", here) for key, value in prove["variables"].items()}
         for script in prove["script"]:
             job.shell(script, {**variables, **one})
-        job.put(prove["artifacts"]["paths"], str(number))
+        job.upload(prove["artifacts"]["paths"], str(number))
         assert list(job.clone.glob(prove["artifacts"]["reports"]["junit"]))
         assert (job.clone / prove["cache"]["paths"][0] / "nox-pex" / "tools").is_dir()
-    assert runner.proven(runner.kept / "artifacts") == of_one_machine(runner.repository)
+    assert runner.binary_digests(runner.storage / "artifacts") == of_one_machine(runner.repository)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.system import locks
-from tests.support.harness import Project, Result
+from tests.support.commands import Result
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer
+from tests.support.binaries import answer
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faulty_index import Fault, Index, serving
-from tests.support.harness import Project, run
+from tests.support.commands import run
+from tests.support.faulty_index import Fault, FaultyIndex, serve_index
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -28,13 +29,13 @@ entry-point = "courier"
 
 
 @pytest.fixture
-def index() -> Iterator[Index]:
-    with serving() as served:
+def index() -> Iterator[FaultyIndex]:
+    with serve_index() as served:
         yield served
 
 
 @pytest.fixture
-def courier(index: Index, built: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]) -> Project:
+def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]) -> Project:
     """A locked project whose only dependency comes from `index`, and a cache of Poetry's that is empty."""
     built("loose")  # the tools come from the real index, which this test takes away
     root = tmp_path / "courier"
@@ -50,7 +51,7 @@ def courier(index: Index, built: Callable[[str], Project], tmp_path: Path, envir
         "POETRY_REQUESTS_MAX_RETRIES": "0",
     }
     project = Project(root=root, environ=environ)
-    project.noxfile()
+    project.write_noxfile()
     argv = [str(project.poetry()), "-m", "poetry", "lock", "--no-interaction"]
     locked = run(argv, cwd=root, env={**environ, "POETRY_PYPI_MIRROR_URL": index.url})
     assert locked.status == 0, locked.output
@@ -72,7 +73,7 @@ def courier(index: Index, built: Callable[[str], Project], tmp_path: Path, envir
         ("another-file", "hash-mismatch"),
     ],
 )
-def test_a_faulty_index(courier: Project, index: Index, fault: Fault, code: str) -> None:
+def test_a_faulty_index(courier: Project, index: FaultyIndex, fault: Fault, code: str) -> None:
     index.fault = fault
     courier.refused(code, "-s", "pex")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.harness import Project, answer
+from tests.support.binaries import answer
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -75,7 +76,7 @@ def test_a_build_that_is_killed(built: Callable[[str], Project], home: Path, aft
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     if after:  # an edit alone would be done by then
-        loose.setting('inject-env = { COLOUR = "green" }')
+        loose.add_setting('inject-env = { COLOUR = "green" }')
     kill_when(loose, lambda: workshop(loose) is not None, "-s", "pex", after=after)
     assert files(loose) == before
     assert workshop(loose) is not None  # it was killed in the midst of it
@@ -99,7 +100,7 @@ def test_an_install_that_is_killed_halfway(built: Callable[[str], Project], home
     loose = built("loose")
     before = loose.dist()
     site = loose.site_packages()
-    loose.setting('groups = ["main", "server", "tables"]')
+    loose.add_setting('groups = ["main", "server", "tables"]')
     # By force, since the run after the first of these has it kept for the others.
     kill_when(loose, lambda: bool(list(site.glob(file))), "-s", "pex", "--", "--force")
     assert files(loose) == before
@@ -125,7 +126,7 @@ def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    loose.setting('inject-env = { COLOUR = "green" }')  # so that pex is at work
+    loose.add_setting('inject-env = { COLOUR = "green" }')  # so that pex is at work
     with started(loose, "-s", "pex") as process:
         while not ((place := workshop(loose)) and any(place.iterdir())):
             assert process.poll() is None, process.communicate()[0]
@@ -174,6 +175,6 @@ def test_two_at_once_from_nothing(project: Callable[[str], Project], home: Path)
 def test_a_failed_build_leaves_nothing(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
-    loose.setting('pex-args = ["--no-such-option"]')
+    loose.add_setting('pex-args = ["--no-such-option"]')
     loose.refused("build-failed", "-s", "pex")
     assert loose.dist() == before

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, Result, answer, launch, run
-from tests.support.monorepo import binary
+from tests.support.binaries import answer, launch
+from tests.support.commands import Result, run
+from tests.support.monorepo import service_binary
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -154,7 +156,7 @@ def test_two_projects_in_one_namespace(two: Project, home: Path) -> None:
     assert result.status == 0, result.output
     assert result.said("pex: clock built")
     assert result.said("pex: worker built")
-    assert launch(binary(two, "clock"), home=home).output == "tock\n"
+    assert launch(service_binary(two, "clock"), home=home).output == "tock\n"
 
 
 def test_the_standard_output_is_for_scripts(two: Project) -> None:

@@ -15,7 +15,9 @@ from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.poetry import install_cache, lock
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
-from tests.support.harness import Project, Result, run, seeds
+from tests.support.commands import Result, run
+from tests.support.digests import file_digests
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +30,7 @@ def first(project: Callable[[str], Project], tmp_path: Path) -> Project:
     made = project("standard")
     settings = (made.root / "pyproject.toml").read_text("utf-8")
     (made.root / "pyproject.toml").write_text(settings.partition("[tool.nox-pex.binary.odd]")[0], "utf-8")
-    return made.cold(tmp_path / "cache")
+    return made.with_new_cache(tmp_path / "cache")
 
 
 def another(project: Project, place: str) -> Project:
@@ -44,7 +46,7 @@ def environment(project: Project) -> dict[str, str]:
     own = ("nox-pex.json",)
     return {
         name: f"{digest} {(root / name).stat().st_mode:o}"
-        for name, digest in seeds(root)
+        for name, digest in file_digests(root).items()
         if "__pycache__" not in name and name not in own
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +69,7 @@ def test_lock_unreadable(built: Make, edit: Callable[[str], str], said: str) -> 
 )
 def test_config(built: Make, line: str, said: tuple[str, ...]) -> None:
     loose = built("loose")
-    loose.setting(line)
+    loose.add_setting(line)
     refusal = loose.refused("config", "-s", "pex")
     assert not [part for part in said if part not in refusal], refusal
 
@@ -145,7 +145,7 @@ def test_a_script_that_is_nearly_right(built: Make) -> None:
 @pytest.mark.parametrize("line", ['sources = { include = ["template/"] }', 'sources = { include = ["*.sql"] }'])
 def test_source_missing(built: Make, line: str) -> None:
     loose = built("loose")
-    loose.setting(line)
+    loose.add_setting(line)
     assert "sources.include" in loose.refused("source-missing", "-s", "pex")
 
 
@@ -165,7 +165,7 @@ def test_python_mismatch(built: Make) -> None:
 
 def test_interpreter_constraints_that_the_session_does_not_meet(built: Make) -> None:
     loose = built("loose")
-    loose.setting('interpreter-constraints = ["CPython==3.9.*"]')
+    loose.add_setting('interpreter-constraints = ["CPython==3.9.*"]')
     assert "CPython==3.9.*" in loose.refused("python-mismatch", "-s", "pex")
 
 
@@ -180,7 +180,7 @@ def test_poetry_version(built: Make) -> None:
 
 def test_poetry_missing_group(built: Make) -> None:
     loose = built("loose")
-    loose.setting('groups = ["main", "servr"]')
+    loose.add_setting('groups = ["main", "servr"]')
     line = loose.refused("poetry-missing-group", "-s", "pex")
     assert "'servr'" in line
     assert "did you mean 'server'" in line
@@ -188,7 +188,7 @@ def test_poetry_missing_group(built: Make) -> None:
 
 def test_index_unreachable(built: Make, nowhere: str, tmp_path: Path) -> None:
     loose = built("loose")
-    loose.setting('groups = ["server"]')  # h11 is not installed yet
+    loose.add_setting('groups = ["server"]')  # h11 is not installed yet
     env = {"PIP_INDEX_URL": nowhere, "POETRY_CACHE_DIR": str(tmp_path / "cache"), "no_proxy": "*"}
     loose.refused("index-unreachable", "-s", "pex", env=env)
 
@@ -204,7 +204,7 @@ def test_hash_mismatch(built: Make) -> None:
     loose = built("loose")
     lock = loose.root / "poetry.lock"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, lock.read_text("utf-8")), "utf-8")
-    loose.setting('groups = ["server"]')
+    loose.add_setting('groups = ["server"]')
     line = loose.refused("hash-mismatch", "-s", "pex")
     assert "h11" in line
 
@@ -279,7 +279,7 @@ def test_pex_alone_before_anything_is_installed(project: Make) -> None:
 
 def test_a_session_of_the_same_name(built: Make) -> None:
     loose = built("loose")
-    loose.noxfile(before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
+    loose.write_noxfile(before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
     line = loose.refused("usage", "-s", "pex")
     assert "'freeze'" in line
     assert 'prefix="' in line

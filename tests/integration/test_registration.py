@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, copied
+from tests.support.binaries import answer
+from tests.support.nox_project import Project, copy_fixture_project
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +73,7 @@ def test_the_list_works_however_wrong_the_settings_are(project: Make, spoil: Cal
 
 def test_a_bare_nox_runs_none_of_them(project: Make) -> None:
     loose = project("loose")
-    loose.noxfile(before="import nox\n\n@nox.session(venv_backend='none')\ndef own(session): print('own ran')\n")
+    loose.write_noxfile(before="import nox\n\n@nox.session(venv_backend='none')\ndef own(session): print('own ran')\n")
     result = loose.nox()
     assert result.said("own ran")
     assert not result.said("Running session install")
@@ -81,7 +82,7 @@ def test_a_bare_nox_runs_none_of_them(project: Make) -> None:
 
 def test_the_options_of_nox_are_left_alone(project: Make) -> None:
     loose = project("loose")
-    loose.noxfile(before="import nox\nnox.options.sessions = ['own']\nbefore = repr(nox.options)\n")
+    loose.write_noxfile(before="import nox\nnox.options.sessions = ['own']\nbefore = repr(nox.options)\n")
     loose.append("noxfile.py", "print('left alone:', before == repr(nox.options))\n")
     loose.append("noxfile.py", "@nox.session(venv_backend='none')\ndef own(session): pass\n")
     assert loose.nox("--list").said("left alone: True")
@@ -89,7 +90,7 @@ def test_the_options_of_nox_are_left_alone(project: Make) -> None:
 
 def test_prefix(built: Make) -> None:
     loose = built("loose")
-    loose.noxfile('prefix="ship-"', before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
+    loose.write_noxfile('prefix="ship-"', before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
     assert {f"ship-{name}" for name in SESSIONS} | {"freeze"} <= listed(loose).keys()
     result = loose.nox("-s", "ship-pex")
     assert result.said("Running session ship-freeze")
@@ -98,16 +99,16 @@ def test_prefix(built: Make) -> None:
 
 def test_only(project: Make) -> None:
     loose = project("loose")
-    loose.noxfile('only=["freeze"]')
+    loose.write_noxfile('only=["freeze"]')
     assert listed(loose).keys() & set(SESSIONS) == {"install", "freeze"}
-    loose.noxfile('only=["bake"]')
+    loose.write_noxfile('only=["bake"]')
     assert "'bake'" in loose.refused("usage", "--list")
 
 
 def test_a_project_in_another_directory(built: Make, tmp_path: Path, home: Path) -> None:
     shop = Project(root=tmp_path / "shop", environ=built("packaged").environ)
-    copied("loose", shop.root / "services" / "loose")
-    shop.noxfile('"services/loose"')
+    copy_fixture_project("loose", shop.root / "services" / "loose")
+    shop.write_noxfile('"services/loose"')
     shop.nox("-s", "pex")
     binary = shop.root / "services" / "loose" / "dist" / "loose.pex"
     assert answer(binary, home=home)["stock"] == "seven apples"
@@ -120,7 +121,7 @@ def test_a_project_in_another_directory(built: Make, tmp_path: Path, home: Path)
 def test_one_python_keeps_the_plain_names(built: Make, pythons: list[tuple[str, Path]], home: Path) -> None:
     (minor, directory), _ = pythons
     loose = built("loose")
-    loose.noxfile(f'python="{minor}"')
+    loose.write_noxfile(f'python="{minor}"')
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     loose.nox("-s", "pex", env={"PATH": path})
     assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
@@ -128,9 +129,9 @@ def test_one_python_keeps_the_plain_names(built: Make, pythons: list[tuple[str, 
 
 
 def test_several_pythons(built: Make, pythons: list[tuple[str, Path]], home: Path, tmp_path: Path) -> None:
-    loose = Project(root=copied("loose", tmp_path / "several"), environ=built("packaged").environ)
+    loose = Project(root=copy_fixture_project("loose", tmp_path / "several"), environ=built("packaged").environ)
     (one, _), (other, _) = pythons
-    loose.noxfile(f'python=["{one}", "{other}"]')
+    loose.write_noxfile(f'python=["{one}", "{other}"]')
     path = os.pathsep.join([*(str(directory) for _, directory in pythons), loose.environ["PATH"]])
     assert listed(loose).keys() >= {f"{name}-{minor}" for name in SESSIONS for minor in (one, other)}
     result = loose.nox("-s", f"pex-{one}", env={"PATH": path})
@@ -159,7 +160,7 @@ def test_force_python(built: Make, pythons: list[tuple[str, Path]], home: Path) 
 def test_a_python_that_is_not_there(built: Make) -> None:
     loose = built("loose")
     before = loose.dist()
-    loose.noxfile('python="3.99"')
+    loose.write_noxfile('python="3.99"')
     result = loose.run("-s", "pex", env={"CI": "1"})
     assert result.status != 0
     assert "3.99" in result.output

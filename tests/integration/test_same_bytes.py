@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, own_members
+from tests.support.binaries import answer, source_members
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ def built_anew(project: Project, name: str) -> bytes:
     if table in (twin.root / "pyproject.toml").read_text("utf-8"):
         twin.edit("pyproject.toml", table, f"{table}{HARMLESS}\n")
     else:
-        twin.setting(f'{table}script = "greet"\n{HARMLESS}')
+        twin.add_setting(f'{table}script = "greet"\n{HARMLESS}')
     twin.nox("-s", "pex")
     assert "compress" not in twin.record(name)["seconds"]
     return twin.binary(name).read_bytes()
@@ -53,7 +54,7 @@ def after(project: Project, name: str, *, by: str) -> bytes:
 def test_an_edit_gives_what_pex_gives(built: Callable[[str], Project], shape: str) -> None:
     loose = built("loose")
     if shape:
-        loose.setting(shape)
+        loose.add_setting(shape)
         loose.nox("-s", "pex")
     loose.append("counter.py", "\n# a comment\n")
     (loose.root / "Another.py").write_text("ANSWER = 42\n", "utf-8")
@@ -63,8 +64,8 @@ def test_an_edit_gives_what_pex_gives(built: Callable[[str], Project], shape: st
     (loose.root / "wares" / "stock.txt").unlink()
     (loose.root / "errand.py").chmod(0o755)
     edited = after(loose, "loose", by="graft")
-    assert "wares/deep/deeper/naïve.txt" in own_members(loose.binary("loose"))
-    assert "wares/stock.txt" not in own_members(loose.binary("loose"))
+    assert "wares/deep/deeper/naïve.txt" in source_members(loose.binary("loose"))
+    assert "wares/stock.txt" not in source_members(loose.binary("loose"))
     assert edited == built_anew(loose, "loose")
 
 
@@ -119,7 +120,7 @@ def test_what_pex_has_to_judge(built: Callable[[str], Project]) -> None:
 @pytest.mark.parametrize("setting", ["compile = true", 'layout = "packed"', HARMLESS])
 def test_shapes_that_pex_builds(built: Callable[[str], Project], setting: str) -> None:
     loose = built("loose")
-    loose.setting(setting)
+    loose.add_setting(setting)
     loose.nox("-s", "pex")
     loose.append("counter.py", "\n# a comment\n")
     loose.nox("-s", "pex")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, launch
+from tests.support.binaries import answer, launch
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, launch, own_members, seeds
+from tests.support.binaries import answer, launch, source_members
+from tests.support.digests import file_digests
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +70,7 @@ def test_dates_are_no_content(built: Callable[[str], Project]) -> None:
 )
 def test_settings_of_another_step_rebuild_nothing(built: Callable[[str], Project], setting: str) -> None:
     loose = built("loose")
-    loose.setting(setting)
+    loose.add_setting(setting)
     stands(loose)
 
 
@@ -101,11 +103,11 @@ def test_a_new_source_and_a_removed_one(built: Callable[[str], Project]) -> None
     loose = built("loose")
     (loose.root / "wares" / "more.py").write_text("MORE = 1\n", "utf-8")
     is_rebuilt(loose, "wares/more.py added")
-    assert "wares/more.py" in own_members(loose.binary("loose"))
+    assert "wares/more.py" in source_members(loose.binary("loose"))
     (loose.root / "wares" / "more.py").unlink()
     (loose.root / "errand.py").unlink()
     is_rebuilt(loose, "wares/more.py removed", "errand.py removed")
-    assert own_members(loose.binary("loose")) == ["counter.py", "wares/__init__.py", "wares/stock.txt"]
+    assert source_members(loose.binary("loose")) == ["counter.py", "wares/__init__.py", "wares/stock.txt"]
 
 
 def test_a_source_that_became_executable(built: Callable[[str], Project]) -> None:
@@ -126,7 +128,7 @@ def test_a_changed_lock(built: Callable[[str], Project]) -> None:
 
 def test_a_changed_setting(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
-    loose.setting('inject-env = { WORD = "one" }')
+    loose.add_setting('inject-env = { WORD = "one" }')
     is_rebuilt(loose, "inject-env")
     loose.edit("pyproject.toml", '"one"', '"two"')
     is_rebuilt(loose, "inject-env")
@@ -189,9 +191,11 @@ def test_an_environment_that_someone_changed(built: Callable[[str], Project]) ->
 
 
 def test_an_installed_file_that_someone_changed_does_not_ship(built: Callable[[str], Project], tmp_path: Path) -> None:
-    loose = built("loose").cold(tmp_path / "cache")  # where nothing is packed, the environment is what is packed
+    loose = built("loose").with_new_cache(
+        tmp_path / "cache"
+    )  # where nothing is packed, the environment is what is packed
     (loose.site_packages() / "idna" / "core.py").write_text("TAMPERED = True\n", "utf-8")
-    loose.setting("pre-install-wheels = false")
+    loose.add_setting("pre-install-wheels = false")
     line = loose.refused("integrity", "-s", "pex")
     assert "idna: idna/core.py" in line
     assert "nox -s install -- --force" in line
@@ -230,11 +234,11 @@ def test_a_packaged_project_is_rebuilt_for_all_that_its_backend_reads(
 
 def test_a_moved_checkout_stands(built: Callable[[str], Project]) -> None:
     loose = built("loose")
-    before = dict(seeds(loose.root / "dist"))
+    before = dict(file_digests(loose.root / "dist"))
     moved = loose.root.rename(loose.root.with_name("moved"))
     result = Project(root=moved, environ=loose.environ).nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(moved / "none")})
     assert result.said("pex: loose unchanged")
-    assert dict(seeds(moved / "dist")) == before
+    assert dict(file_digests(moved / "dist")) == before
     assert not (moved / "none").exists()
 
 

@@ -14,17 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import (
-    Project,
-    answer,
-    clean_environ,
-    copied,
-    launch,
-    members,
-    own_members,
-    pex_info,
-    run,
-)
+from tests.support.binaries import answer, launch, members, pex_info, source_members
+from tests.support.commands import clean_environ, run
+from tests.support.nox_project import Project, copy_fixture_project
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +56,7 @@ def test_a_project_of_loose_sources(project: Callable[[str], Project], home: Pat
     binary = loose.binary("loose")
     assert stat.S_IMODE(binary.stat().st_mode) == 0o755
     sources = ["counter.py", "errand.py", "wares/__init__.py", "wares/stock.txt"]
-    assert own_members(binary) == sources
+    assert source_members(binary) == sources
     assert not [name for name in members(binary) if "test_" in name or name.endswith((".toml", ".lock", "noxfile.py"))]
 
     record = loose.record("loose")
@@ -106,7 +98,7 @@ def test_a_packaged_project_with_a_console_script(project: Callable[[str], Proje
     }
     found = {Path(member).parts[1] for member in members(cards.binary(name)) if member.startswith(".deps/")}
     assert found == {"greeting_cards-0.4.0-py3-none-any.whl", "idna-3.11-py3-none-any.whl"}
-    assert own_members(cards.binary(name)) == []
+    assert source_members(cards.binary(name)) == []
 
     moved = cards.binary(name).rename(home / "greet")
     cards.root.rename(cards.root.with_name("gone"))
@@ -169,8 +161,10 @@ def test_the_same_bytes_wherever_and_however_it_is_built(
 ) -> None:
     one = project("packaged")
     one.nox("-s", "pex")
-    other = Project(root=copied("packaged", tmp_path / "a much longer path" / "packaged"), environ=environ)
-    other.noxfile()
+    other = Project(
+        root=copy_fixture_project("packaged", tmp_path / "a much longer path" / "packaged"), environ=environ
+    )
+    other.write_noxfile()
     bent = {"TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7", "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1700000000"}
     caches = {"NOX_PEX_CACHE_DIR": str(tmp_path / "cold")}
     (tmp_path / "cold").mkdir()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, run, seeds
+from tests.support.commands import run
+from tests.support.digests import file_digests
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -35,11 +37,11 @@ def installs_at_home(project: Project, *untouched: Path, env: dict[str, str] | N
     own = [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
     assert own
     assert untouched
-    before = [dict(seeds(path)) for path in untouched]
+    before = [file_digests(path) for path in untouched]
     names = [sorted(path.name for path in directory.iterdir()) for directory in own]
     project.nox("-s", "install", "--", "--force", env=env)  # so that it is Poetry, whatever is kept from others
     assert project.installed() == {"idna-3.11"}
-    assert [dict(seeds(path)) for path in untouched] == before
+    assert [file_digests(path) for path in untouched] == before
     assert [sorted(path.name for path in directory.iterdir()) for directory in own] == names
 
 

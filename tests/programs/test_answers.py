@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.smoking import GREETING, SmokeTest
+from tests.support.smoke_test import GREETING, SmokeTest
 
 
 def test_503_for_a_while_is_not_ready_yet(smoke_test: SmokeTest) -> None:

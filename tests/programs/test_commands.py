@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 
 def test_passes(smoke_test: SmokeTest) -> None:

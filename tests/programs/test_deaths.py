@@ -9,7 +9,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.plan import Options
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 Pack = Callable[..., Path]
 

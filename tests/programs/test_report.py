@@ -16,7 +16,7 @@ from nox_pex.smoke import report
 from nox_pex.smoke.checks.verdicts import CheckResult
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.stop import Stop
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 GOOD = CheckResult(check="GET /", passed=True, expected="status 200", came="200", seconds=0.25)

@@ -25,7 +25,7 @@ from nox_pex.verify.archive import Pex, opened
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import distributions
-from tests.support import harness
+from tests.support import commands
 
 PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
 PYTHON: Final = Path(sys.executable).resolve()
@@ -87,11 +87,11 @@ class Workbench:
 
 def clean_environ(cache: Path) -> dict[str, str]:
     """What a user's shell has, with a cache that this run of pytest has for itself."""
-    return {**harness.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
+    return {**commands.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
 
 
 def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
-    done = harness.run([str(word) for word in argv], cwd=cwd, env=environ)
+    done = commands.run([str(word) for word in argv], cwd=cwd, env=environ)
     assert done.status == 0, done.output
     return done.output
 

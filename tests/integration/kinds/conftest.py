@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, clean_environ
-from tests.support.making import Locker, pythons
+from tests.support.commands import clean_environ
+from tests.support.interpreters import pythons
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def written(tmp_path: Path, environ: dict[str, str]) -> Callable[..., Project]:
             target.write_text(text, "utf-8")
         # A cache of its own: Poetry keeps what it knows of a source by the source's name.
         made = Project(root=tmp_path / name, environ={**environ, "POETRY_CACHE_DIR": str(tmp_path / "poetry-cache")})
-        made.noxfile()
+        made.write_noxfile()
         return made
 
     return make

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
+from tests.support.binaries import launch
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch, members
-from tests.support.making import Locker, Repository, pythons
+from tests.support.binaries import launch, members
+from tests.support.git_repository import GitRepository
+from tests.support.interpreters import pythons
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +53,7 @@ def test_poetrys_backend_on_a_python_that_its_newest_is_not_for(
     }
     app = written("app", files)
     lock(app)
-    app.noxfile('python=["3.9"]')
+    app.write_noxfile('python=["3.9"]')
     app.nox("-s", "pex")
     path = {"PATH": f"{pythons()['3.9'].parent}:/usr/bin:/bin"}
     assert launch(app.binary("app-py3.9"), home=home, env=path).output == "(3, 9)\n"
@@ -87,7 +90,7 @@ def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: d
         },
     )
     lock(app)
-    Repository(root=app.root, environ=environ).commit()
+    GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output == "42 1.0 ['own']\n"
     assert status(app) == ""
@@ -120,7 +123,7 @@ def test_another_build_backend(
         },
     )
     lock(app)
-    Repository(root=app.root, environ=environ).commit()
+    GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output == "1.0 ['own']\n"
     assert status(app) == ""
@@ -151,7 +154,7 @@ def test_a_version_that_git_decides(
     }
     app = written("app", {"pyproject.toml": tables[kind], "app.py": MAIN, ".gitignore": IGNORED, "noxfile.py": ""})
     lock(app)
-    origin = Repository(root=app.root, environ=environ)
+    origin = GitRepository(root=app.root, environ=environ)
     origin.commit()
     origin.git("tag", "v1.2.3")
     before = (app.root / "pyproject.toml").read_bytes()
@@ -207,9 +210,9 @@ def test_a_plugin_that_the_project_requires_leaves_the_checkout_clean(
             ".gitignore": IGNORED,
         },
     )
-    Repository(root=app.root, environ=environ).commit()
+    GitRepository(root=app.root, environ=environ).commit()
     lock(app)
-    Repository(root=app.root, environ=environ).commit()
+    GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
     assert status(app) == ""
     assert app.nox("-s", "pex").said("install: unchanged")

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
-from tests.support.making import Locker, Repository, Site, found_in, simple_index, site, wheel
+from tests.support.binaries import launch
+from tests.support.distribution_files import write_wheel
+from tests.support.file_server import FileServer, serve_files
+from tests.support.find_text import find_text
+from tests.support.git_repository import GitRepository
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
+from tests.support.package_index import write_simple_index
 
 pytestmark = pytest.mark.integration
 
@@ -43,21 +49,21 @@ def found_below(directory: Path, word: str, *, but: tuple[str, ...] = ()) -> lis
     for place, directories, files in os.walk(directory):
         directories[:] = [name for name in directories if name not in but]
         for file in (Path(place, name) for name in files):
-            found += found_in(file.read_bytes(), file.relative_to(directory).as_posix(), word)
+            found += find_text(file.read_bytes(), file.relative_to(directory).as_posix(), word)
     return found
 
 
 @pytest.fixture
-def private(tmp_path: Path) -> Iterator[Site]:
-    indexed = wheel(tmp_path / "wheels", "acme_indexed", {"acme_indexed.py": "TEXT = 'indexed'\n"})
-    linked = wheel(tmp_path / "wheels", "acme_linked", {"acme_linked.py": "TEXT = 'linked'\n"})
-    root = simple_index(tmp_path / "index", indexed)
+def private(tmp_path: Path) -> Iterator[FileServer]:
+    indexed = write_wheel(tmp_path / "wheels", "acme_indexed", {"acme_indexed.py": "TEXT = 'indexed'\n"})
+    linked = write_wheel(tmp_path / "wheels", "acme_linked", {"acme_linked.py": "TEXT = 'linked'\n"})
+    root = write_simple_index(tmp_path / "index", indexed)
     (root / linked.name).write_bytes(linked.read_bytes())
-    with site(root, login=LOGIN) as served:
+    with serve_files(root, login=LOGIN) as served:
         yield served
 
 
-def manifest(served: Site, head: str) -> str:
+def manifest(served: FileServer, head: str) -> str:
     url = served.with_login(LOGIN)
     return (
         f"{head}\n[tool.poetry.dependencies]\n"
@@ -100,7 +106,7 @@ sys.exit(1 if os.path.exists("break.txt") else 0)
 
 @pytest.mark.parametrize("kind", ["loose", "packaged"])
 def test_nothing_secret_comes_out(
-    written: Callable[..., Project], lock: Locker, private: Site, home: Path, kind: str
+    written: Callable[..., Project], lock: Locker, private: FileServer, home: Path, kind: str
 ) -> None:
     app = written(
         "app", {"pyproject.toml": manifest(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": TELLTALE}
@@ -117,7 +123,7 @@ def test_nothing_secret_comes_out(
         app.edit(
             "pyproject.toml", 'entry-point = "app:main"', 'entry-point = "app:main"\nsources.exclude = ["make.py"]'
         )
-    repository = Repository(root=app.root, environ=app.environ)
+    repository = GitRepository(root=app.root, environ=app.environ)
     repository.git("init", "--quiet")
     repository.git("remote", "add", "origin", f"https://joe:{CANARY}@git.example/app.git")
     repository.commit()
@@ -126,20 +132,20 @@ def test_nothing_secret_comes_out(
     assert launch(app.binary("app"), home=home).output == "indexed linked\n"
     printed += app.nox("--verbose", "-s", "pex", "--", "--force", env=TOLD).output
     # The search would find it: what is not secret, it finds.
-    assert list(found_in(app.binary("app").read_bytes(), "app.pex", VISIBLE))
+    assert list(find_text(app.binary("app").read_bytes(), "app.pex", VISIBLE))
     assert "acme_linked" in (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
     built = {path.name: path.read_bytes() for path in (app.root / "dist").iterdir() if path.name.startswith("app.")}
     assert built.keys() == {"app.pex", "app.pex.json", "app.requirements.txt"}
-    assert [place for name, content in built.items() for place in found_in(content, name, CANARY)] == []
+    assert [place for name, content in built.items() for place in find_text(content, name, CANARY)] == []
 
     (app.root / "break.txt").touch()
     if kind == "loose":
-        app.setting('pex-args = ["--there-is-no-such-option", "x"]')
+        app.add_setting('pex-args = ["--there-is-no-such-option", "x"]')
     for words in (("-s", "pex"), ("--verbose", "-s", "pex")):
         result = app.run(*words, "--", "--force", env=TOLD)
         assert "error[build-failed]" in result.output
         printed += result.output
-    private.asked.clear()
+    private.requests.clear()
     result = app.run(
         "--verbose", "-s", "install", "--", "--force", env={**TOLD, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""}
     )

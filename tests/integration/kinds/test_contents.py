@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
-from tests.support.making import Locker, wheel
+from tests.support.binaries import launch
+from tests.support.distribution_files import write_wheel
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +79,9 @@ def test_data_scripts_namespaces_and_pth(written: Callable[..., Project], lock: 
         },
     )
     for name, contents in files.items():
-        wheel(app.root / "wheels", name, contents, scripts={"speak": "speaker:main"} if name == "speaker" else None)
+        write_wheel(
+            app.root / "wheels", name, contents, scripts={"speak": "speaker:main"} if name == "speaker" else None
+        )
     lock(app)
     app.nox("-s", "pex")
     result = launch(app.binary("app"), home=home)

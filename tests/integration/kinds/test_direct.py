@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, clean_environ, launch, members, run
-from tests.support.making import C_EXTENSION, Locker, Repository, found_in, sdist, site, wheel
+from tests.support.binaries import launch, members
+from tests.support.commands import clean_environ, run
+from tests.support.distribution_files import C_EXTENSION, write_sdist, write_wheel
+from tests.support.file_server import serve_files
+from tests.support.find_text import find_text
+from tests.support.git_repository import GitRepository
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -83,8 +89,8 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
             **package("beside", "beside", below="../beside/"),
         },
     )
-    wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'wheeled'\n"})
-    sdist(app.root / "files", "answer", C_EXTENSION)
+    write_wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'wheeled'\n"})
+    write_sdist(app.root / "files", "answer", C_EXTENSION)
     lock(app)
     app.nox("-s", "pex")
     moved = app.root.rename(app.root.with_name("moved"))
@@ -107,7 +113,7 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", direct)) == 6
     digest = hashlib.sha256((app.root / "files" / "answer-1.0.tar.gz").read_bytes()).hexdigest()
     assert f"answer @ files/answer-1.0.tar.gz \\\n    --hash=sha256:{digest}" in direct
-    assert list(found_in(app.binary("app").read_bytes(), "app.pex", str(tmp_path))) == []
+    assert list(find_text(app.binary("app").read_bytes(), "app.pex", str(tmp_path))) == []
     assert app.nox("-s", "pex").said("pex: app unchanged")
 
     # The same version of each, with another content.
@@ -117,7 +123,7 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
     assert result.said("install: deeper changed, edited changed") or result.said("deeper changed", "edited changed")
     assert launch(app.binary("app"), home=home).output.splitlines()[1] == "new edited fixed wheeled new deeper beside"
 
-    wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'swapped'\n"})
+    write_wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'swapped'\n"})
     assert "wheeled" in app.refused("hash-mismatch", "-s", "pex")
     lock(app, "update", "--lock", "wheeled")
     app.nox("-s", "pex")
@@ -171,7 +177,7 @@ def test_what_git_ignores_in_an_edited_directory(written: Written, lock: Locker,
     }
     app = written("app", {**application('old = { path = "old", develop = true }\n', "old"), **old})
     lock(app)
-    Repository(root=app.root, environ=app.environ).commit()
+    GitRepository(root=app.root, environ=app.environ).commit()
     for made in ("first", "second"):
         (app.root / "old" / "src" / "old" / "made.txt").write_text(made, "utf-8")
         for left in (".nox", "dist", "old/build"):
@@ -181,7 +187,7 @@ def test_what_git_ignores_in_an_edited_directory(written: Written, lock: Locker,
 
 
 def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path) -> None:
-    origin = Repository(root=tmp_path / "origin", environ=environ)
+    origin = GitRepository(root=tmp_path / "origin", environ=environ)
     origin.root.mkdir()
     commits = {"rev": origin.commit(package("by_rev", "rev"))}
     commits["tag"] = origin.commit({**package("by_tag", "tag"), "by_rev.py": "TEXT = 'wrong'\n"})
@@ -227,9 +233,9 @@ def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: 
 
 
 def test_an_address(written: Written, lock: Locker, tmp_path: Path, home: Path) -> None:
-    distant = wheel(tmp_path / "served", "distant", {"distant.py": "TEXT = 'distant'\n"})
-    source = sdist(tmp_path / "served", "answer", C_EXTENSION)
-    with site(distant.parent) as served:
+    distant = write_wheel(tmp_path / "served", "distant", {"distant.py": "TEXT = 'distant'\n"})
+    source = write_sdist(tmp_path / "served", "answer", C_EXTENSION)
+    with serve_files(distant.parent) as served:
         files = application(
             f'distant = {{ url = "{served.url}/{distant.name}" }}\nanswer = {{ url = "{served.url}/{source.name}" }}\n',
             "distant",

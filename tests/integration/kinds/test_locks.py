@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
-from tests.support.making import pythons
+from tests.support.binaries import launch
+from tests.support.interpreters import pythons
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +71,7 @@ def test_project_and_tool_poetry_mixed_with_groups_and_extras(project: Make, hom
 def test_several_versions_of_a_package_on_every_python(project: Make, home: Path) -> None:
     several = project("several_versions")
     targets = [minor for minor in pythons() if minor in ("3.9", "3.10", "3.11", "3.12", "3.13")]
-    several.noxfile(f"python={targets!r}")
+    several.write_noxfile(f"python={targets!r}")
     several.nox("-s", "pex")
     for minor in targets:
         name = f"which-py{minor}"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
-from tests.support.making import Locker, wheel
+from tests.support.binaries import launch
+from tests.support.distribution_files import write_wheel
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +54,7 @@ def make(written: Callable[..., Project], lock: Locker) -> Callable[..., Project
         made = written(project, {"main.py": MAIN, "pyproject.toml": manifest})
         for name, version in versions.items():
             scripts = {"speak": f"shared.{name}:main"}
-            wheel(made.root / "wheels", name, contents(name, version), version=version, scripts=scripts)
+            write_wheel(made.root / "wheels", name, contents(name, version), version=version, scripts=scripts)
         lock(made)
         return made
 

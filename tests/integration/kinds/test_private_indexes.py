@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch
-from tests.support.making import Locker, Site, simple_index, site, wheel
+from tests.support.binaries import launch
+from tests.support.distribution_files import write_wheel
+from tests.support.file_server import FileServer, serve_files
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
+from tests.support.package_index import write_simple_index
 
 pytestmark = pytest.mark.integration
 
@@ -23,10 +27,10 @@ GIVEN = {USER: "joe", SECRET: PASSWORD}
 
 
 @pytest.fixture
-def private(tmp_path: Path) -> Iterator[Site]:
+def private(tmp_path: Path) -> Iterator[FileServer]:
     """A private index of one wheel that no other index has."""
-    made = wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
-    with site(simple_index(tmp_path / "index", made), login=LOGIN) as served:
+    made = write_wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
+    with serve_files(write_simple_index(tmp_path / "index", made), login=LOGIN) as served:
         yield served
 
 
@@ -53,15 +57,15 @@ def nowhere_written(project: Project, output: str) -> None:
 
 
 def test_an_explicit_source_with_credentials_in_the_environment(
-    written: Written, lock: Locker, private: Site, home: Path
+    written: Written, lock: Locker, private: FileServer, home: Path
 ) -> None:
     dependencies = 'idna = "3.11"\nacme-inner = { version = "1.0", source = "private" }'
     app = written("app", application(private.url, priority="explicit", dependencies=dependencies))
     lock(app, env=GIVEN)
-    private.asked.clear()
+    private.requests.clear()
     result = app.nox("-v", "-s", "pex", env=GIVEN)
     assert launch(app.binary("app"), home=home).output == "inner\n"
-    assert {login for _, _, login in private.asked} <= {None, LOGIN}
+    assert {login for _, _, login in private.requests} <= {None, LOGIN}
     assert not [path for path in private.paths() if "idna" in path]  # an explicit source is asked for nothing else
     nowhere_written(app, result.output)
     frozen = (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
@@ -76,7 +80,7 @@ def test_an_explicit_source_with_credentials_in_the_environment(
 
 
 def test_a_source_with_credentials_in_poetrys_configuration(
-    written: Written, lock: Locker, private: Site, tmp_path: Path, home: Path
+    written: Written, lock: Locker, private: FileServer, tmp_path: Path, home: Path
 ) -> None:
     config = tmp_path / "config"
     config.mkdir()
@@ -93,7 +97,7 @@ def test_a_source_with_credentials_in_poetrys_configuration(
 
 
 def test_a_primary_source_with_credentials_in_its_address(
-    written: Written, lock: Locker, private: Site, home: Path
+    written: Written, lock: Locker, private: FileServer, home: Path
 ) -> None:
     files = application(private.with_login(LOGIN), priority="primary", dependencies='acme-inner = "1.0"')
     app = written("app", files)
@@ -106,9 +110,9 @@ def test_a_primary_source_with_credentials_in_its_address(
 def test_a_mirror_in_pips_configuration_serves_poetry_and_the_build(
     written: Written, lock: Locker, tmp_path: Path, home: Path
 ) -> None:
-    backend = wheel(tmp_path / "made", "acme_backend", {"acme_backend.py": BACKEND})
-    inner = wheel(tmp_path / "made", "acme_inner", {"acme_inner.py": "TEXT = 'mirrored'\n"})
-    with site(simple_index(tmp_path / "index", inner, backend), login=LOGIN) as mirror:
+    backend = write_wheel(tmp_path / "made", "acme_backend", {"acme_backend.py": BACKEND})
+    inner = write_wheel(tmp_path / "made", "acme_inner", {"acme_inner.py": "TEXT = 'mirrored'\n"})
+    with serve_files(write_simple_index(tmp_path / "index", inner, backend), login=LOGIN) as mirror:
         config = tmp_path / "pip.conf"
         config.write_text(f"[global]\nindex-url = {mirror.with_login(LOGIN)}/simple\n", "utf-8")
         app = written(
@@ -130,11 +134,11 @@ def test_a_mirror_in_pips_configuration_serves_poetry_and_the_build(
         other.nox("-s", "pex")
         env = {"PIP_CONFIG_FILE": str(config), "PIP_NO_CACHE_DIR": "1"}
         lock(app, env=env)
-        mirror.asked.clear()
+        mirror.requests.clear()
         result = app.nox("-v", "-s", "pex", env=env)
         assert launch(app.binary("app"), home=home).output == "mirrored\n"
         for file in ("acme_inner-1.0", "acme_backend-1.0"):
-            assert [login for _, path, login in mirror.asked if file in path][-1] == LOGIN
+            assert [login for _, path, login in mirror.requests if file in path][-1] == LOGIN
         nowhere_written(app, result.output)
 
 

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, clean_environ, launch
-from tests.support.making import Locker, wheel
+from tests.support.binaries import launch
+from tests.support.commands import clean_environ
+from tests.support.distribution_files import write_wheel
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +32,7 @@ PATIENCE = 30.0
 @pytest.fixture
 def pypiserver(tmp_path: Path) -> Iterator[str]:
     """The address of a pypiserver with one wheel that no other index has."""
-    wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
+    write_wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
     digest = hashlib.sha1(GIVEN[SECRET].encode(), usedforsecurity=False).digest()
     htpasswd = tmp_path / "htpasswd"
     htpasswd.write_text(f"{GIVEN[USER]}:{{SHA}}{base64.b64encode(digest).decode()}\n", "utf-8")

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, launch, members
-from tests.support.making import Locker, Repository, found_in, pythons
+from tests.support.binaries import launch, members
+from tests.support.find_text import find_text
+from tests.support.git_repository import GitRepository
+from tests.support.interpreters import pythons
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -75,10 +79,10 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
     (origin.root / "app" / "run.sh").write_text("#!/bin/sh\n", "utf-8")
     (origin.root / "app" / "run.sh").chmod(0o755)
     lock(origin)
-    Repository(root=origin.root, environ=origin.environ).commit()
+    GitRepository(root=origin.root, environ=origin.environ).commit()
     one, other = tmp_path / "one", tmp_path / "an other place, ünd länger"
     for clone in (one, other):
-        Repository(root=tmp_path, environ=origin.environ).git("clone", "--quiet", str(origin.root), str(clone))
+        GitRepository(root=tmp_path, environ=origin.environ).git("clone", "--quiet", str(origin.root), str(clone))
 
     first = Project(root=one, environ=origin.environ)
     first.nox("-s", "pex")
@@ -107,13 +111,13 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
     digests = [project.record("app")["sha256"] for project in (first, second)]
     assert digests[0] == digests[1], _differing(first.binary("app"), second.binary("app"))
     for path in (one, other, origin.root, Path(pythons()["3.11"]).parents[1] if "3.11" in pythons() else one):
-        assert list(found_in(first.binary("app").read_bytes(), "app.pex", str(path))) == []
+        assert list(find_text(first.binary("app").read_bytes(), "app.pex", str(path))) == []
     assert launch(second.binary("app"), home=home).output == "deeper edited fixed\n"
     # Warm, after another build in between.
     first.append("app/a.py", "# changed\n")
     first.nox("-s", "pex")
     assert first.record("app")["sha256"] != digests[0]
-    Repository(root=one, environ=origin.environ).git("checkout", "--quiet", "app/a.py")
+    GitRepository(root=one, environ=origin.environ).git("checkout", "--quiet", "app/a.py")
     first.nox("-s", "pex")
     assert first.record("app")["sha256"] == digests[0]
 

@@ -15,8 +15,8 @@ from nox_pex.platforms import ask_python
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.integration.kinds.conftest import environ, lock, written
-from tests.support.harness import Project
-from tests.support.making import pythons
+from tests.support.interpreters import pythons
+from tests.support.nox_project import Project
 
 __all__ = ["environ", "lock", "written"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.platforms.conftest import OTHER
-from tests.support.harness import Project
-from tests.support.making import pythons
+from tests.support.interpreters import pythons
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ def test_it_prints_the_description_and_nothing_else(project: Make) -> None:
     assert own.keys() == {"compatible_tags", "marker_environment"}
     assert printed(abroad, "-s", "platform") == printed(abroad, "-s", "platform", "--", "--force")
     abroad.environ["PATH"] += f":{pythons()[str(OTHER)].parent}"
-    abroad.noxfile(f"python={[OTHER]!r}")
+    abroad.write_noxfile(f"python={[OTHER]!r}")
     there = json.loads(printed(abroad, "-s", f"platform-{OTHER}"))
     assert there["marker_environment"]["python_version"] == OTHER
     assert any(tag.startswith(f"cp{str(OTHER).replace('.', '')}-") for tag in there["compatible_tags"])

@@ -17,7 +17,7 @@ import pytest
 from nox_pex.platforms import ask_python
 from nox_pex.system import locks
 from tests.integration.platforms.conftest import World
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

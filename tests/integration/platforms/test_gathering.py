@@ -11,8 +11,14 @@ import pytest
 
 from tests.integration.kinds.test_direct import package
 from tests.integration.platforms.conftest import OTHER, World, aarch64
-from tests.support.harness import Project, launch
-from tests.support.making import C_EXTENSION, Locker, Repository, pythons, sdist, simple_index, site, wheel
+from tests.support.binaries import launch
+from tests.support.distribution_files import C_EXTENSION, write_sdist, write_wheel
+from tests.support.file_server import serve_files
+from tests.support.git_repository import GitRepository
+from tests.support.interpreters import pythons
+from tests.support.locker import Locker
+from tests.support.nox_project import Project
+from tests.support.package_index import write_simple_index
 
 pytestmark = [
     pytest.mark.integration,
@@ -55,17 +61,17 @@ def test_all_that_has_no_wheel_is_named_at_once_and_nothing_is_fetched(
     written: Written, lock: Locker, world: World, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    compiled = wheel(made, "compiled", {"compiled.py": ""})
+    compiled = write_wheel(made, "compiled", {"compiled.py": ""})
     compiled = compiled.rename(made / f"compiled-1.0-cp{THERE.replace('.', '')}-none-manylinux_2_17_x86_64.whl")
     files = (
-        wheel(made, "pure", {"pure.py": ""}),
+        write_wheel(made, "pure", {"pure.py": ""}),
         compiled,
         *(
-            sdist(made, name, {"pyproject.toml": f'[project]\nname = "{name}"\nversion = "1.0"\n'})
+            write_sdist(made, name, {"pyproject.toml": f'[project]\nname = "{name}"\nversion = "1.0"\n'})
             for name in ("one", "two")
         ),
     )
-    with site(simple_index(tmp_path / "index", *files)) as served:
+    with serve_files(write_simple_index(tmp_path / "index", *files)) as served:
         wanted = [ours(name) for name in ("pure", "compiled", "one", "two")]
         app = written("app", application(served.url, "\n".join([*wanted, 'answer = { path = "answer" }'])))
         for name, text in C_EXTENSION.items():
@@ -73,9 +79,9 @@ def test_all_that_has_no_wheel_is_named_at_once_and_nothing_is_fetched(
             (app.root / "answer" / name).write_text(text, "utf-8")
         lock(app)
         world.aim(app, {"there": world.described(THERE), "arm": aarch64(world.described(THERE))})
-        served.asked.clear()
+        served.requests.clear()
         line = app.refused("no-wheel", "-s", "pex")
-        assert served.asked == []
+        assert served.requests == []
     assert (
         "for platforms/there.json and platforms/arm.json of one 1.0 (an sdist alone), two 1.0 (an sdist alone)" in line
     )
@@ -87,8 +93,8 @@ def test_all_that_has_no_wheel_is_named_at_once_and_nothing_is_fetched(
 def test_a_private_source_with_a_password_and_what_it_may_do_wrong(
     written: Written, lock: Locker, world: World, tmp_path: Path, home: Path
 ) -> None:
-    made = wheel(tmp_path / "made", "inner", {"inner.py": "TEXT = 'inner'\n"})
-    with site(simple_index(tmp_path / "index", made), login=LOGIN) as served:
+    made = write_wheel(tmp_path / "made", "inner", {"inner.py": "TEXT = 'inner'\n"})
+    with serve_files(write_simple_index(tmp_path / "index", made), login=LOGIN) as served:
         app = written("app", application(served.url, ours("inner")))
         lock(app, env=GIVEN)
         world.aim(app, {"there": world.described(THERE)})
@@ -101,7 +107,7 @@ def test_a_private_source_with_a_password_and_what_it_may_do_wrong(
         cold = {**GIVEN, "POETRY_CACHE_DIR": str(tmp_path / "cold")}
         assert "inner" in app.refused("index-missing", "-s", "pex", env=cold)
         page.write_text(listed, "utf-8")
-        shutil.copyfile(wheel(tmp_path / "other", "inner", {"inner.py": "TEXT = 'another'\n"}), file)
+        shutil.copyfile(write_wheel(tmp_path / "other", "inner", {"inner.py": "TEXT = 'another'\n"}), file)
         assert "inner-1.0-py3-none-any.whl" in app.refused("hash-mismatch", "-s", "pex", env=GIVEN)
         shutil.copyfile(made, file)
 
@@ -123,11 +129,11 @@ def test_one_version_for_each_python_however_loosely_others_ask_for_it(
 ) -> None:
     made = tmp_path / "made"
     files = (
-        wheel(made, "pack", {"pack.py": ""}),
-        wheel(made, "pack", {"pack.py": ""}, version="2.0"),
-        wheel(made, "aaa", {"aaa.py": ""}, requires=("pack",)),
+        write_wheel(made, "pack", {"pack.py": ""}),
+        write_wheel(made, "pack", {"pack.py": ""}, version="2.0"),
+        write_wheel(made, "aaa", {"aaa.py": ""}, requires=("pack",)),
     )
-    with site(simple_index(tmp_path / "index", *files)) as served:
+    with serve_files(write_simple_index(tmp_path / "index", *files)) as served:
         split = f'pack = [{{ version = "1.0", python = "<{THERE}", source = "private" }}, '
         split += f'{{ version = "2.0", python = ">={THERE}", source = "private" }}]'
         app = written("app", application(served.url, f"{ours('aaa')}\n{split}"))
@@ -145,7 +151,7 @@ def test_sources_of_a_directory_and_of_git(
     written: Written, lock: Locker, world: World, environ: dict[str, str], home: Path
 ) -> None:
     (origin := world.aside / "remote").mkdir()
-    remote = Repository(root=origin, environ=environ)
+    remote = GitRepository(root=origin, environ=environ)
     remote.commit(package("cloned", "cloned"))
     inner = 'inner = { path = "inner", develop = true }\n'
     app = written(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.platforms.conftest import OTHER, World, aarch64, musl
-from tests.support.harness import Project, launch, members, pex_info
-from tests.support.making import pythons
+from tests.support.binaries import launch, members, pex_info
+from tests.support.interpreters import pythons
+from tests.support.nox_project import Project
 
 pytestmark = [
     pytest.mark.integration,
@@ -93,7 +94,7 @@ def test_for_another_architecture_and_libc_it_is_built_and_verified_and_smoke_sa
 ) -> None:
     abroad = project("abroad")
     world.aim(abroad, {"arm": aarch64(world.described(THERE))})
-    abroad.setting("\n[tool.nox-pex.binary.abroad.budget]\nsize = '20 MB'")
+    abroad.add_setting("\n[tool.nox-pex.binary.abroad.budget]\nsize = '20 MB'")
     for line in ("layout = 'loose'", "pre-install-wheels = false"):
         abroad.edit("pyproject.toml", "entry-point", f"{line}\nentry-point")
     result = abroad.nox("-s", "smoke", "verify")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 PROJECTS = Path(__file__).with_name("projects")
 
@@ -18,7 +18,7 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]
     def make(name: str) -> Project:
         shutil.copytree(PROJECTS / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
         made = Project(root=tmp_path / name, environ=environ)
-        made.noxfile()
+        made.write_noxfile()
         return made
 
     return make

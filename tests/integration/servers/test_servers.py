@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.servers]
 
