@@ -15,10 +15,10 @@
 #     "referencing>=0.37",
 # ]
 # ///
-"""nox-pex's own sessions, and those that it gives to everyone, here for `sample_app`.
+"""The sessions for the development of nox-pex, and the sessions that nox-pex registers, here for `sample_app`.
 
-A project of yours lists `nox-pex` itself in the header above. Here it is taken from this checkout, so the header lists
-what it depends on, as `pyproject.toml` has it.
+Your noxfile lists `nox-pex` in the header above. This one imports nox-pex from the checkout, so its header lists the
+dependencies of nox-pex, as in `pyproject.toml`.
 """
 
 import os
@@ -30,7 +30,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tasks"))
 
-import nox_pex  # noqa: E402  # found by the line above
+import nox_pex  # noqa: E402  # the line above makes it importable
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
@@ -39,12 +39,12 @@ nox_pex.register("sample_app")
 
 
 def install_locked(session: nox.Session, *groups: str) -> None:
-    """Install what `poetry.lock` has for the library and for `groups`, as the session `install` does it for users."""
-    from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` stays fast
-    from nox_pex.poetry import install, selection  # noqa: PLC0415  # as above
-    from nox_pex.project import pyproject  # noqa: PLC0415  # as above
-    from nox_pex.system import command, secrets  # noqa: PLC0415  # as above
-    from nox_pex.tools import cache, provision  # noqa: PLC0415  # as above
+    """Install the locked dependencies of the library and of `groups`, as the session `install` does for users."""
+    from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.poetry import install, selection  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.project import pyproject  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.system import command, secrets  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.tools import cache, provision  # noqa: PLC0415  # `nox --list` does not need it
 
     shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
     provisioner = provision.Provisioner(
@@ -59,8 +59,7 @@ def install_locked(session: nox.Session, *groups: str) -> None:
         poetry_version=None,
         force=False,
     )
-    wanted = selection.Selection(groups=("main", *groups), extras=())
-    installer.install(wanted, target)
+    installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
 
 
 @nox.session(venv_params=["--no-seed"])
@@ -80,14 +79,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
-    """Run the tests; `-- -m "not integration"` runs those that take seconds."""
+    """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
     install_locked(session, "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure nox-pex beside other ways to a binary; `-- --quick` takes three minutes, all of it most of an hour."""
+    """Measure nox-pex and other ways to build a binary; takes most of an hour, or three minutes with `-- --quick`."""
     install_locked(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tasks"})
 

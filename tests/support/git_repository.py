@@ -6,12 +6,17 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
+_IDENTITY: Final = {
+    f"GIT_{role}_{part}": "a@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")
+}
+
 
 class GitRepository(Struct, frozen=True, kw_only=True):
-    """A Git repository in the directory `root`, apart from the user's configuration of Git."""
+    """A Git repository in the directory `root`. Its Git ignores the user's configuration and has an author."""
 
     root: Path
     environ: Mapping[str, str]
@@ -21,7 +26,7 @@ class GitRepository(Struct, frozen=True, kw_only=True):
         result = subprocess.run(
             ["git", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always", *arguments],
             cwd=self.root,
-            env={**self.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
+            env={**self.environ, **_IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull},
             capture_output=True,
             text=True,
             check=True,

@@ -26,6 +26,11 @@ def pythons() -> Mapping[str, Path]:
     return found
 
 
+def path_with_pythons(path: str) -> str:
+    """`PATH` with the directories of these interpreters in front."""
+    return os.pathsep.join([*(str(python.parent) for python in pythons().values()), path])
+
+
 def _starts(python: str) -> bool:
     """Whether a Python starts. A shim of pyenv may not."""
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0

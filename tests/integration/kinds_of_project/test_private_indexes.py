@@ -1,4 +1,4 @@
-"""Private sources with passwords, the priorities of sources, mirrors in pip's configuration."""
+"""Private sources with passwords and priorities, and a mirror in pip's configuration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from tests.support.locker import Locker
 from tests.support.nox_project import Project
 from tests.support.package_index import write_simple_index
 
-pytestmark = pytest.mark.integration
-
-Written = Callable[..., Project]
+WriteProject = Callable[..., Project]
 
 LOGIN = "joe:hunter2-is-secret"
 PASSWORD = LOGIN.partition(":")[2]
@@ -29,8 +27,8 @@ GIVEN = {USER: "joe", SECRET: PASSWORD}
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[FileServer]:
     """A private index of one wheel that no other index has."""
-    made = write_wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
-    with serve_files(write_simple_index(tmp_path / "index", made), login=LOGIN) as served:
+    wheel = write_wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'inner'\n"})
+    with serve_files(write_simple_index(tmp_path / "index", wheel), login=LOGIN) as served:
         yield served
 
 
@@ -49,38 +47,40 @@ def application(url: str, *, priority: str, dependencies: str = FROM_PRIVATE) ->
     }
 
 
-def nowhere_written(project: Project, output: str) -> None:
-    """The password is in nothing that was printed, frozen or recorded."""
+def assert_password_nowhere(project: Project, output: str) -> None:
+    """Assert that the password is neither in the output nor in a file of `dist`."""
     assert PASSWORD not in output
     for file in (project.root / "dist").iterdir():
         assert PASSWORD.encode() not in file.read_bytes()
 
 
-def test_an_explicit_source_with_credentials_in_the_environment(
-    written: Written, lock: Locker, private: FileServer, home: Path
+def test_an_explicit_source_with_credentials_in_the_environment_serves_only_its_packages(
+    write_project: WriteProject, lock: Locker, private: FileServer, home: Path
 ) -> None:
     dependencies = 'idna = "3.11"\nacme-inner = { version = "1.0", source = "private" }'
-    app = written("app", application(private.url, priority="explicit", dependencies=dependencies))
+    app = write_project("app", application(private.url, priority="explicit", dependencies=dependencies))
     lock(app, env=GIVEN)
     private.requests.clear()
     result = app.nox("-v", "-s", "pex", env=GIVEN)
     assert launch(app.binary("app"), home=home).output == "inner\n"
     assert {login for _, _, login in private.requests} <= {None, LOGIN}
-    assert not [path for path in private.paths() if "idna" in path]  # an explicit source is asked for nothing else
-    nowhere_written(app, result.output)
+    assert not [
+        path for path in private.paths() if "idna" in path
+    ]  # an explicit source gets no request for another package
+    assert_password_nowhere(app, result.output)
     frozen = (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
     assert re.search(r"^acme-inner==1\.0 \\\n    --hash=sha256:[0-9a-f]{64}$", frozen, re.MULTILINE)
 
-    line = written("wrong", application(private.url, priority="explicit"))
-    (line.root / "poetry.lock").write_text((app.root / "poetry.lock").read_text("utf-8"), "utf-8")
-    lock(line, env=GIVEN)
+    other = write_project("other", application(private.url, priority="explicit"))
+    (other.root / "poetry.lock").write_text((app.root / "poetry.lock").read_text("utf-8"), "utf-8")
+    lock(other, env=GIVEN)
     wrong = {**GIVEN, SECRET: "not-the-password", "POETRY_CACHE_DIR": str(app.root.parent / "cold")}
-    said = line.refused("index-auth", "-s", "pex", env=wrong)
-    assert "not-the-password" not in said
+    line = other.refused("index-auth", "-s", "pex", env=wrong)
+    assert "not-the-password" not in line
 
 
-def test_a_source_with_credentials_in_poetrys_configuration(
-    written: Written, lock: Locker, private: FileServer, tmp_path: Path, home: Path
+def test_a_supplemental_source_with_credentials_in_poetrys_configuration_serves_the_build(
+    write_project: WriteProject, lock: Locker, private: FileServer, tmp_path: Path, home: Path
 ) -> None:
     config = tmp_path / "config"
     config.mkdir()
@@ -89,33 +89,33 @@ def test_a_source_with_credentials_in_poetrys_configuration(
     )
     (config / "config.toml").write_text("[keyring]\nenabled = false\n", "utf-8")
     env = {"POETRY_CONFIG_DIR": str(config)}
-    app = written("app", application(private.url, priority="supplemental", dependencies='acme-inner = "1.0"'))
+    app = write_project("app", application(private.url, priority="supplemental", dependencies='acme-inner = "1.0"'))
     lock(app, env=env)
     result = app.nox("-v", "-s", "pex", env=env)
     assert launch(app.binary("app"), home=home).output == "inner\n"
-    nowhere_written(app, result.output)
+    assert_password_nowhere(app, result.output)
 
 
-def test_a_primary_source_with_credentials_in_its_address(
-    written: Written, lock: Locker, private: FileServer, home: Path
+def test_a_primary_source_with_credentials_in_its_address_serves_the_build(
+    write_project: WriteProject, lock: Locker, private: FileServer, home: Path
 ) -> None:
     files = application(private.with_login(LOGIN), priority="primary", dependencies='acme-inner = "1.0"')
-    app = written("app", files)
+    app = write_project("app", files)
     lock(app)
     result = app.nox("-v", "-s", "pex")
     assert launch(app.binary("app"), home=home).output == "inner\n"
-    nowhere_written(app, result.output)
+    assert_password_nowhere(app, result.output)
 
 
 def test_a_mirror_in_pips_configuration_serves_poetry_and_the_build(
-    written: Written, lock: Locker, tmp_path: Path, home: Path
+    write_project: WriteProject, lock: Locker, tmp_path: Path, home: Path
 ) -> None:
-    backend = write_wheel(tmp_path / "made", "acme_backend", {"acme_backend.py": BACKEND})
-    inner = write_wheel(tmp_path / "made", "acme_inner", {"acme_inner.py": "TEXT = 'mirrored'\n"})
+    backend = write_wheel(tmp_path / "wheels", "acme_backend", {"acme_backend.py": BACKEND})
+    inner = write_wheel(tmp_path / "wheels", "acme_inner", {"acme_inner.py": "TEXT = 'mirrored'\n"})
     with serve_files(write_simple_index(tmp_path / "index", inner, backend), login=LOGIN) as mirror:
         config = tmp_path / "pip.conf"
         config.write_text(f"[global]\nindex-url = {mirror.with_login(LOGIN)}/simple\n", "utf-8")
-        app = written(
+        app = write_project(
             "app",
             {
                 "pyproject.toml": (
@@ -126,9 +126,9 @@ def test_a_mirror_in_pips_configuration_serves_poetry_and_the_build(
                 "app.py": "from acme_inner import TEXT\n\n\ndef main() -> None:\n    print(TEXT)\n",
             },
         )
-        # The tools must be there already: what is asked for from here on, this index alone has.
+        # Another project installs the tools first, because this index serves only the two wheels.
         before = application(mirror.url, priority="explicit", dependencies="")
-        written("before", {**before, "main.py": "def main() -> None:\n    print()\n"})
+        write_project("before", {**before, "main.py": "def main() -> None:\n    print()\n"})
         other = Project(root=tmp_path / "before", environ=app.environ)
         lock(other)
         other.nox("-s", "pex")
@@ -139,7 +139,7 @@ def test_a_mirror_in_pips_configuration_serves_poetry_and_the_build(
         assert launch(app.binary("app"), home=home).output == "mirrored\n"
         for file in ("acme_inner-1.0", "acme_backend-1.0"):
             assert [login for _, path, login in mirror.requests if file in path][-1] == LOGIN
-        nowhere_written(app, result.output)
+        assert_password_nowhere(app, result.output)
 
 
 BACKEND = '''\

@@ -1,8 +1,9 @@
-"""Two clones, built under as different circumstances as one machine has, give the same bytes."""
+"""Two clones give the same bytes, in circumstances that differ as much as one machine allows."""
 
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,16 +15,14 @@ from tests.support.git_repository import GitRepository
 from tests.support.interpreters import pythons
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
-
-pytestmark = pytest.mark.integration
-
-BACKEND = '[build-system]\nrequires = ["poetry-core>=2.0,<3.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+from tests.support.poetry_package import BUILD_SYSTEM
 
 
 def library(name: str, *, below: str, dependencies: str = "") -> dict[str, str]:
+    """The files of a package with a module and a data file: their paths, which begin with `below`."""
     return {
         f"{below}pyproject.toml": (
-            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n{dependencies}\n{BACKEND}'
+            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n\n{dependencies}\n{BUILD_SYSTEM}'
         ),
         f"{below}{name}/__init__.py": f"TEXT = '{name}'\n",
         f"{below}{name}/data.txt": "some data\n",
@@ -54,13 +53,15 @@ MAIN = "import deeper, edited, fixed, idna\n\n\ndef main() -> None:\n    print(d
 
 KINDS = {
     "loose": APPLICATION.format(mode="package-mode = false", execution="venv"),
-    "packaged": APPLICATION.format(mode='packages = [{ include = "app" }]', execution="zipapp") + BACKEND,
+    "packaged": APPLICATION.format(mode='packages = [{ include = "app" }]', execution="zipapp") + BUILD_SYSTEM,
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path, kind: str) -> None:
-    origin = written(
+def test_two_clones_give_the_same_bytes_in_other_circumstances_and_after_an_edit_is_undone(
+    write_project: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path, kind: str
+) -> None:
+    origin = write_project(
         "origin",
         {
             "pyproject.toml": KINDS[kind],
@@ -86,7 +87,7 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
 
     first = Project(root=one, environ=origin.environ)
     first.nox("-s", "pex")
-    bent = {
+    other_circumstances = {
         "TZ": "Pacific/Kiritimati",
         "LANG": "tr_TR.UTF-8",
         "LC_ALL": "C",
@@ -98,11 +99,11 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
         "POETRY_CACHE_DIR": str(tmp_path / "poetry"),
         "NOX_PEX_CACHE_DIR": str(tmp_path / "cold"),
     }
-    # Only what makes the tools is warm: they would come from the index again, and be the same.
+    # Only the tools are shared: the index would give the same ones again.
     (tmp_path / "höme").mkdir()
     (tmp_path / "cold").mkdir()
     (tmp_path / "cold" / "tools").symlink_to(Path(origin.environ["NOX_PEX_CACHE_DIR"]) / "tools")
-    second = Project(root=other, environ={**origin.environ, **bent})
+    second = Project(root=other, environ={**origin.environ, **other_circumstances})
     before = os.umask(0o077)
     try:
         second.nox("-s", "pex")
@@ -113,7 +114,7 @@ def test_the_same_bytes(written: Callable[..., Project], lock: Locker, tmp_path:
     for path in (one, other, origin.root, Path(pythons()["3.11"]).parents[1] if "3.11" in pythons() else one):
         assert list(find_text(first.binary("app").read_bytes(), "app.pex", str(path))) == []
     assert launch(second.binary("app"), home=home).output == "deeper edited fixed\n"
-    # Warm, after another build in between.
+    # With full caches, after another build in between.
     first.append("app/a.py", "# changed\n")
     first.nox("-s", "pex")
     assert first.record("app")["sha256"] != digests[0]
@@ -141,17 +142,17 @@ execution-mode = "zipapp"
 """
 
 
-def test_the_order_in_which_two_binaries_are_built(
-    written: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path
+def test_the_order_in_which_two_binaries_are_built_does_not_change_their_bytes(
+    write_project: Callable[..., Project], lock: Locker, tmp_path: Path, home: Path
 ) -> None:
     functions = "".join(
         f"\n\ndef {name}() -> None:\n    print('{name}', idna.__name__)\n" for name in ("first", "second")
     )
     files = {"pyproject.toml": TWO_BINARIES, "app.py": f"import idna\n{functions}"}
-    one = written("one", files)
+    one = write_project("one", files)
     lock(one)
-    copy = written("other", {**files, "poetry.lock": (one.root / "poetry.lock").read_text("utf-8")})
-    # Only what makes the tools is warm, as above.
+    copy = write_project("other", {**files, "poetry.lock": (one.root / "poetry.lock").read_text("utf-8")})
+    # Only the tools are shared.
     cold = tmp_path / "cold"
     cold.mkdir()
     (cold / "tools").symlink_to(Path(one.environ["NOX_PEX_CACHE_DIR"]) / "tools")
@@ -172,8 +173,7 @@ def test_the_order_in_which_two_binaries_are_built(
 
 
 def _differing(one: Path, other: Path) -> str:
-    import zipfile  # noqa: PLC0415  # for a failure only
-
+    """The members that differ, for the message of a failure."""
     with zipfile.ZipFile(one) as first, zipfile.ZipFile(other) as second:
         names = {*members(one), *members(other)}
         both = set(first.namelist()) & set(second.namelist())

@@ -1,4 +1,4 @@
-"""Locks of every version, and what they say of groups, extras, markers and Pythons."""
+"""Locks of every version: their groups, extras, markers and Pythons."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from tests.support.binaries import launch
 from tests.support.interpreters import pythons
 from tests.support.nox_project import Project
 
-pytestmark = pytest.mark.integration
-
 Make = Callable[[str], Project]
 
 
 def frozen(project: Project, name: str) -> dict[str, set[str]]:
-    """The frozen file of a binary as data: requirement to hashes."""
+    """The requirements in the frozen file of a binary, and the hashes of each."""
     text = (project.root / "dist" / f"{name}.requirements.txt").read_text("utf-8")
     lines = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
     return {line.split()[0]: set(re.findall(r"--hash=(\S+)", line)) for line in lines}
 
 
 @pytest.mark.parametrize("poetry", ["pinned", "1.8.5"])
-def test_lock_version_1_1(project: Make, home: Path, poetry: str) -> None:
+def test_a_lock_of_version_1_1_is_installed_and_frozen(project: Make, home: Path, poetry: str) -> None:
     jotter = project("lock_1_1")
     if poetry != "pinned":
         jotter.append("pyproject.toml", f'\n[tool.nox-pex]\npoetry-version = "{poetry}"\n')
@@ -41,7 +39,7 @@ def test_lock_version_1_1(project: Make, home: Path, poetry: str) -> None:
     }
 
 
-def test_lock_version_2_0_and_an_extra_whose_marker_is_a_conjunction(project: Make) -> None:
+def test_a_lock_of_version_2_0_with_an_extra_whose_marker_is_a_conjunction(project: Make) -> None:
     standard = project("standard")
     result = standard.nox("-s", "smoke")
     names = {found["name"] for found in standard.record("standard")["distributions"]}
@@ -51,7 +49,7 @@ def test_lock_version_2_0_and_an_extra_whose_marker_is_a_conjunction(project: Ma
     assert odd - names == {"iniconfig"}, result.output
 
 
-def test_project_and_tool_poetry_mixed_with_groups_and_extras(project: Make, home: Path) -> None:
+def test_dependencies_from_project_and_tool_poetry_with_groups_and_extras_ship(project: Make, home: Path) -> None:
     mixed = project("mixed")
     mixed.nox("-s", "smoke")
     lines = launch(mixed.binary("mixed"), home=home).output.splitlines()
@@ -68,7 +66,7 @@ def test_project_and_tool_poetry_mixed_with_groups_and_extras(project: Make, hom
 
 
 @pytest.mark.skipif(len(pythons()) < 2, reason="needs two Pythons, from pyenv or on PATH")
-def test_several_versions_of_a_package_on_every_python(project: Make, home: Path) -> None:
+def test_each_python_gets_its_version_of_a_package_that_is_locked_several_times(project: Make, home: Path) -> None:
     several = project("several_versions")
     targets = [minor for minor in pythons() if minor in ("3.9", "3.10", "3.11", "3.12", "3.13")]
     several.write_noxfile(f"python={targets!r}")

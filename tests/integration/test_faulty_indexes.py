@@ -1,4 +1,4 @@
-"""An index that lies, refuses, breaks off, or is not there: one line with the right code, and no half environment."""
+"""An index that is faulty: one line with the right code, and the next run with a correct index succeeds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 from tests.support.commands import run
 from tests.support.faulty_index import Fault, FaultyIndex, serve_index
 from tests.support.nox_project import Project
-
-pytestmark = pytest.mark.integration
 
 _PYPROJECT = """\
 [project]
@@ -36,8 +34,8 @@ def index() -> Iterator[FaultyIndex]:
 
 @pytest.fixture
 def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]) -> Project:
-    """A locked project whose only dependency comes from `index`, and a cache of Poetry's that is empty."""
-    built("loose")  # the tools come from the real index, which this test takes away
+    """A locked project whose only dependency comes from `index`, with an empty cache of Poetry."""
+    built("loose")  # installs the tools from the real index, which this project does not use
     root = tmp_path / "courier"
     root.mkdir()
     (root / "pyproject.toml").write_text(_PYPROJECT, "utf-8")
@@ -55,7 +53,7 @@ def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path,
     argv = [str(project.poetry()), "-m", "poetry", "lock", "--no-interaction"]
     locked = run(argv, cwd=root, env={**environ, "POETRY_PYPI_MIRROR_URL": index.url})
     assert locked.status == 0, locked.output
-    # What was downloaded to lock it must not serve the install that is tested.
+    # The install under test must not use the downloads of the lock.
     project.environ["POETRY_CACHE_DIR"] = str(tmp_path / "empty")
     return project
 
@@ -73,7 +71,9 @@ def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path,
         ("another-file", "hash-mismatch"),
     ],
 )
-def test_a_faulty_index(courier: Project, index: FaultyIndex, fault: Fault, code: str) -> None:
+def test_a_fault_of_the_index_is_one_error_and_the_next_run_succeeds(
+    courier: Project, index: FaultyIndex, fault: Fault, code: str
+) -> None:
     index.fault = fault
     courier.refused(code, "-s", "pex")
 
@@ -82,7 +82,7 @@ def test_a_faulty_index(courier: Project, index: FaultyIndex, fault: Fault, code
     assert run([str(courier.binary("courier"))], cwd=courier.root, env=courier.environ).output == "a parcel\n"
 
 
-def test_a_lock_that_was_tampered_with(courier: Project) -> None:
+def test_a_wheel_that_does_not_match_the_hash_in_the_lock_is_refused(courier: Project) -> None:
     lock = courier.root / "poetry.lock"
     text = lock.read_text("utf-8")
     digest = text.partition("sha256:")[2][:64]

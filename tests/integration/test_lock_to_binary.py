@@ -1,8 +1,7 @@
-"""From the lock to a binary: what each session leaves, and that it is true."""
+"""From the lock to a binary: each session writes its files, and they are correct."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -12,15 +11,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.support.binaries import answer, launch, members, pex_info, source_members
 from tests.support.commands import clean_environ, run
+from tests.support.digests import digest
+from tests.support.git_repository import GitRepository
 from tests.support.nox_project import Project, copy_fixture_project
-
-pytestmark = pytest.mark.integration
-
-Make = Callable[[str], Project]
 
 RECORD_KEYS = {
     *("name", "version", "sha256", "size", "inputs", "lock-hash", "python", "platform", "tools", "git", "sources"),
@@ -28,12 +23,8 @@ RECORD_KEYS = {
 }
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def installed_by_pip(requirements: Path, into: Path) -> set[str]:
-    """What the real pip installs from a frozen file, into a directory of its own."""
+    """The distributions that the real pip installs from a frozen file into a new directory."""
     environment, target = into / "environment", into / "target"
     subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", environment], check=True)
     argv = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--target", str(target)]
@@ -46,7 +37,9 @@ def locked_hashes(project: Project) -> set[str]:
     return set(re.findall(r'hash = "(sha256:[0-9a-f]{64})"', (project.root / "poetry.lock").read_text("utf-8")))
 
 
-def test_a_project_of_loose_sources(project: Callable[[str], Project], home: Path) -> None:
+def test_a_project_of_loose_sources_becomes_a_binary_that_runs_without_the_project(
+    project: Callable[[str], Project], home: Path
+) -> None:
     loose = project("loose")
     result = loose.nox("-s", "pex")
     assert loose.installed() == {"idna-3.11"}
@@ -62,16 +55,16 @@ def test_a_project_of_loose_sources(project: Callable[[str], Project], home: Pat
     record = loose.record("loose")
     assert record.keys() == RECORD_KEYS
     assert (record["name"], record["version"]) == ("loose", "1.2.3")
-    assert record["sha256"] == sha256(binary)
+    assert record["sha256"] == digest(binary)
     assert record["size"] == binary.stat().st_size
-    assert record["lock-hash"] == sha256(loose.root / "poetry.lock")
+    assert record["lock-hash"] == digest(loose.root / "poetry.lock")
     assert record["inputs"].keys() >= {"lock", "settings", "sources", "distributions", "tools", "python"}
     assert record["sources"] == {"taken": sources, "left-out": ["templates/"]}
     assert record["distributions"] == [{"name": "idna", "version": "3.11"}]
     assert record["tools"].keys() >= {"pex", "nox-pex", "poetry"}
     assert all(seconds >= 0 for seconds in record["seconds"].values())
 
-    moved = binary.rename(home / "elsewhere.pex")
+    moved = binary.rename(home / "moved.pex")
     loose.root.rename(loose.root.with_name("gone"))
     report = answer(moved, "--flag", "a b", home=home, env={"SHELL_ONLY": "yes"})
     assert report["arguments"] == ["--flag", "a b"]
@@ -81,7 +74,9 @@ def test_a_project_of_loose_sources(project: Callable[[str], Project], home: Pat
     assert not [entry for entry in report["path"] if str(loose.root) in entry]
 
 
-def test_a_packaged_project_with_a_console_script(project: Callable[[str], Project], home: Path) -> None:
+def test_a_packaged_project_with_a_console_script_becomes_a_binary_that_runs_without_the_project(
+    project: Callable[[str], Project], home: Path
+) -> None:
     cards = project("packaged")
     cards.nox("-s", "pex")
     assert cards.installed() == {"idna-3.11"}
@@ -90,7 +85,7 @@ def test_a_packaged_project_with_a_console_script(project: Callable[[str], Proje
     record = cards.record(name)
     assert record.keys() == RECORD_KEYS
     assert (record["name"], record["version"]) == (name, "0.4.0")
-    assert record["sha256"] == sha256(cards.binary(name))
+    assert record["sha256"] == digest(cards.binary(name))
     assert record["distributions"] == [{"name": name, "version": "0.4.0"}, {"name": "idna", "version": "3.11"}]
     assert {path for path in record["sources"]["taken"] if ".dist-info" not in path} == {
         "greeting/__init__.py",
@@ -115,7 +110,7 @@ def test_no_session_does_the_work_of_a_later_one(project: Callable[[str], Projec
     assert loose.dist().keys() == {"loose.requirements.txt"}
 
 
-def test_pip_accepts_the_frozen_file(built: Callable[[str], Project], tmp_path: Path) -> None:
+def test_pip_installs_from_the_frozen_file_with_its_hashes(built: Callable[[str], Project], tmp_path: Path) -> None:
     loose = built("loose")
     requirements = loose.root / "dist" / "loose.requirements.txt"
     hashes = set(re.findall(r"--hash=(sha256:[0-9a-f]{64})", requirements.read_text("utf-8")))
@@ -156,55 +151,48 @@ def test_an_editable_path_dependency_ships_as_a_wheel(built: Callable[[str], Pro
     assert launch(moved, home=home).output == "twelve books\n"
 
 
-def test_the_same_bytes_wherever_and_however_it_is_built(
-    project: Callable[[str], Project], tmp_path: Path, environ: dict[str, str], shared: Path
+def test_two_copies_give_the_same_bytes_in_other_circumstances(
+    project: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]
 ) -> None:
     one = project("packaged")
     one.nox("-s", "pex")
-    other = Project(
-        root=copy_fixture_project("packaged", tmp_path / "a much longer path" / "packaged"), environ=environ
-    )
+    root = copy_fixture_project("packaged", tmp_path / "a much longer path" / "packaged")
+    # A new cache, so that pex does everything again. Only the tools are shared.
+    other = Project(root=root, environ=environ).with_new_cache(tmp_path / "cold")
     other.write_noxfile()
-    bent = {"TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "7", "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1700000000"}
-    caches = {"NOX_PEX_CACHE_DIR": str(tmp_path / "cold")}
-    (tmp_path / "cold").mkdir()
-    (tmp_path / "cold" / "tools").symlink_to(shared / "cache" / "tools")  # other caches of pex, the same tools
+    circumstances = {
+        "TZ": "Pacific/Kiritimati",
+        "PYTHONHASHSEED": "7",
+        "LC_ALL": "C",
+        "SOURCE_DATE_EPOCH": "1700000000",
+    }
     before = os.umask(0o077)
     try:
-        other.nox("-s", "pex", env={**bent, **caches})
+        other.nox("-s", "pex", env=circumstances)
     finally:
         os.umask(before)
-    assert sha256(one.binary("greeting-cards")) == sha256(other.binary("greeting-cards"))
+    assert digest(one.binary("greeting-cards")) == digest(other.binary("greeting-cards"))
     assert stat.S_IMODE(other.binary("greeting-cards").stat().st_mode) == 0o755
 
 
-def test_nothing_of_this_machine_is_in_the_binary(built: Callable[[str], Project], shared: Path) -> None:
+def test_no_path_of_this_machine_is_in_the_binary(built: Callable[[str], Project], shared: Path) -> None:
     for name, binary in (("loose", "loose"), ("packaged", "greeting-cards"), ("path_dependency", "reader")):
-        made = built(name)
-        with zipfile.ZipFile(made.binary(binary)) as archive:
+        project = built(name)
+        with zipfile.ZipFile(project.binary(binary)) as archive:
             contents = {member: archive.read(member) for member in archive.namelist()}
-        for path in (shared, made.root, Path(sys.prefix)):
+        for path in (shared, project.root, Path(sys.prefix)):
             assert not [member for member, content in contents.items() if os.fsencode(path) in content]
 
 
-def test_what_git_ignores_does_not_ship_and_the_commit_is_noted(built: Callable[[str], Project]) -> None:
+def test_ignored_files_do_not_ship_and_the_commit_is_recorded(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     assert loose.record("loose")["git"] is None
-    author = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org"}
-    author |= {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": os.devnull}
     (loose.root / ".gitignore").write_text("wares/local.txt\n.nox\n__pycache__\n", "utf-8")
 
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=loose.root, env={**loose.environ, **author}, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    git("init", "--quiet")
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "All")
+    commit = GitRepository(root=loose.root, environ=loose.environ).commit()
     (loose.root / "wares" / "local.txt").write_text("ignored", "utf-8")
     loose.nox("-s", "pex", "--", "--force")
-    assert loose.record("loose")["git"] == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    assert loose.record("loose")["git"] == {"commit": commit, "dirty": False}
     assert "wares/local.txt" not in members(loose.binary("loose"))
 
     (loose.root / "wares" / "new.txt").write_text("untracked", "utf-8")
@@ -213,7 +201,7 @@ def test_what_git_ignores_does_not_ship_and_the_commit_is_noted(built: Callable[
     assert "wares/new.txt" in members(loose.binary("loose"))
 
 
-def test_each_set_of_groups_has_its_own_environment(built: Callable[[str], Project], home: Path) -> None:
+def test_each_set_of_groups_has_a_separate_environment(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     loose.append(
         "pyproject.toml",
@@ -232,7 +220,7 @@ def test_each_set_of_groups_has_its_own_environment(built: Callable[[str], Proje
     assert not result.said("pex: loose")
 
 
-def test_output_dir_moves_all_files(built: Callable[[str], Project]) -> None:
+def test_output_dir_is_where_all_files_are_written(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
     loose.edit(
@@ -245,6 +233,6 @@ def test_output_dir_moves_all_files(built: Callable[[str], Project]) -> None:
     assert loose.dist() == before
 
 
-def test_pex_info_has_pins_and_no_address(built: Callable[[str], Project]) -> None:
+def test_pex_info_has_pinned_requirements_and_no_address(built: Callable[[str], Project]) -> None:
     assert pex_info(built("loose").binary("loose"))["requirements"] == ["idna==3.11"]
     assert pex_info(built("path_dependency").binary("reader"))["requirements"] == ["shelf==2.0.0"]

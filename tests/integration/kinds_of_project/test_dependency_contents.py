@@ -1,4 +1,4 @@
-"""What dependencies hold: data, console scripts, namespace packages, `.pth` files. All of it works in a PEX."""
+"""Data files, console scripts, namespace packages and `.pth` files of dependencies work in a PEX."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tests.support.binaries import launch
 from tests.support.distribution_files import write_wheel
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
-
-pytestmark = pytest.mark.integration
 
 PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 
@@ -51,7 +49,9 @@ def _found(name: str) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["venv", "zipapp"])
-def test_data_scripts_namespaces_and_pth(written: Callable[..., Project], lock: Locker, home: Path, mode: str) -> None:
+def test_data_scripts_namespace_packages_and_pth_files_of_dependencies_work(
+    write_project: Callable[..., Project], lock: Locker, home: Path, mode: str
+) -> None:
     files = {
         "modern_one": {"modern/one.py": "NAME = 'one'\n"},
         "modern_two": {"modern/two.py": "NAME = 'two'\n"},
@@ -65,8 +65,8 @@ def test_data_scripts_namespaces_and_pth(written: Callable[..., Project], lock: 
         },
         "speaker": {"speaker.py": "def main():\n    print('spoken')\n"},
     }
-    # pex's zip applications read no `.pth`: its documentation says that only a virtual environment does.
-    app = written(
+
+    app = write_project(
         "app",
         {
             "main.py": MAIN,

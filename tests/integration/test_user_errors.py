@@ -1,39 +1,28 @@
-"""What a user can do wrong, done for real: one line with the code, and nothing half-written."""
+"""Every error that a user can cause gives one line with its code, and leaves `dist` as it was."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.mounts import small_disk
 from tests.support.nox_project import Project
-
-pytestmark = pytest.mark.integration
 
 Make = Callable[[str], Project]
 
 
-@pytest.fixture
-def nowhere() -> Iterator[str]:
-    """The address of an index where nobody listens: the port is taken, so that nobody will."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}/simple/"
-
-
-def test_no_lock(built: Make) -> None:
+def test_a_missing_lock_is_refused(built: Make) -> None:
     loose = built("loose")
     (loose.root / "poetry.lock").unlink()
     assert "run `poetry lock`" in loose.refused("no-lock", "-s", "pex")
 
 
-def test_lock_stale(built: Make) -> None:
+def test_a_lock_that_does_not_fit_pyproject_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '["idna==3.11"]', '["idna==3.11", "h11"]')
     assert "run `poetry lock`" in loose.refused("lock-stale", "-s", "pex")
@@ -49,7 +38,7 @@ def test_lock_stale(built: Make) -> None:
         (lambda text: re.sub(r"(?m)^version = .*$", "", text), "not a lock of Poetry's"),
     ],
 )
-def test_lock_unreadable(built: Make, edit: Callable[[str], str], said: str) -> None:
+def test_a_lock_that_cannot_be_read_is_refused(built: Make, edit: Callable[[str], str], said: str) -> None:
     loose = built("loose")
     lock = loose.root / "poetry.lock"
     lock.write_bytes(edit(lock.read_text("utf-8")).encode("latin-1"))
@@ -67,27 +56,27 @@ def test_lock_unreadable(built: Make, edit: Callable[[str], str], said: str) -> 
         ("layout = ", ("cannot read", "pyproject.toml")),
     ],
 )
-def test_config(built: Make, line: str, said: tuple[str, ...]) -> None:
+def test_a_wrong_setting_is_named_with_its_key(built: Make, line: str, said: tuple[str, ...]) -> None:
     loose = built("loose")
     loose.add_setting(line)
     refusal = loose.refused("config", "-s", "pex")
     assert not [part for part in said if part not in refusal], refusal
 
 
-def test_no_pyproject(built: Make) -> None:
+def test_a_missing_pyproject_is_refused(built: Make) -> None:
     loose = built("loose")
     (loose.root / "pyproject.toml").unlink()
     assert "no pyproject.toml" in loose.refused("config", "-s", "install")
 
 
-def test_no_table_and_no_script(built: Make) -> None:
+def test_a_project_without_a_table_and_without_a_script_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '[tool.nox-pex.binary.loose]\nentry-point = "counter:main"\n', "")
     line = loose.refused("entry-missing", "-s", "pex")
     assert "add [tool.nox-pex.binary.loose], and under it the line entry-point = " in line
 
 
-def test_two_scripts_and_no_table(built: Make) -> None:
+def test_a_project_with_two_scripts_and_no_table_is_refused(built: Make) -> None:
     cards = built("packaged")
     cards.edit("pyproject.toml", "[project.scripts]\n", '[project.scripts]\nother = "greeting:main"\n')
     line = cards.refused("entry-missing", "-s", "pex")
@@ -105,13 +94,13 @@ def test_two_scripts_and_no_table(built: Make) -> None:
         ('"counter:main"', '"idna"', "idna is a package without a __main__ module"),
     ],
 )
-def test_entry_missing(built: Make, old: str, new: str, said: str) -> None:
+def test_an_entry_point_that_does_not_exist_is_refused(built: Make, old: str, new: str, said: str) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", old, new)
     assert said in loose.refused("entry-missing", "-s", "pex")
 
 
-def test_sources_of_a_packaged_project(built: Make) -> None:
+def test_the_setting_sources_in_a_packaged_project_is_refused(built: Make) -> None:
     cards = built("packaged")
     cards.append(
         "pyproject.toml", '[tool.nox-pex.binary.greeting-cards]\nscript = "greet"\nsources = { include = ["x/"] }\n'
@@ -121,7 +110,7 @@ def test_sources_of_a_packaged_project(built: Make) -> None:
     assert "[tool.poetry]" in line
 
 
-def test_the_smoke_test_that_one_is_told_to_paste(built: Make) -> None:
+def test_the_smoke_test_that_an_error_suggests_works(built: Make) -> None:
     cards = built("packaged")
     line = cards.refused("config", "-s", "smoke")
     assert "greeting-cards checks nothing" in line
@@ -136,26 +125,26 @@ def test_the_smoke_test_that_one_is_told_to_paste(built: Make) -> None:
     assert cards.nox("-s", "smoke").said("pex: greeting-cards unchanged")
 
 
-def test_a_script_that_is_nearly_right(built: Make) -> None:
+def test_a_misspelled_script_gets_a_suggestion(built: Make) -> None:
     cards = built("packaged")
     cards.append("pyproject.toml", '[tool.nox-pex.binary.greeting-cards]\nscript = "great"\n')
     assert "did you mean 'greet'" in cards.refused("entry-missing", "-s", "pex")
 
 
 @pytest.mark.parametrize("line", ['sources = { include = ["template/"] }', 'sources = { include = ["*.sql"] }'])
-def test_source_missing(built: Make, line: str) -> None:
+def test_a_pattern_of_sources_without_a_match_is_refused(built: Make, line: str) -> None:
     loose = built("loose")
     loose.add_setting(line)
     assert "sources.include" in loose.refused("source-missing", "-s", "pex")
 
 
-def test_a_script_file_that_is_not_there(built: Make) -> None:
+def test_an_executable_that_does_not_exist_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", 'entry-point = "counter:main"', 'executable = "erand.py"')
     assert "erand.py" in loose.refused("source-missing", "-s", "pex")
 
 
-def test_python_mismatch(built: Make) -> None:
+def test_a_python_that_requires_python_excludes_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", 'requires-python = ">=3.10"', 'requires-python = ">=3.99"')
     loose.relock()
@@ -163,13 +152,13 @@ def test_python_mismatch(built: Make) -> None:
     assert ">=3.99" in line
 
 
-def test_interpreter_constraints_that_the_session_does_not_meet(built: Make) -> None:
+def test_interpreter_constraints_that_exclude_the_python_of_the_session_are_refused(built: Make) -> None:
     loose = built("loose")
     loose.add_setting('interpreter-constraints = ["CPython==3.9.*"]')
     assert "CPython==3.9.*" in loose.refused("python-mismatch", "-s", "pex")
 
 
-def test_poetry_version(built: Make) -> None:
+def test_a_poetry_that_requires_poetry_excludes_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", "[tool.poetry]\n", '[tool.poetry]\nrequires-poetry = ">=9.1"\n')
     line = loose.refused("poetry-version", "-s", "pex")
@@ -178,7 +167,7 @@ def test_poetry_version(built: Make) -> None:
     assert 'poetry-version = "9.1"' in line
 
 
-def test_poetry_missing_group(built: Make) -> None:
+def test_a_misspelled_group_gets_a_suggestion(built: Make) -> None:
     loose = built("loose")
     loose.add_setting('groups = ["main", "servr"]')
     line = loose.refused("poetry-missing-group", "-s", "pex")
@@ -186,21 +175,21 @@ def test_poetry_missing_group(built: Make) -> None:
     assert "did you mean 'server'" in line
 
 
-def test_index_unreachable(built: Make, nowhere: str, tmp_path: Path) -> None:
+def test_an_unreachable_index_is_one_error(built: Make, unreachable_index: str, tmp_path: Path) -> None:
     loose = built("loose")
     loose.add_setting('groups = ["server"]')  # h11 is not installed yet
-    env = {"PIP_INDEX_URL": nowhere, "POETRY_CACHE_DIR": str(tmp_path / "cache"), "no_proxy": "*"}
+    env = {"PIP_INDEX_URL": unreachable_index, "POETRY_CACHE_DIR": str(tmp_path / "cache"), "no_proxy": "*"}
     loose.refused("index-unreachable", "-s", "pex", env=env)
 
 
-def test_index_unreachable_for_the_tools(project: Make, nowhere: str, tmp_path: Path) -> None:
+def test_an_unreachable_index_for_the_tools_is_one_error(project: Make, unreachable_index: str, tmp_path: Path) -> None:
     loose = project("loose")
     env = {"NOX_PEX_CACHE_DIR": str(tmp_path / "tools"), "UV_CACHE_DIR": str(tmp_path / "uv"), "no_proxy": "*"}
-    env |= {"PIP_INDEX_URL": nowhere, "PIP_CONFIG_FILE": os.devnull, "UV_HTTP_RETRIES": "0"}
+    env |= {"PIP_INDEX_URL": unreachable_index, "PIP_CONFIG_FILE": os.devnull, "UV_HTTP_RETRIES": "0"}
     assert "poetry==" in loose.refused("index-unreachable", "-s", "install", env=env)
 
 
-def test_hash_mismatch(built: Make) -> None:
+def test_a_hash_in_the_lock_that_does_not_fit_the_file_is_refused(built: Make) -> None:
     loose = built("loose")
     lock = loose.root / "poetry.lock"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, lock.read_text("utf-8")), "utf-8")
@@ -209,7 +198,7 @@ def test_hash_mismatch(built: Make) -> None:
     assert "h11" in line
 
 
-def test_hash_missing(built: Make) -> None:
+def test_a_lock_without_hashes_is_refused(built: Make) -> None:
     loose = built("loose")
     lock = loose.root / "poetry.lock"
     lock.write_text(re.sub(r"files = \[[^\]]*\]", "files = []", lock.read_text("utf-8")), "utf-8")
@@ -218,17 +207,17 @@ def test_hash_missing(built: Make) -> None:
 
 
 @pytest.mark.parametrize("flag", ["-R", "--no-install"])
-def test_not_locked(built: Make, flag: str) -> None:
+def test_an_installed_distribution_that_is_not_locked_is_refused(built: Make, flag: str) -> None:
     loose = built("loose")
-    site = loose.site_packages()
-    (site / "stray-1.0.dist-info").mkdir()
-    (site / "stray-1.0.dist-info" / "METADATA").write_text("Name: stray\nVersion: 1.0\n", "utf-8")
-    (site / "stray-1.0.dist-info" / "RECORD").write_text("stray-1.0.dist-info/METADATA,,\n", "utf-8")
+    dist_info = loose.site_packages() / "stray-1.0.dist-info"
+    dist_info.mkdir()
+    (dist_info / "METADATA").write_text("Name: stray\nVersion: 1.0\n", "utf-8")
+    (dist_info / "RECORD").write_text("stray-1.0.dist-info/METADATA,,\n", "utf-8")
     line = loose.refused("not-locked", "-s", "pex", flag)
     assert "stray 1.0" in line
 
 
-def test_no_install_leaves_a_whole_environment_as_it_is(built: Make) -> None:
+def test_no_install_leaves_a_complete_environment_as_it_is(built: Make) -> None:
     loose = built("loose")
     assert loose.nox("-R", "-s", "pex").said("pex: loose unchanged")
 
@@ -240,7 +229,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
-def test_build_failed(built: Make) -> None:
+def test_the_failure_and_the_log_of_a_backend_are_shown(built: Make) -> None:
     cards = built("packaged")
     (cards.root / "mill.py").write_text(BACKEND, "utf-8")
     text = (cards.root / "pyproject.toml").read_text("utf-8")
@@ -252,13 +241,13 @@ def test_build_failed(built: Make) -> None:
     assert result.said("  | the backend speaks")
     line = cards.refused("build-failed", "-s", "pex")
     assert "no flour left" in line
-    assert "package-mode" not in line  # it is no backend of Poetry's
+    assert "package-mode" not in line  # that advice is only for the backend of Poetry
     (cards.root / "mill.py").write_text(BACKEND.replace("the backend speaks", "mill.c:1: error: no corn"), "utf-8")
     assert "failed: mill.c:1: error: no corn; " in cards.refused("build-failed", "-s", "pex")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [
         (("-s", "pex", "--", "--forse"), "--forse"),
         (("-s", "pex", "--", "lose"), "did you mean 'loose'"),
@@ -268,16 +257,16 @@ def test_build_failed(built: Make) -> None:
         (("--no-dependencies", "-s", "pex", "--", "server"), "server"),
     ],
 )
-def test_usage(built: Make, words: tuple[str, ...], said: str) -> None:
-    assert said in built("loose").refused("usage", *words)
+def test_a_wrong_option_or_argument_is_refused(built: Make, arguments: tuple[str, ...], said: str) -> None:
+    assert said in built("loose").refused("usage", *arguments)
 
 
-def test_pex_alone_before_anything_is_installed(project: Make) -> None:
+def test_pex_alone_before_anything_is_installed_is_refused(project: Make) -> None:
     line = project("loose").refused("usage", "--no-dependencies", "-s", "pex")
     assert "nothing is installed" in line
 
 
-def test_a_session_of_the_same_name(built: Make) -> None:
+def test_a_session_of_the_user_with_the_name_of_one_of_ours_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.write_noxfile(before="import nox\n\n@nox.session\ndef freeze(session): pass\n")
     line = loose.refused("usage", "-s", "pex")
@@ -285,26 +274,19 @@ def test_a_session_of_the_same_name(built: Make) -> None:
     assert 'prefix="' in line
 
 
-def test_disk_full(built: Make, tmp_path: Path) -> None:
+def test_an_output_directory_on_a_disk_that_is_too_small_gets_no_binary(built: Make, tmp_path: Path) -> None:
     loose = built("loose")
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("only root may mount a small file system here")
-    try:
+    with small_disk(small, kilobytes=200):
         loose.edit("pyproject.toml", "[tool.nox-pex.b", f'[tool.nox-pex]\noutput-dir = "{small}"\n\n[tool.nox-pex.b')
         loose.refused("disk-full", "-s", "pex")
         assert {path.name for path in small.iterdir()} <= {"loose.requirements.txt"}
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
-def test_a_directory_that_may_not_be_written_to(built: Make) -> None:
+def test_an_output_directory_without_write_permission_is_refused(built: Make) -> None:
     if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
+        pytest.skip("root can write everywhere")
     loose = built("loose")
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     (loose.root / "dist").chmod(0o555)
@@ -314,7 +296,7 @@ def test_a_directory_that_may_not_be_written_to(built: Make) -> None:
         (loose.root / "dist").chmod(0o755)
 
 
-def test_secrets_are_masked(built: Make) -> None:
+def test_secrets_in_the_output_of_a_backend_are_masked(built: Make) -> None:
     cards = built("packaged")
     backend = BACKEND.replace("no flour left", "no flour left at https://baker:yeast123@mill.invalid/")
     backend = backend.replace(
@@ -331,13 +313,13 @@ def test_secrets_are_masked(built: Make) -> None:
     assert not [secret for secret in ("crumb-4711", "rye-and-salt", "yeast123") if secret in result.output]
 
 
-def test_the_working_directory_is_no_secret(built: Make) -> None:
+def test_the_working_directory_is_not_masked(built: Make) -> None:
     loose = built("loose")
     assert loose.root.name in loose.nox("--verbose", "-s", "pex", "--", "--force").output
     assert "****" not in loose.nox("--verbose", "-s", "pex", "--", "--force").output
 
 
-def test_git_is_not_needed(built: Make, tmp_path: Path) -> None:
+def test_a_build_without_git_succeeds(built: Make, tmp_path: Path) -> None:
     loose = built("loose")
     (tmp_path / "bin").mkdir()
     for name in ("sh", "env", "uname"):

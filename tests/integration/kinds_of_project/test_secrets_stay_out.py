@@ -1,4 +1,4 @@
-"""A word that stands in every secret and in all junk of a checkout, and that must come out nowhere."""
+"""A word is in every secret and every file of a checkout that must not ship. It must be in no output of nox-pex."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from tests.support.locker import Locker
 from tests.support.nox_project import Project
 from tests.support.package_index import write_simple_index
 
-pytestmark = pytest.mark.integration
-
 CANARY = "zanarivogel"
 LOGIN = f"joe:{CANARY}-password"
-VISIBLE = "this much must be there"
+VISIBLE = "this text must be found"
 KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----\n"
 
-JUNK = {
+MUST_NOT_SHIP = {
     **dict.fromkeys((".env", ".env.local", "app/.env", ".netrc", ".pypirc", "app/.env.prod"), f"TOKEN={CANARY}\n"),
     **dict.fromkeys(("id_rsa", "server.pem", "server.key"), KEY),
     **dict.fromkeys(("tests/test_app.py", "tests/data/dump.sql", "conftest.py"), f"SECRET = '{CANARY}'\n"),
@@ -35,26 +33,27 @@ JUNK = {
     **dict.fromkeys(("docs/index.md", "Dockerfile", "docker-compose.yml", "README.md", ".github/ci.yml"), CANARY),
     **dict.fromkeys((".idea/workspace.xml", ".aws/credentials", ".ssh/id_ed25519", "htmlcov/index.html"), CANARY),
 }
-TOLD = {
+SECRETS = {
     "MY_API_TOKEN": f"{CANARY}-token",
     "DATABASE_URL": f"postgres://joe:{CANARY}-database@db.example/app",
     "LICENCE": f"{CANARY}-licence",
 }
-"""What the shell holds that is secret: by its name, as a URL, by the setting `secrets`."""
+"""Variables of the shell that are secret by their name, as a URL, and by the setting `secrets`."""
 
 
-def found_below(directory: Path, word: str, *, but: tuple[str, ...] = ()) -> list[str]:
-    """All files below `directory` in which `word` stands; not those in directories with one of the names `but`."""
+def find_below(directory: Path, text: str, *, without: str) -> list[str]:
+    """The places of `text` in the files below `directory`, except below directories with the name `without`."""
     found: list[str] = []
     for place, directories, files in os.walk(directory):
-        directories[:] = [name for name in directories if name not in but]
+        directories[:] = [name for name in directories if name != without]
         for file in (Path(place, name) for name in files):
-            found += find_text(file.read_bytes(), file.relative_to(directory).as_posix(), word)
+            found += find_text(file.read_bytes(), file.relative_to(directory).as_posix(), text)
     return found
 
 
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[FileServer]:
+    """A private server with an index of one wheel, and with another wheel that is not in the index."""
     indexed = write_wheel(tmp_path / "wheels", "acme_indexed", {"acme_indexed.py": "TEXT = 'indexed'\n"})
     linked = write_wheel(tmp_path / "wheels", "acme_linked", {"acme_linked.py": "TEXT = 'linked'\n"})
     root = write_simple_index(tmp_path / "index", indexed)
@@ -63,7 +62,8 @@ def private(tmp_path: Path) -> Iterator[FileServer]:
         yield served
 
 
-def manifest(served: FileServer, head: str) -> str:
+def pyproject(served: FileServer, head: str) -> str:
+    """The text of `pyproject.toml`: `head`, and dependencies whose addresses contain the credentials."""
     url = served.with_login(LOGIN)
     return (
         f"{head}\n[tool.poetry.dependencies]\n"
@@ -94,7 +94,7 @@ TEXT = "{VISIBLE}"
 def main() -> None:
     print(acme_indexed.TEXT, acme_linked.TEXT)
 """
-TELLTALE = """\
+PRINT_EVERYTHING = """\
 import os
 import sys
 
@@ -102,17 +102,19 @@ print(dict(os.environ))
 print(open("pyproject.toml").read())
 sys.exit(1 if os.path.exists("break.txt") else 0)
 """
+"""A build script that prints all variables and `pyproject.toml`, and fails if `break.txt` exists."""
 
 
 @pytest.mark.parametrize("kind", ["loose", "packaged"])
-def test_nothing_secret_comes_out(
-    written: Callable[..., Project], lock: Locker, private: FileServer, home: Path, kind: str
+def test_no_output_and_no_file_of_a_build_contains_a_secret(
+    write_project: Callable[..., Project], lock: Locker, private: FileServer, home: Path, kind: str
 ) -> None:
-    app = written(
-        "app", {"pyproject.toml": manifest(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": TELLTALE}
+    app = write_project(
+        "app",
+        {"pyproject.toml": pyproject(private, HEADS[kind]), "app/__init__.py": MAIN, "make.py": PRINT_EVERYTHING},
     )
     lock(app)
-    for path, text in JUNK.items():
+    for path, text in MUST_NOT_SHIP.items():
         (app.root / path).parent.mkdir(parents=True, exist_ok=True)
         (app.root / path).write_text(text, "utf-8")
     (app.root / ".gitignore").write_text(".env*\n*.pyc\n*.pex\n.nox\ndist\nvenv\n.venv\nnode_modules\n", "utf-8")
@@ -128,10 +130,10 @@ def test_nothing_secret_comes_out(
     repository.git("remote", "add", "origin", f"https://joe:{CANARY}@git.example/app.git")
     repository.commit()
 
-    printed = app.nox("-s", "pex", env=TOLD).output
+    printed = app.nox("-s", "pex", env=SECRETS).output
     assert launch(app.binary("app"), home=home).output == "indexed linked\n"
-    printed += app.nox("--verbose", "-s", "pex", "--", "--force", env=TOLD).output
-    # The search would find it: what is not secret, it finds.
+    printed += app.nox("--verbose", "-s", "pex", "--", "--force", env=SECRETS).output
+    # The search works: it finds a text that is not secret.
     assert list(find_text(app.binary("app").read_bytes(), "app.pex", VISIBLE))
     assert "acme_linked" in (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
     built = {path.name: path.read_bytes() for path in (app.root / "dist").iterdir() if path.name.startswith("app.")}
@@ -141,22 +143,24 @@ def test_nothing_secret_comes_out(
     (app.root / "break.txt").touch()
     if kind == "loose":
         app.add_setting('pex-args = ["--there-is-no-such-option", "x"]')
-    for words in (("-s", "pex"), ("--verbose", "-s", "pex")):
-        result = app.run(*words, "--", "--force", env=TOLD)
+    for arguments in (("-s", "pex"), ("--verbose", "-s", "pex")):
+        result = app.run(*arguments, "--", "--force", env=SECRETS)
         assert "error[build-failed]" in result.output
         printed += result.output
     private.requests.clear()
     result = app.run(
-        "--verbose", "-s", "install", "--", "--force", env={**TOLD, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""}
+        "--verbose", "-s", "install", "--", "--force", env={**SECRETS, "POETRY_HTTP_BASIC_PRIVATE_PASSWORD": ""}
     )
     printed += result.output
     assert [line for line in printed.splitlines() if CANARY in line] == []
-    # The environment itself holds what Poetry noted in it (direct_url.json).
-    assert found_below(app.root / ".nox", CANARY, but=("install",)) == []
+    # The environment itself contains the addresses that Poetry wrote into it (direct_url.json).
+    assert find_below(app.root / ".nox", CANARY, without="install") == []
 
 
-def test_a_file_of_secrets_in_a_package_that_no_git_ignores(written: Callable[..., Project], lock: Locker) -> None:
-    app = written(
+def test_a_file_of_secrets_that_the_backend_would_ship_is_refused_as_a_leak(
+    write_project: Callable[..., Project], lock: Locker
+) -> None:
+    app = write_project(
         "app",
         {
             "pyproject.toml": (

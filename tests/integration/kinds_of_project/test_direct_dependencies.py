@@ -1,4 +1,4 @@
-"""Dependencies that come from no index: a directory, a file, Git, an address."""
+"""Dependencies that do not come from an index: from a directory, a file, Git or an address."""
 
 from __future__ import annotations
 
@@ -20,26 +20,13 @@ from tests.support.find_text import find_text
 from tests.support.git_repository import GitRepository
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
+from tests.support.poetry_package import package_files
 
-pytestmark = pytest.mark.integration
-
-Written = Callable[..., Project]
-
-BACKEND = '[build-system]\nrequires = ["poetry-core>=2.0,<3.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
-
-
-def package(name: str, text: str, *, below: str = "", dependencies: str = "") -> dict[str, str]:
-    """The files of a Poetry package of one module that says `text`."""
-    return {
-        f"{below}pyproject.toml": (
-            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.10"\n{dependencies}{BACKEND}'
-        ),
-        f"{below}{name}.py": f"TEXT = {text!r}\n",
-    }
+WriteProject = Callable[..., Project]
 
 
 def application(dependencies: str, *modules: str) -> dict[str, str]:
-    """The files of a loose project that prints the `TEXT` of each module, and all distributions in sight."""
+    """The files of a project that prints the `TEXT` of each module, and the names of all distributions."""
     imports = "".join(f"import {module}\n" for module in modules)
     shown = ", ".join(f"{module}.TEXT" for module in modules)
     return {
@@ -56,7 +43,8 @@ def application(dependencies: str, *modules: str) -> dict[str, str]:
     }
 
 
-def pip_accepts(requirements: Path, into: Path) -> None:
+def assert_pip_accepts(requirements: Path, into: Path) -> None:
+    """Let the real pip check a requirements file and its hashes, in an environment that is created in `into`."""
     argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(into / "pip")]
     environ = clean_environ()
     assert run(argv, cwd=into, env=environ).status == 0
@@ -65,7 +53,9 @@ def pip_accepts(requirements: Path, into: Path) -> None:
     assert result.status == 0, result.output
 
 
-def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, home: Path) -> None:
+def test_directories_and_files_ship_are_frozen_by_their_hashes_and_rebuild_the_binary(
+    write_project: WriteProject, lock: Locker, tmp_path: Path, home: Path
+) -> None:
     main = application(
         'edited = { path = "edited", develop = true }\n'
         'fixed = { path = "libs/fixed", develop = false }\n'
@@ -79,14 +69,14 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
         "import wheeled\n", "import wheeled\nfrom answer import ask\n\nANSWER = ask()\n"
     )
     nested = '[tool.poetry.dependencies]\ndeeper = { path = "../deeper" }\n'
-    app = written(
+    app = write_project(
         "app",
         {
             **main,
-            **package("edited", "edited", below="edited/"),
-            **package("fixed", "fixed", below="libs/fixed/", dependencies=nested),
-            **package("deeper", "deeper", below="libs/deeper/"),
-            **package("beside", "beside", below="../beside/"),
+            **package_files("edited", "edited", below="edited/"),
+            **package_files("fixed", "fixed", below="libs/fixed/", dependencies=nested),
+            **package_files("deeper", "deeper", below="libs/deeper/"),
+            **package_files("beside", "beside", below="../beside/"),
         },
     )
     write_wheel(app.root / "files", "wheeled", {"wheeled.py": "TEXT = 'wheeled'\n"})
@@ -116,7 +106,7 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
     assert list(find_text(app.binary("app").read_bytes(), "app.pex", str(tmp_path))) == []
     assert app.nox("-s", "pex").said("pex: app unchanged")
 
-    # The same version of each, with another content.
+    # The same versions with other content.
     for path in ("edited/edited.py", "libs/deeper/deeper.py"):
         app.edit(path, "TEXT = '", "TEXT = 'new ")
     result = app.nox("-s", "pex")
@@ -131,7 +121,9 @@ def test_directories_and_files(written: Written, lock: Locker, tmp_path: Path, h
 
 
 @pytest.mark.parametrize("develop", ["true", "false"])
-def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home: Path, develop: str) -> None:
+def test_a_directory_that_setuptools_builds_ships_and_its_build_files_are_no_change(
+    write_project: WriteProject, lock: Locker, home: Path, develop: str
+) -> None:
     main = application(f'old = {{ path = "old", develop = {develop} }}\n', "old")
     old = {
         "old/setup.py": (
@@ -144,7 +136,7 @@ def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home
         ),
         "old/src/old/data.txt": "some data",
     }
-    app = written("app", {**main, **old})
+    app = write_project("app", {**main, **old})
     lock(app)
     app.nox("-s", "pex")
     moved = app.binary("app").rename(home / "app.pex")
@@ -152,7 +144,7 @@ def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home
     assert launch(moved, home=home).output.splitlines() == ["some data", "old"]
     app.root.with_name("moved").rename(app.root)
     moved.rename(app.binary("app"))
-    # What its backend left beside its sources is no change of them.
+    # The files that the backend left next to the sources do not count as a change.
     result = app.nox("-s", "pex")
     assert result.said("install: unchanged")
     assert result.said("pex: app unchanged")
@@ -161,43 +153,47 @@ def test_a_directory_that_setuptools_builds(written: Written, lock: Locker, home
     assert launch(app.binary("app"), home=home).output.splitlines()[0] == "other data"
 
 
-def test_what_git_ignores_in_an_edited_directory(written: Written, lock: Locker, home: Path) -> None:
-    """No digest of its sources has it, so what was packed for another checkout must not serve this one."""
-    text = (
+def test_an_ignored_file_of_an_editable_directory_is_never_taken_from_a_cache(
+    write_project: WriteProject, lock: Locker, home: Path
+) -> None:
+    """No digest of the sources covers an ignored file, so a wheel of another checkout must not be reused."""
+    setup = (
         "from setuptools import setup\n"
         "setup(name='old', version='1.0', packages=['old'], package_dir={'': 'src'},\n"
         "      package_data={'old': ['*.txt']})\n"
     )
     old = {
-        "old/setup.py": text,
+        "old/setup.py": setup,
         "old/src/old/__init__.py": (
             "from importlib.resources import files\n\nTEXT = (files('old') / 'made.txt').read_text()\n"
         ),
         ".gitignore": "*.txt\n.nox\ndist\nbuild\n*.egg-info\n",
     }
-    app = written("app", {**application('old = { path = "old", develop = true }\n', "old"), **old})
+    app = write_project("app", {**application('old = { path = "old", develop = true }\n', "old"), **old})
     lock(app)
     GitRepository(root=app.root, environ=app.environ).commit()
-    for made in ("first", "second"):
-        (app.root / "old" / "src" / "old" / "made.txt").write_text(made, "utf-8")
-        for left in (".nox", "dist", "old/build"):
-            shutil.rmtree(app.root / left, ignore_errors=True)
+    for text in ("first", "second"):
+        (app.root / "old" / "src" / "old" / "made.txt").write_text(text, "utf-8")
+        for directory in (".nox", "dist", "old/build"):
+            shutil.rmtree(app.root / directory, ignore_errors=True)
         app.nox("-s", "pex")
-        assert launch(app.binary("app"), home=home).output.splitlines()[0] == made
+        assert launch(app.binary("app"), home=home).output.splitlines()[0] == text
 
 
-def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path) -> None:
+def test_dependencies_from_git_ship_at_the_locked_commit(
+    write_project: WriteProject, lock: Locker, environ: dict[str, str], tmp_path: Path, home: Path
+) -> None:
     origin = GitRepository(root=tmp_path / "origin", environ=environ)
     origin.root.mkdir()
-    commits = {"rev": origin.commit(package("by_rev", "rev"))}
-    commits["tag"] = origin.commit({**package("by_tag", "tag"), "by_rev.py": "TEXT = 'wrong'\n"})
+    commits = {"rev": origin.commit(package_files("by_rev", "rev"))}
+    commits["tag"] = origin.commit({**package_files("by_tag", "tag"), "by_rev.py": "TEXT = 'wrong'\n"})
     origin.git("tag", "v1")
     origin.git("checkout", "--quiet", "-b", "feature")
-    commits["branch"] = origin.commit({**package("by_branch", "branch"), "by_tag.py": "TEXT = 'wrong'\n"})
+    commits["branch"] = origin.commit({**package_files("by_branch", "branch"), "by_tag.py": "TEXT = 'wrong'\n"})
     origin.git("checkout", "--quiet", "main")
-    commits["below"] = origin.commit(package("below", "below", below="libs/below/"))
+    commits["below"] = origin.commit(package_files("below", "below", below="libs/below/"))
     url = origin.root.as_uri()
-    app = written(
+    app = write_project(
         "app",
         application(
             f'by-rev = {{ git = "{url}", rev = "{commits["rev"]}" }}\n'
@@ -221,7 +217,7 @@ def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: 
         f"by-rev @ git+{url}@{commits['rev']}",
         f"by-tag @ git+{url}@{commits['tag']}",
     ]
-    # What the branch got since then does not ship before it is locked.
+    # A later commit of the branch does not ship before it is locked.
     before = app.record("app")["sha256"]
     origin.git("checkout", "--quiet", "feature")
     origin.commit({"by_branch.py": "TEXT = 'later'\n"})
@@ -232,7 +228,9 @@ def test_git(written: Written, lock: Locker, environ: dict[str, str], tmp_path: 
     assert app.record("app")["sha256"] != before
 
 
-def test_an_address(written: Written, lock: Locker, tmp_path: Path, home: Path) -> None:
+def test_distributions_from_an_address_ship_and_are_frozen_with_their_hashes(
+    write_project: WriteProject, lock: Locker, tmp_path: Path, home: Path
+) -> None:
     distant = write_wheel(tmp_path / "served", "distant", {"distant.py": "TEXT = 'distant'\n"})
     source = write_sdist(tmp_path / "served", "answer", C_EXTENSION)
     with serve_files(distant.parent) as served:
@@ -240,15 +238,15 @@ def test_an_address(written: Written, lock: Locker, tmp_path: Path, home: Path) 
             f'distant = {{ url = "{served.url}/{distant.name}" }}\nanswer = {{ url = "{served.url}/{source.name}" }}\n',
             "distant",
         )
-        app = written("app", files)
+        app = write_project("app", files)
         lock(app)
-        assert app.nox("-s", "pex").said("install: compiled on this machine, for want of a wheel: answer 1.0")
+        assert app.nox("-s", "pex").said("install: compiled on this machine, because there is no wheel: answer 1.0")
         assert launch(app.binary("app"), home=home).output.splitlines() == ["distant", "answer distant"]
         requirements = app.root / "dist" / "app.requirements.txt"
         text = requirements.read_text("utf-8")
         digest = hashlib.sha256(distant.read_bytes()).hexdigest()
         assert f"distant @ {served.url}/{distant.name} \\\n    --hash=sha256:{digest}\n" in text
-        pip_accepts(requirements, tmp_path)
+        assert_pip_accepts(requirements, tmp_path)
     found = [name for name in members(app.binary("app")) if name.endswith("answer.so") or "answer.cpython" in name]
     assert len(found) == 1
     assert os.fsencode(served.url) not in app.binary("app").read_bytes()

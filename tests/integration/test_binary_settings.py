@@ -1,4 +1,4 @@
-"""Each key of a binary's table that is an option of pex, by its effect on the binary."""
+"""Each key of a binary's table has its effect on the binary."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from tests.support.binaries import answer, launch, members, pex_info, source_mem
 from tests.support.commands import run
 from tests.support.nox_project import Project
 
-pytestmark = pytest.mark.integration
-
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 Check: TypeAlias = Callable[[Path, Path], None]
-"""Takes the binary and an empty directory to run it in."""
+"""A check takes the binary and an empty directory to run it in."""
 
 
 def compressed(binary: Path) -> set[bool]:
+    """Whether the members that are not empty are compressed: one value, if all are alike."""
     with zipfile.ZipFile(binary) as archive:
         return {info.compress_type != zipfile.ZIP_STORED for info in archive.infolist() if info.file_size}
 
@@ -34,17 +33,19 @@ def first_line(path: Path) -> str:
         return file.readline().decode().rstrip("\n")
 
 
-def runs(binary: Path, home: Path) -> dict[str, Any]:
+def report_of(binary: Path, home: Path) -> dict[str, Any]:
+    """Run the binary, and return what it says about its process."""
     return answer(binary, home=home)
 
 
 def runs_as_a_directory(binary: Path, home: Path) -> bool:
-    """Whether it runs, by its `__main__.py`; a copy, since Python leaves bytecode in it."""
+    """Whether its `__main__.py` runs. A copy is run, because Python leaves bytecode in it."""
     copy = shutil.copytree(binary, home / "copy")
     return bool(answer(copy / "__main__.py", home=home)["stock"] == "seven apples")
 
 
 def site_file(report: dict[str, Any], name: str) -> Path:
+    """The path of an installed file in the environment that the binary created."""
     (found,) = Path(report["prefix"]).glob(f"lib/python*/site-packages/{name}")
     return found
 
@@ -77,7 +78,7 @@ def layout_loose(binary: Path, home: Path) -> None:
 
 
 def mode_zipapp(binary: Path, home: Path) -> None:
-    report = runs(binary, home)
+    report = report_of(binary, home)
     assert "/venvs/" not in report["executable"]
     assert report["stock"] == "seven apples"
     assert report["distributions"][0] == "idna"
@@ -86,7 +87,7 @@ def mode_zipapp(binary: Path, home: Path) -> None:
 
 def no_sh_boot(binary: Path, home: Path) -> None:
     assert first_line(binary) == f"#!/usr/bin/env {PYTHON}"
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def shebang(binary: Path, home: Path) -> None:
@@ -96,24 +97,24 @@ def shebang(binary: Path, home: Path) -> None:
 
 def not_compressed(binary: Path, home: Path) -> None:
     assert compressed(binary) == {False}
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def compiled(binary: Path, home: Path) -> None:
     assert {"counter.pyc", "errand.pyc", "wares/__init__.pyc"} < set(members(binary))
     with zipfile.ZipFile(binary) as archive:
         assert os.fsencode(binary.parents[1]) not in archive.read("counter.pyc")
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def wheels_as_they_are(binary: Path, home: Path) -> None:
     assert ".deps/idna-3.11-py3-none-any.whl" in members(binary)
-    assert runs(binary, home)["distributions"] == ["idna"]
+    assert report_of(binary, home)["distributions"] == ["idna"]
 
 
 def install_jobs(binary: Path, home: Path) -> None:
     assert pex_info(binary)["max_install_jobs"] == 3
-    assert runs(binary, home)["distributions"] == ["idna"]
+    assert report_of(binary, home)["distributions"] == ["idna"]
 
 
 def injected(binary: Path, home: Path) -> None:
@@ -128,26 +129,26 @@ def injected(binary: Path, home: Path) -> None:
 
 def constrained(binary: Path, home: Path) -> None:
     assert pex_info(binary)["interpreter_constraints"] == ["CPython<4,>=3.10"]
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def pex_env_stays(binary: Path, home: Path) -> None:
     assert answer(binary, home=home, env={"PEX_VERBOSE": "0"})["environ"]["PEX_VERBOSE"] == "0"
 
 
-def long_root(home: Path) -> dict[str, str]:
-    """A PEX_ROOT in which the scripts of a virtual environment are too long for a shebang, of which pex warns."""
+def long_pex_root(home: Path) -> dict[str, str]:
+    """A `PEX_ROOT` that is too long for the shebangs of scripts, so that pex warns."""
     return {"PEX_ROOT": str(home / ("long" * 30))}
 
 
 def no_warnings(binary: Path, home: Path) -> None:
-    result = launch(binary, home=home, env=long_root(home))
+    result = launch(binary, home=home, env=long_pex_root(home))
     assert "PEXWarning" not in result.output
     assert '"seven apples"' in result.output
 
 
 def warnings(binary: Path, home: Path) -> None:
-    assert "PEXWarning" in launch(binary, home=home, env=long_root(home)).output
+    assert "PEXWarning" in launch(binary, home=home, env=long_pex_root(home)).output
 
 
 def has_tools(binary: Path, home: Path) -> bool:
@@ -160,16 +161,16 @@ def with_tools(binary: Path, home: Path) -> None:
 
 
 def copies(binary: Path, home: Path) -> None:
-    assert not Path(runs(binary, home)["executable"]).is_symlink()
+    assert not Path(report_of(binary, home)["executable"]).is_symlink()
 
 
 def site_packages_copies(binary: Path, home: Path) -> None:
-    file = site_file(runs(binary, home), "idna")
+    file = site_file(report_of(binary, home), "idna")
     assert not any(path.is_symlink() for path in (file, file / "__init__.py"))
 
 
 def site_packages_links(binary: Path, home: Path) -> None:
-    file = site_file(runs(binary, home), "idna")
+    file = site_file(report_of(binary, home), "idna")
     assert any(path.is_symlink() for path in (file, file / "__init__.py"))
 
 
@@ -178,46 +179,46 @@ def script(binary: Path, home: Path) -> None:
     assert result.output.startswith("Usage: tabulate"), result.output
 
 
-def is_bent(binary: Path, home: Path) -> bool:
-    """Whether a script in the binary's environment listens to PYTHONPATH."""
-    script = Path(runs(binary, home)["prefix"]) / "bin" / "tabulate"
-    (home / "bend").mkdir()
-    (home / "bend" / "tabulate.py").write_text("def _main():\n    print('bent')\n", "utf-8")
-    result = launch(script, "--help", home=home, env={"PYTHONPATH": str(home / "bend")})
+def script_obeys_pythonpath(binary: Path, home: Path) -> bool:
+    """Whether a script in the binary's environment imports from `PYTHONPATH`."""
+    script = Path(report_of(binary, home)["prefix"]) / "bin" / "tabulate"
+    (home / "path").mkdir()
+    (home / "path" / "tabulate.py").write_text("def _main():\n    print('from the path')\n", "utf-8")
+    result = launch(script, "--help", home=home, env={"PYTHONPATH": str(home / "path")})
     assert result.status == 0, result.output
-    return result.output == "bent\n"
+    return result.output == "from the path\n"
 
 
-def scripts_bend(binary: Path, home: Path) -> None:
-    assert is_bent(binary, home)
+def not_hermetic_scripts(binary: Path, home: Path) -> None:
+    assert script_obeys_pythonpath(binary, home)
 
 
-def scripts_hermetic(binary: Path, home: Path) -> None:
-    assert not is_bent(binary, home)
+def hermetic_scripts(binary: Path, home: Path) -> None:
+    assert not script_obeys_pythonpath(binary, home)
 
 
 def bin_first(binary: Path, home: Path) -> None:
-    report = runs(binary, home)
+    report = report_of(binary, home)
     assert report["environ"]["PATH"].split(os.pathsep)[0] == f"{report['prefix']}/bin"
 
 
 def bin_last(binary: Path, home: Path) -> None:
-    report = runs(binary, home)
+    report = report_of(binary, home)
     assert report["environ"]["PATH"].split(os.pathsep)[-1] == f"{report['prefix']}/bin"
 
 
-def own_pex_root(binary: Path, home: Path) -> None:
+def runtime_pex_root(binary: Path, home: Path) -> None:
     report = answer(binary, home=home)
     assert report["prefix"].startswith(str(home / "kept"))
 
 
 def without_idna(binary: Path, home: Path) -> None:
     assert not [name for name in members(binary) if "idna" in name]
-    assert runs(binary, home)["distributions"] == []
+    assert report_of(binary, home)["distributions"] == []
 
 
 def module(binary: Path, home: Path) -> None:
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def script_file(binary: Path, home: Path) -> None:
@@ -226,20 +227,20 @@ def script_file(binary: Path, home: Path) -> None:
 
 def inherits(binary: Path, home: Path) -> None:
     assert pex_info(binary)["inherit_path"] == "fallback"
-    assert runs(binary, home)["said"] == "counter"
+    assert report_of(binary, home)["said"] == "counter"
 
 
 def chosen_sources(binary: Path, home: Path) -> None:
     assert source_members(binary) == ["counter.py", "templates/page.html", "wares/__init__.py", "wares/stock.txt"]
-    assert runs(binary, home)["stock"] == "seven apples"
+    assert report_of(binary, home)["stock"] == "seven apples"
 
 
 def more_groups(binary: Path, home: Path) -> None:
-    assert runs(binary, home)["distributions"] == ["h11", "idna", "iniconfig"]
+    assert report_of(binary, home)["distributions"] == ["h11", "idna", "iniconfig"]
 
 
 def only_one_group(binary: Path, home: Path) -> None:
-    assert runs(binary, home)["distributions"] == ["h11"]
+    assert report_of(binary, home)["distributions"] == ["h11"]
 
 
 COUNTER = 'entry-point = "counter:main"\n'
@@ -265,19 +266,19 @@ KEYS: dict[str, tuple[str, Check]] = {
     "strip-pex-env=false": (f"{COUNTER}strip-pex-env = false", pex_env_stays),
     "emit-warnings": (f"{COUNTER}emit-warnings = true", warnings),
     "emit-warnings=false": (f"{COUNTER}emit-warnings = false", no_warnings),
-    # --venv brings pex's tools anyway
+    # A venv binary always includes pex's tools.
     "include-tools": (f'{COUNTER}execution-mode = "zipapp"\ninclude-tools = true', with_tools),
     "venv-copies": (f"{COUNTER}venv-copies = true", copies),
     "venv-site-packages-copies": (f"{COUNTER}venv-site-packages-copies = true", site_packages_copies),
     "venv-site-packages-copies=false": (f"{COUNTER}venv-site-packages-copies = false", site_packages_links),
     "venv-hermetic-scripts=false": (
         f'{COUNTER}venv-hermetic-scripts = false\ngroups = ["main", "tables"]',
-        scripts_bend,
+        not_hermetic_scripts,
     ),
-    "venv-hermetic-scripts": (f'{COUNTER}groups = ["main", "tables"]', scripts_hermetic),
+    "venv-hermetic-scripts": (f'{COUNTER}groups = ["main", "tables"]', hermetic_scripts),
     "venv-bin-path=prepend": (f'{COUNTER}venv-bin-path = "prepend"', bin_first),
     "venv-bin-path=append": (f'{COUNTER}venv-bin-path = "append"', bin_last),
-    "runtime-pex-root": (f'{COUNTER}runtime-pex-root = "~/kept"', own_pex_root),
+    "runtime-pex-root": (f'{COUNTER}runtime-pex-root = "~/kept"', runtime_pex_root),
     "validate-entry-point": (f"{COUNTER}validate-entry-point = true", module),
     "check=none": (f'{COUNTER}check = "none"', module),
     "check=warn": (f'{COUNTER}check = "warn"', module),
@@ -293,7 +294,7 @@ KEYS: dict[str, tuple[str, Check]] = {
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_key(built: Callable[[str], Project], home: Path, key: str) -> None:
+def test_a_key_has_its_effect_on_the_binary(built: Callable[[str], Project], home: Path, key: str) -> None:
     settings, check = KEYS[key]
     loose = built("loose")
     loose.edit("pyproject.toml", COUNTER, f"{settings}\n")
@@ -306,7 +307,9 @@ def test_key(built: Callable[[str], Project], home: Path, key: str) -> None:
     }
 
 
-def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], Project], home: Path) -> None:
+def test_a_packed_binary_replaces_a_file_and_a_file_replaces_it_again(
+    built: Callable[[str], Project], home: Path
+) -> None:
     loose = built("loose")
     loose.add_setting('layout = "packed"')
     loose.nox("-s", "pex")
@@ -323,7 +326,7 @@ def test_a_directory_takes_the_place_of_a_file_and_back(built: Callable[[str], P
     assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
 
 
-def test_a_binary_without_any_distribution(built: Callable[[str], Project], home: Path) -> None:
+def test_a_binary_without_any_distribution_runs(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", "dev = [", "empty = []\ndev = [")
     loose.add_setting('groups = ["empty"]')
@@ -333,7 +336,7 @@ def test_a_binary_without_any_distribution(built: Callable[[str], Project], home
     assert loose.record("loose")["distributions"] == []
 
 
-def test_an_entry_point_that_cannot_be_imported_is_refused_when_asked(built: Callable[[str], Project]) -> None:
+def test_validate_entry_point_refuses_an_entry_point_that_cannot_be_imported(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '"counter:main"', '"counter:nobody"')
     loose.add_setting("validate-entry-point = true")

@@ -1,13 +1,11 @@
-"""A private source that a real pypiserver gives, to those alone who have the password."""
+"""A private source that a real pypiserver serves, only with a password."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,17 +14,27 @@ from pathlib import Path
 import pytest
 
 from tests.support.binaries import launch
-from tests.support.commands import clean_environ
+from tests.support.commands import HANGS_AFTER, clean_environ
 from tests.support.distribution_files import write_wheel
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
 
-pytestmark = pytest.mark.integration
-
 USER, SECRET = "POETRY_HTTP_BASIC_PRIVATE_USERNAME", "POETRY_HTTP_BASIC_PRIVATE_PASSWORD"
 GIVEN = {USER: "joe", SECRET: "hunter2-is-secret"}
-PATIENCE = 30.0
-"""Seconds that the server has to answer."""
+SERVE = """\
+import sys
+from wsgiref.simple_server import make_server
+
+import pypiserver
+
+roots, passwords = sys.argv[1:]
+authenticate = ["update", "download", "list"]
+app = pypiserver.app(roots=[roots], password_file=passwords, authenticate=authenticate, disable_fallback=True)
+with make_server("127.0.0.1", 0, app) as server:
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+"""Serves pypiserver on a free port, and prints the port: its own command cannot choose one."""
 
 
 @pytest.fixture
@@ -36,45 +44,34 @@ def pypiserver(tmp_path: Path) -> Iterator[str]:
     digest = hashlib.sha1(GIVEN[SECRET].encode(), usedforsecurity=False).digest()
     htpasswd = tmp_path / "htpasswd"
     htpasswd.write_text(f"{GIVEN[USER]}:{{SHA}}{base64.b64encode(digest).decode()}\n", "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     log = tmp_path / "pypiserver.log"
-    words = ["run", "--host", "127.0.0.1", "--port", str(port), "--disable-fallback", "--server", "wsgiref"]
-    words += ["--authenticate", "update,download,list", "--passwords", str(htpasswd), str(tmp_path / "wheels")]
+    argv = [sys.executable, "-c", SERVE, str(tmp_path / "wheels"), str(htpasswd)]
     with (
         log.open("wb") as stream,
         subprocess.Popen(
-            [sys.executable, "-m", "pypiserver", *words],
-            env=clean_environ(),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
+            argv, env=clean_environ(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, text=True
         ) as server,
     ):
         try:
+            assert server.stdout is not None
+            port = server.stdout.readline().strip()
+            assert port, log.read_text("utf-8")
             url = f"http://127.0.0.1:{port}"
-            until = time.monotonic() + PATIENCE
-            while (status := asked(f"{url}/simple/")) is None:
-                assert server.poll() is None, log.read_text("utf-8")
-                assert time.monotonic() < until, log.read_text("utf-8")
-                time.sleep(0.05)
-            assert status == 401  # not even the list is for everyone
+            assert status_of(f"{url}/simple/") == 401  # even the list of packages needs the password
             yield url
         finally:
             server.kill()
 
 
-def asked(url: str) -> int | None:
-    """The status that an address answers without credentials; None as long as nothing listens there."""
+def status_of(url: str) -> int:
+    """The status of the response to a request without credentials."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=5) as response:
+        with direct.open(url, timeout=HANGS_AFTER) as response:
             return int(response.status)
     except urllib.error.HTTPError as refusal:
         with refusal:
             return refusal.code
-    except OSError:
-        return None
 
 
 def application(url: str) -> dict[str, str]:
@@ -89,10 +86,10 @@ def application(url: str) -> dict[str, str]:
     }
 
 
-def test_a_source_that_pypiserver_gives(
-    written: Callable[..., Project], lock: Locker, pypiserver: str, tmp_path: Path, home: Path
+def test_a_source_of_pypiserver_serves_the_build_with_the_password_and_refuses_another(
+    write_project: Callable[..., Project], lock: Locker, pypiserver: str, tmp_path: Path, home: Path
 ) -> None:
-    app = written("app", application(pypiserver))
+    app = write_project("app", application(pypiserver))
     lock(app, env=GIVEN)
     wrong = {**GIVEN, SECRET: "not-the-password", "POETRY_CACHE_DIR": str(tmp_path / "cold")}
     assert "not-the-password" not in app.refused("index-auth", "-s", "pex", env=wrong)

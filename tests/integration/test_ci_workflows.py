@@ -1,4 +1,4 @@
-"""The workflow files in `docs/ci`: they are valid, and their shell steps do what they say."""
+"""The workflow files in `docs/ci` are valid, and their shell steps work."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.system import files, locks
+from nox_pex.system import locks
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import cache, provision
 from tests.support.ci_runner import Runner
 from tests.support.commands import run
+from tests.support.digests import digest
+from tests.support.git_repository import GitRepository
 from tests.support.monorepo import service_binary
 from tests.support.nox_project import CHECKOUT, Project
-
-pytestmark = pytest.mark.integration
 
 DOCS: Final = CHECKOUT / "docs" / "ci"
 _SERVICES: Final = ("clock", "worker")
@@ -41,7 +41,7 @@ def read(name: str) -> Any:
         ("gitlab-prove.yml", "vendor.gitlab-ci"),
     ],
 )
-def test_it_is_valid(name: str, schema: str) -> None:
+def test_a_workflow_file_follows_its_schema(name: str, schema: str) -> None:
     result = run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(DOCS / name)],
         cwd=CHECKOUT,
@@ -52,7 +52,7 @@ def test_it_is_valid(name: str, schema: str) -> None:
 
 @pytest.fixture
 def repository(shop: Project) -> Project:
-    """The monorepo as a repository with one commit, in which only two services have a place."""
+    """The monorepo with two of its services, as a Git repository with one commit."""
     shutil.rmtree(shop.root / "services" / "api")
     shop.append(
         "services/clock/pyproject.toml",
@@ -62,41 +62,39 @@ def repository(shop: Project) -> Project:
     (shop.root / ".gitignore").write_text(".nox\ndist\n__pycache__\n.cache\n", "utf-8")
     (shop.root / ".gitlab").mkdir()
     shutil.copy(DOCS / "gitlab-prove.yml", shop.root / ".gitlab" / "prove.yml")
-    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
-    for words in (["add", "--all"], [*identity, "commit", "--quiet", "--message", "All"]):
-        result = run(["git", *words], cwd=shop.root, env=shop.environ)
-        assert result.status == 0, result.output
+    GitRepository(root=shop.root, environ=shop.environ).commit()
     return shop
 
 
 @pytest.fixture
 def machine(shared: Path, environ: dict[str, str]) -> Path:
-    """A directory with the programs of a runner: a Python that has Nox and nox-pex, as `pip install` leaves it."""
+    """The programs of a CI runner: a Python with Nox and nox-pex, as `pip install` leaves it."""
     home = shared / "machine"
     with locks.locked(shared / "machine.lock", waiting=lambda: None):
-        if not (home / "done").exists():
+        if not (home / "complete").exists():
             shell = Shell(environ=environ, secrets=Secrets(), say=lambda _: None)
             provisioner = provision.Provisioner(
                 shell=shell, caches=cache.Caches.of(environ), uv=provision.find_uv(environ)
             )
             provisioner.create(home, python=Path(sys.executable).resolve(), seed=True)
             provisioner.install(Environment(path=home), ["pip", "nox[uv]", str(CHECKOUT)], what="nox-pex")
-            (home / "done").touch()
+            (home / "complete").touch()
     return home / "bin"
 
 
 @pytest.fixture
 def runner(repository: Project, machine: Path, tmp_path: Path) -> Runner:
-    (tmp_path / "kept").mkdir()
-    return Runner(repository=repository, programs=machine, storage=tmp_path / "kept")
+    (tmp_path / "storage").mkdir()
+    return Runner(repository=repository, programs=machine, storage=tmp_path / "storage")
 
 
-def of_one_machine(repository: Project) -> dict[str, str]:
+def digests_of_one_machine(repository: Project) -> dict[str, str]:
+    """Build the binaries of all services on this machine. Return their digests by name."""
     repository.nox("-s", "pex")
-    return {name: files.digest(service_binary(repository, name)) for name in _SERVICES}
+    return {name: digest(service_binary(repository, name)) for name in _SERVICES}
 
 
-def test_fan_out_on_github(runner: Runner) -> None:
+def test_jobs_of_github_actions_give_the_bytes_of_one_machine_and_reuse_their_caches(runner: Runner) -> None:
     jobs = read("github-actions.yml")["jobs"]
     first = runner.job("list")
     first.github(jobs["list"])
@@ -106,16 +104,16 @@ def test_fan_out_on_github(runner: Runner) -> None:
         runner.job(str(number)).github(jobs["prove"], matrix_session=session, strategy_job_index=str(number))
     last = runner.job("collect")
     last.github(jobs["collect"])
-    made = runner.binary_digests(last.clone / "binaries")
-    assert made == of_one_machine(runner.repository)
+    collected = runner.binary_digests(last.clone / "binaries")
+    assert collected == digests_of_one_machine(runner.repository)
     again = runner.job("again")
     again.github(jobs["prove"], matrix_session=sessions[0], strategy_job_index="again")
-    assert not again.new_caches  # there was one under this key
-    assert runner.binary_digests(again.clone) == {"clock": made["clock"]}
+    assert not again.new_caches  # there was a cache with this key
+    assert runner.binary_digests(again.clone) == {"clock": collected["clock"]}
 
 
 @pytest.mark.slow
-def test_fan_out_on_gitlab(runner: Runner) -> None:
+def test_jobs_of_gitlab_ci_give_the_bytes_of_one_machine(runner: Runner) -> None:
     first = runner.job("list")
     for script in read("gitlab-ci.yml")["list"]["script"]:
         first.shell(script, {})
@@ -137,4 +135,4 @@ def test_fan_out_on_gitlab(runner: Runner) -> None:
         job.upload(prove["artifacts"]["paths"], str(number))
         assert list(job.clone.glob(prove["artifacts"]["reports"]["junit"]))
         assert (job.clone / prove["cache"]["paths"][0] / "nox-pex" / "tools").is_dir()
-    assert runner.binary_digests(runner.storage / "artifacts") == of_one_machine(runner.repository)
+    assert runner.binary_digests(runner.storage / "artifacts") == digests_of_one_machine(runner.repository)

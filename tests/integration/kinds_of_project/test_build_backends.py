@@ -1,4 +1,4 @@
-"""The project itself: build scripts, other build backends, versions that Git decides, Poetry's own requirements."""
+"""How the project itself is built: build scripts, other backends, versions from Git, and `requires-poetry`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from tests.support.interpreters import pythons
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
 
-pytestmark = pytest.mark.integration
-
-Written = Callable[..., Project]
+WriteProject = Callable[..., Project]
 
 MAIN = """\
 from importlib.metadata import entry_points, version
@@ -25,13 +23,13 @@ from importlib.metadata import entry_points, version
 def main() -> None:
     print(version("app"), sorted(point.name for point in entry_points(group="app.plugins")))
 """
-IGNORED = ".nox\ndist\n__pycache__\n"
+GITIGNORE = ".nox\ndist\n__pycache__\n"
 PROJECT = '[project]\nname = "app"\nrequires-python = ">=3.10"\n'
 POINTS = '[project.scripts]\nrun-app = "app:main"\n[project.entry-points."app.plugins"]\nown = "app:main"\n'
 
 
-def status(project: Project) -> str:
-    """What Git sees in the checkout that is not committed; nothing is ignored but what `.gitignore` says."""
+def git_status(project: Project) -> str:
+    """The files of the checkout that are neither committed nor ignored by `.gitignore`, as Git prints them."""
     argv = ["git", "status", "--porcelain", "--untracked-files=all"]
     return subprocess.run(
         argv, cwd=project.root, env=project.environ, capture_output=True, text=True, check=True
@@ -39,19 +37,19 @@ def status(project: Project) -> str:
 
 
 @pytest.mark.skipif("3.9" not in pythons(), reason="needs Python 3.9, from pyenv or on PATH")
-@pytest.mark.parametrize("wanted", ["poetry-core", "poetry-core>=1.0.0,<2.0.0"])
-def test_poetrys_backend_on_a_python_that_its_newest_is_not_for(
-    written: Written, lock: Locker, home: Path, wanted: str
+@pytest.mark.parametrize("requirement", ["poetry-core", "poetry-core>=1.0.0,<2.0.0"])
+def test_a_python_that_the_newest_poetry_core_no_longer_supports_gets_an_older_one(
+    write_project: WriteProject, lock: Locker, home: Path, requirement: str
 ) -> None:
     files = {
         "pyproject.toml": (
             '[tool.poetry]\nname = "app"\nversion = "1.0"\ndescription = ""\nauthors = []\n'
             '[tool.poetry.dependencies]\npython = ">=3.9"\n[tool.poetry.scripts]\nrun-app = "app:main"\n'
-            f'[build-system]\nrequires = ["{wanted}"]\nbuild-backend = "poetry.core.masonry.api"\n'
+            f'[build-system]\nrequires = ["{requirement}"]\nbuild-backend = "poetry.core.masonry.api"\n'
         ),
         "app.py": "import sys\n\n\ndef main():\n    print(sys.version_info[:2])\n",
     }
-    app = written("app", files)
+    app = write_project("app", files)
     lock(app)
     app.write_noxfile('python=["3.9"]')
     app.nox("-s", "pex")
@@ -59,8 +57,10 @@ def test_poetrys_backend_on_a_python_that_its_newest_is_not_for(
     assert launch(app.binary("app-py3.9"), home=home, env=path).output == "(3, 9)\n"
 
 
-def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: dict[str, str], home: Path) -> None:
-    app = written(
+def test_a_build_script_that_compiles_leaves_the_checkout_clean_and_is_run_again_after_an_edit(
+    write_project: WriteProject, lock: Locker, environ: dict[str, str], home: Path
+) -> None:
+    app = write_project(
         "app",
         {
             "pyproject.toml": (
@@ -86,21 +86,21 @@ def test_a_build_script_that_compiles(written: Written, lock: Locker, environ: d
                 'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "fast", "", -1, methods};\n'
                 "PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }\n"
             ),
-            ".gitignore": f"{IGNORED}build\n*.so\n",
+            ".gitignore": f"{GITIGNORE}build\n*.so\n",
         },
     )
     lock(app)
     GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output == "42 1.0 ['own']\n"
-    assert status(app) == ""
+    assert git_status(app) == ""
     assert app.nox("-s", "pex").said("pex: app unchanged")
     app.edit("app/fast.c", "42", "43")
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output == "43 1.0 ['own']\n"
 
 
-OTHERS = {
+OTHER_BACKENDS = {
     "hatchling": (
         '[tool.hatch.build.targets.wheel]\npackages = ["src/app"]\n'
         '[build-system]\nrequires = ["hatchling>=1.27,<2"]\nbuild-backend = "hatchling.build"\n'
@@ -109,34 +109,34 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("backend", OTHERS)
-def test_another_build_backend(
-    written: Written, lock: Locker, environ: dict[str, str], home: Path, backend: str
+@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+def test_a_project_of_another_build_backend_is_built_and_rebuilt_without_removed_modules(
+    write_project: WriteProject, lock: Locker, environ: dict[str, str], home: Path, backend: str
 ) -> None:
-    app = written(
+    app = write_project(
         "app",
         {
-            "pyproject.toml": (f'{PROJECT}version = "1.0"\n{POINTS}{OTHERS[backend]}'),
+            "pyproject.toml": (f'{PROJECT}version = "1.0"\n{POINTS}{OTHER_BACKENDS[backend]}'),
             "src/app/__init__.py": MAIN,
             "src/app/gone.py": "",
-            ".gitignore": IGNORED,
+            ".gitignore": GITIGNORE,
         },
     )
     lock(app)
     GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
     assert launch(app.binary("app"), home=home).output == "1.0 ['own']\n"
-    assert status(app) == ""
+    assert git_status(app) == ""
     assert app.nox("-s", "pex").said("pex: app unchanged")
-    # A module that is gone does not come back out of what an earlier build left.
+    # A removed module does not come back from files of an earlier build.
     (app.root / "src" / "app" / "gone.py").unlink()
     assert app.nox("-s", "pex").said("rebuilding app", "src/app/gone.py")
     assert "app/gone.py" not in app.record("app")["sources"]["taken"]
 
 
 @pytest.mark.parametrize("kind", ["poetry-dynamic-versioning", "setuptools-scm"])
-def test_a_version_that_git_decides(
-    written: Written, lock: Locker, environ: dict[str, str], home: Path, kind: str
+def test_a_version_from_git_ships_and_a_new_tag_rebuilds_the_binary(
+    write_project: WriteProject, lock: Locker, environ: dict[str, str], home: Path, kind: str
 ) -> None:
     tables = {
         "poetry-dynamic-versioning": (
@@ -152,7 +152,9 @@ def test_a_version_that_git_decides(
             'build-backend = "setuptools.build_meta"\n'
         ),
     }
-    app = written("app", {"pyproject.toml": tables[kind], "app.py": MAIN, ".gitignore": IGNORED, "noxfile.py": ""})
+    app = write_project(
+        "app", {"pyproject.toml": tables[kind], "app.py": MAIN, ".gitignore": GITIGNORE, "noxfile.py": ""}
+    )
     lock(app)
     origin = GitRepository(root=app.root, environ=environ)
     origin.commit()
@@ -162,17 +164,19 @@ def test_a_version_that_git_decides(
     assert launch(app.binary("app"), home=home).output == "1.2.3 ['own']\n", result.output
     assert app.record("app")["version"] == "1.2.3"
     assert (app.root / "pyproject.toml").read_bytes() == before
-    assert status(app) == ""
+    assert git_status(app) == ""
     assert app.nox("-s", "pex").said("pex: app unchanged")
-    # Nothing in the checkout changes but what Git calls it.
+    # Only the tag changes, no file of the checkout.
     origin.git("tag", "--delete", "v1.2.3")
     origin.git("tag", "v2.0.0")
     assert app.nox("-s", "pex").said("rebuilding app", "version")
     assert launch(app.binary("app"), home=home).output == "2.0.0 ['own']\n"
 
 
-def test_requires_poetry(written: Written, lock: Locker) -> None:
-    app = written(
+def test_a_poetry_that_requires_poetry_excludes_is_refused_and_poetry_version_selects_another(
+    write_project: WriteProject, lock: Locker
+) -> None:
+    app = write_project(
         "app",
         {
             "pyproject.toml": (
@@ -195,9 +199,9 @@ def test_requires_poetry(written: Written, lock: Locker) -> None:
 
 
 def test_a_plugin_that_the_project_requires_leaves_the_checkout_clean(
-    written: Written, lock: Locker, environ: dict[str, str]
+    write_project: WriteProject, lock: Locker, environ: dict[str, str]
 ) -> None:
-    app = written(
+    app = write_project(
         "app",
         {
             "pyproject.toml": (
@@ -207,14 +211,14 @@ def test_a_plugin_that_the_project_requires_leaves_the_checkout_clean(
                 '[tool.nox-pex.binary.app]\nentry-point = "main:main"\n'
             ),
             "main.py": "def main() -> None:\n    print('here')\n",
-            ".gitignore": IGNORED,
+            ".gitignore": GITIGNORE,
         },
     )
     GitRepository(root=app.root, environ=environ).commit()
     lock(app)
     GitRepository(root=app.root, environ=environ).commit()
     app.nox("-s", "pex")
-    assert status(app) == ""
+    assert git_status(app) == ""
     assert app.nox("-s", "pex").said("install: unchanged")
     assert (app.root / ".poetry" / "plugins" / "poetry_plugin_shell").is_dir()
     assert [name for name in members(app.binary("app")) if "plugin" in name] == []
