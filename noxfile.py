@@ -15,10 +15,10 @@
 #     "referencing>=0.37",
 # ]
 # ///
-"""The sessions that work on nox-pex itself, and the sessions that nox-pex offers, here for `sample_app`.
+"""The sessions for the development of nox-pex, and the sessions that nox-pex registers, here for `sample_app`.
 
-In your own project, list `nox-pex` in the header above. This noxfile uses nox-pex from the checkout instead, so its
-header lists the dependencies of nox-pex, the same as in `pyproject.toml`.
+Your noxfile lists `nox-pex` in the header above. This one imports nox-pex from the checkout, so its header lists the
+dependencies of nox-pex, as in `pyproject.toml`.
 """
 
 import os
@@ -39,12 +39,12 @@ nox_pex.register("sample_app")
 
 
 def install_locked(session: nox.Session, *groups: str) -> None:
-    """Install the library's dependencies and `groups` from `poetry.lock`, with the code of our `install` session."""
-    from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # slow, and `nox --list` does not need it
-    from nox_pex.poetry import install, selection  # noqa: PLC0415  # slow, and `nox --list` does not need it
-    from nox_pex.project import pyproject  # noqa: PLC0415  # slow, and `nox --list` does not need it
-    from nox_pex.system import command, secrets  # noqa: PLC0415  # slow, and `nox --list` does not need it
-    from nox_pex.tools import cache, provision  # noqa: PLC0415  # slow, and `nox --list` does not need it
+    """Install the locked dependencies of the library and of `groups`, as the session `install` does for users."""
+    from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.poetry import install, selection  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.project import pyproject  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.system import command, secrets  # noqa: PLC0415  # `nox --list` does not need it
+    from nox_pex.tools import cache, provision  # noqa: PLC0415  # `nox --list` does not need it
 
     shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
     provisioner = provision.Provisioner(
@@ -59,8 +59,7 @@ def install_locked(session: nox.Session, *groups: str) -> None:
         poetry_version=None,
         force=False,
     )
-    wanted = selection.Selection(groups=("main", *groups), extras=())
-    installer.install(wanted, target)
+    installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
 
 
 @nox.session(venv_params=["--no-seed"])
@@ -80,14 +79,14 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
-    """Run the tests; `-- -m "not integration and not programs"` runs those that take seconds."""
+    """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
     install_locked(session, "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
-    """Compare nox-pex with other tools; takes most of an hour, or three minutes with `-- --quick`."""
+    """Measure nox-pex and other ways to build a binary; takes most of an hour, or three minutes with `-- --quick`."""
     install_locked(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tasks"})
 

@@ -1,4 +1,4 @@
-"""What the tests of all kinds share."""
+"""Fixtures and options for all tests."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, clean_environ, copied
+from tests.support.commands import clean_environ
+from tests.support.nox_project import Project, copy_fixture_project
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that all workers of this run share, and no other run."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    """A directory that all workers of this run of pytest share, and no other run."""
+    of_worker = tmp_path_factory.getbasetemp()
+    return of_worker.parent if "PYTEST_XDIST_WORKER" in os.environ else of_worker
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """An empty directory to run a binary in; of a short name, since a shebang in PEX_ROOT below has 127 characters."""
-    with tempfile.TemporaryDirectory(prefix="h") as made:
-        yield Path(made).resolve()
+    """An empty directory to run a binary in. Its path is short: a shebang below it has at most 127 bytes."""
+    with tempfile.TemporaryDirectory(prefix="h") as directory:
+        yield Path(directory).resolve()
 
 
 @pytest.fixture
 def environ(shared: Path) -> dict[str, str]:
+    """The variables of a user's shell, with a cache of nox-pex for this run of pytest."""
     return {**clean_environ(), "NOX_PEX_CACHE_DIR": str(shared / "cache")}
 
 
 @pytest.fixture
 def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
-    """Make a copy of a fixture project: nothing is installed in it yet."""
+    """Copy a fixture project. Nothing is installed in it yet."""
 
-    def make(name: str) -> Project:
-        made = Project(root=copied(name, tmp_path / name), environ=environ)
-        made.noxfile()
-        return made
+    def copy(name: str) -> Project:
+        project = Project(root=copy_fixture_project(name, tmp_path / name), environ=environ)
+        project.write_noxfile()
+        return project
 
-    return make
+    return copy
 
 
 def pytest_configure() -> None:
-    # Where a shell starts the tests in the background, Ctrl-C is ignored, by all that they start too.
+    # A shell may start pytest in the background, so that it and its children ignore Ctrl-C. Tests send that signal.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="run the tests that take minutes each, too")
+    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes each")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -59,4 +61,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes; --slow runs it"))
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run it with --slow"))

@@ -1,46 +1,87 @@
+"""Projects that the real Nox, Poetry and pex work on. Every test below this directory is an integration test."""
+
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nox_pex.system import locks
-from tests.support.harness import CHECKOUT, Project, copied
-from tests.support.monorepo import written
+from tests.support.locker import Locker
+from tests.support.monorepo import write_monorepo
+from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark every test below this directory: pytest calls this hook for no other test."""
+    item.add_marker(pytest.mark.integration)
 
 
 @pytest.fixture
 def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
-    """Make a copy of a fixture project in which `nox -s pex` has run once in this run of pytest."""
+    """Copy a fixture project in which `nox -s pex` has run, once in this run of pytest."""
 
-    def make(name: str) -> Project:
+    def copy(name: str) -> Project:
         template = Project(root=shared / "built" / name, environ=environ)
         with locks.locked(shared / "built" / f"{name}.lock", waiting=lambda: None):
-            if not (template.root / "done").exists():
+            if not (template.root / "complete").exists():
                 shutil.rmtree(template.root, ignore_errors=True)
-                copied(name, template.root)
-                template.noxfile()
+                copy_fixture_project(name, template.root)
+                template.write_noxfile()
                 template.nox("-s", "pex")
-                (template.root / "done").touch()
-        shutil.copytree(template.root, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("done"))
+                (template.root / "complete").touch()
+        shutil.copytree(template.root, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("complete"))
         return Project(root=tmp_path / name, environ=environ)
 
-    return make
+    return copy
 
 
 @pytest.fixture
 def shop(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Project:
-    """A copy of the example in which all services were built once in this run of pytest."""
+    """A copy of the example of a monorepo, in which all services were built once in this run of pytest."""
     template = shared / "built" / "monorepo"
     with locks.locked(shared / "built" / "monorepo.lock", waiting=lambda: None):
-        if not (template / "done").exists():
+        if not (template / "complete").exists():
             shutil.rmtree(template, ignore_errors=True)
-            made = written(template, environ)
-            made.nox("-s", "pex(api)")
-            Project(root=template / "services" / "clock", environ=made.environ).relock()
-            made.nox("-s", "pex")
-            (template / "done").touch()
-    shutil.copytree(template, tmp_path / "shop", symlinks=True, ignore=shutil.ignore_patterns("done"))
+            monorepo = write_monorepo(template, environ)
+            monorepo.nox("-s", "pex(api)")
+            Project(root=template / "services" / "clock", environ=monorepo.environ).relock()
+            monorepo.nox("-s", "pex")
+            (template / "complete").touch()
+    shutil.copytree(template, tmp_path / "shop", symlinks=True, ignore=shutil.ignore_patterns("complete"))
     return Project(root=tmp_path / "shop", environ={**environ, "PYTHONPATH": str(CHECKOUT / "tasks")})
+
+
+@pytest.fixture
+def write_project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str, dict[str, str]], Project]:
+    """Write a project of files that are given as text. It is not locked yet."""
+
+    def write(name: str, files: dict[str, str]) -> Project:
+        for path, text in files.items():
+            target = tmp_path / name / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, "utf-8")
+        # A separate cache: Poetry caches the pages of a source by the source's name.
+        separate = {"POETRY_CACHE_DIR": str(tmp_path / "poetry-cache")}
+        project = Project(root=tmp_path / name, environ={**environ, **separate})
+        project.write_noxfile()
+        return project
+
+    return write
+
+
+@pytest.fixture
+def lock(environ: dict[str, str]) -> Locker:
+    """Write a project's `poetry.lock` with the real Poetry that nox-pex pins."""
+    return Locker(environ=environ)
+
+
+@pytest.fixture
+def unreachable_index() -> Iterator[str]:
+    """The address of an index that no program serves: the port is bound, so that no other program can listen there."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/simple/"

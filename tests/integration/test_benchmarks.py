@@ -1,4 +1,4 @@
-"""The benchmark measures: its smallest slice, for real."""
+"""The smallest part of the benchmark runs and measures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from tests.support.harness import CHECKOUT, clean_environ, run
+from tests.support.commands import clean_environ, run
+from tests.support.nox_project import CHECKOUT
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
-def test_the_smallest_slice(tmp_path: Path) -> None:
+def test_the_idle_part_measures_every_round_and_notices_every_change(tmp_path: Path) -> None:
     argv = [
         sys.executable,
         "-m",
@@ -28,11 +29,11 @@ def test_the_smallest_slice(tmp_path: Path) -> None:
     ]
     environ = {**clean_environ(), "PYTHONPATH": str(CHECKOUT / "tasks")}
 
-    done = run(argv, cwd=CHECKOUT, env=environ)
+    result = run(argv, cwd=CHECKOUT, env=environ)
 
-    assert done.status == 0, done.output
+    assert result.status == 0, result.output
     measured = results.read(tmp_path / "partial.json")
     assert {one.key.case for one in measured.series} == {"idle"}
-    assert all(len(one.values) == 5 for one in measured.series), done.output
+    assert all(len(one.values) == 5 for one in measured.series), result.output
     assert [check for check in measured.noticed if not check.passed] == []
-    assert done.said("nothing changed: nox-pex ÷ three empty Nox sessions", "≤ 1.3 ×")
+    assert result.said("nothing changed: against three empty Nox sessions", "≤ 1.3 ×")

@@ -1,8 +1,7 @@
-"""A build that is killed leaves the old binary whole; two at once both end well; nothing is left lying about."""
+"""A build that is killed leaves the earlier binary complete, and concurrent builds all succeed."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -14,16 +13,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.harness import Project, answer
-
-pytestmark = pytest.mark.integration
+from tests.support.binaries import answer
+from tests.support.commands import HANGS_AFTER
+from tests.support.digests import digest
+from tests.support.nox_project import Project
+from tests.support.paused_build import pause_build
+from tests.support.processes import wait_until
 
 FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+USES_PEX = 'inject-env = { COLOUR = "green" }'
+"""A setting whose change makes pex build the binary. After an edit alone the build is incremental."""
 
 
 @contextmanager
-def started(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
-    process = project.start(*words)
+def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = project.start(*arguments)
     with process:
         try:
             yield process
@@ -32,32 +36,37 @@ def started(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def kill_all(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to Nox and to all that it has started, in whatever group that is."""
-    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        one.kill()
+def kill_with_children(process: subprocess.Popen[str]) -> None:
+    """Send SIGKILL to Nox and to every process that it has started, in whatever process group."""
+    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        each.kill()
     process.wait()
 
 
-def kill_when(project: Project, seen: Callable[[], bool], *words: str, after: float = 0.0) -> None:
-    """Run Nox, and kill it and its children `after` seconds after `seen` says so."""
-    with started(project, *words) as process:
-        while not seen():
-            assert process.poll() is None, process.communicate()[0]
+def kill_when(project: Project, seen: Callable[[], bool], *arguments: str, after: float = 0.0) -> None:
+    """Run Nox. Kill it and its children `after` seconds after `seen` holds. Skip the test if it has ended by then."""
+    with started(project, *arguments) as process:
+        while process.poll() is None and not seen():
             time.sleep(0.002)
         time.sleep(after)
         if process.poll() is not None:
-            pytest.skip(f"this machine needs less than {after} s")
-        kill_all(process)
+            output, _ = process.communicate()
+            assert process.returncode == 0, output
+            pytest.skip("Nox ended before it could be killed")
+        kill_with_children(process)
 
 
-def files(project: Project) -> dict[str, str]:
-    """What is in `dist`, but for what a build works in: that is there as long as it works, and goes at the next one."""
-    return {name: digest for name, digest in project.dist().items() if not name.startswith(".")}
+def finished_files(project: Project) -> dict[str, str]:
+    """The files of `dist`, without the build directory that a killed build leaves for the next one to remove."""
+    return {name: content for name, content in project.dist().items() if not name.startswith(".")}
 
 
-def is_whole(project: Project, home: Path, stock: str) -> None:
-    """Assert that a run succeeds, and that what it leaves is right and all that there is."""
+def build_directory(project: Project) -> Path | None:
+    return next(iter((project.root / "dist").glob(".loose.pex.*")), None)
+
+
+def assert_next_run_is_complete(project: Project, home: Path, stock: str) -> None:
+    """Assert that a run succeeds, that its files are correct, and that there are no others."""
     project.nox("-s", "pex")
     assert project.dist().keys() == FILES
     assert project.record("loose")["sha256"] == project.dist()["loose.pex"]
@@ -65,115 +74,139 @@ def is_whole(project: Project, home: Path, stock: str) -> None:
     assert project.nox("-s", "pex").said("pex: loose unchanged")
 
 
-def workshop(project: Project) -> Path | None:
-    return next(iter((project.root / "dist").glob(".loose.pex.*")), None)
-
-
-@pytest.mark.parametrize("after", [0.0, 0.1, 0.25])
-def test_a_build_that_is_killed(built: Callable[[str], Project], home: Path, after: float) -> None:
+@pytest.mark.parametrize("setting", ["", USES_PEX], ids=["incremental", "pex"])
+def test_a_build_that_is_killed_at_its_start_leaves_the_earlier_binary(
+    built: Callable[[str], Project], home: Path, setting: str
+) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    if after:  # an edit alone would be done by then
-        loose.setting('inject-env = { COLOUR = "green" }')
-    kill_when(loose, lambda: workshop(loose) is not None, "-s", "pex", after=after)
-    assert files(loose) == before
-    assert workshop(loose) is not None  # it was killed in the midst of it
-    is_whole(loose, home, "eight pears")
+    loose.add_setting(setting)
+    kill_when(loose, lambda: build_directory(loose) is not None, "-s", "pex")
+    killed = finished_files(loose)
+    assert_next_run_is_complete(loose, home, "eight pears")
+    if killed != before:
+        assert killed["loose.pex"] == loose.dist()["loose.pex"]
+        pytest.skip("the binary was in its place before the build could be killed")
+
+
+def test_a_build_that_is_killed_while_pex_is_at_work_leaves_the_earlier_binary(
+    built: Callable[[str], Project], home: Path, tmp_path: Path
+) -> None:
+    loose = built("loose")
+    before = loose.dist()
+    (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
+    paused = pause_build(loose, "counter.py", tmp_path)
+    with started(loose, "-s", "pex") as process:
+        wait_until(lambda: paused.reached.exists() or process.poll() is not None)
+        kill_with_children(process)
+    assert finished_files(loose) == before
+    assert build_directory(loose) is not None
+    paused.go_on()
+    assert_next_run_is_complete(loose, home, "eight pears")
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.6])
-def test_an_install_that_is_killed(built: Callable[[str], Project], home: Path, after: float) -> None:
+def test_an_install_that_is_killed_is_repeated_by_the_next_run(
+    built: Callable[[str], Project], home: Path, after: float
+) -> None:
     loose = built("loose")
     before = loose.dist()
     state = loose.environment() / "nox-pex.json"
     assert state.exists()
-    kill_when(loose, lambda: not state.exists(), "-s", "pex", "--", "--force", after=after)
-    assert files(loose) == before
-    is_whole(loose, home, "seven apples")
+    kill_when(loose, lambda: not state.exists(), "-s", "install", "--", "--force", after=after)
+    assert loose.dist() == before
+    assert_next_run_is_complete(loose, home, "seven apples")
     assert loose.installed() == {"idna-3.11"}
 
 
 @pytest.mark.parametrize("file", ["h11", "h11-*.dist-info", "tabulate", "tabulate-*.dist-info/RECORD"])
-def test_an_install_that_is_killed_halfway(built: Callable[[str], Project], home: Path, file: str) -> None:
+def test_an_install_that_is_killed_between_files_is_repeated_by_the_next_run(
+    built: Callable[[str], Project], home: Path, file: str
+) -> None:
     loose = built("loose")
     before = loose.dist()
-    site = loose.site_packages()
-    loose.setting('groups = ["main", "server", "tables"]')
-    # By force, since the run after the first of these has it kept for the others.
-    kill_when(loose, lambda: bool(list(site.glob(file))), "-s", "pex", "--", "--force")
-    assert files(loose) == before
-    is_whole(loose, home, "seven apples")
+    site_packages = loose.site_packages()
+    loose.add_setting('groups = ["main", "server", "tables"]')
+    # By force: without it, all but the first of these tests would restore the environment from the install cache.
+    kill_when(loose, lambda: bool(list(site_packages.glob(file))), "-s", "install", "--", "--force")
+    assert loose.dist() == before
+    assert_next_run_is_complete(loose, home, "seven apples")
     assert loose.installed() == {"idna-3.11", "h11-0.16.0", "tabulate-0.9.0"}
     assert answer(loose.binary("loose"), home=home)["distributions"] == ["h11", "idna", "tabulate"]
 
 
-@pytest.mark.parametrize("words", [(), ("--", "--force")], ids=["taken over", "by Poetry"])
-def test_a_first_run_that_is_killed(
-    built: Callable[[str], Project], project: Callable[[str], Project], home: Path, words: tuple[str, ...]
+@pytest.mark.parametrize("arguments", [(), ("--", "--force")], ids=["from the install cache", "by Poetry"])
+def test_a_first_install_that_is_killed_is_repeated_by_the_next_run(
+    built: Callable[[str], Project], project: Callable[[str], Project], home: Path, arguments: tuple[str, ...]
 ) -> None:
-    other = built("loose")  # the tools are there, and what it installed is kept
+    other = built("loose")  # installs the tools and fills the install cache
     other.root.rename(other.root.with_name("other"))
     loose = project("loose")
-    site = loose.environment() / "lib"
-    kill_when(loose, lambda: bool(list(site.glob("python*/site-packages/idna*"))), "-s", "pex", *words)
+    library = loose.environment() / "lib"
+    installed = "python*/site-packages/idna*"
+    kill_when(loose, lambda: bool(list(library.glob(installed))), "-s", "install", *arguments)
     assert loose.dist() == {}
-    is_whole(loose, home, "seven apples")
+    assert_next_run_is_complete(loose, home, "seven apples")
 
 
-def test_ctrl_c(built: Callable[[str], Project], home: Path) -> None:
+def test_ctrl_c_ends_all_processes_and_leaves_the_earlier_binary(
+    built: Callable[[str], Project], home: Path, tmp_path: Path
+) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    loose.setting('inject-env = { COLOUR = "green" }')  # so that pex is at work
+    paused = pause_build(loose, "counter.py", tmp_path)
     with started(loose, "-s", "pex") as process:
-        while not ((place := workshop(loose)) and any(place.iterdir())):
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.002)
+        wait_until(lambda: paused.reached.exists() or process.poll() is not None)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=HANGS_AFTER)
     assert process.returncode != 0
     assert "Traceback" not in output
     assert loose.dist() == before
+    assert children
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    is_whole(loose, home, "eight pears")
+    paused.go_on()
+    assert_next_run_is_complete(loose, home, "eight pears")
 
 
-def test_the_binary_is_whole_at_every_moment_of_a_build(built: Callable[[str], Project], home: Path) -> None:
+def test_the_binary_is_complete_at_every_moment_of_a_build(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     seen = [loose.dist()["loose.pex"]]
     with started(loose, "-s", "pex") as process:
-        while process.poll() is None:
-            now = hashlib.sha256(loose.binary("loose").read_bytes()).hexdigest()
+        ended = False
+        while not ended:
+            ended = process.poll() is not None  # asked first, so that the last look comes after the end
+            now = digest(loose.binary("loose"))
             if now != seen[-1]:
                 seen.append(now)
     assert seen == [seen[0], loose.record("loose")["sha256"]]
-    is_whole(loose, home, "eight pears")
+    assert_next_run_is_complete(loose, home, "eight pears")
 
 
-def test_two_at_once(built: Callable[[str], Project], home: Path) -> None:
+def test_of_three_builds_at_once_one_builds_and_all_succeed(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    runs = [loose.start("-s", "pex") for _ in range(3)]
-    outputs = [process.communicate(timeout=240)[0] for process in runs]
-    assert [process.returncode for process in runs] == [0, 0, 0], outputs
+    processes = [loose.start("-s", "pex") for _ in range(3)]
+    outputs = [process.communicate(timeout=HANGS_AFTER)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert sum("rebuilding loose: wares/stock.txt changed" in output for output in outputs) == 1, outputs
-    is_whole(loose, home, "eight pears")
+    assert_next_run_is_complete(loose, home, "eight pears")
 
 
-def test_two_at_once_from_nothing(project: Callable[[str], Project], home: Path) -> None:
+def test_two_first_runs_at_once_both_succeed(project: Callable[[str], Project], home: Path) -> None:
     loose = project("loose")
-    runs = [loose.start("-s", "pex") for _ in range(2)]
-    outputs = [process.communicate(timeout=240)[0] for process in runs]
-    assert [process.returncode for process in runs] == [0, 0], outputs
-    is_whole(loose, home, "seven apples")
+    processes = [loose.start("-s", "pex") for _ in range(2)]
+    outputs = [process.communicate(timeout=HANGS_AFTER)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert_next_run_is_complete(loose, home, "seven apples")
 
 
-def test_a_failed_build_leaves_nothing(built: Callable[[str], Project]) -> None:
+def test_a_build_that_fails_leaves_the_earlier_files_and_no_others(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
-    loose.setting('pex-args = ["--no-such-option"]')
+    loose.add_setting('pex-args = ["--no-such-option"]')
     loose.refused("build-failed", "-s", "pex")
     assert loose.dist() == before

@@ -1,4 +1,4 @@
-"""Several binaries in one project: from one environment or several, built side by side."""
+"""Several binaries in one project, from one environment or several, built at the same time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, launch
-
-pytestmark = pytest.mark.integration
+from tests.support.binaries import answer, launch
+from tests.support.nox_project import Project
 
 _MORE = """
 [tool.nox-pex.binary.errand]
@@ -27,13 +26,13 @@ executable = "gone.py"
 
 @pytest.fixture
 def several(built: Callable[[str], Project]) -> Project:
-    """A project with four binaries, one of which was built, and one that cannot be."""
+    """A project with four binaries: one was built, and one cannot be built."""
     loose = built("loose")
     loose.append("pyproject.toml", _MORE)
     return loose
 
 
-def test_they_are_built_side_by_side_and_one_that_fails_stops_no_other(several: Project, home: Path) -> None:
+def test_binaries_are_built_at_the_same_time_and_a_failure_stops_no_other(several: Project, home: Path) -> None:
     result = several.run("-s", "pex", "--", "--jobs", "3")
     assert result.status == 1
     assert result.said("error[source-missing]", "tool.nox-pex.binary.broken", "gone.py")
@@ -49,15 +48,15 @@ def test_they_are_built_side_by_side_and_one_that_fails_stops_no_other(several: 
 
 def test_every_failure_is_shown(several: Project) -> None:
     several.append("pyproject.toml", '\n[tool.nox-pex.binary.adrift]\nexecutable = "nowhere.py"\n')
-    for words in ((), ("--jobs", "1")):
-        result = several.run("-s", "pex", "--", "broken", "adrift", *words)
+    for jobs in ((), ("--jobs", "1")):
+        result = several.run("-s", "pex", "--", "broken", "adrift", *jobs)
         assert result.status == 1
         assert result.said("error[source-missing]", "gone.py")
         assert result.said("error[source-missing]", "nowhere.py")
         assert result.output.count("error[") == 2
 
 
-def test_one_at_a_time_gives_the_same_bytes(several: Project) -> None:
+def test_builds_one_at_a_time_and_at_the_same_time_give_the_same_bytes(several: Project) -> None:
     names = ("errand", "server", "loose")
     several.nox("-s", "pex", "--", *names, "--jobs", "1")
     one_by_one = several.dist()
@@ -68,5 +67,5 @@ def test_one_at_a_time_gives_the_same_bytes(several: Project) -> None:
     }
 
 
-def test_no_jobs_at_all(several: Project) -> None:
+def test_zero_jobs_are_refused(several: Project) -> None:
     assert "--jobs" in several.refused("usage", "-s", "pex", "--", "--jobs", "0")

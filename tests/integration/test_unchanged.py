@@ -1,4 +1,4 @@
-"""When nothing has changed nothing is started; when anything has, it is built again, and said what."""
+"""If nothing has changed, no tool is started. If anything has changed, the binary is rebuilt, with the reason."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project, answer, launch, own_members, seeds
+from tests.support.binaries import answer, launch, source_members
+from tests.support.digests import file_digests
+from tests.support.nox_project import Project
 
-pytestmark = pytest.mark.integration
 
-
-def stands(project: Project) -> None:
-    """Assert that `nox -s pex` finds nothing to do: an empty cache has no tool that it could start."""
+def assert_unchanged(project: Project) -> None:
+    """Assert that `nox -s pex` finds nothing to do: with an empty cache it has no tool to start."""
     before = project.dist()
     result = project.nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(project.root / "no-cache")})
     assert result.said("install: unchanged"), result.output
@@ -27,33 +27,33 @@ def stands(project: Project) -> None:
     assert not (project.root / "no-cache").exists()
 
 
-def is_rebuilt(project: Project, *why: str) -> None:
-    """Assert that `nox -s pex` builds again and says why, and that all stands after that."""
+def assert_rebuilt(project: Project, *reasons: str) -> None:
+    """Assert that `nox -s pex` rebuilds the binary for these reasons, and that the next run finds nothing to do."""
     result = project.nox("-s", "pex")
-    assert result.said("rebuilding loose: ", *why), result.output
-    stands(project)
+    assert result.said("rebuilding loose: ", *reasons), result.output
+    assert_unchanged(project)
 
 
-def test_nothing_is_started(built: Callable[[str], Project], tmp_path: Path) -> None:
+def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Project], tmp_path: Path) -> None:
     loose = built("loose")
-    stands(loose)
+    assert_unchanged(loose)
     strace = shutil.which("strace")
     if strace is None:
-        pytest.skip("strace, which sees what is started, is not on this machine")
+        pytest.skip("needs strace, to see which programs are started")
     trace = tmp_path / "trace"
     argv = [strace, "-f", "-qq", "-e", "trace=execve", "-o", str(trace), *loose.argv("-s", "pex")]
     subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
     started = re.findall(r'execve\("([^"]+)".* = 0$', trace.read_text("utf-8"), re.MULTILINE)
-    # Nox itself, uv that Nox asks for its version, and the one `git ls-files` for the sources
+    # Nox itself, uv because Nox asks for its version, and `git ls-files` for the sources.
     assert [Path(program).name for program in started[1:]] == ["uv", "git"]
 
 
-def test_dates_are_no_content(built: Callable[[str], Project]) -> None:
+def test_other_dates_of_files_rebuild_nothing(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     for path in [loose.root, *loose.root.rglob("*")]:
         if not path.is_symlink():
             os.utime(path, (1_000_000_000, 1_000_000_000))
-    stands(loose)
+    assert_unchanged(loose)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_dates_are_no_content(built: Callable[[str], Project]) -> None:
 )
 def test_settings_of_another_step_rebuild_nothing(built: Callable[[str], Project], setting: str) -> None:
     loose = built("loose")
-    loose.setting(setting)
-    stands(loose)
+    loose.add_setting(setting)
+    assert_unchanged(loose)
 
 
 def test_files_that_do_not_ship_rebuild_nothing(built: Callable[[str], Project]) -> None:
@@ -77,85 +77,85 @@ def test_files_that_do_not_ship_rebuild_nothing(built: Callable[[str], Project])
     (loose.root / "tests" / "test_more.py").write_text("", "utf-8")
     (loose.root / ".env").write_text("A=1\n", "utf-8")
     (loose.root / "README.md").write_text("# Loose\n", "utf-8")
-    stands(loose)
+    assert_unchanged(loose)
 
 
-def test_a_changed_source(built: Callable[[str], Project], home: Path) -> None:
+def test_a_changed_source_rebuilds_the_binary(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    is_rebuilt(loose, "wares/stock.txt changed")
+    assert_rebuilt(loose, "wares/stock.txt changed")
     assert answer(loose.binary("loose"), home=home)["stock"] == "eight pears"
     assert loose.record("loose")["sha256"] == loose.dist()["loose.pex"]
 
 
-def test_a_source_of_the_same_size_and_date(built: Callable[[str], Project]) -> None:
+def test_a_changed_source_of_the_same_size_and_date_rebuilds_the_binary(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     file = loose.root / "wares" / "stock.txt"
-    seen = file.stat()
+    status = file.stat()
     file.write_text(file.read_text("utf-8").swapcase(), "utf-8")
-    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    is_rebuilt(loose, "wares/stock.txt changed")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert_rebuilt(loose, "wares/stock.txt changed")
 
 
-def test_a_new_source_and_a_removed_one(built: Callable[[str], Project]) -> None:
+def test_a_new_source_and_a_removed_one_rebuild_the_binary(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     (loose.root / "wares" / "more.py").write_text("MORE = 1\n", "utf-8")
-    is_rebuilt(loose, "wares/more.py added")
-    assert "wares/more.py" in own_members(loose.binary("loose"))
+    assert_rebuilt(loose, "wares/more.py added")
+    assert "wares/more.py" in source_members(loose.binary("loose"))
     (loose.root / "wares" / "more.py").unlink()
     (loose.root / "errand.py").unlink()
-    is_rebuilt(loose, "wares/more.py removed", "errand.py removed")
-    assert own_members(loose.binary("loose")) == ["counter.py", "wares/__init__.py", "wares/stock.txt"]
+    assert_rebuilt(loose, "wares/more.py removed", "errand.py removed")
+    assert source_members(loose.binary("loose")) == ["counter.py", "wares/__init__.py", "wares/stock.txt"]
 
 
-def test_a_source_that_became_executable(built: Callable[[str], Project]) -> None:
+def test_a_source_that_became_executable_rebuilds_the_binary(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     (loose.root / "errand.py").chmod(0o755)
-    is_rebuilt(loose, "errand.py changed")
+    assert_rebuilt(loose, "errand.py changed")
 
 
-def test_a_changed_lock(built: Callable[[str], Project]) -> None:
+def test_a_changed_lock_installs_freezes_and_rebuilds(built: Callable[[str], Project]) -> None:
     loose = built("loose")
-    loose.edit("poetry.lock", "[metadata]", "# a word\n[metadata]")
+    loose.edit("poetry.lock", "[metadata]", "# a comment\n[metadata]")
     result = loose.nox("-s", "pex")
     assert result.said("install: poetry.lock changed")
     assert result.said("freeze: loose pinned")
     assert result.said("rebuilding loose: poetry.lock changed")
-    stands(loose)
+    assert_unchanged(loose)
 
 
-def test_a_changed_setting(built: Callable[[str], Project], home: Path) -> None:
+def test_a_changed_setting_rebuilds_the_binary(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
-    loose.setting('inject-env = { WORD = "one" }')
-    is_rebuilt(loose, "inject-env")
+    loose.add_setting('inject-env = { WORD = "one" }')
+    assert_rebuilt(loose, "inject-env")
     loose.edit("pyproject.toml", '"one"', '"two"')
-    is_rebuilt(loose, "inject-env")
+    assert_rebuilt(loose, "inject-env")
     assert answer(loose.binary("loose"), home=home)["environ"]["WORD"] == "two"
 
 
-def test_another_pex(built: Callable[[str], Project]) -> None:
+def test_another_version_of_pex_rebuilds_the_binary(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", "[tool.nox-pex.b", '[tool.nox-pex]\npex-version = "2.105.1"\n\n[tool.nox-pex.b')
-    is_rebuilt(loose, "pex 2.105.2 -> 2.105.1")
+    assert_rebuilt(loose, "pex 2.105.2 -> 2.105.1")
     assert loose.record("loose")["tools"]["pex"] == "2.105.1"
 
 
-def test_a_binary_that_someone_changed(built: Callable[[str], Project], home: Path) -> None:
+def test_a_changed_binary_is_rebuilt(built: Callable[[str], Project], home: Path) -> None:
     loose = built("loose")
     before = loose.dist()
     with loose.binary("loose").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
-    is_rebuilt(loose, "the file was changed after it was built")
+    assert_rebuilt(loose, "the file is not the one that was built")
     assert loose.dist()["loose.pex"] == before["loose.pex"]
     assert answer(loose.binary("loose"), home=home)["said"] == "counter"
 
 
-def test_what_was_removed_comes_back(built: Callable[[str], Project]) -> None:
+def test_removed_files_are_written_again(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "dist" / "loose.pex.json").unlink()
-    is_rebuilt(loose, "no build record")
+    assert_rebuilt(loose, "no build record")
     loose.binary("loose").unlink()
     assert loose.nox("-s", "pex").said("building loose: not built yet")
     (loose.root / "dist" / "loose.requirements.txt").unlink()
@@ -169,7 +169,7 @@ def test_what_was_removed_comes_back(built: Callable[[str], Project]) -> None:
     assert after.keys() == before.keys()
 
 
-def test_a_requirements_file_that_someone_changed(built: Callable[[str], Project]) -> None:
+def test_a_changed_requirements_file_is_written_again(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
     loose.append("dist/loose.requirements.txt", "h11==0.16.0\n")
@@ -177,7 +177,7 @@ def test_a_requirements_file_that_someone_changed(built: Callable[[str], Project
     assert loose.dist() == before
 
 
-def test_an_environment_that_someone_changed(built: Callable[[str], Project]) -> None:
+def test_a_changed_or_removed_environment_is_installed_again(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     shutil.rmtree(next(loose.site_packages().glob("idna-*.dist-info")))
     assert loose.nox("-s", "pex").said("install: ", "it was changed after Poetry installed it")
@@ -185,21 +185,22 @@ def test_an_environment_that_someone_changed(built: Callable[[str], Project]) ->
     shutil.rmtree(loose.environment())
     loose.nox("-s", "pex")
     assert loose.installed() == {"idna-3.11"}
-    stands(loose)
+    assert_unchanged(loose)
 
 
-def test_an_installed_file_that_someone_changed_does_not_ship(built: Callable[[str], Project], tmp_path: Path) -> None:
-    loose = built("loose").cold(tmp_path / "cache")  # where nothing is packed, the environment is what is packed
+def test_a_changed_installed_file_does_not_ship(built: Callable[[str], Project], tmp_path: Path) -> None:
+    # With a new cache there are no packed dependencies, so the environment is packed.
+    loose = built("loose").with_new_cache(tmp_path / "cache")
     (loose.site_packages() / "idna" / "core.py").write_text("TAMPERED = True\n", "utf-8")
-    loose.setting("pre-install-wheels = false")
+    loose.add_setting("pre-install-wheels = false")
     line = loose.refused("integrity", "-s", "pex")
     assert "idna: idna/core.py" in line
     assert "nox -s install -- --force" in line
     loose.nox("-s", "install", "--", "--force")
-    is_rebuilt(loose, "pre-install-wheels")
+    assert_rebuilt(loose, "pre-install-wheels")
 
 
-def test_force_builds_the_same_again(built: Callable[[str], Project]) -> None:
+def test_force_builds_the_same_bytes_again(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()["loose.pex"]
     result = loose.nox("-s", "pex", "--", "--force")
@@ -207,10 +208,10 @@ def test_force_builds_the_same_again(built: Callable[[str], Project]) -> None:
     assert result.said("freeze: loose pinned")
     assert result.said("rebuilding loose: forced")
     assert loose.dist()["loose.pex"] == before
-    stands(loose)
+    assert_unchanged(loose)
 
 
-def test_a_packaged_project_is_rebuilt_for_all_that_its_backend_reads(
+def test_a_packaged_project_is_rebuilt_after_a_change_of_anything_that_its_backend_reads(
     built: Callable[[str], Project], home: Path
 ) -> None:
     cards = built("packaged")
@@ -225,24 +226,25 @@ def test_a_packaged_project_is_rebuilt_for_all_that_its_backend_reads(
     assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")
     cards.append("pyproject.toml", f'[tool.nox-pex.binary.{name}]\nscript = "greet"\n')
     cards.append("pyproject.toml", f'[[tool.nox-pex.binary.{name}.smoke.command]]\nargs = ["--version"]\n')
-    assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")  # a setting of another step, and what was the default
+    # The new settings are those of another step, and one that equals the default.
+    assert cards.nox("-s", "pex").said(f"pex: {name} unchanged")
 
 
-def test_a_moved_checkout_stands(built: Callable[[str], Project]) -> None:
+def test_a_moved_checkout_is_unchanged(built: Callable[[str], Project]) -> None:
     loose = built("loose")
-    before = dict(seeds(loose.root / "dist"))
+    before = dict(file_digests(loose.root / "dist"))
     moved = loose.root.rename(loose.root.with_name("moved"))
     result = Project(root=moved, environ=loose.environ).nox("-s", "pex", env={"NOX_PEX_CACHE_DIR": str(moved / "none")})
     assert result.said("pex: loose unchanged")
-    assert dict(seeds(moved / "dist")) == before
+    assert dict(file_digests(moved / "dist")) == before
     assert not (moved / "none").exists()
 
 
-def test_a_finished_binary_is_handed_in(built: Callable[[str], Project]) -> None:
+def test_the_option_binary_skips_install_freeze_and_pex(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     result = loose.nox("-s", "pex", "--", "--binary", "dist/loose.pex")
     for session in ("install", "freeze", "pex"):
-        assert result.said(f"{session}: skipped, --binary {loose.binary('loose')} is used")
+        assert result.said(f"{session}: skipped, --binary {loose.binary('loose')}")
     assert loose.dist() == before

@@ -23,7 +23,8 @@ import pytest
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.run import run
 from nox_pex.system.secrets import Secrets
-from tests.support.smoking import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested, assert_nothing_left
+from tests.support.processes import assert_nothing_left
+from tests.support.smoke_test import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested
 from tests.support.targets import target_of
 
 PROGRAMS = Path(__file__).with_name("programs")

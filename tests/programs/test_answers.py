@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.smoking import GREETING, SmokeTest
+from tests.support.smoke_test import GREETING, SmokeTest
 
 
 def test_a_program_is_not_ready_while_it_answers_503(smoke_test: SmokeTest) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 
 def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None:

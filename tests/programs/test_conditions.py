@@ -23,7 +23,8 @@ from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.conditions import NOBODY
 from nox_pex.smoke.process.program import Command, Program
-from tests.support.smoking import IMPORTABLE, LEFT_OPEN, SmokeTest, Tested, assert_nothing_left, wait_until
+from tests.support.processes import IMPORTABLE, assert_nothing_left, wait_until
+from tests.support.smoke_test import LEFT_OPEN, SmokeTest, Tested
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux supports these conditions")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 Pack = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pytest
 
 from nox_pex import smoke
 from nox_pex.errors import NoxPexError
-from tests.support.smoking import assert_nothing_left
+from tests.support.processes import assert_nothing_left
 
 Pack = Callable[[str], Path]
 

@@ -12,7 +12,7 @@ import pytest
 
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import ports
-from tests.support.smoking import LEFT_OPEN, SmokeTest
+from tests.support.smoke_test import LEFT_OPEN, SmokeTest
 
 
 @pytest.fixture

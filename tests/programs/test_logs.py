@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from nox_pex.system.secrets import Secrets
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 TOKEN = "s3cr3t-t0ken-of-the-service"
 

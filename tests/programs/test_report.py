@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nox_pex.smoke import report
 from tests.support.junit import assert_valid_junit
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 
 def test_the_junit_report_of_a_real_run_is_valid(smoke_test: SmokeTest) -> None:

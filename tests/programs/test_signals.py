@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from nox_pex import smoke
-from tests.support.smoking import IMPORTABLE, assert_nothing_left, wait_until
+from tests.support.processes import IMPORTABLE, assert_nothing_left, wait_until
 
 Pack = Callable[[str], Path]
 DRIVER = Path(__file__).with_name("driver.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 
 def test_a_program_that_ignores_the_signal_is_killed(smoke_test: SmokeTest) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.smoke.plan import Options
-from tests.support.smoking import SmokeTest
+from tests.support.smoke_test import SmokeTest
 
 
 @pytest.fixture

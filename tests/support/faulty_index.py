@@ -1,4 +1,4 @@
-"""A package index on loopback that serves one small wheel, and can be told to do it badly."""
+"""A package index on loopback that serves one small wheel, and that a test can make faulty."""
 
 from __future__ import annotations
 
@@ -8,46 +8,32 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal
 
+from msgspec import Struct
+
 Fault = Literal["none", "401", "403", "404", "500", "another-file", "half-a-file", "silent", "empty"]
 
-WHEEL: Final = "parcel-1.0-py3-none-any.whl"
+_WHEEL: Final = "parcel-1.0-py3-none-any.whl"
 
 
-def wheel(greeting: str = "a parcel") -> bytes:
-    """A wheel of a distribution `parcel` with one module; the same bytes for the same greeting."""
-    members = {
-        "parcel.py": f"GREETING = {greeting!r}\n",
-        "parcel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n",
-        "parcel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "parcel-1.0.dist-info/RECORD": "parcel.py,,\n",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(zipfile.ZipInfo(name), text)
-    return buffer.getvalue()
-
-
-@dataclass(kw_only=True)
-class Index:
-    """What the index does at the moment, and its address."""
+class FaultyIndex(Struct, kw_only=True):
+    """The address of the index, and its present fault, which a test sets."""
 
     url: str
     fault: Fault = "none"
 
 
 @contextmanager
-def serving() -> Iterator[Index]:
-    index = Index(url="")
+def serve_index() -> Iterator[FaultyIndex]:
+    """Serve the wheel of a distribution `parcel` on a free port."""
+    index = FaultyIndex(url="")
     release = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing: pytest would show it as the test's output."""
 
         def do_HEAD(self) -> None:
             self.do_GET()
@@ -58,11 +44,11 @@ def serving() -> Iterator[Index]:
             elif index.fault in ("401", "403", "404", "500"):
                 self.answer(int(index.fault), b"")
             elif self.path == "/simple/parcel/":
-                digest = hashlib.sha256(wheel()).hexdigest()
-                page = "" if index.fault == "empty" else f'<a href="/files/{WHEEL}#sha256={digest}">{WHEEL}</a>'
+                digest = hashlib.sha256(_wheel("a parcel")).hexdigest()
+                page = "" if index.fault == "empty" else f'<a href="/files/{_WHEEL}#sha256={digest}">{_WHEEL}</a>'
                 self.answer(200, page.encode(), kind="text/html")
-            elif self.path == f"/files/{WHEEL}":
-                served = wheel("another parcel" if index.fault == "another-file" else "a parcel")
+            elif self.path == f"/files/{_WHEEL}":
+                served = _wheel("another parcel" if index.fault == "another-file" else "a parcel")
                 self.answer(200, served, sent=len(served) // 2 if index.fault == "half-a-file" else None)
             else:
                 self.answer(404, b"")
@@ -87,3 +73,18 @@ def serving() -> Iterator[Index]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _wheel(greeting: str) -> bytes:
+    """A wheel with one module, `parcel.GREETING`. The same greeting gives the same bytes."""
+    members = {
+        "parcel.py": f"GREETING = {greeting!r}\n",
+        "parcel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n",
+        "parcel-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "parcel-1.0.dist-info/RECORD": "parcel.py,,\n",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return buffer.getvalue()

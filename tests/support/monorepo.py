@@ -1,4 +1,4 @@
-"""`examples/monorepo`, with a third service that does not have the shared library."""
+"""The example of a monorepo, with a third service that does not use the shared library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from tests.support.harness import CHECKOUT, Project, run
+from tests.support.commands import run
+from tests.support.nox_project import CHECKOUT, Project
 
 SERVICES: Final = ("api", "clock", "worker")
 _CLOCK: Final = """\
@@ -32,8 +33,8 @@ content-hash = ""
 """
 
 
-def written(root: Path, environ: dict[str, str]) -> Project:
-    """The example, and in it a third service, which does not have the library."""
+def write_monorepo(root: Path, environ: dict[str, str]) -> Project:
+    """Copy `examples/monorepo` to `root` as a Git repository, and add the third service, whose lock is outdated."""
     shutil.copytree(
         CHECKOUT / "examples" / "monorepo",
         root,
@@ -44,17 +45,18 @@ def written(root: Path, environ: dict[str, str]) -> Project:
     (clock / "clock" / "__init__.py").write_text("def main() -> None:\n    print('tick')\n", "utf-8")
     (clock / "pyproject.toml").write_text(_CLOCK, "utf-8")
     (clock / "poetry.lock").write_text(_EMPTY_LOCK, "utf-8")
-    for words in (["init", "--quiet"], ["add", "--all"]):
-        assert run(["git", *words], cwd=root, env=environ).status == 0
+    for arguments in (["init", "--quiet"], ["add", "--all"]):
+        assert run(["git", *arguments], cwd=root, env=environ).status == 0
     return Project(root=root, environ={**environ, "PYTHONPATH": str(CHECKOUT / "tasks")})
 
 
-def rebuilt(shop: Project, *words: str) -> dict[str, str]:
-    """Run Nox; for each binary that it built, why."""
-    lines = shop.nox(*words).output.splitlines()
-    told = [line.partition("pex: rebuilding ")[2].partition(": ") for line in lines if "pex: rebuilding " in line]
-    return {name: why for name, _, why in told}
+def rebuild_reasons(shop: Project, *arguments: str) -> dict[str, str]:
+    """Run Nox. Return the name of each binary that it rebuilt, and the reason that it gave."""
+    lines = shop.nox(*arguments).output.splitlines()
+    found = [line.partition("pex: rebuilding ")[2].partition(": ") for line in lines if "pex: rebuilding " in line]
+    return {name: reason for name, _, reason in found}
 
 
-def binary(shop: Project, name: str) -> Path:
+def service_binary(shop: Project, name: str) -> Path:
+    """The path of a service's binary."""
     return shop.root / "services" / name / "dist" / f"{name}.pex"

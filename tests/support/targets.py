@@ -1,4 +1,4 @@
-"""Binaries for tests that have no project of their own."""
+"""Targets for binaries that no project was built into."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nox_pex.settings.model import Settings
 
 
 def target_of(binary: Path, *, root: Path, name: str = "program", **tables: Mapping[str, Any]) -> Target:
-    """The file `binary` as a target of the directory `root`; `tables` are those below its own in the settings."""
+    """A target in the project `root` whose prebuilt file is `binary`. `tables` are those below the binary's table."""
     document = {"binary": {name: {"entry-point": "main", **tables}}}
     return Target(
         name=name,

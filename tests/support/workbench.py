@@ -22,7 +22,7 @@ from nox_pex.verify.archive import Pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import distributions
-from tests.support import harness
+from tests.support import commands
 
 PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
 PYTHON: Final = Path(sys.executable).resolve()
@@ -86,15 +86,14 @@ class Workbench(Struct, frozen=True, kw_only=True):
 
 
 def clean_environ(cache: Path) -> dict[str, str]:
-    """The variables of a user's shell, and a cache that only this run of pytest uses."""
-    return {**harness.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
+    """What a user's shell has, with a cache that this run of pytest has for itself."""
+    return {**commands.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
 
 
 def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
-    """Run a program, which must succeed, and return its output."""
-    result = harness.run([str(argument) for argument in argv], cwd=cwd, env=environ)
-    assert result.status == 0, result.output
-    return result.output
+    done = commands.run([str(word) for word in argv], cwd=cwd, env=environ)
+    assert done.status == 0, done.output
+    return done.output
 
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:

@@ -1,4 +1,4 @@
-"""The rooms of the package stand in the order in which a lock travels, and imports run one way."""
+"""The rooms of the package, in the order in which a lock becomes a binary. Imports run in one direction only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ ROOMS = (
     *("system", "settings", "distributions", "tools", "project", "poetry", "platforms", "build"),
     *("smoke", "verify", "image", "steps"),
 )
-"""A module may import from its own room and from those before it."""
+"""A module may import from its room and from the rooms before it."""
 
-GROUND = {"errors", "version"}
-FRONTS = {"__init__", "sessions", "invoke"}
-ELSEWHERE = {"smoke/process/supervisor.py", "smoke/process/confine.py", "platforms/poetry_script.py"}
-"""Modules that run in a process that has no nox-pex."""
+FOUNDATION = {"errors", "version"}
+"""Modules that every module may import."""
+
+FRONTENDS = {"__init__", "sessions", "invoke"}
+"""Modules that may import from every room."""
+
+STANDALONE = {"smoke/process/supervisor.py", "smoke/process/confine.py", "platforms/poetry_script.py"}
+"""Modules that run in a process without nox-pex."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -35,7 +39,7 @@ def room(module: str) -> str:
 
 
 def imports(module: Path) -> Iterator[tuple[ast.stmt, str]]:
-    """The modules of the package that one imports, wherever the import stands: dotted names without `nox_pex.`."""
+    """Every import of a module of the package: the statement, and the dotted name without `nox_pex.`."""
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "nox_pex":
             base = (node.module or "").removeprefix("nox_pex").lstrip(".")
@@ -47,35 +51,34 @@ def imports(module: Path) -> Iterator[tuple[ast.stmt, str]]:
             yield from ((node, alias.name[8:]) for alias in node.names if alias.name.startswith("nox_pex."))
 
 
-def test_every_module_has_a_room() -> None:
+def test_every_module_is_in_a_room() -> None:
     found = {name(module).removesuffix(".py").partition("/")[0] for module in MODULES}
 
-    assert found == {*ROOMS, *GROUND, *FRONTS}
+    assert found == {*ROOMS, *FOUNDATION, *FRONTENDS}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name)
-def test_imports_run_one_way(module: Path) -> None:
-    own = name(module).removesuffix(".py").partition("/")[0]
-    allowed = GROUND | (
-        {*ROOMS, *FRONTS} if own in FRONTS else set(ROOMS[: ROOMS.index(own) + 1] if own in ROOMS else ())
-    )
+def test_a_module_imports_only_from_its_room_and_earlier_ones(module: Path) -> None:
+    own_room = name(module).removesuffix(".py").partition("/")[0]
+    up_to_own = ROOMS[: ROOMS.index(own_room) + 1] if own_room in ROOMS else ()
+    allowed = FOUNDATION | ({*ROOMS, *FRONTENDS} if own_room in FRONTENDS else {*up_to_own})
 
     assert {room(imported) for _, imported in imports(module)} <= allowed
 
 
-def test_no_modules_import_each_other() -> None:
-    left = {
+def test_there_is_no_circle_of_imports() -> None:
+    remaining = {
         name(module).removesuffix(".py").removesuffix("/__init__").replace("/", "."): {i for _, i in imports(module)}
         for module in MODULES
     }
-    while free := {module for module, needs in left.items() if not needs & left.keys()}:
-        left = {module: needs for module, needs in left.items() if module not in free}
+    while free := {module for module, needed in remaining.items() if not needed & remaining.keys()}:
+        remaining = {module: needed for module, needed in remaining.items() if module not in free}
 
-    assert not left
+    assert not remaining
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if name(module) not in ELSEWHERE], ids=name)
-def test_imports_stand_at_the_top(module: Path) -> None:
+@pytest.mark.parametrize("module", [module for module in MODULES if name(module) not in STANDALONE], ids=name)
+def test_imports_are_at_the_top_of_the_file(module: Path) -> None:
     tree = ast.parse(module.read_text("utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
@@ -83,7 +86,7 @@ def test_imports_stand_at_the_top(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name)
-def test_a_file_fits_in_the_head(module: Path) -> None:
+def test_a_file_has_at_most_400_lines_and_a_class_13_methods(module: Path) -> None:
     text = module.read_text("utf-8")
     classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
 

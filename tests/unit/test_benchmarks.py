@@ -1,4 +1,4 @@
-"""The parts of the benchmark that measure nothing: figures, goals, tables, the chart, and the commands of each way."""
+"""The parts of the benchmark that do not measure: figures, goals, tables, the chart, and the commands of each way."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def goal_of(measured: Results, case: str) -> goals.Goal:
     return next(goal for goal in goals.all_goals(measured) if case in goal.case)
 
 
-def test_the_ratio_is_the_median_of_those_of_the_rounds() -> None:
+def test_the_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
     slow, fast = series("", "", "", "", 10.0, 40.0, 9.0), series("", "", "", "", 1.0, 2.0, 3.0)
     assert figures.ratio(slow, fast) == 10.0
 
 
-def test_a_failed_round_counts_for_neither() -> None:
+def test_a_round_that_failed_for_one_way_counts_for_no_way() -> None:
     slow, fast = series("", "", "", "", None, 40.0, 9.0), series("", "", "", "", 1.0, 2.0, None)
     assert figures.ratio(slow, fast) == 20.0
     assert figures.middle(slow) == 24.5
@@ -71,7 +71,7 @@ def test_a_failed_round_counts_for_neither() -> None:
     assert figures.ratio(None, fast) is None
 
 
-def test_figures_have_as_many_digits_as_they_mean() -> None:
+def test_figures_have_three_significant_digits_at_most() -> None:
     assert [figures.shown(value) for value in (0.0123, 0.194, 2.345, 23.45, None)] == [
         "0.012 s",
         "0.19 s",
@@ -97,7 +97,7 @@ def test_the_fastest_pex_is_the_one_that_counts() -> None:
     assert (fastest.detail, fastest.measured, fastest.met) == ("pex --pex-repository", 0.9, False)
 
 
-def test_the_cold_boot_is_held_against_the_best_single_file() -> None:
+def test_the_goal_of_the_cold_boot_is_measured_against_the_fastest_single_file() -> None:
     boot = [
         series("shape", "app", "cold-boot", shapes.DEFAULT, 4.0),
         series("shape", "app", "cold-boot", "compress = false", 3.2),
@@ -107,7 +107,7 @@ def test_the_cold_boot_is_held_against_the_best_single_file() -> None:
     assert (cold.measured, cold.detail) == (1.25, "`compress = false`")
 
 
-def test_the_scan_is_what_more_files_add() -> None:
+def test_the_source_scan_is_the_time_that_more_files_add() -> None:
     counts = zip(scale.SOURCES, (0.2, 0.23, 0.5), strict=True)
     measured = some(*(series("scale", "", "sources", str(count), seconds) for count, seconds in counts))
     scan = goal_of(measured, "source scan")
@@ -116,7 +116,7 @@ def test_the_scan_is_what_more_files_add() -> None:
     assert scan.text == "goal < 0.5 s, measured 0.30 s"
 
 
-def test_the_page_has_every_subject_and_says_what_failed() -> None:
+def test_the_page_has_every_subject_and_every_failure() -> None:
     measured = some(series("library", "", "list", library.WITHOUT, 0.1))
     measured.series[4].failure = "shiv: exit status 1: no"
     page = tables.page(measured)
@@ -128,38 +128,38 @@ def test_the_page_has_every_subject_and_says_what_failed() -> None:
     assert "| an edit | rebuilt | **unchanged** |" in page
 
 
-def test_the_chart_is_xml_and_has_every_label() -> None:
+def test_the_chart_is_xml_with_every_label() -> None:
     measured = some()
-    root = ET.fromstring(chart.svg(measured))  # noqa: S314  # our own text
-    words = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    root = ET.fromstring(chart.svg(measured))  # noqa: S314  # text that this package wrote
+    texts = {"".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")}
     for group in chart.groups(measured):
-        assert group.title in words
-        assert {bar.subject for bar in group.bars} | {bar.label for bar in group.bars} <= words
-    assert tables.machine_line(measured) in words
-    assert "0.55 s" in words
-    assert "25.0 s  (45 ×)" in words
+        assert group.title in texts
+        assert {bar.subject for bar in group.bars} | {bar.label for bar in group.bars} <= texts
+    assert tables.machine_line(measured) in texts
+    assert "0.55 s" in texts
+    assert "25.0 s  (45 ×)" in texts
 
 
-def test_no_bar_leaves_the_chart() -> None:
-    root = ET.fromstring(chart.svg(some()))  # noqa: S314  # our own text
+def test_every_bar_is_within_the_chart() -> None:
+    root = ET.fromstring(chart.svg(some()))  # noqa: S314  # text that this package wrote
     width = float(root.attrib["width"])
     for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(bar.attrib["width"]) > 0
         assert float(bar.attrib["x"]) + float(bar.attrib["width"]) < width - 100
 
 
-def test_a_chart_of_nothing_is_still_one() -> None:
+def test_a_chart_without_results_is_valid_xml() -> None:
     measured = some()
     measured.series = []
-    ET.fromstring(chart.svg(measured))  # noqa: S314  # our own text
+    ET.fromstring(chart.svg(measured))  # noqa: S314  # text that this package wrote
 
 
-def test_results_come_back_from_the_file(tmp_path: Path) -> None:
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     results.write(tmp_path / "results/latest.json", some())
     assert results.read(tmp_path / "results/latest.json") == some()
 
 
-def test_newer_results_take_the_place_of_older_ones() -> None:
+def test_newer_results_replace_all_older_ones_of_the_same_case() -> None:
     newer = some()
     newer.series = [series("build", "hello", "edit", NOX_PEX, 9.0)]
     both = results.merged(some(), newer)
@@ -178,7 +178,7 @@ def test_results_of_another_commit_are_refused() -> None:
         results.merged(some(), other)
 
 
-def test_tables_are_put_between_their_marks_and_nothing_else_changes() -> None:
+def test_tables_are_written_between_their_marks_and_nothing_else_changes() -> None:
     document = "before\n<!-- bench: goals -->old<!-- end -->\nafter\n"
     filled = render.filled(document, {"goals": "new"})
     assert filled == "before\n<!-- bench: goals -->\n\nnew\n\n<!-- end -->\nafter\n"
@@ -195,7 +195,7 @@ def test_the_documentation_has_a_place_for_every_table() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=lambda way: way.name)
-def test_each_way_says_what_it_does_and_starts_programs_that_are_there(way: object) -> None:
+def test_each_way_has_a_description_and_starts_only_known_programs(way: object) -> None:
     found = next(one for one in WAYS.values() if one is way)
     job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=True)
     assert found.description.endswith(".")
@@ -203,7 +203,7 @@ def test_each_way_says_what_it_does_and_starts_programs_that_are_there(way: obje
         assert step.argv[0].startswith(("/tools/", ".venv/")) or step.argv[0] in ("sh", "cp")
 
 
-def test_the_recipe_is_the_post_s() -> None:
+def test_the_recipe_runs_the_commands_of_the_blog_post() -> None:
     steps = WAYS["2019 recipe"].steps(TOOLS, Job(sources=("main.py",), greeting="1", lock_changed=False))
     assert [" ".join(step.argv) for step in steps] == [
         "/tools/poetry install --no-interaction",
@@ -212,7 +212,7 @@ def test_the_recipe_is_the_post_s() -> None:
     ]
 
 
-def test_what_the_lock_decides_is_done_when_it_has_changed() -> None:
+def test_the_steps_that_depend_on_the_lock_run_only_after_it_changed() -> None:
     way = WAYS["pex --pex-repository"]
     names = {
         changed: [step.name for step in way.steps(TOOLS, Job(sources=("a.py",), greeting="1", lock_changed=changed))]
@@ -221,7 +221,7 @@ def test_what_the_lock_decides_is_done_when_it_has_changed() -> None:
     assert names == {True: ["poetry sync", "pins", "dependency PEX", "pex"], False: ["pex"]}
 
 
-def test_plain_pex_takes_the_sources_and_nothing_else() -> None:
+def test_plain_pex_gets_the_modules_and_packages_of_the_project() -> None:
     job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=False)
     (step,) = WAYS["pex --pylock"].steps(TOOLS, job)
     assert " ".join(step.argv) == (
@@ -229,7 +229,7 @@ def test_plain_pex_takes_the_sources_and_nothing_else() -> None:
     )
 
 
-def test_settings_replace_those_before_and_leave_the_other_tables(tmp_path: Path) -> None:
+def test_settings_replace_the_earlier_ones_and_leave_the_other_tables(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text((ROOT / "benchmarks/projects/hello/pyproject.toml").read_text("utf-8"), "utf-8")
     before = file.read_text("utf-8")
@@ -241,7 +241,7 @@ def test_settings_replace_those_before_and_leave_the_other_tables(tmp_path: Path
 
 
 @pytest.mark.parametrize("project", ["hello", "app", "data"])
-def test_the_other_lock_is_of_the_same_project(project: str) -> None:
+def test_the_second_lock_of_a_benchmark_fits_the_same_project(project: str) -> None:
     locks = [ROOT / "benchmarks/projects" / project / name for name in ("poetry.lock", "bumped.lock")]
     lines = [path.read_text("utf-8").splitlines() for path in locks]
     assert lines[0] != lines[1]
@@ -249,19 +249,19 @@ def test_the_other_lock_is_of_the_same_project(project: str) -> None:
     assert hashes[0] == hashes[1]
 
 
-def test_the_verdict_is_what_nox_pex_said() -> None:
+def test_the_verdict_is_read_from_the_output_of_nox_pex() -> None:
     assert noticed.verdict("nox > pex: rebuilding service: main.py changed") == "rebuilt"
     assert noticed.verdict("nox > pex: building service: not built yet") == "rebuilt"
     assert noticed.verdict("nox > pex: service unchanged, 4.7 MB") == "unchanged"
     assert noticed.verdict("nox > error") == "unknown output"
 
 
-def test_a_failure_is_told_by_the_line_that_says_it() -> None:
+def test_a_failure_is_reported_by_the_line_of_the_error() -> None:
     assert reason("Resolving\nERROR: no such wheel\nbye\n", 2) == "exit status 2: ERROR: no such wheel"
     assert reason("", 1) == "exit status 1: no output"
 
 
-def test_nothing_of_the_session_or_of_the_user_s_switches_gets_into_what_is_measured() -> None:
+def test_no_variable_of_the_session_or_the_user_changes_what_is_measured() -> None:
     environ = {
         "PATH": "/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -276,7 +276,7 @@ def test_nothing_of_the_session_or_of_the_user_s_switches_gets_into_what_is_meas
     assert clean["PATH"].endswith("/bin")
 
 
-def test_what_is_shown_is_what_was_measured() -> None:
+def test_the_committed_documents_show_the_committed_results() -> None:
     latest = ROOT / "benchmarks/results/latest.json"
     if not latest.exists():
         pytest.skip("no results are committed")

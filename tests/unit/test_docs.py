@@ -1,4 +1,4 @@
-"""The documents against the code: the tables of the README, and the examples."""
+"""The documents agree with the code: the tables of the README, and the examples."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ README = (ROOT / "README.md").read_text("utf-8")
 MONOREPO = (ROOT / "docs" / "monorepo.md").read_text("utf-8")
 
 
-def test_the_readme_has_every_session_and_every_word() -> None:
+def test_the_readme_lists_every_session_and_every_option() -> None:
     assert set(re.findall(r"^\| `([a-z][a-z-]*)` \| ", README, re.MULTILINE)) == STEPS.keys()
     rows = re.findall(r"^\| `--.+", README, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`--([a-z-]+)", row)} >= {option.name for option in OPTIONS}
 
 
-def test_each_step_has_a_name_to_be_kept_by_and_options_that_there_are() -> None:
+def test_each_step_has_a_typed_name_and_only_options_that_exist() -> None:
     assert set(get_args(SessionName)) == STEPS.keys()
     assert {name for step in STEPS.values() for name in options(step)} <= {option.name for option in OPTIONS}
     assert options(STEPS["verify"]) == {"force", "jobs", "binary", "deep"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/monorepo.md", "docs/invoke.md"])
-def test_examples_in_python_can_be_read(name: str) -> None:
+def test_examples_in_python_compile(name: str) -> None:
     examples = re.findall(r"^```python\n(.+?)^```$", (ROOT / name).read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert examples
     for example in examples:
         compile(example, name, "exec")
 
 
-def test_the_example_of_shared_settings(tmp_path: Path) -> None:
+def test_the_example_of_shared_settings_is_valid(tmp_path: Path) -> None:
     (shared,) = re.findall(r"^```text\n(output-dir.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
-    (own,) = re.findall(r"^```toml\n(.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
+    (of_service,) = re.findall(r"^```toml\n(.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
     (tmp_path / "nox-pex.toml").write_text(shared, "utf-8")
     file = str(tmp_path / "services" / "api" / "pyproject.toml")
-    found = parse(tomllib.loads(own), file=file, project_name="api", scripts={"api": "api:main"})
+    found = parse(tomllib.loads(of_service), file=file, project_name="api", scripts={"api": "api:main"})
     assert (found.output_dir, found.secrets) == (Path("build"), ("LICENCE",))
     assert not found.binary["api"].strip_pex_env
     assert found.binary["api"].smoke is not None

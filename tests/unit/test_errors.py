@@ -1,3 +1,5 @@
+"""Error codes, the form of a message, and the document that lists them."""
+
 from __future__ import annotations
 
 import re
@@ -10,18 +12,18 @@ from nox_pex.errors import CODES, NoxPexError
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
-def test_one_line_with_the_code_the_problem_and_the_remedy() -> None:
+def test_an_error_is_one_line_with_the_code_the_problem_and_the_remedy() -> None:
     error = NoxPexError("no-lock", "there is no\n  poetry.lock", "run `poetry lock`", log=("one", "two"))
     assert str(error) == "error[no-lock]: there is no poetry.lock; run `poetry lock`"
     assert (error.code, error.problem, error.log) == ("no-lock", "there is no poetry.lock", ("one", "two"))
 
 
-def test_an_unknown_code_is_a_mistake_of_ours() -> None:
+def test_an_unknown_code_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown error code 'oops'"):
-        NoxPexError("oops", "a", "b")  # type: ignore[arg-type]  # which a type checker sees too
+        NoxPexError("oops", "a", "b")  # type: ignore[arg-type]  # mypy refuses it too
 
 
-def test_codes_are_kebab_case_and_sentences_end() -> None:
+def test_codes_are_kebab_case_and_their_sentences_end_with_a_full_stop() -> None:
     for code, sentence in CODES.items():
         assert re.fullmatch(r"[a-z]+(?:-[a-z]+)*", code)
         assert sentence.endswith(".")

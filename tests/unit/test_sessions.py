@@ -1,3 +1,5 @@
+"""`register()` without a run of Nox."""
+
 from __future__ import annotations
 
 import subprocess
@@ -228,13 +230,13 @@ class Session:
     def error(self, line): sys.exit(line)
 
 sys.platform = "win32"
-sys.modules["fcntl"] = None  # Windows has no such module
+sys.modules["fcntl"] = None  # does not exist on Windows
 sessions.register()
 nox.registry.get()["pex"](Session())
 """
 
 
-def test_windows_gets_one_clear_line() -> None:
+def test_windows_is_refused_with_one_line() -> None:
     result = subprocess.run(
         [sys.executable, "-c", _ON_WINDOWS], env={"PYTHONPATH": str(TASKS)}, capture_output=True, text=True, check=False
     )
@@ -244,20 +246,20 @@ def test_windows_gets_one_clear_line() -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-_MANY: Final = """
+_REGISTER_MANY: Final = """
 import sys
 
 import nox
 
 from nox_pex import sessions
 
-read = []
-sys.addaudithook(lambda event, arguments: read.append(arguments[0]) if event == "open" else None)
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" else None)
 sessions.register("services/*", python=["3.11", "3.12"])
 registered = nox.registry.get()
-print(*[name for name in read if "services" in str(name)])
-needed = [*registered["pex-3.12(api)"].requires, *registered["pex(api)"].requires]
-print(len(registered), *needed, len(registered["pex"].requires))
+print(*[name for name in opened if "services" in str(name)])
+required = [*registered["pex-3.12(api)"].requires, *registered["pex(api)"].requires]
+print(len(registered), *required, len(registered["pex"].requires))
 """
 
 
@@ -267,7 +269,7 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         (tmp_path / "services" / name / "pyproject.toml").write_text("nonsense", "utf-8")
 
     result = subprocess.run(
-        [sys.executable, "-c", _MANY],
+        [sys.executable, "-c", _REGISTER_MANY],
         env={"PYTHONPATH": str(TASKS)},
         cwd=tmp_path,
         capture_output=True,
@@ -275,6 +277,6 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
         check=False,
     )
 
-    read, registered = result.stdout.splitlines()
-    assert read == "", result.stderr
+    opened, registered = result.stdout.splitlines()
+    assert opened == "", result.stderr
     assert registered == f"{len(STEPS) * (3 * 100 + 1)} freeze-3.12(api) pex-3.11(api) pex-3.12(api) 100"

@@ -18,7 +18,7 @@ import pytest
 from msgspec import Struct
 
 from nox_pex.system import locks
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 PROJECTS: Final = Path(__file__).with_name("projects")
 BASE: Final = "localhost/nox-pex-test-base:1"
@@ -141,7 +141,7 @@ def parcel(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[..
             if not (template.root / "done").exists():
                 shutil.rmtree(template.root, ignore_errors=True)
                 shutil.copytree(PROJECTS / "parcel", template.root)
-                template.noxfile()
+                template.write_noxfile()
                 template.nox("-s", "pex")
                 (template.root / "done").touch()
         shutil.copytree(template.root, tmp_path / "parcel", symlinks=True, ignore=shutil.ignore_patterns("done"))

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from tests.integration.image.conftest import BASE, PROJECTS, Podman
-from tests.support.harness import CHECKOUT, Project
-from tests.support.smoking import wait_until
+from tests.support.nox_project import CHECKOUT, Project
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.containers]
 
@@ -292,7 +292,7 @@ def test_tmp_is_shared_with_the_container(parcel: Parcel) -> None:
 def test_a_service_with_eighty_distributions_is_built_from_its_sources(tmp_path: Path, environ: dict[str, str]) -> None:
     project = Project(root=tmp_path / "app", environ=environ)
     shutil.copytree(CHECKOUT / "benchmarks" / "projects" / "app", project.root)
-    project.noxfile()
+    project.write_noxfile()
     table = ["[tool.nox-pex.binary.service.image]", f'base = "{BASE}"', 'form = "unpacked"', "expose = [8000]"]
     table += ['args = ["main:app", "--host", "0.0.0.0", "--port", "8000"]']
     project.append("pyproject.toml", "\n" + "\n".join(table) + "\n")

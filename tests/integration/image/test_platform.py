@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.image.conftest import BASE, Podman
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 pytestmark = pytest.mark.integration
 

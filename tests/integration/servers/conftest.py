@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
 PROJECTS = Path(__file__).with_name("projects")
 
 
 @pytest.fixture
 def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
-    """Make a copy of one of the fixture projects beside this file."""
+    """Copy one of the fixture projects next to this file. Nothing is installed in it yet."""
 
-    def make(name: str) -> Project:
+    def copy(name: str) -> Project:
         shutil.copytree(PROJECTS / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-        made = Project(root=tmp_path / name, environ=environ)
-        made.noxfile()
-        return made
+        project = Project(root=tmp_path / name, environ=environ)
+        project.write_noxfile()
+        return project
 
-    return make
+    return copy

@@ -1,4 +1,4 @@
-"""The servers that people use, each in a project of its own that is installed, built and smoked for real."""
+"""Servers that people use: each in a separate project that is installed, built and smoke-tested."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import Project
+from tests.support.nox_project import Project
 
-pytestmark = [pytest.mark.integration, pytest.mark.servers]
+pytestmark = pytest.mark.servers
+
+Smoke = Callable[..., dict[str, Any]]
 
 CONFINED = ("unprivileged", "read-only", "offline")
-EVERY = ("cold", "warm", *CONFINED)
+ALL_CONDITIONS = ("cold", "warm", *CONFINED)
 
 
 @pytest.fixture
-def smoked(project: Callable[[str], Project]) -> Callable[..., dict[str, Any]]:
-    """Run `nox -s smoke` in a fixture project, and give what it wrote of each of its binaries."""
+def smoke(project: Callable[[str], Project]) -> Smoke:
+    """Run `nox -s smoke` in a fixture project. Its binaries must pass the expected conditions. Return their reports."""
 
     def smoke(name: str, **expected: tuple[str, ...]) -> dict[str, Any]:
-        made = project(name)
-        result = made.nox("-s", "smoke")
-        found = {path.name.removesuffix(".smoke.json") for path in (made.root / "dist").glob("*.smoke.json")}
+        server = project(name)
+        result = server.nox("-s", "smoke")
+        found = {path.name.removesuffix(".smoke.json") for path in (server.root / "dist").glob("*.smoke.json")}
         assert found == set(expected), result.output
-        reports = {binary: _report(made.root, binary) for binary in expected}
+        reports = {binary: _report(server.root, binary) for binary in expected}
         for binary, conditions in expected.items():
             report = reports[binary]
             assert report["passed"], result.output
@@ -47,47 +49,44 @@ def _report(root: Path, binary: str) -> dict[str, Any]:
     return report
 
 
-Smoked = Callable[..., dict[str, Any]]
-
-
-def test_uvicorn(smoked: Smoked) -> None:
-    reports = smoked("with_uvicorn", one=EVERY, several=("cold", "warm"))
+def test_uvicorn_passes_all_conditions_and_its_workers_count_as_its_memory(smoke: Smoke) -> None:
+    reports = smoke("with_uvicorn", one=ALL_CONDITIONS, several=("cold", "warm"))
     one, several = (reports[name]["conditions"][1]["memory"] for name in ("one", "several"))
-    assert several > 2 * one, "three workers are in the same tree"
+    assert several > 2 * one, "the memory of the three workers counts"
 
 
-def test_gunicorn_with_uvicorn_workers(smoked: Smoked) -> None:
-    smoked("with_gunicorn", **{"service": ("cold", "warm", "read-only"), "on-a-socket": ("cold",)})
+def test_gunicorn_with_uvicorn_workers_passes_on_a_port_and_on_a_socket(smoke: Smoke) -> None:
+    smoke("with_gunicorn", **{"service": ("cold", "warm", "read-only"), "on-a-socket": ("cold",)})
 
 
-def test_hypercorn(smoked: Smoked) -> None:
-    smoked("with_hypercorn", service=("cold", "warm"))
+def test_hypercorn_passes(smoke: Smoke) -> None:
+    smoke("with_hypercorn", service=("cold", "warm"))
 
 
-def test_flask_with_waitress(smoked: Smoked) -> None:
-    smoked("with_flask", service=("cold", "warm"))
+def test_flask_with_waitress_passes(smoke: Smoke) -> None:
+    smoke("with_flask", service=("cold", "warm"))
 
 
-def test_django_with_static_files(smoked: Smoked) -> None:
-    smoked("with_django", site=("cold", "warm"))
+def test_django_with_static_files_passes(smoke: Smoke) -> None:
+    smoke("with_django", site=("cold", "warm"))
 
 
-def test_aiohttp(smoked: Smoked) -> None:
-    smoked("with_aiohttp", service=("cold", "warm"))
+def test_aiohttp_passes(smoke: Smoke) -> None:
+    smoke("with_aiohttp", service=("cold", "warm"))
 
 
-def test_twisted(smoked: Smoked) -> None:
-    smoked("with_twisted", service=("cold", "warm"))
+def test_twisted_passes(smoke: Smoke) -> None:
+    smoke("with_twisted", service=("cold", "warm"))
 
 
-def test_grpc(smoked: Smoked) -> None:
-    smoked("with_grpc", service=("cold", "warm", "offline"))
+def test_grpc_passes(smoke: Smoke) -> None:
+    smoke("with_grpc", service=("cold", "warm", "offline"))
 
 
-def test_a_command_line_program(smoked: Smoked) -> None:
-    reports = smoked("with_typer", greet=EVERY)
+def test_a_command_line_program_passes_all_conditions_and_is_not_stopped(smoke: Smoke) -> None:
+    reports = smoke("with_typer", greet=ALL_CONDITIONS)
     assert all(each["stop"] is None for each in reports["greet"]["conditions"])
 
 
-def test_a_server_with_commands_and_a_database(smoked: Smoked) -> None:
-    smoked("with_commands", notes=EVERY)
+def test_a_server_with_commands_and_a_database_passes_all_conditions(smoke: Smoke) -> None:
+    smoke("with_commands", notes=ALL_CONDITIONS)

@@ -17,7 +17,7 @@ from nox_pex.platforms.wheelhouse import (
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 from tests.support import environments
-from tests.support.making import wheel
+from tests.support.distribution_files import write_wheel
 from tests.support.platforms import target
 
 MAIN = Selection(("main",), ())
@@ -42,10 +42,10 @@ def wheelhouse(tmp_path: Path) -> Wheelhouse:
     home = tmp_path / "home"
     environments.create(environment_in(home).path, base=tmp_path / "python3.11")
     modules = {"wares/__init__.py": "", "wares/__main__.py": "", "space/deep/mod.py": "", "native.abi3.so": ""}
-    wares = wheel(wheels_in(home), "wares", modules, scripts={"serve": "wares:main"})
+    wares = write_wheel(wheels_in(home), "wares", modules, scripts={"serve": "wares:main"})
     shop = {f"shop-{version}.data/purelib/shop/__init__.py": "" for version in ("1.0", "2.0")}
-    old = wheel(wheels_in(home), "shop", shop, version="1.0")
-    new = wheel(wheels_in(home), "shop", shop, version="2.0")
+    old = write_wheel(wheels_in(home), "shop", shop, version="1.0")
+    new = write_wheel(wheels_in(home), "shop", shop, version="2.0")
     wheels = (described(wares, "1.0", "old", "new"), described(old, "1.0", "old"), described(new, "2.0", "new"))
     state = {
         "selection": MAIN.key,

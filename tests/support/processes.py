@@ -1,0 +1,39 @@
+"""Processes that a test starts: wait for them, and prove that none is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+_PATIENCE: Final = 120.0
+"""Seconds to wait for something that must happen. Long, because the machine may be busy."""
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+IMPORTABLE: Final = os.pathsep.join([str(_ROOT / "tasks"), str(_ROOT)])
+"""`PYTHONPATH` of a Python that imports nox-pex and these modules."""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds. Raise `AssertionError` if it never does."""
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"still false after {_PATIENCE} s"
+        time.sleep(0.02)
+
+
+def assert_nothing_left(*places: Path) -> None:
+    """Assert that the first directory is empty, and that no process names any of these directories."""
+    names = [str(place) for place in places]
+    left = []
+    for process in psutil.process_iter(["cmdline", "pid"]):
+        line = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and any(name in line for name in names):
+            left.append(line)
+    assert left == []
+    assert list(places[0].iterdir()) == []
