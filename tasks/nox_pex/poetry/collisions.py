@@ -80,8 +80,8 @@ def _recorded_files(environment: Environment) -> Mapping[str, list[_RecordedFile
     found: dict[str, list[_RecordedFile]] = defaultdict(list)
     for distribution in environment.distributions():
         with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
-            for inner, path, digest in installed_files(distribution, environment):
-                found[inner].append(_RecordedFile(distribution, path, digest))
+            for path, recorded_path, digest in installed_files(distribution, environment):
+                found[path].append(_RecordedFile(distribution, recorded_path, digest))
     return found
 
 

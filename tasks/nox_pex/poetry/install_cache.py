@@ -111,14 +111,14 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             ):
                 new = Path(directory) / self.home.name
                 new.mkdir()
-                inners = [inner for distribution in found for inner, _, _ in installed_files(distribution, environment)]
-                for inner in inners:
-                    _link(environment.path / inner, new / inner)
+                paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
+                for path in paths:
+                    _link(environment.path / path, new / path)
                 manifest = _Manifest(
                     id=uuid.uuid4().hex,
                     python=str(environment.python),
                     distributions=snapshot(found),
-                    executable=frozenset(inner for inner in inners if (new / inner).stat().st_mode & 0o100),
+                    executable=frozenset(path for path in paths if (new / path).stat().st_mode & 0o100),
                 )
                 files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
@@ -161,12 +161,12 @@ def _copy_distribution(
     record = f"{distribution.directory.name}/RECORD"
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
-    for inner, path, digest in installed_files(distribution, source):
-        copy, mode = environment.path / inner, 0o755 if inner in manifest.executable else 0o644
-        if path == record:
+    for path, recorded_path, digest in installed_files(distribution, source):
+        copy, mode = environment.path / path, 0o755 if path in manifest.executable else 0o644
+        if recorded_path == record:
             continue
-        if inner.startswith("bin/"):
-            content = (source.path / inner).read_bytes()
+        if path.startswith("bin/"):
+            content = (source.path / path).read_bytes()
             algorithm, _, expected = digest.partition("=")
             if expected and encode_digest(hashlib.new(algorithm, content).digest()) != expected:
                 return False
@@ -177,11 +177,11 @@ def _copy_distribution(
                 return False
             _write(copy, [script], mode=mode)
             if script != content:
-                rewritten = record_with(rewritten, path=path, content=script)
-        elif not _copy_file(source.path / inner, copy, digest=digest, mode=mode):
+                rewritten = record_with(rewritten, path=recorded_path, content=script)
+        elif not _copy_file(source.path / path, copy, digest=digest, mode=mode):
             return False
-    copied = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
-    _write(copied, [rewritten.encode("utf-8", "surrogateescape")], mode=0o644)
+    target = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
+    _write(target, [rewritten.encode("utf-8", "surrogateescape")], mode=0o644)
     return True
 
 
@@ -216,7 +216,7 @@ def _write(copy: Path, chunks: Iterable[bytes], *, mode: int) -> None:
 def _with_interpreter(content: bytes, old: str, new: str, *, launcher: bool) -> bytes | None:
     """A script with the interpreter `new` instead of `old`. `launcher` is whether it is that of an entry point.
 
-    Returns None if the script has a third interpreter, as in a checkout that was moved.
+    Returns None if the script has another interpreter than `old`, as after a checkout was moved.
     """
     beginning = _shebang(old, launcher=launcher)
     if content.startswith(beginning):

@@ -11,7 +11,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.project.left_out import LeftOut
-from nox_pex.project.sources import SourceSelection, digests, project_files, select
+from nox_pex.project.sources import SourceSelection, digests, ignored, project_files, select
 
 APPLICATION = (
     *("main.py", "fast.pyi", "app/__init__.py", "app/data/logo.svg", "app/static/site.css", "space/deep/mod.py"),
@@ -343,3 +343,64 @@ def test_another_project_inside_is_omitted_and_can_be_included(tmp_path: Path) -
 
     asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
     assert "libs/shelf/shelf/__init__.py" in asked.files
+
+
+def test_omitted_are_candidates_and_keys_of_packages_that_do_not_ship(project: Path) -> None:
+    write(project, "app/ca.pem", "server.key", "templates/id_rsa", "docs/a.pem")
+    assert choose(project).omitted == {*BESIDE, "app/ca.pem"}
+    assert choose(project, exclude=["*.pem", "templates/"]).omitted == set(BESIDE) - {"templates/index.html"}
+    assert choose(project, include=["templates/index.html"]).omitted == {*BESIDE, "app/ca.pem"} - {
+        "templates/index.html"
+    }
+
+
+def test_exclude_removes_included_files_that_git_ignores(repository: Path) -> None:
+    assert "app/debug.log" in choose(repository, include=["*.log"]).files
+    assert "app/debug.log" not in choose(repository, include=["*.log"], exclude=["app/debug.log"]).files
+
+
+def test_the_default_key_is_the_table_of_sources(project: Path) -> None:
+    with pytest.raises(NoxPexError, match=r"\]: sources\.include: "):
+        choose(project, include=["gone/"])
+
+
+def test_without_git_links_of_a_packaged_project_are_followed(project: Path, tmp_path: Path) -> None:
+    write(tmp_path, "shared/data.txt")
+    (project / "shared").symlink_to("../shared")
+    assert "shared/data.txt" in project_files(project, output_dir=Path("dist"), extra=())
+
+
+def test_ignored_files_count_only_in_directories_with_code_and_as_modules_at_the_root(repository: Path) -> None:
+    write(repository, "templates/x.log", "app/deep/x.log", "root.log", "generated.so", "x.log.py")
+    (repository / ".gitignore").write_text("*.log\n/generated.so\n/x.log.py\n", "utf-8")
+    files = set(project_files(repository, output_dir=Path("dist"), extra=()))
+    assert {"app/deep/x.log", "generated.so", "x.log.py"} <= files
+    assert not {"templates/x.log", "root.log"} & files
+
+
+def test_extra_patterns_match_below_links(repository: Path, tmp_path: Path) -> None:
+    write(tmp_path, "shared/deep/data.log")
+    (repository / "templates" / "shared").symlink_to("../../shared")
+    assert project_files(repository, output_dir=Path("dist"), extra=["templates/**/*.log"]).count(
+        "templates/shared/deep/data.log"
+    )
+
+
+def test_the_files_of_a_packaged_project_are_sorted(repository: Path) -> None:
+    files = project_files(repository, output_dir=Path("dist"), extra=())
+    assert list(files) == sorted(files)
+
+
+def test_ignored_are_those_that_git_does_not_list(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = ["main.py", "app/debug.log", "generated/schema.py"]
+    assert ignored(repository, paths) == {"app/debug.log", "generated/schema.py"}
+    monkeypatch.setenv("PATH", "")
+    assert ignored(repository, paths) == set()
+
+
+def test_a_digest_has_128_bits_and_is_of_the_whole_file(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"x" * 1_000_000)
+    (tmp_path / "two").write_bytes(b"x" * 999_999 + b"y")
+    found = digests(tmp_path, ["one", "two"])
+    assert found["one"] != found["two"]
+    assert {len(digest) for digest in found.values()} == {32}
