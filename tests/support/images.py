@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from nox_pex.build.target import Target
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.containerfile import Dockerfile
 from nox_pex.image.engine import Engine
 from nox_pex.image.job import Job
+from nox_pex.pex.target import Target
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.secrets import Secrets

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from nox_pex.build.target import Target
+from nox_pex.pex.target import Target
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 

@@ -13,7 +13,7 @@ import nox_pex
 PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
-    *("system", "settings", "distributions", "tools", "project", "poetry", "platforms", "build"),
+    *("system", "settings", "distributions", "tools", "project", "poetry", "platforms", "pex"),
     *("smoke", "verify", "image", "steps"),
 )
 """A module may import from its room and from the rooms before it."""

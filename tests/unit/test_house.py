@@ -26,10 +26,6 @@ EXCLUDED_BY_RUFF: Final = {
 }
 """Directories that ruff excludes by default (its setting `exclude`, from 0.14 on), without those with a leading dot."""
 
-until_the_room_is_renamed = pytest.mark.xfail(
-    strict=True, reason="pytest and older ruffs exclude directories called `build`; the room gets another name"
-)
-
 
 def tracked(*patterns: str) -> list[Path]:
     """The files that Git tracks and that exist, relative to the root."""
@@ -38,7 +34,6 @@ def tracked(*patterns: str) -> list[Path]:
     return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
-@until_the_room_is_renamed
 def test_pytest_collects_every_test_file() -> None:
     fixtures = {"projects", "programs/programs"}  # what tests build, run or copy
     on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
@@ -52,7 +47,6 @@ def test_pytest_collects_every_test_file() -> None:
     assert set(re.findall(r"^(\S+\.py): \d+$", result.stdout, re.MULTILINE)) == expected
 
 
-@until_the_room_is_renamed
 def test_no_python_file_is_in_a_directory_that_ruff_excludes_by_default() -> None:
     assert [file for file in tracked("*.py") if EXCLUDED_BY_RUFF & set(file.parts)] == []
 

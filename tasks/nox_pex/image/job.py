@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from nox_pex.build.target import Target
 from nox_pex.image.base_image import ImagePython
+from nox_pex.pex.target import Target
 from nox_pex.settings.image import Image
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.system.command import Shell

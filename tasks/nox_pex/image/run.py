@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
 from nox_pex.image.build import build
 from nox_pex.image.container import ContainerRunner, image_config
 from nox_pex.image.engine import Engine, find_engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
+from nox_pex.pex.target import Target
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import plan

@@ -10,9 +10,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nox_pex.build.target import Target
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.boot import SmokeTest, run_boot, skipped_boot

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nox_pex.build.target import Contents, Target
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms import wheelhouse
 from nox_pex.poetry import installed
 from nox_pex.poetry.install import Installer

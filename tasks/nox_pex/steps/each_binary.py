@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 
 

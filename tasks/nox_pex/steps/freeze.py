@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 
-from nox_pex.build.target import Contents, Target
+from nox_pex.pex.target import Contents, Target
 from nox_pex.poetry import lock, requirements
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary

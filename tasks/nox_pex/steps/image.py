@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nox_pex.build.target import Target
 from nox_pex.image import run as image_run
 from nox_pex.image.job import Job
+from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary

@@ -6,8 +6,8 @@ import os
 
 from msgspec.structs import replace
 
-from nox_pex.build.builder import Builder
-from nox_pex.build.target import Target
+from nox_pex.pex.builder import Builder
+from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.tools import pinned

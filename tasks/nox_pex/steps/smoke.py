@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from nox_pex.build.target import Target
 from nox_pex.distributions import pex_file
+from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Smoke

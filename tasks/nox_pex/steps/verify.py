@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nox_pex.build.target import Target
+from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files

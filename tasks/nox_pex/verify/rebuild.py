@@ -20,10 +20,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nox_pex.build.builder import Builder
-from nox_pex.build.target import Contents, Target
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.builder import Builder
+from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms import wheelhouse
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock

@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_pex.build.target import Contents, Target
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
+from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer

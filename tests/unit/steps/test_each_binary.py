@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.steps import each_binary as module
 from nox_pex.steps.each_binary import each_binary
 from tests.unit.steps.conftest import MakeContext

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.build.target import Target
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection

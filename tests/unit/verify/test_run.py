@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build.target import Target
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets

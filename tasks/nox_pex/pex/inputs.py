@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.build.target import Contents, Target, platforms_of
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.poetry import lock
 from nox_pex.project import sources
 from nox_pex.project.left_out import LeftOut

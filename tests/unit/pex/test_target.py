@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build.target import platforms_of
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import platforms_of
 from nox_pex.poetry.selection import Selection
-from tests.unit.build.conftest import FakeEnvironment, MakeTarget
+from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
 
 
 @pytest.mark.parametrize(("suffix", "stem"), [("", "shop"), ("-py3.12", "shop-py3.12")])

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build.inputs import collect, inputs_of
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.inputs import collect, inputs_of
+from nox_pex.pex.target import Target
 from nox_pex.project import pyproject
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs, digests
-from tests.unit.build.conftest import FakeEnvironment, MakeTarget
+from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
 
 
 @pytest.fixture

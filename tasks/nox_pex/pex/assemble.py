@@ -13,13 +13,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.build import incremental, pex_cli, recompress
-from nox_pex.build.dependencies import Packer
-from nox_pex.build.entry_point import check_entry
-from nox_pex.build.inputs import ProjectFiles
-from nox_pex.build.target import Contents, Target, platforms_of
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import cli, incremental, recompress
+from nox_pex.pex.dependencies import Packer
+from nox_pex.pex.entry_point import check_entry
+from nox_pex.pex.inputs import ProjectFiles
+from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
@@ -70,7 +70,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         """
         target = self.target
         for interpreter in self.installed.interpreters:
-            pex_cli.check_constraints(target.table, interpreter, key=target.key)
+            cli.check_constraints(target.table, interpreter, key=target.key)
         with self.clock.step("wheel"):
             project_wheel = self._build_project_wheel()
         check_entry(target, self.installed, self.files, project_wheel)
@@ -134,7 +134,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         """Let pex build the binary from the dependency PEX and the project's part."""
         table = self.target.table
         reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
-        wheel_format = pex_cli.WheelFormat(
+        wheel_format = cli.WheelFormat(
             pre_install_wheels=table.pre_install_wheels,
             # pex compresses installed distributions again for the binary, but copies wheels as they are.
             compress=table.compress and (reuse_compressed or not table.pre_install_wheels),
@@ -143,7 +143,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         with contextlib.ExitStack() as stack:
             with self.clock.step("dependencies"):
                 dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
-            inputs = pex_cli.PexInputs(
+            inputs = cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
                 wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
@@ -169,10 +169,10 @@ class Assembler(Struct, frozen=True, kw_only=True):
         python = pinned.provide_pex(self.provisioner, version, interpreter=self.installed.interpreter)
         return Packer(provisioner=self.provisioner, python=python, version=version or pinned.PEX)
 
-    def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: pex_cli.PexInputs) -> None:
+    def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
-        argv = pex_cli.argv(
+        argv = cli.argv(
             table,
             python=packer.python,
             output=output,
@@ -180,10 +180,10 @@ class Assembler(Struct, frozen=True, kw_only=True):
             interpreters=self.installed.interpreters,
             pex_root=self.provisioner.caches.pex_root / packer.version,
         )
-        environ = pex_cli.environ(shell.environ)
+        environ = cli.environ(shell.environ)
         outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
         if outcome.status != 0 or not output.exists():
-            raise pex_cli.failure(outcome, of=name)
+            raise cli.failure(outcome, of=name)
 
 
 _MAX_STORED: Final = 1 << 30

@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from nox_pex.build import zip_members
-from nox_pex.build.recompress import reuse_compressed
-from nox_pex.build.zip_members import ZipMember
+from nox_pex.pex import zip_members
+from nox_pex.pex.recompress import reuse_compressed
+from nox_pex.pex.zip_members import ZipMember
 from tests.support.small_pex import BOOTSTRAP, LIBRARY, LIBRARY_FILES, SmallPex, write_repository, write_zip
 
 SOURCES: Final = {"main.py": b"def main():\n    print('one')\n" * 200, "shop/data/prices.txt": b"1\n" * 9000}

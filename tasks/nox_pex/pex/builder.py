@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.build import build_record
-from nox_pex.build.inputs import ProjectFiles, collect, inputs_of
-from nox_pex.build.target import Contents, Target, platforms_of
 from nox_pex.distributions import pex_file
+from nox_pex.pex import build_record
+from nox_pex.pex.inputs import ProjectFiles, collect, inputs_of
+from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
 from nox_pex.system import files, locks
@@ -29,10 +29,10 @@ from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.provision import Provisioner
 
 if TYPE_CHECKING:
-    from nox_pex.build import assemble
-    from nox_pex.build.assemble import BuiltPex
+    from nox_pex.pex import assemble
+    from nox_pex.pex.assemble import BuiltPex
 else:
-    assemble = lazy("nox_pex.build.assemble")  # slow, and not needed if nothing changed
+    assemble = lazy("nox_pex.pex.assemble")  # slow, and not needed if nothing changed
 
 
 class Builder(Struct, frozen=True, kw_only=True):

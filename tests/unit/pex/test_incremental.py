@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build import zip_members
-from nox_pex.build.incremental import LoosePart, WheelPart, rebuild_project_part
+from nox_pex.pex import zip_members
+from nox_pex.pex.incremental import LoosePart, WheelPart, rebuild_project_part
 from tests.support.small_pex import (
     Files,
     Member,

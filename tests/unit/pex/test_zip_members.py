@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build import zip_members
-from nox_pex.build.zip_members import Archive, NewMember, UnsupportedArchiveError, ZipMember
+from nox_pex.pex import zip_members
+from nox_pex.pex.zip_members import Archive, NewMember, UnsupportedArchiveError, ZipMember
 
 SCRIPT: Final = b"#!/bin/sh\nexec python $0\n"
 NOISE: Final = random.Random(7).randbytes(3 << 20)  # noqa: S311  # content that does not compress, the same each time

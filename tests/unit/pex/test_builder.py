@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build import assemble
-from nox_pex.build.assemble import BuiltPex
-from nox_pex.build.builder import Builder
-from nox_pex.build.target import Target
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import assemble
+from nox_pex.pex.assemble import BuiltPex
+from nox_pex.pex.builder import Builder
+from nox_pex.pex.target import Target
 from nox_pex.system import locks
 from tests.support.small_pex import SmallPex
-from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner, MakeTarget
+from tests.unit.pex.conftest import FakeEnvironment, MakeProvisioner, MakeTarget
 
 
 class FakeAssembler:

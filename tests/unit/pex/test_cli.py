@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nox_pex.build import pex_cli
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import cli
 from nox_pex.settings.model import Binary
 from nox_pex.system.command import Outcome
 
@@ -19,11 +19,11 @@ def argv_of(**keys: Any) -> list[str]:
     """The command line of pex for a binary with these keys."""
     kinds = {"script", "entry_point", "executable"}
     binary = Binary(**(keys if kinds & keys.keys() else {"entry_point": "main:app", **keys}))
-    return pex_cli.argv(
+    return cli.argv(
         binary,
         python=Path("/tools/python"),
         output=Path("/build/service.pex"),
-        inputs=pex_cli.PexInputs(
+        inputs=cli.PexInputs(
             repository=Path("/build/dependencies.pex"),
             pins=Path("/build/pins.txt"),
             python_path=Path("/environment/bin"),
@@ -130,17 +130,17 @@ def test_further_arguments_for_pex_come_last() -> None:
 def test_constraints_must_allow_the_python_that_it_is_built_with(constraint: str, *, allowed: bool) -> None:
     binary = Binary(script="x", interpreter_constraints=(constraint,))
     if allowed:
-        pex_cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
+        cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
         return
     with pytest.raises(NoxPexError) as caught:
-        pex_cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
+        cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
     assert caught.value.code == "python-mismatch"
     assert "3.11.7" in str(caught.value)
 
 
 def test_one_of_several_constraints_is_enough() -> None:
     binary = Binary(script="x", interpreter_constraints=("PyPy", "CPython>=3.11"))
-    pex_cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
+    cli.check_constraints(binary, PYTHON, key="tool.nox-pex.binary.x")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_one_of_several_constraints_is_enough() -> None:
     ],
 )
 def test_a_failure_of_pex_has_a_code_and_its_last_line(output: str, code: str, said: str) -> None:
-    error = pex_cli.failure(Outcome(status=3, output=output, seconds=1.0), of="service")
+    error = cli.failure(Outcome(status=3, output=output, seconds=1.0), of="service")
     assert error.code == code
     assert said in error.problem
     assert error.log == tuple(output.splitlines())
@@ -164,7 +164,7 @@ def test_a_failure_of_pex_has_a_code_and_its_last_line(output: str, code: str, s
 def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
     *, compress: bool, pre_install_wheels: bool
 ) -> None:
-    wheel_format = pex_cli.WheelFormat(pre_install_wheels=pre_install_wheels, compress=compress)
+    wheel_format = cli.WheelFormat(pre_install_wheels=pre_install_wheels, compress=compress)
     options: dict[str, Any] = {
         "python": Path("/tools/python"),
         "output": Path("/build/dependencies.pex"),
@@ -173,10 +173,8 @@ def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
         "pex_root": Path("/cache/pex"),
     }
     wheels = [Path("/wheels/a.whl"), Path("/wheels/b.whl")]
-    from_environment = pex_cli.repository_argv(environment=Path("/environment"), **options)
-    from_wheels = pex_cli.wheels_argv(
-        wheels=wheels, overrides=["a==1", "a==2"], platforms=[Path("/there.json")], **options
-    )
+    from_environment = cli.repository_argv(environment=Path("/environment"), **options)
+    from_wheels = cli.wheels_argv(wheels=wheels, overrides=["a==1", "a==2"], platforms=[Path("/there.json")], **options)
     for argv in (from_environment, from_wheels):
         assert argv[:3] == ["/tools/python", "-m", "pex"]
         assert after(argv, "--output-file") == "/build/dependencies.pex"
@@ -202,7 +200,7 @@ def test_pex_runs_without_what_would_change_the_bytes() -> None:
         "LC_ALL": "C",
         "HOME": "/home/joe",
     }
-    environ = pex_cli.environ(user)
+    environ = cli.environ(user)
     assert environ["HOME"] == "/home/joe"
     assert not environ.keys() & {"XDG_CACHE_HOME", "PEX_VERBOSE", "PYTHONPATH"}
     assert (environ["SOURCE_DATE_EPOCH"], environ["PEX_IGNORE_RCFILES"]) == ("315532800", "1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nox_pex.build.inputs import ProjectFiles
-from nox_pex.build.target import Contents, Target
 from nox_pex.distributions import wheel
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.inputs import ProjectFiles
+from nox_pex.pex.target import Contents, Target
 from nox_pex.system.wording import did_you_mean
 
 

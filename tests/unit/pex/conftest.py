@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from nox_pex.build.target import Target
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.record import record_digest
+from nox_pex.pex.target import Target
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project

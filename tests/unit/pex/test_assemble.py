@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from nox_pex.build import incremental, recompress
-from nox_pex.build.assemble import Assembler, BuiltPex, check_wheel, copy_sources
-from nox_pex.build.inputs import ProjectFiles, collect
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import incremental, recompress
+from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
+from nox_pex.pex.inputs import ProjectFiles, collect
+from nox_pex.pex.target import Target
 from nox_pex.project import build_wheel
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
 from tests.support.small_pex import LIBRARY, SmallPex, installed, write_wheel
-from tests.unit.build.conftest import FakeEnvironment, MakeProvisioner, MakeTarget, after, write_pex
+from tests.unit.pex.conftest import FakeEnvironment, MakeProvisioner, MakeTarget, after, write_pex
 
 WHEEL = "shop-1.0-py3-none-any.whl"
 

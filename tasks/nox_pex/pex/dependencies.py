@@ -15,12 +15,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nox_pex.build import pex_cli, staged_environment
-from nox_pex.build.target import Contents
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.record import body_digest, record_rows
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import cli, staged_environment
+from nox_pex.pex.target import Contents
 from nox_pex.platforms import platform
 from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import requirements
@@ -47,7 +47,7 @@ class Packer(Struct, frozen=True, kw_only=True):
     python: Path
     version: str
 
-    def provide(self, installed: Contents, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]) -> Dependencies:
+    def provide(self, installed: Contents, *, wheel_format: cli.WheelFormat, hold: Sequence[int]) -> Dependencies:
         """Return the dependency PEX of what is installed: the cached one, or a new one.
 
         It is not evicted from the cache until this process ends. `hold` are descriptors of locks, which pex inherits.
@@ -65,7 +65,7 @@ class Packer(Struct, frozen=True, kw_only=True):
                 cache.mark_used(home)
         return Dependencies(repository=home / "dependencies.pex", pins=home / "pins.txt")
 
-    def _pack(self, installed: Contents, home: Path, *, wheel_format: pex_cli.WheelFormat, hold: Sequence[int]) -> None:
+    def _pack(self, installed: Contents, home: Path, *, wheel_format: cli.WheelFormat, hold: Sequence[int]) -> None:
         _check_undamaged(installed)
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
@@ -79,19 +79,19 @@ class Packer(Struct, frozen=True, kw_only=True):
             else:
                 argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(argv, what="pex: dependencies", env=pex_cli.environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=cli.environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
-                raise pex_cli.failure(outcome, of="the dependencies")
+                raise cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))
             files.move_into_place(new, home)
 
     def _environment_argv(
-        self, installed: Installed, new: Path, *, wheel_format: pex_cli.WheelFormat, scratch: Path
+        self, installed: Installed, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
     ) -> list[str]:
         """Pex's command line for the dependency PEX of an environment, to be written to the directory `new`."""
         wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
         _write_pins(requirements.pins(installed.distributions), new)
-        return pex_cli.repository_argv(
+        return cli.repository_argv(
             python=self.python,
             output=new / "dependencies.pex",
             environment=staged_environment.packable_environment(installed, into=scratch / "staged", wheels=wheels),
@@ -101,11 +101,11 @@ class Packer(Struct, frozen=True, kw_only=True):
         )
 
     def _wheels_argv(
-        self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: pex_cli.WheelFormat, scratch: Path
+        self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
     ) -> list[str]:
         """The same for the wheels of other platforms."""
         _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
-        return pex_cli.wheels_argv(
+        return cli.wheels_argv(
             python=self.python,
             output=new / "dependencies.pex",
             wheels=[wheelhouse.path(wheel) for wheel in wheelhouse.wheels],
@@ -116,7 +116,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             pex_root=self.provisioner.caches.pex_root / self.version,
         )
 
-    def _key(self, installed: Contents, *, wheel_format: pex_cli.WheelFormat) -> str:
+    def _key(self, installed: Contents, *, wheel_format: cli.WheelFormat) -> str:
         """A name for the dependency PEX, made from everything that decides its bytes."""
         from_environment = isinstance(installed, Installed)
         decisive = [

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from nox_pex.build import zip_members
-from nox_pex.build.zip_members import NewMember, UnsupportedArchiveError, ZipMember
+from nox_pex.pex import zip_members
+from nox_pex.pex.zip_members import NewMember, UnsupportedArchiveError, ZipMember
 
 _BOOTSTRAP: Final = ".bootstrap"
 

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from nox_pex.build import zip_members
-from nox_pex.build.zip_members import Archive, NewMember, ZipMember
 from nox_pex.distributions.record import record_with
+from nox_pex.pex import zip_members
+from nox_pex.pex.zip_members import Archive, NewMember, ZipMember
 
 _PEX_INFO: Final = "PEX-INFO"
 

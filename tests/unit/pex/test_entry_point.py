@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from nox_pex.build.entry_point import check_entry
-from nox_pex.build.inputs import ProjectFiles
-from nox_pex.build.target import Target
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.entry_point import check_entry
+from nox_pex.pex.inputs import ProjectFiles
+from nox_pex.pex.target import Target
 from tests.support.small_pex import write_wheel
-from tests.unit.build.conftest import FakeEnvironment, MakeTarget
+from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
 
 LOOSE = ProjectFiles(digests=dict.fromkeys(["main.py", "wares/__init__.py", "wares/shelf.py", "tool/__main__.py"], ""))
 NOTHING = ProjectFiles(digests={})

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.build import build_record
 from nox_pex.distributions import pex_file
+from nox_pex.pex import build_record
 from nox_pex.system.fingerprint import Inputs, digests
 
 INPUTS: Inputs = {"sources": {"main.py": "1"}, "settings": {"layout": "1"}}

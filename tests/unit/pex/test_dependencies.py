@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from nox_pex.build.dependencies import Dependencies, Packer
-from nox_pex.build.pex_cli import WheelFormat
-from nox_pex.build.target import Contents
 from nox_pex.distributions.wheel import wheel_files
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.cli import WheelFormat
+from nox_pex.pex.dependencies import Dependencies, Packer
+from nox_pex.pex.target import Contents
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse, environment_in, wheels_in
 from nox_pex.system import files, recipe
 from tests.support.small_pex import write_wheel
-from tests.unit.build.conftest import MAIN, FakeEnvironment, MakeProvisioner, after, write_pex
+from tests.unit.pex.conftest import MAIN, FakeEnvironment, MakeProvisioner, after, write_pex
 
 COMPRESSED = WheelFormat(pre_install_wheels=True, compress=True)
 DIRECT = json.dumps({"url": "https://git.example/board", "vcs_info": {"vcs": "git"}})
