@@ -11,6 +11,7 @@ from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, recipe
 from nox_pex.system.fingerprint import Inputs, digests
+from nox_pex.system.wording import counted
 
 
 def run(context: Context) -> None:
@@ -46,8 +47,8 @@ def _freeze(context: Context, target: Target) -> None:
             direct.unlink(missing_ok=True)
         files.write_text(pinned, requirements.requirements_text(frozen, direct_file=direct.name))
     files.write_json(memory, state())
-    hashes = sum(len(pin.hashes) for pin in frozen.indexed)
-    context.say(f"freeze: {target.name} pinned, {len(frozen.indexed)} requirements with {hashes} hashes ({shown})")
+    pins, hashes = counted(frozen.indexed, "requirement"), sum(len(pin.hashes) for pin in frozen.indexed)
+    context.say(f"freeze: {target.name} pinned, {pins} with {hashes} hashes ({shown})")
 
 
 def _inputs(target: Target, installed: Contents) -> Inputs:

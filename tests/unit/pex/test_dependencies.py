@@ -219,7 +219,7 @@ def test_another_content_of_a_path_dependency_has_another_key(key: Key, environm
     assert len(set(keys)) == 3
 
 
-def test_an_install_from_a_path_has_a_key_of_its_own_each_time(key: Key, environment: FakeEnvironment) -> None:
+def test_each_install_from_a_path_has_a_separate_key(key: Key, environment: FakeEnvironment) -> None:
     environment.add("board", {"board.py": ""}, direct_url=DIRECT)
     assert key(environment.installed(id="first")) == key(environment.installed(id="first"))
     assert key(environment.installed(id="first")) != key(environment.installed(id="second"))
