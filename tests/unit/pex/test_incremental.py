@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -55,6 +56,7 @@ def rebuild(tmp_path: Path, previous: Path, part: LoosePart | WheelPart, *, comp
     """The new PEX file, or None if pex has to build it."""
     scratch, output = tmp_path / "scratch", tmp_path / "output.pex"
     scratch.mkdir()
+    output.write_bytes(b"the beginning of an output")
     if rebuild_project_part(previous, output, part=part, compress=compress, scratch=scratch):
         assert output.stat().st_mode == previous.stat().st_mode
         return output.read_bytes()
@@ -161,6 +163,43 @@ def test_a_previous_pex_that_is_not_as_computed_here_is_left_to_pex(
 ) -> None:
     previous = write_zip(tmp_path / "previous.pex", change(SmallPex(sources=BEFORE)))
     assert rebuild(tmp_path, previous, write_sources(tmp_path / "sources", AFTER)) is None
+
+
+def with_hash(pex: SmallPex, new: str, info: bytes) -> Mapping[str, bytes | Member]:
+    """The files of a PEX that was written with the PEX hash `new` and the PEX-INFO `info`."""
+    old = pex.info()["pex_hash"].encode()
+    files = {name: file if isinstance(file, Member) else Member(file) for name, file in pex.files().items()}
+    changed = {name: replace(file, content=file.content.replace(old, new.encode())) for name, file in files.items()}
+    return {**changed, "PEX-INFO": info}
+
+
+def test_another_pex_hash_that_all_of_the_pex_agrees_on_is_left_to_pex(tmp_path: Path) -> None:
+    pex = SmallPex(sources=BEFORE)
+    files = with_hash(pex, "0" * 40, as_json({**pex.info(), "pex_hash": "0" * 40}))
+    previous = write_zip(tmp_path / "previous.pex", files)
+    assert rebuild(tmp_path, previous, write_sources(tmp_path / "sources", AFTER)) is None
+
+
+def test_keys_of_pex_info_in_another_order_are_left_to_pex(tmp_path: Path) -> None:
+    pex = SmallPex(sources=BEFORE)
+    info = dict(reversed([item for item in pex.info().items() if item[0] != "pex_hash"]))
+    pex_hash = hashlib.sha1(json.dumps(info, separators=(",", ":")).encode()).hexdigest()  # noqa: S324  # pex's choice
+    text = json.dumps({**info, "pex_hash": pex_hash}, separators=(",", ":")).encode()
+    previous = write_zip(tmp_path / "previous.pex", with_hash(pex, pex_hash, text))
+    assert rebuild(tmp_path, previous, write_sources(tmp_path / "sources", AFTER)) is None
+
+
+def test_directories_that_are_packed_in_another_way_are_left_to_pex(tmp_path: Path) -> None:
+    archive = zip_members.read(SmallPex(sources=BEFORE).write(tmp_path / "previous.pex"))
+    attributes = slice(38, 42)  # of a central record (APPNOTE 4.3.12)
+    members = [
+        replace(m, central=m.central[: attributes.start] + b"\0" + m.central[attributes.start + 1 :])
+        if m.name == "__pex__/"
+        else m
+        for m in archive.members
+    ]
+    zip_members.write(tmp_path / "other.pex", archive.header(), members)
+    assert rebuild(tmp_path, tmp_path / "other.pex", write_sources(tmp_path / "sources", AFTER)) is None
 
 
 def test_a_previous_pex_that_is_unchanged_is_not_left_to_pex(tmp_path: Path) -> None:

@@ -73,6 +73,22 @@ def test_files_that_stay_are_hard_links(environment: FakeEnvironment, tmp_path: 
     assert copied.samefile(environment.site_packages / "idna" / "core.py")
 
 
+def test_links_stay_links(environment: FakeEnvironment, tmp_path: Path) -> None:
+    environment.add("board", {"board.py": ""}, direct_url=GIT)
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    assert (found / "bin" / "python").is_symlink()
+
+
+def test_metadata_that_is_not_utf_8_stays_as_it_is(environment: FakeEnvironment, tmp_path: Path) -> None:
+    info = environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
+    with (info / "METADATA").open("ab") as file:
+        file.write(b"M\xfcller\n")
+    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    (copied,) = found.rglob("board-1.0.dist-info/METADATA")
+    assert copied.read_bytes().endswith(b"M\xfcller\n")
+    assert b"/home/joe" not in copied.read_bytes()
+
+
 def test_bytecode_is_not_copied(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT)
     (environment.site_packages / "idna" / "__pycache__").mkdir()
@@ -97,12 +113,14 @@ def test_an_editable_install_is_replaced_by_its_wheel(environment: FakeEnvironme
 def test_a_wheel_is_built_for_each_editable_install_only(
     environment: FakeEnvironment, tmp_path: Path, make_provisioner: MakeProvisioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / "a shelf"
-    source.mkdir()
-    (source / "pyproject.toml").write_text('[project]\nname = "shelf"\nversion = "1.0"\n', "utf-8")
-    environment.add("shelf", {"shelf.pth": "/src\n"}, direct_url=editable(source))
+    for name in ("a shelf", "rack"):
+        source = tmp_path / name
+        source.mkdir()
+        text = f'[project]\nname = "{name.removeprefix("a ")}"\nversion = "1.0"\n'
+        (source / "pyproject.toml").write_text(text, "utf-8")
+        environment.add(name.removeprefix("a "), {f"{name[-4:]}.pth": "/src\n"}, direct_url=editable(source))
     environment.add("board", {"board.py": ""}, direct_url=GIT)
-    local = json.dumps({"url": source.as_uri(), "dir_info": {}})
+    local = json.dumps({"url": (tmp_path / "rack").as_uri(), "dir_info": {}})
     environment.add("desk", {"desk.py": ""}, direct_url=local)
     built: list[Path] = []
 
@@ -115,8 +133,8 @@ def test_a_wheel_is_built_for_each_editable_install_only(
     monkeypatch.setattr(build_wheel, "build_wheel", build)
     into = tmp_path / "wheels"
     found = staged_environment.editable_wheels(environment.installed(), make_provisioner(), into=into)
-    assert found == {"shelf": into / "shelf-1.0-py3-none-any.whl"}
-    assert built == [source]
+    assert found == {name: into / f"{name}-1.0-py3-none-any.whl" for name in ("rack", "shelf")}
+    assert built == [tmp_path / "rack", tmp_path / "a shelf"]
 
 
 def test_without_editable_installs_nothing_is_built(
