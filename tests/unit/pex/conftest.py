@@ -4,72 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import pytest
 
-from nox_pex.distributions.environment import Environment
-from nox_pex.distributions.record import record_digest
 from nox_pex.pex.target import Target
-from nox_pex.poetry.installed import Installed
-from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import SmallPex, write_repository
 
-MAIN: Final = Selection(groups=("main",), extras=())
-
 Act = Callable[[Sequence[str]], None]
-
-
-class FakeEnvironment:
-    """An environment in the directory `path`, as Poetry leaves one, of the interpreter `python`."""
-
-    def __init__(self, path: Path, *, python: Path, version: str = "3.11.7") -> None:
-        self.path = path
-        self.site_packages = path / "lib" / "python3.11" / "site-packages"
-        self.site_packages.mkdir(parents=True)
-        (path / "bin").mkdir()
-        (path / "bin" / "python").symlink_to(python)
-        (path / "pyvenv.cfg").write_text(f"implementation = CPython\nversion_info = {version}.final.0\n", "utf-8")
-
-    def add(
-        self,
-        name: str,
-        files: Mapping[str, str],
-        *,
-        version: str = "1.0",
-        metadata: str = "",
-        direct_url: str | None = None,
-        scripts: Mapping[str, str] | None = None,
-    ) -> Path:
-        """Install a distribution; returns its `.dist-info`. `scripts` are the contents of files in `bin`."""
-        info = self.site_packages / f"{name}-{version}.dist-info"
-        info.mkdir()
-        texts = {
-            **files,
-            f"{info.name}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}\n",
-            **({f"{info.name}/direct_url.json": direct_url} if direct_url is not None else {}),
-            **{f"../../../bin/{script}": text for script, text in (scripts or {}).items()},
-        }
-        rows = []
-        for relative, text in texts.items():
-            path = self.site_packages / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-            rows.append(f"{relative},sha256={record_digest('sha256', path)},{path.stat().st_size}")
-        (info / "RECORD").write_text("\n".join([*rows, f"{info.name}/RECORD,,", ""]), "utf-8")
-        return info
-
-    def installed(self, **options: Any) -> Installed:
-        environment = Environment(path=self.path)
-        given = {"path_digests": {}, "seconds": 1.0, "id": "first", **options}
-        return Installed(selection=MAIN, environment=environment, distributions=environment.distributions(), **given)
 
 
 @pytest.fixture

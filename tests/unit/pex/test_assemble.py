@@ -16,8 +16,9 @@ from nox_pex.pex.target import Target
 from nox_pex.project import build_wheel
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import LIBRARY, SmallPex, installed, write_wheel
-from tests.unit.pex.conftest import FakeEnvironment, MakeProvisioner, MakeTarget, after, write_pex
+from tests.unit.pex.conftest import MakeProvisioner, MakeTarget, after, write_pex
 
 WHEEL = "shop-1.0-py3-none-any.whl"
 

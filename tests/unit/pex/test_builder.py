@@ -15,8 +15,9 @@ from nox_pex.pex.assemble import BuiltPex
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.target import Target
 from nox_pex.system import locks
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import SmallPex
-from tests.unit.pex.conftest import FakeEnvironment, MakeProvisioner, MakeTarget
+from tests.unit.pex.conftest import MakeProvisioner, MakeTarget
 
 
 class FakeAssembler:

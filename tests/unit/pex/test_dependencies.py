@@ -15,8 +15,9 @@ from nox_pex.pex.target import Contents
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse, environment_in, wheels_in
 from nox_pex.system import files, recipe
+from tests.support.fake_environment import MAIN, FakeEnvironment
 from tests.support.small_pex import write_wheel
-from tests.unit.pex.conftest import MAIN, FakeEnvironment, MakeProvisioner, after, write_pex
+from tests.unit.pex.conftest import MakeProvisioner, after, write_pex
 
 COMPRESSED = WheelFormat(pre_install_wheels=True, compress=True)
 DIRECT = json.dumps({"url": "https://git.example/board", "vcs_info": {"vcs": "git"}})

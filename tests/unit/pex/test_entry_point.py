@@ -9,8 +9,9 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex.entry_point import check_entry
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.target import Target
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import write_wheel
-from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
+from tests.unit.pex.conftest import MakeTarget
 
 LOOSE = ProjectFiles(digests=dict.fromkeys(["main.py", "wares/__init__.py", "wares/shelf.py", "tool/__main__.py"], ""))
 NOTHING = ProjectFiles(digests={})

@@ -13,7 +13,8 @@ from nox_pex.pex.target import Target
 from nox_pex.project import pyproject
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs, digests
-from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
+from tests.support.fake_environment import FakeEnvironment
+from tests.unit.pex.conftest import MakeTarget
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from nox_pex.distributions.environment import Environment
 from nox_pex.pex import staged_environment
 from nox_pex.project import build_wheel
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import write_wheel
-from tests.unit.pex.conftest import FakeEnvironment, MakeProvisioner
+from tests.unit.pex.conftest import MakeProvisioner
 
 GIT: Final = json.dumps({"url": "https://joe:hunter22@git.example/board", "vcs_info": {"vcs": "git"}})
 REQUIRES: Final = "Requires-Dist: shelf @ file:///home/joe/shelf\n"

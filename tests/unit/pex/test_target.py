@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import platforms_of
 from nox_pex.poetry.selection import Selection
-from tests.unit.pex.conftest import FakeEnvironment, MakeTarget
+from tests.support.fake_environment import FakeEnvironment
+from tests.unit.pex.conftest import MakeTarget
 
 
 @pytest.mark.parametrize(("suffix", "stem"), [("", "shop"), ("-py3.12", "shop-py3.12")])

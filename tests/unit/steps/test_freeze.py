@@ -8,7 +8,7 @@ import pytest
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import freeze
 from nox_pex.steps.context import Context
-from tests.unit.build.conftest import FakeEnvironment
+from tests.support.fake_environment import FakeEnvironment
 from tests.unit.steps.conftest import MakeContext
 
 LOCK: Final = """\

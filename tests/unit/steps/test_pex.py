@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.build.builder import Builder
-from nox_pex.build.target import Target
+from nox_pex.pex.builder import Builder
+from nox_pex.pex.target import Target
 from nox_pex.steps import pex
 from nox_pex.steps.context import Context
 from nox_pex.tools import pinned
