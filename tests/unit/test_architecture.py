@@ -92,3 +92,24 @@ def test_a_file_has_at_most_400_lines_and_a_class_13_methods(module: Path) -> No
 
     assert len(text.splitlines()) <= 400
     assert all(sum(isinstance(part, ast.FunctionDef) for part in each.body) <= 13 for each in classes)
+
+
+def imported_names(module: Path) -> set[str]:
+    """The top-level packages that a module imports."""
+    nodes = list(ast.walk(ast.parse(module.read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_there_is_one_door_to_subprocesses() -> None:
+    """`program.py` starts the supervisor, and `build_wheel.py` raises the error that its library expects."""
+    users = {name(module) for module in MODULES if "subprocess" in imported_names(module)} - STANDALONE
+
+    assert users == {"system/command.py", "smoke/process/program.py", "project/build_wheel.py"}
+
+
+def test_data_is_in_structs() -> None:
+    users = {name(module) for module in MODULES if {"dataclasses", "attrs", "attr"} & imported_names(module)}
+
+    assert users <= STANDALONE

@@ -89,7 +89,8 @@ _USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise NoxPexError("usage", message, f"usage: {_USAGE}")
+        problem = message.replace("unrecognized", "unrecognised")  # the spelling of all our messages
+        raise NoxPexError("usage", problem, f"usage: {_USAGE}")
 
 
 def parse(posargs: Sequence[str], *, invoked_from: Path) -> Arguments:

@@ -54,11 +54,11 @@ def test_a_number_of_jobs_that_makes_no_sense_is_refused(given: str) -> None:
 @pytest.mark.parametrize(
     ("posargs", "problem"),
     [
-        (["--forse"], "unrecognized arguments: --forse"),
-        (["--forc"], "unrecognized arguments: --forc"),
-        (["-x"], "unrecognized arguments: -x"),
-        (["--help"], "unrecognized arguments: --help"),
-        (["-h"], "unrecognized arguments: -h"),
+        (["--forse"], "unrecognised arguments: --forse"),
+        (["--forc"], "unrecognised arguments: --forc"),
+        (["-x"], "unrecognised arguments: -x"),
+        (["--help"], "unrecognised arguments: --help"),
+        (["-h"], "unrecognised arguments: -h"),
         (["--port", "eighty"], "argument --port: invalid int value: 'eighty'"),
         (["--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
         (["--binary"], "argument --binary: expected one argument"),
