@@ -48,13 +48,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Shell(Struct, frozen=True, kw_only=True):
     """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
-    `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes.
+    `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
+    are variables that every tool gets, whatever its step passes.
     """
 
     environ: Mapping[str, str]
     secrets: Secrets
     say: Callable[[str], None]
     verbose: bool = False
+    overrides: Mapping[str, str] = {}
 
     def run(
         self,
@@ -65,7 +67,7 @@ class Shell(Struct, frozen=True, kw_only=True):
         cwd: Path | None = None,
         hold: Sequence[int] = (),
     ) -> Outcome:
-        """Run `argv` until it ends, with exactly the environment `env`, and return its outcome.
+        """Run `argv` until it ends, with exactly the environment `env` and `overrides`, and return its outcome.
 
         `what` names the step in the lines that the user sees. `hold` are file descriptors that the tool inherits and
         does not use: those of locks that must last as long as the tool, even if this process is killed before it.
@@ -76,7 +78,7 @@ class Shell(Struct, frozen=True, kw_only=True):
         started = time.monotonic()
         process = subprocess.Popen(
             argv,
-            env=dict(env),
+            env={**env, **self.overrides},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

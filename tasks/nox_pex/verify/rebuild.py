@@ -13,7 +13,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,14 +31,11 @@ from nox_pex.poetry.install import Installer
 from nox_pex.project import pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
-from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
 
 _UMASK: Final = 0o077
-
-
-_HASH_SEED: Final = "4711"
 
 
 _ENVIRON: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GIT_OPTIONAL_LOCKS": "0"}
@@ -46,22 +43,11 @@ _ENVIRON: Final = {"TZ": "Pacific/Chatham", "LC_ALL": "C", "LANG": "C", "GIT_OPT
 original's index (git(1))."""
 
 
+_OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
+"""Variables that every tool of the second build gets, whatever it gets in the first one."""
+
+
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
-
-
-class _SeededShell(Shell, frozen=True, kw_only=True):
-    """A shell that runs tools with another hash seed."""
-
-    def run(
-        self,
-        argv: Sequence[str | os.PathLike[str]],
-        *,
-        what: str,
-        env: Mapping[str, str],
-        cwd: Path | None = None,
-        hold: Sequence[int] = (),
-    ) -> Outcome:
-        return super().run(argv, what=what, env={**env, "PYTHONHASHSEED": _HASH_SEED}, cwd=cwd, hold=hold)
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
@@ -147,11 +133,12 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
     environ = {**provisioner.shell.environ, **_ENVIRON, "TMPDIR": str(directory / "tmp")}
     if cold:
         environ["POETRY_CACHE_DIR"] = str(directory / "cache")
-    shell = _SeededShell(
+    shell = Shell(
         environ=environ,
         secrets=provisioner.shell.secrets,
         say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
         verbose=provisioner.shell.verbose,
+        overrides=_OVERRIDES,
     )
     caches = _ColdCaches(chosen=provisioner.caches.root, cold=directory / "caches", with_wheels=cold)
     return provision.Provisioner(shell=shell, caches=caches, uv=provisioner.uv)

@@ -151,3 +151,12 @@ def test_a_program_that_exceeds_its_timeout_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = "import signal; signal.pause()"
     assert command.run_into(log, [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, timeout=0.01) is None
+
+
+def test_overrides_reach_every_tool_whatever_its_step_passes() -> None:
+    code = "import os; print(os.environ['SEED'], os.environ['KEPT'])"
+    shell = Shell(environ={}, secrets=Secrets(), say=lambda _: None, overrides={"SEED": "7"})
+
+    outcome = shell.run([sys.executable, "-c", code], what="it", env={**ENVIRON, "SEED": "0", "KEPT": "yes"})
+
+    assert outcome.output == "7 yes"
