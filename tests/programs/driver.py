@@ -1,6 +1,6 @@
 """Run one smoke test in a separate process: `driver.py BINARY PROJECT TEMPORARY MODE[:CONDITION]`.
 
-MODE is `soak` (30 s), `serve`, `fail` (skipped conditions fail), `report` or `well`.
+MODE is `soak` (30 s), `before` (60 s in `before`), `serve`, `fail` (skipped conditions fail), `report` or `well`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ def main() -> None:
         "soak": 30 if mode == "soak" else 0.05,
         "conditions": [condition] if condition else ["cold", "warm"],
         "skips": "fail" if mode == "fail" else "report",
+        "before": [["sleep", "60"]] if mode == "before" else [],
         "after": [["touch", "after"]],
     }
+    # Before "go", because msgspec loses a Ctrl-C: it drops an exception that is raised while it hashes a type.
+    target = target_of(Path(binary), root=Path(project), smoke=settings)
     say("go")
     report = run(
-        target_of(Path(binary), root=Path(project), smoke=settings),
+        target,
         environ=os.environ,
         secrets=Secrets(),
         options=Options(serve=mode == "serve"),

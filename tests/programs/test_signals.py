@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -48,11 +49,18 @@ def await_line(process: subprocess.Popen[str], text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("moment", [*product(["go", "cold: starting"], [0.0, 0.1, 0.4])])
 def test_a_signal_at_any_moment_leaves_nothing_behind(
-    number: signal.Signals, delay: float, drive: Callable[[str], subprocess.Popen[str]], temporary: Path, project: Path
+    number: signal.Signals,
+    moment: tuple[str, float],
+    drive: Callable[[str], subprocess.Popen[str]],
+    temporary: Path,
+    project: Path,
 ) -> None:
     process = drive("soak")
+    line, delay = moment
+    if line != "go":
+        await_line(process, line)
     time.sleep(delay)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=20)
@@ -60,7 +68,7 @@ def test_a_signal_at_any_moment_leaves_nothing_behind(
     assert process.returncode == -number
     assert number == signal.SIGTERM or "KeyboardInterrupt" in stderr
     assert_nothing_left(temporary)
-    assert (project / "after").exists() or delay < 0.1
+    assert (project / "after").exists() or line == "go"  # the signal may come before the run has begun
 
 
 def test_a_second_ctrl_c_does_not_disturb_the_cleanup(
@@ -74,6 +82,23 @@ def test_a_second_ctrl_c_does_not_disturb_the_cleanup(
     process.communicate(timeout=20)
     wait_until(lambda: not list(temporary.iterdir()))
     assert_nothing_left(temporary)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_of_before(
+    number: signal.Signals, drive: Callable[[str], subprocess.Popen[str]], temporary: Path, project: Path
+) -> None:
+    process = drive("before")
+    await_line(process, "before: sleep 60")
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: len(nox.children()) == 1)
+    (command,) = nox.children()
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == -number
+    assert not command.is_running()
+    assert_nothing_left(temporary)
+    assert (project / "after").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="on other systems the supervisor notices only the end of its input")

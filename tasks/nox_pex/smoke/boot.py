@@ -139,19 +139,21 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
         try:
-            progress.ready_after = await_ready(
-                program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+            progress.ready_after = test.interrupts.interruptible(
+                await_ready, program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
             )
         except NoxPexError as error:
-            raise test.runner.explain(error, program) from error
+            raise test.interrupts.interruptible(test.runner.explain, error, program) from error
         failed = None
         if test.options.serve:
             _serve(test, program, output)
         elif not boot.seed:
-            failed = _run_checks(test, program, progress)
+            failed = test.interrupts.interruptible(_run_checks, test, program, progress)
             failed = failed or _run_commands(test, boot, directory, progress, alongside=program)
-            check_alive(program, "after the checks", within=test.smoke.soak if failed is None else 0.0)
-        progress.stop, stop_failure = stop(
+            soak = test.smoke.soak if failed is None else 0.0
+            test.interrupts.interruptible(check_alive, program, "after the checks", within=soak)
+        progress.stop, stop_failure = test.interrupts.interruptible(
+            stop,
             program,
             with_signal=test.smoke.stop_signal,
             timeout=test.smoke.stop_timeout,
@@ -172,12 +174,10 @@ def _started(
     """
     program = test.runner.create_program(launch, alongside=alongside)
     try:
-        with test.interrupts.held():
-            program.start()
+        program.start()
         yield program
     finally:
-        with test.interrupts.held():
-            peak = program.end()
+        peak = program.end()
         if peak is not None:
             progress.memory = max(progress.memory or 0, peak)
 
@@ -271,9 +271,9 @@ def _run_command(
         stderr=stderr,
     )
     with _started(test, launch, progress, alongside=alongside) as program:
-        ended = program.exited(within=check.timeout)
+        ended = test.interrupts.interruptible(program.exited, within=check.timeout)
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
-        remaining = remaining_processes(program) if ended else ()
+        remaining = test.interrupts.interruptible(remaining_processes, program) if ended else ()
     output = CommandOutput(
         status=ended.status if ended else None,
         stdout=_read_output(stdout),
@@ -287,7 +287,7 @@ def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:
     """Leave the program running until Ctrl-C, or until it ends."""
     with contextlib.suppress(KeyboardInterrupt):
         test.say(f"serving on {test.endpoint}, log in {output}; Ctrl-C stops it")
-        while program.exited(within=3600.0) is None:
+        while test.interrupts.interruptible(program.exited, within=3600.0) is None:
             pass
 
 

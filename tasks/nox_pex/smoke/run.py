@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -120,12 +121,10 @@ def run_with(
     port = plan.fixed_port(smoke, options.port)
     interrupts = Interrupts()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(interrupts.orderly())
+        stack.enter_context(interrupts.installed())
         host = plan.host_of(smoke)
         port = stack.enter_context(ports.reserved_port(host, port))
-        workspace = stack.enter_context(
-            open_workspace(subject.file, project=project, keep=options.keep, held=interrupts.held),
-        )
+        workspace = stack.enter_context(open_workspace(subject.file, project=project, keep=options.keep))
         smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
         check_files = CheckFiles.load(smoke, project)
@@ -199,7 +198,14 @@ def _run_own_commands(
         test.say(f"{key}: {line}")
         try:
             environ = {**test.environ, **test.smoke.env}
-            status = run_into(output, command, cwd=test.project, env=environ, timeout=_COMMAND_TIMEOUT)
+            status = run_into(
+                output,
+                command,
+                cwd=test.project,
+                env=environ,
+                timeout=_COMMAND_TIMEOUT,
+                sleep=lambda seconds: test.interrupts.interruptible(time.sleep, seconds),
+            )
             late = f"still running after {_COMMAND_TIMEOUT:g} s, so it was killed"
             problem = late if status is None else f"exit status {status}" if status else None
         except OSError as error:

@@ -13,7 +13,6 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke.process.interrupts import Held
 from nox_pex.system import files, locks
 
 _PREFIX: Final = "nox-pex-run-"
@@ -63,27 +62,18 @@ class Workspace(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def open_workspace(
-    binary: Path, *, project: Path | None = None, keep: bool = False, held: Held = contextlib.nullcontext
-) -> Iterator[Workspace]:
-    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
-
-    `held` opens a block in which no signal raises.
-    """
+def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = False) -> Iterator[Workspace]:
+    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`."""
     parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
     locks.remove_abandoned(parent, _PREFIX)
-    root: Path | None = None
-    with contextlib.ExitStack() as lock:
+    with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
         try:
-            with held():
-                root = lock.enter_context(locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX))
             tmp = root / "tmp"
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
         finally:
-            if root is not None and not keep:
-                with held():
-                    files.remove(root)
+            if not keep:
+                files.remove(root)
 
 
 def existing_binary(binary: Path) -> Path:

@@ -32,6 +32,14 @@ _HEARTBEAT: Final = 10.0
 """Seconds between two lines that tell the user that a tool is still running."""
 
 
+_POLL: Final = 0.01
+"""Seconds after which `run_into` looks again whether its program has ended."""
+
+
+_GRACE: Final = 0.25
+"""Seconds that a program has to end by itself after Ctrl-C, which the terminal sends to it too."""
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took."""
 
@@ -151,27 +159,40 @@ def capture(
     return subprocess.run(argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
-def run_into(output: Path, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> int | None:
+def run_into(
+    output: Path,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int | None:
     """Run `argv` until it ends and append its output to the file `output`; `timeout` is in seconds.
 
     Returns the exit status, or None if the program was still running after `timeout` and was killed. Raises `OSError`
-    if the program cannot be started.
+    if the program cannot be started. `sleep` waits for a number of seconds. If it raises, the program is killed too,
+    but after a `KeyboardInterrupt` it first has `_GRACE` to end by itself.
     """
     with output.open("ab") as file:
-        try:
-            completed = subprocess.run(
-                argv,
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    return completed.returncode
+        process = subprocess.Popen(
+            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+    deadline = time.monotonic() + timeout
+    try:
+        # Not `process.wait(timeout)`: a handler that raises in it can leave it with a lock that the next `wait` needs.
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                return None
+            sleep(_POLL)
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        raise
+    finally:
+        process.kill()  # does nothing if the program has ended
+        process.wait()
+    return process.returncode
 
 
 class Clock(Struct, frozen=True, kw_only=True):

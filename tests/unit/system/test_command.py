@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -147,7 +151,47 @@ def test_output_is_appended_to_a_file(tmp_path: Path) -> None:
     assert log.read_text("utf-8") == "out\nerr\n" * 2
 
 
-def test_a_program_that_exceeds_its_timeout_is_killed(tmp_path: Path) -> None:
+class Waiting:
+    """A `sleep` that waits until the program has printed a line, then calls `act` with the number in that line."""
+
+    def __init__(self, log: Path, act: Callable[[int], object]) -> None:
+        self._log = log
+        self._act = act
+        self.pid = 0
+
+    def __call__(self, seconds: float) -> None:
+        text = self._log.read_text("utf-8")
+        if not self.pid and text.endswith("\n"):
+            self.pid = int(text)
+            self._act(self.pid)
+        time.sleep(seconds)
+
+    def assert_killed(self) -> None:
+        assert self.pid
+        with pytest.raises(ProcessLookupError):
+            os.kill(self.pid, 0)
+
+
+PAUSING = "import os, signal; signal.signal(2, signal.SIG_IGN); print(os.getpid(), flush=True); signal.pause()"
+ENDING = """
+import os, signal, sys, time
+signal.signal(2, lambda *_: sys.exit("ended by itself"))
+print(os.getpid(), flush=True)
+while True: time.sleep(0.01)
+"""
+
+
+def test_a_program_that_exceeds_its_timeout_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, now = tmp_path / "log", [0.0]
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    sleep = Waiting(log, lambda _: now.append(now.pop() + 61))
+    argv = [sys.executable, "-c", PAUSING]
+    assert command.run_into(log, argv, cwd=tmp_path, env=ENVIRON, timeout=60, sleep=sleep) is None
+    sleep.assert_killed()
+
+
+def test_a_program_may_end_by_itself_after_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_GRACE", 60.0)
     log = tmp_path / "log"
     code = "import signal; signal.pause()"
     assert command.run_into(log, [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, timeout=0.01) is None
@@ -160,3 +204,33 @@ def test_overrides_reach_every_tool_whatever_its_step_passes() -> None:
     outcome = shell.run([sys.executable, "-c", code], what="it", env={**ENVIRON, "SEED": "0", "KEPT": "yes"})
 
     assert outcome.output == "7 yes"
+
+    def interrupt(pid: int) -> None:
+        os.kill(pid, signal.SIGINT)  # as the terminal does
+        raise KeyboardInterrupt
+
+    sleep = Waiting(log, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        command.run_into(log, [sys.executable, "-c", ENDING], cwd=tmp_path, env=ENVIRON, timeout=60, sleep=sleep)
+    assert log.read_text("utf-8") == f"{sleep.pid}\nended by itself\n"
+
+
+@pytest.mark.parametrize(("exception", "grace"), [(KeyboardInterrupt, 0.01), (SystemExit, 60.0)])
+def test_a_program_does_not_outlive_an_exception(
+    exception: type[BaseException], grace: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_GRACE", grace)
+    log = tmp_path / "log"
+
+    def fail(_: int) -> None:
+        raise exception
+
+    sleep = Waiting(log, fail)
+    with pytest.raises(exception):
+        command.run_into(log, [sys.executable, "-c", PAUSING], cwd=tmp_path, env=ENVIRON, timeout=60, sleep=sleep)
+    sleep.assert_killed()
+
+
+def test_a_program_of_run_into_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        command.run_into(tmp_path / "log", ["/no/such/program"], cwd=tmp_path, env=ENVIRON, timeout=60)
