@@ -13,7 +13,6 @@ from nox_pex.system import locks
 from tests.support.commands import HANGS_AFTER, Result
 from tests.support.nox_project import Project
 from tests.support.paused_build import pause_build
-from tests.support.processes import wait_until
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_a_project_that_another_run_works_on_is_left_alone(loose: Project, runni
     paused = pause_build(loose, "counter.py", tmp_path)
     with running.start("-s", "pex", "--", "--force") as process:
         try:
-            wait_until(lambda: paused.reached.exists() or process.poll() is not None)
+            paused.wait(process)
             assert clean(loose).said("clean: another run is at work on loose: left alone")
         finally:
             paused.go_on()

@@ -186,9 +186,8 @@ def test_scripts_of_a_moved_checkout_do_not_get_into_the_cache(first: Project) -
     moved = Project(root=first.root.with_name("moved"), environ=first.environ)
     first.root.rename(moved.root)
     moved.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
-    assert moved.nox("-s", "install").said(
-        "poetry.lock changed"
-    )  # Poetry changes nothing, so the scripts are the old ones
+    # Poetry changes nothing, so the scripts still name the old path.
+    assert moved.nox("-s", "install").said("poetry.lock changed")
     third = another_checkout(moved, "third")
     third.nox("-s", "install")
     assert run_uvicorn(third).said("uvicorn 0.38.0")

@@ -18,7 +18,6 @@ from tests.support.commands import HANGS_AFTER
 from tests.support.digests import digest
 from tests.support.nox_project import Project
 from tests.support.paused_build import pause_build
-from tests.support.processes import wait_until
 
 FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
 USES_PEX = 'inject-env = { COLOUR = "green" }'
@@ -98,7 +97,7 @@ def test_a_build_that_is_killed_while_pex_is_at_work_leaves_the_earlier_binary(
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     paused = pause_build(loose, "counter.py", tmp_path)
     with started(loose, "-s", "pex") as process:
-        wait_until(lambda: paused.reached.exists() or process.poll() is not None)
+        paused.wait(process)
         kill_with_children(process)
     assert finished_files(loose) == before
     assert build_directory(loose) is not None
@@ -158,7 +157,7 @@ def test_ctrl_c_ends_all_processes_and_leaves_the_earlier_binary(
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
     paused = pause_build(loose, "counter.py", tmp_path)
     with started(loose, "-s", "pex") as process:
-        wait_until(lambda: paused.reached.exists() or process.poll() is not None)
+        paused.wait(process)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=HANGS_AFTER)

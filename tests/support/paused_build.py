@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,14 +23,15 @@ for _ in range(90_000):
 
 
 class PausedBuild(Struct, frozen=True, kw_only=True):
-    """A build that waits in the build directory until it is resumed. Both files are outside of the project."""
+    """The build creates the file `reached` when it pauses, and goes on when the file `resume` exists."""
 
     reached: Path
     resume: Path
 
-    def wait(self) -> None:
-        """Wait until the build pauses."""
-        wait_until(self.reached.exists)
+    def wait(self, process: subprocess.Popen[str]) -> None:
+        """Wait until the build, which runs in `process`, pauses. Raise `AssertionError` if it ends instead."""
+        wait_until(lambda: self.reached.exists() or process.poll() is not None)
+        assert self.reached.exists(), process.communicate()[0]
 
     def go_on(self) -> None:
         """Resume the build, and do not pause later ones."""
@@ -39,7 +41,8 @@ class PausedBuild(Struct, frozen=True, kw_only=True):
 def pause_build(project: Project, module: str, directory: Path) -> PausedBuild:
     """Pause the next build of a project while pex validates the entry point, which is in the file `module`.
 
-    pex imports the module after it has written the binary into the build directory.
+    pex imports the module when it has written the binary into the build directory. `directory` is outside of the
+    project: it gets the two files.
     """
     paused = PausedBuild(reached=directory / "reached", resume=directory / "resume")
     project.append(module, _WAIT.format(reached=str(paused.reached), resume=str(paused.resume)))

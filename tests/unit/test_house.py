@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 EXCLUDED_BY_RUFF: Final = {
     *("__pypackages__", "_build", "buck-out", "build", "dist", "node_modules", "site-packages", "venv"),
 }
-"""Directories that ruff excludes by default (its setting `exclude`, from 0.14 on), without those with a leading dot."""
+"""Directories that ruff 0.14 excludes by default (its setting `exclude`), without those that begin with a dot."""
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -64,9 +64,8 @@ def test_an_explicit_source_with_credentials_in_the_environment_serves_only_its_
     result = app.nox("-v", "-s", "pex", env=GIVEN)
     assert launch(app.binary("app"), home=home).output == "inner\n"
     assert {login for _, _, login in private.requests} <= {None, LOGIN}
-    assert not [
-        path for path in private.paths() if "idna" in path
-    ]  # an explicit source gets no request for another package
+    # An explicit source gets no request for another package.
+    assert not [path for path in private.paths() if "idna" in path]
     assert_password_nowhere(app, result.output)
     frozen = (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
     assert re.search(r"^acme-inner==1\.0 \\\n    --hash=sha256:[0-9a-f]{64}$", frozen, re.MULTILINE)
