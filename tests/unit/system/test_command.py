@@ -193,17 +193,6 @@ def test_a_program_that_exceeds_its_timeout_is_killed(tmp_path: Path, monkeypatc
 def test_a_program_may_end_by_itself_after_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_GRACE", 60.0)
     log = tmp_path / "log"
-    code = "import signal; signal.pause()"
-    assert command.run_into(log, [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, timeout=0.01) is None
-
-
-def test_overrides_reach_every_tool_whatever_its_step_passes() -> None:
-    code = "import os; print(os.environ['SEED'], os.environ['KEPT'])"
-    shell = Shell(environ={}, secrets=Secrets(), say=lambda _: None, overrides={"SEED": "7"})
-
-    outcome = shell.run([sys.executable, "-c", code], what="it", env={**ENVIRON, "SEED": "0", "KEPT": "yes"})
-
-    assert outcome.output == "7 yes"
 
     def interrupt(pid: int) -> None:
         os.kill(pid, signal.SIGINT)  # as the terminal does
@@ -234,3 +223,12 @@ def test_a_program_does_not_outlive_an_exception(
 def test_a_program_of_run_into_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         command.run_into(tmp_path / "log", ["/no/such/program"], cwd=tmp_path, env=ENVIRON, timeout=60)
+
+
+def test_overrides_reach_every_tool_whatever_its_step_passes() -> None:
+    code = "import os; print(os.environ['SEED'], os.environ['KEPT'])"
+    shell = Shell(environ={}, secrets=Secrets(), say=lambda _: None, overrides={"SEED": "7"})
+
+    outcome = shell.run([sys.executable, "-c", code], what="it", env={**ENVIRON, "SEED": "0", "KEPT": "yes"})
+
+    assert outcome.output == "7 yes"
