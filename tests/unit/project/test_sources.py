@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -168,6 +169,10 @@ def test_excluded_files_are_not_reported(repository: Path) -> None:
 )
 def test_an_include_pattern_adds_the_files_that_it_matches(repository: Path, pattern: str, expected: set[str]) -> None:
     assert added(repository, pattern) == expected
+
+
+def test_each_include_pattern_adds_its_files(repository: Path) -> None:
+    assert added(repository, "templates/", "settings.ini") == {"templates/index.html", "settings.ini"}
 
 
 def test_exclude_wins_over_include(repository: Path) -> None:
@@ -381,6 +386,7 @@ def test_ignored_files_count_only_in_directories_with_code_and_as_modules_at_the
 def test_extra_patterns_match_below_links(repository: Path, tmp_path: Path) -> None:
     write(tmp_path, "shared/deep/data.log")
     (repository / "templates" / "shared").symlink_to("../../shared")
+    (repository / ".gitignore").write_text("/templates/shared\n*.log\n", "utf-8")
     assert project_files(repository, output_dir=Path("dist"), extra=["templates/**/*.log"]).count(
         "templates/shared/deep/data.log"
     )
@@ -403,4 +409,8 @@ def test_a_digest_has_128_bits_and_is_of_the_whole_file(tmp_path: Path) -> None:
     (tmp_path / "two").write_bytes(b"x" * 999_999 + b"y")
     found = digests(tmp_path, ["one", "two"])
     assert found["one"] != found["two"]
-    assert {len(digest) for digest in found.values()} == {32}
+    (tmp_path / "two").chmod(0o744)
+    assert digests(tmp_path, ["one", "two"]) == {
+        "one": hashlib.blake2b(b"-" + b"x" * 1_000_000, digest_size=16).hexdigest(),
+        "two": hashlib.blake2b(b"x" + b"x" * 999_999 + b"y", digest_size=16).hexdigest(),
+    }
