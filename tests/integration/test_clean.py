@@ -47,7 +47,7 @@ def test_clean_removes_what_was_built_and_nothing_else(loose: Project) -> None:
     assert all_files(loose) == before
     assert dry_run.said("clean: would remove dist/loose.pex, 1.2 MB")
     assert dry_run.said("clean: would remove environments")
-    assert dry_run.said("MB in all (--dry-run)")
+    assert dry_run.said("MB in total (--dry-run)")
     assert clean(loose).said("clean: removed dist/loose.pex, 1.2 MB")
     assert all_files(loose) == {name for name in before if not name.startswith((".nox/.cache/", "dist/"))}
     assert clean(loose).said("clean: nothing to remove")
@@ -75,7 +75,7 @@ def test_files_that_nox_pex_did_not_write_stay(loose: Project) -> None:
 def test_a_binary_that_was_changed_stays(loose: Project) -> None:
     with loose.binary("loose").open("ab") as binary:
         binary.write(b"changed")
-    assert clean(loose).said("dist/loose.pex stays: nox-pex did not write it, or it was changed since")
+    assert clean(loose).said("clean: kept dist/loose.pex: nox-pex did not write it, or it was changed since")
     assert loose.dist().keys() == {"loose.pex"}
 
 
@@ -103,7 +103,7 @@ def test_a_project_that_another_run_works_on_is_left_alone(loose: Project, runni
     with running.start("-s", "pex", "--", "--force") as process:
         try:
             paused.wait(process)
-            assert clean(loose).said("clean: another run is at work on loose: left alone")
+            assert clean(loose).said("clean: skipped loose, another run is using it")
         finally:
             paused.go_on()
         output, _ = process.communicate(timeout=HANGS_AFTER)

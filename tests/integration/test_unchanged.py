@@ -146,7 +146,7 @@ def test_a_changed_binary_is_rebuilt(built: Callable[[str], Project], home: Path
     with loose.binary("loose").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
-    assert_rebuilt(loose, "the file is not the one that was built")
+    assert_rebuilt(loose, "the file was changed after it was built")
     assert loose.dist()["loose.pex"] == before["loose.pex"]
     assert answer(loose.binary("loose"), home=home)["said"] == "counter"
 

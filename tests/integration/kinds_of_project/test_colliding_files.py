@@ -70,8 +70,8 @@ def test_the_file_of_the_last_distribution_ships_in_every_build(make: Callable[.
     app = make("app", one="1.0", two="1.0")
     result = app.nox("-s", "verify")
     assert result.said("install: reinstalling one at a time, because they install the same files: one, two")
-    assert "install: share/shared.txt and 1 more: in one and in two, which came last, so" in result.output
-    assert "install: bin/speak: in one and in two; pex takes one of them, and warns" in result.output
+    assert "install: share/shared.txt and 1 more: in one and in two; two was installed last, so" in result.output
+    assert "install: bin/speak: in one and in two; pex uses one of them, and warns" in result.output
     assert answer(app, home) == {"shared": "two 1.0", "with": ["one", "two"]}
     before = app.binary("app").read_bytes()
     for _ in range(2):
