@@ -167,7 +167,7 @@ def _add(
 def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> None:
     """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
-    flags, prebuilt = _flags(session), context.arguments.prebuilt_reason is not None
+    flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
     if flags.install_only and not prebuilt:
         session.log(f"{step.name}: only what it needs is installed (--install-only)")
         frontend.prepare(step, context)

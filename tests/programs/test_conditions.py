@@ -55,7 +55,7 @@ def test_a_program_has_the_usual_resources_under_every_condition(condition: str,
     assert tested.code is None, (tested.problem, tested.log)
     (outcome,) = tested.report.outcomes
     assert outcome.ready_after is not None
-    assert (outcome.passed, outcome.condition) == (1, condition)
+    assert (outcome.passed_checks, outcome.condition) == (1, condition)
     assert 1_000_000 < (outcome.memory or 0) < 500_000_000
     assert str(outcome.stop).startswith("stopped by SIGTERM")
 

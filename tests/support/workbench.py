@@ -17,7 +17,7 @@ from nox_pex.steps import freeze, install, pex
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
 from nox_pex.tools import index, pinned
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import Pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
@@ -98,4 +98,4 @@ def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
     """The verdict of the gate `integrity` on an open PEX, with an environment as evidence."""
-    return integrity.judge(pex, distributions(pex), evidence.expected_from_environment(installed), strict=strict)
+    return integrity.judge(pex, distributions(pex), expected_files.expected_from_environment(installed), strict=strict)

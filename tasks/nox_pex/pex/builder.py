@@ -65,9 +65,9 @@ class Builder(Struct, frozen=True, kw_only=True):
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
         inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
-        memory = target.state_file("inputs.json")
+        inputs_file = target.state_file("inputs.json")
         change = build_record.change(
-            target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
+            target.output, files.read_json(target.record), remembered=files.read_json(inputs_file), inputs=inputs
         )
         if change is None and not self.force:
             self.shell.say(
@@ -102,7 +102,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
             files.move_into_place(built.path, target.output)
         # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
-        files.write_json(memory, inputs)
+        files.write_json(inputs_file, inputs)
         files.write_json(target.record, record)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")

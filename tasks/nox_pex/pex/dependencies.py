@@ -69,7 +69,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         _check_undamaged(installed)
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
-            locks.try_lock_directory(Path(directory), shared=True),
+            locks.try_lock(Path(directory), shared=True),
         ):
             scratch = Path(directory)
             new = scratch / home.name
@@ -159,7 +159,7 @@ def _check_undamaged(installed: Contents) -> None:
     if isinstance(installed, Installed):
         place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
     else:
-        wheel = installed.damaged()
+        wheel = installed.first_damaged_wheel()
         place, damaged = installed.home, wheel.file if wheel is not None else None
     if damaged:
         problem = f"the install in {place} is damaged: {damaged}"

@@ -128,7 +128,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         builder = _SourceBuilder(self.installer, home, into=scratch / "built")
         self._refuse_missing([*missing, *builder.build(_of_source("directory", choices))])
         cache = WheelCache(self._provisioner.caches)
-        to_fetch = [c for c in choices if c.package.source == "git" or not self._is_available(c, cache)]
+        to_fetch = [c for c in choices if c.package.source == "git" or not self._provide_locally(c, cache)]
         if to_fetch:
             self._run_poetry(wanted, platforms, fetch=to_fetch, scratch=scratch, hold=(lock_fd,))
         self._refuse_missing(builder.build(_of_source("git", choices), fetched=scratch / "fetched"))
@@ -145,7 +145,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         if found := tuple(missing):
             raise choose_wheels.no_wheel(found, lock=self._project.lock)
 
-    def _is_available(self, choice: Choice, cache: WheelCache) -> bool:
+    def _provide_locally(self, choice: Choice, cache: WheelCache) -> bool:
         """Whether `choice` needs no download. A file that the lock names by its path is copied into the cache.
 
         Raises `NoxPexError` `hash-mismatch` if that file has another hash than the lock says.

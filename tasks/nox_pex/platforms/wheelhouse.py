@@ -101,7 +101,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         """The path of a wheel."""
         return wheels_in(self.home) / wheel.file
 
-    def damaged(self) -> Wheel | None:
+    def first_damaged_wheel(self) -> Wheel | None:
         """The first wheel whose content changed after it was fetched."""
         return next((wheel for wheel in self.wheels if files.digest(self.path(wheel)) != wheel.sha256), None)
 

@@ -76,7 +76,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         if untouched and before == inputs and not self.force:
             self.shell.say(f"install: unchanged, {counted(found, 'distribution')} ({wanted})")
             return from_state(wanted, environment, state, found)
-        if not new and (reason := self._distrust(environment, state, inputs, untouched=untouched)) is not None:
+        if not new and (reason := self._distrust_reason(environment, state, inputs, untouched=untouched)) is not None:
             self.shell.say(f"install: creating the environment again: {reason}")
             inputs, before, new = self._recreate(environment, inputs), {}, True
         if before:
@@ -100,7 +100,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self.shell.say(f"install: {counted(found, 'distribution')} {how}in {seconds:.1f} s ({wanted})")
         return from_state(wanted, environment, state, found)
 
-    def _distrust(
+    def _distrust_reason(
         self, environment: Environment, state: Mapping[str, Any], inputs: Inputs, *, untouched: bool
     ) -> str | None:
         """The reason why `environment` cannot be trusted; None if Poetry may update it.
@@ -124,7 +124,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         if not self.force and not new and cached.exists():
             inputs = self._recreate(environment, inputs)
             cached = self._cached(inputs)
-        if not self.force and self._restored(cached, environment):
+        if not self.force and self._restore(cached, environment):
             return inputs, True
         for distribution in environment.distributions():
             # Poetry does not install a path dependency again if its content changes but its version does not.
@@ -146,7 +146,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             project=self.project.root,
         )
 
-    def _restored(self, cached: CachedInstall, environment: Environment) -> bool:
+    def _restore(self, cached: CachedInstall, environment: Environment) -> bool:
         """Whether the new `environment` was restored from the cache. If that fails half-way, it is empty again."""
         if not cached.exists():
             return False

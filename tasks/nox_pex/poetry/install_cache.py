@@ -107,7 +107,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
                 tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
-                locks.try_lock_directory(Path(directory), shared=True),
+                locks.try_lock(Path(directory), shared=True),
             ):
                 new = Path(directory) / self.home.name
                 new.mkdir()

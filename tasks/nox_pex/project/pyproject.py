@@ -72,7 +72,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return self.root / "poetry.lock"
 
     @property
-    def has_main(self) -> bool:
+    def has_main_group(self) -> bool:
         """Whether Poetry knows the group `main`: it does only if there is a table or list of dependencies."""
         poetry, project = self.document.get("tool", {}).get("poetry", {}), self.document.get("project", {})
         return "dependencies" in poetry or "dependencies" in project or bool(project.get("optional-dependencies"))

@@ -115,7 +115,7 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
 def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
     directory = test.runner.prepare(boot)
     if test.server is None:
-        test.say(f"{boot.condition}: {'first run, to warm up' if boot.seed else 'running'} {test.name}")
+        test.say(f"{boot.condition}: {'first run, to warm up' if boot.warms_up else 'running'} {test.name}")
         failed = _run_commands(test, boot, directory, progress)
         progress.ready_after = progress.check_results[0].seconds
         if failed is not None:
@@ -130,8 +130,8 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         server.endpoint.unix_socket.unlink(missing_ok=True)  # an earlier boot may have been killed and left it
     if boot.condition != "offline":  # it gets a new network, in which every port is free
         check_free(server)
-    test.say(f"{boot.condition}: {'first start, to warm up' if boot.seed else 'starting'} {test.name} on {server}")
-    output = test.workspace.root / f"{boot.condition}{'-seed' if boot.seed else ''}.log"
+    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name} on {server}")
+    output = test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log"
     output.touch()
     progress.log_files.append(output)
     launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
@@ -147,7 +147,7 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         failed = None
         if test.options.serve:
             _serve(test, program, output)
-        elif not boot.seed:
+        elif not boot.warms_up:
             failed = test.interrupts.interruptible(_run_checks, test, program, progress)
             failed = failed or _run_commands(test, boot, directory, progress, alongside=program)
             soak = test.smoke.soak if failed is None else 0.0

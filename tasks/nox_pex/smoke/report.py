@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import BootCondition, Budget, size
+from nox_pex.settings.smoke import BootCondition, Budget, parse_size
 from nox_pex.smoke.checks.verdicts import CheckResult
 from nox_pex.smoke.stop import Stop
 
@@ -46,7 +46,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     memory: int | None = None
 
     @property
-    def passed(self) -> int:
+    def passed_checks(self) -> int:
         """The number of checks that passed."""
         return sum(result.passed for result in self.check_results)
 
@@ -54,7 +54,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
         if self.state == "skipped":
             return f"{self.condition}: skipped: {self.reason}"
         ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
-        parts = [ready, f"{self.passed} of {self.checks} checks passed", str(self.stop) if self.stop else ""]
+        parts = [ready, f"{self.passed_checks} of {self.checks} checks passed", str(self.stop) if self.stop else ""]
         return f"{self.condition}: {', '.join(part for part in parts if part)}"
 
 
@@ -85,7 +85,7 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
 
 def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
     """Return the error for the first limit of the budget that the program exceeds, None if it exceeds none."""
-    max_size, max_memory = (None if text is None else size(text) for text in (budget.size, budget.memory))
+    max_size, max_memory = (None if text is None else parse_size(text) for text in (budget.size, budget.memory))
     limits: tuple[tuple[str, str, float | None, float | None], ...] = (
         ("size", "bytes", report.size, max_size),
         ("cold-boot", "s", report.ready_after("cold"), budget.cold_boot),
@@ -176,7 +176,7 @@ def _skip(outcome: BootResult) -> str:
 def _row(outcome: BootResult) -> tuple[str, ...]:
     ready = f"{outcome.ready_after:.2f} s" if outcome.ready_after is not None else "never"
     memory = f"{outcome.memory / 10**6:.0f} MB" if outcome.memory is not None else ""
-    return (outcome.condition, ready, f"{outcome.passed} of {outcome.checks}", _stop_cell(outcome.stop), memory)
+    return (outcome.condition, ready, f"{outcome.passed_checks} of {outcome.checks}", _stop_cell(outcome.stop), memory)
 
 
 def _stop_cell(stop: Stop | None) -> str:
@@ -192,7 +192,7 @@ def _as_json(outcome: BootResult) -> dict[str, Any]:
         "reason": outcome.reason,
         "ready-after": outcome.ready_after and round(outcome.ready_after, 3),
         "checks": outcome.checks,
-        "passed": outcome.passed,
+        "passed": outcome.passed_checks,
         "verdicts": [_result_as_json(result) for result in outcome.check_results],
         "stop": outcome.stop and {**msgspec.structs.asdict(outcome.stop), "seconds": round(outcome.stop.seconds, 3)},
         "memory": outcome.memory,

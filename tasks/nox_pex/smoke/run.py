@@ -45,23 +45,24 @@ def run(
     secrets: Secrets,
     options: Options = _DEFAULTS,
     say: Callable[[str], None],
-    cannot: str | None = None,
+    unavailable_reason: str | None = None,
 ) -> SmokeReport:
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
 
-    `cannot` is the reason why this machine cannot run the binary, if it cannot. Every condition is then skipped.
+    `unavailable_reason` says why this machine cannot run the binary; None if it can. Otherwise every condition is
+    skipped.
     Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
 
-    if cannot is not None:
+    if unavailable_reason is not None:
         smoke = replace(smoke, before=(), after=())
 
     def create_runner(workspace: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
-        if cannot is not None:
-            return UnavailableRunner(reason=cannot)
+        if unavailable_reason is not None:
+            return UnavailableRunner(reason=unavailable_reason)
         return LocalRunner(
             workspace=workspace,
             environ=environ,
@@ -112,7 +113,7 @@ def run_with(
     program is in the report. Raises `NoxPexError` only for a wrong call: `config`, `usage`, `source-missing`.
     """
     name, boots, project = subject.target.name, subject.boots, subject.target.project.root
-    plan.check(smoke, name=name)
+    plan.require_checks(smoke, name=name)
     if options.serve and not (smoke.http or smoke.tcp or smoke.ready):
         problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
         raise NoxPexError("usage", problem, "omit `--serve`")
@@ -172,7 +173,7 @@ def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, bu
             outcome, failure = run_boot(test, boot)
             failures.append(failure)
             passing = outcome.state != "failed"
-            if failure is not None or not boot.seed:
+            if failure is not None or not boot.warms_up:
                 test.say(str(outcome))
                 outcomes.append(outcome)
     finally:

@@ -36,7 +36,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
     @property
-    def prebuilt_reason(self) -> str | None:
+    def skip_build_reason(self) -> str | None:
         """The option for which the steps that build a binary are skipped; None if they run."""
         if self.binary is not None:
             return f"--binary {self.binary}"

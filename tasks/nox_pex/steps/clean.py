@@ -26,7 +26,7 @@ def run(context: Context) -> None:
     If the user names binaries, only their files are removed. Nothing is removed while another process uses it.
     """
     removal = Removal(say=context.say, dry_run=context.arguments.dry_run)
-    with locks.try_lock_directory(context.state) as locked:
+    with locks.try_lock(context.state) as locked:
         if context.state.exists() and not (locked and is_idle(context.state)):
             context.say(f"clean: skipped {context.project.name}, another run is using it")
             return
@@ -104,7 +104,7 @@ class Removal(Struct, kw_only=True):
 def is_idle(state: Path) -> bool:
     """Whether no tool holds a lock below `state`. A tool may outlive the run that started it, if that was killed."""
     for lock in (*state.glob("*.lock"), *state.glob("install/sets/*.lock")):
-        with locks.try_lock_directory(lock) as free:
+        with locks.try_lock(lock) as free:
             if not free and lock.exists():
                 return False
     return True
@@ -123,7 +123,7 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
                 yield Output(path=path, is_ours=is_ours(path))
         for path in directory.glob(f".{stem}.*"):
             if _TEMPORARY.fullmatch(path.name.removeprefix(f".{stem}.")):
-                with locks.try_lock_directory(path) as unused:
+                with locks.try_lock(path) as unused:
                     if unused:
                         yield Output(path=path, is_ours=True)
 
@@ -171,7 +171,7 @@ def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
     return lambda path: is_result(path.with_suffix(".json"))
 
 
-def _is_half(path: Path) -> bool:
+def _is_split_part(path: Path) -> bool:
     """Whether a file is a half of a binary: it is a PEX file, and there is an image's result."""
     result = path.with_suffix("").with_suffix(".image.json")
     return _is_image_result(result) and zipfile.is_zipfile(path)
@@ -197,8 +197,8 @@ _KINDS: Final[dict[str, Callable[[Path], bool]]] = {
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
-    "deps.pex": _is_half,
-    "own.pex": _is_half,
+    "deps.pex": _is_split_part,
+    "own.pex": _is_split_part,
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,
     "Dockerfile": _first_line_has("written by nox-pex"),

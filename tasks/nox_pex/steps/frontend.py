@@ -92,7 +92,7 @@ def perform(step: Step, context: Context) -> None:
 
     Raises `NoxPexError`, with every secret masked.
     """
-    if step.builds_binary and (reason := context.arguments.prebuilt_reason) is not None:
+    if step.builds_binary and (reason := context.arguments.skip_build_reason) is not None:
         context.say(f"{step.name}: skipped, {reason} is used")
         return
     with _guarded(step, context):

@@ -30,7 +30,7 @@ def run(context: Context) -> None:
         job = Job(
             target=target,
             image=target.table.image,
-            record={} if context.arguments.prebuilt_reason else files.read_json(target.record),
+            record={} if context.arguments.skip_build_reason else files.read_json(target.record),
             from_source=context.arguments.from_source,
             provisioner=context.provisioner,
         )

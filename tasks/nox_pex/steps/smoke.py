@@ -29,18 +29,18 @@ def run(context: Context) -> None:
 
     def smoke(target: Target) -> None:
         if not parse.is_declared(context.project.document, target.name):
-            plan.check(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
+            plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
         for old in (result, junit):
             old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
-        python, cannot = _python_for(context, target)
+        python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,
             environ=_with_python(context.environ, python),
             secrets=context.secrets,
             options=options(context),
             say=context.say,
-            cannot=cannot,
+            unavailable_reason=unavailable_reason,
         )
         files.write_text(result, report.json_text(found))
         files.write_text(junit, report.junit_text(found))

@@ -38,7 +38,7 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def try_lock_directory(directory: Path, *, shared: bool = False) -> Iterator[bool]:
+def try_lock(directory: Path, *, shared: bool = False) -> Iterator[bool]:
     """Lock a directory, exclusively or `shared`, without waiting; yield whether that succeeded.
 
     It fails if another lock is against it, if the directory does not exist, and if another process removed or replaced
@@ -68,7 +68,7 @@ def locked_tempdir(directory: Path, prefix: str) -> Iterator[Path]:
     """
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
-        with try_lock_directory(path) as acquired:
+        with try_lock(path) as acquired:
             if acquired:
                 yield path
                 return
@@ -83,7 +83,7 @@ def remove_abandoned(directory: Path, prefix: str) -> None:
         with contextlib.suppress(OSError):
             if path.lstat().st_uid != os.geteuid():
                 continue
-            with try_lock_directory(path) as abandoned:
+            with try_lock(path) as abandoned:
                 if abandoned:
                     remove(path)
 

@@ -66,7 +66,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
 
         `name` begins the name of its directory. Raises `NoxPexError` if it has to be made and that fails.
         """
-        identity = json.dumps([sorted(requirements), str(python.resolve()), _version_of(python)])
+        identity = json.dumps([sorted(requirements), str(python.resolve()), _fingerprint(python)])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
         marker = environment.path / "nox-pex.json"
@@ -111,7 +111,7 @@ def _find_uv(chosen: str | None, path: str | None) -> Path | None:
         return Path(found) if found else None
 
 
-def _version_of(python: Path) -> str:
+def _fingerprint(python: Path) -> str:
     """Return a text that differs if another patch release has replaced the interpreter; empty if it does not exist."""
     try:
         return str(python.resolve().stat().st_size)

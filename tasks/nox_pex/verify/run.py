@@ -20,9 +20,9 @@ from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import Pex, open_pex, reporting_damage
-from nox_pex.verify.evidence import ExpectedFiles
+from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -185,8 +185,8 @@ def _plan_by_platform(inputs: GateInputs) -> Mapping[str, Mapping[NormalizedName
 
 def _expected(inputs: GateInputs, installed: Contents) -> Mapping[str, ExpectedFiles]:
     if isinstance(installed, Installed):
-        return evidence.expected_from_environment(installed)
-    return evidence.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
+        return expected_files.expected_from_environment(installed)
+    return expected_files.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
 
 
 def _build_directories(inputs: GateInputs) -> Mapping[Path, str]:

@@ -31,7 +31,7 @@ def test_a_binary_without_an_image_is_refused_only_if_it_is_named_or_the_only_on
 
 def skipped_by_buildah(tmp_path: Path, skips: str) -> SmokeReport:
     built = BuiltImage(identity="i", tags=("s:1",), description={}, base={}, python=PYTHON, seconds=1.0)
-    return run.check(
+    return run.check_container(
         job_of(image_target(tmp_path), shell()),
         built,
         engine("buildah"),

@@ -99,8 +99,8 @@ def test_a_wheelhouse_knows_its_modules_programs_and_scripts(wheelhouse: Wheelho
 
 
 def test_a_changed_wheel_is_found(wheelhouse: Wheelhouse) -> None:
-    assert wheelhouse.damaged() is None
+    assert wheelhouse.first_damaged_wheel() is None
     changed = wheelhouse.wheels[1]
     content = wheelhouse.path(changed).read_bytes()
     wheelhouse.path(changed).write_bytes(content[::-1])
-    assert wheelhouse.damaged() == changed
+    assert wheelhouse.first_damaged_wheel() == changed

@@ -21,7 +21,7 @@ import httpx2
 import msgspec
 from msgspec import Struct, field
 
-from nox_pex.settings.smoke import HttpCheck, size
+from nox_pex.settings.smoke import HttpCheck, parse_size
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process.network import HERE, Network
 
@@ -83,7 +83,7 @@ def request(
     endpoint: Endpoint, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float, network: Network = HERE
 ) -> Answer:
     """Send the request of `check` and return the answer, after `timeout` seconds at the latest, including redirects."""
-    limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
+    limit = max(BODY_LIMIT, parse_size(check.max_size) if check.max_size else 0)
     exchange = _Exchange(limit=limit)
     problem: str | None = None
     late = False

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from nox_pex.distributions.record import body_digest, encode_digest
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
-from nox_pex.verify.evidence import ExpectedFiles
+from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
     LAYOUT,
@@ -200,7 +200,7 @@ def _check_unmatched(comparison: _Comparison, expected: ExpectedFiles, name: str
     if location.scheme == "scripts":
         if location.path not in comparison.generated:
             yield from _check_script(comparison.wheel.content, name, location, expected)
-    elif not evidence.is_written_by_installer(location) and not _is_pex_metadata(name):
+    elif not expected_files.is_written_by_installer(location) and not _is_pex_metadata(name):
         yield f"{name} is not among the files that Poetry installed"
 
 

@@ -15,7 +15,7 @@ from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock, Package
 from nox_pex.poetry.selection import Selection
-from nox_pex.verify.evidence import (
+from nox_pex.verify.expected_files import (
     expected_from_environment,
     expected_from_wheels,
     is_written_by_installer,
