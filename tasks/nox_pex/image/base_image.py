@@ -153,7 +153,8 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
     def image_python(self, image: str, *, identity: str, minor: str | None, key: str) -> ImagePython:
         """Return the Python of `image`, whose id is `identity`: Python `minor` (`3.11`) if the image has it.
 
-        Raises `NoxPexError`: `image-python` if there is no Python, `engine-failed` if the engine cannot run it.
+        `key` is the dotted key of the setting that names the image. Raises `NoxPexError`: `image-python` if there is no
+        Python, `engine-failed` if the engine cannot run it.
         """
         known = files.read_json(self.cache)
         entry = f"{identity} {minor or ''}"

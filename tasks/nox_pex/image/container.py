@@ -171,7 +171,7 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
         """Return the error if the entry point cannot be read or started.
 
-        Call it only for a container that ended early: a program may exit with the same statuses by itself.
+        Call it only for a container that ended early: later, a program may exit with the same statuses by itself.
         """
         paths = self.image.entrypoint
         argv = self.engine.run_once_argv(self.image.identity, self.image.python, "-I", "-c", _READABLE, *paths)
@@ -245,7 +245,7 @@ class RunningContainer:
 
     @property
     def network(self) -> Network:
-        """This machine's network, where the port is published."""
+        """This machine's network, in which the port is published."""
         return HERE
 
     def start(self) -> None:
@@ -265,7 +265,7 @@ class RunningContainer:
         return ()
 
     def owner(self, host: str, port: int) -> ports.Owner:
-        """Return who would answer at a published port: the program, if it listens on that port's port in the container."""
+        """Return who answers at a published port: the program, if it listens on the container's port for that."""
         del host  # all ports are published at the same address
         inner = self._runner.published.get(port)
         listeners = self._runner.listening(self.name)

@@ -30,7 +30,7 @@ _BOOT: Final = Boot(condition="container", state="container")
 
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
-    """Raise `NoxPexError` `config` if none of `targets` has an image table, or one that the user `named` has none."""
+    """Raise `NoxPexError` `config` if no target has an image table, or if one that the user `named` has none."""
     without = [target for target in targets if target.table.image is None]
     first = without[0] if without and len(without) == len(targets) else None
     target = next((target for target in without if target.name in named), first)

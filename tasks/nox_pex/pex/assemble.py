@@ -65,8 +65,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
     def assemble(self, *, sources_only: bool) -> BuiltPex:
         """Build the binary in `directory`.
 
-        `sources_only` says that only the project's sources have changed since the binary in place was built. Raises
-        `NoxPexError`.
+        `sources_only` says that only the project's sources have changed since the binary at `target.output` was built.
+        Raises `NoxPexError`: `python-mismatch`, `entry-missing`, `no-wheel`, `leak`, `integrity`, `build-failed`.
         """
         target = self.target
         for interpreter in self.installed.interpreters:
@@ -112,7 +112,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         return built
 
     def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
-        """Build incrementally from the binary in place; False if pex has to build the binary."""
+        """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
         if project_wheel is not None:

@@ -55,7 +55,8 @@ class Builder(Struct, frozen=True, kw_only=True):
     def build(self, target: Target, installed: Contents) -> None:
         """Build the binary of `target` from `installed`, and its record, unless its inputs are unchanged.
 
-        Raises `NoxPexError`; the previous binary is then untouched.
+        Raises `NoxPexError`, for example `build-failed`, `entry-missing`, `source-missing` or `disk-full`. The previous
+        binary is then unchanged.
         """
         with files.writing(f"{target.output}"):
             target.directory.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
 
-        So a hundred binaries of one project read its files once to compare them. Only a build reads them again.
+        If nothing changed, a hundred binaries of one project read its files once. Only a build reads them again.
         """
         wanted = target.table.sources
         if wanted not in self._collected:
@@ -185,7 +186,7 @@ def _record(
     clock: Clock,
     commit: Commit | None,
 ) -> dict[str, Any]:
-    """The build record, as JSON. Its keys are documented, and stay."""
+    """The build record, as JSON values. Its keys are documented, so they must not change."""
     return {
         "name": target.name,
         "version": built.version,

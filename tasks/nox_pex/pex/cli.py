@@ -45,7 +45,8 @@ InterpreterConfiguration.resolve_interpreters = lambda self: OrderedSet()
 pex.main()
 """
 """Runs pex for its `--complete-platform`s only. Plain pex also builds for every local interpreter that satisfies an
-`--interpreter-constraint`, and fails if none does; here the constraint is only noted in PEX-INFO, for the start."""
+`--interpreter-constraint`, and fails if none does. Here the constraint is only written to PEX-INFO, where the binary
+reads it when it starts."""
 
 
 class WheelFormat(Struct, frozen=True, kw_only=True):
@@ -67,8 +68,8 @@ def argv(
     """Return pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
 
     `interpreters` are the Pythons that the binary is for.
-    Four options are always there: `--pre`, because a pin may be a pre-release; a requirements file, because without one
-    pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
+    Four options are always passed: `--pre`, because a pin may be a pre-release; a requirements file, because without
+    one pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
     Python that runs pex.
     """
     program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]

@@ -1,7 +1,7 @@
 """The dependency PEX: everything that is installed, packed once, so that a build after an edit only copies it.
 
-This is the only place that reads the installed environment for a build. It first checks every file against its RECORD:
-pex keys its cache by names, and would keep handing on a damaged file.
+Before an environment is packed, every file in it is checked against its RECORD. pex finds files in its cache by name,
+so a damaged file would get into every later binary.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Packer(Struct, frozen=True, kw_only=True):
     def _wheels_argv(
         self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
     ) -> list[str]:
-        """The same for the wheels of other platforms."""
+        """Pex's command line for the dependency PEX of a wheelhouse, to be written to the directory `new`."""
         _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
         return cli.wheels_argv(
             python=self.python,

@@ -32,7 +32,10 @@ _OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms")
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
-    """The files of the project's part that are inputs, with their digests; `selection` is that of loose sources."""
+    """The files of the project's part that are inputs.
+
+    `digests` are their digests, by path. `selection` says which loose sources ship; None for a packaged project.
+    """
 
     digests: Mapping[str, str]
     selection: sources.SourceSelection | None = None

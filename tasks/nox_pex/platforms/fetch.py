@@ -1,8 +1,8 @@
 """Fetch the wheels that ship on other platforms.
 
 Poetry says which packages those are, and the lock names their files and hashes. Nothing can be installed for a platform
-other than this one, so the result is a directory of wheels. The files are in the user's cache, by their hashes, and the
-project's state links to them.
+other than this one, so the result is a directory of wheels in the project's state. They are hard links to files in the
+user's cache, which names them by their hashes.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             raise choose_wheels.no_wheel(found, lock=self._project.lock)
 
     def _provide_locally(self, choice: Choice, cache: WheelCache) -> bool:
-        """Whether `choice` needs no download. A file that the lock names by its path is copied into the cache.
+        """Copy the file of `choice` into the cache if the lock names its path; return whether no download is needed.
 
         Raises `NoxPexError` `hash-mismatch` if that file has another hash than the lock says.
         """

@@ -102,7 +102,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         return wheels_in(self.home) / wheel.file
 
     def first_damaged_wheel(self) -> Wheel | None:
-        """The first wheel whose content changed after it was fetched."""
+        """The first wheel whose content changed after it was fetched; None if none did."""
         return next((wheel for wheel in self.wheels if files.digest(self.path(wheel)) != wheel.sha256), None)
 
     def marker(self, name: str, version: str) -> str:
@@ -117,7 +117,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 
     def scripts(self) -> frozenset[str]:
         """The names of the console scripts of all wheels."""
-        return frozenset(name for each in self.wheels for name in wheel.wheel_entry_points(self.path(each)))
+        return frozenset(name for each in self.wheels for name in wheel.console_scripts(self.path(each)))
 
     def has_module(self, module: str) -> bool:
         """Whether a wheel contains the module or package of this dotted name."""

@@ -18,9 +18,6 @@ from nox_pex.settings.smoke import BootCondition, Budget, parse_size
 from nox_pex.smoke.checks.verdicts import CheckResult
 from nox_pex.smoke.stop import Stop
 
-__all__ = ["BootResult", "SmokeReport", "budget_error", "github_lines", "json_text", "junit_text", "table"]
-
-
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 
 

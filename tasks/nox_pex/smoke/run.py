@@ -28,9 +28,6 @@ from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
-__all__ = ["Options", "Subject", "run", "run_with"]
-
-
 _DEFAULTS: Final = Options()
 
 
@@ -49,7 +46,7 @@ def run(
 ) -> SmokeReport:
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
 
-    `unavailable_reason` says why this machine cannot run the binary; None if it can. Otherwise every condition is
+    `unavailable_reason` says why this machine cannot run the binary; None if it can. With a reason, every condition is
     skipped.
     Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
     """

@@ -36,8 +36,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     `root` is the project's directory. `state` is a private directory that survives from run to run. `base` is the
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
-    that other projects are built at the same time, so this one does not use all processors. `installs` are the finished
-    installs that this process knows.
+    that other projects are built at the same time, so this one does not use all processors. `installs` is a
+    cache of the finished installs.
     """
 
     root: Path

@@ -66,14 +66,17 @@ def show_report(context: Context, found: SmokeReport) -> None:
 
 
 def _with_python(environ: Mapping[str, str], python: Path | None) -> dict[str, str]:
-    """`environ` with the directory of `python` in PATH, because Nox may have found it outside of it."""
+    """Return `environ` with the directory of `python` in PATH, because Nox may have found it outside of PATH."""
     if python is None:
         return dict(environ)
     return {**environ, "PATH": os.pathsep.join([environ.get("PATH", os.defpath), str(python.parent)])}
 
 
 def _python_for(context: Context, target: Target) -> tuple[Path | None, str | None]:
-    """The Python that runs the binary on this machine, and the reason if there is none."""
+    """Return the Python that runs the binary on this machine, or None and the reason why there is none.
+
+    Without the binary, both are None: its smoke test then fails with a better error.
+    """
     if not target.platforms:
         environment = context.environments[target.selection]
         # Finding a Python takes longer than reading it from the environment.

@@ -1,7 +1,7 @@
 """Secrets, and how they are kept out of everything that nox-pex prints or writes.
 
-Secrets are: the password or token in a URL; the value of an environment variable whose name says so, or which the
-setting `secrets` lists; a private key.
+Secrets are: the password or token in a URL; the value of an environment variable with a name such as `GITHUB_TOKEN`, or
+one that the setting `secrets` lists; a private key.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ def run(target: Target, *, installed: Contents | None, installer: Installer, dee
     """Check the binary of `target` at every gate.
 
     `installed` is what Poetry had installed when the binary was built. It is None if that is not known (`--binary`);
-    then Poetry's install for the gate `reproducible` is the evidence. If `deep`, Poetry fetches every locked file
-    again for that install.
+    then the binary is compared with what Poetry installs for the gate `reproducible`. If `deep`, Poetry fetches every
+    locked file again for that install.
     Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
     with ExitStack() as stack:

@@ -116,7 +116,7 @@ def wheelhouse(home: Path, content: bytes = CONTENT, *, built: bool = False) -> 
 
 
 def lock(*hashes: str) -> Lock:
-    package = Package(name=canonicalize_name("lib"), version="1", hashes=hashes, source=None, develop=False)
+    package = Package(name=canonicalize_name("lib"), version="1", hashes=hashes, source=None)
     return Lock(path=Path("poetry.lock"), digest="", packages=(package,))
 
 

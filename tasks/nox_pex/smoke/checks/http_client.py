@@ -75,7 +75,10 @@ class _StrayRedirectError(Exception):
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return the settings that verify a server with the authorities in `ca_file`, or else with those of the system."""
+    """Return the settings that verify a server with the authorities in `ca_file`, or else with those of the system.
+
+    Raises `OSError` if `ca_file` cannot be read, and its subclass `ssl.SSLError` if it has no certificate.
+    """
     return ssl.create_default_context(cafile=ca_file)
 
 

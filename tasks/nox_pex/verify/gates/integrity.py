@@ -23,7 +23,7 @@ from nox_pex.verify.pex_distributions import (
     Location,
     PexDistribution,
     RecordRow,
-    console_scripts,
+    generated_scripts,
     location_in_wheel,
     parse_record,
 )
@@ -133,7 +133,7 @@ def _check_distribution(
         # Every file of another version would differ from Poetry's. The gate `closure` reports that version once.
         expected=expected if expected and expected.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
-        generated=frozenset(console_scripts(wheel.content, dist_info)),
+        generated=frozenset(generated_scripts(wheel.content, dist_info)),
         strict=strict,
     )
     if not comparison.listed:
@@ -196,7 +196,7 @@ def _check_file(comparison: _Comparison, name: str, wheel_hash: _Hash, counts: _
 
 
 def _check_unmatched(comparison: _Comparison, expected: ExpectedFiles, name: str, location: Location) -> Iterator[str]:
-    """Check a file that has no counterpart to compare byte by byte: a script, an installer's file, or one too many."""
+    """Check a file that Poetry did not install as it is: a script, an installer's file, or one that must not be there."""
     if location.scheme == "scripts":
         if location.path not in comparison.generated:
             yield from _check_script(comparison.wheel.content, name, location, expected)
