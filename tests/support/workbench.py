@@ -67,7 +67,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
     def relock(self) -> None:
         """Let the real Poetry lock the edited project; it uses the index and the certificates that the product uses."""
         poetry = pinned.provide_poetry(self.context().provisioner, None)
-        added = index.poetry_environ(
+        added = index.poetry_index_environ(
             self.environ, prefix=Path(sys.prefix), project=self.root, default=poetry.default_index
         )
         environ = {**self.environ, **added, "POETRY_VIRTUALENVS_CREATE": "false"}

@@ -112,9 +112,11 @@ def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None
     if smoke.skips == "fail":
         failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'or set `skips` to "report"')
     count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
-    skipped = BootResult(condition="container", state="skipped", reason=reason, checks=count)
+    skipped = BootResult(condition="container", state="skipped", reason=reason, check_count=count)
     say(str(skipped))
-    return SmokeReport(name=job.target.name, binary=job.file, size=subject.size, outcomes=(skipped,), failure=failure)
+    return SmokeReport(
+        name=job.target.name, binary=job.file, size=subject.size, boot_results=(skipped,), failure=failure
+    )
 
 
 def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
     def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
-        argv = cli.argv(
+        argv = cli.pex_argv(
             table,
             python=packer.python,
             output=output,
@@ -180,7 +180,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             interpreters=self.installed.interpreters,
             pex_root=self.provisioner.caches.pex_root / packer.version,
         )
-        environ = cli.environ(shell.environ)
+        environ = cli.pex_environ(shell.environ)
         outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record
-from nox_pex.pex.inputs import ProjectFiles, collect, inputs_of
+from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
@@ -78,7 +78,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
 
-        project_files = collect(target)  # again: they may have changed since they were first collected
+        project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
         version = self._version_inputs(target)
         inputs = {**inputs, "sources": inputs_of(target, installed, project_files, version=version)["sources"]}
@@ -116,7 +116,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         """
         wanted = target.table.sources
         if wanted not in self._collected:
-            self._collected[wanted] = collect(target)
+            self._collected[wanted] = collect_project_files(target)
         return self._collected[wanted]
 
     def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
@@ -156,7 +156,7 @@ def _generated(target: Target, project_files: ProjectFiles) -> Mapping[str, str]
     """
     if not target.project.package_mode:
         return {}
-    after = collect(target).digests
+    after = collect_project_files(target).digests
     changed = {name for name, digest in after.items() if project_files.digests.get(name) != digest}
     return {name: after[name] for name in sources.ignored(target.project.root, changed)} if changed else {}
 

@@ -56,7 +56,7 @@ class WheelFormat(Struct, frozen=True, kw_only=True):
     compress: bool
 
 
-def argv(
+def pex_argv(
     binary: Binary,
     *,
     python: Path,
@@ -136,7 +136,7 @@ def _packed_layout_options(wheel_format: WheelFormat) -> Iterator[str]:
     yield from _flags(("--compress", wheel_format.compress), ("--pre-install-wheels", wheel_format.pre_install_wheels))
 
 
-def environ(environ: Mapping[str, str]) -> dict[str, str]:
+def pex_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for pex: a fixed date, and no `.pexrc`, so that the bytes are always the same.
 
     `XDG_CACHE_HOME` is removed: pex would write it into the binary, as the cache to unpack itself into.

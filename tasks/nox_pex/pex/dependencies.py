@@ -79,7 +79,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             else:
                 argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(argv, what="pex: dependencies", env=cli.environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=cli.pex_environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))

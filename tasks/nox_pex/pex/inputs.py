@@ -46,7 +46,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
         return self.selection.left_out if self.selection is not None else ()
 
 
-def collect(target: Target) -> ProjectFiles:
+def collect_project_files(target: Target) -> ProjectFiles:
     """Return the files of the project's part as they are now.
 
     Raises `NoxPexError`: `source-missing`, and `config` if a packaged project has `sources`.

@@ -51,7 +51,7 @@ def poetry_environ(
     base = tool_environ(environ)
     return {
         **base,
-        **index.poetry_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
+        **index.poetry_index_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
         "VIRTUAL_ENV": str(environment.path),
         "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",

@@ -133,7 +133,9 @@ def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Pa
     `prefix` is the Python environment whose pip configuration is used, and `project` the project's directory.
     Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
-    mirror = index.poetry_environ(environ, prefix=prefix, project=project, default="").get("POETRY_PYPI_MIRROR_URL")
+    mirror = index.poetry_index_environ(environ, prefix=prefix, project=project, default="").get(
+        "POETRY_PYPI_MIRROR_URL"
+    )
     settings = {name: value for name, value in environ.items() if _is_setting(name)}
     decisive = [
         inputs,

@@ -146,7 +146,7 @@ def run_with(
             check_files=check_files,
             runner=create_runner(workspace, smoke, endpoint),
         )
-        report = SmokeReport(name=name, binary=subject.file, size=subject.size, outcomes=())
+        report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
         report = _run_boots(test, boots, report, budget)
         return replace(report, kept_directory=workspace.root if options.keep else None)
 
@@ -156,7 +156,7 @@ def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, bu
 
     After a failure the remaining boots are skipped, but `after` still runs.
     """
-    outcomes: list[BootResult] = []
+    boot_results: list[BootResult] = []
     failures: list[NoxPexError | None] = []
     passing = True
     try:
@@ -164,18 +164,18 @@ def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, bu
         passing = failures[0] is None
         for boot in boots:
             if not passing:
-                if boot.condition not in {outcome.condition for outcome in outcomes}:
-                    outcomes.append(skipped_boot(test, boot, "an earlier step failed"))
+                if boot.condition not in {boot_result.condition for boot_result in boot_results}:
+                    boot_results.append(skipped_boot(test, boot, "an earlier step failed"))
                 continue
-            outcome, failure = run_boot(test, boot)
+            boot_result, failure = run_boot(test, boot)
             failures.append(failure)
-            passing = outcome.state != "failed"
+            passing = boot_result.state != "failed"
             if failure is not None or not boot.warms_up:
-                test.say(str(outcome))
-                outcomes.append(outcome)
+                test.say(str(boot_result))
+                boot_results.append(boot_result)
     finally:
         after_failure = _run_own_commands(test, "after", test.smoke.after, "check-failed")
-    report = replace(report, outcomes=tuple(outcomes))
+    report = replace(report, boot_results=tuple(boot_results))
     found = [each for each in (*failures, budget_error(report, budget), after_failure) if each is not None]
     for other in found[1:]:
         test.say(f"also: {other.problem}")

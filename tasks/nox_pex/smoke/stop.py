@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import signal_number
-from nox_pex.smoke.checks.verdicts import exit_allowed
+from nox_pex.smoke.checks.results import exit_allowed
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, describe_processes
 
 _CHILDREN_TIMEOUT: Final = 1.0

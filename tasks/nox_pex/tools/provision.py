@@ -92,7 +92,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
 
     def _environ(self) -> dict[str, str]:
         environ = tool_environ(self.shell.environ)
-        return {**environ, **index.uv_environ(environ, prefix=Path(sys.prefix))}
+        return {**environ, **index.uv_index_environ(environ, prefix=Path(sys.prefix))}
 
 
 def find_uv(environ: Mapping[str, str]) -> Path | None:

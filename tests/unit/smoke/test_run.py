@@ -80,7 +80,7 @@ def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
     settings: dict[str, Any] = {"http": [{"path": "/"}], "before": [["false"]], "after": [["false"]]}
     report = smoke_test(unavailable_reason="it is for another machine", conditions=["cold", "offline"], **settings)
     assert report.failure is None
-    assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
+    assert [(outcome.state, outcome.reason) for outcome in report.boot_results] == [
         ("skipped", "it is for another machine"),
         ("skipped", "it is for another machine"),
     ]

@@ -196,7 +196,7 @@ def _check_file(comparison: _Comparison, name: str, wheel_hash: _Hash, counts: _
 
 
 def _check_unmatched(comparison: _Comparison, expected: ExpectedFiles, name: str, location: Location) -> Iterator[str]:
-    """Check a file that Poetry did not install as it is: a script, an installer's file, or one that must not be there."""
+    """Check a file that Poetry did not install like this: a script, an installer's file, or an unexpected one."""
     if location.scheme == "scripts":
         if location.path not in comparison.generated:
             yield from _check_script(comparison.wheel.content, name, location, expected)

@@ -1,4 +1,4 @@
-"""Compare what a program answered or printed with what a check expects. Pure: nothing is run or read."""
+"""The results of checks: a program's answer or output, compared with what the check expects. Pure."""
 
 from __future__ import annotations
 
