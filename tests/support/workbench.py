@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
-from nox_pex.poetry.installed import Installed, finished
+from nox_pex.poetry.installed import Installed, load_finished
 from nox_pex.steps import freeze, install, pex
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
@@ -60,7 +60,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
 
     def installed(self, name: str) -> Installed:
         context = self.context()
-        found = finished(context.all_targets[name].selection, Environment(path=context.home))
+        found = load_finished(context.all_targets[name].selection, Environment(path=context.home))
         assert found is not None
         return found
 

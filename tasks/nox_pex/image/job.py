@@ -90,7 +90,7 @@ class ImageResult(Struct, frozen=True, kw_only=True):
     """The result of a job: the report of the container's smoke test, and the content of `NAME.image.json`."""
 
     report: SmokeReport
-    as_json: Mapping[str, Any]
+    json_value: Mapping[str, Any]
 
 
 def _layers(description: Mapping[str, Any]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
     engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
     built = build(job, engine)
     report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
-    return ImageResult(report=report, as_json=_as_json(job, built, engine, report))
+    return ImageResult(report=report, json_value=_as_json(job, built, engine, report))
 
 
 def check_container(

@@ -23,7 +23,7 @@ from nox_pex.platforms import choose_wheels
 from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheel_cache import WheelCache, digest_of
-from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, finished, platform_digests, wheels_in
+from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, load_finished, platform_digests, wheels_in
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
@@ -88,7 +88,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             "recipe": {"the code of nox-pex": recipe.digest()},
         }
         before: Inputs = state.get("inputs", {})
-        wheelhouse = finished(wanted, platforms, home)
+        wheelhouse = load_finished(wanted, platforms, home)
         if wheelhouse is not None and before == inputs and not installer.force:
             say(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})")
             return

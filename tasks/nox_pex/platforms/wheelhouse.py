@@ -138,7 +138,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
-def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
+def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
     """Load the result of an earlier `WheelFetcher.fetch` into `home`; None if there was none or it is incomplete."""
     state = files.read_json(home / STATE_FILE)
     if state.get("selection") != wanted.key or state["inputs"]["platforms"] != platform_digests(platforms):

@@ -134,7 +134,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         """
         found: Contents | None
         if target.table.complete_platforms:
-            found = wheelhouse.finished(target.selection, target.platforms, self.wheelhouse_of(target))
+            found = wheelhouse.load_finished(target.selection, target.platforms, self.wheelhouse_of(target))
         else:
             found = self._installed_here(target.selection)
         if found is None:
@@ -143,7 +143,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def _installed_here(self, wanted: Selection) -> Installed | None:
-        found = self.installs.get(wanted) or installed.finished(wanted, self.environments[wanted])
+        found = self.installs.get(wanted) or installed.load_finished(wanted, self.environments[wanted])
         if found is not None:
             self.installs[wanted] = found
         return found

@@ -57,7 +57,7 @@ class Shell(Struct, frozen=True, kw_only=True):
     """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
     `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
-    are variables that every tool gets, whatever its step passes.
+    are variables that every tool gets, even if its step passes other values.
     """
 
     environ: Mapping[str, str]

@@ -35,7 +35,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
     uv: Path | None
 
     def create(self, path: Path, *, python: Path, seed: bool) -> None:
-        """Make a virtual environment at `path`, in place of anything there, for the interpreter `python`.
+        """Make a virtual environment at `path` for the interpreter `python`. Anything at `path` is removed first.
 
         `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError`, as from `install_failure`, if
         that fails.

@@ -44,7 +44,7 @@ original's index (git(1))."""
 
 
 _OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
-"""Variables that every tool of the second build gets, whatever it gets in the first one."""
+"""Variables that every tool of the second build gets, instead of those of the first one."""
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
@@ -119,7 +119,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
         installed: Contents | None
         if original.platforms:
             WheelFetcher(installer=copy_installer).fetch(original.selection, original.platforms, environment)
-            installed = wheelhouse.finished(original.selection, original.platforms, environment)
+            installed = wheelhouse.load_finished(original.selection, original.platforms, environment)
         else:
             installed = copy_installer.install(original.selection, Environment(path=environment))
         if installed is None:

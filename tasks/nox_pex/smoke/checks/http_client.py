@@ -1,7 +1,7 @@
 """Send a request to the program: one HTTP exchange, or one TCP connection.
 
-An exchange ends by its deadline, whatever the program does. A fault of the program is not raised: it is the `problem`
-of the `Answer`. `results` decides whether the answer is the expected one.
+An exchange ends by its deadline, even if the program sends slowly or never. A fault of the program is not raised: it is
+the `problem` of the `Answer`. `results` decides whether the answer is the expected one.
 """
 
 from __future__ import annotations
