@@ -95,7 +95,7 @@ class Bench:
             variables |= {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
         environ = clean_environ(os.environ)
         default = (self.home / "default-index").read_text("utf-8")
-        mirror = index.poetry_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
+        mirror = index.poetry_index_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
         return {**environ, **mirror, **variables}
 
     def own_environ(self) -> dict[str, str]:

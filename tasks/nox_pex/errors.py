@@ -1,7 +1,7 @@
 """All error codes of nox-pex, and `NoxPexError`.
 
 Every failure that a user can cause is a `NoxPexError`: a stable code, the problem and its place, and the remedy. The
-fronts (`sessions`, `invoke`) turn it into one line and an exit status.
+front ends (`sessions`, `invoke`) turn it into one line and an exit status.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ CODES: Final[dict[Code, str]] = {
     "poetry-version": "The project's `requires-poetry` does not allow the Poetry that nox-pex uses.",
     "python-mismatch": "The project does not allow the Python of the session, or that Python is not installed.",
     "tool-install": "Poetry, pex or a build backend could not be installed.",
-    "install-failed": "Poetry could not install from the lock, for a reason that has no code of its own.",
+    "install-failed": "Poetry could not install from the lock, for a reason that no other code covers.",
     "index-unreachable": "The package index does not answer.",
     "index-auth": "The package index requires credentials, or refuses those that it got.",
     "index-missing": "The package index does not have a file that is in the lock.",
@@ -133,7 +133,7 @@ class NoxPexError(Exception):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that a front shows to the user: the log, and then the error itself."""
+        """The lines that a front end shows to the user: the log, and then the error itself."""
         return (*(f"  | {line}" for line in self.log), str(self))
 
     def __str__(self) -> str:

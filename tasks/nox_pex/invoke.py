@@ -44,8 +44,8 @@ def collection(
     """Return the tasks `install`, `freeze`, `pex`, `smoke`, `verify`, … for the Poetry project in `project`.
 
     `python` is as in `nox_pex.register`: with a list, each task runs for each Python. `state` is the directory for
-    environments and state; the default is that of Nox. Paths are relative to the directory of `tasks.py`. The three are
-    defaults: Invoke's configuration can override them under `nox-pex`.
+    environments and state; the default is that of Nox. Paths are relative to the directory of `tasks.py`. Invoke's
+    configuration can override all three arguments, under `nox-pex`. A task that fails raises `invoke.Exit`.
     """
     tasks = Collection()
     for step in table.STEPS.values():
@@ -58,7 +58,7 @@ def collection(
 class _Task(Task[Any]):
     """A task that is equal only to itself.
 
-    Invoke compares tasks by their name and code, so that of `inv api.pex worker.pex` it would only run the first.
+    Invoke compares tasks by name and code, and runs equal ones once: of `inv api.pex worker.pex`, only the first.
     """
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""The Nox front end: `register()`, and sessions that do nothing but run a step under the flags of Nox."""
+"""The Nox front end: `register()`, and the sessions, each of which runs one step as the flags of Nox say."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def register(
     directory. With several projects, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex` runs them
     all. `python` is as in `nox.session`; with a list, the sessions are `pex-3.11`, `pex-3.12`, …, and `pex` runs them
     all. `prefix` is put before every name. `only` names the sessions to register, with those that they need.
-    Reads no file: the settings are checked when a session runs. Ends Nox with one line, `error[usage]`, if an argument
-    cannot be used, or if the noxfile already has a session of the same name.
+    Reads no settings: they are checked when a session runs. Raises `SystemExit` with one line, `error[usage]`, if an
+    argument cannot be used, or if the noxfile already has a session of the same name.
     """
     try:
         _register(projects, python=python, prefix=prefix, only=only)
@@ -127,7 +127,7 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
 
 
 def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
-    """A session that stands for the sessions of a step for each project, or each Python."""
+    """Return a session that only requires others: those of `step` for each project, or for each Python (`each`)."""
 
     def run(session: nox.Session) -> None:
         """Do nothing: the sessions that this one requires do the work."""
@@ -167,7 +167,7 @@ def _add(
 def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> None:
     """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
-    flags, prebuilt = _flags(session), context.arguments.prebuilt_reason is not None
+    flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
     if flags.install_only and not prebuilt:
         session.log(f"{step.name}: only what it needs is installed (--install-only)")
         frontend.prepare(step, context)

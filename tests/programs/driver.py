@@ -47,7 +47,7 @@ def main() -> None:
     )
     say(f"done {report.failure}")
     if condition:
-        outcomes: dict[str, object] = {each.condition: [each.state, each.reason] for each in report.outcomes}
+        outcomes: dict[str, object] = {each.condition: [each.state, each.reason] for each in report.boot_results}
         if report.failure is not None:
             outcomes["failure"] = [report.failure.code, report.failure.problem]
         say(f"outcomes {json.dumps(outcomes)}")

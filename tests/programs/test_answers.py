@@ -140,7 +140,7 @@ def test_all_checks_run_and_the_first_failure_counts(smoke_test: SmokeTest) -> N
     checks = [{"path": "/"}, {"path": "/x", "status": 404}, {"path": "/y", "status": 403}, {"path": "/z"}]
     tested = smoke_test("answers", "well", "{port}", http=checks)
     assert "GET /x" in tested.problem
-    assert (tested.report.outcomes[0].passed, tested.report.outcomes[0].checks) == (2, 4)
+    assert (tested.report.boot_results[0].passed_checks, tested.report.boot_results[0].check_count) == (2, 4)
 
 
 def test_ready_has_its_own_path_and_status(smoke_test: SmokeTest) -> None:

@@ -17,7 +17,7 @@ def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None
     ]
     tested = smoke_test("commands", command=commands, conditions=["cold", "warm"])
     assert tested.code is None, tested.problem
-    assert [outcome.passed for outcome in tested.report.outcomes] == [3, 3]
+    assert [outcome.passed_checks for outcome in tested.report.boot_results] == [3, 3]
     assert tested.report.ready_after("cold") is not None
 
 
@@ -50,15 +50,15 @@ def test_a_command_runs_while_the_server_runs(smoke_test: SmokeTest) -> None:
     command = {"args": ["not-at-all", "0"], "stdout-matches": "listens 1.0"}
     tested = smoke_test("listens", "well", "{port}", http=[{"path": "/"}], command=[command])
     assert tested.code is None, tested.problem
-    assert tested.report.outcomes[0].passed == 2
+    assert tested.report.boot_results[0].passed_checks == 2
 
 
 def test_the_output_of_the_command_that_failed_is_shown(smoke_test: SmokeTest) -> None:
     tested = smoke_test("commands", command=[{"args": ["complain"]}, {"args": ["--version"]}])
     assert tested.log == "no thing"
-    assert (tested.report.outcomes[0].passed, tested.report.outcomes[0].checks) == (1, 2)
+    assert (tested.report.boot_results[0].passed_checks, tested.report.boot_results[0].check_count) == (1, 2)
 
 
 def test_a_seed_that_fails_is_reported_once(smoke_test: SmokeTest) -> None:
     tested = smoke_test("commands", command=[{"args": ["complain"]}], conditions=["warm"])
-    assert [outcome.state for outcome in tested.report.outcomes] == ["failed"]
+    assert [outcome.state for outcome in tested.report.boot_results] == ["failed"]

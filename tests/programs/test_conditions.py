@@ -41,7 +41,7 @@ def confined(smoke_test: SmokeTest) -> SmokeTest:
     def smoke(condition: str, mode: str, *args: str, **settings: Any) -> Tested:
         settings = {"http": [{"path": "/"}], **settings}
         tested = smoke_test("confined", mode, "{port}", *args, conditions=[condition], **settings)
-        outcome = tested.report.outcomes[0]
+        outcome = tested.report.boot_results[0]
         if outcome.state == "skipped":
             pytest.skip(f"not supported here: {outcome.reason}")
         return tested
@@ -53,9 +53,9 @@ def confined(smoke_test: SmokeTest) -> SmokeTest:
 def test_a_program_has_the_usual_resources_under_every_condition(condition: str, confined: SmokeTest) -> None:
     tested = confined(condition, "the-usual-resources")
     assert tested.code is None, (tested.problem, tested.log)
-    (outcome,) = tested.report.outcomes
+    (outcome,) = tested.report.boot_results
     assert outcome.ready_after is not None
-    assert (outcome.passed, outcome.condition) == (1, condition)
+    assert (outcome.passed_checks, outcome.condition) == (1, condition)
     assert 1_000_000 < (outcome.memory or 0) < 500_000_000
     assert str(outcome.stop).startswith("stopped by SIGTERM")
 
@@ -110,8 +110,8 @@ def test_offline_is_a_private_network(confined: SmokeTest) -> None:
 
 def test_an_offline_program_that_ignores_the_port_is_told_where_it_listens(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "elsewhere", "{port}", conditions=["offline"], startup_timeout=1.0)
-    if tested.report.outcomes[0].state == "skipped":
-        pytest.skip(f"not supported here: {tested.report.outcomes[0].reason}")
+    if tested.report.boot_results[0].state == "skipped":
+        pytest.skip(f"not supported here: {tested.report.boot_results[0].reason}")
     assert tested.code == "startup-timeout"
     assert "it listens on 127.0.0.1:" in tested.problem
 
@@ -134,8 +134,8 @@ def test_faults_are_found_under_every_condition(
         program, mode, "{port}", conditions=[condition], startup_timeout=3.0 if code == "startup-timeout" else 15.0,
         stop_timeout=1.0, http=[{"path": "/", "timeout": 1.0}],
     )  # fmt: skip
-    if tested.report.outcomes[0].state == "skipped":
-        pytest.skip(f"not supported here: {tested.report.outcomes[0].reason}")
+    if tested.report.boot_results[0].state == "skipped":
+        pytest.skip(f"not supported here: {tested.report.boot_results[0].reason}")
     assert tested.code == code
 
 
@@ -205,7 +205,7 @@ def test_all_conditions_pass_in_one_run(smoke_test: SmokeTest) -> None:
     every = ["cold", "unprivileged", "warm", "read-only", "offline"]
     tested = smoke_test("listens", "well", "{port}", conditions=every)
     assert tested.code is None, tested.problem
-    assert [outcome.condition for outcome in tested.report.outcomes] == every
+    assert [outcome.condition for outcome in tested.report.boot_results] == every
 
 
 @pytest.fixture
@@ -305,11 +305,11 @@ def test_other_systems_skip_the_conditions(
     monkeypatch.setattr(sys, "platform", "darwin")
     tested = smoke_test("confined", "nothing", "{port}", http=[{"path": "/"}], conditions=["offline"])
     assert tested.code is None
-    assert tested.report.outcomes[0].reason == "only Linux supports this condition"
+    assert tested.report.boot_results[0].reason == "only Linux supports this condition"
     # A skipped condition does not keep the others from running, even if `skips` makes it a failure.
     tested = smoke_test("listens", "well", "{port}", conditions=["offline", "cold"], skips="fail")
     assert tested.code == "check-failed"
-    assert [outcome.state for outcome in tested.report.outcomes] == ["skipped", "passed"]
+    assert [outcome.state for outcome in tested.report.boot_results] == ["skipped", "passed"]
 
 
 def has_a_route_to_the_internet() -> bool:
@@ -338,5 +338,5 @@ def test_the_memory_of_a_short_command_is_known(smoke_test: SmokeTest) -> None:
     tested = smoke_test("commands", command=[{"args": ["--version"]}], conditions=["cold", "warm"])
     assert tested.code is None, tested.problem
     assert len(tested.report.sha256) == 64
-    for outcome in tested.report.outcomes:
+    for outcome in tested.report.boot_results:
         assert 1_000_000 < (outcome.memory or 0) < 500_000_000

@@ -57,7 +57,7 @@ def impostor() -> Iterator[Callable[..., int]]:
 def test_a_good_program_passes_cold_and_warm(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "well", "{port}", conditions=["cold", "warm"])
     assert tested.code is None
-    assert [(outcome.condition, outcome.state) for outcome in tested.report.outcomes] == [
+    assert [(outcome.condition, outcome.state) for outcome in tested.report.boot_results] == [
         ("cold", "passed"),
         ("warm", "passed"),
     ]
@@ -67,7 +67,7 @@ def test_a_good_program_passes_cold_and_warm(smoke_test: SmokeTest) -> None:
 def test_a_single_warm_boot_is_seeded(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "well", "{port}", conditions=["warm"])
     assert tested.code is None
-    assert len(tested.report.outcomes) == 1
+    assert len(tested.report.boot_results) == 1
     assert any("warm up" in line for line in tested.said)
 
 

@@ -106,7 +106,7 @@ def test_a_failure_of_before_skips_the_boots_but_not_after(smoke_test: SmokeTest
     assert tested.code == "launch-failed"
     assert "exit status 3" in tested.problem
     assert tested.log == "no database"
-    assert [outcome.state for outcome in tested.report.outcomes] == ["skipped"]
+    assert [outcome.state for outcome in tested.report.boot_results] == ["skipped"]
     assert (project / "after").exists()
 
 
@@ -136,7 +136,7 @@ def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary:
 
 def test_only_tests_a_single_condition(smoke_test: SmokeTest) -> None:
     tested = smoke_test("listens", "well", "{port}", conditions=["cold", "warm"], options=Options(only="warm"))
-    assert [outcome.condition for outcome in tested.report.outcomes] == ["warm"]
+    assert [outcome.condition for outcome in tested.report.boot_results] == ["warm"]
 
 
 def test_a_directory_with_spaces_and_umlauts_works(

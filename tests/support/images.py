@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from nox_pex.image.base_image import ImagePython
-from nox_pex.image.containerfile import Dockerfile
+from nox_pex.image.dockerfile import Dockerfile
 from nox_pex.image.engine import Engine
 from nox_pex.image.job import Job
 from nox_pex.pex.target import Target
@@ -39,7 +39,7 @@ DOCKERFILE = Dockerfile(
     image=Image(base="python:3.11-slim"),
     file="service.pex",
     python="/usr/bin/python3.11",
-    direct=True,
+    starts_directly=True,
     project=None,
     labels={"org.opencontainers.image.version": "1.2.3"},
 )

@@ -25,7 +25,7 @@ class Locker(Struct, frozen=True, kw_only=True):
         shell = command.Shell(environ=environ, secrets=secrets.Secrets(), say=lambda _: None)
         provisioner = provision.Provisioner(shell=shell, caches=cache.Caches.of(environ), uv=provision.find_uv(environ))
         poetry = pinned.provide_poetry(provisioner, self.poetry_version)
-        mirror = index.poetry_environ(
+        mirror = index.poetry_index_environ(
             environ, prefix=Path(sys.prefix), project=project.root, default=poetry.default_index
         )
         # Poetry creates an environment for the project's Python to lock it: not among those of the user.

@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
-from nox_pex.poetry.installed import Installed, finished
+from nox_pex.poetry.installed import Installed, load_finished
 from nox_pex.steps import freeze, install, pex
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
 from nox_pex.tools import index, pinned
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import Pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
@@ -60,14 +60,14 @@ class Workbench(Struct, frozen=True, kw_only=True):
 
     def installed(self, name: str) -> Installed:
         context = self.context()
-        found = finished(context.all_targets[name].selection, Environment(path=context.home))
+        found = load_finished(context.all_targets[name].selection, Environment(path=context.home))
         assert found is not None
         return found
 
     def relock(self) -> None:
         """Let the real Poetry lock the edited project; it uses the index and the certificates that the product uses."""
         poetry = pinned.provide_poetry(self.context().provisioner, None)
-        added = index.poetry_environ(
+        added = index.poetry_index_environ(
             self.environ, prefix=Path(sys.prefix), project=self.root, default=poetry.default_index
         )
         environ = {**self.environ, **added, "POETRY_VIRTUALENVS_CREATE": "false"}
@@ -98,4 +98,4 @@ def ran(*argv: object, cwd: Path, environ: Mapping[str, str]) -> str:
 
 def integrity_of(pex: Pex, installed: Installed, *, strict: bool = True) -> Verdict:
     """The verdict of the gate `integrity` on an open PEX, with an environment as evidence."""
-    return integrity.judge(pex, distributions(pex), evidence.expected_from_environment(installed), strict=strict)
+    return integrity.judge(pex, distributions(pex), expected_files.expected_from_environment(installed), strict=strict)

@@ -55,9 +55,9 @@ def clean(wheel: Path) -> None:
             cleaned_wheel.replace(wheel)
 
 
-def wheel_entry_points(wheel: Path, group: str = "console_scripts") -> Mapping[str, str]:
-    """Return the entry points of `group` in a wheel, name to object reference."""
-    return parse_entry_points(_member(wheel, "entry_points.txt"), group)
+def console_scripts(wheel: Path) -> Mapping[str, str]:
+    """Return the console scripts of a wheel, name to object reference."""
+    return parse_entry_points(_member(wheel, "entry_points.txt"))
 
 
 def wheel_version(wheel: Path) -> str:

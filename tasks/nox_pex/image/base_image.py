@@ -127,40 +127,41 @@ class ImagePython(Struct, frozen=True, kw_only=True):
 
 
 class ImageInspector(Struct, frozen=True, kw_only=True):
-    """Asks `engine` about images, and remembers in the file `memory` which Python each image id has."""
+    """Asks `engine` about images, and remembers in the JSON file `cache` which Python each image id has."""
 
     engine: Engine
     shell: Shell
-    memory: Path
+    cache: Path
 
     def image_id(self, image: str, *, key: str) -> str:
         """Return the id of `image`, after fetching it if the engine does not have it.
 
         `key` is the dotted key of the setting that names the image. Raises `NoxPexError` `image-base`.
         """
-        outcome = self._run(self.engine.identify(image), "look for the base")
+        outcome = self._run(self.engine.identify_argv(image), "look for the base")
         if outcome.status != 0:
             self.shell.say(f"image: fetching {image}")
-            fetched = self._run(self.engine.pull(image), f"fetch {image}")
+            fetched = self._run(self.engine.pull_argv(image), f"fetch {image}")
             if fetched.status != 0:
                 reason = fetched.tail[-1].strip() if fetched.tail else f"exit status {fetched.status}"
                 problem = f"{key} names {image}, which {self.engine.name} does not have and cannot fetch: {reason}"
                 remedy = f"correct the name, or make `{self.engine.name} pull {image}` work"
                 raise NoxPexError("image-base", problem, remedy, log=fetched.tail)
-            outcome = self._run(self.engine.identify(image), "look for the base")
+            outcome = self._run(self.engine.identify_argv(image), "look for the base")
         return outcome.output.strip().splitlines()[-1]
 
     def image_python(self, image: str, *, identity: str, minor: str | None, key: str) -> ImagePython:
         """Return the Python of `image`, whose id is `identity`: Python `minor` (`3.11`) if the image has it.
 
-        Raises `NoxPexError`: `image-python` if there is no Python, `engine-failed` if the engine cannot run it.
+        `key` is the dotted key of the setting that names the image. Raises `NoxPexError`: `image-python` if there is no
+        Python, `engine-failed` if the engine cannot run it.
         """
-        known = files.read_json(self.memory)
+        known = files.read_json(self.cache)
         entry = f"{identity} {minor or ''}"
         if entry in known:
             return ImagePython(**known[entry])
         python = ImagePython(**json.loads(self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)))
-        files.write_json(self.memory, {**known, entry: msgspec.structs.asdict(python)})
+        files.write_json(self.cache, {**known, entry: msgspec.structs.asdict(python)})
         return python
 
     def run_python(self, image: str, program: str, *, identity: str, minor: str | None, key: str) -> str:
@@ -187,7 +188,7 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
 
     def describe(self, image: str) -> dict[str, Any]:
         """Return an image's `Config`, `Architecture`, `RootFS` and `Size`, which are Docker's names for them."""
-        output = self._run(self.engine.describe(image), "look at the image").output
+        output = self._run(self.engine.describe_argv(image), "look at the image").output
         value = json.loads(_WARNINGS.sub("", output, count=1))
         if isinstance(value, list):
             first: dict[str, Any] = value[0]
@@ -203,7 +204,7 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
         """Run `program` with the interpreter `command`, in a container of `image` that is removed afterwards."""
         what, arguments = "ask the base", ("-I", "-c", program)
         if self.engine.name != "buildah":
-            return self._run(self.engine.run_once(image, command, *arguments), what)
+            return self._run(self.engine.run_once_argv(image, command, *arguments), what)
         created = self._run(self.engine.argv("from", "--pull-never", image), what)
         if created.status != 0:
             return created

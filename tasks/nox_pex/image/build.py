@@ -12,9 +12,9 @@ from typing import Final
 import nox_pex
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
-from nox_pex.image import build_context, compatibility, containerfile, split_pex
+from nox_pex.image import build_context, compatibility, dockerfile, split_pex
 from nox_pex.image.base_image import ImageInspector, ImagePython
-from nox_pex.image.containerfile import BuilderStage, Dockerfile
+from nox_pex.image.dockerfile import BuilderStage, Dockerfile
 from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
@@ -35,7 +35,7 @@ def build(job: Job, engine: Engine) -> BuiltImage:
 
     Raises `NoxPexError`: `image-base`, `image-python`, `image-build`, `engine-failed`, `source-missing`, `config`.
     """
-    inspector = ImageInspector(engine=engine, shell=job.shell, memory=job.target.state / "images.json")
+    inspector = ImageInspector(engine=engine, shell=job.shell, cache=job.target.state / "images.json")
     base, key = job.image.base, f"{job.key}.base"
     base_id = inspector.image_id(base, key=key)
     python = inspector.image_python(base, identity=base_id, minor=job.minor, key=key)
@@ -59,7 +59,7 @@ def build(job: Job, engine: Engine) -> BuiltImage:
             dockers_format=job.image.healthcheck is not None or job.image.containerfile is not None,
         )
         job.shell.say(f"image: building {names[0]} with {engine.name} (base {base}: {python})")
-        outcome = job.shell.run(engine.build(image_build), what=f"image: {job.target.name}", env=job.shell.environ)
+        outcome = job.shell.run(engine.build_argv(image_build), what=f"image: {job.target.name}", env=job.shell.environ)
         if outcome.status != 0 or not image_build.id_file.exists():
             raise _build_failure(outcome, job)
         image_id = image_build.id_file.read_text("utf-8").strip()
@@ -127,14 +127,14 @@ def _dockerfile(job: Job, python: ImagePython, stage: BuilderStage | None) -> st
             remedy = "correct the path, which is relative to the project's directory"
             raise NoxPexError("source-missing", problem, remedy) from error
     table = job.target.table
-    return containerfile.text(
+    return dockerfile.text(
         Dockerfile(
             name=job.target.name,
             version=version(job),
             image=job.image,
             file=job.target.output.name,
             python=python.executable,
-            direct=python.has_shell and table.sh_boot and table.layout == "zipapp",
+            starts_directly=python.has_shell and table.sh_boot and table.layout == "zipapp",
             project=job.distribution,
             labels=labels(job),
             builder=stage,
@@ -171,4 +171,6 @@ def _build_failure(outcome: Outcome, job: Job) -> NoxPexError:
 
 
 def _size(built: BuiltImage) -> str:
-    return f"{megabytes(built.added)} over its base" if built.added is not None else f"{len(built.layers)} layers"
+    if built.added_bytes is None:
+        return f"{len(built.layers)} layers"
+    return f"{megabytes(built.added_bytes)} over its base"

@@ -1,4 +1,4 @@
-"""What a finished binary requires of the machine that it runs on, read from the binary itself."""
+"""Check that an image has what a finished binary requires, which is read from the binary itself."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class BinaryRequirements(Struct, frozen=True, kw_only=True):
 
 
 def read_requirements(binary: Path) -> BinaryRequirements:
-    """Read the requirements of a PEX of any layout."""
+    """Return the requirements of the PEX at `binary`, of any layout."""
     with contextlib.closing(_Members(binary)) as members:
         info: Mapping[str, Any] = json.loads(members.content("PEX-INFO"))
         wheels = tuple(sorted(info["distributions"]))

@@ -1,4 +1,4 @@
-"""Containers as the place of a smoke test. The engine starts each in the foreground."""
+"""Runs a smoke test in containers. The engine starts each container in the foreground."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_STARTED: Final = (126, 127)
 
 
 _PORT_TAKEN: Final = ("address already in use", "port is already allocated")
-"""What engines print if a port cannot be published."""
+"""Texts that engines print if a port cannot be published."""
 
 
 _LISTENING: Final = """\
@@ -44,9 +44,9 @@ for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         fields = line.split()
         if fields[3] == "0A":
             address, port = fields[1].split(":")
-            words = [struct.pack("=I", int(address[i:i + 8], 16)) for i in range(0, len(address), 8)]
-            family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
-            print(socket.inet_ntop(family, b"".join(words)), int(port, 16))
+            groups = [struct.pack("=I", int(address[i:i + 8], 16)) for i in range(0, len(address), 8)]
+            family = socket.AF_INET if len(groups) == 1 else socket.AF_INET6
+            print(socket.inet_ntop(family, b"".join(groups)), int(port, 16))
 """
 """Prints the address and port of each listening TCP socket in the container (proc(5))."""
 
@@ -108,9 +108,9 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """Return a new container or, with `alongside`, another program in that container."""
-        variables = self._variables(launch)
+        variables = self._write_variables(launch)
         if isinstance(alongside, RunningContainer):
-            argv = self.engine.execute(alongside.name, *self.image.entrypoint, *launch.args, variables=variables)
+            argv = self.engine.execute_argv(alongside.name, *self.image.entrypoint, *launch.args, variables=variables)
             return RunningContainer(self, alongside.name, self._command(launch, argv))
         name = f"{self.workspace.root.name}-{time.monotonic_ns()}"
         is_command = launch.stderr is not None  # a server writes both streams into one log
@@ -123,12 +123,12 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
             shared=self.workspace.tmp if self.shares_tmp else None,
             interactive=is_command,
         )
-        argv = self.engine.run(start)
-        return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove(name)))
+        argv = self.engine.run_argv(start)
+        return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove_argv(name)))
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """Return a more exact error if the container is unreachable or unreadable, or its engine did not start it."""
-        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `program` returns no other
+        assert isinstance(program, RunningContainer)  # noqa: S101  # for the type checker: `create_program` returns no other
         if error.code == "startup-timeout":
             return self._unreachable(program) or error
         ended = program.exited()
@@ -147,7 +147,7 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
 
     def listening(self, container: str) -> tuple[tuple[str, int], ...]:
         """Return the addresses and ports on which programs in a container listen; empty if that cannot be found out."""
-        outcome = self.ask(self.engine.execute(container, self.image.python, "-I", "-c", _LISTENING))
+        outcome = self.ask(self.engine.execute_argv(container, self.image.python, "-I", "-c", _LISTENING))
         fields = (line.split() for line in outcome.output.splitlines())
         return tuple((pair[0], int(pair[1])) for pair in fields if len(pair) == 2 and pair[1].isdecimal())  # noqa: PLR2004  # address and port
 
@@ -171,10 +171,11 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
         """Return the error if the entry point cannot be read or started.
 
-        Call it only for a container that ended early: a program may exit with the same statuses by itself.
+        Call it only for a container that ended early: later, a program may exit with the same statuses by itself.
         """
         paths = self.image.entrypoint
-        outcome = self.ask(self.engine.run_once(self.image.identity, self.image.python, "-I", "-c", _READABLE, *paths))
+        argv = self.engine.run_once_argv(self.image.identity, self.image.python, "-I", "-c", _READABLE, *paths)
+        outcome = self.ask(argv)
         unreadable = [line for line in outcome.output.splitlines() if line in paths]
         if unreadable:
             problem = f"user {self.image.user} of the image cannot read {unreadable[0]}"
@@ -196,8 +197,8 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
             cleanup=cleanup,
         )
 
-    def _variables(self, launch: LaunchSpec) -> Path:
-        """Write the variables of a start into a file, because everyone could read them on a command line.
+    def _write_variables(self, launch: LaunchSpec) -> Path:
+        """Write the variables of a start into a file, and return its path; anyone could read them on a command line.
 
         Raises `NoxPexError` `config` if a value has several lines.
         """
@@ -214,18 +215,18 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
 
 @final
 class RunningContainer:
-    """A container, or another program in a running container, as a `RunningProgram` program.
+    """A container, or another program in a running container, as a `RunningProgram`.
 
-    `owns_port` is True: no other program can answer at its published port, which the engine holds.
+    `owns_port` is True: the engine holds its published port, so no other program can answer there.
     """
 
     owns_port: bool = True
 
-    def __init__(self, place: ContainerRunner, name: str, command: Command) -> None:
+    def __init__(self, runner: ContainerRunner, name: str, command: Command) -> None:
         self.name = name
-        self._place = place
+        self._runner = runner
         self._command = command
-        self._program = Program(command, remove=None if place.keep else place.workspace.root)
+        self._program = Program(command, remove=None if runner.keep else runner.workspace.root)
 
     @property
     def output(self) -> Path:
@@ -244,7 +245,7 @@ class RunningContainer:
 
     @property
     def network(self) -> Network:
-        """This machine's network, where the port is published."""
+        """This machine's network, in which the port is published."""
         return HERE
 
     def start(self) -> None:
@@ -257,17 +258,17 @@ class RunningContainer:
 
     def signal(self, number: int) -> None:
         """Send a signal to its first process, as the engine's `stop` does."""
-        self._place.ask(self._place.engine.kill(self.name, number))
+        self._runner.ask(self._runner.engine.kill_argv(self.name, number))
 
     def tree(self) -> tuple[ProcessInfo, ...]:
         """Return nothing: all processes in a container end with the first one, whose PID namespace they share."""
         return ()
 
     def owner(self, host: str, port: int) -> ports.Owner:
-        """Return who would answer at a published address: the program, if it listens on the port in the container."""
-        del host  # all ports are published at the same one
-        inner = self._place.published.get(port)
-        listeners = self._place.listening(self.name)
+        """Return who answers at a published port: the program, if it listens on the container's port for that."""
+        del host  # all ports are published at the same address
+        inner = self._runner.published.get(port)
+        listeners = self._runner.listening(self.name)
         return "ours" if any(number == inner and not a.startswith(_LOOPBACK) for a, number in listeners) else "nobody"
 
     def end(self) -> None:

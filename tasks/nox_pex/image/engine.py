@@ -23,7 +23,7 @@ _PROBES: Final[Mapping[EngineName, tuple[str, ...]]] = {
     "podman": ("info", "--format", "{{.Version.Version}}"),
     "buildah": ("version",),
 }
-"""Commands that fail if the client is installed but the engine behind it does not work."""
+"""Commands that fail if the client is installed but its engine does not work."""
 
 
 _REMEDIES: Final[Mapping[EngineName, str]] = {
@@ -72,7 +72,7 @@ class ContainerStart(Struct, frozen=True, kw_only=True):
 class Engine(Struct, frozen=True, kw_only=True):
     """An engine that works: its executable, and the arguments that the user adds to its command lines.
 
-    Every method returns a command line.
+    No method starts anything: each returns a command line, to be run with `Shell.run`.
     """
 
     name: EngineName
@@ -80,31 +80,31 @@ class Engine(Struct, frozen=True, kw_only=True):
     args: EngineArgs
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
-        """Run the engine with `arguments`."""
+        """Return the command line of the engine with `arguments`."""
         return (self.program, *self.args.general, *arguments)
 
-    def probe(self) -> tuple[str, ...]:
-        """Exit with 0 if the engine works."""
+    def probe_argv(self) -> tuple[str, ...]:
+        """Return a command that exits with 0 if the engine works."""
         return self.argv(*_PROBES[self.name])
 
-    def identify(self, image: str) -> tuple[str, ...]:
-        """Print the id of an image; fail if the engine does not have it."""
+    def identify_argv(self, image: str) -> tuple[str, ...]:
+        """Return a command that prints the id of an image, and fails if the engine does not have it."""
         if self.name == "buildah":
             return self.argv("inspect", "--type", "image", "--format", "{{.FromImageID}}", image)
         return self.argv("image", "inspect", "--format", "{{.Id}}", image)
 
-    def describe(self, image: str) -> tuple[str, ...]:
-        """Print the engine's description of an image as JSON, in a format that `ImageInspector.describe` reads."""
+    def describe_argv(self, image: str) -> tuple[str, ...]:
+        """Return a command that prints an image's description as JSON, which `ImageInspector.describe` reads."""
         if self.name == "buildah":
             return self.argv("inspect", "--type", "image", image)
         return self.argv("image", "inspect", image)
 
-    def pull(self, image: str) -> tuple[str, ...]:
-        """Fetch an image."""
+    def pull_argv(self, image: str) -> tuple[str, ...]:
+        """Return a command that fetches an image."""
         return self.argv("pull", "--quiet", image)
 
-    def build(self, build: ImageBuild) -> tuple[str, ...]:
-        """Build an image, and set every date in it to a fixed one if the engine can."""
+    def build_argv(self, build: ImageBuild) -> tuple[str, ...]:
+        """Return a command that builds an image, and sets every date in it to a fixed one if the engine can."""
         arguments = ["build", "--file", str(build.file), "--iidfile", str(build.id_file)]
         for tag in build.tags:
             arguments += ["--tag", tag]
@@ -119,13 +119,13 @@ class Engine(Struct, frozen=True, kw_only=True):
             arguments += ["--layers"]
         return self.argv(*arguments, *self.args.build, str(build.context))
 
-    def run_once(self, image: str, entrypoint: str, *arguments: str) -> tuple[str, ...]:
-        """Run one program of an image in a container without a network, and print its output."""
+    def run_once_argv(self, image: str, entrypoint: str, *arguments: str) -> tuple[str, ...]:
+        """Return a command that runs one program of an image, without a network, and prints the program's output."""
         options = ["--rm", "--network", "none", "--entrypoint", entrypoint]
         return self.argv("run", *options, *self.args.run, image, *arguments)
 
-    def run(self, start: ContainerStart) -> tuple[str, ...]:
-        """Run a container in the foreground, and exit with the status of its first process."""
+    def run_argv(self, start: ContainerStart) -> tuple[str, ...]:
+        """Return a command that runs a container in the foreground, and exits with the status of its first process."""
         options = ["--rm", "--name", start.name, "--env-file", str(start.variables), "--no-healthcheck"]
         options += ["--read-only", "--tmpfs", _TMPFS, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
         if self.name == "podman":
@@ -138,17 +138,17 @@ class Engine(Struct, frozen=True, kw_only=True):
             options += ["--interactive"]
         return self.argv("run", *options, *self.args.run, start.image, *start.arguments)
 
-    def execute(self, container: str, *arguments: str, variables: Path | None = None) -> tuple[str, ...]:
-        """Run another program in a running container."""
+    def execute_argv(self, container: str, *arguments: str, variables: Path | None = None) -> tuple[str, ...]:
+        """Return a command that runs another program in a running container."""
         options = ["--interactive", *(["--env-file", str(variables)] if variables else [])]
         return self.argv("exec", *options, container, *arguments)
 
-    def kill(self, container: str, number: int) -> tuple[str, ...]:
-        """Send the signal `number` to the first process of a container."""
+    def kill_argv(self, container: str, number: int) -> tuple[str, ...]:
+        """Return a command that sends the signal `number` to the first process of a container."""
         return self.argv("kill", "--signal", str(number), container)
 
-    def remove(self, container: str) -> tuple[str, ...]:
-        """Stop a container and remove it."""
+    def remove_argv(self, container: str) -> tuple[str, ...]:
+        """Return a command that stops a container and removes it."""
         return self.argv("rm", "--force", container)
 
 
@@ -166,7 +166,7 @@ def find_engine(
         if program is None:
             continue
         engine = Engine(name=name, program=program, args=args)
-        outcome = shell.run(engine.probe(), what=f"ask {name}", env=shell.environ)
+        outcome = shell.run(engine.probe_argv(), what=f"ask {name}", env=shell.environ)
         if outcome.status == 0:
             return engine
         silent.append((name, outcome))

@@ -80,7 +80,7 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
         return _layers(self.description)[len(_layers(self.base)) :]
 
     @property
-    def added(self) -> int | None:
+    def added_bytes(self) -> int | None:
         """The bytes that it adds to the base; None if the engine does not say."""
         sizes = (self.description.get("Size"), self.base.get("Size"))
         return sizes[0] - sizes[1] if isinstance(sizes[0], int) and isinstance(sizes[1], int) else None
@@ -90,7 +90,7 @@ class ImageResult(Struct, frozen=True, kw_only=True):
     """The result of a job: the report of the container's smoke test, and the content of `NAME.image.json`."""
 
     report: SmokeReport
-    as_json: Mapping[str, Any]
+    json_value: Mapping[str, Any]
 
 
 def _layers(description: Mapping[str, Any]) -> tuple[str, ...]:

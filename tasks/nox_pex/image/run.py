@@ -30,7 +30,7 @@ _BOOT: Final = Boot(condition="container", state="container")
 
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
-    """Raise `NoxPexError` `config` if none of `targets` has an image table, or one that the user `named` has none."""
+    """Raise `NoxPexError` `config` if no target has an image table, or if one that the user `named` has none."""
     without = [target for target in targets if target.table.image is None]
     first = without[0] if without and len(without) == len(targets) else None
     target = next((target for target in without if target.name in named), first)
@@ -47,14 +47,14 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
     Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`.
     """
     smoke = job.target.table.smoke or Smoke()
-    plan.check(smoke, name=job.target.name)
+    plan.require_checks(smoke, name=job.target.name)
     engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
     built = build(job, engine)
-    report = check(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
-    return ImageResult(report=report, as_json=_as_json(job, built, engine, report))
+    report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
+    return ImageResult(report=report, json_value=_as_json(job, built, engine, report))
 
 
-def check(
+def check_container(
     job: Job,
     built: BuiltImage,
     engine: Engine,
@@ -70,7 +70,7 @@ def check(
     published. Otherwise it starts with the arguments of the smoke test, in which `{host}` means all addresses of the
     container.
     """
-    subject = Subject(target=job.target, file=job.file, size=built.added or 0, boots=(_BOOT,))
+    subject = Subject(target=job.target, file=job.file, size=built.added_bytes or 0, boots=(_BOOT,))
     if engine.name == "buildah":
         return _skip(job, subject, smoke=smoke, say=say)
     config = image_config(built.description, identity=built.identity, python=built.python.executable)
@@ -112,9 +112,11 @@ def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None
     if smoke.skips == "fail":
         failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'or set `skips` to "report"')
     count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
-    skipped = BootResult(condition="container", state="skipped", reason=reason, checks=count)
+    skipped = BootResult(condition="container", state="skipped", reason=reason, check_count=count)
     say(str(skipped))
-    return SmokeReport(name=job.target.name, binary=job.file, size=subject.size, outcomes=(skipped,), failure=failure)
+    return SmokeReport(
+        name=job.target.name, binary=job.file, size=subject.size, boot_results=(skipped,), failure=failure
+    )
 
 
 def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -
         "engine": engine.name,
         "base": {"name": job.image.base, "id": built.base.get("Id"), "python": str(built.python)},
         "layers": list(built.layers),
-        "bytes-over-base": built.added,
+        "bytes-over-base": built.added_bytes,
         "seconds": round(built.seconds, 3),
         "passed": report.failure is None,
         "error": str(report.failure) if report.failure is not None else None,

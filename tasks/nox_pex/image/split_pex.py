@@ -52,8 +52,8 @@ def split_paths(binary: Path) -> SplitPex:
 def split(binary: Path, *, project: str | None, into: SplitPex) -> None:
     """Write both parts of the PEX file `binary`: the same lock gives the same bytes, and so does the same code.
 
-    `project` is the name of the project's distribution, or None if it ships as loose files. A part that exists already
-    is not written again.
+    `project` is the name of the project's distribution, or None if it ships as loose files. A part that exists already,
+    with the same PEX-INFO, is not written again.
     """
     with zipfile.ZipFile(binary) as archive:
         info = json.loads(archive.read(_INFO))

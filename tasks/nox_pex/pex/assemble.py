@@ -65,8 +65,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
     def assemble(self, *, sources_only: bool) -> BuiltPex:
         """Build the binary in `directory`.
 
-        `sources_only` says that only the project's sources have changed since the binary in place was built. Raises
-        `NoxPexError`.
+        `sources_only` says that only the project's sources have changed since the binary at `target.output` was built.
+        Raises `NoxPexError`: `python-mismatch`, `entry-missing`, `no-wheel`, `leak`, `integrity`, `build-failed`.
         """
         target = self.target
         for interpreter in self.installed.interpreters:
@@ -112,7 +112,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         return built
 
     def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
-        """Build incrementally from the binary in place; False if pex has to build the binary."""
+        """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
         if project_wheel is not None:
@@ -172,7 +172,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
     def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
-        argv = cli.argv(
+        argv = cli.pex_argv(
             table,
             python=packer.python,
             output=output,
@@ -180,7 +180,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             interpreters=self.installed.interpreters,
             pex_root=self.provisioner.caches.pex_root / packer.version,
         )
-        environ = cli.environ(shell.environ)
+        environ = cli.pex_environ(shell.environ)
         outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record
-from nox_pex.pex.inputs import ProjectFiles, collect, inputs_of
+from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
@@ -55,7 +55,8 @@ class Builder(Struct, frozen=True, kw_only=True):
     def build(self, target: Target, installed: Contents) -> None:
         """Build the binary of `target` from `installed`, and its record, unless its inputs are unchanged.
 
-        Raises `NoxPexError`; the previous binary is then untouched.
+        Raises `NoxPexError`, for example `build-failed`, `entry-missing`, `source-missing` or `disk-full`. The previous
+        binary is then unchanged.
         """
         with files.writing(f"{target.output}"):
             target.directory.mkdir(parents=True, exist_ok=True)
@@ -65,9 +66,9 @@ class Builder(Struct, frozen=True, kw_only=True):
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
         inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
-        memory = target.state_file("inputs.json")
+        inputs_file = target.state_file("inputs.json")
         change = build_record.change(
-            target.output, files.read_json(target.record), remembered=files.read_json(memory), inputs=inputs
+            target.output, files.read_json(target.record), remembered=files.read_json(inputs_file), inputs=inputs
         )
         if change is None and not self.force:
             self.shell.say(
@@ -77,7 +78,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
 
-        project_files = collect(target)  # again: they may have changed since they were first collected
+        project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
         version = self._version_inputs(target)
         inputs = {**inputs, "sources": inputs_of(target, installed, project_files, version=version)["sources"]}
@@ -102,7 +103,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
             files.move_into_place(built.path, target.output)
         # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
-        files.write_json(memory, inputs)
+        files.write_json(inputs_file, inputs)
         files.write_json(target.record, record)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
@@ -111,11 +112,11 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
 
-        So a hundred binaries of one project read its files once to compare them. Only a build reads them again.
+        If nothing changed, a hundred binaries of one project read its files once. Only a build reads them again.
         """
         wanted = target.table.sources
         if wanted not in self._collected:
-            self._collected[wanted] = collect(target)
+            self._collected[wanted] = collect_project_files(target)
         return self._collected[wanted]
 
     def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
@@ -155,7 +156,7 @@ def _generated(target: Target, project_files: ProjectFiles) -> Mapping[str, str]
     """
     if not target.project.package_mode:
         return {}
-    after = collect(target).digests
+    after = collect_project_files(target).digests
     changed = {name for name, digest in after.items() if project_files.digests.get(name) != digest}
     return {name: after[name] for name in sources.ignored(target.project.root, changed)} if changed else {}
 
@@ -185,7 +186,7 @@ def _record(
     clock: Clock,
     commit: Commit | None,
 ) -> dict[str, Any]:
-    """The build record, as JSON. Its keys are documented, and stay."""
+    """The build record, as JSON values. Its keys are documented, so they must not change."""
     return {
         "name": target.name,
         "version": built.version,

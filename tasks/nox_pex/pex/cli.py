@@ -45,7 +45,8 @@ InterpreterConfiguration.resolve_interpreters = lambda self: OrderedSet()
 pex.main()
 """
 """Runs pex for its `--complete-platform`s only. Plain pex also builds for every local interpreter that satisfies an
-`--interpreter-constraint`, and fails if none does; here the constraint is only noted in PEX-INFO, for the start."""
+`--interpreter-constraint`, and fails if none does. Here the constraint is only written to PEX-INFO, where the binary
+reads it when it starts."""
 
 
 class WheelFormat(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class WheelFormat(Struct, frozen=True, kw_only=True):
     compress: bool
 
 
-def argv(
+def pex_argv(
     binary: Binary,
     *,
     python: Path,
@@ -67,8 +68,8 @@ def argv(
     """Return pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
 
     `interpreters` are the Pythons that the binary is for.
-    Four options are always there: `--pre`, because a pin may be a pre-release; a requirements file, because without one
-    pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
+    Four options are always passed: `--pre`, because a pin may be a pre-release; a requirements file, because without
+    one pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
     Python that runs pex.
     """
     program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]
@@ -135,7 +136,7 @@ def _packed_layout_options(wheel_format: WheelFormat) -> Iterator[str]:
     yield from _flags(("--compress", wheel_format.compress), ("--pre-install-wheels", wheel_format.pre_install_wheels))
 
 
-def environ(environ: Mapping[str, str]) -> dict[str, str]:
+def pex_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for pex: a fixed date, and no `.pexrc`, so that the bytes are always the same.
 
     `XDG_CACHE_HOME` is removed: pex would write it into the binary, as the cache to unpack itself into.

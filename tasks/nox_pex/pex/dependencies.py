@@ -1,7 +1,7 @@
 """The dependency PEX: everything that is installed, packed once, so that a build after an edit only copies it.
 
-This is the only place that reads the installed environment for a build. It first checks every file against its RECORD:
-pex keys its cache by names, and would keep handing on a damaged file.
+Before an environment is packed, every file in it is checked against its RECORD. pex finds files in its cache by name,
+so a damaged file would get into every later binary.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         _check_undamaged(installed)
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
-            locks.try_lock_directory(Path(directory), shared=True),
+            locks.try_lock(Path(directory), shared=True),
         ):
             scratch = Path(directory)
             new = scratch / home.name
@@ -79,7 +79,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             else:
                 argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(argv, what="pex: dependencies", env=cli.environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=cli.pex_environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))
@@ -103,7 +103,7 @@ class Packer(Struct, frozen=True, kw_only=True):
     def _wheels_argv(
         self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
     ) -> list[str]:
-        """The same for the wheels of other platforms."""
+        """Pex's command line for the dependency PEX of a wheelhouse, to be written to the directory `new`."""
         _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
         return cli.wheels_argv(
             python=self.python,
@@ -159,7 +159,7 @@ def _check_undamaged(installed: Contents) -> None:
     if isinstance(installed, Installed):
         place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
     else:
-        wheel = installed.damaged()
+        wheel = installed.first_damaged_wheel()
         place, damaged = installed.home, wheel.file if wheel is not None else None
     if damaged:
         problem = f"the install in {place} is damaged: {damaged}"

@@ -26,7 +26,7 @@ def check_entry(target: Target, installed: Contents, files: ProjectFiles, projec
 def _check_script(target: Target, installed: Contents, script: str, project_wheel: Path | None) -> None:
     scripts = set(installed.scripts())
     if project_wheel is not None:
-        scripts |= set(wheel.wheel_entry_points(project_wheel))
+        scripts |= set(wheel.console_scripts(project_wheel))
     if script not in scripts:
         problem = f"{target.key}.script is {script!r}, and no distribution in the binary has such a script"
         raise NoxPexError("entry-missing", problem, did_you_mean(script, scripts, otherwise="there are"))

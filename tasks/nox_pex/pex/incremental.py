@@ -1,9 +1,9 @@
 """Incremental build: copy the previous PEX and replace only the project's part.
 
-The result is, byte for byte, what pex would build. This module does not assume that it knows how: it first computes
-for the previous PEX whatever pex derives from the content (the code hash, the fingerprint of a wheel, the PEX hash, the
-order and the compression of the members), and builds the new PEX only if that gives exactly the bytes that pex wrote.
-If another pex or another zlib does any of it differently, pex builds the binary.
+The result is, byte for byte, what pex would build. This is checked and not assumed: for the previous PEX, the module
+first computes everything that pex derives from the content (the code hash, the fingerprint of a wheel, the PEX hash,
+the order and the compression of the members). It builds the new PEX only if that gives exactly the bytes that pex
+wrote. If another pex or another zlib does any of it differently, pex builds the binary.
 
 Fact source: pex 2.105 (`pex.pex_builder`, `pex.hashing`, `pex.cache.dirs`, `pex.layout`).
 """

@@ -32,7 +32,10 @@ _OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms")
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
-    """The files of the project's part that are inputs, with their digests; `selection` is that of loose sources."""
+    """The files of the project's part that are inputs.
+
+    `digests` are their digests, by path. `selection` says which loose sources ship; None for a packaged project.
+    """
 
     digests: Mapping[str, str]
     selection: sources.SourceSelection | None = None
@@ -43,7 +46,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
         return self.selection.left_out if self.selection is not None else ()
 
 
-def collect(target: Target) -> ProjectFiles:
+def collect_project_files(target: Target) -> ProjectFiles:
     """Return the files of the project's part as they are now.
 
     Raises `NoxPexError`: `source-missing`, and `config` if a packaged project has `sources`.

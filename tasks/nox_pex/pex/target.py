@@ -95,7 +95,10 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def platforms(self) -> tuple[Platform, ...]:
-        """Its `complete-platforms`; empty if it is for the Python that builds it. Raises `NoxPexError` `config`."""
+        """Its `complete-platforms`; empty if it is for the Python that builds it.
+
+        Raises `NoxPexError`: `config`, `source-missing`.
+        """
         if not self.table.complete_platforms:
             return ()
         return platform.read(self.project.root, self.table.complete_platforms, key=f"{self.key}.complete-platforms")

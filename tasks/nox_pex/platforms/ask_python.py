@@ -1,7 +1,7 @@
-"""Ask a Python for its tags and markers: the one of a session, or one in a container, where nothing is installed.
+"""Ask a Python for its tags and markers: that of a session, or one in a container, in which nothing is installed.
 
-pip, Poetry and pex compute tags with `packaging`. The script carries its modules along, so the answer is the same as
-theirs.
+pip, Poetry and pex compute tags with `packaging`. The script contains the modules of `packaging`, so its answer is the
+same as theirs.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def script() -> str:
 
 
 def parse_answer(line: str, *, name: str) -> Platform:
-    """Return the target that the output of `script` describes. `name` is its name."""
+    """Return the platform `name` that `line`, the output of `script`, describes. Raises `ValueError` if it does not."""
     return parse(name, json.loads(line))
 
 

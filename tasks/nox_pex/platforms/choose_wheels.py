@@ -1,4 +1,7 @@
-"""Choose the wheels in the lock for the packages that Poetry would install on each target."""
+"""Choose the wheels in the lock for the packages that Poetry would install on each target.
+
+In this room, a target is a platform that a binary is for.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def choose(
 ) -> tuple[tuple[Choice, ...], tuple[MissingWheel, ...]]:
     """Choose the wheel of each package for each target. Returns the choices and the missing wheels.
 
-    `packages` are those of each target, by its name.
+    `packages` are those of each target, by the target's name, which is that of its platform.
     """
     targets: dict[tuple[NormalizedName, str, str | None], list[str]] = {}
     known: dict[tuple[NormalizedName, str], PlannedPackage] = {}
@@ -108,14 +111,14 @@ def choose(
 
 
 def unhashed(packages: Mapping[str, Sequence[PlannedPackage]]) -> Iterator[PlannedPackage]:
-    """The packages that should be a file, but of which the lock names no file."""
+    """The packages that should be a file, but for which the lock names no file, and so no hash."""
     return (
         package for planned in packages.values() for package in planned if not package.is_source and not package.files
     )
 
 
 def impure(choice: Choice, built: Path) -> Iterator[MissingWheel]:
-    """An entry for each target of `choice` if the wheel `built` here is not pure; nothing if it is."""
+    """Yield a missing wheel for each target of `choice` if the wheel `built`, from this machine, is not pure."""
     if not wheel.is_pure(built):
         name = f"{choice.package.name} {choice.package.version}"
         for target in choice.targets:

@@ -1,8 +1,8 @@
 """Fetch the wheels that ship on other platforms.
 
 Poetry says which packages those are, and the lock names their files and hashes. Nothing can be installed for a platform
-other than this one, so the result is a directory of wheels. The files are in the user's cache, by their hashes, and the
-project's state links to them.
+other than this one, so the result is a directory of wheels in the project's state. They are hard links to files in the
+user's cache, which names them by their hashes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nox_pex.platforms import choose_wheels
 from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheel_cache import WheelCache, digest_of
-from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, finished, platform_digests, wheels_in
+from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, load_finished, platform_digests, wheels_in
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
@@ -88,7 +88,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             "recipe": {"the code of nox-pex": recipe.digest()},
         }
         before: Inputs = state.get("inputs", {})
-        wheelhouse = finished(wanted, platforms, home)
+        wheelhouse = load_finished(wanted, platforms, home)
         if wheelhouse is not None and before == inputs and not installer.force:
             say(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})")
             return
@@ -128,7 +128,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         builder = _SourceBuilder(self.installer, home, into=scratch / "built")
         self._refuse_missing([*missing, *builder.build(_of_source("directory", choices))])
         cache = WheelCache(self._provisioner.caches)
-        to_fetch = [c for c in choices if c.package.source == "git" or not self._is_available(c, cache)]
+        to_fetch = [c for c in choices if c.package.source == "git" or not self._provide_locally(c, cache)]
         if to_fetch:
             self._run_poetry(wanted, platforms, fetch=to_fetch, scratch=scratch, hold=(lock_fd,))
         self._refuse_missing(builder.build(_of_source("git", choices), fetched=scratch / "fetched"))
@@ -145,8 +145,8 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         if found := tuple(missing):
             raise choose_wheels.no_wheel(found, lock=self._project.lock)
 
-    def _is_available(self, choice: Choice, cache: WheelCache) -> bool:
-        """Whether `choice` needs no download. A file that the lock names by its path is copied into the cache.
+    def _provide_locally(self, choice: Choice, cache: WheelCache) -> bool:
+        """Copy the file of `choice` into the cache if the lock names its path; return whether no download is needed.
 
         Raises `NoxPexError` `hash-mismatch` if that file has another hash than the lock says.
         """

@@ -38,12 +38,12 @@ _FREE_THREADED: Final = re.compile(r"cp\d+t")
 
 
 _DISTINGUISHING: Final = ("python_version", "platform_python_implementation", "sys_platform", "platform_machine")
-"""The markers by which a binary for several targets finds out, when it starts, on which of them it runs. They are the
+"""The markers by which a binary for several targets finds out, when it starts, which of them it runs on. They are the
 same for every patch release and every kernel."""
 
 
 class Platform(Struct, frozen=True, kw_only=True, dict=True):
-    """A target.
+    """A platform that a binary is for: its Python, with the tags and markers that decide what is installed there.
 
     `name` is the path of its file in the settings. `tags` are the tags of wheels that it can install, the most specific
     first. `markers` is its marker environment, with all of `MARKERS`.

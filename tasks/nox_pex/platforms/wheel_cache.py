@@ -24,7 +24,7 @@ class WheelCache:
         cache.mark_used(self._root)
 
     def path(self, expected: str, name: str) -> Path:
-        """The path of the wheel `name` with the hash `expected`, whether it is in the cache or not."""
+        """The path that the wheel `name` with the hash `expected` has in the cache, even if it is not there."""
         algorithm, _, digest = expected.partition(":")
         return self._root / algorithm / digest / name
 

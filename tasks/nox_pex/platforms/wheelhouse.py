@@ -101,8 +101,8 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         """The path of a wheel."""
         return wheels_in(self.home) / wheel.file
 
-    def damaged(self) -> Wheel | None:
-        """The first wheel whose content changed after it was fetched."""
+    def first_damaged_wheel(self) -> Wheel | None:
+        """The first wheel whose content changed after it was fetched; None if none did."""
         return next((wheel for wheel in self.wheels if files.digest(self.path(wheel)) != wheel.sha256), None)
 
     def marker(self, name: str, version: str) -> str:
@@ -117,7 +117,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
 
     def scripts(self) -> frozenset[str]:
         """The names of the console scripts of all wheels."""
-        return frozenset(name for each in self.wheels for name in wheel.wheel_entry_points(self.path(each)))
+        return frozenset(name for each in self.wheels for name in wheel.console_scripts(self.path(each)))
 
     def has_module(self, module: str) -> bool:
         """Whether a wheel contains the module or package of this dotted name."""
@@ -138,7 +138,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
-def finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
+def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
     """Load the result of an earlier `WheelFetcher.fetch` into `home`; None if there was none or it is incomplete."""
     state = files.read_json(home / STATE_FILE)
     if state.get("selection") != wanted.key or state["inputs"]["platforms"] != platform_digests(platforms):

@@ -30,7 +30,7 @@ def sync_argv(
     command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
     argv = [str(poetry.python), "-I", *program, *command, "--no-root"]
     # To Poetry, a project without dependencies has no group `main`.
-    if groups := [group for group in wanted.groups if group != MAIN or project.has_main]:
+    if groups := [group for group in wanted.groups if group != MAIN or project.has_main_group]:
         argv += ["--only", ",".join(groups)]
     elif others := sorted(project.groups - {MAIN}):
         argv += ["--without", ",".join(others)]
@@ -51,7 +51,7 @@ def poetry_environ(
     base = tool_environ(environ)
     return {
         **base,
-        **index.poetry_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
+        **index.poetry_index_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
         "VIRTUAL_ENV": str(environment.path),
         "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",

@@ -55,7 +55,8 @@ class Installer(Struct, frozen=True, kw_only=True):
         """Install exactly `wanted` into `environment`, which is created if necessary, and return the result.
 
         Does nothing if neither the inputs nor the installed distributions have changed since the last install.
-        Raises `NoxPexError` with the code of Poetry's error.
+        Raises `NoxPexError`: the code of Poetry's error, `no-lock`, `lock-unreadable`, `disk-full`, or `tool-install`
+        if Poetry cannot be installed.
         """
         with files.writing(f"the environment {environment.path}"):
             waiting = f"waiting for another run that installs into {environment.path}"
@@ -76,7 +77,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         if untouched and before == inputs and not self.force:
             self.shell.say(f"install: unchanged, {counted(found, 'distribution')} ({wanted})")
             return from_state(wanted, environment, state, found)
-        if not new and (reason := self._distrust(environment, state, inputs, untouched=untouched)) is not None:
+        if not new and (reason := self._distrust_reason(environment, state, inputs, untouched=untouched)) is not None:
             self.shell.say(f"install: creating the environment again: {reason}")
             inputs, before, new = self._recreate(environment, inputs), {}, True
         if before:
@@ -100,7 +101,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self.shell.say(f"install: {counted(found, 'distribution')} {how}in {seconds:.1f} s ({wanted})")
         return from_state(wanted, environment, state, found)
 
-    def _distrust(
+    def _distrust_reason(
         self, environment: Environment, state: Mapping[str, Any], inputs: Inputs, *, untouched: bool
     ) -> str | None:
         """The reason why `environment` cannot be trusted; None if Poetry may update it.
@@ -124,7 +125,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         if not self.force and not new and cached.exists():
             inputs = self._recreate(environment, inputs)
             cached = self._cached(inputs)
-        if not self.force and self._restored(cached, environment):
+        if not self.force and self._restore(cached, environment):
             return inputs, True
         for distribution in environment.distributions():
             # Poetry does not install a path dependency again if its content changes but its version does not.
@@ -146,8 +147,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             project=self.project.root,
         )
 
-    def _restored(self, cached: CachedInstall, environment: Environment) -> bool:
-        """Whether the new `environment` was restored from the cache. If that fails half-way, it is empty again."""
+    def _restore(self, cached: CachedInstall, environment: Environment) -> bool:
+        """Restore the new `environment` from the cache; return False, and leave it empty, if that is not possible."""
         if not cached.exists():
             return False
         if cached.restore(environment):
@@ -167,7 +168,10 @@ class Installer(Struct, frozen=True, kw_only=True):
         return {"python": environment.interpreter().identity, "asked for": self.base.name}
 
     def inputs(self, wanted: Selection, lock_digest: str, paths: Mapping[str, str]) -> Inputs:
-        """Return the inputs that decide what is installed, without the Python of the environment."""
+        """Return the inputs that decide what is installed, without the Python of the environment.
+
+        `paths` are the path dependencies, as from `path_dependencies`.
+        """
         return {
             "lock": {"poetry.lock": lock_digest},
             "settings": {
@@ -181,7 +185,10 @@ class Installer(Struct, frozen=True, kw_only=True):
         }
 
     def path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
-        """Return the path dependencies in the lock: name of the distribution to its path from the project's root."""
+        """Return the path dependencies in the lock: name of the distribution to its path from the project's root.
+
+        They are taken from `state`, that of an earlier install, if its lock had the digest `lock_digest`.
+        """
         remembered = state.get("path-dependencies", {})
         if remembered.get("lock") == lock_digest:
             paths: Mapping[str, str] = remembered["paths"]

@@ -1,9 +1,9 @@
 """A cache of finished installs for the next fresh checkout of a lock: a CI job, a second clone, a new work tree.
 
 The key of an entry covers everything that decides what Poetry would install, so Poetry does not run again. An entry is
-copied into an environment file by file, and each file is checked against its RECORD. The environment ends as Poetry
-would have left it. Only installs from the default index are cached; other sources (paths, Git, other indexes) are read
-again each time.
+copied into an environment file by file, and each file is checked against its RECORD. The result is the environment
+that Poetry would have made. Only installs from the default index are cached; other sources (paths, Git, other indexes)
+are read again each time.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
     def restore(self, environment: Environment) -> bool:
         """Copy the cached install into a new and empty `environment`.
 
-        Returns False if the cached install is damaged; the content of `environment` is then of no use.
+        Returns False if the cached install is damaged; `environment` is then incomplete.
         """
         try:
             manifest = convert(files.read_json(self.home / _MANIFEST), _Manifest)
@@ -107,7 +107,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
                 tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
-                locks.try_lock_directory(Path(directory), shared=True),
+                locks.try_lock(Path(directory), shared=True),
             ):
                 new = Path(directory) / self.home.name
                 new.mkdir()
@@ -133,7 +133,9 @@ def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Pa
     `prefix` is the Python environment whose pip configuration is used, and `project` the project's directory.
     Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
-    mirror = index.poetry_environ(environ, prefix=prefix, project=project, default="").get("POETRY_PYPI_MIRROR_URL")
+    mirror = index.poetry_index_environ(environ, prefix=prefix, project=project, default="").get(
+        "POETRY_PYPI_MIRROR_URL"
+    )
     settings = {name: value for name, value in environ.items() if _is_setting(name)}
     decisive = [
         inputs,

@@ -74,7 +74,7 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
-def finished(wanted: Selection, environment: Environment) -> Installed | None:
+def load_finished(wanted: Selection, environment: Environment) -> Installed | None:
     """Load the result of an earlier `Installer.install` of `wanted` into `environment`; None if there was none."""
     state = files.read_json(environment.path / STATE_FILE)
     if state.get("selection") != wanted.key:

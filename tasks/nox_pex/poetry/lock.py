@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
@@ -20,13 +20,12 @@ from nox_pex.errors import NoxPexError
 class Source(Struct, frozen=True, kw_only=True):
     """The source of a locked package that does not come from the default index.
 
-    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`. `reference` is the name of the index, or
-    the branch, tag or commit that the project asks Git for. `resolved_reference` is the commit that was locked.
+    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`. `resolved_reference` is the commit of Git
+    that was locked. `subdirectory` is the directory of the project in the repository.
     """
 
     type: str
     url: str
-    reference: str | None = None
     resolved_reference: str | None = None
     subdirectory: str | None = None
 
@@ -38,7 +37,6 @@ class Package(Struct, frozen=True, kw_only=True):
     version: str
     hashes: tuple[str, ...]
     source: Source | None
-    develop: bool
 
 
 class Lock(Struct, frozen=True, kw_only=True):
@@ -81,7 +79,7 @@ def _parsed(path: Path, content: bytes) -> Lock:
     return Lock(path=path, digest=hashlib.sha256(content).hexdigest(), packages=packages)
 
 
-_RELOCK = "restore it from version control, or run `poetry lock`"
+_RELOCK: Final = "restore it from version control, or run `poetry lock`"
 
 
 def _bytes(path: Path) -> bytes:
@@ -110,11 +108,9 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
             else Source(
                 type=source.get("type", "legacy"),
                 url=source["url"],
-                reference=source.get("reference"),
                 resolved_reference=source.get("resolved_reference"),
                 subdirectory=source.get("subdirectory"),
             ),
-            develop=bool(entry.get("develop", False)),
         )
 
 

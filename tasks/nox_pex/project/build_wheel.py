@@ -30,7 +30,8 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     """Build the project's wheel into the directory `into`, and return its path.
 
     The backend runs on the Python `interpreter`, in an environment that contains only what `[build-system]` requires.
-    Raises `NoxPexError` `build-failed` with the backend's output if the build fails.
+    Raises `NoxPexError`: `build-failed` with the backend's output if the build fails, `tool-install` or an error of the
+    index if the backend cannot be installed.
     """
     shell = provisioner.shell
     with tempfile.TemporaryDirectory(prefix=".scratch.", dir=into) as scratch:
@@ -60,7 +61,7 @@ _HOOK_FAILURES: Final = (
 )
 
 
-_SETUPTOOLS: Final = "[build]\nbuild_base = {scratch}/build\n\n[egg_info]\negg_base = {scratch}/egg\n"
+_SETUP_CFG: Final = "[build]\nbuild_base = {scratch}/build\n\n[egg_info]\negg_base = {scratch}/egg\n"
 
 
 _ERROR_LINE: Final = re.compile(r"(?:^|\s)error(?:\[\w+\])?: ")
@@ -108,7 +109,7 @@ class _Runner:
 
     def __init__(self, shell: Shell, environment: Environment, *, scratch: Path) -> None:
         (scratch / "egg").mkdir(exist_ok=True)
-        (scratch / "setup.cfg").write_text(_SETUPTOOLS.format(scratch=scratch), "utf-8")
+        (scratch / "setup.cfg").write_text(_SETUP_CFG.format(scratch=scratch), "utf-8")
         self._scratch = scratch
         self.tail: tuple[str, ...] = ()
         self._shell = shell

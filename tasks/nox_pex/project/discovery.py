@@ -12,7 +12,7 @@ from nox_pex.errors import NoxPexError
 
 
 def names_several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
-    """Whether `patterns` name more than one project: several directories, or a pattern, whatever it matches."""
+    """Whether `patterns` name more than one project: several directories, or a pattern, even if it matches only one."""
     return len(patterns) > 1 or any(glob.has_magic(os.fspath(pattern)) for pattern in patterns)
 
 

@@ -35,8 +35,8 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 def report(omitted: Iterable[str], *, shipped_tops: Collection[str]) -> tuple[LeftOut, ...]:
     """The entries to report for the files `omitted`, sorted by path.
 
-    These are unfamiliar files at the root, directories at the root of which nothing ships (`shipped_tops` are the
-    others), and private keys in directories that ship.
+    These are unfamiliar files at the root, private keys in directories that ship, and directories at the root of which
+    nothing ships. `shipped_tops` are the files and directories at the root of which something ships.
     """
     paths = set()
     for name in omitted:

@@ -1,4 +1,4 @@
-"""The patterns of `sources.include` and `sources.exclude`, which read as in a `.gitignore` (gitignore(5))."""
+"""The patterns of `sources.include` and `sources.exclude`, which have the syntax of a `.gitignore` (gitignore(5))."""
 
 from __future__ import annotations
 

@@ -46,8 +46,9 @@ class Project(Struct, frozen=True, kw_only=True):
 
     `root` is its directory, `document` the parsed `pyproject.toml`, `name` the normalized name, and `version` the
     static version or None. `package_mode` is whether Poetry treats it as a package. `scripts` are its console scripts
-    (name to object reference). `groups` and `extras` are their normalized names. `build_requires` are the requirements
-    of its build backend (PEP 518). `includes` are the patterns of files that Poetry ships besides the packages.
+    (name to object reference). `groups` and `extras` are the normalized names of its dependency groups and extras.
+    `build_requires` are the requirements of its build backend (PEP 518). `includes` are the patterns of files that
+    Poetry ships in addition to the packages.
     """
 
     root: Path
@@ -72,7 +73,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return self.root / "poetry.lock"
 
     @property
-    def has_main(self) -> bool:
+    def has_main_group(self) -> bool:
         """Whether Poetry knows the group `main`: it does only if there is a table or list of dependencies."""
         poetry, project = self.document.get("tool", {}).get("poetry", {}), self.document.get("project", {})
         return "dependencies" in poetry or "dependencies" in project or bool(project.get("optional-dependencies"))

@@ -84,7 +84,7 @@ class Tree(Struct, frozen=True, kw_only=True):
     def is_open(self, directory: str) -> bool:
         """Whether `directory` may contain sources.
 
-        It and every directory above it is not hidden, a cache, a virtual environment or an output directory.
+        It may not if it, or a directory above it, is hidden, a cache, a virtual environment or an output directory.
         """
         if not directory:
             return True
@@ -125,7 +125,7 @@ class Tree(Struct, frozen=True, kw_only=True):
         """The files among `entries` that may ship.
 
         Excluded are hidden files, files in closed directories, built files, and the project's own `pyproject.toml` and
-        lock. A link to a directory in the tree stands for that directory's files.
+        lock. Instead of a link to a directory in the tree, the files of that directory are returned, below the link.
         """
         files: set[str] = set()
         links: dict[str, str] = {}  # name to its target in the tree

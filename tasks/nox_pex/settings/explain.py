@@ -191,7 +191,7 @@ def _shown(value: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a single value as TOML writes it; JSON writes the same, but for `inf`, `nan`, dates and times."""
+    """Return a single value as TOML writes it; JSON writes all of them alike except `inf`, `nan`, dates and times."""
     if isinstance(value, float | dt.date | dt.time):
         return str(value)
     return json.dumps(value, ensure_ascii=False)

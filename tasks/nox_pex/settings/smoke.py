@@ -61,7 +61,7 @@ _HIGHEST_EXIT: Final = 255
 _STATUSES: Final = range(100, 600)
 
 
-def size(text: str) -> int:
+def parse_size(text: str) -> int:
     """Return the bytes of a size such as `"60 MB"` (10^6) or `"1.5 MiB"` (2^20). Raises `ValueError`."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or match["unit"] not in _UNITS:
@@ -122,7 +122,7 @@ def _check_pattern(key: str, pattern: str) -> None:
 def _check_size(key: str, text: str | None) -> None:
     if text is not None:
         with _about(key):
-            size(text)
+            parse_size(text)
 
 
 @contextlib.contextmanager

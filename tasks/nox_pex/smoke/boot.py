@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import CommandCheck, HttpCheck, Smoke, TcpCheck
 from nox_pex.smoke import log
-from nox_pex.smoke.checks import http_client, verdicts
+from nox_pex.smoke.checks import http_client, results
 from nox_pex.smoke.checks.check_files import CheckFiles
-from nox_pex.smoke.checks.verdicts import CheckResult, CommandOutput
+from nox_pex.smoke.checks.results import CheckResult, CommandOutput
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
@@ -61,7 +61,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     runner: Runner
 
     @property
-    def checks(self) -> int:
+    def check_count(self) -> int:
         """The number of checks in the settings."""
         return len(self.smoke.http) + len(self.smoke.tcp) + len(self.smoke.command)
 
@@ -78,7 +78,7 @@ class BootProgress(Struct, kw_only=True):
 
 def skipped_boot(test: SmokeTest, boot: Boot, reason: str) -> BootResult:
     """Return the result of a boot that is not run, because of `reason`."""
-    return BootResult(condition=boot.condition, state="skipped", reason=reason, checks=test.checks)
+    return BootResult(condition=boot.condition, state="skipped", reason=reason, check_count=test.check_count)
 
 
 def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | None]:
@@ -103,7 +103,7 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
         condition=boot.condition,
         state="passed" if failure is None else "failed",
         reason=None if failure is None else failure.problem,
-        checks=test.checks,
+        check_count=test.check_count,
         ready_after=progress.ready_after,
         check_results=tuple(_mask(result, test.secrets) for result in progress.check_results),
         stop=progress.stop,
@@ -115,7 +115,7 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
 def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
     directory = test.runner.prepare(boot)
     if test.server is None:
-        test.say(f"{boot.condition}: {'first run, to warm up' if boot.seed else 'running'} {test.name}")
+        test.say(f"{boot.condition}: {'first run, to warm up' if boot.warms_up else 'running'} {test.name}")
         failed = _run_commands(test, boot, directory, progress)
         progress.ready_after = progress.check_results[0].seconds
         if failed is not None:
@@ -130,8 +130,8 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         server.endpoint.unix_socket.unlink(missing_ok=True)  # an earlier boot may have been killed and left it
     if boot.condition != "offline":  # it gets a new network, in which every port is free
         check_free(server)
-    test.say(f"{boot.condition}: {'first start, to warm up' if boot.seed else 'starting'} {test.name} on {server}")
-    output = test.workspace.root / f"{boot.condition}{'-seed' if boot.seed else ''}.log"
+    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name} on {server}")
+    output = test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log"
     output.touch()
     progress.log_files.append(output)
     launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
@@ -147,7 +147,7 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         failed = None
         if test.options.serve:
             _serve(test, program, output)
-        elif not boot.seed:
+        elif not boot.warms_up:
             failed = test.interrupts.interruptible(_run_checks, test, program, progress)
             failed = failed or _run_commands(test, boot, directory, progress, alongside=program)
             soak = test.smoke.soak if failed is None else 0.0
@@ -198,7 +198,7 @@ def _run_checks(test: SmokeTest, program: RunningProgram, progress: BootProgress
 def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram) -> CheckResult:
     tls = test.check_files.tls(check)
     answer = http_client.request(test.endpoint, check, tls=tls, timeout=check.timeout, network=program.network)
-    return verdicts.http_result(check, answer, schema=test.check_files.schema(check))
+    return results.http_result(check, answer, schema=test.check_files.schema(check))
 
 
 def _check_tcp(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> CheckResult:
@@ -280,7 +280,7 @@ def _run_command(
         stderr=_read_output(stderr),
         seconds=seconds,
     )
-    return verdicts.command_result(check, output, name=test.name), remaining
+    return results.command_result(check, output, name=test.name), remaining
 
 
 def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:
@@ -296,7 +296,7 @@ def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
     for path in progress.log_files:
         found = log.forbidden_line(path, test.smoke.log_forbid)
         if found is not None:
-            problem = f"a line of the log matches `log-forbid` {found[0]!r}: {verdicts.shorten(found[1])}"
+            problem = f"a line of the log matches `log-forbid` {found[0]!r}: {results.shorten(found[1])}"
             raise NoxPexError("log-forbidden", problem, "fix the cause, or change `log-forbid`")
     missing = set(test.smoke.log_require)
     for path in progress.log_files:

@@ -60,7 +60,11 @@ def launch(
     - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
     - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
       ended before the block or does not stop as it should,
-    - `usage` if `unix_socket` is set and `ready` is None.
+    - `usage` if `unix_socket` is set and `ready` is None,
+    - `config` if an argument is not valid with its tokens filled in, or the path of `unix_socket` is too long.
+
+    Raises `ValueError` for a `url`, a signal or an exit status that is not valid, and `OSError` if `ca_file` cannot be
+    read or has no certificate.
 
         with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
             assert httpx2.get(service.url).json() == {"message": "Hello World"}

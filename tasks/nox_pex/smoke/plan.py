@@ -54,13 +54,13 @@ class Options(Struct, frozen=True, kw_only=True):
 class Boot(Struct, frozen=True, kw_only=True):
     """One launch of the program under a condition.
 
-    `state` names the `PEX_ROOT` and `HOME` that the launch uses; boots with the same name share them. `seed` marks a
-    launch that only fills them for the next one.
+    `state` names the `PEX_ROOT` and `HOME` that the launch uses; boots with the same name share them. `warms_up` marks
+    a launch that only fills them for the next one.
     """
 
     condition: BootCondition
     state: str
-    seed: bool = False
+    warms_up: bool = False
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def plan_boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
         elif condition == "warm":
             state = "cold" if any(boot.state == "cold" for boot in planned) else "warm"
             if state == "warm":
-                planned.append(Boot(condition=condition, state=state, seed=True))
+                planned.append(Boot(condition=condition, state=state, warms_up=True))
             planned.append(Boot(condition=condition, state=state))
         else:
             planned.append(Boot(condition=condition, state=condition))
@@ -168,7 +168,7 @@ def ready_check(smoke: Smoke) -> HttpCheck | TcpCheck | None:
     return smoke.tcp[0] if smoke.tcp else None
 
 
-def check(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
+def require_checks(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:
     """Raise `NoxPexError` `config` if the settings contain no check. The remedy says what to paste.
 
     `undeclared` is the script of a binary that has no table in the settings.

@@ -12,7 +12,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import HttpCheck, TcpCheck
 from nox_pex.smoke.checks.http_client import connect, request
-from nox_pex.smoke.checks.verdicts import describe_statuses, status_matches
+from nox_pex.smoke.checks.results import describe_statuses, status_matches
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network

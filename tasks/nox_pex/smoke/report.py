@@ -14,12 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import BootCondition, Budget, size
-from nox_pex.smoke.checks.verdicts import CheckResult
+from nox_pex.settings.smoke import BootCondition, Budget, parse_size
+from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.stop import Stop
-
-__all__ = ["BootResult", "SmokeReport", "budget_error", "github_lines", "json_text", "junit_text", "table"]
-
 
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 
@@ -31,14 +28,14 @@ _NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0
 class BootResult(Struct, frozen=True, kw_only=True):
     """The result of the boot under one condition.
 
-    `checks` is the number of checks in the settings, `check_results` are the results of those that were run. `reason`
-    says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready. `memory`
-    is the highest resident memory in bytes, None if it is unknown.
+    `check_count` is the number of checks in the settings, `check_results` are the results of those that were run.
+    `reason` says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready.
+    `memory` is the highest resident memory in bytes, None if it is unknown.
     """
 
     condition: BootCondition
     state: Literal["passed", "failed", "skipped"]
-    checks: int
+    check_count: int
     reason: str | None = None
     ready_after: float | None = None
     check_results: tuple[CheckResult, ...] = ()
@@ -46,7 +43,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     memory: int | None = None
 
     @property
-    def passed(self) -> int:
+    def passed_checks(self) -> int:
         """The number of checks that passed."""
         return sum(result.passed for result in self.check_results)
 
@@ -54,7 +51,11 @@ class BootResult(Struct, frozen=True, kw_only=True):
         if self.state == "skipped":
             return f"{self.condition}: skipped: {self.reason}"
         ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
-        parts = [ready, f"{self.passed} of {self.checks} checks passed", str(self.stop) if self.stop else ""]
+        parts = [
+            ready,
+            f"{self.passed_checks} of {self.check_count} checks passed",
+            str(self.stop) if self.stop else "",
+        ]
         return f"{self.condition}: {', '.join(part for part in parts if part)}"
 
 
@@ -68,7 +69,7 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
     name: str
     binary: Path
     size: int
-    outcomes: tuple[BootResult, ...]
+    boot_results: tuple[BootResult, ...]
     failure: NoxPexError | None = None
     sha256: str = ""
     kept_directory: Path | None = None
@@ -76,16 +77,16 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
     @property
     def memory(self) -> int | None:
         """The highest resident memory of all conditions in bytes, None if it is unknown."""
-        return max((outcome.memory for outcome in self.outcomes if outcome.memory is not None), default=None)
+        return max((boot.memory for boot in self.boot_results if boot.memory is not None), default=None)
 
     def ready_after(self, condition: BootCondition) -> float | None:
         """Return the seconds to ready under a condition. None if it was not tested, or the program was never ready."""
-        return next((outcome.ready_after for outcome in self.outcomes if outcome.condition == condition), None)
+        return next((boot.ready_after for boot in self.boot_results if boot.condition == condition), None)
 
 
 def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
     """Return the error for the first limit of the budget that the program exceeds, None if it exceeds none."""
-    max_size, max_memory = (None if text is None else size(text) for text in (budget.size, budget.memory))
+    max_size, max_memory = (None if text is None else parse_size(text) for text in (budget.size, budget.memory))
     limits: tuple[tuple[str, str, float | None, float | None], ...] = (
         ("size", "bytes", report.size, max_size),
         ("cold-boot", "s", report.ready_after("cold"), budget.cold_boot),
@@ -105,17 +106,17 @@ def table(report: SmokeReport) -> Iterator[str]:
 
     The failure and its log are not included. The caller shows them last.
     """
-    rows = {outcome.condition: _row(outcome) for outcome in report.outcomes if outcome.state != "skipped"}
-    every = [_COLUMNS, *rows.values(), *((outcome.condition,) for outcome in report.outcomes)]
+    rows = {boot.condition: _row(boot) for boot in report.boot_results if boot.state != "skipped"}
+    every = [_COLUMNS, *rows.values(), *((boot.condition,) for boot in report.boot_results)]
     widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
     # The reason for a skip is not padded: it would make a column too wide.
-    lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.outcomes)]
+    lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.boot_results)]
     for row in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
-    for outcome in report.outcomes:
-        for result in outcome.check_results:
+    for boot in report.boot_results:
+        for result in boot.check_results:
             if not result.passed:
-                yield f"{outcome.condition}: {result.check}"
+                yield f"{boot.condition}: {result.check}"
                 yield f"  expected  {result.expected}"
                 yield f"  got       {result.actual}"
     if report.kept_directory is not None:
@@ -131,7 +132,7 @@ def json_text(report: SmokeReport) -> str:
         "sha256": report.sha256,
         "size": report.size,
         "passed": failure is None,
-        "conditions": [_as_json(outcome) for outcome in report.outcomes],
+        "conditions": [_as_json(boot) for boot in report.boot_results],
         "failure": failure
         and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, "log": list(failure.log)},
     }
@@ -146,8 +147,8 @@ def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     """
     moment = now or dt.datetime.now(dt.UTC)
     root = ET.Element("testsuites")
-    for number, outcome in enumerate(report.outcomes):
-        _add_suite(root, report, outcome, number, moment.strftime("%Y-%m-%dT%H:%M:%S"))
+    for number, boot in enumerate(report.boot_results):
+        _add_suite(root, report, boot, number, moment.strftime("%Y-%m-%dT%H:%M:%S"))
     ET.indent(root)
     # ElementTree would write a declaration with the encoding of the locale.
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
@@ -158,9 +159,9 @@ def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[st
     if environ.get("GITHUB_ACTIONS") != "true":
         return
     title = _escaped(f"smoke {report.name}").replace(":", "%3A").replace(",", "%2C")
-    for outcome in report.outcomes:
-        if outcome.state == "skipped":
-            yield f"::warning title={title}::{_escaped(str(outcome))}"
+    for boot in report.boot_results:
+        if boot.state == "skipped":
+            yield f"::warning title={title}::{_escaped(str(boot))}"
     if report.failure is not None:
         yield f"::error title={title}::{_escaped(str(report.failure))}"
 
@@ -169,14 +170,20 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _skip(outcome: BootResult) -> str:
-    return f"skipped: {outcome.reason}"
+def _skip(boot: BootResult) -> str:
+    return f"skipped: {boot.reason}"
 
 
-def _row(outcome: BootResult) -> tuple[str, ...]:
-    ready = f"{outcome.ready_after:.2f} s" if outcome.ready_after is not None else "never"
-    memory = f"{outcome.memory / 10**6:.0f} MB" if outcome.memory is not None else ""
-    return (outcome.condition, ready, f"{outcome.passed} of {outcome.checks}", _stop_cell(outcome.stop), memory)
+def _row(boot: BootResult) -> tuple[str, ...]:
+    ready = f"{boot.ready_after:.2f} s" if boot.ready_after is not None else "never"
+    memory = f"{boot.memory / 10**6:.0f} MB" if boot.memory is not None else ""
+    return (
+        boot.condition,
+        ready,
+        f"{boot.passed_checks} of {boot.check_count}",
+        _stop_cell(boot.stop),
+        memory,
+    )
 
 
 def _stop_cell(stop: Stop | None) -> str:
@@ -185,17 +192,17 @@ def _stop_cell(stop: Stop | None) -> str:
     return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
 
 
-def _as_json(outcome: BootResult) -> dict[str, Any]:
+def _as_json(boot: BootResult) -> dict[str, Any]:
     return {
-        "condition": outcome.condition,
-        "state": outcome.state,
-        "reason": outcome.reason,
-        "ready-after": outcome.ready_after and round(outcome.ready_after, 3),
-        "checks": outcome.checks,
-        "passed": outcome.passed,
-        "verdicts": [_result_as_json(result) for result in outcome.check_results],
-        "stop": outcome.stop and {**msgspec.structs.asdict(outcome.stop), "seconds": round(outcome.stop.seconds, 3)},
-        "memory": outcome.memory,
+        "condition": boot.condition,
+        "state": boot.state,
+        "reason": boot.reason,
+        "ready-after": boot.ready_after and round(boot.ready_after, 3),
+        "checks": boot.check_count,
+        "passed": boot.passed_checks,
+        "verdicts": [_result_as_json(result) for result in boot.check_results],
+        "stop": boot.stop and {**msgspec.structs.asdict(boot.stop), "seconds": round(boot.stop.seconds, 3)},
+        "memory": boot.memory,
     }
 
 
@@ -209,10 +216,10 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
     }
 
 
-def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, number: int, timestamp: str) -> None:
-    classname = f"{report.name}.{outcome.condition}"
-    cases = [_boot_case(outcome, classname)]
-    for result in outcome.check_results:
+def _add_suite(root: ET.Element, report: SmokeReport, boot: BootResult, number: int, timestamp: str) -> None:
+    classname = f"{report.name}.{boot.condition}"
+    cases = [_boot_case(boot, classname)]
+    for result in boot.check_results:
         case = ET.Element("testcase", name=_xml(result.check), classname=classname, time=f"{result.seconds:.3f}")
         if not result.passed:
             message = _xml(result.explanation)
@@ -223,7 +230,7 @@ def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, numbe
         "testsuite",
         id=str(number),
         package=report.name,
-        name=outcome.condition,
+        name=boot.condition,
         timestamp=timestamp,
         hostname="localhost",  # required by the schemas; the real name is private
         tests=str(len(cases)),
@@ -234,18 +241,18 @@ def _add_suite(root: ET.Element, report: SmokeReport, outcome: BootResult, numbe
     )
     ET.SubElement(suite, "properties")
     suite.extend(cases)
-    failed = outcome.state == "failed" and report.failure is not None
+    failed = boot.state == "failed" and report.failure is not None
     ET.SubElement(suite, "system-out").text = _xml("\n".join(report.failure.log)) if failed and report.failure else ""
     ET.SubElement(suite, "system-err").text = ""
 
 
-def _boot_case(outcome: BootResult, classname: str) -> ET.Element:
+def _boot_case(boot: BootResult, classname: str) -> ET.Element:
     """Return the case for everything that is not a single check, such as the start and the stop."""
-    case = ET.Element("testcase", name="boot", classname=classname, time=f"{outcome.ready_after or 0.0:.3f}")
-    if outcome.state == "skipped":
+    case = ET.Element("testcase", name="boot", classname=classname, time=f"{boot.ready_after or 0.0:.3f}")
+    if boot.state == "skipped":
         ET.SubElement(case, "skipped")
-    elif outcome.state == "failed" and all(result.passed for result in outcome.check_results):
-        message = _xml(outcome.reason or "")
+    elif boot.state == "failed" and all(result.passed for result in boot.check_results):
+        message = _xml(boot.reason or "")
         ET.SubElement(case, "failure", message=message, type="boot").text = message
     return case
 

@@ -28,9 +28,6 @@ from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
-__all__ = ["Options", "Subject", "run", "run_with"]
-
-
 _DEFAULTS: Final = Options()
 
 
@@ -45,23 +42,24 @@ def run(
     secrets: Secrets,
     options: Options = _DEFAULTS,
     say: Callable[[str], None],
-    cannot: str | None = None,
+    unavailable_reason: str | None = None,
 ) -> SmokeReport:
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
 
-    `cannot` is the reason why this machine cannot run the binary, if it cannot. Every condition is then skipped.
+    `unavailable_reason` says why this machine cannot run the binary; None if it can. With a reason, every condition is
+    skipped.
     Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
 
-    if cannot is not None:
+    if unavailable_reason is not None:
         smoke = replace(smoke, before=(), after=())
 
     def create_runner(workspace: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
-        if cannot is not None:
-            return UnavailableRunner(reason=cannot)
+        if unavailable_reason is not None:
+            return UnavailableRunner(reason=unavailable_reason)
         return LocalRunner(
             workspace=workspace,
             environ=environ,
@@ -112,7 +110,7 @@ def run_with(
     program is in the report. Raises `NoxPexError` only for a wrong call: `config`, `usage`, `source-missing`.
     """
     name, boots, project = subject.target.name, subject.boots, subject.target.project.root
-    plan.check(smoke, name=name)
+    plan.require_checks(smoke, name=name)
     if options.serve and not (smoke.http or smoke.tcp or smoke.ready):
         problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
         raise NoxPexError("usage", problem, "omit `--serve`")
@@ -148,7 +146,7 @@ def run_with(
             check_files=check_files,
             runner=create_runner(workspace, smoke, endpoint),
         )
-        report = SmokeReport(name=name, binary=subject.file, size=subject.size, outcomes=())
+        report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
         report = _run_boots(test, boots, report, budget)
         return replace(report, kept_directory=workspace.root if options.keep else None)
 
@@ -158,7 +156,7 @@ def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, bu
 
     After a failure the remaining boots are skipped, but `after` still runs.
     """
-    outcomes: list[BootResult] = []
+    boot_results: list[BootResult] = []
     failures: list[NoxPexError | None] = []
     passing = True
     try:
@@ -166,18 +164,18 @@ def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, bu
         passing = failures[0] is None
         for boot in boots:
             if not passing:
-                if boot.condition not in {outcome.condition for outcome in outcomes}:
-                    outcomes.append(skipped_boot(test, boot, "an earlier step failed"))
+                if boot.condition not in {boot_result.condition for boot_result in boot_results}:
+                    boot_results.append(skipped_boot(test, boot, "an earlier step failed"))
                 continue
-            outcome, failure = run_boot(test, boot)
+            boot_result, failure = run_boot(test, boot)
             failures.append(failure)
-            passing = outcome.state != "failed"
-            if failure is not None or not boot.seed:
-                test.say(str(outcome))
-                outcomes.append(outcome)
+            passing = boot_result.state != "failed"
+            if failure is not None or not boot.warms_up:
+                test.say(str(boot_result))
+                boot_results.append(boot_result)
     finally:
         after_failure = _run_own_commands(test, "after", test.smoke.after, "check-failed")
-    report = replace(report, outcomes=tuple(outcomes))
+    report = replace(report, boot_results=tuple(boot_results))
     found = [each for each in (*failures, budget_error(report, budget), after_failure) if each is not None]
     for other in found[1:]:
         test.say(f"also: {other.problem}")

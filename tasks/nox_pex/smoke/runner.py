@@ -1,4 +1,4 @@
-"""How the program under test is run: as a copy on this machine, or in another way that implements `Runner`."""
+"""Run the program under test: as a copy on this machine, or in another way that implements `Runner`."""
 
 from __future__ import annotations
 

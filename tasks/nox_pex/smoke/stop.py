@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.settings.smoke import signal_number
-from nox_pex.smoke.checks.verdicts import exit_allowed
+from nox_pex.smoke.checks.results import exit_allowed
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, describe_processes
 
 _CHILDREN_TIMEOUT: Final = 1.0
@@ -18,7 +18,7 @@ _CHILDREN_TIMEOUT: Final = 1.0
 
 
 _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
-"""The signals by which a program dies from a fault of its own."""
+"""The signals that end a program that crashes."""
 
 
 class Stop(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ def stop(
 ) -> tuple[Stop, NoxPexError | None]:
     """Send the program a signal and wait up to `timeout` seconds. Return how it stopped, and the failure or None.
 
-    The failure is `stop-timeout`, `stop-exit-code`, `left-processes`, or `crashed` if it died from a fault of its own.
+    The failure is `stop-timeout`, `stop-exit-code`, `left-processes`, or `crashed` if it crashed instead of stopping.
     Raises `NoxPexError`: `crashed` if the program had ended before.
     """
     check_alive(program, "before the stop signal")

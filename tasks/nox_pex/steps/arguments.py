@@ -36,8 +36,8 @@ class Arguments(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
     @property
-    def prebuilt_reason(self) -> str | None:
-        """The option for which the steps that build a binary are skipped; None if they run."""
+    def skip_build_reason(self) -> str | None:
+        """The option because of which the steps that build a binary are skipped; None if they run."""
         if self.binary is not None:
             return f"--binary {self.binary}"
         return "--from-source" if self.from_source else None
@@ -56,7 +56,7 @@ class Option(NamedTuple):
 
 
 def _positive(text: str) -> int:
-    """Convert `text` to a whole number of at least 1. Raises `ArgumentTypeError`, whose text the user sees."""
+    """Convert `text` to a whole number of at least 1. Raises `ArgumentTypeError` with a message for the user."""
     try:
         number = int(text)
     except ValueError:

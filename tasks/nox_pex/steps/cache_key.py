@@ -19,6 +19,7 @@ def run(context: Context) -> None:
 
     The key changes with the lock, the Python and the tool versions. Its beginning, up to the last hyphen, names the
     project, the Python and the platform, so that a CI system can fall back to the latest key with that beginning.
+    Raises `NoxPexError`: `config`, `no-lock`, `lock-unreadable`.
     """
     settings, this_python = context.settings, str(Path(sys.executable).resolve())
     python = ".".join(map(str, sys.version_info[:3])) if context.base.name == this_python else context.base.name

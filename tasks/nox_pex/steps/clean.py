@@ -21,12 +21,12 @@ from nox_pex.tools import cache
 
 
 def run(context: Context) -> None:
-    """Remove what was built for this project, and evict from the shared cache.
+    """Remove what was built for this project, and trim the shared cache.
 
     If the user names binaries, only their files are removed. Nothing is removed while another process uses it.
     """
     removal = Removal(say=context.say, dry_run=context.arguments.dry_run)
-    with locks.try_lock_directory(context.state) as locked:
+    with locks.try_lock(context.state) as locked:
         if context.state.exists() and not (locked and is_idle(context.state)):
             context.say(f"clean: skipped {context.project.name}, another run is using it")
             return
@@ -51,7 +51,7 @@ def _clean_project(context: Context, removal: Removal) -> None:
 
 
 def _clean_cache(context: Context, removal: Removal) -> None:
-    """Evict from the cache that all projects of the user share whatever is too old, or too much."""
+    """Remove the parts of the shared cache that were not used for too long, or with which it exceeds its size limit."""
     root = context.provisioner.caches.root
     for part in cache.evictable(cache.parts(root), now=time.time()):
         if removal.dry_run or cache.remove(part):
@@ -102,9 +102,9 @@ class Removal(Struct, kw_only=True):
 
 
 def is_idle(state: Path) -> bool:
-    """Whether no tool holds a lock below `state`. A tool may outlive the run that started it, if that was killed."""
+    """Whether no tool holds a lock below `state`. If a run is killed, a tool that it started may still work."""
     for lock in (*state.glob("*.lock"), *state.glob("install/sets/*.lock")):
-        with locks.try_lock_directory(lock) as free:
+        with locks.try_lock(lock) as free:
             if not free and lock.exists():
                 return False
     return True
@@ -114,16 +114,16 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
     """Yield the files in `directory` of the binaries whose file names begin with `stems`.
 
     With a `suffix`, yield also those of binaries that are no longer in the settings: the ones with a build record
-    whose file names have this suffix.
+    whose file names have this suffix. Temporary files and directories are among them, unless a process uses them.
     """
     for stem in dict.fromkeys([*stems, *_former_stems(directory, suffix)]):
-        for ending, is_ours in _KINDS.items():
+        for ending, is_ours in _IS_OURS.items():
             path = directory / f"{stem}.{ending}"
             if path.exists():
                 yield Output(path=path, is_ours=is_ours(path))
         for path in directory.glob(f".{stem}.*"):
             if _TEMPORARY.fullmatch(path.name.removeprefix(f".{stem}.")):
-                with locks.try_lock_directory(path) as unused:
+                with locks.try_lock(path) as unused:
                     if unused:
                         yield Output(path=path, is_ours=True)
 
@@ -135,7 +135,7 @@ _TEMPORARY: Final = re.compile(
 
 
 def _former_stems(directory: Path, suffix: str | None) -> list[str]:
-    """The stems of all binaries that have a build record, and whose stem is their name and `suffix`."""
+    """The stems of the binaries with a build record, if the stem is their name and `suffix`; none if that is None."""
     if suffix is None:
         return []
     records = [path for path in directory.glob("*.pex.json") if _is_record(path)]
@@ -162,23 +162,23 @@ def _is_built(path: Path) -> bool:
 
 
 def _is_result(*keys: str) -> Callable[[Path], bool]:
-    """A test for a JSON file of results: it has the key `name` and all of `keys`."""
+    """Return a test for a JSON file of results: it has the key `name` and all of `keys`."""
     return lambda path: {"name", *keys} <= files.read_json(path).keys()
 
 
 def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
-    """A test for a file that belongs to a JSON file of results with the same stem."""
+    """Return a test for a file that belongs to a JSON file of results with the same stem."""
     return lambda path: is_result(path.with_suffix(".json"))
 
 
-def _is_half(path: Path) -> bool:
-    """Whether a file is a half of a binary: it is a PEX file, and there is an image's result."""
+def _is_split_part(path: Path) -> bool:
+    """Whether a file is one of the two parts of a split binary: a PEX file next to the result of an image."""
     result = path.with_suffix("").with_suffix(".image.json")
     return _is_image_result(result) and zipfile.is_zipfile(path)
 
 
 def _first_line_has(text: str) -> Callable[[Path], bool]:
-    """A test for a text file whose first line contains `text`."""
+    """Return a test for a text file whose first line contains `text`."""
 
     def has(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -192,13 +192,13 @@ _is_verify_result: Final = _is_result("binary", "gates")
 _is_image_result: Final = _is_result("base", "layers")
 
 
-_KINDS: Final[dict[str, Callable[[Path], bool]]] = {
+_IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "pex": _is_built,
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
-    "deps.pex": _is_half,
-    "own.pex": _is_half,
+    "deps.pex": _is_split_part,
+    "own.pex": _is_split_part,
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,
     "Dockerfile": _first_line_has("written by nox-pex"),

@@ -36,8 +36,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     `root` is the project's directory. `state` is a private directory that survives from run to run. `base` is the
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
-    that other projects are built at the same time, so this one does not use all processors. `installs` are the finished
-    installs that this process knows.
+    that other projects are built at the same time, so this one does not use all processors. `installs` is a
+    cache of the finished installs.
     """
 
     root: Path
@@ -134,7 +134,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         """
         found: Contents | None
         if target.table.complete_platforms:
-            found = wheelhouse.finished(target.selection, target.platforms, self.wheelhouse_of(target))
+            found = wheelhouse.load_finished(target.selection, target.platforms, self.wheelhouse_of(target))
         else:
             found = self._installed_here(target.selection)
         if found is None:
@@ -143,7 +143,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def _installed_here(self, wanted: Selection) -> Installed | None:
-        found = self.installs.get(wanted) or installed.finished(wanted, self.environments[wanted])
+        found = self.installs.get(wanted) or installed.load_finished(wanted, self.environments[wanted])
         if found is not None:
             self.installs[wanted] = found
         return found

@@ -25,13 +25,13 @@ def run(context: Context) -> None:
 def _freeze(context: Context, target: Target) -> None:
     installed = context.installed(target)
     pinned, direct = target.file("requirements.txt"), target.file("requirements-direct.txt")
-    memory, inputs = target.state_file("freeze.json"), _inputs(target, installed)
+    state_file, inputs = target.state_file("freeze.json"), _inputs(target, installed)
     shown = os.path.relpath(pinned, context.root)
 
     def state() -> dict[str, object]:
         return {"inputs": digests(inputs), "files": [files.digest(pinned), files.digest(direct)]}
 
-    if state() == files.read_json(memory) and pinned.exists() and not context.arguments.force:
+    if state() == files.read_json(state_file) and pinned.exists() and not context.arguments.force:
         context.say(f"freeze: {target.name} unchanged ({shown})")
         return
     frozen = requirements.freeze(
@@ -46,7 +46,7 @@ def _freeze(context: Context, target: Target) -> None:
         else:
             direct.unlink(missing_ok=True)
         files.write_text(pinned, requirements.requirements_text(frozen, direct_file=direct.name))
-    files.write_json(memory, state())
+    files.write_json(state_file, state())
     pins, hashes = counted(frozen.indexed, "requirement"), sum(len(pin.hashes) for pin in frozen.indexed)
     context.say(f"freeze: {target.name} pinned, {pins} with {hashes} hashes ({shown})")
 

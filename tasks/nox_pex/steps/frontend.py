@@ -57,10 +57,10 @@ def context_of(
 ) -> Context:
     """Return the context of the project in `directory`, which keeps its state and environments below `work`.
 
-    `python` names the interpreter that the binaries are for, as in `nox.session`; None means the one that runs this. If
+    `python` names the interpreter that the binaries are for, as in `nox.session`; None means the one that runs Nox. If
     no such Python exists when it is needed, `missing(python)` is raised. `posargs` are the user's arguments, with paths
-    relative to `invoked_from`. `parallel` says that other projects are built at the same time. Raises `NoxPexError`
-    `usage`.
+    relative to `invoked_from`. `parallel` says that other projects are built at the same time. Raises `NoxPexError`:
+    `usage`, `disk-full` if `work` is not writable.
     """
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -92,7 +92,7 @@ def perform(step: Step, context: Context) -> None:
 
     Raises `NoxPexError`, with every secret masked.
     """
-    if step.builds_binary and (reason := context.arguments.prebuilt_reason) is not None:
+    if step.builds_binary and (reason := context.arguments.skip_build_reason) is not None:
         context.say(f"{step.name}: skipped, {reason} is used")
         return
     with _guarded(step, context):
@@ -135,7 +135,7 @@ def _ignore_in_git(directory: Path) -> None:
 
 
 def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePython:
-    """The Python of this name, found as Nox finds it; None means the one that runs this."""
+    """The Python of this name, found as Nox finds it; None means the one that runs this process."""
     if python is None:
         return BasePython(name=str(_this_python()), find=_this_python)
 

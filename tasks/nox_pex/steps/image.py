@@ -30,12 +30,12 @@ def run(context: Context) -> None:
         job = Job(
             target=target,
             image=target.table.image,
-            record={} if context.arguments.prebuilt_reason else files.read_json(target.record),
+            record={} if context.arguments.skip_build_reason else files.read_json(target.record),
             from_source=context.arguments.from_source,
             provisioner=context.provisioner,
         )
         found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
-        files.write_json(result, found.as_json)
+        files.write_json(result, found.json_value)
         files.write_text(junit, report.junit_text(found.report))
         show_report(context, found.report)
 

@@ -9,7 +9,7 @@ from nox_pex.steps.context import Context
 def run(context: Context) -> None:
     """Install each distinct set of groups and extras, and fetch the wheels of each binary for other platforms.
 
-    Raises `NoxPexError`.
+    Raises `NoxPexError` for the first that fails.
     """
     context.installs.clear()
     here = [target for target in context.targets if not target.table.complete_platforms]
@@ -21,5 +21,5 @@ def run(context: Context) -> None:
 
 
 def prepare(context: Context) -> None:
-    """Install too: the other steps need exactly what this step installs. Raises `NoxPexError`."""
+    """Do the same as `run`: the other steps need exactly what this step installs. Raises `NoxPexError`."""
     run(context)

@@ -33,7 +33,7 @@ def _in_image(image: str, context: Context) -> Platform:
     using = find_engine(
         settings.engine if settings else "auto", settings.engine_args if settings else EngineArgs(), shell
     )
-    inspector = ImageInspector(engine=using, shell=shell, memory=context.state / "images.json")
+    inspector = ImageInspector(engine=using, shell=shell, cache=context.state / "images.json")
     identity = inspector.image_id(image, key="--image")
     line = inspector.run_python(image, ask_python.script(), identity=identity, minor=None, key="--image")
     return ask_python.parse_answer(line, name=image)

@@ -29,18 +29,18 @@ def run(context: Context) -> None:
 
     def smoke(target: Target) -> None:
         if not parse.is_declared(context.project.document, target.name):
-            plan.check(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
+            plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
         for old in (result, junit):
             old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
-        python, cannot = _python_for(context, target)
+        python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,
             environ=_with_python(context.environ, python),
             secrets=context.secrets,
             options=options(context),
             say=context.say,
-            cannot=cannot,
+            unavailable_reason=unavailable_reason,
         )
         files.write_text(result, report.json_text(found))
         files.write_text(junit, report.junit_text(found))
@@ -66,14 +66,17 @@ def show_report(context: Context, found: SmokeReport) -> None:
 
 
 def _with_python(environ: Mapping[str, str], python: Path | None) -> dict[str, str]:
-    """`environ` with the directory of `python` in PATH, because Nox may have found it outside of it."""
+    """Return `environ` with the directory of `python` in PATH, because Nox may have found it outside of PATH."""
     if python is None:
         return dict(environ)
     return {**environ, "PATH": os.pathsep.join([environ.get("PATH", os.defpath), str(python.parent)])}
 
 
 def _python_for(context: Context, target: Target) -> tuple[Path | None, str | None]:
-    """The Python that runs the binary on this machine, and the reason if there is none."""
+    """Return the Python that runs the binary on this machine, or None and the reason why there is none.
+
+    Without the binary, both are None: its smoke test then fails with a better error.
+    """
     if not target.platforms:
         environment = context.environments[target.selection]
         # Finding a Python takes longer than reading it from the environment.

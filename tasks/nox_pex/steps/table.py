@@ -15,10 +15,10 @@ class Step(NamedTuple):
     """A step as users know it.
 
     `after` names the steps that it needs. `help` is its line in a list of sessions. `options` names the options
-    (`OPTIONS` in `arguments`) that only it uses, or that it is the first to use. `builds_binary`: it is skipped if the
-    user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other step of
-    the project may run at the same time. `prepare`: its module has a function `prepare(context)`, which only installs
-    what the step needs, for Nox's `--install-only`.
+    (`OPTIONS` in `arguments`) that it uses, without those of the steps that it needs. `builds_binary`: it is skipped if
+    the user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other
+    step of the project may run at the same time. `prepare`: its module has a function `prepare(context)`, which only
+    installs what the step needs, for Nox's `--install-only`.
     """
 
     name: str

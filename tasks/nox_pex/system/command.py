@@ -57,7 +57,7 @@ class Shell(Struct, frozen=True, kw_only=True):
     """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
     `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
-    are variables that every tool gets, whatever its step passes.
+    are variables that every tool gets, even if its step passes other values.
     """
 
     environ: Mapping[str, str]
@@ -107,7 +107,7 @@ class Shell(Struct, frozen=True, kw_only=True):
         return Outcome(status=status, output="\n".join(output), seconds=time.monotonic() - started)
 
     def _lines(self, process: subprocess.Popen[str], *, what: str, started: float) -> Iterator[str]:
-        """Yield the lines of the tool's output; while it runs on, say so to the user at each heartbeat."""
+        """Yield the lines of the tool's output. Show the user every `_HEARTBEAT` seconds that it still runs."""
         lines: SimpleQueue[str | None] = SimpleQueue()
         stdout = process.stdout
         assert stdout is not None  # noqa: S101  # for the type checker: `run` asks for a pipe
@@ -134,7 +134,7 @@ class Shell(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def _ended_on_exit(process: subprocess.Popen[str]) -> Iterator[None]:
-    """End the process, if it still runs, when the block is left, by an exception too."""
+    """End the process, if it still runs, when the block ends or raises."""
     try:
         yield
     finally:
@@ -172,7 +172,7 @@ def run_into(
 
     Returns the exit status, or None if the program was still running after `timeout` and was killed. Raises `OSError`
     if the program cannot be started. `sleep` waits for a number of seconds. If it raises, the program is killed too,
-    but after a `KeyboardInterrupt` it first has `_GRACE` to end by itself.
+    but after a `KeyboardInterrupt` it first has `_GRACE` seconds to end by itself.
     """
     with output.open("ab") as file:
         process = subprocess.Popen(

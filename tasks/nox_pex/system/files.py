@@ -100,7 +100,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path` as indented JSON, in the way of `write_text`."""
+    """Write `value` to `path` as indented JSON, as `write_text` writes a file."""
     write_text(path, json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
 
 

@@ -38,21 +38,21 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def try_lock_directory(directory: Path, *, shared: bool = False) -> Iterator[bool]:
-    """Lock a directory, exclusively or `shared`, without waiting; yield whether that succeeded.
+def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Lock a directory or a file, exclusively or `shared`, without waiting; yield whether that succeeded.
 
-    It fails if another lock is against it, if the directory does not exist, and if another process removed or replaced
-    the directory before the lock was taken.
+    It fails if another lock conflicts with it, if `path` does not exist, and if another process removed or replaced
+    `path` before the lock was taken.
     """
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         yield False
         return
     try:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            acquired = os.path.samestat(os.fstat(descriptor), directory.stat())
+            acquired = os.path.samestat(os.fstat(descriptor), path.stat())
         except OSError:
             acquired = False
         yield acquired
@@ -68,7 +68,7 @@ def locked_tempdir(directory: Path, prefix: str) -> Iterator[Path]:
     """
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
-        with try_lock_directory(path) as acquired:
+        with try_lock(path) as acquired:
             if acquired:
                 yield path
                 return
@@ -83,7 +83,7 @@ def remove_abandoned(directory: Path, prefix: str) -> None:
         with contextlib.suppress(OSError):
             if path.lstat().st_uid != os.geteuid():
                 continue
-            with try_lock_directory(path) as abandoned:
+            with try_lock(path) as abandoned:
                 if abandoned:
                     remove(path)
 

@@ -1,7 +1,7 @@
 """Secrets, and how they are kept out of everything that nox-pex prints or writes.
 
-Secrets are: the password or token in a URL; the value of an environment variable whose name says so, or which the
-setting `secrets` lists; a private key.
+Secrets are: the password or token in a URL; the value of an environment variable with a name such as `GITHUB_TOKEN`, or
+one that the setting `secrets` lists; a private key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_secret_name(name: str) -> bool:
     return name != "PWD" and _SECRET_NAME.search(name) is not None  # PWD is the shell's working directory
 
 
-def url_password(text: str) -> Iterable[str]:
+def url_passwords(text: str) -> Iterable[str]:
     """Yield the password of each URL in `text`, or its token if the URL has no user."""
     for match in _URL_USERINFO.finditer(text):
         user, colon, password = match["userinfo"].partition(":")
@@ -72,7 +72,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
         """
         names = frozenset(listed)
         values = {value for name, value in environ.items() if name in names or is_secret_name(name)}
-        values |= {password for value in environ.values() for password in url_password(value)}
+        values |= {password for value in environ.values() for password in url_passwords(value)}
         return cls.from_values(value for value in values if len(value) >= _SHORTEST)
 
     def mask(self, text: str) -> str:

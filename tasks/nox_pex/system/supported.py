@@ -1,4 +1,4 @@
-"""The operating systems that nox-pex runs on."""
+"""Refuse operating systems that nox-pex does not run on."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from platformdirs import user_cache_path
 
 from nox_pex.system import files, locks
 
-AGE: Final = 30 * 24 * 3600.0
+MAX_AGE: Final = 30 * 24 * 3600.0
 """Seconds after which an unused part of the cache is removed."""
 
 
-SIZE: Final = 5_000_000_000
+MAX_SIZE: Final = 5_000_000_000
 """Bytes of the whole cache; beyond them, the parts that were used longest ago are removed first."""
 
 
@@ -57,7 +57,9 @@ def parts(root: Path) -> tuple[CachePart, ...]:
     return tuple(sorted((part for part in found if part.size), key=lambda part: -part.used))
 
 
-def evictable(found: tuple[CachePart, ...], *, now: float, age: float = AGE, size: int = SIZE) -> Iterator[CachePart]:
+def evictable(
+    found: tuple[CachePart, ...], *, now: float, age: float = MAX_AGE, size: int = MAX_SIZE
+) -> Iterator[CachePart]:
     """Yield the parts to remove: those unused for `age` seconds, and those with which the cache exceeds `size` bytes.
 
     `found` are all parts, the most recently used first; `now` is in seconds since the Unix epoch.
@@ -75,7 +77,7 @@ def remove(part: CachePart) -> bool:
     lock = part.path.with_name(f"{part.path.name}.lock")
     with ExitStack() as stack:
         locked = [part.path, *([lock] if lock.exists() else [])]
-        if not all(stack.enter_context(locks.try_lock_directory(path)) for path in locked):
+        if not all(stack.enter_context(locks.try_lock(path)) for path in locked):
             return False
         for entry in part.path.iterdir():  # the directory stays, because a process may be waiting for its lock
             if entry.is_dir() and not entry.is_symlink():

@@ -89,7 +89,7 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
     return tuple(files)
 
 
-def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, default: str) -> dict[str, str]:
+def poetry_index_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, default: str) -> dict[str, str]:
     """Return the variables to add to `environ` so that Poetry, in the project `project`, uses the index that pip uses.
 
     `prefix` is as for `pip_index`. poetry-plugin-pypi-mirror reads `POETRY_PYPI_MIRROR_URL`. If pip keeps its default,
@@ -107,7 +107,7 @@ def poetry_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, d
     return added
 
 
-def uv_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, str]:
+def uv_index_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, str]:
     """Return the variables to add to `environ` so that uv uses the index that pip uses.
 
     `prefix` is as for `pip_index`. An index that the user has configured for uv stays.

@@ -35,9 +35,10 @@ class Provisioner(Struct, frozen=True, kw_only=True):
     uv: Path | None
 
     def create(self, path: Path, *, python: Path, seed: bool) -> None:
-        """Make a virtual environment at `path`, in place of anything there, for the interpreter `python`.
+        """Make a virtual environment at `path` for the interpreter `python`. Anything at `path` is removed first.
 
-        `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError` if that fails.
+        `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError`, as from `install_failure`, if
+        that fails.
         """
         shutil.rmtree(path, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,10 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             raise install_failure(str(path), outcome)
 
     def install(self, environment: Environment, requirements: Sequence[str], *, what: str) -> None:
-        """Install `requirements` into `environment`; `what` names them. Raises `NoxPexError` if that fails."""
+        """Install `requirements` into `environment`; `what` names them for the user.
+
+        Raises `NoxPexError`, as from `install_failure`, if that fails.
+        """
         if self.uv:
             argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
         else:
@@ -66,7 +70,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
 
         `name` begins the name of its directory. Raises `NoxPexError` if it has to be made and that fails.
         """
-        identity = json.dumps([sorted(requirements), str(python.resolve()), _version_of(python)])
+        identity = json.dumps([sorted(requirements), str(python.resolve()), _file_size(python)])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
         marker = environment.path / "nox-pex.json"
@@ -88,7 +92,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
 
     def _environ(self) -> dict[str, str]:
         environ = tool_environ(self.shell.environ)
-        return {**environ, **index.uv_environ(environ, prefix=Path(sys.prefix))}
+        return {**environ, **index.uv_index_environ(environ, prefix=Path(sys.prefix))}
 
 
 def find_uv(environ: Mapping[str, str]) -> Path | None:
@@ -111,8 +115,8 @@ def _find_uv(chosen: str | None, path: str | None) -> Path | None:
         return Path(found) if found else None
 
 
-def _version_of(python: Path) -> str:
-    """Return a text that differs if another patch release has replaced the interpreter; empty if it does not exist."""
+def _file_size(python: Path) -> str:
+    """Return the bytes of the interpreter's file, which differ between most patch releases; empty without a file."""
     try:
         return str(python.resolve().stat().st_size)
     except OSError:

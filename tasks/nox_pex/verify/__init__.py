@@ -1,1 +1,1 @@
-"""Checks a finished PEX by its content alone, without trusting the build that made it."""
+"""Checks a finished PEX by its content, without trusting the build that made it."""

@@ -134,7 +134,7 @@ class Zip:
         return tuple(name for name, times in Counter(info.filename for info in self._infos).items() if times > 1)
 
     @property
-    def head(self) -> int:
+    def head_size(self) -> int:
         """The number of bytes before the first member: a shebang, a shell script."""
         return min((info.header_offset for info in self._zip.infolist()), default=0)
 
@@ -234,7 +234,7 @@ class Pex(Struct, frozen=True, kw_only=True):
         if not isinstance(self.container, Zip):
             return b""
         with self.path.open("rb") as file:
-            return file.read(min(self.container.head, _LONGEST_HEAD))
+            return file.read(min(self.container.head_size, _LONGEST_HEAD))
 
 
 @contextlib.contextmanager

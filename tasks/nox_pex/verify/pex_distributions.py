@@ -34,8 +34,8 @@ class PexDistribution(Struct, frozen=True, kw_only=True):
     """A distribution in a PEX: its normalized name, its version, and the entry of `.deps` that holds it.
 
     `dist_info` is the name of its metadata directory. It is None if there is none, or more than one; name and version
-    then come from the file name. `wheel` is None if the distribution is among the loose files, where pex does not see
-    it.
+    then come from the file name. `wheel` is None if the distribution is among the loose files: pex does not see it
+    there.
     """
 
     name: NormalizedName
@@ -58,7 +58,7 @@ class RecordRow(Struct, frozen=True, kw_only=True):
 
 
 class Location(Struct, frozen=True, kw_only=True, order=True):
-    """Where an installer puts a file: `path` in the directory `scheme`: `lib`, `scripts`, `headers` or `data`."""
+    """The place of an installed file: `path` in the directory `scheme` (`lib`, `scripts`, `headers` or `data`)."""
 
     scheme: str
     path: str
@@ -86,7 +86,7 @@ def parse_record(text: str) -> Iterator[RecordRow]:
         yield RecordRow(path=path, algorithm=algorithm, digest=value)
 
 
-def console_scripts(content: Container, dist_info: str) -> Mapping[str, str]:
+def generated_scripts(content: Container, dist_info: str) -> Mapping[str, str]:
     """Return the entry points for which an installer generates a script, by the script's name."""
     text = read_text(content, f"{dist_info}/entry_points.txt")
     return {**parse_entry_points(text), **parse_entry_points(text, "gui_scripts")}

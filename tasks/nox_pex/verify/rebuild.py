@@ -44,16 +44,16 @@ original's index (git(1))."""
 
 
 _OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
-"""Variables that every tool of the second build gets, whatever it gets in the first one."""
+"""Variables that every tool of the second build gets, instead of those of the first one."""
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """Caches that share the installed tools, and begin empty in the directory `cold` otherwise.
+    """Caches in the directory `cold`, which begin empty. Only the installed tools are those of the user's cache.
 
-    If `with_wheels`, the cache of wheels for other platforms is cold too.
+    Unless `with_wheels`, the wheels for other platforms are those of the user's cache too.
     """
 
     cold: Path
@@ -119,7 +119,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
         installed: Contents | None
         if original.platforms:
             WheelFetcher(installer=copy_installer).fetch(original.selection, original.platforms, environment)
-            installed = wheelhouse.finished(original.selection, original.platforms, environment)
+            installed = wheelhouse.load_finished(original.selection, original.platforms, environment)
         else:
             installed = copy_installer.install(original.selection, Environment(path=environment))
         if installed is None:
@@ -198,7 +198,7 @@ def _path_dependencies(project: Project) -> Iterator[Path]:
 
 
 def _copy_files(source: Path, names: Iterable[str], into: Path) -> None:
-    """Copy the files `names` from the directory `source`; the empty name stands for the file `source` itself."""
+    """Copy the files `names` from the directory `source`; the empty name means the file `source` itself."""
     for name in sorted(names, reverse=True):
         original, copy = source / name, into / name
         copy.parent.mkdir(parents=True, exist_ok=True)

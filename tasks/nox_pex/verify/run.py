@@ -20,9 +20,9 @@ from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import Pex, open_pex, reporting_damage
-from nox_pex.verify.evidence import ExpectedFiles
+from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -101,8 +101,8 @@ def run(target: Target, *, installed: Contents | None, installer: Installer, dee
     """Check the binary of `target` at every gate.
 
     `installed` is what Poetry had installed when the binary was built. It is None if that is not known (`--binary`);
-    then Poetry's install for the gate `reproducible` is the evidence. If `deep`, Poetry fetches every locked file
-    again for that install.
+    then the binary is compared with what Poetry installs for the gate `reproducible`. If `deep`, Poetry fetches every
+    locked file again for that install.
     Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
     with ExitStack() as stack:
@@ -185,8 +185,8 @@ def _plan_by_platform(inputs: GateInputs) -> Mapping[str, Mapping[NormalizedName
 
 def _expected(inputs: GateInputs, installed: Contents) -> Mapping[str, ExpectedFiles]:
     if isinstance(installed, Installed):
-        return evidence.expected_from_environment(installed)
-    return evidence.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
+        return expected_files.expected_from_environment(installed)
+    return expected_files.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
 
 
 def _build_directories(inputs: GateInputs) -> Mapping[Path, str]:

@@ -69,7 +69,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
             # conmon 2.1 hangs if a container's path is long
             storage = Path(f"/var/tmp/npt{slot}")  # noqa: S108  # used only if this user owns it
             storage.mkdir(mode=0o700, exist_ok=True)
-            if storage.stat().st_uid == os.geteuid() and stack.enter_context(locks.try_lock_directory(storage)):
+            if storage.stat().st_uid == os.geteuid() and stack.enter_context(locks.try_lock(storage)):
                 break
         engine = _ready(storage, archive, settings=tmp_path_factory.mktemp("containers"))
         yield engine

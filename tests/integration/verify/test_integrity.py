@@ -12,7 +12,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.pex_distributions import distributions
@@ -142,7 +142,7 @@ def test_a_changed_environment_is_no_evidence(packaged: Workbench, tmp_path: Pat
     (other / "lib").symlink_to(installed.environment.path / "lib")
     (other / "nox-pex.json").write_text(json.dumps(note))
     with pytest.raises(NoxPexError, match="the RECORD of idna") as caught:
-        evidence.expected_from_environment(_installed(Environment(path=other)))
+        expected_files.expected_from_environment(_installed(Environment(path=other)))
     assert caught.value.code == "integrity"
 
 
@@ -233,8 +233,8 @@ def test_scripts_data_and_headers_are_compared_in_every_layout(
     assert "cannot be compared, because the installed tool was changed" in problem
 
 
-def _as_installed(home: Path) -> Mapping[str, evidence.ExpectedFiles]:
+def _as_installed(home: Path) -> Mapping[str, expected_files.ExpectedFiles]:
     environment = Environment(path=home)
     found = environment.distributions()
     files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})
-    return evidence.expected_from_environment(_installed(environment))
+    return expected_files.expected_from_environment(_installed(environment))

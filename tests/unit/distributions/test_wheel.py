@@ -92,9 +92,8 @@ def shelf(tmp_path: Path) -> Path:
 
 def test_files_and_entry_points_are_read_from_a_wheel(shelf: Path, tmp_path: Path) -> None:
     assert wheel.wheel_files(shelf) == tuple(sorted(["shelf/", "shelf-1.0.dist-info/RECORD", *DATA]))
-    assert wheel.wheel_entry_points(shelf) == {"shelf": "shelf:main"}
-    assert wheel.wheel_entry_points(shelf, "gui_scripts") == {}
-    assert wheel.wheel_entry_points(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN)) == {}
+    assert wheel.console_scripts(shelf) == {"shelf": "shelf:main"}
+    assert wheel.console_scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN)) == {}
 
 
 def test_a_wheel_is_unpacked_by_its_schemes_and_its_record_has_the_new_paths(shelf: Path, tmp_path: Path) -> None:

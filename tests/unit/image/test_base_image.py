@@ -17,8 +17,8 @@ from tests.support.images import ALPINE, PYTHON, ScriptedShell, engine, outcome,
 ANSWER = json.dumps(msgspec.structs.asdict(PYTHON))
 
 
-def inspector(scripted: ScriptedShell, memory: Path, *, name: EngineName = "podman") -> ImageInspector:
-    return ImageInspector(engine=engine(name), shell=scripted, memory=memory / "images.json")
+def inspector(scripted: ScriptedShell, cache: Path, *, name: EngineName = "podman") -> ImageInspector:
+    return ImageInspector(engine=engine(name), shell=scripted, cache=cache / "images.json")
 
 
 def ask(inspected: ImageInspector, *, minor: str | None = "3.11") -> ImagePython:

@@ -78,7 +78,7 @@ def test_an_image_is_built_from_the_file_alone(pex: Callable[..., Path], tmp_pat
 
     assert fake.context == {"service.pex": binary.read_bytes()}
     assert fake.dockerfile == (tmp_path / "dist" / "service.Dockerfile").read_text("utf-8")
-    assert (image.identity, image.layers, image.added) == ("sha256:0123456789ab", ("own",), 1_500_000)
+    assert (image.identity, image.layers, image.added_bytes) == ("sha256:0123456789ab", ("own",), 1_500_000)
     assert said == [
         "image: building service:latest with podman (base python:3.11-slim: CPython 3.11.2, glibc 2.36, x86_64)",
         "image: service:latest built in 1.0 s, 1.5 MB over its base (sha256:0123456789ab)",

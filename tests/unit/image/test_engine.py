@@ -25,9 +25,10 @@ def test_each_engine_builds_with_fixed_dates() -> None:
     common += ["--secret", "id=pip.conf,src=/s"]
     dated = ["--timestamp", "315532800", "--format", "docker"]
     epoch = ["--build-arg", "SOURCE_DATE_EPOCH=315532800"]
-    assert list(engine("docker", ARGS).build(build)) == ["/bin/docker", "-G", *common, *epoch, "-B", "/c"]
-    assert list(engine("podman", ARGS).build(build)) == ["/bin/podman", "-G", *common, *dated, "-B", "/c"]
-    assert list(engine("buildah", ARGS).build(build)) == ["/bin/buildah", "-G", *common, *dated, "--layers", "-B", "/c"]
+    assert list(engine("docker", ARGS).build_argv(build)) == ["/bin/docker", "-G", *common, *epoch, "-B", "/c"]
+    assert list(engine("podman", ARGS).build_argv(build)) == ["/bin/podman", "-G", *common, *dated, "-B", "/c"]
+    expected = ["/bin/buildah", "-G", *common, *dated, "--layers", "-B", "/c"]
+    assert list(engine("buildah", ARGS).build_argv(build)) == expected
 
 
 def test_a_container_is_started_without_rights_and_without_a_value_on_the_command_line() -> None:
@@ -39,36 +40,36 @@ def test_a_container_is_started_without_rights_and_without_a_value_on_the_comman
         publish={"127.0.0.1:8000": 80},
         shared=Path("/t"),
     )
-    line = " ".join(engine("docker", ARGS).run(start))
+    line = " ".join(engine("docker", ARGS).run_argv(start))
     assert line == (
         "/bin/docker -G run --rm --name n --env-file /v --no-healthcheck --read-only "
         "--tmpfs /tmp:rw,exec,nosuid,nodev,mode=1777 --cap-drop ALL --security-opt no-new-privileges "
         "--publish 127.0.0.1:8000:80 --volume /t:/t:z -R i w"
     )
-    assert "--read-only-tmpfs=false" in engine("podman", ARGS).run(start)
+    assert "--read-only-tmpfs=false" in engine("podman", ARGS).run_argv(start)
 
 
 def test_a_program_that_is_run_once_has_no_network() -> None:
-    assert engine(args=ARGS).run_once("i", "python3", "-c", "x") == (
+    assert engine(args=ARGS).run_once_argv("i", "python3", "-c", "x") == (
         *("/bin/podman", "-G", "run", "--rm", "--network", "none", "--entrypoint", "python3"),
         *("-R", "i", "-c", "x"),
     )
 
 
 def test_buildah_inspects_images_in_its_own_way() -> None:
-    assert engine("podman").identify("i") == ("/bin/podman", "image", "inspect", "--format", "{{.Id}}", "i")
-    assert engine("podman").describe("i") == ("/bin/podman", "image", "inspect", "i")
+    assert engine("podman").identify_argv("i") == ("/bin/podman", "image", "inspect", "--format", "{{.Id}}", "i")
+    assert engine("podman").describe_argv("i") == ("/bin/podman", "image", "inspect", "i")
     identify = ("/bin/buildah", "inspect", "--type", "image", "--format", "{{.FromImageID}}", "i")
-    assert engine("buildah").identify("i") == identify
-    assert engine("buildah").describe("i") == ("/bin/buildah", "inspect", "--type", "image", "i")
+    assert engine("buildah").identify_argv("i") == identify
+    assert engine("buildah").describe_argv("i") == ("/bin/buildah", "inspect", "--type", "image", "i")
 
 
 def test_a_program_in_a_running_container_may_have_variables() -> None:
-    assert engine().execute("c", "p") == ("/bin/podman", "exec", "--interactive", "c", "p")
-    with_variables = engine().execute("c", "p", variables=Path("/v"))
+    assert engine().execute_argv("c", "p") == ("/bin/podman", "exec", "--interactive", "c", "p")
+    with_variables = engine().execute_argv("c", "p", variables=Path("/v"))
     assert with_variables == ("/bin/podman", "exec", "--interactive", "--env-file", "/v", "c", "p")
-    assert engine().kill("c", 15) == ("/bin/podman", "kill", "--signal", "15", "c")
-    assert engine().remove("c") == ("/bin/podman", "rm", "--force", "c")
+    assert engine().kill_argv("c", 15) == ("/bin/podman", "kill", "--signal", "15", "c")
+    assert engine().remove_argv("c") == ("/bin/podman", "rm", "--force", "c")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_layers_are_those_above_the_base() -> None:
 def test_the_added_bytes_are_known_only_if_the_engine_says_both_sizes(
     sizes: tuple[int | None, int | None], added: int | None
 ) -> None:
-    assert built({"Size": sizes[0]}, {"Size": sizes[1]}).added == added
+    assert built({"Size": sizes[0]}, {"Size": sizes[1]}).added_bytes == added
 
 
 def test_a_job_knows_python_from_the_build_record(tmp_path: Path) -> None:

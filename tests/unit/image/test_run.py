@@ -31,7 +31,7 @@ def test_a_binary_without_an_image_is_refused_only_if_it_is_named_or_the_only_on
 
 def skipped_by_buildah(tmp_path: Path, skips: str) -> SmokeReport:
     built = BuiltImage(identity="i", tags=("s:1",), description={}, base={}, python=PYTHON, seconds=1.0)
-    return run.check(
+    return run.check_container(
         job_of(image_target(tmp_path), shell()),
         built,
         engine("buildah"),
@@ -45,7 +45,7 @@ def skipped_by_buildah(tmp_path: Path, skips: str) -> SmokeReport:
 def test_buildah_starts_no_container(tmp_path: Path) -> None:
     report = skipped_by_buildah(tmp_path, "report")
     assert report.failure is None
-    assert [(each.state, each.checks) for each in report.outcomes] == [("skipped", 2)]
+    assert [(each.state, each.check_count) for each in report.boot_results] == [("skipped", 2)]
 
 
 def test_a_skipped_container_fails_if_the_settings_say_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import incremental, recompress
 from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
-from nox_pex.pex.inputs import ProjectFiles, collect
+from nox_pex.pex.inputs import ProjectFiles, collect_project_files
 from nox_pex.pex.target import Target
 from nox_pex.project import build_wheel
 from nox_pex.system.command import Clock
@@ -79,7 +79,7 @@ def test_the_modes_of_copied_sources_do_not_depend_on_the_user(
     (loose.project.root / "main.py").chmod(mode)
     before = os.umask(umask)
     try:
-        copied = copy_sources(loose, collect(loose), tmp_path / "sources")
+        copied = copy_sources(loose, collect_project_files(loose), tmp_path / "sources")
     finally:
         os.umask(before)
     assert copied == tmp_path / "sources"
@@ -95,7 +95,7 @@ def test_the_modes_of_copied_sources_do_not_depend_on_the_user(
 def test_a_package_and_an_empty_project_have_no_loose_sources(
     make_target: MakeTarget, loose: Target, tmp_path: Path
 ) -> None:
-    assert copy_sources(make_target(package_mode=True), collect(loose), tmp_path / "sources") is None
+    assert copy_sources(make_target(package_mode=True), collect_project_files(loose), tmp_path / "sources") is None
     assert copy_sources(loose, ProjectFiles(digests={}), tmp_path / "sources") is None
     assert not (tmp_path / "sources").exists()
 
@@ -124,7 +124,7 @@ class Build:
         built = Assembler(
             target=target,
             installed=self._environment.installed(),
-            files=collect(target),
+            files=collect_project_files(target),
             directory=self.directory,
             provisioner=self._make_provisioner(act, self.ran),
             clock=clock,

@@ -183,7 +183,7 @@ def test_directories_of_builds_that_were_killed_are_removed(
     shop.directory.mkdir()
     for name in (".shop.pex.abandoned", ".shop.pex.in-use", ".other.pex.abandoned"):
         (shop.directory / name).mkdir()
-    with locks.try_lock_directory(shop.directory / ".shop.pex.in-use"):
+    with locks.try_lock(shop.directory / ".shop.pex.in-use"):
         build(shop)
     assert assembler.asked[0]["directory"].name.startswith(".shop.pex.")
     assert sorted(path.name for path in shop.directory.iterdir() if path.is_dir()) == [
@@ -196,7 +196,7 @@ def test_the_lock_of_the_binary_is_held_during_the_build(build: Build, shop: Tar
     seen: list[bool] = []
 
     def look() -> None:
-        with locks.try_lock_directory(shop.state_file("lock")) as free:
+        with locks.try_lock(shop.state_file("lock")) as free:
             seen.append(free)
 
     assembler.during = look

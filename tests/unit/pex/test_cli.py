@@ -19,7 +19,7 @@ def argv_of(**keys: Any) -> list[str]:
     """The command line of pex for a binary with these keys."""
     kinds = {"script", "entry_point", "executable"}
     binary = Binary(**(keys if kinds & keys.keys() else {"entry_point": "main:app", **keys}))
-    return cli.argv(
+    return cli.pex_argv(
         binary,
         python=Path("/tools/python"),
         output=Path("/build/service.pex"),
@@ -200,7 +200,7 @@ def test_pex_runs_without_what_would_change_the_bytes() -> None:
         "LC_ALL": "C",
         "HOME": "/home/joe",
     }
-    environ = cli.environ(user)
+    environ = cli.pex_environ(user)
     assert environ["HOME"] == "/home/joe"
     assert not environ.keys() & {"XDG_CACHE_HOME", "PEX_VERBOSE", "PYTHONPATH"}
     assert (environ["SOURCE_DATE_EPOCH"], environ["PEX_IGNORE_RCFILES"]) == ("315532800", "1")

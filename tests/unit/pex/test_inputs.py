@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.pex.inputs import collect, inputs_of
+from nox_pex.pex.inputs import collect_project_files, inputs_of
 from nox_pex.pex.target import Target
 from nox_pex.project import pyproject
 from nox_pex.system import recipe
@@ -30,7 +30,7 @@ def shop(make_target: MakeTarget) -> Target:
 def inputs(
     target: Target, environment: FakeEnvironment, *, version: dict[str, str] | None = None, **options: Any
 ) -> Inputs:
-    return inputs_of(target, environment.installed(**options), collect(target), version=version or {})
+    return inputs_of(target, environment.installed(**options), collect_project_files(target), version=version or {})
 
 
 def changed(before: Inputs, after: Inputs) -> set[str]:
@@ -152,22 +152,22 @@ def test_the_loose_sources_are_those_that_the_settings_select(make_target: MakeT
     (shop.project.root / "docs").mkdir()
     (shop.project.root / "docs" / "index.txt").write_text("", "utf-8")
     target = make_target(sources={"include": ["docs/"], "exclude": ["wares/"]})
-    assert set(collect(shop).digests) == {"main.py", "wares/__init__.py"}
-    assert set(collect(target).digests) == {"docs/index.txt", "main.py"}
+    assert set(collect_project_files(shop).digests) == {"main.py", "wares/__init__.py"}
+    assert set(collect_project_files(target).digests) == {"docs/index.txt", "main.py"}
 
 
 def test_what_a_person_may_expect_is_named_as_left_out(shop: Target) -> None:
     (shop.project.root / "templates").mkdir()
     (shop.project.root / "templates" / "index.html").write_text("", "utf-8")
-    assert [left_out.path for left_out in collect(shop).left_out] == ["templates/"]
+    assert [left_out.path for left_out in collect_project_files(shop).left_out] == ["templates/"]
 
 
 def test_a_packaged_project_has_no_selection_of_sources(make_target: MakeTarget) -> None:
     target = make_target(package_mode=True)
     (target.project.root / "pyproject.toml").write_text("[project]\n", "utf-8")
-    assert collect(target).left_out == ()
+    assert collect_project_files(target).left_out == ()
     with pytest.raises(NoxPexError) as caught:
-        collect(make_target(package_mode=True, sources={"include": ["docs/"]}))
+        collect_project_files(make_target(package_mode=True, sources={"include": ["docs/"]}))
     assert caught.value.code == "config"
     assert "tool.nox-pex.binary.shop.sources" in caught.value.problem
 
@@ -189,6 +189,8 @@ def test_the_settings_of_nox_pex_are_no_input_of_a_wheel_that_cannot_hold_them(
     def digest(text: str) -> str:
         target = make_target(package_mode=True)
         target.project.file.write_text(PACKAGED.format(backend=backend) + text, "utf-8")
-        return collect(replace(target, project=pyproject.read(target.project.root))).digests["pyproject.toml"]
+        return collect_project_files(replace(target, project=pyproject.read(target.project.root))).digests[
+            "pyproject.toml"
+        ]
 
     assert (digest("") == digest(added)) == same

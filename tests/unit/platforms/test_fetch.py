@@ -12,7 +12,7 @@ from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.platforms.platform import Platform
-from nox_pex.platforms.wheelhouse import Wheelhouse, finished
+from nox_pex.platforms.wheelhouse import Wheelhouse, load_finished
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_wheel, pyproject
@@ -78,7 +78,7 @@ class FakePoetry:
             force=force,
         )
         WheelFetcher(installer=installer).fetch(MAIN, platforms, self.home)
-        found = finished(MAIN, platforms, self.home)
+        found = load_finished(MAIN, platforms, self.home)
         assert found is not None
         return found
 

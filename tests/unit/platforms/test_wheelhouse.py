@@ -10,7 +10,7 @@ from nox_pex.platforms.wheelhouse import (
     Wheel,
     Wheelhouse,
     environment_in,
-    finished,
+    load_finished,
     platform_digests,
     wheels_in,
 )
@@ -54,7 +54,7 @@ def wheelhouse(tmp_path: Path) -> Wheelhouse:
         "seconds": 1.5,
     }
     files.write_json(home / STATE_FILE, state)
-    found = finished(MAIN, (OLD, NEW), home)
+    found = load_finished(MAIN, (OLD, NEW), home)
     assert found is not None
     assert found.wheels == wheels
     return found
@@ -64,14 +64,14 @@ def test_a_wheelhouse_is_loaded_for_the_same_selection_and_targets(wheelhouse: W
     assert (wheelhouse.seconds, wheelhouse.path_digests) == (1.5, {"shelf": "dd"})
     assert [each.version for each in wheelhouse.interpreters] == ["3.9.4", "3.12.4"]
     assert wheelhouse.interpreter.version == "3.11.7"
-    assert finished(Selection(("dev",), ()), (OLD, NEW), wheelhouse.home) is None
-    assert finished(MAIN, (OLD,), wheelhouse.home) is None
+    assert load_finished(Selection(("dev",), ()), (OLD, NEW), wheelhouse.home) is None
+    assert load_finished(MAIN, (OLD,), wheelhouse.home) is None
 
 
 @pytest.mark.parametrize("part", ["wheels/wares-1.0-py3-none-any.whl", "nox-pex.json", "python/bin/python"])
 def test_an_incomplete_wheelhouse_is_not_loaded(wheelhouse: Wheelhouse, part: str) -> None:
     (wheelhouse.home / part).unlink()
-    assert finished(MAIN, (OLD, NEW), wheelhouse.home) is None
+    assert load_finished(MAIN, (OLD, NEW), wheelhouse.home) is None
 
 
 def test_a_version_that_not_all_targets_install_has_a_marker(wheelhouse: Wheelhouse) -> None:
@@ -99,8 +99,8 @@ def test_a_wheelhouse_knows_its_modules_programs_and_scripts(wheelhouse: Wheelho
 
 
 def test_a_changed_wheel_is_found(wheelhouse: Wheelhouse) -> None:
-    assert wheelhouse.damaged() is None
+    assert wheelhouse.first_damaged_wheel() is None
     changed = wheelhouse.wheels[1]
     content = wheelhouse.path(changed).read_bytes()
     wheelhouse.path(changed).write_bytes(content[::-1])
-    assert wheelhouse.damaged() == changed
+    assert wheelhouse.first_damaged_wheel() == changed

@@ -182,7 +182,7 @@ def test_an_install_that_is_replaced_while_it_is_restored_does_not_count(
 def test_an_install_with_another_source_is_not_stored(checkouts: Checkouts) -> None:
     found = checkouts.environment("first")
     git = Source(type="git", url="https://example.org/wares.git")
-    locked = Package(name="wares", version="1.0", hashes=(), source=git, develop=False)  # type: ignore[arg-type]
+    locked = Package(name="wares", version="1.0", hashes=(), source=git)  # type: ignore[arg-type]
     checkouts.store(found, Lock(path=Path("poetry.lock"), digest="0", packages=(locked,)))
     environments.install(found, "shelf", {}, direct=True)
     checkouts.store(found)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.poetry.installed import STATE_FILE, Installed, finished
+from nox_pex.poetry.installed import STATE_FILE, Installed, load_finished
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 from tests.support import environments
@@ -24,7 +24,7 @@ def written(environment: Environment) -> Installed:
     """What the environment has after an install that wrote its state."""
     state = {"selection": MAIN.key, "id": "4711", "inputs": {"paths": {"shelf": "dd"}}, "seconds": 1.5}
     files.write_json(environment.path / STATE_FILE, state)
-    found = finished(MAIN, environment)
+    found = load_finished(MAIN, environment)
     assert found is not None
     return found
 
@@ -38,9 +38,9 @@ def test_a_finished_install_is_loaded_with_its_distributions(environment: Enviro
 
 
 def test_an_install_of_another_selection_or_an_unfinished_one_is_not_loaded(environment: Environment) -> None:
-    assert finished(MAIN, environment) is None
+    assert load_finished(MAIN, environment) is None
     written(environment)
-    assert finished(Selection(("main", "server"), ()), environment) is None
+    assert load_finished(Selection(("main", "server"), ()), environment) is None
 
 
 def test_an_environment_knows_its_modules_programs_and_scripts(environment: Environment) -> None:

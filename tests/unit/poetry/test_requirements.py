@@ -17,7 +17,7 @@ def installed(name: str, version: str = "1.0", *, direct: bool = False) -> Distr
 
 
 def locked(name: str, version: str = "1.0", *, source: Source | None = None, hashes: tuple[str, ...] = ()) -> Package:
-    return Package(name=canonicalize_name(name), version=version, hashes=hashes, source=source, develop=False)
+    return Package(name=canonicalize_name(name), version=version, hashes=hashes, source=source)
 
 
 def lock(*packages: Package) -> Lock:
@@ -50,7 +50,7 @@ def test_a_url_is_pinned_without_its_password() -> None:
     ("source", "pin"),
     [
         (
-            Source(type="git", url="https://t0ken@example.org/s.git", reference="main", resolved_reference="abc"),
+            Source(type="git", url="https://t0ken@example.org/s.git", resolved_reference="abc"),
             Pin(requirement="shelf @ git+https://example.org/s.git@abc", hashes=()),
         ),
         (
@@ -130,7 +130,7 @@ def test_every_distribution_is_pinned_whatever_comes_before_it() -> None:
 
 
 def test_another_index_is_not_in_the_requirement() -> None:
-    source = Source(type="legacy", url="https://joe:secret@example.org/simple", reference="private")
+    source = Source(type="legacy", url="https://joe:secret@example.org/simple")
     package = locked("inner", source=source, hashes=("sha256:aa",))
     assert frozen(installed("inner"), package).indexed == (Pin(requirement="inner==1.0", hashes=("sha256:aa",)),)
 

@@ -42,7 +42,7 @@ def test_a_standard_project_table_is_read(tmp_path: Path) -> None:
     assert found.build_requires == ("poetry-core>=2",)
     assert found.file == tmp_path / "pyproject.toml"
     assert found.lock == tmp_path / "poetry.lock"
-    assert found.has_main
+    assert found.has_main_group
 
 
 def test_poetrys_own_table_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nox_pex.settings.smoke import Budget, HttpCheck, Smoke, signal_number, size, statuses
+from nox_pex.settings.smoke import Budget, HttpCheck, Smoke, parse_size, signal_number, statuses
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from nox_pex.settings.smoke import Budget, HttpCheck, Smoke, signal_number, size
     [("60 MB", 60_000_000), ("1.5MiB", 1_572_864), ("0", 0), ("7 B", 7), ("2 kB", 2000), ("1 GiB", 2**30)],
 )
 def test_a_size_is_a_number_of_bytes(text: str, expected: int) -> None:
-    assert size(text) == expected
+    assert parse_size(text) == expected
 
 
 def test_statuses_are_ranges() -> None:

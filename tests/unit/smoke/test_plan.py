@@ -31,7 +31,7 @@ def test_a_warm_boot_follows_a_cold_one_or_a_seed(
     conditions: list[str], only: str | None, expected: list[tuple[str, str, bool]]
 ) -> None:
     boots = plan.plan_boots(smoke(conditions=conditions), only)
-    assert [(boot.condition, boot.state, boot.seed) for boot in boots] == expected
+    assert [(boot.condition, boot.state, boot.warms_up) for boot in boots] == expected
 
 
 def test_an_unknown_condition_is_refused() -> None:
@@ -110,8 +110,8 @@ def test_ready_or_the_first_check_says_when_the_server_is_ready() -> None:
 
 def test_settings_without_a_check_are_refused() -> None:
     with pytest.raises(NoxPexError, match=r"\[\[tool\.nox-pex\.binary\.program\.smoke\.http\]\]") as caught:
-        plan.check(smoke(), name="program")
+        plan.require_checks(smoke(), name="program")
     assert caught.value.code == "config"
     with pytest.raises(NoxPexError, match=r'paste \[tool\.nox-pex\.binary\.program\], .* script = "greet"'):
-        plan.check(smoke(), name="program", undeclared="greet")
-    plan.check(smoke(command=[{"args": []}]), name="program")
+        plan.require_checks(smoke(), name="program", undeclared="greet")
+    plan.require_checks(smoke(command=[{"args": []}]), name="program")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Budget
 from nox_pex.smoke import report
-from nox_pex.smoke.checks.verdicts import CheckResult
+from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.stop import Stop
 from tests.support.junit import assert_valid_junit
@@ -26,15 +26,16 @@ FAILED = SmokeReport(
     name="service",
     binary=Path("service.pex"),
     size=12_000_000,
-    outcomes=(
+    boot_results=(
         BootResult(
-            condition="cold", state="passed", checks=2, ready_after=3.25, check_results=(PASSED, PASSED),
+            condition="cold", state="passed", check_count=2, ready_after=3.25, check_results=(PASSED, PASSED),
             stop=Stop(signal="TERM", status=-15, seconds=0.1), memory=60_000_000,
         ),
         BootResult(
-            condition="warm", state="failed", checks=2, ready_after=1.0, check_results=(PASSED, WRONG), reason="GET /x",
+            condition="warm", state="failed", check_count=2, ready_after=1.0, check_results=(PASSED, WRONG),
+            reason="GET /x",
         ),
-        BootResult(condition="offline", state="skipped", checks=2, reason="this machine does not support it"),
+        BootResult(condition="offline", state="skipped", check_count=2, reason="this machine does not support it"),
     ),
     failure=NoxPexError("check-failed", "warm: GET /x: 100% wrong", "fix it", log=("one", "two \x01")),
 )  # fmt: skip
@@ -42,7 +43,7 @@ CRASHED = SmokeReport(
     name="service",
     binary=Path("service.pex"),
     size=1,
-    outcomes=(BootResult(condition="cold", state="failed", checks=1, reason="cold: the program ended"),),
+    boot_results=(BootResult(condition="cold", state="failed", check_count=1, reason="cold: the program ended"),),
     failure=NoxPexError("exited-early", "cold: the program ended", "see its log"),
 )
 

@@ -28,7 +28,7 @@ def smoke_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     binary.touch()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
-    def smoke(*, options: Options | None = None, cannot: str | None = None, **settings: Any) -> SmokeReport:
+    def smoke(*, options: Options | None = None, unavailable_reason: str | None = None, **settings: Any) -> SmokeReport:
         table = {key.replace("_", "-"): value for key, value in settings.items()}
         try:
             return run(
@@ -37,7 +37,7 @@ def smoke_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
                 secrets=Secrets(),
                 options=options or Options(),
                 say=lambda _: None,
-                cannot=cannot,
+                unavailable_reason=unavailable_reason,
             )
         finally:
             assert list(temporary.iterdir()) == []
@@ -78,13 +78,13 @@ def test_a_file_that_does_not_exist_is_named(key: str, smoke_test: Run) -> None:
 
 def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
     settings: dict[str, Any] = {"http": [{"path": "/"}], "before": [["false"]], "after": [["false"]]}
-    report = smoke_test(cannot="it is for another machine", conditions=["cold", "offline"], **settings)
+    report = smoke_test(unavailable_reason="it is for another machine", conditions=["cold", "offline"], **settings)
     assert report.failure is None
-    assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
+    assert [(outcome.state, outcome.reason) for outcome in report.boot_results] == [
         ("skipped", "it is for another machine"),
         ("skipped", "it is for another machine"),
     ]
-    report = smoke_test(cannot="it is for another machine", skips="fail", **settings)
+    report = smoke_test(unavailable_reason="it is for another machine", skips="fail", **settings)
     assert report.failure is not None
     assert report.failure.code == "check-failed"
     assert report.failure.problem == "cold: skipped: it is for another machine"

@@ -84,7 +84,7 @@ def test_an_argument_that_cannot_be_used_is_one_line(
     ],
 )
 def test_a_finished_binary_is_the_reason_to_build_none(arguments: Arguments, reason: str | None) -> None:
-    assert arguments.prebuilt_reason == reason
+    assert arguments.skip_build_reason == reason
 
 
 def test_the_names_select_binaries_in_the_order_of_the_settings() -> None:

@@ -123,7 +123,7 @@ def test_temporary_files_of_a_run_that_was_killed_are_found_by_their_name(
 def test_a_temporary_directory_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     directory = tmp_path / ".api.pex.abcd1234"
     directory.mkdir()
-    with locks.try_lock_directory(directory) as locked:
+    with locks.try_lock(directory) as locked:
         assert locked
         assert found(tmp_path) == {}
     assert found(tmp_path) == {directory.name: True}

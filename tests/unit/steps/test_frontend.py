@@ -92,7 +92,7 @@ def test_a_step_holds_its_project_against_a_run_that_cleans(
 
     def look(context: Context) -> None:
         context.state.mkdir(parents=True, exist_ok=True)
-        with locks.try_lock_directory(context.state) as alone:
+        with locks.try_lock(context.state) as alone:
             seen.append(alone)
 
     load(look)

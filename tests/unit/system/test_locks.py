@@ -42,18 +42,18 @@ def test_a_lock_keeps_another_process_out_until_it_ends(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_locked_exclusively_or_shared_and_never_waited_for(tmp_path: Path) -> None:
-    with locks.try_lock_directory(tmp_path) as first:
+    with locks.try_lock(tmp_path) as first:
         assert first
-        with locks.try_lock_directory(tmp_path) as second:
+        with locks.try_lock(tmp_path) as second:
             assert not second
-        with locks.try_lock_directory(tmp_path, shared=True) as reader:
+        with locks.try_lock(tmp_path, shared=True) as reader:
             assert not reader
-    with locks.try_lock_directory(tmp_path, shared=True) as one, locks.try_lock_directory(tmp_path, shared=True) as two:
+    with locks.try_lock(tmp_path, shared=True) as one, locks.try_lock(tmp_path, shared=True) as two:
         assert one
         assert two
-        with locks.try_lock_directory(tmp_path) as writer:
+        with locks.try_lock(tmp_path) as writer:
             assert not writer
-    with locks.try_lock_directory(tmp_path / "missing") as missing:
+    with locks.try_lock(tmp_path / "missing") as missing:
         assert not missing
 
 
@@ -71,7 +71,7 @@ def test_no_lock_on_a_directory_that_was_removed_or_replaced_before_it_was_taken
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", replace_first)
-    with locks.try_lock_directory(directory) as acquired:
+    with locks.try_lock(directory) as acquired:
         assert not acquired
 
 
@@ -120,10 +120,10 @@ def test_a_shared_lock_waits_for_an_exclusive_one_and_for_no_other(tmp_path: Pat
     with locks.shared_lock(directory, waiting=lambda: waited.append("first")):
         with locks.shared_lock(directory, waiting=lambda: waited.append("second")):
             pass
-        with locks.try_lock_directory(directory) as exclusive:
+        with locks.try_lock(directory) as exclusive:
             assert not exclusive
     with contextlib.ExitStack() as stack:
-        assert stack.enter_context(locks.try_lock_directory(directory))
+        assert stack.enter_context(locks.try_lock(directory))
 
         def release() -> None:
             waited.append("third")
@@ -139,6 +139,6 @@ def test_a_lock_until_exit_lasts_and_follows_a_directory_that_was_made_again(tmp
         directory.mkdir()
         locks.lock_until_exit(directory)
         locks.lock_until_exit(directory)
-        with locks.try_lock_directory(directory) as exclusive, locks.try_lock_directory(directory, shared=True) as too:
+        with locks.try_lock(directory) as exclusive, locks.try_lock(directory, shared=True) as too:
             assert (exclusive, too) == (False, True)
         directory.rmdir()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nox_pex.system.secrets import MASK, Secrets, is_secret_name, public_url, url_password
+from nox_pex.system.secrets import MASK, Secrets, is_secret_name, public_url, url_passwords
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_longer_value_is_masked_first_and_each_only_once() -> None:
 
 def test_the_passwords_and_lone_tokens_of_all_urls_are_found() -> None:
     text = "https://joe:pass:word@a.example, ssh://git@b.example and https://c.example"
-    assert list(url_password(text)) == ["pass:word", "git"]
+    assert list(url_passwords(text)) == ["pass:word", "git"]
 
 
 def test_a_public_url_has_no_password_and_no_token() -> None:

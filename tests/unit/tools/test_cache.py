@@ -107,7 +107,7 @@ def test_a_used_part_that_was_made_again_is_locked_again(tmp_path: Path) -> None
     for _ in range(2):
         (tmp_path / "tool").mkdir()
         cache.mark_used(tmp_path / "tool")
-        with locks.try_lock_directory(tmp_path / "tool") as exclusive:
+        with locks.try_lock(tmp_path / "tool") as exclusive:
             assert not exclusive
         (tmp_path / "tool").rmdir()
 

@@ -8,7 +8,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.tools import index
-from nox_pex.tools.index import PipIndex, pip_files, pip_index, poetry_environ, uv_environ
+from nox_pex.tools.index import PipIndex, pip_files, pip_index, poetry_index_environ, uv_index_environ
 
 PYPI = "https://pypi.example/simple/"
 
@@ -36,10 +36,10 @@ class Machine:
 
     def poetry(self, **variables: str) -> dict[str, str]:
         environ = {**self.environ, **variables}
-        return poetry_environ(environ, prefix=self.prefix, project=self.project, default=PYPI)
+        return poetry_index_environ(environ, prefix=self.prefix, project=self.project, default=PYPI)
 
     def uv(self, **variables: str) -> dict[str, str]:
-        return uv_environ({**self.environ, **variables}, prefix=self.prefix)
+        return uv_index_environ({**self.environ, **variables}, prefix=self.prefix)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ def test_an_environment_is_made_once_and_then_comes_from_the_cache(bench: Bench)
     assert bench.said == ["installing pex==1, tomli"]
     assert bench.provide("tomli", "pex==1") == environment
     assert len(bench.shell.runs) == 2
-    with locks.try_lock_directory(environment.path) as exclusive:
+    with locks.try_lock(environment.path) as exclusive:
         assert not exclusive  # so that no other process removes it from the cache
 
 

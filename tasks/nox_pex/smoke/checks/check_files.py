@@ -1,4 +1,4 @@
-"""The files that checks refer to: JSON Schemas and certificate authorities, relative to the project's directory."""
+"""The files that checks name: JSON Schemas and certificate authorities, relative to the project's directory."""
 
 from __future__ import annotations
 

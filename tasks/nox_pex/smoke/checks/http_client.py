@@ -1,7 +1,7 @@
 """Send a request to the program: one HTTP exchange, or one TCP connection.
 
-An exchange ends by its deadline, whatever the program does. A fault of the program is not raised: it is the `problem`
-of the `Answer`. `verdicts` decides whether the answer is the expected one.
+An exchange ends by its deadline, even if the program sends slowly or never. A fault of the program is not raised: it is
+the `problem` of the `Answer`. `results` decides whether the answer is the expected one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import httpx2
 import msgspec
 from msgspec import Struct, field
 
-from nox_pex.settings.smoke import HttpCheck, size
+from nox_pex.settings.smoke import HttpCheck, parse_size
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process.network import HERE, Network
 
@@ -75,7 +75,10 @@ class _StrayRedirectError(Exception):
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return the settings that verify a server with the authorities in `ca_file`, or else with those of the system."""
+    """Return the settings that verify a server with the authorities in `ca_file`, or else with those of the system.
+
+    Raises `OSError` if `ca_file` cannot be read, and its subclass `ssl.SSLError` if it has no certificate.
+    """
     return ssl.create_default_context(cafile=ca_file)
 
 
@@ -83,7 +86,7 @@ def request(
     endpoint: Endpoint, check: HttpCheck, *, tls: ssl.SSLContext | None, timeout: float, network: Network = HERE
 ) -> Answer:
     """Send the request of `check` and return the answer, after `timeout` seconds at the latest, including redirects."""
-    limit = max(BODY_LIMIT, size(check.max_size) if check.max_size else 0)
+    limit = max(BODY_LIMIT, parse_size(check.max_size) if check.max_size else 0)
     exchange = _Exchange(limit=limit)
     problem: str | None = None
     late = False

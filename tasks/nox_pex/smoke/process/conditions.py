@@ -55,8 +55,8 @@ def confinement(
     """Return how a program is confined under a condition; None for `cold`, `warm` and `container`.
 
     `root` is the directory with all files of the program. `writable` is a directory to which a read-only boot may
-    write, besides its `/tmp`. `size` is the size of the binary in bytes. `join` is the process id of a running program
-    whose network or file systems the program shares.
+    write, in addition to its `/tmp`. `size` is the size of the binary in bytes. `join` is the process id of a running
+    program whose network or file systems the program shares.
     """
     if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # mypy does not narrow `in`
         return None

@@ -58,10 +58,12 @@ class Listener(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def reserved_port(host: str, wanted: int | None = None) -> Iterator[int]:
-    """Yield a port: `wanted` if it is given, or else a free one that no other smoke test chooses during the block.
+    """Yield a port for the block: `wanted` if it is given, or else a free one.
 
-    On Linux a name in the abstract socket namespace reserves the port among smoke tests, until this process ends
-    (unix(7)). On other systems the kernel chooses the port. Raises `NoxPexError`: `port-taken` if no port is free.
+    On Linux, no other smoke test chooses the free port during the block: a name in the abstract socket namespace, which
+    goes away even if this process is killed, reserves it among them (unix(7)). On other systems the kernel chooses the
+    port, and nothing reserves it.
+    Raises `NoxPexError`: `port-taken` if no port is free.
     """
     if wanted is not None:
         yield wanted
@@ -78,8 +80,8 @@ def reserved_port(host: str, wanted: int | None = None) -> Iterator[int]:
             if _is_free(host, port):
                 yield port
                 return
-    problem = "no free port was found"
-    raise NoxPexError("port-taken", problem, "find out what listens on so many ports, or choose one with `--port`")
+    problem = f"no free port was found from {_CANDIDATES.start} to {_CANDIDATES.stop - 1}"
+    raise NoxPexError("port-taken", problem, "find out which programs use these ports, or choose one with `--port`")
 
 
 def _port_of_the_kernel(host: str) -> int:

@@ -44,7 +44,7 @@ _END_TIMEOUT: Final = 10.0
 _CLEANUP_TIMEOUT: Final = 15.0
 """Seconds that the `cleanup` command may take."""
 _CHILD_SEARCH_TIMEOUT: Final = 1.0
-"""Seconds in which a child that must exist is searched for. `/proc` may hide the child of another user for good."""
+"""Seconds in which a child that must exist is searched for. `/proc` may always hide the child of another user."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
 _PS: Final = ("ps", "-o")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nox_pex.settings.smoke import Budget, size
+from nox_pex.settings.smoke import Budget, parse_size
 from nox_pex.system.wording import megabytes
 from nox_pex.verify.gates.verdict import Verdict
 
@@ -12,7 +12,7 @@ def judge(actual: int, budget: Budget) -> Verdict:
     details = {"size": actual}
     if budget.size is None:
         return Verdict(summary=f"{megabytes(actual)}; no `size` in the budget", details=details, skipped=True)
-    limit = size(budget.size)
+    limit = parse_size(budget.size)
     details["limit"] = limit
     if actual > limit:
         problem = f"it has {actual} bytes ({megabytes(actual)}), {actual - limit} more than its budget {budget.size!r}"

@@ -44,8 +44,8 @@ def plan(
     """
     poetry = pinned.provide_poetry(provisioner, poetry_version)
     with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as empty:
-        environment, nowhere = Environment(path=Path(empty, "environment")), Path(empty, "nowhere")
-        nowhere.mkdir()
+        environment, environments = Environment(path=Path(empty, "environment")), Path(empty, "environments")
+        environments.mkdir()
         provisioner.create(environment.path, python=python, seed=False)
         outcome = provisioner.shell.run(
             [*sync_argv(poetry, wanted, project), "--dry-run"],
@@ -54,7 +54,7 @@ def plan(
                 provisioner.shell.environ,
                 poetry=poetry,
                 environment=environment,
-                environments=nowhere,
+                environments=environments,
                 project=project.root,
             ),
             cwd=project.root,

@@ -14,16 +14,16 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from nox_pex.distributions.record import body_digest, encode_digest
-from nox_pex.verify import evidence
+from nox_pex.verify import expected_files
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
-from nox_pex.verify.evidence import ExpectedFiles
+from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
     LAYOUT,
     Location,
     PexDistribution,
     RecordRow,
-    console_scripts,
+    generated_scripts,
     location_in_wheel,
     parse_record,
 )
@@ -133,7 +133,7 @@ def _check_distribution(
         # Every file of another version would differ from Poetry's. The gate `closure` reports that version once.
         expected=expected if expected and expected.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
-        generated=frozenset(console_scripts(wheel.content, dist_info)),
+        generated=frozenset(generated_scripts(wheel.content, dist_info)),
         strict=strict,
     )
     if not comparison.listed:
@@ -196,11 +196,11 @@ def _check_file(comparison: _Comparison, name: str, wheel_hash: _Hash, counts: _
 
 
 def _check_unmatched(comparison: _Comparison, expected: ExpectedFiles, name: str, location: Location) -> Iterator[str]:
-    """Check a file that has no counterpart to compare byte by byte: a script, an installer's file, or one too many."""
+    """Check a file that Poetry did not install like this: a script, an installer's file, or an unexpected one."""
     if location.scheme == "scripts":
         if location.path not in comparison.generated:
             yield from _check_script(comparison.wheel.content, name, location, expected)
-    elif not evidence.is_written_by_installer(location) and not _is_pex_metadata(name):
+    elif not expected_files.is_written_by_installer(location) and not _is_pex_metadata(name):
         yield f"{name} is not among the files that Poetry installed"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.verify.archive import open_pex
-from nox_pex.verify.evidence import ExpectedFiles, Script, is_written_by_installer
+from nox_pex.verify.expected_files import ExpectedFiles, Script, is_written_by_installer
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import RecordRow, distributions, location_in_wheel, parse_record

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.image import containerfile
-from nox_pex.image.containerfile import BuilderStage, Dockerfile
+from nox_pex.image import dockerfile
+from nox_pex.image.dockerfile import BuilderStage, Dockerfile
 from tests.support.images import DOCKERFILE, image
 
 
@@ -37,7 +37,7 @@ BUILDER = BuilderStage(
 
 
 @pytest.mark.parametrize(
-    "dockerfile",
+    "values",
     [
         DOCKERFILE,
         replace(DOCKERFILE, image=FULL, project="service"),
@@ -45,12 +45,12 @@ BUILDER = BuilderStage(
         replace(DOCKERFILE, image=FULL, builder=replace(BUILDER, requirement=".nox-pex/nox_pex-1-py3-none-any.whl")),
     ],
 )
-def test_hadolint_finds_nothing(dockerfile: Dockerfile, tmp_path: Path) -> None:
-    assert lint(containerfile.text(dockerfile), tmp_path) == ""
+def test_hadolint_finds_nothing(values: Dockerfile, tmp_path: Path) -> None:
+    assert lint(dockerfile.text(values), tmp_path) == ""
 
 
 def test_the_file_form_copies_one_file_onto_the_base() -> None:
-    assert containerfile.text(replace(DOCKERFILE, image=image(args=["main:app"]))) == (
+    assert dockerfile.text(replace(DOCKERFILE, image=image(args=["main:app"]))) == (
         "# service 1.2.3, written by nox-pex. To change it, copy it and set `containerfile` to the copy.\n"
         "# By hand: docker build --file service.Dockerfile DIRECTORY\n"
         "# where DIRECTORY holds service.pex.\n"
@@ -71,12 +71,15 @@ def test_the_file_form_copies_one_file_onto_the_base() -> None:
 
 
 def test_the_entry_point_names_python_if_the_base_has_no_shell() -> None:
-    assert containerfile.entrypoint(replace(DOCKERFILE, direct=False)) == ("/usr/bin/python3.11", "/app/service.pex")
-    assert containerfile.entrypoint(replace(DOCKERFILE, image=FULL)) == ("/app/pex",)
+    assert dockerfile.entrypoint(replace(DOCKERFILE, starts_directly=False)) == (
+        "/usr/bin/python3.11",
+        "/app/service.pex",
+    )
+    assert dockerfile.entrypoint(replace(DOCKERFILE, image=FULL)) == ("/app/pex",)
 
 
 def test_variables_ports_and_the_health_check_are_quoted() -> None:
-    text = containerfile.text(replace(DOCKERFILE, image=FULL))
+    text = dockerfile.text(replace(DOCKERFILE, image=FULL))
     assert 'ENV A="x \\"\\$y\\" \\\\ z"\n' in text
     assert "EXPOSE 8000 53/udp\n" in text
     assert "'http://127.0.0.1:8000/healthz', timeout=5)\"]\n" in text
@@ -84,17 +87,17 @@ def test_variables_ports_and_the_health_check_are_quoted() -> None:
 
 def test_the_first_stage_runs_modules_that_exist() -> None:
     unpacked = replace(DOCKERFILE, image=FULL, project="service", builder=BUILDER)
-    modules = re.findall(r"-m (nox_pex[\w.]*) /service.pex service\n", containerfile.text(unpacked))
+    modules = re.findall(r"-m (nox_pex[\w.]*) /service.pex service\n", dockerfile.text(unpacked))
 
     assert modules == ["nox_pex.image.split_pex"]
     assert importlib.util.find_spec(modules[0]) is not None
-    assert "split_pex" not in containerfile.text(replace(DOCKERFILE, builder=BUILDER))
+    assert "split_pex" not in dockerfile.text(replace(DOCKERFILE, builder=BUILDER))
 
 
 def test_a_build_from_sources_installs_a_wheel_of_the_context_or_a_version() -> None:
-    by_version = containerfile.text(replace(DOCKERFILE, builder=BUILDER))
+    by_version = dockerfile.text(replace(DOCKERFILE, builder=BUILDER))
     wheel = replace(BUILDER, requirement=".nox-pex/nox_pex-1-py3-none-any.whl")
-    by_wheel = containerfile.text(replace(DOCKERFILE, builder=wheel))
+    by_wheel = dockerfile.text(replace(DOCKERFILE, builder=wheel))
 
     assert "    /nox/bin/pip install --no-cache-dir nox-pex==1\n" in by_version
     assert "COPY .nox-pex/nox_pex-1-py3-none-any.whl /tmp/nox_pex-1-py3-none-any.whl\n" in by_wheel
@@ -104,7 +107,7 @@ def test_a_build_from_sources_installs_a_wheel_of_the_context_or_a_version() -> 
 
 
 def test_the_unpacked_form_has_a_layer_for_each_part() -> None:
-    text = containerfile.text(replace(DOCKERFILE, image=FULL, project="service"))
+    text = dockerfile.text(replace(DOCKERFILE, image=FULL, project="service"))
 
     assert "# where DIRECTORY holds service.deps.pex and service.own.pex.\n" in text
     assert '"/service.deps.pex", "venv", "--scope=deps", "--compile", "/app"]' in text
@@ -115,7 +118,7 @@ def test_the_unpacked_form_has_a_layer_for_each_part() -> None:
 
 def test_a_health_check_may_be_a_command_of_the_project() -> None:
     checked = image(healthcheck={"command": ["true", "x"], "interval": 1.5}, user="1:2")
-    text = containerfile.text(replace(DOCKERFILE, image=checked))
+    text = dockerfile.text(replace(DOCKERFILE, image=checked))
 
     assert "HEALTHCHECK --interval=1.5s --timeout=5s --start-period=30s --retries=3 \\\n" in text
     assert '    CMD ["true", "x"]\n' in text

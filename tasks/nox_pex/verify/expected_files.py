@@ -1,4 +1,4 @@
-"""The files that Poetry installed, as evidence: their digests for each distribution."""
+"""The files that each distribution in the binary must have, with their digests: those that Poetry installed."""
 
 from __future__ import annotations
 

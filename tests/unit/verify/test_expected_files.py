@@ -15,7 +15,7 @@ from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock, Package
 from nox_pex.poetry.selection import Selection
-from nox_pex.verify.evidence import (
+from nox_pex.verify.expected_files import (
     expected_from_environment,
     expected_from_wheels,
     is_written_by_installer,
@@ -116,7 +116,7 @@ def wheelhouse(home: Path, content: bytes = CONTENT, *, built: bool = False) -> 
 
 
 def lock(*hashes: str) -> Lock:
-    package = Package(name=canonicalize_name("lib"), version="1", hashes=hashes, source=None, develop=False)
+    package = Package(name=canonicalize_name("lib"), version="1", hashes=hashes, source=None)
     return Lock(path=Path("poetry.lock"), digest="", packages=(package,))
 
 

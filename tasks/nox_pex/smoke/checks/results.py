@@ -1,4 +1,4 @@
-"""Compare what a program answered or printed with what a check expects. Pure: nothing is run or read."""
+"""The results of checks: a program's answer or output, compared with what the check expects. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, as_tuple, signal_number, size, statuses
+from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, as_tuple, parse_size, signal_number, statuses
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.process.program import describe_status
 
@@ -180,7 +180,7 @@ def _http_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any]
         yield _Mismatch("a complete answer", answer.problem, problem=answer.problem)
     if check.max_seconds is not None and answer.seconds > check.max_seconds:
         yield _Mismatch(f"an answer within {check.max_seconds:g} s", f"one after {answer.seconds:.2f} s")
-    if check.max_size is not None and len(answer.body) > size(check.max_size):
+    if check.max_size is not None and len(answer.body) > parse_size(check.max_size):
         yield _Mismatch(f"at most {check.max_size}", f"{len(answer.body)} bytes")
     for name, value in check.headers.items():
         given = answer.headers.get(name.lower())

@@ -57,9 +57,10 @@ class BuilderStage(Struct, frozen=True, kw_only=True):
 class Dockerfile(Struct, frozen=True, kw_only=True):
     """The values in a Dockerfile.
 
-    `file` is the binary's name in the context. `python` is the base's interpreter; `direct` is whether the binary can
-    start without naming it. `project` is the name of the project's distribution, or None if the project ships as loose
-    files. `builder` is None if the binary itself is in the context.
+    `file` is the binary's name in the context. `python` is the path of the base's interpreter. `starts_directly` says
+    that the container starts the binary itself, and not `python` with the binary as its argument. `project` is the name
+    of the project's distribution, or None if the project ships as loose files. `builder` is None if the binary itself
+    is in the context.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Dockerfile(Struct, frozen=True, kw_only=True):
     image: Image
     file: str
     python: str
-    direct: bool
+    starts_directly: bool
     project: str | None
     labels: Mapping[str, str] = {}
     builder: BuilderStage | None = None
@@ -93,7 +94,7 @@ def entrypoint(dockerfile: Dockerfile) -> tuple[str, ...]:
     if dockerfile.unpacked:
         return (f"{APP}/pex",)
     file = f"{APP}/{dockerfile.file}"
-    return (file,) if dockerfile.direct else (dockerfile.python, file)
+    return (file,) if dockerfile.starts_directly else (dockerfile.python, file)
 
 
 def _lines(dockerfile: Dockerfile) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from nox_pex.settings.smoke import CommandCheck, HttpCheck
 from nox_pex.smoke.checks.http_client import Answer
-from nox_pex.smoke.checks.verdicts import CommandOutput, command_result, differences, exit_allowed, http_result, shorten
+from nox_pex.smoke.checks.results import CommandOutput, command_result, differences, exit_allowed, http_result, shorten
 
 
 @pytest.mark.parametrize(
