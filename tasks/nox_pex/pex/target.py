@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from nox_pex.platforms import platform
-from nox_pex.platforms.platform import Platform
-from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection, selection
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Binary, Settings
+from nox_pex.system.lazy import lazy
 
-Contents: TypeAlias = Installed | Wheelhouse
+if TYPE_CHECKING:
+    from nox_pex.platforms import platform
+    from nox_pex.platforms.platform import Platform
+    from nox_pex.platforms.wheelhouse import Wheelhouse
+else:
+    platform = lazy("nox_pex.platforms.platform")  # only needed for `complete-platforms`
+
+Contents: TypeAlias = "Installed | Wheelhouse"
 """The distributions for a binary: an environment that Poetry installed into, or wheels for other platforms."""
 
 

@@ -11,26 +11,34 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment, is_compiled_here, snapshot
 from nox_pex.distributions.interpreter import BasePython
-from nox_pex.poetry import collisions, install_cache, lock
-from nox_pex.poetry.install_cache import CachedInstall
+from nox_pex.poetry import lock
 from nox_pex.poetry.installed import STATE_FILE, Installed, from_state
 from nox_pex.poetry.selection import Selection
-from nox_pex.poetry.sync import Sync
 from nox_pex.project import sources
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, changes
+from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
+
+if TYPE_CHECKING:
+    from nox_pex.poetry import collisions, install_cache, sync
+    from nox_pex.poetry.install_cache import CachedInstall
+    from nox_pex.poetry.sync import Sync
+else:
+    collisions = lazy("nox_pex.poetry.collisions")  # these are not needed if nothing changed
+    install_cache = lazy("nox_pex.poetry.install_cache")
+    sync = lazy("nox_pex.poetry.sync")
 
 
 class Installer(Struct, frozen=True, kw_only=True):
@@ -131,9 +139,9 @@ class Installer(Struct, frozen=True, kw_only=True):
             # Poetry does not install a path dependency again if its content changes but its version does not.
             if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
                 environment.remove(distribution)
-        sync = Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
-        sync.run(wanted, environment, lock_fd=lock_fd)
-        self._reinstall_colliding(sync, wanted, environment, lock_fd=lock_fd)
+        poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
+        poetry.run(wanted, environment, lock_fd=lock_fd)
+        self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
         cached.store(environment, lock.read(self.project.lock), shell=self.shell)
         return inputs, False
 
@@ -196,7 +204,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         locked = lock.read(self.project.lock)
         return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
 
-    def _reinstall_colliding(self, sync: Sync, wanted: Selection, environment: Environment, *, lock_fd: int) -> None:
+    def _reinstall_colliding(self, poetry: Sync, wanted: Selection, environment: Environment, *, lock_fd: int) -> None:
         """Install the distributions that share a file again, one at a time in Poetry's order."""
         colliding = collisions.colliding(environment)
         if not colliding:
@@ -205,7 +213,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self.shell.say(f"install: reinstalling one at a time, because they install the same files: {names}")
         for distribution in colliding:
             environment.remove(distribution)
-        sync.run(wanted, environment, lock_fd=lock_fd, one_at_a_time=True)
+        poetry.run(wanted, environment, lock_fd=lock_fd, one_at_a_time=True)
         for line in collisions.record_winners(environment):
             self.shell.say(f"install: {line}")
 

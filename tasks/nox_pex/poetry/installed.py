@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from nox_pex.distributions.entry_points import entry_points
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.distributions import entry_points
+else:
+    entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
 
 STATE_FILE: Final = "nox-pex.json"
 """The file next to `pyvenv.cfg` that records an install and its inputs. Without it, the install did not finish."""
@@ -54,7 +59,9 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
 
     def scripts(self) -> frozenset[str]:
         """The names of the console scripts of all distributions."""
-        return frozenset(name for distribution in self.distributions for name in entry_points(distribution))
+        return frozenset(
+            name for distribution in self.distributions for name in entry_points.entry_points(distribution)
+        )
 
     def has_module(self, module: str) -> bool:
         """Whether the module or package of this dotted name is installed."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from packaging.utils import canonicalize_name
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings import explain, extends
 from nox_pex.settings.model import Binary, Settings
-from nox_pex.system.wording import counted
+from nox_pex.system.lazy import lazy
+from nox_pex.system.wording import counted, nearest
+
+if TYPE_CHECKING:
+    from nox_pex.settings import explain, extends
+else:
+    explain = lazy("nox_pex.settings.explain")  # only needed for an error
+    extends = lazy("nox_pex.settings.extends")  # only needed if the settings have that key
 
 _PATH: Final = "tool.nox-pex"
 """The dotted path of the settings in `pyproject.toml`."""
@@ -82,7 +87,7 @@ def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]
 
 def _likely(name: str, scripts: Sequence[str]) -> str:
     """Return the script whose name is like that of the project, or else the first one."""
-    return next(iter(get_close_matches(name, scripts, n=1, cutoff=0.4)), scripts[0])
+    return nearest(name, scripts, cutoff=0.4) or scripts[0]
 
 
 def is_declared(document: Mapping[str, Any], name: str) -> bool:

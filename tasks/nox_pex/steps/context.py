@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -14,7 +15,6 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Contents, Target
-from nox_pex.platforms import wheelhouse
 from nox_pex.poetry import installed
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
@@ -25,9 +25,15 @@ from nox_pex.settings import parse
 from nox_pex.settings.model import Settings
 from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system.command import Shell
+from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner, find_uv
+
+if TYPE_CHECKING:
+    from nox_pex.platforms import wheelhouse
+else:
+    wheelhouse = lazy("nox_pex.platforms.wheelhouse")  # only needed for `complete-platforms`
 
 
 class Context(Struct, frozen=True, kw_only=True, dict=True):

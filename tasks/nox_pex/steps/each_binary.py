@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from concurrent import futures
+else:
+    futures = lazy("concurrent.futures")  # most projects have one binary
 
 
 def each_binary(context: Context, work: Callable[[Target], None], *, at_once: int = 1) -> None:
@@ -38,7 +44,7 @@ def _map(
     """The results of `attempt` in the order of `targets`, whichever ends first."""
     if at_once <= 1:
         return [attempt(target) for target in targets]
-    with ThreadPoolExecutor(at_once) as pool:
+    with futures.ThreadPoolExecutor(at_once) as pool:
         try:
             return list(pool.map(attempt, targets))
         except BaseException:

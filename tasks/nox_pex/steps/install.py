@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from nox_pex.platforms.fetch import WheelFetcher
+from typing import TYPE_CHECKING
+
 from nox_pex.steps.context import Context
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.platforms import fetch
+else:
+    fetch = lazy("nox_pex.platforms.fetch")  # only needed for `complete-platforms`
 
 
 def run(context: Context) -> None:
@@ -17,7 +24,7 @@ def run(context: Context) -> None:
         context.installs[wanted] = context.installer.install(wanted, context.environments[wanted])
     foreign = {context.wheelhouse_of(target): target for target in context.targets if target not in here}
     for home, target in foreign.items():
-        WheelFetcher(installer=context.installer).fetch(target.selection, target.platforms, home)
+        fetch.WheelFetcher(installer=context.installer).fetch(target.selection, target.platforms, home)
 
 
 def prepare(context: Context) -> None:

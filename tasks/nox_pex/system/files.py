@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
@@ -14,9 +13,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = lazy("ctypes")  # only needed to exchange two directories
 
 _AT_FDCWD: Final = -100
 """Relative paths start at the working directory (renameat2(2))."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from nox_pex.version import __version__
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
-_AFTER_BUILD: Final = ("smoke", "verify", "image")
+_AFTER_BUILD: Final = {"smoke", "verify", "image"}
 """Rooms that are used after a binary is built, so that no change in them can change its bytes."""
 
 
@@ -24,8 +25,14 @@ def digest() -> str:
     if not (_PACKAGE.parents[1] / "pyproject.toml").is_file():
         return __version__
     hasher = hashlib.sha256()
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        name = file.relative_to(_PACKAGE)
-        if name.parts[0] not in _AFTER_BUILD:
-            hasher.update(f"{name.as_posix()}\0".encode() + file.read_bytes())
+    package = os.fspath(_PACKAGE)
+    # By `os.walk` and not by `Path.rglob`, which takes twice as long: this runs even if nothing changed.
+    for directory, subdirectories, names in os.walk(package):
+        later = _AFTER_BUILD if directory == package else set()
+        subdirectories[:] = sorted({*subdirectories} - {"__pycache__"} - later)
+        for name in sorted(names):
+            if name.endswith(".py"):
+                path = f"{directory}/{name}"
+                with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # fast, for ninety files
+                    hasher.update(f"{path.removeprefix(package)}\0".encode() + file.readall())
     return f"{__version__} {hasher.hexdigest()[:16]}"

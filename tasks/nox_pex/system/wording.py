@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = lazy("difflib")  # only needed for an error
 
 
 def megabytes(size: int) -> str:
@@ -16,9 +23,9 @@ def counted(things: Sized, noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the one of `known` that `name` is most likely a misspelling of; None if none is close."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None)
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of `known` that is most similar to `name`; None if all are less similar than `cutoff`, 0 to 1."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:

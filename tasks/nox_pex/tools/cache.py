@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
-from platformdirs import user_cache_path
 
 from nox_pex.system import files, locks
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import platformdirs
+else:
+    platformdirs = lazy("platformdirs")  # not needed if nothing changed
 
 MAX_AGE: Final = 30 * 24 * 3600.0
 """Seconds after which an unused part of the cache is removed."""
@@ -116,7 +121,7 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
         """The directory of the whole cache; it exists only after something was written to it."""
         if self.chosen is not None:
             return self.chosen
-        return user_cache_path("nox-pex", appauthor=False)
+        return platformdirs.user_cache_path("nox-pex", appauthor=False)
 
     @property
     def pex_root(self) -> Path:

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uv
 from msgspec import Struct
@@ -22,9 +23,15 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import tool_environ
-from nox_pex.tools import cache, index
+from nox_pex.system.lazy import lazy
+from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.index_failures import network_failure
+
+if TYPE_CHECKING:
+    from nox_pex.tools import index
+else:
+    index = lazy("nox_pex.tools.index")  # not needed if nothing changed
 
 
 class Provisioner(Struct, frozen=True, kw_only=True):

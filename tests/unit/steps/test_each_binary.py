@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,6 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
-from nox_pex.steps import each_binary as module
 from nox_pex.steps.each_binary import each_binary
 from tests.unit.steps.conftest import MakeContext
 
@@ -81,7 +81,7 @@ def test_after_an_interruption_no_further_binary_is_started(
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         assert cancelled.wait(timeout=60)
 
-    monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
         each_binary(make_context(), work, at_once=2)
     assert sorted(worked) == ["api", "worker"]
