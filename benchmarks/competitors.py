@@ -66,7 +66,7 @@ class Way:
 
     @property
     def description(self) -> str:
-        """What the way does and what it does not do, as one line; it is the docstring of `steps`."""
+        """One line on what the way does and does not do: the docstring of `steps`."""
         return " ".join((self.steps.__doc__ or "").split())
 
 

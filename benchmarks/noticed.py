@@ -29,7 +29,7 @@ def measure(bench: Bench) -> None:
 
 
 def _seen(bench: Bench, checkout: Checkout) -> str:
-    """What nox-pex says it did, if the file agrees and the next run has nothing to do. Otherwise the contradiction."""
+    """The work that nox-pex reports, if the file agrees and the next run has nothing to do; else the contradiction."""
     before = _state(checkout)
     said = verdict(bench.build(checkout, PIECE))
     after = _state(checkout)

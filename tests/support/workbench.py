@@ -86,7 +86,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
 
 
 def clean_environ(cache: Path) -> dict[str, str]:
-    """What a user's shell has, with a cache that this run of pytest has for itself."""
+    """The variables of a user's shell, with a cache for this run of pytest alone."""
     return {**commands.clean_environ(), "NOX_PEX_CACHE_DIR": str(cache)}
 
 

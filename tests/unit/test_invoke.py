@@ -18,7 +18,7 @@ from nox_pex.steps.table import STEPS, Step
 
 
 class Asked:
-    """What the front has asked for: the contexts, and the steps in each."""
+    """The contexts that the front end asks for, and the steps in each."""
 
     def __init__(self) -> None:
         self.contexts: list[dict[str, Any]] = []

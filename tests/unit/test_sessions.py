@@ -97,7 +97,7 @@ def test_an_unknown_session_is_refused() -> None:
 
 
 class Session:
-    """What nox-pex uses of a session of Nox, under the flags `flags`."""
+    """The part of a Nox session that nox-pex uses, with the flags `flags`."""
 
     name = "pex"
     python = None
@@ -120,7 +120,7 @@ class Session:
 
 @pytest.fixture
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What the front is asked to do, instead of doing it."""
+    """Records the calls of the front end, instead of making them."""
     calls: list[tuple[str, str]] = []
 
     def note(function: str) -> Callable[[Step, Context], None]:

@@ -59,7 +59,7 @@ def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, contai
     config = described["Config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/app/parcel.pex"]
-    assert config["Cmd"] == ["--host", "0.0.0.0", "--port", "8000"]  # noqa: S104
+    assert config["Cmd"] == ["--host", "0.0.0.0", "--port", "8000"]  # noqa: S104  # in the container
     assert list(config["ExposedPorts"]) == ["8000/tcp"]
     assert "GREETING=hello $USER" in config["Env"]
     assert config["Labels"]["example.note"] == 'price: $5, "new"'

@@ -1,4 +1,4 @@
-"""How the project itself is built: build scripts, other backends, versions from Git, and `requires-poetry`."""
+"""The build of the project itself: build scripts, other backends, versions from Git, and `requires-poetry`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def environment(tmp_path: Path) -> Environment:
 
 
 def written(environment: Environment) -> Installed:
-    """What the environment has after an install that wrote its state."""
+    """The install in the environment, after an install that wrote its state."""
     state = {"selection": MAIN.key, "id": "4711", "inputs": {"paths": {"shelf": "dd"}}, "seconds": 1.5}
     files.write_json(environment.path / STATE_FILE, state)
     found = load_finished(MAIN, environment)

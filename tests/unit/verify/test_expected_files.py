@@ -46,7 +46,7 @@ def environment(tmp_path: Path) -> Environment:
 
 
 def installed(environment: Environment, *, recorded: Mapping[str, object] | None = None) -> Installed:
-    """What is in an environment; its state file has the RECORDs as they are, or those of `recorded`."""
+    """An install in an environment, whose state file has the RECORDs as they are, or those of `recorded`."""
     found = environment.distributions()
     state = {"distributions": snapshot(found) if recorded is None else recorded}
     (environment.path / "nox-pex.json").write_text(json.dumps(state), "utf-8")
