@@ -1,4 +1,4 @@
-"""Says where it runs, by a compiled module, and which version of a dependency it has."""
+"""Print the Python and the architecture, escaped by a compiled module, and the versions of the dependencies."""
 
 import platform
 from importlib.metadata import distributions

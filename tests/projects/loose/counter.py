@@ -1,4 +1,4 @@
-"""Prints, as JSON, what a test asks about the process that it runs in."""
+"""Print facts about this process as JSON, for the tests."""
 
 from __future__ import annotations
 

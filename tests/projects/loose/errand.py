@@ -1,4 +1,4 @@
-"""A script file, for `executable`."""
+"""A script file, for the setting `executable`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tells which distributions came along for this Python."""
+"""Print the distributions that were installed for this Python."""
 
 import sys
 from importlib.metadata import distributions

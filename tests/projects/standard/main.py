@@ -1,4 +1,4 @@
-"""An ASGI application that tells which event loop it runs on."""
+"""An ASGI application that answers with the name of its event loop."""
 
 import asyncio
 import json

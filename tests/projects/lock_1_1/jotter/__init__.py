@@ -1,4 +1,4 @@
-"""A program of the days of Poetry 1.1."""
+"""A program whose lock has version 1.1, as Poetry 1.1 wrote it."""
 
 import sys
 from importlib.metadata import distributions, version

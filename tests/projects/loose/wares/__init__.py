@@ -1,4 +1,4 @@
-"""A package with data beside its code."""
+"""A package with data next to its code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Makes the database: `seed.py FILE`."""
+"""Create the database: `seed.py FILE`."""
 
 import sqlite3
 import sys

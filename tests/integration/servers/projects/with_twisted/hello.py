@@ -10,9 +10,9 @@ from twisted.web import resource, server
 
 
 class Hello(resource.Resource):
-    isLeaf = True  # noqa: N815  # so Twisted calls it
+    isLeaf = True  # noqa: N815  # the name that Twisted reads
 
-    def render_GET(self, request: server.Request) -> bytes:  # noqa: N802  # the name is Twisted's
+    def render_GET(self, request: server.Request) -> bytes:  # noqa: N802  # the name that Twisted calls
         request.setHeader("Content-Type", "application/json")
         return json.dumps({"message": "Hello World"}).encode()
 

@@ -1,4 +1,4 @@
-"""Greets, with what it finds beside its code."""
+"""Print a greeting from a file next to the code."""
 
 import sys
 from pathlib import Path

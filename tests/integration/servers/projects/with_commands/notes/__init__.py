@@ -1,4 +1,4 @@
-"""Notes in a database, served and from the command line."""
+"""Notes in a database: a server and a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A distribution that is taken in by its path."""
+"""A distribution that is a path dependency."""
 
 
 def main() -> None:
