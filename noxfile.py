@@ -6,7 +6,7 @@
 #     "jsonschema>=4.26",
 #     "msgspec>=0.22",
 #     "nox[uv]>=2026.10.20",
-#     "packaging>=26.0",
+#     "packaging>=26.0,<26.4",
 #     "platformdirs>=4.5",
 #     "psutil>=7.2",
 #     "pyproject-hooks>=1.2",
