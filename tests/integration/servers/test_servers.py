@@ -59,27 +59,27 @@ def test_gunicorn_with_uvicorn_workers_passes_on_a_port_and_on_a_socket(smoke: S
     smoke("with_gunicorn", **{"service": ("cold", "warm", "read-only"), "on-a-socket": ("cold",)})
 
 
-def test_hypercorn_passes(smoke: Smoke) -> None:
+def test_hypercorn_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_hypercorn", service=("cold", "warm"))
 
 
-def test_flask_with_waitress_passes(smoke: Smoke) -> None:
+def test_flask_with_waitress_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_flask", service=("cold", "warm"))
 
 
-def test_django_with_static_files_passes(smoke: Smoke) -> None:
+def test_django_with_static_files_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_django", site=("cold", "warm"))
 
 
-def test_aiohttp_passes(smoke: Smoke) -> None:
+def test_aiohttp_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_aiohttp", service=("cold", "warm"))
 
 
-def test_twisted_passes(smoke: Smoke) -> None:
+def test_twisted_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_twisted", service=("cold", "warm"))
 
 
-def test_grpc_passes(smoke: Smoke) -> None:
+def test_grpc_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_grpc", service=("cold", "warm", "offline"))
 
 
