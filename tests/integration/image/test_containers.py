@@ -21,7 +21,7 @@ from tests.integration.image.conftest import BASE, PROJECTS, Podman
 from tests.support.nox_project import CHECKOUT, Project
 from tests.support.processes import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.containers]
+pytestmark = pytest.mark.containers
 
 Parcel = Callable[..., Project]
 SERVED = 'args = ["--host", "0.0.0.0", "--port", "8000"]\nexpose = [8000]'

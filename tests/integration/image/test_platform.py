@@ -7,12 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import pytest
-
 from tests.integration.image.conftest import BASE, Podman
 from tests.support.nox_project import Project
-
-pytestmark = pytest.mark.integration
 
 
 def test_an_image_that_has_only_python_describes_itself(project: Callable[[str], Project], containers: Podman) -> None:

@@ -2,14 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import closure
 from nox_pex.verify.pex_distributions import distributions
 from tests.support.workbench import PYTHON, Workbench
-
-pytestmark = pytest.mark.integration
 
 
 def test_what_poetry_would_install_is_what_was_built(packaged: Workbench, careless: Path) -> None:

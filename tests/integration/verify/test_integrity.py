@@ -19,8 +19,6 @@ from nox_pex.verify.pex_distributions import distributions
 from tests.support.pex_files import member, spoiled, with_row
 from tests.support.workbench import Workbench, integrity_of, ran
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def spoil(packaged: Workbench, tmp_path: Path) -> Callable[[dict[str, bytes | None]], tuple[str, ...]]:

@@ -4,16 +4,12 @@ import base64
 import json
 from pathlib import Path
 
-import pytest
-
 from nox_pex.system.secrets import Secrets
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import leaks
 from nox_pex.verify.gates.leaks import CREDENTIAL, KEY, SECRET, SECRET_FILE, Machine, Rules
 from tests.support.pex_files import member, spoiled
 from tests.support.workbench import Workbench
-
-pytestmark = pytest.mark.integration
 
 PROJECT = "an absolute path: the project"
 PEM = b"-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----\n"

@@ -4,15 +4,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import reproducible
 from nox_pex.verify.rebuild import prepare_rebuild
 from tests.support.pex_files import member, spoiled
 from tests.support.workbench import PROJECTS, Workbench, clean_environ
-
-pytestmark = pytest.mark.integration
 
 BACKEND = """\
 import time

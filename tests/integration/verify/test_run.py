@@ -16,8 +16,6 @@ from nox_pex.steps import verify
 from tests.support.pex_files import member, spoiled, with_row
 from tests.support.workbench import Workbench, ran
 
-pytestmark = pytest.mark.integration
-
 STATES = ["passed", "passed", "passed", "passed", "skipped"]
 
 
