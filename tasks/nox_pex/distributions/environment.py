@@ -78,6 +78,16 @@ class Environment(Struct, frozen=True, kw_only=True):
         )
         return tuple(sorted(found, key=lambda distribution: (distribution.name, distribution.version)))
 
+    def without_utf_8(self) -> Iterator[NormalizedName]:
+        """Yield the name of each distribution whose METADATA is not UTF-8, as the specification requires it to be."""
+        for distribution in self.distributions():
+            try:
+                (distribution.directory / "METADATA").read_text("utf-8")
+            except UnicodeDecodeError:
+                yield distribution.name
+            except OSError:
+                continue
+
     def remove(self, distribution: Distribution) -> None:
         """Remove the files in the RECORD of `distribution`, then its `.dist-info`; it can then be installed again."""
         root = distribution.directory.parent

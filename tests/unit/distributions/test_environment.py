@@ -51,6 +51,14 @@ def test_each_file_that_differs_from_its_record_is_named(environment: Environmen
     assert list(environment.damaged()) == ["alpha: alpha.py", "beta: beta.py", "gamma: no RECORD"]
 
 
+def test_a_distribution_whose_metadata_is_not_utf_8_is_named(environment: Environment) -> None:
+    install_distribution(environment, "alpha")
+    info = install_distribution(environment, "beta")
+    (info / "METADATA").write_bytes("Name: beta\nAuthor: Müller\n".encode("latin-1"))
+    (install_distribution(environment, "gamma") / "METADATA").unlink()
+    assert list(environment.without_utf_8()) == ["beta"]
+
+
 def test_a_distribution_is_removed_and_no_file_outside_of_the_environment(
     environment: Environment, tmp_path: Path
 ) -> None:
