@@ -59,7 +59,8 @@ class Disagreement(Struct, frozen=True, kw_only=True, order=True):
             case "unmet":
                 fact = f"requires {self.text}, but Poetry installed {self.installed}, which ships"
             case "moved":
-                fact = f"ships as Poetry installed it from its source, but poetry.lock says {self.text}"
+                known = f"ships as Poetry installed it from its source, but poetry.lock says {self.text}"
+                return f"{subject} {known}; run `poetry lock`, unless its version comes from Git"
             case "rewritten":
                 says = f"says `{self.replacement}`" if self.replacement else "leaves it out"
                 field = self.text.replace("\n", r"\n")

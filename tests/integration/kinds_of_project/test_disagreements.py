@@ -10,6 +10,7 @@ from typing import Any, Final
 from tests.support.binaries import launch, pex_info
 from tests.support.digests import digest
 from tests.support.distribution_files import write_wheel
+from tests.support.git_repository import GitRepository
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
 from tests.support.poetry_package import package_files
@@ -183,3 +184,39 @@ def test_a_packaged_project_may_require_what_pex_cannot_parse(
     assert "incremental" in app.record("shop")["seconds"]
     assert app.record("shop")["disagreements"] == before
     assert launch(app.binary("shop"), home=home).output == "edited idna\n"
+
+
+def test_a_path_dependency_whose_version_comes_from_git_moves_with_every_commit(
+    write_project: WriteProject, lock: Locker, home: Path
+) -> None:
+    """Committing the lock moves the version, so no lock can have it."""
+    app = write_project(
+        "app",
+        {
+            "pyproject.toml": (
+                '[tool.poetry]\nname = "app"\npackage-mode = false\n\n'
+                '[tool.poetry.dependencies]\npython = ">=3.10"\nmoving = { path = "../moving" }\n\n'
+                '[tool.nox-pex.binary.app]\nentry-point = "main:main"\n'
+            ),
+            "main.py": "from importlib.metadata import version\n\ndef main():\n    print(version('moving'))\n",
+            "../moving/pyproject.toml": (
+                '[build-system]\nrequires = ["setuptools>=77,<82", "setuptools-scm>=8,<10"]\n'
+                'build-backend = "setuptools.build_meta"\n'
+                '[project]\nname = "moving"\ndynamic = ["version"]\n[tool.setuptools_scm]\nroot = ".."\n'
+                '[tool.setuptools]\npy-modules = ["moving"]\n'
+            ),
+            "../moving/moving.py": "",
+            "../other/readme.txt": "",
+            "../.gitignore": ".nox/\ndist/\nbuild/\n*.egg-info/\nlocking/\ncache/\nhome/\n*-cache/\n",
+        },
+    )
+    repository = GitRepository(root=app.root.parent, environ=app.environ)
+    repository.commit()
+    repository.git("tag", "v1.0")
+    lock(app)
+    repository.commit()
+    assert app.nox("-s", "freeze", "verify").said("warning: moving 1.1.dev1+g", "poetry.lock says 1.0")
+    version = {each["name"]: each["version"] for each in app.record("app")["distributions"]}["moving"]
+    assert launch(app.binary("app"), home=home).output == f"{version}\n"
+    (found,) = app.record("app")["disagreements"]
+    assert found == {"distribution": "moving", "version": version, "kind": "moved", "text": "1.0"}
