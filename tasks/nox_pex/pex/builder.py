@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
-from nox_pex.pex import build_record
+from nox_pex.pex import build_record, scies
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
+from nox_pex.pex.scies import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
@@ -66,14 +67,19 @@ class Builder(Struct, frozen=True, kw_only=True):
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
         inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
-        inputs_file = target.state_file("inputs.json")
+        inputs_file, record = target.state_file("inputs.json"), files.read_json(target.record)
         change = build_record.change(
-            target.output, files.read_json(target.record), remembered=files.read_json(inputs_file), inputs=inputs
-        )
+            target.output, record, remembered=files.read_json(inputs_file), inputs=inputs
+        ) or scies.change(target, record)
         if change is None and not self.force:
             self.shell.say(
                 f"pex: {target.name} unchanged, {megabytes(pex_file.size(target.output))} ({_relative_output(target)})"
             )
+            return
+        if change is not None and change.kinds == {scies.KIND} and not self.force:
+            self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
+            self._build_scies(target, installed, record, inputs, lock_descriptor=lock_descriptor)
+            files.write_json(inputs_file, inputs)
             return
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
@@ -98,16 +104,64 @@ class Builder(Struct, frozen=True, kw_only=True):
             )
             sources_only = change is not None and change.kinds == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
+            made: tuple[RecordedScie, ...] = ()
+            if target.table.scie is not None:
+                with clock.step("scie"):
+                    made = self._make_scies(
+                        target, installed, built.path, directory=directory / _SCIES, lock_descriptor=lock_descriptor
+                    )
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
+            stale = scies.stale(target, record, made)
             record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
             files.move_into_place(built.path, target.output)
-        # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
+            scies.move_into_place(target, made, directory=directory / _SCIES)
+        # If the run is killed before the next lines, the record does not match the binary, and it is built again.
         files.write_json(inputs_file, inputs)
-        files.write_json(target.record, record)
+        self._finish_scies(target, made, record, stale)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
+
+    def _build_scies(
+        self, target: Target, installed: Contents, record: dict[str, Any], inputs: Inputs, *, lock_descriptor: int
+    ) -> None:
+        """Make the scies of the unchanged binary, or remove them if the settings no longer have the key `scie`."""
+        made: tuple[RecordedScie, ...] = ()
+        if target.table.scie is not None:
+            with _build_directory(target) as directory:
+                made = self._make_scies(
+                    target, installed, target.output, directory=directory / _SCIES, lock_descriptor=lock_descriptor
+                )
+                scies.move_into_place(target, made, directory=directory / _SCIES)
+        self._finish_scies(target, made, {**record, "inputs": digests(inputs)}, scies.stale(target, record, made))
+
+    def _make_scies(
+        self, target: Target, installed: Contents, pex: Path, *, directory: Path, lock_descriptor: int
+    ) -> tuple[RecordedScie, ...]:
+        made = scies.make(
+            target,
+            installed,
+            pex,
+            provisioner=self.provisioner,
+            directory=directory,
+            lock_descriptor=lock_descriptor,
+        )
+        scies.check_places(target, made)
+        return made
+
+    def _finish_scies(
+        self, target: Target, made: tuple[RecordedScie, ...], record: dict[str, Any], stale: tuple[Path, ...]
+    ) -> None:
+        """Remove the scies of an older build, write the record with those that are in place, and show them."""
+        for path in stale:
+            path.unlink(missing_ok=True)
+            self.shell.say(f"pex: removed {path.name}, which the settings no longer ask for")
+        without = {key: value for key, value in record.items() if key != "scies"}
+        files.write_json(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)
+        for scie in made:
+            place = target.settings.output_dir / scie.file
+            self.shell.say(f"pex: scie {scie.file}, {megabytes(scie.size)}, {scie.python or 'a Python'} ({place})")
 
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
@@ -142,6 +196,10 @@ class Builder(Struct, frozen=True, kw_only=True):
 
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
 """Prefixes of the variables with which a user can set the version for such a backend."""
+
+
+_SCIES: Final = "scie"
+"""The directory below that of a build in which the scies are made."""
 
 
 _MAX_SHOWN: Final = 12
