@@ -177,8 +177,8 @@ def _parse(manifest: Any, *, end: int) -> Scie:
 
 
 def _size(entry: Mapping[str, Any]) -> int:
-    """The size in an entry of a manifest. Without one, the file is in an archive, which pex never makes."""
-    size = entry["size"]
+    """The size in an entry of a manifest, which scie-jump leaves out if it is 0."""
+    size = entry.get("size", 0)
     if not isinstance(size, int) or size < 0:
         msg = "a size is no number of bytes"
         raise ValueError(msg)
