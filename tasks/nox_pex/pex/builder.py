@@ -102,7 +102,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 lock_descriptor=lock_descriptor,
                 from_scratch=self.from_scratch,
             )
-            sources_only = change is not None and change.kinds == {"sources"} and not self.force
+            sources_only = change is not None and change.kinds - {scies.KIND} == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
             made: tuple[RecordedScie, ...] = ()
             if target.table.scie is not None:
