@@ -16,7 +16,6 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
-from nox_pex.pex.scies import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
 from nox_pex.settings.model import Sources
@@ -30,9 +29,11 @@ from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.provision import Provisioner
 
 if TYPE_CHECKING:
-    from nox_pex.pex import assemble
+    from nox_pex.pex import assemble, scie_build
     from nox_pex.pex.assemble import BuiltPex
+    from nox_pex.pex.scie_build import ScieBuilder
 else:
+    scie_build = lazy("nox_pex.pex.scie_build")  # as slow
     assemble = lazy("nox_pex.pex.assemble")  # slow, and not needed if nothing changed
 
 
@@ -104,64 +105,41 @@ class Builder(Struct, frozen=True, kw_only=True):
             )
             sources_only = change is not None and change.kinds - {scies.KIND} == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
-            made: tuple[RecordedScie, ...] = ()
-            if target.table.scie is not None:
-                with clock.step("scie"):
-                    made = self._make_scies(
-                        target, installed, built.path, directory=directory / _SCIES, lock_descriptor=lock_descriptor
-                    )
+            scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
+            with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
+                made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
-            stale = scies.stale(target, record, made)
-            record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
+            new = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
             files.move_into_place(built.path, target.output)
-            scies.move_into_place(target, made, directory=directory / _SCIES)
+            scie_builder.move_into_place(made)
         # If the run is killed before the next lines, the record does not match the binary, and it is built again.
         files.write_json(inputs_file, inputs)
-        self._finish_scies(target, made, record, stale)
+        scie_builder.write_record(new, made, former=record)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
-        size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
+        size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
     def _build_scies(
         self, target: Target, installed: Contents, record: dict[str, Any], inputs: Inputs, *, lock_descriptor: int
     ) -> None:
         """Make the scies of the unchanged binary, or remove them if the settings no longer have the key `scie`."""
-        made: tuple[RecordedScie, ...] = ()
-        if target.table.scie is not None:
-            with _build_directory(target) as directory:
-                made = self._make_scies(
-                    target, installed, target.output, directory=directory / _SCIES, lock_descriptor=lock_descriptor
-                )
-                scies.move_into_place(target, made, directory=directory / _SCIES)
-        self._finish_scies(target, made, {**record, "inputs": digests(inputs)}, scies.stale(target, record, made))
+        with _build_directory(target) as directory:
+            builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
+            made = builder.make(target.output)
+            builder.move_into_place(made)
+        builder.write_record({**record, "inputs": digests(inputs)}, made, former=record)
 
-    def _make_scies(
-        self, target: Target, installed: Contents, pex: Path, *, directory: Path, lock_descriptor: int
-    ) -> tuple[RecordedScie, ...]:
-        made = scies.make(
-            target,
-            installed,
-            pex,
+    def _scie_builder(
+        self, target: Target, installed: Contents, directory: Path, *, lock_descriptor: int
+    ) -> ScieBuilder:
+        return scie_build.ScieBuilder(
+            target=target,
+            installed=installed,
             provisioner=self.provisioner,
             directory=directory,
             lock_descriptor=lock_descriptor,
         )
-        scies.check_places(target, made)
-        return made
-
-    def _finish_scies(
-        self, target: Target, made: tuple[RecordedScie, ...], record: dict[str, Any], stale: tuple[Path, ...]
-    ) -> None:
-        """Remove the scies of an older build, write the record with those that are in place, and show them."""
-        for path in stale:
-            path.unlink(missing_ok=True)
-            self.shell.say(f"pex: removed {path.name}, which the settings no longer ask for")
-        without = {key: value for key, value in record.items() if key != "scies"}
-        files.write_json(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)
-        for scie in made:
-            place = target.settings.output_dir / scie.file
-            self.shell.say(f"pex: scie {scie.file}, {megabytes(scie.size)}, {scie.python or 'a Python'} ({place})")
 
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
@@ -196,10 +174,6 @@ class Builder(Struct, frozen=True, kw_only=True):
 
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
 """Prefixes of the variables with which a user can set the version for such a backend."""
-
-
-_SCIES: Final = "scie"
-"""The directory below that of a build in which the scies are made."""
 
 
 _MAX_SHOWN: Final = 12

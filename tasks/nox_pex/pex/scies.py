@@ -1,4 +1,4 @@
-"""The scies of a binary: made of the finished PEX, moved into place, recorded, and removed when they are stale."""
+"""The scies of a binary in the build record: their inputs, whether they are unchanged, which of them are stale."""
 
 from __future__ import annotations
 
@@ -6,28 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from nox_pex.distributions import scie_file
-from nox_pex.errors import NoxPexError
 from nox_pex.pex import scie_command
 from nox_pex.pex.build_record import Change
-from nox_pex.pex.target import Contents, Target, platforms_of
+from nox_pex.pex.target import Target
 from nox_pex.settings.pex_args import scie_options
 from nox_pex.system import files
 from nox_pex.system.fingerprint import Inputs
-from nox_pex.system.lazy import lazy
-from nox_pex.tools import pinned
-from nox_pex.tools.provision import Provisioner
-
-if TYPE_CHECKING:
-    from nox_pex.pex import cli
-    from nox_pex.platforms import platform
-else:
-    cli = lazy("nox_pex.pex.cli")  # slow, and not needed if nothing changed
-    platform = lazy("nox_pex.platforms.platform")  # as slow
 
 KIND: Final = "scie"
 """The kind of the inputs that only the scies have. If they change, the PEX stays as it is."""
@@ -96,81 +85,6 @@ def change(target: Target, record: Mapping[str, Any]) -> Change | None:
         if files.digest(file) != scie.sha256:
             return Change(reasons=(f"{scie.file} was changed after it was built",), kinds=frozenset({KIND}))
     return None
-
-
-def make(
-    target: Target,
-    installed: Contents,
-    pex: Path,
-    *,
-    provisioner: Provisioner,
-    directory: Path,
-    lock_descriptor: int,
-) -> tuple[RecordedScie, ...]:
-    """Let pex make the scies of the finished file `pex` in the new directory `directory`, and return them.
-
-    pex inherits `lock_descriptor`, the lock on the binary. Raises `NoxPexError`: `index-unreachable`, `build-failed`.
-    """
-    shell, version = provisioner.shell, target.settings.pex_version or pinned.PEX
-    directory.mkdir()
-    copy = directory / target.output.name
-    files.link(pex, copy)
-    argv = scie_command.scie_argv(
-        target.table,
-        python=pinned.provide_pex(provisioner, target.settings.pex_version, interpreter=installed.interpreter),
-        pex=copy,
-        root=target.project.root,
-        python_path=installed.environment.python.parent,
-        interpreters=installed.interpreters,
-        platforms=platform.write(platforms_of(installed), directory / "platforms"),
-        pex_root=provisioner.caches.pex_root / version,
-    )
-    shell.say(f"pex: making the scie of {target.name}")
-    environ = cli.pex_environ(shell.environ)
-    outcome = shell.run(argv, what=f"pex: {target.name}", env=environ, cwd=directory, hold=(lock_descriptor,))
-    made = tuple(_made(directory, target.stem))
-    if outcome.status != 0 or not made:
-        raise scie_command.failure(outcome, target.table, of=target.name)
-    return made
-
-
-def _made(directory: Path, stem: str) -> Iterator[RecordedScie]:
-    """Yield the scies of the binary `stem` in a directory."""
-    for path in sorted(directory.iterdir()):
-        platform_name = scie_file.platform_in(path.name, stem=stem)
-        if platform_name is None or not path.is_file():
-            continue
-        path.chmod(0o755)
-        yield RecordedScie(
-            file=path.name,
-            platform=platform_name,
-            sha256=files.digest(path),
-            size=path.stat().st_size,
-            python=_python_in(path),
-        )
-
-
-def _python_in(path: Path) -> str | None:
-    """Return the portable Python that a new scie has; None if it cannot be read, which `verify` reports."""
-    try:
-        return scie_file.read(path).python
-    except scie_file.ScieError:
-        return None
-
-
-def check_places(target: Target, scies: Sequence[RecordedScie]) -> None:
-    """Raise `NoxPexError` `disk-full` if a directory is in the place of a scie."""
-    for scie in scies:
-        place = target.directory / scie.file
-        if place.is_dir():
-            problem = f"cannot write {place}: a directory with this name exists"
-            raise NoxPexError("disk-full", problem, "move the directory away")
-
-
-def move_into_place(target: Target, scies: Sequence[RecordedScie], *, directory: Path) -> None:
-    """Move the scies from `directory` to the output directory, each as a whole."""
-    for scie in scies:
-        (directory / scie.file).replace(target.directory / scie.file)
 
 
 def stale(target: Target, record: Mapping[str, Any], scies: Sequence[RecordedScie]) -> tuple[Path, ...]:
