@@ -20,7 +20,7 @@ from nox_pex.system import files
 from tests.support.digests import digest
 from tests.support.file_server import FileServer, serve_files
 from tests.support.nox_project import Project
-from tests.support.science import PYTHON, RELEASE, Mirror, write_mirror
+from tests.support.science import PYTHON, RELEASE, Mirror, triple_of, write_mirror
 from tests.support.target_platforms import THIS, describe, on_aarch64, set_platforms
 
 HERE = scie_file.this_platform()
@@ -104,7 +104,7 @@ def test_a_scie_is_built_booted_verified_and_removed(bench: Bench) -> None:
         "platform": HERE,
         "sha256": digest(bench.scie),
         "size": bench.scie.stat().st_size,
-        "python": next(bench.mirror.root.rglob("cpython-*")).name,
+        "python": next(bench.mirror.root.rglob(f"cpython-*-{triple_of(HERE)}-*")).name,
     }
     assert bench.scie.stat().st_mode & 0o777 == 0o755
     content = scie_file.read(bench.scie)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -56,33 +57,41 @@ def write_mirror(directory: Path, *platforms: str) -> Mirror:
         shutil.copyfile(SUPPORT / "stand_in_jump.sh", jump)
     release = providers / "download" / RELEASE
     release.mkdir(parents=True)
-    version = sysconfig.get_python_version() + f".{sys.version_info.micro}"
-    archive = release / f"cpython-{version}+{RELEASE}-{this_platform()}-install_only.tar.gz"
-    write_portable_python(archive)
-    content = archive.read_bytes()
-    asset = {
-        "name": archive.name,
-        "version": version,
-        "rel_path": archive.relative_to(providers).as_posix(),
-        "file_type": "tar.gz",
-        "digest": {"size": len(content), "fingerprint": hashlib.sha256(content).hexdigest()},
-    }
+    version = f"{PYTHON}.{sys.version_info.micro}"
+    content = portable_python()
+    digest = {"size": len(content), "fingerprint": hashlib.sha256(content).hexdigest()}
+    assets = []
+    for platform in dict.fromkeys((this_platform(), *platforms)):
+        triple = triple_of(platform)
+        archive = release / f"cpython-{version}+{RELEASE}-{triple}-install_only.tar.gz"
+        archive.write_bytes(content)
+        path = archive.relative_to(providers).as_posix()
+        asset = {"name": archive.name, "version": version, "rel_path": path, "file_type": "tar.gz", "digest": digest}
+        assets.append({**asset, "target_triple": triple})
     latest = providers / "latest" / "download"
     latest.mkdir(parents=True)
-    listing = json.dumps({"release": RELEASE, "assets": [asset]})
+    listing = json.dumps({"release": RELEASE, "assets": assets})
     for place in (latest, release):
         (place / f"distributions-{PYTHON}-install_only.json").write_text(listing, "utf-8")
     return Mirror(root=root, science=write_science(directory / "science"))
 
 
-def write_portable_python(archive: Path) -> None:
-    """Write the running Python as an archive: the interpreter finds its library next to itself, wherever it is."""
+def triple_of(platform: str) -> str:
+    """Return the platform as a portable Python names it: `x86_64-unknown-linux-gnu` for `linux-x86_64`."""
+    libc = "musl" if platform.startswith("musl-") else "gnu"
+    return f"{platform.rpartition('-')[2]}-unknown-linux-{libc}"
+
+
+def portable_python() -> bytes:
+    """Return an archive of the running Python: the interpreter finds its library next to itself, wherever it is."""
     library = Path(sysconfig.get_path("stdlib"))
 
     def needed(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
         parts = Path(info.name).parts
         return None if _NOT_NEEDED & set(parts) or any(part.startswith("config-") for part in parts) else info
 
-    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
         tar.add(Path(sys.executable).resolve(), arcname=f"python/bin/python{PYTHON}")
         tar.add(library, arcname=f"python/lib/python{PYTHON}", filter=needed)
+    return archive.getvalue()

@@ -53,7 +53,9 @@ def write_scie(path: Path, lift: dict[str, Any], *, platform: str, mapped: dict[
     (interpreter,) = lift["interpreters"]
     release = f"download/{interpreter['release']}" if "release" in interpreter else "latest/download"
     listed = f"distributions-{interpreter['version']}-{interpreter['flavor']}.json"
-    asset = json.loads(fetch(f"{interpreter['base_url']}/{release}/{listed}"))["assets"][0]
+    assets = json.loads(fetch(f"{interpreter['base_url']}/{release}/{listed}"))["assets"]
+    processor, libc = platform.rpartition("-")[2], "musl" if platform.startswith("musl-") else "gnu"
+    asset = next(each for each in assets if each["target_triple"] == f"{processor}-unknown-linux-{libc}")
     url = f"{interpreter['base_url']}/{asset['rel_path'].replace('+', '%2B')}"
     python = {"name": asset["name"], "key": interpreter["id"]}
     contents: list[bytes] = []
