@@ -25,6 +25,7 @@ from nox_pex.platforms import platform
 from nox_pex.poetry import lock
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
+from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
@@ -142,7 +143,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         else:
             return False
         needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
-        if needs_pex or table.pex_args:
+        if needs_pex or without_scie_options(table.pex_args):
             return False
         scratch = self.directory / "incremental"
         scratch.mkdir()
@@ -215,7 +216,8 @@ _MAX_STORED: Final = 1 << 30
 
 def _can_reuse_compressed(table: Binary) -> bool:
     """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary."""
-    return table.layout == "zipapp" and table.compress and table.pre_install_wheels and not table.pex_args
+    plain = table.layout == "zipapp" and table.compress and table.pre_install_wheels
+    return plain and not without_scie_options(table.pex_args)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
-from nox_pex.pex import build_record
+from nox_pex.pex import build_record, scies
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
@@ -29,9 +29,11 @@ from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.provision import Provisioner
 
 if TYPE_CHECKING:
-    from nox_pex.pex import assemble
+    from nox_pex.pex import assemble, scie_build
     from nox_pex.pex.assemble import BuiltPex
+    from nox_pex.pex.scie_build import ScieBuilder
 else:
+    scie_build = lazy("nox_pex.pex.scie_build")  # as slow
     assemble = lazy("nox_pex.pex.assemble")  # slow, and not needed if nothing changed
 
 
@@ -66,14 +68,19 @@ class Builder(Struct, frozen=True, kw_only=True):
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
         inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
-        inputs_file = target.state_file("inputs.json")
+        inputs_file, record = target.state_file("inputs.json"), files.read_json(target.record)
         change = build_record.change(
-            target.output, files.read_json(target.record), remembered=files.read_json(inputs_file), inputs=inputs
-        )
+            target.output, record, remembered=files.read_json(inputs_file), inputs=inputs
+        ) or scies.change(target, record)
         if change is None and not self.force:
             self.shell.say(
                 f"pex: {target.name} unchanged, {megabytes(pex_file.size(target.output))} ({_relative_output(target)})"
             )
+            return
+        if change is not None and change.kinds == {scies.KIND} and not self.force:
+            self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
+            self._build_scies(target, installed, record, inputs, lock_descriptor=lock_descriptor)
+            files.write_json(inputs_file, inputs)
             return
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
@@ -96,12 +103,15 @@ class Builder(Struct, frozen=True, kw_only=True):
                 lock_descriptor=lock_descriptor,
                 from_scratch=self.from_scratch,
             )
-            sources_only = change is not None and change.kinds == {"sources"} and not self.force
+            sources_only = change is not None and change.kinds - {scies.KIND} == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
+            scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
+            with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
+                made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             disagreements = self._disagreements(target, built)
             commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
-            record = _record(
+            new = _record(
                 target,
                 installed,
                 project_files,
@@ -112,11 +122,12 @@ class Builder(Struct, frozen=True, kw_only=True):
                 commit=commit,
             )
             files.move_into_place(built.path, target.output)
-        # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
+            scie_builder.move_into_place(made)
+        # If the run is killed before the next lines, the record does not match the binary, and it is built again.
         files.write_json(inputs_file, inputs)
-        files.write_json(target.record, record)
+        scie_builder.write_record(new, made, former=record)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
-        size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
+        size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
     def _disagreements(self, target: Target, built: BuiltPex) -> Sequence[Mapping[str, Any]]:
@@ -127,6 +138,27 @@ class Builder(Struct, frozen=True, kw_only=True):
         for disagreement in built.disagreements if not self.from_scratch else ():  # `verify` notes them itself
             self.shell.say(f"pex: warning: {disagreement}")
         return [disagreement.as_json() for disagreement in built.disagreements]
+
+    def _build_scies(
+        self, target: Target, installed: Contents, record: dict[str, Any], inputs: Inputs, *, lock_descriptor: int
+    ) -> None:
+        """Make the scies of the unchanged binary, or remove them if the settings no longer have the key `scie`."""
+        with _build_directory(target) as directory:
+            builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
+            made = builder.make(target.output)
+            builder.move_into_place(made)
+        builder.write_record({**record, "inputs": digests(inputs)}, made, former=record)
+
+    def _scie_builder(
+        self, target: Target, installed: Contents, directory: Path, *, lock_descriptor: int
+    ) -> ScieBuilder:
+        return scie_build.ScieBuilder(
+            target=target,
+            installed=installed,
+            provisioner=self.provisioner,
+            directory=directory,
+            lock_descriptor=lock_descriptor,
+        )
 
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.

@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.model import Binary
+from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system.command import Outcome
 from nox_pex.system.environ import EPOCH, UTF_8, tool_environ
 from nox_pex.tools.index_failures import network_failure
@@ -104,7 +105,7 @@ def pex_argv(
     arguments += _entry_options(binary, inputs)
     arguments += _format_options(binary)
     arguments += _inject_options(binary)
-    return [*arguments, *binary.pex_args]
+    return [*arguments, *without_scie_options(binary.pex_args)]
 
 
 def repository_argv(options: RepositoryOptions, *, python: Path, environment: Path) -> list[str]:

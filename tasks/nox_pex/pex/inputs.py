@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import scies
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.poetry import lock
 from nox_pex.project import sources
 from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Binary
+from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs
 from nox_pex.tools import pinned
@@ -27,8 +29,8 @@ _CHECKED_LATER: Final = ("smoke", "budget", "image")
 """Keys of a binary's table that do not change its bytes."""
 
 
-_OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms")
-"""Keys of a binary's table whose effect is an input: the installed distributions, the platforms."""
+_OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms", "scie")
+"""Keys of a binary's table whose effect is an input: the installed distributions, the platforms, the scies."""
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
@@ -92,6 +94,7 @@ def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, versi
         },
         "recipe": {"the code of nox-pex": recipe.digest()},
         "python": {"python": installed.interpreter.identity, "platform": sysconfig.get_platform()},
+        **scies.inputs_of(target),
     }
 
 
@@ -106,7 +109,8 @@ def _distributions(installed: Contents) -> dict[str, str]:
 
 def _setting_digests(binary: Binary) -> dict[str, str]:
     """A digest for each key, and not the value, because `inject-env` may contain a secret."""
-    table = msgspec.to_builtins(binary)
+    of_pex = msgspec.structs.replace(binary, pex_args=without_scie_options(binary.pex_args))
+    table = msgspec.to_builtins(of_pex)
     return {
         key: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
         for key, value in table.items()

@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from nox_pex.settings.image import Image
-from nox_pex.settings.pex_args import check_pex_argument
+from nox_pex.settings.pex_args import check_pex_arguments
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
 
@@ -25,6 +25,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _IMPLEMENTATION: Final = re.compile(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
 """The optional beginning of an interpreter constraint (pex's `InterpreterImplementation`)."""
+
+
+_FIRST_WITH_SCIES: Final = Version("2.80.0")
+"""The first pex with `pex3 scie create`, which makes scies of a finished PEX (pex's CHANGES.md)."""
 
 
 class Sources(Table, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class Binary(Table, frozen=True, kw_only=True):
     check: Literal["none", "warn", "error"] = "error"
     exclude: tuple[str, ...] = ()
     complete_platforms: tuple[str, ...] = ()
+    scie: Literal["eager", "lazy"] | None = None
     pex_args: tuple[str, ...] = ()
 
     smoke: Smoke | None = None
@@ -99,8 +104,10 @@ class Binary(Table, frozen=True, kw_only=True):
             _check_variable(name)
         for requirement in self.exclude:
             _check_requirement(requirement)
-        for argument in self.pex_args:
-            check_pex_argument(argument)
+        check_pex_arguments(self.pex_args, has_scie=self.scie is not None)
+        if self.scie is not None and self.layout != "zipapp":
+            msg = f'`scie`: it holds a PEX that is one file, and layout = "{self.layout}" is a directory; remove layout'
+            raise ValueError(msg)
         if self.image is not None and self.image.form == "unpacked":
             _check_unpacked(self)
         if self.complete_platforms:
@@ -132,6 +139,12 @@ class Settings(Table, frozen=True, kw_only=True):
                     "use letters, digits, dots, underscores and hyphens, with a letter or a digit first"
                 )
                 raise ValueError(msg)
+        if self.pex_version is not None and Version(self.pex_version) < _FIRST_WITH_SCIES:
+            for name, binary in self.binary.items():
+                if binary.scie is not None:
+                    problem = f"pex {self.pex_version} cannot make the scie of {name}"
+                    msg = f"`pex-version`: {problem}; write {_FIRST_WITH_SCIES} or later, or remove scie"
+                    raise ValueError(msg)
 
 
 def _check_entry(binary: Binary) -> None:

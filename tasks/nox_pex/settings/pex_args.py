@@ -1,9 +1,10 @@
-"""The options of pex that `pex-args` must not have."""
+"""The options in `pex-args`: those that it must not have, and those that are for the scie."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 _COVERED: Final = {
     "script": ("-c", "--script", "--console-script"),
@@ -34,6 +35,7 @@ _COVERED: Final = {
     "check": ("--check",),
     "exclude": ("--exclude",),
     "complete-platforms": ("--complete-platform", "--platform", "--abbreviated-platform"),
+    "scie": ("--scie", "--par", "--scie-only", "--no-scie-only", "--pex-and-scie"),
 }
 """The keys of a binary, each with the options of pex 2.105 that it sets. (`venv-bin-path` is the value of `--venv`.)"""
 
@@ -45,15 +47,100 @@ _RESERVED: Final = (
     *("--pre", "--no-pre", "--transitive", "--no-transitive", "--intransitive"),
     *("--python", "--python-path", "--resolve-local-platforms", "--use-system-time", "--no-use-system-time"),
     *("--pex-root", "--disable-cache", "--cache-dir", "--tmpdir", "--rcfile", "-h", "--help", "-V", "--version"),
+    # The file names of a scie are fixed, and the record has its SHA-256.
+    *("--scie-name-style", "--scie-hash-alg"),
 )
 """Options that nox-pex itself passes, or with which something other than the installed environment would decide."""
 
 
-def check_pex_argument(argument: str) -> None:
-    """Raise `ValueError` if `pex-args` must not have `argument`.
+_OTHER_ENTRY: Final = ("--scie-exe", "--scie-args", "--scie-env", "--scie-busybox")
+"""Options with which a scie starts something other than the binary's entry, so that the checks of the smoke test, which
+are the same for both, could not pass."""
 
-    There is a key for its option, or nox-pex passes the option itself, or it names a file of arguments.
+
+_LONGER: Final = ("--source", "--rc")
+"""Options of pex 2.105 that are the beginning of another one that is refused here."""
+
+
+_SCIE_SWITCHES: Final = frozenset(
+    prefix + name
+    for prefix in ("--", "--no-")
+    for name in (
+        *("scie-load-dotenv", "scie-prompt-desktop-install", "scie-pbs-free-threaded", "scie-pbs-debug"),
+        *("scie-pbs-stripped", "scie-pex-entrypoint-env-passthrough", "scie-busybox-pex-entrypoint-env-passthrough"),
+    )
+) | {"--scie-windowed"}
+"""The options for a scie that take no value."""
+
+
+_DESKTOP_FILE: Final = "--scie-desktop-file"
+"""The one option for a scie whose value may be left out."""
+
+
+SCIE_FILES: Final = frozenset({_DESKTOP_FILE, "--scie-icon", "--scie-science-binary"})
+"""The options for a scie whose value may be the path of a file."""
+
+
+_SCIE_URLS: Final = frozenset({"--scie-science-binary", "--scie-assets-base-url"})
+"""The options for a scie whose value may be a URL."""
+
+
+_SCIE_VALUES: Final = (
+    *("--scie-platform", "--scie-pbs-release", "--scie-pypy-release", "--scie-python-version", "--scie-base"),
+    *("--scie-bind-resource-path", *SCIE_FILES, *_SCIE_URLS),
+)
+"""The options for a scie that take a value."""
+
+
+def check_pex_arguments(arguments: tuple[str, ...], *, has_scie: bool) -> None:
+    """Raise `ValueError` if `pex-args` must not have one of `arguments`.
+
+    There is a key for its option, or nox-pex passes the option itself, or it names a file of arguments. Options for a
+    scie are refused without the key `scie` (`has_scie`), if their value is missing, or if it has a password.
     """
+    for argument in arguments:
+        _check_argument(argument)
+    for option, value in scie_options(arguments):
+        if not has_scie:
+            msg = f'`pex-args`: {option} has no effect without the key scie; write scie = "eager", or leave it out'
+            raise ValueError(msg)
+        if value is None and option in _SCIE_VALUES and option != _DESKTOP_FILE:
+            msg = f"`pex-args`: {option} has no value; write it as the next argument"
+            raise ValueError(msg)
+        if option in _SCIE_URLS and value is not None and "@" in urlsplit(value).netloc:
+            msg = f"`pex-args`: the URL of {option} has a password or token; move it to a .netrc file"
+            raise ValueError(msg)
+
+
+def scie_options(arguments: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+    """Return the options in `pex-args` that are for the scie, each with its value; None if it has none."""
+    return tuple((option, value) for option, value, _ in _parsed(arguments) if option in _SCIE_OPTIONS)
+
+
+def without_scie_options(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `pex-args` without the options that are for the scie."""
+    return tuple(each for option, _, texts in _parsed(arguments) if option not in _SCIE_OPTIONS for each in texts)
+
+
+_SCIE_OPTIONS: Final = _SCIE_SWITCHES | frozenset(_SCIE_VALUES)
+
+
+def _parsed(arguments: tuple[str, ...]) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
+    """Yield each option for a scie with its value, and each other argument as it is; with each, the arguments."""
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        option, separator, joined = argument.partition("=")
+        if option not in _SCIE_VALUES or separator:
+            yield option, joined if separator else None, (argument,)
+        elif not rest or (option == _DESKTOP_FILE and rest[0].startswith("-")):
+            yield option, None, (argument,)
+        else:
+            value = rest.pop(0)
+            yield option, value, (argument, value)
+
+
+def _check_argument(argument: str) -> None:
     option = argument.partition("=")[0]
     if argument.startswith("@"):
         msg = f"`pex-args`: {argument!r} reads arguments from a file; write them into `pex-args`"
@@ -64,6 +151,24 @@ def check_pex_argument(argument: str) -> None:
             raise ValueError(msg)
     if _is_one_of(option, _RESERVED):
         msg = f"`pex-args`: {option} conflicts with an option that nox-pex passes to pex; leave it out"
+        raise ValueError(msg)
+    if option in _OTHER_ENTRY:
+        msg = f"`pex-args`: {option} lets the scie start something other than the binary does; leave it out"
+        raise ValueError(msg)
+    if option.startswith(("--scie", "--no-scie")) and option not in _SCIE_OPTIONS:
+        msg = f"`pex-args`: {option} is not an option for a scie that nox-pex knows; leave it out"
+        raise ValueError(msg)
+    _check_abbreviation(option)
+
+
+def _check_abbreviation(option: str) -> None:
+    """Raise `ValueError` for the beginning of a refused option: pex takes it for the whole option (argparse)."""
+    if not option.startswith("--") or option in _LONGER:
+        return
+    refused = (*(each for options in _COVERED.values() for each in options), *_RESERVED, *_OTHER_ENTRY)
+    whole = next((each for each in refused if each.startswith(option) and option != "--"), None)
+    if whole is not None:
+        msg = f"`pex-args`: pex may take {option} for {whole}, which must not be there; write the option in full"
         raise ValueError(msg)
 
 

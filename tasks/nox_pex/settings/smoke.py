@@ -31,8 +31,9 @@ from nox_pex.settings.table import HIGHEST_PORT, Seconds, Table, Timeout
 Condition = Literal["cold", "warm", "unprivileged", "read-only", "offline"]
 
 
-BootCondition = Literal[Condition, "container"]
-"""The circumstances of a boot: a condition that the settings choose, or the container that `image` starts."""
+BootCondition = Literal[Condition, "scie", "container"]
+"""The circumstances of a boot: a condition that the settings choose, the scie instead of the PEX, or the container that
+`image` starts."""
 
 
 Status = int | str | tuple[int | str, ...]

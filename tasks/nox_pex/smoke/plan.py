@@ -29,6 +29,10 @@ _WITH_TABLE: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script
 _TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
 
 
+_SCIE: Final = "scie"
+"""The condition of the boot that starts the scie, without a Python on PATH."""
+
+
 _PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
 """The keys with regular expressions. The values of tokens are escaped there."""
 
@@ -75,13 +79,22 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         return self.url if self.unix_socket is None else f"{self.url} on {self.unix_socket}"
 
 
-def plan_boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
-    """Return the boots in the order of `conditions`. Raises `NoxPexError`: `usage` if `only` is not a condition."""
+def plan_boots(smoke: Smoke, only: str | None, *, has_scie: bool = False) -> tuple[Boot, ...]:
+    """Return the boots in the order of `conditions`, and last that of the scie, if the binary has one.
+
+    Raises `NoxPexError`: `usage` if `only` is not a condition, or not one of this binary.
+    """
+    of_scie = (Boot(condition=_SCIE, state=_SCIE),) if has_scie and only in (None, _SCIE) else ()
+    if only == _SCIE:
+        if not of_scie:
+            problem = f"`--only {only}`: the binary has no scie that nox-pex built"
+            raise NoxPexError("usage", problem, 'write `scie = "eager"` in its table, or name another condition')
+        return of_scie
     known: tuple[Condition, ...] = get_args(Condition)
     conditions = smoke.conditions if only is None else tuple(each for each in known if each == only)
     if not conditions:
         problem = f"`--only {only}`: there is no such condition"
-        raise NoxPexError("usage", problem, f"name one of {', '.join(known)}")
+        raise NoxPexError("usage", problem, f"name one of {', '.join((*known, _SCIE))}")
     planned: list[Boot] = []
     for condition in conditions:
         if condition == "cold":
@@ -93,7 +106,7 @@ def plan_boots(smoke: Smoke, only: str | None) -> tuple[Boot, ...]:
             planned.append(Boot(condition=condition, state=state))
         else:
             planned.append(Boot(condition=condition, state=condition))
-    return tuple(planned)
+    return (*planned, *of_scie)
 
 
 def boot_to_serve(boots: tuple[Boot, ...]) -> Boot:

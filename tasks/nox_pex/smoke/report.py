@@ -62,8 +62,8 @@ class BootResult(Struct, frozen=True, kw_only=True):
 class SmokeReport(Struct, frozen=True, kw_only=True):
     """The results of a smoke test: one for each condition, and the first failure.
 
-    `size` is the size of the binary in bytes, `sha256` its digest. `kept_directory` is the temporary directory, if
-    `--keep` kept it.
+    `size` is the size of the binary in bytes, `sha256` its digest. `scie` is the file name and the SHA-256 of the scie,
+    if that was started too. `kept_directory` is the temporary directory, if `--keep` kept it.
     """
 
     name: str
@@ -72,12 +72,17 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
     boot_results: tuple[BootResult, ...]
     failure: NoxPexError | None = None
     sha256: str = ""
+    scie: tuple[str, str] | None = None
     kept_directory: Path | None = None
 
     @property
     def memory(self) -> int | None:
-        """The highest resident memory of all conditions in bytes, None if it is unknown."""
-        return max((boot.memory for boot in self.boot_results if boot.memory is not None), default=None)
+        """The highest resident memory of the binary under all conditions in bytes, None if it is unknown.
+
+        The boot of the scie does not count: the budget is that of the PEX.
+        """
+        booted = [boot for boot in self.boot_results if boot.condition != "scie"]
+        return max((boot.memory for boot in booted if boot.memory is not None), default=None)
 
     def ready_after(self, condition: BootCondition) -> float | None:
         """Return the seconds to ready under a condition. None if it was not tested, or the program was never ready."""
@@ -131,6 +136,7 @@ def json_text(report: SmokeReport) -> str:
         "binary": report.binary.name,
         "sha256": report.sha256,
         "size": report.size,
+        **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
         "passed": failure is None,
         "conditions": [_as_json(boot) for boot in report.boot_results],
         "failure": failure

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
+from nox_pex.pex import scies
+from nox_pex.pex.scies import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, plan
@@ -23,8 +25,9 @@ from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
-from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner
+from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
+from nox_pex.system import files
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
@@ -46,32 +49,41 @@ def run(
 ) -> SmokeReport:
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
 
-    `unavailable_reason` says why this machine cannot run the binary; None if it can. With a reason, every condition is
-    skipped.
-    Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
+    If nox-pex built a scie with it, the scie for this machine is launched too. `unavailable_reason` says why this
+    machine cannot run the binary; None if it can. With a reason, every condition of the binary is skipped.
+    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
+    has_scie = target.table.scie is not None and target.prebuilt is None
+    boots = plan.plan_boots(smoke, options.only, has_scie=has_scie)
+    starts_scie = any(boot.condition == "scie" for boot in boots)
+    scie, scie_reason = _scie_of(target) if starts_scie else (None, None)
 
-    if unavailable_reason is not None:
+    if unavailable_reason is not None and scie is None:
         smoke = replace(smoke, before=(), after=())
 
     def create_runner(workspace: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
-        if unavailable_reason is not None:
-            return UnavailableRunner(reason=unavailable_reason)
-        return LocalRunner(
-            workspace=workspace,
-            environ=environ,
-            pass_env=smoke.pass_env,
-            size=size,
-            shares_tmp=shares_tmp,
-            keep=options.keep,
-        )
+        def local(file: Path) -> Runner:
+            return LocalRunner(
+                workspace=replace(workspace, binary=file),
+                environ=environ,
+                pass_env=smoke.pass_env,
+                size=size,
+                shares_tmp=shares_tmp,
+                keep=options.keep,
+            )
+
+        of_pex = local(binary) if unavailable_reason is None else UnavailableRunner(reason=unavailable_reason)
+        if not starts_scie:
+            return of_pex
+        of_scie = UnavailableRunner(reason=scie_reason or "") if scie is None else local(target.directory / scie.file)
+        return WithScie(pex=of_pex, scie=of_scie)
 
     report = run_with(
         create_runner,
-        subject=Subject(target=target, file=binary, size=size, boots=plan.plan_boots(smoke, options.only)),
+        subject=Subject(target=target, file=binary, size=size, boots=boots),
         smoke=smoke,
         budget=target.table.budget,
         environ=environ,
@@ -79,7 +91,26 @@ def run(
         options=options,
         say=say,
     )
-    return replace(report, sha256=pex_file.digest(binary))
+    tested = None if scie is None else (scie.file, scie.sha256)
+    return replace(report, sha256=pex_file.digest(binary), scie=tested)
+
+
+def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
+    """Return the scie of `target` for this machine, or None and the reason why there is none.
+
+    Raises `NoxPexError` `launch-failed` if it does not exist, or is not the one in the build record.
+    """
+    recorded = scies.recorded(files.read_json(target.record), stem=target.stem)
+    remedy = "build it with `nox -s pex`"
+    if not recorded:
+        raise NoxPexError("launch-failed", f"the build record of {target.binary} has no scie", remedy)
+    scie = scies.for_this_machine(recorded)
+    if scie is None:
+        return None, f"it is for {' and '.join(each.platform for each in recorded)}, and not for this machine"
+    file = existing_binary(target.directory / scie.file)
+    if files.digest(file) != scie.sha256:
+        raise NoxPexError("launch-failed", f"{file} was changed after it was built", remedy)
+    return scie, None
 
 
 class Subject(Struct, frozen=True, kw_only=True):

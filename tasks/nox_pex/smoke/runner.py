@@ -87,7 +87,7 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             pex_root=state.pex_root,
             tmp=self.workspace.tmp,
         )
-        env = {**conditions.environment(launch.boot.condition, env), **launch.env}
+        env = {**conditions.environment(launch.boot.condition, env, scratch=state.run.parent), **launch.env}
         confinement = conditions.confinement(
             launch.boot.condition,
             executable=state.executable,
@@ -110,6 +110,28 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing to add
         """Return `error`."""
         return error
+
+
+class WithScie(Struct, frozen=True, kw_only=True):
+    """Runs the boot of the scie with the runner `scie`, and all others with the runner `pex`."""
+
+    pex: Runner
+    scie: Runner
+
+    def prepare(self, boot: Boot) -> Path:
+        """Create what the boot needs."""
+        return self._runner(boot).prepare(boot)
+
+    def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
+        """Return the scie or the PEX as a program."""
+        return self._runner(launch.boot).create_program(launch, alongside=alongside)
+
+    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
+        """Return what the runner of the PEX makes of the error."""
+        return self.pex.explain(error, program)
+
+    def _runner(self, boot: Boot) -> Runner:
+        return self.scie if boot.condition == "scie" else self.pex
 
 
 class UnavailableRunner(Struct, frozen=True, kw_only=True):

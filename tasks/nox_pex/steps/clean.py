@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -13,7 +14,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from nox_pex.distributions import pex_file
+from nox_pex.distributions import pex_file, scie_file
+from nox_pex.pex import scies
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks
 from nox_pex.system.wording import megabytes
@@ -117,6 +119,7 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
     whose file names have this suffix. Temporary files and directories are among them, unless a process uses them.
     """
     for stem in dict.fromkeys([*stems, *_former_stems(directory, suffix)]):
+        yield from _scies(directory, stem)  # first: whether they are ours depends on the build record
         for ending, is_ours in _IS_OURS.items():
             path = directory / f"{stem}.{ending}"
             if path.exists():
@@ -126,6 +129,30 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
                 with locks.try_lock(path) as unused:
                     if unused:
                         yield Output(path=path, is_ours=True)
+
+
+def _scies(directory: Path, stem: str) -> Iterator[Output]:
+    """Yield the files in `directory` with the name of a scie of the binary `stem`.
+
+    nox-pex wrote those in the build record; and, because a build may have been killed before it wrote the record, each
+    scie of this name that is not in the record.
+    """
+    recorded = {
+        each.file: each.sha256 for each in scies.recorded(files.read_json(directory / f"{stem}.pex.json"), stem=stem)
+    }
+    for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
+        if scie_file.platform_in(path.name, stem=stem) is not None:
+            is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
+            yield Output(path=path, is_ours=is_ours)
+
+
+def _is_scie(path: Path, stem: str) -> bool:
+    """Whether a file is a scie of a PEX that pex made for the binary `stem`."""
+    try:
+        scie = scie_file.read(path)
+    except scie_file.ScieError:
+        return False
+    return scie.name == stem and scie.pex is not None
 
 
 _TEMPORARY: Final = re.compile(

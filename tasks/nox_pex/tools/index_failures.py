@@ -63,9 +63,8 @@ def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
     if line is not None:
         remedy = "check the credentials of Poetry, pip or uv for that index"
         return NoxPexError("index-auth", f"{what}: {line.strip()}", remedy, log=outcome.tail)
-    lines = [line.strip() for line in outcome.output.splitlines() if any(text in line for text in _UNREACHABLE)]
-    if lines:
-        reason = next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0])
+    reason = unreachable(outcome)
+    if reason is not None:
         remedy = "check the network, the proxy and `pip config list`, then run it again"
         return NoxPexError("index-unreachable", f"{what}: {reason}", remedy, log=outcome.tail)
     if "No space left on device" in outcome.output:
@@ -73,3 +72,9 @@ def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
             "disk-full", f"{what}: no space left on device", "make room, then run it again", log=outcome.tail
         )
     return None
+
+
+def unreachable(outcome: Outcome) -> str | None:
+    """Return the line of a tool's output that says that a server cannot be reached or fails; else None."""
+    lines = [line.strip() for line in outcome.output.splitlines() if any(text in line for text in _UNREACHABLE)]
+    return next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0]) if lines else None

@@ -30,6 +30,8 @@ from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.project import pyproject, sources
 from nox_pex.project.pyproject import Project
+from nox_pex.settings.model import Settings
+from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import files
 from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
@@ -109,7 +111,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
         target = replace(
             original,
             project=pyproject.read(_copy_project(original, into=directory / "copy")),
-            settings=replace(original.settings, output_dir=Path("dist")),
+            settings=_settings_of_rebuild(original),
             state=directory / "state",
             prebuilt=None,
         )
@@ -126,6 +128,15 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
             problem = f"{environment} changed right after Poetry had installed into it"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
         yield Rebuild(target=target, installed=installed, provisioner=provisioner)
+
+
+def _settings_of_rebuild(target: Target) -> Settings:
+    """Return the settings of a second build.
+
+    It makes no scie: the gate `integrity` compares the PEX in each one, and the rest of a scie would be downloaded.
+    """
+    table = replace(target.table, scie=None, pex_args=without_scie_options(target.table.pex_args))
+    return replace(target.settings, output_dir=Path("dist"), binary={**target.settings.binary, target.name: table})
 
 
 def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool) -> provision.Provisioner:

@@ -22,7 +22,7 @@ from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
-from nox_pex.verify import expected_files
+from nox_pex.verify import expected_files, scies
 from nox_pex.verify.archive import Pex, open_pex, reporting_damage
 from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
@@ -30,6 +30,7 @@ from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
 from nox_pex.verify.rebuild import Rebuild, prepare_rebuild
 from nox_pex.verify.report import GATES, Gate, GateResult, VerifyReport
+from nox_pex.verify.scies import OpenScie
 
 _CODES: Final[Mapping[Gate, Code]] = {
     "closure": "closure",
@@ -66,6 +67,11 @@ class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
     def distributions(self) -> tuple[PexDistribution, ...]:
         """The distributions in the binary."""
         return tuple(distributions(self.pex))
+
+    @cached_property
+    def scies(self) -> tuple[OpenScie, ...] | None:
+        """The scies that were built with the binary; None if it has none."""
+        return scies.open_scies(self.target)
 
     @property
     def own_wheels(self) -> tuple[str, ...]:
@@ -152,6 +158,11 @@ def _by_content(inputs: GateInputs) -> frozenset[str]:
 
 
 def _integrity(inputs: GateInputs) -> Verdict:
+    verdict = _integrity_of_pex(inputs)
+    return scies.with_scies(verdict, inputs.scies, pex_sha256=pex_file.digest(inputs.pex.path))
+
+
+def _integrity_of_pex(inputs: GateInputs) -> Verdict:
     installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
     found = disagreements.find(installed, lock.read(inputs.target.project.lock), project=None)
     verdict = replace(
@@ -174,7 +185,8 @@ def _leaks(inputs: GateInputs) -> Verdict:
         home=Path(shell.environ["HOME"]) if shell.environ.get("HOME") else None,
         secrets=shell.secrets,
     )
-    return leaks.judge(inputs.pex, leaks.Rules.of(machine), own_wheels=inputs.own_wheels)
+    rules, manifests = leaks.Rules.of(machine), scies.manifests(inputs.scies)
+    return leaks.judge(inputs.pex, rules, own_wheels=inputs.own_wheels, documents=manifests)
 
 
 def _reproducible(inputs: GateInputs) -> Verdict:

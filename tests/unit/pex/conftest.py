@@ -18,6 +18,7 @@ from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import SmallPex, write_repository
+from tests.support.small_scie import write_scie
 
 Act = Callable[[Sequence[str]], None]
 
@@ -62,11 +63,23 @@ def after(argv: Sequence[str], option: str) -> str:
 
 def write_pex(argv: Sequence[str]) -> None:
     """Write what a command line of pex asks for: a dependency PEX, or a PEX file."""
+    if "create" in argv:
+        write_scies(argv)
+        return
     output = Path(after(argv, "--output-file"))
     if output.name == "dependencies.pex":
         write_repository(output, SmallPex().distributions)
     else:
         SmallPex(compress="--compress" in argv).write(output)
+
+
+def write_scies(argv: Sequence[str]) -> None:
+    """Write what a command line of `pex3 scie create` asks for: a scie for each chosen platform, or for Linux."""
+    pex = Path(after(argv, "create"))
+    chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--scie-platform=")]
+    for platform in chosen or ["linux-x86_64"]:
+        path = pex.with_name(f"{pex.stem}-{platform}")
+        write_scie(path, pex.read_bytes(), name=pex.stem, lazy=after(argv, "--style") == "lazy")
 
 
 @pytest.fixture

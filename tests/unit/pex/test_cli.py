@@ -113,7 +113,14 @@ def test_injected_arguments_are_quoted_once() -> None:
 
 
 def test_further_arguments_for_pex_come_last() -> None:
-    assert argv_of(pex_args=("--scie", "eager"))[-2:] == ["--scie", "eager"]
+    assert argv_of(pex_args=("--retries", "3"))[-2:] == ["--retries", "3"]
+
+
+def test_options_for_the_scie_are_for_another_run_of_pex() -> None:
+    given = ("--scie-base", "/var/x", "--retries", "3", "--scie-load-dotenv")
+    argv = argv_of(scie="eager", pex_args=given)
+    assert argv[-2:] == ["--retries", "3"]
+    assert not [argument for argument in argv if "scie" in argument]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_every_kind_of_value_is_read() -> None:
         max-install-jobs = -1
         interpreter-constraints = ["CPython>=3.10,<3.14", "PyPy", ">=3.9", "CPython+t>=3.13"]
         venv-bin-path = "prepend"
-        pex-args = ["--scie", "eager", "--inherit-path=fallback", "-v"]
+        pex-args = ["--inherit-path=fallback", "-v"]
 
         [tool.nox-pex.binary.service.smoke]
         startup-timeout = 5
@@ -61,7 +61,7 @@ def test_every_kind_of_value_is_read() -> None:
                 max_install_jobs=-1,
                 interpreter_constraints=("CPython>=3.10,<3.14", "PyPy", ">=3.9", "CPython+t>=3.13"),
                 venv_bin_path="prepend",
-                pex_args=("--scie", "eager", "--inherit-path=fallback", "-v"),
+                pex_args=("--inherit-path=fallback", "-v"),
                 smoke=Smoke(
                     startup_timeout=5.0,
                     http=(HttpCheck(path="/", status=(200, "3xx"), json={"message": "Hello World"}),),

@@ -40,6 +40,19 @@ def test_an_unknown_condition_is_refused() -> None:
     assert caught.value.code == "usage"
 
 
+def test_the_boot_of_the_scie_comes_last_unless_another_one_is_chosen() -> None:
+    scie = Boot(condition="scie", state="scie")
+    assert [boot.condition for boot in plan.plan_boots(smoke(), None, has_scie=True)] == ["cold", "warm", "scie"]
+    assert plan.plan_boots(smoke(), "scie", has_scie=True) == (scie,)
+    assert [boot.condition for boot in plan.plan_boots(smoke(), "cold", has_scie=True)] == ["cold"]
+
+
+def test_the_scie_of_a_binary_without_one_is_refused() -> None:
+    with pytest.raises(NoxPexError, match="has no scie") as caught:
+        plan.plan_boots(smoke(), "scie")
+    assert caught.value.code == "usage"
+
+
 def test_the_first_boot_with_a_network_is_served() -> None:
     offline, cold = Boot(condition="offline", state="offline"), Boot(condition="cold", state="cold")
     assert plan.boot_to_serve((offline, cold)) == cold

@@ -116,3 +116,19 @@ def test_the_junit_report_says_what_failed() -> None:
 def test_a_budget_allows_its_limit_and_nothing_more(budget: dict[str, Any], problem: str | None) -> None:
     error = report.budget_error(FAILED, Budget(**budget))
     assert problem == (None if error is None else error.problem)
+
+
+def test_the_scie_is_named_and_its_memory_is_not_in_the_budget() -> None:
+    scie = BootResult(condition="scie", state="passed", check_count=0, ready_after=9.0, memory=900_000_000)
+    cold = BootResult(condition="cold", state="passed", check_count=0, ready_after=1.0, memory=10_000_000)
+    both = SmokeReport(
+        name="service",
+        binary=Path("service.pex"),
+        size=1,
+        boot_results=(cold, scie),
+        scie=("service-linux-x86_64", "0" * 64),
+    )
+    assert both.memory == 10_000_000
+    assert report.budget_error(both, Budget(memory="20 MB", cold_boot=2.0)) is None
+    assert json.loads(report.json_text(both))["scie"] == {"file": "service-linux-x86_64", "sha256": "0" * 64}
+    assert "scie" not in json.loads(report.json_text(FAILED))

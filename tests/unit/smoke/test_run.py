@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from nox_pex.distributions.scie_file import this_platform
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Target
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.smoke.run import run
+from nox_pex.system import files
 from nox_pex.system.secrets import Secrets
 from tests.support.targets import target_of
 
@@ -88,3 +92,67 @@ def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
     assert report.failure is not None
     assert report.failure.code == "check-failed"
     assert report.failure.problem == "cold: skipped: it is for another machine"
+
+
+@pytest.fixture
+def with_scie(tmp_path: Path) -> Target:
+    """A binary in whose settings there is a scie; neither can be started."""
+    made = target_of(tmp_path / "x", root=tmp_path, smoke={"http": [{"path": "/"}]})
+    table = replace(made.table, scie="eager")
+    made = replace(made, prebuilt=None, settings=replace(made.settings, binary={"program": table}))
+    made.directory.mkdir()
+    made.output.touch()
+    return made
+
+
+def run_scie(target: Target, **options: Any) -> SmokeReport:
+    return run(
+        target,
+        environ={"PATH": "/nowhere"},
+        secrets=Secrets(),
+        options=Options(only="scie"),
+        say=lambda _: None,
+        **options,
+    )
+
+
+def record_scie(target: Target, platform: str, content: bytes) -> Path:
+    """Write a scie and its record."""
+    path = target.directory / f"program-{platform}"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    files.write_json(target.record, {"scies": [{"file": path.name, "sha256": files.digest(path)}]})
+    return path
+
+
+def test_a_scie_that_was_not_built_is_no_skip(with_scie: Target) -> None:
+    with pytest.raises(NoxPexError, match="has no scie; build it with `nox -s pex`") as caught:
+        run_scie(with_scie)
+    assert caught.value.code == "launch-failed"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"changed")])
+def test_a_scie_that_is_not_the_recorded_one_is_not_started(
+    with_scie: Target, damage: Callable[[Path], object]
+) -> None:
+    damage(record_scie(with_scie, this_platform(), b"#!/bin/sh\nexit 0\n"))
+    with pytest.raises(NoxPexError, match=r"does not exist|was changed after it was built") as caught:
+        run_scie(with_scie)
+    assert caught.value.code == "launch-failed"
+
+
+def test_a_scie_for_another_machine_is_skipped(with_scie: Target) -> None:
+    record_scie(with_scie, "windows-s390x", b"")
+    report = run_scie(with_scie)
+    (boot,) = report.boot_results
+    assert (boot.condition, boot.state) == ("scie", "skipped")
+    assert boot.reason == "it is for windows-s390x, and not for this machine"
+    assert report.scie is None
+
+
+def test_a_scie_is_started_on_a_machine_without_a_python_for_the_pex(with_scie: Target) -> None:
+    record_scie(with_scie, this_platform(), b"#!/bin/sh\nexit 3\n")
+    report = run_scie(with_scie, unavailable_reason="there is no such Python")
+    assert report.failure is not None
+    assert report.failure.code == "exited-early"
+    assert report.scie is not None

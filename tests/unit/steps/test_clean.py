@@ -13,6 +13,7 @@ from nox_pex.poetry import requirements
 from nox_pex.poetry.requirements import Frozen
 from nox_pex.steps import clean
 from nox_pex.system import locks
+from tests.support.small_scie import write_scie
 from tests.unit.steps.conftest import MakeContext
 
 NOTHING: Final = Frozen(indexed=(), direct=())
@@ -250,3 +251,43 @@ def test_a_project_that_another_run_uses_is_skipped(
         clean.run(context)
     assert shown == ["clean: skipped shop, another run is using it"]
     assert len(list((tmp_path / "dist").iterdir())) == len(WRITTEN)
+
+
+SCIE = "api-linux-x86_64"
+
+
+def with_scie(directory: Path) -> Path:
+    """A binary with a scie, and a record with both."""
+    binary = pex(directory / "api.pex")
+    record(binary)
+    scie = write_scie(directory / SCIE, binary.read_bytes(), name="api")
+    path = directory / "api.pex.json"
+    known = json.loads(path.read_text("utf-8"))
+    known["scies"] = [{"file": SCIE, "platform": "linux-x86_64", "sha256": pex_file.digest(scie), "size": 1}]
+    path.write_text(json.dumps(known), "utf-8")
+    return scie
+
+
+def test_a_scie_in_the_build_record_is_ours_and_is_removed_before_the_record(tmp_path: Path) -> None:
+    with_scie(tmp_path)
+    assert list(found(tmp_path).items()) == [(SCIE, True), ("api.pex", True), ("api.pex.json", True)]
+
+
+def test_a_scie_that_was_changed_after_it_was_built_is_not_ours(tmp_path: Path) -> None:
+    scie = with_scie(tmp_path)
+    scie.write_bytes(b"changed")
+    assert found(tmp_path)[SCIE] is False
+
+
+def test_a_scie_of_a_build_that_was_killed_before_it_wrote_the_record_is_ours(tmp_path: Path) -> None:
+    with_scie(tmp_path)
+    write_scie(tmp_path / "api-linux-s390x", b"PK\5\6" + bytes(18), name="api")
+    write_scie(tmp_path / "api-linux-riscv64", b"PK\5\6" + bytes(18), name="another")
+    (tmp_path / "api-linux-aarch64").write_bytes(b"of the user")
+    (tmp_path / "api-notes.txt").write_bytes(b"of the user")
+    assert {name: ours for name, ours in found(tmp_path).items() if "linux" in name} == {
+        SCIE: True,
+        "api-linux-s390x": True,
+        "api-linux-riscv64": False,
+        "api-linux-aarch64": False,
+    }

@@ -11,6 +11,7 @@ from typing import Final
 
 from nox_pex.settings.smoke import BootCondition
 from nox_pex.smoke.process.program import Confinement
+from nox_pex.smoke.process.without_python import path_without_python
 
 NOBODY: Final = 65534
 """The id of the user and the group that have no rights, on every Linux system."""
@@ -29,12 +30,25 @@ _UNPACKED: Final = 8
 _USER_VARIABLES: Final = frozenset({"HOME", "USER", "LOGNAME"})
 
 
+_PYTHON_VARIABLES: Final = ("PEX_ROOT", "PYENV_")
+"""The beginnings of variables that tell a PEX, or a shim of pyenv, where its files or its Python are."""
+
+
 _BIN: Final = frozenset({"bin", "sbin", "shims"})
 """The names of directories that are inside the directory of an installation."""
 
 
-def environment(condition: BootCondition, env: Mapping[str, str]) -> dict[str, str]:
-    """Return `env`, a clean environment, with the changes of the condition."""
+def environment(condition: BootCondition, env: Mapping[str, str], *, scratch: Path) -> dict[str, str]:
+    """Return `env`, a clean environment, with the changes of the condition.
+
+    `scratch` is a directory for the links of a PATH without a Python. A scie keeps what it unpacks in its HOME, even if
+    it has a fixed directory for that (`SCIE_BASE`, in a-scie/jump's `context.rs`).
+    Raises `UnavailableError` if PATH cannot be freed of Pythons.
+    """
+    if condition == "scie":
+        kept = {name: value for name, value in env.items() if not name.startswith(_PYTHON_VARIABLES)}
+        path = path_without_python(env["PATH"], scratch / "path")
+        return {**kept, "PATH": path, "SCIE_BASE": str(Path(env["HOME"]) / ".cache" / "nce")}
     if condition == "unprivileged":
         return {name: value for name, value in env.items() if name not in _USER_VARIABLES}
     if condition == "read-only":
@@ -52,13 +66,13 @@ def confinement(
     size: int,
     join: int | None,
 ) -> Confinement | None:
-    """Return how a program is confined under a condition; None for `cold`, `warm` and `container`.
+    """Return how a program is confined under a condition; None for `cold`, `warm`, `scie` and `container`.
 
     `root` is the directory with all files of the program. `writable` is a directory to which a read-only boot may
     write, in addition to its `/tmp`. `size` is the size of the binary in bytes. `join` is the process id of a running
     program whose network or file systems the program shares.
     """
-    if condition == "cold" or condition == "warm" or condition == "container":  # noqa: PLR1714  # mypy does not narrow `in`
+    if condition == "cold" or condition == "warm" or condition == "scie" or condition == "container":  # noqa: PLR1714  # mypy does not narrow `in`
         return None
     return Confinement(
         kind=condition,

@@ -159,9 +159,15 @@ class Rules(Struct, frozen=True, kw_only=True):
         )
 
 
-def judge(pex: Pex, rules: Rules, *, own_wheels: Iterable[str]) -> Verdict:
+_NO_DOCUMENTS: Final[Mapping[str, object]] = {}
+
+
+def judge(
+    pex: Pex, rules: Rules, *, own_wheels: Iterable[str], documents: Mapping[str, object] = _NO_DOCUMENTS
+) -> Verdict:
     """Search all of `pex`. `own_wheels` are the entries of `.deps` that are the project's own wheels.
 
+    `documents` are JSON values that ship with it, by their names for the report: the lift manifests of its scies.
     Raises the exceptions that `archive.reporting_damage` turns into `NoxPexError`.
     """
     own = frozenset(own_wheels)
@@ -176,6 +182,8 @@ def judge(pex: Pex, rules: Rules, *, own_wheels: Iterable[str]) -> Verdict:
             search_member(wheel.content, name, label=f"{DEPENDENCIES}{wheel.name}/{name}")
     for name in pex.bootstrap.members:
         search.third_party_member(pex.bootstrap, name, label=f"{BOOTSTRAP}/{name}")
+    for label, document in documents.items():
+        search.document(document, label=label)
     return search.verdict()
 
 
@@ -208,12 +216,16 @@ class _Search:
 
     def info(self, pex: Pex) -> None:
         """Search the parsed strings of PEX-INFO, because JSON may have escaped them in the file."""
-        text = "\n".join(_strings(pex.info)).encode("utf-8", "surrogateescape")
-        self._search(INFO, io.BytesIO(text), self._rules.own, _METADATA_PATTERNS)
+        self.document(pex.info, label=INFO)
         injected: Mapping[str, Any] = pex.info.get("inject_env") or {}
         for name, value in injected.items():
             if is_secret_name(name) and value:
                 self._found[f"{INFO} ({name})", BAKED_IN] = None
+
+    def document(self, document: object, *, label: str) -> None:
+        """Search the strings of a JSON value."""
+        text = "\n".join(_strings(document)).encode("utf-8", "surrogateescape")
+        self._search(label, io.BytesIO(text), self._rules.own, _METADATA_PATTERNS)
 
     def own_member(self, container: Container, name: str, *, label: str, depth: int = 0) -> None:
         """Search a member of the project's part: its name, its content, and its members if it is an archive."""

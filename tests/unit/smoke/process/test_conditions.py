@@ -9,13 +9,27 @@ from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.program import Confinement
 
 
-def test_each_condition_changes_only_its_variables() -> None:
+def test_each_condition_changes_only_its_variables(tmp_path: Path) -> None:
     env = {"HOME": "/h", "USER": "u", "LOGNAME": "l", "PATH": "/bin", "PEX_ROOT": "/r", "TMPDIR": "/t"}
-    assert conditions.environment("cold", env) == env
-    assert conditions.environment("offline", env) == env
-    assert conditions.environment("unprivileged", env) == {"PATH": "/bin", "PEX_ROOT": "/r", "TMPDIR": "/t"}
-    read_only = conditions.environment("read-only", env)
+    scratch = tmp_path / "scratch"
+    assert conditions.environment("cold", env, scratch=scratch) == env
+    assert conditions.environment("offline", env, scratch=scratch) == env
+    unprivileged = conditions.environment("unprivileged", env, scratch=scratch)
+    assert unprivileged == {"PATH": "/bin", "PEX_ROOT": "/r", "TMPDIR": "/t"}
+    read_only = conditions.environment("read-only", env, scratch=scratch)
     assert read_only == {**env, "PEX_ROOT": "/tmp/pex_root", "TMPDIR": "/tmp"}  # noqa: S108  # a private file system
+
+
+def test_a_scie_boots_without_a_python_on_path_and_keeps_its_files_in_its_home(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").touch()
+    env = {"HOME": "/h", "PATH": str(tmp_path / "bin"), "PEX_ROOT": "/r", "PYENV_ROOT": "/p", "TMPDIR": "/t"}
+    assert conditions.environment("scie", env, scratch=tmp_path) == {
+        "HOME": "/h",
+        "PATH": str(tmp_path / "path" / "0"),
+        "TMPDIR": "/t",
+        "SCIE_BASE": "/h/.cache/nce",
+    }
 
 
 def test_the_interpreters_of_the_program_stay_visible(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def found(tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
         others: dict[str, bytes | str] | None = None,
         info: dict[str, object] | None = None,
         head: bytes = b"",
+        documents: dict[str, object] | None = None,
     ) -> list[tuple[str, str]]:
         members: dict[str, bytes | str] = {
             "PEX-INFO": json.dumps({"deps_are_wheel_files": True, **(info or {})}),
@@ -45,7 +46,9 @@ def found(tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
             **(loose or {}),
         }
         with open_pex(archive(tmp_path / "x.pex", members, head=head)) as pex:
-            verdict = leaks.judge(pex, Rules.of(MACHINE), own_wheels=["svc-1-py3-none-any.whl"])
+            verdict = leaks.judge(
+                pex, Rules.of(MACHINE), own_wheels=["svc-1-py3-none-any.whl"], documents=documents or {}
+            )
         for value in (CANARY, "p/w+1?a=4", "MIIE", "hunter22"):
             assert value not in "".join(verdict.problems)
         return [(entry["member"].removeprefix(".deps/"), entry["kind"]) for entry in verdict.details["found"]]
@@ -194,3 +197,16 @@ def test_the_summary_says_what_was_not_searched(tmp_path: Path) -> None:
     assert (
         summary("password", "secret") == "1 own and 1 third-party files searched; 2 secrets are too plain to search for"
     )
+
+
+def test_the_lift_manifest_of_a_scie_is_searched(found: Found) -> None:
+    lift = {"name": "svc", "base": "~/.cache/svc", "files": [{"name": "svc.pex"}]}
+    good = {"scie": {"lift": lift}, "ptex": {"cpython.tar.gz": "https://mirror.example/cpython.tar.gz"}}
+    assert found(documents={"svc-linux-x86_64": good}) == []
+    bad = {
+        "scie": {"lift": {**lift, "base": "/builds/team/service/base", "env": {"=X": CANARY}}},
+        "ptex": {"a": "https://joe:hunter22@mirror.corp/a", "b": "file:///mirror/b"},
+    }
+    assert set(found(documents={"svc-linux-x86_64": bad})) == {
+        ("svc-linux-x86_64", kind) for kind in (CREDENTIAL, FILE_URL, SECRET, PROJECT)
+    }

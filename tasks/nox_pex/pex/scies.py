@@ -1,0 +1,102 @@
+"""The scies of a binary in the build record: their inputs, whether they are unchanged, which of them are stale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from nox_pex.distributions import scie_file
+from nox_pex.pex import scie_command
+from nox_pex.pex.build_record import Change
+from nox_pex.pex.target import Target
+from nox_pex.settings.pex_args import scie_options
+from nox_pex.system import files
+from nox_pex.system.fingerprint import Inputs
+
+KIND: Final = "scie"
+"""The kind of the inputs that only the scies have. If they change, the PEX stays as it is."""
+
+
+class RecordedScie(Struct, frozen=True, kw_only=True):
+    """A scie in the build record: its file name, pex's name of its platform, its digest, its bytes, its Python.
+
+    `python` is the file name of the portable Python in it, or of the one that it downloads at its first start.
+    """
+
+    file: str
+    platform: str
+    sha256: str
+    size: int
+    python: str | None
+
+
+def inputs_of(target: Target) -> Inputs:
+    """Return the inputs of the scies that are not those of the PEX; empty without the key `scie`."""
+    table = target.table
+    if table.scie is None:
+        return {}
+    options = scie_options(table.pex_args)
+    found = {"scie": table.scie, "the options of the scie": hashlib.sha256(json.dumps(options).encode()).hexdigest()}
+    for option, value in options:
+        file = scie_command.option_file(option, value, root=target.project.root)
+        if file is not None:
+            found[str(value)] = files.digest(file)
+    return {KIND: found}
+
+
+def recorded(record: Mapping[str, Any], *, stem: str) -> tuple[RecordedScie, ...]:
+    """Return the scies in a build record, without those whose file name is not one of the binary `stem`."""
+    entries = record.get("scies")
+    return tuple(_entries(entries, stem=stem)) if isinstance(entries, list) else ()
+
+
+def _entries(entries: Sequence[Any], *, stem: str) -> Iterator[RecordedScie]:
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        file, python, size = str(entry.get("file")), entry.get("python"), entry.get("size")
+        platform_name = scie_file.platform_in(file, stem=stem)
+        if platform_name is not None:
+            yield RecordedScie(
+                file=file,
+                platform=platform_name,
+                sha256=str(entry.get("sha256")),
+                size=size if isinstance(size, int) else 0,
+                python=None if python is None else str(python),
+            )
+
+
+def change(target: Target, record: Mapping[str, Any]) -> Change | None:
+    """Return why the scies have to be made again although no input changed; None if they are those in the record."""
+    if target.table.scie is None:
+        return None
+    found = recorded(record, stem=target.stem)
+    if not found:
+        return Change(reasons=("no scie in the build record",), kinds=frozenset({KIND}))
+    for scie in found:
+        file = target.directory / scie.file
+        if not file.exists():
+            return Change(reasons=(f"there is no {scie.file}",), kinds=frozenset({KIND}))
+        if files.digest(file) != scie.sha256:
+            return Change(reasons=(f"{scie.file} was changed after it was built",), kinds=frozenset({KIND}))
+    return None
+
+
+def stale(target: Target, record: Mapping[str, Any], scies: Sequence[RecordedScie]) -> tuple[Path, ...]:
+    """Return the files of an older build that are not among `scies`: those in its record that are unchanged since."""
+    current = {scie.file for scie in scies}
+    former = (scie for scie in recorded(record, stem=target.stem) if scie.file not in current)
+    return tuple(
+        target.directory / scie.file for scie in former if files.digest(target.directory / scie.file) == scie.sha256
+    )
+
+
+def for_this_machine(scies: Sequence[RecordedScie]) -> RecordedScie | None:
+    """Return the scie that this machine can start; None if there is none."""
+    here = scie_file.this_platform()
+    return next((scie for scie in scies if scie.platform == here), None)
