@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.binaries import answer, launch, source_members
 from tests.support.digests import file_digests
+from tests.support.git_repository import GitRepository
 from tests.support.nox_project import Project
 
 
@@ -42,10 +43,17 @@ def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Proj
         pytest.skip("needs strace, to see which programs are started")
     trace = tmp_path / "trace"
     argv = [strace, "-f", "-qq", "-e", "trace=execve", "-o", str(trace), *loose.argv("-s", "pex")]
-    subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
-    started = re.findall(r'execve\("([^"]+)".* = 0$', trace.read_text("utf-8"), re.MULTILINE)
-    # Nox itself, uv because Nox asks for its version, and `git ls-files` for the sources.
-    assert [Path(program).name for program in started[1:]] == ["uv", "git"]
+
+    def started() -> list[str]:
+        subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
+        programs = re.findall(r'execve\("([^"]+)".* = 0$', trace.read_text("utf-8"), re.MULTILINE)
+        return [Path(program).name for program in programs[1:]]  # the first one is Nox itself
+
+    # uv because Nox asks for its version, and `git ls-files` for the sources.
+    assert started() == ["uv", "git"]
+    (loose.root / ".gitignore").write_text(".nox\ndist\n", "utf-8")
+    GitRepository(root=loose.root, environ=loose.environ).commit()
+    assert started() == ["uv", "git", "git"]  # `git status` for the commit
 
 
 def test_other_dates_of_files_rebuild_nothing(built: Callable[[str], Project]) -> None:
