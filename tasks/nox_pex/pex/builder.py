@@ -47,6 +47,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     from_scratch: bool = False
     _collected: dict[Sources, ProjectFiles] = {}
     _checkouts: dict[Places, Checkout] = {}
+    _commits: dict[tuple[Places, Sources], Commit | None] = {}
 
     @property
     def shell(self) -> Shell:
@@ -73,7 +74,8 @@ class Builder(Struct, frozen=True, kw_only=True):
         inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
         change = build_record.change(target.output, known, remembered=files.read_json(inputs_file), inputs=inputs)
         if change is None and not self.force:
-            current = build_record.current(known, target.project, commit=checkout.commit(project_files.digests))
+            commit = self._commit_once(checkout, target, project_files)
+            current = build_record.current(known, target.project, commit=commit)
             if current != known:
                 files.write_json(target.record, current)
             self.shell.say(
@@ -129,6 +131,13 @@ class Builder(Struct, frozen=True, kw_only=True):
         if places not in self._checkouts:
             self._checkouts[places] = Checkout.of(places, self.shell.environ)
         return self._checkouts[places]
+
+    def _commit_once(self, checkout: Checkout, target: Target, project_files: ProjectFiles) -> Commit | None:
+        """The commit of the first binary with these places and these `sources`, shared by all others."""
+        key = (checkout.places, target.table.sources)
+        if key not in self._commits:
+            self._commits[key] = checkout.commit(project_files.digests)
+        return self._commits[key]
 
     def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
         """Show which loose sources ship, and which do not although the user may expect it."""

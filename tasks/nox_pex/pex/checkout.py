@@ -6,6 +6,7 @@ Fact sources: git-status(1), gitrepository-layout(5), gitsubmodules(7).
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 else:
     extends = lazy("nox_pex.settings.extends")  # only needed if the settings extend a file
 
-_OWN_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
+_OWN_FILES: Final = ("pyproject.toml", "poetry.lock")
+
+
+_LOCAL_FILE: Final = "poetry.toml"
+"""An input that many projects let Git ignore."""
+
+
+_SUBMODULE: Final = re.compile(r"/\.git/(?:worktrees/[^/]+/)?modules/")
+"""Matches the path of a submodule's repository, which is inside that of the work tree around it."""
 
 
 class Commit(Struct, frozen=True, kw_only=True):
@@ -98,7 +107,7 @@ class Checkout(Struct, frozen=True, kw_only=True):
         state = _state_of(root, states)
         if state is None or state.status.commit is None or state.ignores(root):
             return None
-        names = frozenset(sources)
+        names = frozenset((*sources, _LOCAL_FILE))
         linked = _linked_outside(root, names)
         dirty = (
             _project_differs(state, self.places, names)
@@ -186,9 +195,8 @@ def top_of(path: Path) -> Path | None:
 
 
 def _is_submodule(top: Path) -> bool:
-    """Whether the work tree at `top` is a submodule: its repository is in `modules` of the one around it."""
     try:
-        return "/modules/" in (top / ".git").read_text("utf-8", "surrogateescape")
+        return _SUBMODULE.search((top / ".git").read_text("utf-8", "surrogateescape")) is not None
     except OSError:
         return False
 
@@ -221,7 +229,13 @@ def _dependency_differs(path: Path, states: _States, *, project: Path) -> bool:
         return True
     if any(_may_be_read(name, tree) for name in state.untracked(path)):
         return True
-    return state.top != project and _is_submodule(state.top) and _file_differs(state.top, states, above=True)
+    return state.top != project and _has_moved(state.top, states)
+
+
+def _has_moved(top: Path, states: _States) -> bool:
+    """Whether `top` is a submodule at another commit than the work tree around it names."""
+    around = _state_of(top.parent, states) if _is_submodule(top) else None
+    return around is not None and around.has_changed(top)
 
 
 def _may_be_read(name: str, tree: Tree) -> bool:
@@ -229,9 +243,8 @@ def _may_be_read(name: str, tree: Tree) -> bool:
     return tree.is_open(name.rpartition("/")[0]) and tree.is_source_file(name) and not tree.in_output(name)
 
 
-def _file_differs(path: Path, states: _States, *, above: bool = False) -> bool:
-    """Whether a file differs from the commit in its repository; `above` means the repository around a submodule."""
-    state = _state_of(path.parent if above else path, states)
+def _file_differs(path: Path, states: _States) -> bool:
+    state = _state_of(path, states)
     if state is None or state.status.commit is None:
         return path.exists()
     return state.has_changed(path)

@@ -151,6 +151,13 @@ def test_a_file_that_git_ignores_counts_as_generated(repo: GitRepository) -> Non
     assert not dirty(places(repo), "made.log")
 
 
+def test_poetrys_local_configuration_counts_unless_git_ignores_it(repo: GitRepository) -> None:
+    (repo.root / "app" / "poetry.toml").touch()
+    assert dirty(places(repo))
+    repo.commit({"app/.gitignore": "poetry.toml\n"})
+    assert not dirty(places(repo))
+
+
 @pytest.mark.parametrize("output", ["dist", "out[1]/*.d", ":(top)x"])
 def test_changes_in_the_output_directory_do_not_count(repo: GitRepository, output: str) -> None:
     repo.commit({f"app/{output}/app.pex": ""})
@@ -223,7 +230,7 @@ def test_a_path_dependency_in_a_submodule_counts_if_the_submodule_moved(repo: Gi
 
 def test_a_file_that_the_settings_name_counts_wherever_it_is(repo: GitRepository, tmp_path: Path) -> None:
     shared, outside = repo.root / "shared.toml", tmp_path.resolve() / "outside.toml"
-    named = [shared, outside, repo.root / "app" / "poetry.toml"]  # none of them exists
+    named = [shared, outside, repo.root / "app" / "poetry.lock"]  # none of them exists
     assert not dirty(places(repo, files=named))
     shared.touch()
     assert dirty(places(repo, files=named))
@@ -272,7 +279,7 @@ def test_the_places_of_a_target_are_those_of_its_inputs(make_target: MakeTarget,
     root = target.project.root
     assert (found.project, found.output) == (root, root / "dist")
     assert found.dependencies == {(tmp_path / "libs" / "shelf").resolve()}
-    names = ("pyproject.toml", "poetry.lock", "poetry.toml", "bin/run", "there.json")
+    names = ("pyproject.toml", "poetry.lock", "bin/run", "there.json")
     assert found.files == {
         *(root / name for name in names),
         *(tmp_path / name for name in ("run", "base.toml", "more/top.toml")),
