@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.binaries import answer, launch, source_members
 from tests.support.digests import file_digests
+from tests.support.git_repository import GitRepository
 from tests.support.nox_project import Project
 
 
@@ -40,12 +41,25 @@ def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Proj
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("needs strace, to see which programs are started")
-    trace = tmp_path / "trace"
-    argv = [strace, "-f", "-qq", "-e", "trace=execve", "-o", str(trace), *loose.argv("-s", "pex")]
-    subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
-    started = re.findall(r'execve\("([^"]+)".* = 0$', trace.read_text("utf-8"), re.MULTILINE)
-    # Nox itself, uv because Nox asks for its version, and `git ls-files` for the sources.
-    assert [Path(program).name for program in started[1:]] == ["uv", "git"]
+    traces = tmp_path / "traces"
+    # A file for each process, because the lines of processes that start at the same time would be mixed.
+    options = ["-ff", "-qq", "-e", "trace=execve", "-o", str(traces / "trace")]
+
+    def started() -> list[str]:
+        shutil.rmtree(traces, ignore_errors=True)
+        traces.mkdir()
+        argv = [strace, *options, *loose.argv("-s", "pex")]
+        subprocess.run(argv, cwd=loose.root, env=loose.environ, check=True, capture_output=True)
+        text = "\n".join(file.read_text("utf-8") for file in traces.iterdir())
+        programs = [Path(name).name for name in re.findall(r'execve\("([^"]+)".* = 0$', text, re.MULTILINE)]
+        programs.remove(Path(loose.argv()[0]).name)  # Nox itself
+        return sorted(programs)
+
+    # uv because Nox asks for its version, and `git ls-files` for the sources.
+    assert started() == ["git", "uv"]
+    (loose.root / ".gitignore").write_text(".nox\ndist\n", "utf-8")
+    GitRepository(root=loose.root, environ=loose.environ).commit()
+    assert started() == ["git", "git", "uv"]  # `git status` for the commit
 
 
 def test_other_dates_of_files_rebuild_nothing(built: Callable[[str], Project]) -> None:

@@ -19,8 +19,8 @@ from nox_pex.tools.provision import Provisioner
 class Job(Struct, frozen=True, kw_only=True):
     """An image to build for `target`.
 
-    `image` is its table in the settings. `record` is the build record of the binary; empty if there is none. If
-    `from_source`, the image's own build builds the binary.
+    `image` is its table in the settings. `record` is the build record of the binary; empty if there is none, or if it
+    is about another file. If `from_source`, the image's own build builds the binary.
     """
 
     target: Target

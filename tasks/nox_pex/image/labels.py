@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.job import Job
+from nox_pex.pex import build_record
+from nox_pex.pex.checkout import Checkout, Commit, places_of
+from nox_pex.project import sources
 from nox_pex.system.git import Git
 from nox_pex.system.secrets import public_url
 
@@ -28,13 +29,12 @@ def tags(job: Job) -> tuple[str, ...]:
 
     Raises `NoxPexError` `config` if a name has a token for which the project has no value.
     """
-    values = {"{version}": version(job), "{git-sha}": _revision(job)}
+    values = {"{version}": version(job), "{git-sha}": _revision(_commit(job))}
     names = []
     for tag in job.image.tag or (f"{job.target.name.lower()}:latest",):
         for token, value in values.items():
             if token in tag and value is None:
-                problem = f"{job.key}.tag has {token}, but {job.target.name} has none"
-                raise NoxPexError("config", problem, "give the project a version (or a commit), or remove the token")
+                raise _without_value(token, job)
         name = tag
         for token, value in values.items():
             name = name.replace(token, re.sub(r"[^A-Za-z0-9_.-]", "-", value or ""))
@@ -42,36 +42,59 @@ def tags(job: Job) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _without_value(token: str, job: Job) -> NoxPexError:
+    if job.target.prebuilt is not None and not job.record:
+        problem = f"{job.key}.tag has {token}, which is not known of {job.target.prebuilt}"
+        remedy = f"put the build record of this file next to it ({job.target.prebuilt.name}.json), or remove the token"
+    else:
+        problem = f"{job.key}.tag has {token}, but {job.target.name} has none"
+        remedy = "give the project a version (or a commit), or remove the token"
+    return NoxPexError("config", problem, remedy)
+
+
 def version(job: Job) -> str | None:
-    """Return the version in the build record, or else the project's; None if neither has one."""
-    return job.record.get("version") or job.target.project.version
+    """Return the version of the binary; None if it is not known.
+
+    It is that of its build record. If the image's own build builds the binary, it is the project's, unless only the
+    build backend knows that.
+    """
+    if not job.from_source:
+        found = job.record.get("version")
+        return found if isinstance(found, str) and found.isprintable() else None
+    project = job.target.project
+    return None if project.version_from_git else project.version
 
 
 def labels(job: Job) -> dict[str, str]:
     """Return the annotations that have a value. None depends on the time or the machine of the image's build."""
-    revision = _revision(job)
-    values = {"version": version(job), "revision": revision, "source": _source(job), "created": None}
-    if revision is not None:
-        seconds = _git(job).ask("show", "--no-patch", "--format=%ct", revision.partition("-")[0])
+    commit = _commit(job)
+    values = {"version": version(job), "revision": _revision(commit), "source": _source(job), "created": None}
+    if commit is not None:
+        seconds = _git(job).ask("show", "--no-patch", "--format=%ct", commit.commit)
         if seconds is not None and seconds.isdecimal():
             created = dt.datetime.fromtimestamp(int(seconds), tz=dt.UTC)
             values["created"] = created.isoformat().replace("+00:00", "Z")
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value}
 
 
-def _revision(job: Job) -> str | None:
-    """Return the commit that the binary was built from, with `-dirty` after it if there were uncommitted changes.
+def _revision(commit: Commit | None) -> str | None:
+    """Return the name of the commit, with `-dirty` after it if some input of the binary differs from it."""
+    return None if commit is None else f"{commit.commit}{'-dirty' if commit.dirty else ''}"
 
-    It comes from the build record or, if there is none, from Git now. None if there is no commit.
+
+def _commit(job: Job) -> Commit | None:
+    """Return the commit of the binary; None if it is not known.
+
+    It is that of its build record, which the step `pex` keeps current. If the image's own build builds the binary, it
+    is the commit that is checked out.
     """
-    git = job.record.get("git") if job.record else _commit(job)
-    return f"{git['commit']}{'-dirty' if git['dirty'] else ''}" if git else None
-
-
-def _commit(job: Job) -> dict[str, Any] | None:
-    """Return the commit that is checked out, as in a build record; None without Git, a repository or a commit."""
-    commit = _git(job).commit(without=job.target.directory)
-    return None if commit is None else msgspec.structs.asdict(commit)
+    if not job.from_source:
+        return build_record.commit(job.record)
+    project, output_dir = job.target.project, job.target.directory
+    checkout = Checkout.of(
+        places_of(job.target, ()), job.shell.environ
+    )  # a path dependency is in the project, or fails
+    return checkout.commit(sources.project_files(project.root, output_dir=output_dir, extra=project.includes))
 
 
 def _source(job: Job) -> str | None:

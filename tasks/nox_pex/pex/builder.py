@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record, scies
+from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import sources
@@ -23,7 +23,7 @@ from nox_pex.system import files, locks
 from nox_pex.system.command import Clock, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, digests
-from nox_pex.system.git import Commit, Git
+from nox_pex.system.git import Git
 from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.provision import Provisioner
@@ -48,6 +48,8 @@ class Builder(Struct, frozen=True, kw_only=True):
     force: bool
     from_scratch: bool = False
     _collected: dict[Sources, ProjectFiles] = {}
+    _checkouts: dict[Places, Checkout] = {}
+    _commits: dict[tuple[Places, Sources], Commit | None] = {}
 
     @property
     def shell(self) -> Shell:
@@ -67,20 +69,26 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, installed, lock_descriptor=lock_descriptor)
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
-        inputs = inputs_of(target, installed, self._collect_once(target), version=self._version_inputs(target))
-        inputs_file, record = target.state_file("inputs.json"), files.read_json(target.record)
+        known, inputs_file = files.read_json(target.record), target.state_file("inputs.json")
+        places = places_of(target, _path_dependencies(installed))
+        checkout = self._check_out_once(places)  # Git answers while the files are read
+        project_files = self._collect_once(target)
+        inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
         change = build_record.change(
-            target.output, record, remembered=files.read_json(inputs_file), inputs=inputs
-        ) or scies.change(target, record)
-        if change is None and not self.force:
-            self.shell.say(
-                f"pex: {target.name} unchanged, {megabytes(pex_file.size(target.output))} ({_relative_output(target)})"
-            )
-            return
-        if change is not None and change.kinds == {scies.KIND} and not self.force:
-            self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
-            self._build_scies(target, installed, record, inputs, lock_descriptor=lock_descriptor)
-            files.write_json(inputs_file, inputs)
+            target.output, known, remembered=files.read_json(inputs_file), inputs=inputs
+        ) or scies.change(target, known)
+        if not self.force and (change is None or change.kinds == {scies.KIND}):
+            commit = self._commit_once(checkout, target, project_files)
+            current = build_record.current(known, target.project, commit=commit)
+            if change is not None:
+                self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
+                self._build_scies(target, installed, current, inputs, lock_descriptor=lock_descriptor)
+                files.write_json(inputs_file, inputs)
+                return
+            if current != known:
+                files.write_json(target.record, current)
+            size = megabytes(pex_file.size(target.output))
+            self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
             return
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
@@ -110,7 +118,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             disagreements = self._disagreements(target, built)
-            commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
+            commit = Checkout.of(places, self.shell.environ).commit(project_files.digests)
             new = _record(
                 target,
                 installed,
@@ -125,7 +133,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             scie_builder.move_into_place(made)
         # If the run is killed before the next lines, the record does not match the binary, and it is built again.
         files.write_json(inputs_file, inputs)
-        scie_builder.write_record(new, made, former=record)
+        scie_builder.write_record(new, made, former=known)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
@@ -170,6 +178,19 @@ class Builder(Struct, frozen=True, kw_only=True):
             self._collected[wanted] = collect_project_files(target)
         return self._collected[wanted]
 
+    def _check_out_once(self, places: Places) -> Checkout:
+        """The answers of Git about `places`, asked for the first binary with these places and shared by all others."""
+        if places not in self._checkouts:
+            self._checkouts[places] = Checkout.of(places, self.shell.environ)
+        return self._checkouts[places]
+
+    def _commit_once(self, checkout: Checkout, target: Target, project_files: ProjectFiles) -> Commit | None:
+        """The commit of the first binary with these places and these `sources`, shared by all others."""
+        key = (checkout.places, target.table.sources)
+        if key not in self._commits:
+            self._commits[key] = checkout.commit(project_files.digests)
+        return self._commits[key]
+
     def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
         """Show which loose sources ship, and which do not although the user may expect it."""
         if target.project.package_mode:
@@ -189,6 +210,12 @@ class Builder(Struct, frozen=True, kw_only=True):
         ]
         variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
         return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
+
+
+def _path_dependencies(installed: Contents) -> list[str]:
+    """The path dependencies that ship, as paths from the project's directory."""
+    names = {distribution.name for distribution in installed.distributions}
+    return [path for name, path in installed.paths.items() if name in names]
 
 
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
@@ -249,7 +276,7 @@ def _record(
         "python": ", ".join(dict.fromkeys(f"{i.implementation} {i.version}" for i in installed.interpreters)),
         "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
-        "git": msgspec.to_builtins(commit),
+        "git": build_record.git(commit),
         "sources": {
             "taken": sorted(built.shipped),
             "left-out": [left_out.path for left_out in project_files.left_out],

@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import scies
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.poetry import lock
-from nox_pex.project import sources
+from nox_pex.project import build_backend, sources
 from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
@@ -60,10 +60,7 @@ def collect_project_files(target: Target) -> ProjectFiles:
             remedy = "a packaged project ships as its wheel: write `include` and `exclude` under [tool.poetry] instead"
             raise NoxPexError("config", problem, remedy)
         listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
-        digests = sources.digests(project.root, listed)
-        if not project.build_may_ship_pyproject:
-            digests[project.file.name] = project.digest_without_settings()
-        return ProjectFiles(digests=digests)
+        return ProjectFiles(digests=build_backend.file_digests(project, listed))
     selection = sources.select(
         project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
     )

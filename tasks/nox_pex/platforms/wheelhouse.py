@@ -49,8 +49,8 @@ class Wheel(Struct, frozen=True, kw_only=True):
 class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
     """All wheels of `selection` for `platforms`, in the directory `home`.
 
-    `path_digests` are the SHA-256 digests of the path dependencies' content, by name. `seconds` is how long the last
-    fetch took.
+    `path_digests` are the SHA-256 digests of the path dependencies' content, by name, and `paths` their paths from the
+    project's directory. `seconds` is how long the last fetch took.
     """
 
     selection: Selection
@@ -59,6 +59,7 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
     wheels: tuple[Wheel, ...]
     path_digests: Mapping[str, str]
     seconds: float
+    paths: Mapping[str, str] = {}
 
     @cached_property
     def interpreter(self) -> Interpreter:
@@ -155,6 +156,7 @@ def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) 
         wheels=tuple(_wheel(entry) for entry in state["wheels"]),
         path_digests=state["inputs"]["paths"],
         seconds=state["seconds"],
+        paths=state.get("path-dependencies", {}).get("paths", {}),
     )
     complete = all(_size(wheelhouse.path(wheel)) == wheel.size for wheel in wheelhouse.wheels)
     return wheelhouse if complete and wheelhouse.environment.usable else None

@@ -20,7 +20,7 @@ from nox_pex.distributions.interpreter import BasePython
 from nox_pex.poetry import lock
 from nox_pex.poetry.installed import STATE_FILE, Installed, from_state
 from nox_pex.poetry.selection import Selection
-from nox_pex.project import sources
+from nox_pex.project import build_backend, pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
@@ -229,4 +229,5 @@ def _tree_digest(path: Path) -> str:
     if not path.is_dir():
         return files.digest(path)
     listed = sources.project_files(path, output_dir=Path("dist"), extra=())
-    return hashlib.sha256(repr(sorted(sources.digests(path, listed).items())).encode()).hexdigest()
+    digests = build_backend.file_digests(pyproject.read_source(path), listed)
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()

@@ -27,8 +27,8 @@ STATE_FILE: Final = "nox-pex.json"
 class Installed(Struct, frozen=True, kw_only=True, dict=True):
     """A finished install of `selection`: the environment and its distributions.
 
-    `path_digests` are the SHA-256 digests of the path dependencies' content, by name. `seconds` is how long the last
-    install took. `id` changes with each install.
+    `path_digests` are the SHA-256 digests of the path dependencies' content, by name, and `paths` their paths from the
+    project's directory. `seconds` is how long the last install took. `id` changes with each install.
     """
 
     selection: Selection
@@ -37,6 +37,7 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
     path_digests: Mapping[str, str]
     seconds: float
     id: str = ""
+    paths: Mapping[str, str] = {}
 
     @cached_property
     def interpreter(self) -> Interpreter:
@@ -99,5 +100,6 @@ def from_state(
         distributions=found,
         path_digests=state["inputs"]["paths"],
         id=state.get("id", ""),
+        paths=state.get("path-dependencies", {}).get("paths", {}),
         seconds=state["seconds"],
     )

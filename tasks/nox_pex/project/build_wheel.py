@@ -88,13 +88,11 @@ def _preserved(file: Path) -> Iterator[None]:
 
 
 def _hooks(project: Project, environment: Environment, runner: _Runner) -> pyproject_hooks.BuildBackendHookCaller:
-    # Without the table, Poetry uses its own backend. With a table that names none, PEP 517 says setuptools.
-    table: Mapping[str, Any] | None = project.document.get("build-system")
-    default = "poetry.core.masonry.api" if table is None else "setuptools.build_meta:__legacy__"
+    table: Mapping[str, Any] = project.document.get("build-system", {})
     return pyproject_hooks.BuildBackendHookCaller(
         str(project.root),
-        (table or {}).get("build-backend", default),
-        backend_path=(table or {}).get("backend-path"),
+        project.build_backend,
+        backend_path=table.get("backend-path"),
         python_executable=str(environment.python),
         runner=runner,
     )

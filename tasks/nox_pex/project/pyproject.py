@@ -9,7 +9,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ MAIN: Final = "main"
 """Poetry's name for the group of the project's own dependencies."""
 
 
-_VERSIONING: Final = re.compile(r"version|vcs|scm")
+_VERSIONING: Final = re.compile(r"version|vcs|scm|^(?:dunamai|pbr)$")
 """Matches the names of build backend plugins that ask Git (`poetry-dynamic-versioning`, `hatch-vcs`)."""
 
 
@@ -80,31 +79,31 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def version_from_git(self) -> bool:
-        """Whether the build backend may ask Git for the version: none is static, or a plugin for that is required."""
+        """Whether the build backend may ask Git for the version: none is static, or a plugin for that is required.
+
+        For other backends than Poetry's, the version in `[tool.poetry]` is not static.
+        """
         names = (re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in self.build_requires)
-        return self.package_mode and (self.version is None or any(_VERSIONING.search(name) for name in names))
+        static = self.version is not None and (
+            self.is_built_by_poetry or "version" not in self.document.get("project", {}).get("dynamic", ())
+        )
+        return self.package_mode and (not static or any(_VERSIONING.search(name) for name in names))
+
+    @property
+    def build_backend(self) -> str:
+        """The object reference of the build backend. If there is no `[build-system]`, that is Poetry's own.
+
+        A table that names no backend means setuptools (PEP 517).
+        """
+        table = self.document.get("build-system")
+        if table is None:
+            return "poetry.core.masonry.api"
+        return str(table.get("build-backend", "setuptools.build_meta:__legacy__"))
 
     @property
     def is_built_by_poetry(self) -> bool:
         """Whether the build backend is Poetry's, or a wrapper around it such as that of poetry-dynamic-versioning."""
-        return str(self.document.get("build-system", {}).get("build-backend", "poetry")).startswith("poetry")
-
-    @property
-    def build_may_ship_pyproject(self) -> bool:
-        """Whether the project's wheel may contain the text of `pyproject.toml`, and so our settings.
-
-        Poetry's backend ships what its patterns name. What another backend ships is not known.
-        """
-        packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
-        patterns = [*self.includes, *(entry.get("include", "") for entry in packages if isinstance(entry, dict))]
-        return not self.is_built_by_poetry or any(
-            fnmatchcase(self.file.name, pattern.replace("**/", "")) for pattern in patterns
-        )
-
-    def digest_without_settings(self) -> str:
-        """The SHA-256 of the tables in `pyproject.toml`, in their order, without our settings."""
-        tool = {key: table for key, table in self.document.get("tool", {}).items() if key != "nox-pex"}
-        return hashlib.sha256(repr({**self.document, "tool": tool}).encode("utf-8", "surrogateescape")).hexdigest()
+        return self.build_backend.startswith("poetry")
 
     def dependency_digest(self) -> str:
         """The SHA-256 of all keys that decide what Poetry installs; the lock's content-hash covers fewer of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nox_pex.image import run as image_run
 from nox_pex.image.job import Job
+from nox_pex.pex import build_record
 from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
@@ -30,7 +31,7 @@ def run(context: Context) -> None:
         job = Job(
             target=target,
             image=target.table.image,
-            record={} if context.arguments.skip_build_reason else files.read_json(target.record),
+            record={} if context.arguments.from_source else build_record.of_file(target.binary),
             from_source=context.arguments.from_source,
             provisioner=context.provisioner,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +16,35 @@ _LOCAL: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Variables that Git sets for a hook (githooks(5)). With them, Git would not look in the project's directory."""
 
 
-class Commit(Struct, frozen=True, kw_only=True):
-    """The commit that is checked out, by its full name; `dirty` says whether the work tree differs from it."""
+_STATUS: Final = (
+    "status",
+    "--porcelain=v2",
+    "--branch",
+    "-z",
+    "--untracked-files=all",
+    "--ignored=matching",
+    "--ignore-submodules=none",
+    "--no-ahead-behind",
+    "--no-renames",
+)
 
-    commit: str
-    dirty: bool
+
+_FIELDS: Final = {b"1": 8, b"u": 10, b"?": 1, b"!": 1}
+"""The number of fields before the path in an entry of each kind (git-status(1), "Porcelain Format Version 2")."""
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The differences between a work tree and the commit that is checked out.
+
+    `commit` is the full name of that commit; None in a repository without a commit. The other fields are paths from the
+    top of the work tree: tracked files that differ, new files that Git does not ignore, and files and directories that
+    it ignores. The path of a directory ends with a slash: one that is ignored, or another repository.
+    """
+
+    commit: str | None
+    changed: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class Git(Struct, frozen=True, kw_only=True):
@@ -54,18 +78,13 @@ class Git(Struct, frozen=True, kw_only=True):
         """Return the absolute path of the repository's directory (`.git`)."""
         return self.ask("rev-parse", "--absolute-git-dir")
 
-    def commit(self, *, without: Path) -> Commit | None:
-        """Return the commit that `root` is at; changes in the directory `without` do not make it dirty."""
-        head = self.ask("rev-parse", "HEAD")
-        if head is None:
-            return None
-        return Commit(commit=head, dirty=bool(self.ask("status", "--porcelain", "--", ".", *self._except(without))))
+    def status(self, paths: Iterable[str]) -> Status | None:
+        """Return the status of `paths`; `root` is the top directory of a work tree, and `paths` are relative to it.
 
-    def _except(self, directory: Path) -> tuple[str, ...]:
-        """Return the pathspec that excludes `directory` (gitglossary(7)); none if it is not inside `root`."""
-        directory = Path(os.path.normpath(directory))
-        inside = directory != self.root and directory.is_relative_to(self.root)
-        return (f":(exclude,literal){directory.relative_to(self.root).as_posix()}",) if inside else ()
+        The answer does not depend on the user's configuration, which can hide untracked files or submodules.
+        """
+        output = self._output(("--literal-pathspecs", *_STATUS, "--", *paths))
+        return None if output is None else _parse_status(output)
 
     def _output(self, arguments: tuple[str, ...]) -> bytes | None:
         environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
@@ -74,3 +93,20 @@ class Git(Struct, frozen=True, kw_only=True):
         except OSError:
             return None
         return completed.stdout if completed.returncode == 0 else None
+
+
+def _parse_status(output: bytes) -> Status:
+    commit = None
+    paths: dict[bytes, list[str]] = {kind: [] for kind in _FIELDS}
+    for entry in output.split(b"\0"):
+        kind = entry[:1]
+        if entry.startswith(b"# branch.oid ") and not entry.endswith(b"(initial)"):
+            commit = entry.rpartition(b" ")[2].decode()
+        elif kind in paths:
+            paths[kind].append(os.fsdecode(entry.split(b" ", _FIELDS[kind])[-1]))
+    return Status(
+        commit=commit,
+        changed=(*paths[b"1"], *paths[b"u"]),
+        untracked=tuple(paths[b"?"]),
+        ignored=tuple(paths[b"!"]),
+    )

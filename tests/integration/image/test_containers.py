@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from tests.integration.image.conftest import BASE, PROJECTS, Podman
+from tests.support.git_repository import GitRepository
+from tests.support.locker import Locker
 from tests.support.nox_project import CHECKOUT, Project
 from tests.support.processes import wait_until
 
@@ -225,6 +227,23 @@ def test_a_base_on_which_the_binary_cannot_run_is_refused(parcel: Parcel, contai
     )
 
 
+CLOCK = f"""\
+[project]
+name = "clock"
+version = "1.0"
+requires-python = ">=3.9"
+[tool.poetry]
+package-mode = false
+[tool.nox-pex.binary.clock]
+entry-point = "clock:main"
+[[tool.nox-pex.binary.clock.smoke.command]]
+stdout-matches = "^tick$"
+[tool.nox-pex.binary.clock.image]
+base = "{BASE}"
+tag = ["localhost/clock:{{version}}-{{git-sha}}"]
+"""
+
+
 def test_an_engine_that_is_not_installed_or_not_running_is_named(parcel: Parcel, tmp_path: Path) -> None:
     project = parcel('engine = "docker"')
     only = tmp_path / "bin"
@@ -286,6 +305,46 @@ def test_tmp_is_shared_with_the_container(parcel: Parcel) -> None:
     project.edit("pyproject.toml", "stop-timeout = 3.0", 'stop-timeout = 3.0\nenv = { GREETING = "{tmp}" }')
     project.edit("pyproject.toml", '"$.writable" = ["/tmp"]', '"$.writable" = ["/tmp"], "$.greeting" = "{tmp}"')
     assert project.nox("-s", "image").said("container: ready after", "2 of 2 checks passed")
+
+
+def test_an_image_has_the_version_and_the_commit_of_the_checkout(
+    tmp_path: Path, environ: dict[str, str], containers: Podman
+) -> None:
+    project = Project(root=tmp_path / "clock", environ=environ)
+    project.root.mkdir()
+    files = {"pyproject.toml": CLOCK, "clock.py": "def main():\n    print('tick')\n", ".gitignore": ".nox\ndist\n"}
+    for name, text in files.items():
+        (project.root / name).write_text(text, "utf-8")
+    project.write_noxfile()
+    Locker(environ=environ)(project)
+    repository = GitRepository(root=project.root, environ=environ)
+
+    def image(*arguments: str) -> tuple[str, str]:
+        """Build the image. Return its name, and its labels for version and commit."""
+        project.nox("-s", "image", *arguments)
+        name: str = json.loads((project.root / "dist" / "clock.image.json").read_text("utf-8"))["tags"][0]
+        labels = json.loads(containers.podman("image", "inspect", name))[0]["Config"]["Labels"]
+        prefix = "org.opencontainers.image"
+        return name, f"{labels[f'{prefix}.version']} {labels[f'{prefix}.revision']}"
+
+    first = repository.commit()
+    assert image() == (f"localhost/clock:1.0-{first}", f"1.0 {first}")
+    binary = project.binary("clock").read_bytes()
+    project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    assert image() == (f"localhost/clock:1.1-{first}-dirty", f"1.1 {first}-dirty")
+    second = repository.commit()
+    assert image() == (f"localhost/clock:1.1-{second}", f"1.1 {second}")
+    assert project.binary("clock").read_bytes() == binary
+
+    # A file that somebody brings along is only what its own record says.
+    elsewhere = tmp_path / "elsewhere" / "found.pex"
+    elsewhere.parent.mkdir()
+    shutil.copy(project.binary("clock"), elsewhere)
+    said = project.run("-s", "image", "--", "--binary", str(elsewhere)).output
+    assert "error[config]: tool.nox-pex.binary.clock.image.tag has {version}, which is not known of" in said
+    shutil.copy(project.root / "dist" / "clock.pex.json", f"{elsewhere}.json")
+    project.edit("pyproject.toml", 'version = "1.1"', 'version = "1.2"')
+    assert image("--", "--binary", str(elsewhere)) == (f"localhost/clock:1.1-{second}", f"1.1 {second}")
 
 
 @pytest.mark.slow

@@ -100,12 +100,15 @@ def test_a_build_script_that_compiles_leaves_the_checkout_clean_and_is_run_again
     assert launch(app.binary("app"), home=home).output == "43 1.0 ['own']\n"
 
 
+SMOKE = '[tool.nox-pex.binary.app]\nscript = "run-app"\n[[tool.nox-pex.binary.app.smoke.command]]\nargs = ["x"]\n'
 OTHER_BACKENDS = {
     "hatchling": (
         '[tool.hatch.build.targets.wheel]\npackages = ["src/app"]\n'
         '[build-system]\nrequires = ["hatchling>=1.27,<2"]\nbuild-backend = "hatchling.build"\n'
     ),
     "setuptools": '[build-system]\nrequires = ["setuptools>=77,<82"]\nbuild-backend = "setuptools.build_meta"\n',
+    "flit": '[build-system]\nrequires = ["flit_core>=3.11,<5"]\nbuild-backend = "flit_core.buildapi"\n',
+    "pdm": '[build-system]\nrequires = ["pdm-backend>=2,<3"]\nbuild-backend = "pdm.backend"\n',
 }
 
 
@@ -116,7 +119,7 @@ def test_a_project_of_another_build_backend_is_built_and_rebuilt_without_removed
     app = write_project(
         "app",
         {
-            "pyproject.toml": (f'{PROJECT}version = "1.0"\n{POINTS}{OTHER_BACKENDS[backend]}'),
+            "pyproject.toml": f'{PROJECT}version = "1.0"\ndescription = "An app"\n{POINTS}{OTHER_BACKENDS[backend]}',
             "src/app/__init__.py": MAIN,
             "src/app/gone.py": "",
             ".gitignore": GITIGNORE,
@@ -128,13 +131,15 @@ def test_a_project_of_another_build_backend_is_built_and_rebuilt_without_removed
     assert launch(app.binary("app"), home=home).output == "1.0 ['own']\n"
     assert git_status(app) == ""
     assert app.nox("-s", "pex").said("pex: app unchanged")
+    app.append("pyproject.toml", f"{SMOKE}[tool.ruff]\nline-length = 100\n")
+    assert app.nox("-s", "pex").said("pex: app unchanged")
     # A removed module does not come back from files of an earlier build.
     (app.root / "src" / "app" / "gone.py").unlink()
     assert app.nox("-s", "pex").said("rebuilding app", "src/app/gone.py")
     assert "app/gone.py" not in app.record("app")["sources"]["taken"]
 
 
-@pytest.mark.parametrize("kind", ["poetry-dynamic-versioning", "setuptools-scm"])
+@pytest.mark.parametrize("kind", ["poetry-dynamic-versioning", "setuptools-scm", "hatch-vcs"])
 def test_a_version_from_git_ships_and_a_new_tag_rebuilds_the_binary(
     write_project: WriteProject, lock: Locker, environ: dict[str, str], home: Path, kind: str
 ) -> None:
@@ -150,6 +155,11 @@ def test_a_version_from_git_ships_and_a_new_tag_rebuilds_the_binary(
             f'{PROJECT}dynamic = ["version"]\n{POINTS}[tool.poetry]\nversion = "0.0.0"\n[tool.setuptools_scm]\n'
             '[build-system]\nrequires = ["setuptools>=77,<82", "setuptools-scm>=8,<10"]\n'
             'build-backend = "setuptools.build_meta"\n'
+        ),
+        "hatch-vcs": (
+            f'{PROJECT}dynamic = ["version"]\n{POINTS}[tool.poetry]\nversion = "0.0.0"\n'
+            '[tool.hatch.version]\nsource = "vcs"\n'
+            '[build-system]\nrequires = ["hatchling>=1.27,<2", "hatch-vcs"]\nbuild-backend = "hatchling.build"\n'
         ),
     }
     app = write_project(
@@ -171,6 +181,13 @@ def test_a_version_from_git_ships_and_a_new_tag_rebuilds_the_binary(
     origin.git("tag", "v2.0.0")
     assert app.nox("-s", "pex").said("rebuilding app", "version")
     assert launch(app.binary("app"), home=home).output == "2.0.0 ['own']\n"
+    # A commit that no file of the binary is in.
+    commit = origin.commit({"notes.txt": "text\n"})
+    assert app.nox("-s", "pex").said("rebuilding app", "version")
+    record = app.record("app")
+    assert record["version"].startswith("2.0.")
+    assert record["version"] != "2.0.0"
+    assert record["git"] == {"commit": commit, "dirty": False}
 
 
 def test_a_poetry_that_requires_poetry_excludes_is_refused_and_poetry_version_selects_another(

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from nox_pex.errors import NoxPexError
 from nox_pex.image import labels
 from nox_pex.image.job import Job
-from nox_pex.system.git import Git
+from tests.support.git_repository import GitRepository
 from tests.support.images import image_target, job_of, shell
 
 PREFIX = "org.opencontainers.image."
+ENVIRON = {"PATH": os.environ["PATH"]}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECORD = {"version": "2.0+local", "git": {"commit": COMMIT, "dirty": False}}
 
@@ -27,69 +28,80 @@ def job(
     version: str | None = "1.0",
     tag: tuple[str, ...] = (),
     path: str = "",
+    from_source: bool = False,
 ) -> Job:
     """A job in the directory `root`, whose PATH is `path`: empty, so that there is no Git."""
     target = image_target(root, **({"tag": list(tag)} if tag else {}))
     project = replace(target.project, document=document or {}, version=version)
-    return job_of(replace(target, project=project), shell(environ={"PATH": path}), record=record)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A directory with a `git` that answers as for a checkout with a commit and a remote."""
-    program = tmp_path / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text(
-        "#!/bin/sh\n"
-        'case "$1" in\n'
-        f"rev-parse) echo {COMMIT} ;;\n"
-        'status) echo "$@" >> asked; if [ -f dirty ]; then echo " M main.py"; fi ;;\n'
-        "show) echo 1700000000 ;;\n"
-        "config) echo https://me:secret@git.example/service.git ;;\n"
-        "esac\n",
-        "utf-8",
+    return job_of(
+        replace(target, project=project), shell(environ={"PATH": path}), record=record, from_source=from_source
     )
-    program.chmod(0o755)
-    return tmp_path
 
 
-def test_without_git_there_is_no_revision(tmp_path: Path) -> None:
-    assert Git(root=tmp_path, environ={"PATH": ""}).commit(without=tmp_path / "dist") is None
-    assert labels.labels(job(tmp_path)) == {f"{PREFIX}version": "1.0"}
-    assert labels.labels(job(tmp_path, version=None)) == {}
-    with pytest.raises(
-        NoxPexError, match=r"image.tag has \{git-sha\}, but service has none; give the project"
-    ) as caught:
-        labels.tags(job(tmp_path, tag=("service:{git-sha}",)))
-    assert caught.value.code == "config"
-
-
-def test_a_record_without_a_commit_is_not_completed_from_git(repository: Path) -> None:
-    path = f"{repository / 'bin'}{os.pathsep}{os.defpath}"
-    found = labels.labels(job(repository, record={"version": "2.0", "git": None}, path=path))
-    assert f"{PREFIX}revision" not in found
-    assert f"{PREFIX}created" not in found
-    assert found[f"{PREFIX}version"] == "2.0"
-
-
-def test_without_a_record_git_says_which_commit_it_is(repository: Path) -> None:
-    path = f"{repository / 'bin'}{os.pathsep}{os.defpath}"
-    assert labels.labels(job(repository, path=path)) == {
-        f"{PREFIX}version": "1.0",
-        f"{PREFIX}revision": COMMIT,
-        f"{PREFIX}source": "https://git.example/service.git",
-        f"{PREFIX}created": "2023-11-14T22:13:20Z",
-    }
-    assert ":(exclude,literal)dist" in (repository / "asked").read_text("utf-8")
-    (repository / "dirty").touch()
-    assert labels.labels(job(repository, path=path))[f"{PREFIX}revision"] == f"{COMMIT}-dirty"
-
-
-def test_the_record_of_the_binary_decides_about_version_and_commit(tmp_path: Path) -> None:
+def test_version_and_commit_are_those_of_the_build_record(tmp_path: Path) -> None:
     found = labels.labels(job(tmp_path, record=RECORD))
     assert found == {f"{PREFIX}version": "2.0+local", f"{PREFIX}revision": COMMIT}
     dirty = {**RECORD, "git": {"commit": COMMIT, "dirty": True}}
     assert labels.labels(job(tmp_path, record=dirty))[f"{PREFIX}revision"] == f"{COMMIT}-dirty"
+    assert labels.labels(job(tmp_path, record={"version": "2.0", "git": None})) == {f"{PREFIX}version": "2.0"}
+
+
+def test_of_a_file_without_a_record_neither_version_nor_commit_is_known(tmp_path: Path) -> None:
+    GitRepository(root=tmp_path, environ=ENVIRON).commit({"main.py": ""})
+    foreign = job(tmp_path, path=os.environ["PATH"], document={"project": {"urls": {"Source": "https://s"}}})
+    assert labels.labels(foreign) == {f"{PREFIX}source": "https://s"}
+    for token in ("{version}", "{git-sha}"):
+        with pytest.raises(NoxPexError, match=r"which is not known of .*service\.pex") as caught:
+            labels.tags(job(tmp_path, path=os.environ["PATH"], tag=(f"service:{token}",)))
+        assert caught.value.code == "config"
+        assert "service.pex.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"version": 1, "git": "HEAD"},
+        {"version": "1\nRUN evil", "git": {"commit": "--output=/etc/passwd", "dirty": False}},
+        {"git": {"commit": COMMIT}},
+        {"version": None, "git": {"commit": COMMIT, "dirty": "no"}},
+        {"git": []},
+    ],
+)
+def test_a_record_of_somebody_else_may_be_nonsense(tmp_path: Path, record: Mapping[str, Any]) -> None:
+    assert labels.labels(job(tmp_path, record=record)) == {}
+
+
+def test_a_build_from_the_sources_is_of_the_checkout(tmp_path: Path) -> None:
+    def found(**options: Any) -> dict[str, str]:
+        return labels.labels(job(tmp_path, from_source=True, path=os.environ["PATH"], **options))
+
+    assert found() == {f"{PREFIX}version": "1.0"}
+    checkout = GitRepository(root=tmp_path, environ={**ENVIRON, "GIT_COMMITTER_DATE": "2023-11-14T22:13:20Z"})
+    commit = checkout.commit({"main.py": "", "pyproject.toml": "", "poetry.lock": ""})
+    checkout.git("remote", "add", "origin", "https://me:secret@git.example/service.git")
+    assert found() == {
+        f"{PREFIX}version": "1.0",
+        f"{PREFIX}revision": commit,
+        f"{PREFIX}source": "https://git.example/service.git",
+        f"{PREFIX}created": "2023-11-14T22:13:20Z",
+    }
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "service.image.json").touch()
+    assert found()[f"{PREFIX}revision"] == commit
+    (tmp_path / "main.py").write_text("x = 1\n", "utf-8")
+    assert found()[f"{PREFIX}revision"] == f"{commit}-dirty"
+    assert labels.tags(job(tmp_path, from_source=True, path=os.environ["PATH"], tag=("s:{git-sha}",))) == (
+        f"s:{commit}-dirty",
+    )
+
+
+def test_only_a_build_knows_a_version_that_the_backend_finds_out(tmp_path: Path) -> None:
+    dynamic = job(tmp_path, from_source=True, tag=("s:{version}",), version="0.0.0")
+    project = replace(dynamic.target.project, package_mode=True, build_requires=("poetry-dynamic-versioning",))
+    dynamic = replace(dynamic, target=replace(dynamic.target, project=project, prebuilt=None))
+    assert labels.version(dynamic) is None
+    with pytest.raises(NoxPexError, match=r"image.tag has \{version\}, but service has none; give the project"):
+        labels.tags(dynamic)
 
 
 def test_tags_have_no_characters_that_a_tag_cannot_have(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pytest
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record
+from nox_pex.pex.checkout import Commit
 from nox_pex.system.fingerprint import Inputs, digests
+from tests.unit.pex.conftest import MakeTarget
 
+COMMIT = Commit(commit="a" * 40, dirty=True)
 INPUTS: Inputs = {"sources": {"main.py": "1"}, "settings": {"layout": "1"}}
 OTHER: Inputs = {"sources": {"main.py": "2"}, "settings": {"layout": "1"}}
 
@@ -53,3 +57,28 @@ def test_the_kinds_that_differ_are_named_if_the_binary_is_the_one_in_the_record(
     change = build_record.change(binary, known, remembered={}, inputs=INPUTS)
     assert change is not None
     assert change.kinds == frozenset()
+
+
+def test_the_record_of_an_unchanged_binary_gets_the_commit_and_the_version_of_the_checkout(
+    make_target: MakeTarget,
+) -> None:
+    old = {"name": "shop", "version": "0.9", "git": None, "seconds": {"pex": 1.0}}
+    new = build_record.current(old, make_target().project, commit=COMMIT)
+    assert new == {**old, "version": "1.0", "git": {"commit": "a" * 40, "dirty": True}}
+    assert list(new) == list(old)
+    assert build_record.commit(new) == COMMIT
+    packaged = build_record.current(old, make_target(package_mode=True).project, commit=None)
+    assert packaged == old  # its version is in its wheel
+    assert build_record.commit(packaged) is None
+
+
+def test_a_record_is_only_about_the_file_with_its_digest(binary: Path) -> None:
+    record = binary.with_name(f"{binary.name}.json")
+    assert build_record.of_file(binary) == {}
+    for text in ("nonsense", "[]", "{}", '{"sha256": "00"}'):
+        record.write_text(text, "utf-8")
+        assert build_record.of_file(binary) == {}
+    record.write_text(json.dumps({"sha256": pex_file.digest(binary), "version": "1"}), "utf-8")
+    assert build_record.of_file(binary)["version"] == "1"
+    binary.unlink()
+    assert build_record.of_file(binary) == {}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from nox_pex.pex.disagreements import Disagreement
 from nox_pex.pex.target import Target
 from nox_pex.system import locks
 from tests.support.fake_environment import FakeEnvironment
+from tests.support.git_repository import GitRepository
 from tests.support.small_pex import SmallPex
 from tests.unit.pex.conftest import MakeProvisioner, MakeTarget
 
@@ -278,3 +281,45 @@ def test_the_user_sees_which_sources_ship_and_which_do_not(
     assert left_out.startswith("pex: left out: templates/ ")
     assert record(shop)["sources"]["left-out"] == ["templates/"]
     assert len(assembler.asked) == 1
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="Git is not installed")
+def test_the_record_of_an_unchanged_binary_is_kept_current(
+    make_provisioner: MakeProvisioner, environment: FakeEnvironment, shop: Target, assembler: FakeAssembler
+) -> None:
+    provisioner = make_provisioner()
+    provisioner = replace(provisioner, shell=replace(provisioner.shell, environ={"PATH": os.environ["PATH"]}))
+
+    def go(target: Target, shelf: str = "") -> dict[str, Any]:
+        """Build as a new process does; the library is a path dependency if `shelf` is its path."""
+        paths = {"idna": shelf, "dev-only": "../nowhere"} if shelf else {}
+        Builder(provisioner=provisioner, force=False).build(target, environment.installed(paths=paths))
+        return record(target)
+
+    before = go(shop)
+    assert before["git"] is None
+    written = shop.record.stat().st_mtime_ns
+    assert go(shop) == before
+    assert shop.record.stat().st_mtime_ns == written  # there is nothing to write
+
+    repository = GitRepository(root=shop.project.root, environ=os.environ)
+    shop.project.file.touch()
+    (shop.project.root / "README.md").touch()
+    first = repository.commit()
+    binary = shop.output.stat()
+    assert go(shop) == {**before, "git": {"commit": first, "dirty": False}}
+    (shop.project.root / "README.md").write_text("# Shop", "utf-8")
+    assert go(shop)["git"] == {"commit": first, "dirty": True}
+    second = repository.commit()
+    assert go(shop)["git"] == {"commit": second, "dirty": False}
+
+    (shop.project.root.parent / "shelf").mkdir()
+    assert go(shop, shelf="../shelf")["git"] == {"commit": second, "dirty": True}  # the dependency is in no commit
+
+    newer = replace(shop, project=replace(shop.project, version="2.0"))
+    assert go(newer) == {**before, "version": "2.0", "git": {"commit": second, "dirty": False}}
+    assert len(assembler.asked) == 1
+    assert shop.output.stat() == binary
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    assert go(newer)["git"] == {"commit": second, "dirty": True}
+    assert len(assembler.asked) == 2

@@ -179,8 +179,9 @@ PACKAGED = '[project]\nname = "shop"\nversion = "1.0"\n[build-system]\nrequires 
     ("backend", "added", "same"),
     [
         ("poetry.core.masonry.api", "[tool.nox-pex]\ngroups = []\n", True),
-        ("poetry.core.masonry.api", "[tool.ruff]\nline-length = 100\n", False),
-        ("setuptools.build_meta", "[tool.nox-pex]\ngroups = []\n", False),
+        ("poetry.core.masonry.api", "[tool.ruff]\nline-length = 100\n", True),
+        ("poetry.core.masonry.api", '[project.urls]\nHomepage = "https://h.example"\n', False),
+        ("mesonpy", "[tool.nox-pex]\ngroups = []\n", False),
     ],
 )
 def test_the_settings_of_nox_pex_are_no_input_of_a_wheel_that_cannot_hold_them(

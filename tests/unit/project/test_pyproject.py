@@ -72,40 +72,6 @@ def test_poetrys_own_table_is_read(tmp_path: Path) -> None:
     assert found.build_requires == ("poetry-core",)
 
 
-@pytest.mark.parametrize(
-    ("added", "same"),
-    [
-        ('[tool.nox-pex.binary.x.smoke]\nargs = ["1"]\n', True),
-        ("# a comment\n", True),
-        ("[tool.y]\n[tool.z]\n", False),
-        ('[tool.poetry]\nreadme = "README.md"\n', False),
-    ],
-)
-def test_the_digest_covers_all_tables_but_our_settings(tmp_path: Path, added: str, *, same: bool) -> None:
-    before = read(tmp_path, f"{STANDARD}[tool.x]\n")
-    assert not before.build_may_ship_pyproject
-    after = read(tmp_path, f"{STANDARD}[tool.x]\n{added}")
-    assert (after.digest_without_settings() == before.digest_without_settings()) is same
-
-
-@pytest.mark.parametrize(
-    "added",
-    [
-        '[tool.poetry]\ninclude = ["pyproject.toml"]\n',
-        '[tool.poetry]\ninclude = [{ path = "**/*.toml", format = "wheel" }]\n',
-        '[tool.poetry]\npackages = [{ include = "*" }]\n',
-        '[build-system]\nbuild-backend = "hatchling.build"\n',
-    ],
-)
-def test_a_build_that_may_ship_pyproject_is_recognized(tmp_path: Path, added: str) -> None:
-    assert read(tmp_path, f'[project]\nname = "x"\n{added}').build_may_ship_pyproject
-
-
-def test_the_digest_covers_the_order_of_keys(tmp_path: Path) -> None:
-    before = read(tmp_path, '[tool.poetry.dependencies]\nidna = "*"\nh11 = "*"\n').digest_without_settings()
-    assert read(tmp_path, '[tool.poetry.dependencies]\nh11 = "*"\nidna = "*"\n').digest_without_settings() != before
-
-
 def test_a_project_without_a_name_has_that_of_its_directory(tmp_path: Path) -> None:
     root = tmp_path / "Shop_Floor"
     root.mkdir()
@@ -167,15 +133,23 @@ def test_a_missing_pyproject_is_refused(tmp_path: Path) -> None:
         ('dynamic = ["version"]', "hatchling", True),
         ('version = "1.0"', "poetry-dynamic-versioning[plugin]>=1.0,<2.0", True),
         ('version = "1.0"', "hatch-vcs", True),
+        ('version = "1.0"', "dunamai>=1", True),
+        ('dynamic = ["version"]\n[tool.poetry]\nversion = "0.0.0"', "pdm-backend", True),
         ('version = "1.0"', "poetry-core>=1.0 ; python_version > '3.8'", False),
     ],
 )
 def test_the_version_may_come_from_git_if_it_is_not_static(
     tmp_path: Path, project: str, requires: str, *, expected: bool
 ) -> None:
-    text = f'[project]\nname = "x"\n{project}\n[build-system]\nrequires = ["{requires}"]\n'
+    text = f'[build-system]\nrequires = ["{requires}"]\n[project]\nname = "x"\n{project}\n'
     assert read(tmp_path, text).version_from_git is expected
-    assert not read(tmp_path, f"{text}[tool.poetry]\npackage-mode = false\n").version_from_git
+    table = "" if "[tool.poetry]" in text else "[tool.poetry]\n"
+    assert not read(tmp_path, f"{text}{table}package-mode = false\n").version_from_git
+
+
+def test_a_version_that_poetry_reads_from_its_own_table_is_static(tmp_path: Path) -> None:
+    text = '[project]\nname = "x"\ndynamic = ["version"]\n[tool.poetry]\nversion = "1.0"\n'
+    assert not read(tmp_path, text).version_from_git
 
 
 @pytest.mark.parametrize(
@@ -185,6 +159,20 @@ def test_the_version_may_come_from_git_if_it_is_not_static(
 def test_a_wrapper_of_poetrys_backend_counts_as_poetrys(tmp_path: Path, backend: str, *, expected: bool) -> None:
     text = f'[project]\nname = "x"\n[build-system]\nrequires = []\nbuild-backend = "{backend}"\n'
     assert read(tmp_path, text).is_built_by_poetry is expected
+
+
+@pytest.mark.parametrize(
+    ("table", "backend"),
+    [
+        ("", "poetry.core.masonry.api"),
+        ('[build-system]\nrequires = ["setuptools"]\n', "setuptools.build_meta:__legacy__"),
+        ('[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n', "flit_core.buildapi"),
+    ],
+)
+def test_the_default_of_the_build_backend_depends_on_the_table(tmp_path: Path, table: str, backend: str) -> None:
+    found = read(tmp_path, f'[project]\nname = "x"\n{table}')
+    assert found.build_backend == backend
+    assert found.is_built_by_poetry is (backend == "poetry.core.masonry.api")
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[tool.black]\nline-length = 100\n"])

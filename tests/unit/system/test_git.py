@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.system.git import Git
+from nox_pex.system.git import Git, Status
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="Git is not installed")
 
@@ -71,35 +71,57 @@ def test_the_top_and_the_directory_of_the_repository(repo: Path, tmp_path: Path)
     assert ask(tmp_path / "link").top() is None  # the work tree that Git names does not hold this path
 
 
-def test_a_commit_is_named_and_dirty_if_anything_differs_from_it(repo: Path) -> None:
-    head, dist = git(repo, "rev-parse", "HEAD"), repo / "dist"
-    found = ask(repo).commit(without=dist)
-    assert found is not None
-    assert (found.commit, found.dirty) == (head, False)
+def test_the_status_has_the_commit_and_every_difference_from_it(repo: Path) -> None:
+    head = git(repo, "rev-parse", "HEAD")
+    assert ask(repo).status(["."]) == Status(commit=head)
     (repo / "app" / "main.py").write_text("2\n", "utf-8")
-    found = ask(repo).commit(without=dist)
+    git(repo, "mv", "app/old.py", "app/a b.py")
+    (repo / "app" / os.fsdecode(b"\xff\n.txt")).touch()
+    (repo / "app" / "a.log").touch()
+    (repo / "logs.log").mkdir()
+    (repo / "logs.log" / "x").touch()
+    assert ask(repo).status(["."]) == Status(
+        commit=head,
+        changed=("app/a b.py", "app/main.py", "app/old.py"),
+        untracked=(os.fsdecode(b"app/\xff\n.txt"),),
+        ignored=("app/a.log", "logs.log/"),
+    )
+
+
+def test_the_status_is_that_of_the_paths_alone(repo: Path) -> None:
+    for name in ("app/x.py", "*.d/x", ":(top)y/z"):
+        (repo / name).parent.mkdir(exist_ok=True)
+        (repo / name).touch()
+    for paths, untracked in ((["app"], ("app/x.py",)), (["*.d"], ("*.d/x",)), ([":(top)y", "none"], (":(top)y/z",))):
+        found = ask(repo).status(paths)
+        assert found is not None
+        assert found.untracked == untracked
+
+
+def test_the_users_configuration_hides_nothing_from_the_status(repo: Path) -> None:
+    origin = repository(repo.parent / "origin", {"lib.py": "1\n"})
+    git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(origin), "lib")
+    git(repo, "commit", "--quiet", "--message", "second")
+    for key, value in (("status.showUntrackedFiles", "no"), ("diff.ignoreSubmodules", "all"), ("color.ui", "always")):
+        git(repo, "config", key, value)
+    git(repo, "config", "submodule.lib.ignore", "all")
+    (repo / "new.py").touch()
+    (repo / "lib" / "lib.py").write_text("2\n", "utf-8")
+    found = ask(repo).status(["."])
     assert found is not None
-    assert (found.commit, found.dirty) == (head, True)
+    assert (found.changed, found.untracked) == (("lib",), ("new.py",))
 
 
-@pytest.mark.parametrize("name", ["dist", "out[1]/*.d", ":(top)x"])
-def test_changes_in_the_output_directory_are_not_dirty(repo: Path, name: str) -> None:
-    (repo / name).mkdir(parents=True)
-    (repo / name / "a.pex").touch()
-    excluding, including = ask(repo).commit(without=repo / "app" / ".." / name), ask(repo).commit(without=repo)
-    assert excluding is not None
-    assert including is not None
-    assert (excluding.dirty, including.dirty) == (False, True)
-    outside = ask(repo).commit(without=repo.parent / "dist")
-    assert outside is not None
-    assert outside.dirty
-
-
-def test_changes_outside_of_the_project_are_not_dirty(repo: Path) -> None:
-    (repo / "other.py").touch()
-    found = ask(repo / "app").commit(without=repo / "app" / "dist")
+def test_a_file_in_a_conflict_has_changed(repo: Path) -> None:
+    git(repo, "checkout", "--quiet", "-b", "other")
+    for branch in ("other", "-"):
+        (repo / "app" / "main.py").write_text(f"{branch}\n", "utf-8")
+        git(repo, "commit", "--quiet", "--all", "--message", branch)
+        git(repo, "checkout", "--quiet", "-")
+    subprocess.run(["git", "merge", "--quiet", "-"], cwd=repo, env=ENVIRON, capture_output=True, check=False)
+    found = ask(repo).status(["."])
     assert found is not None
-    assert not found.dirty
+    assert found.changed == ("app/main.py",)
 
 
 def test_an_answer_has_no_newline_at_its_end(repo: Path) -> None:
@@ -111,9 +133,7 @@ def test_a_question_never_writes_to_the_repository(repo: Path) -> None:
     index = repo / ".git" / "index"
     before = index.read_bytes()
     os.utime(repo / "app" / "main.py", (1, 1))  # so that the index is no longer up to date
-    found = ask(repo).commit(without=repo / "dist")
-    assert found is not None
-    assert not found.dirty
+    assert ask(repo).status(["."]) == Status(commit=git(repo, "rev-parse", "HEAD"))
     assert index.read_bytes() == before
     git(repo, "status")
     assert index.read_bytes() != before  # which Git does write, unless it is told not to
@@ -129,11 +149,11 @@ def test_the_variables_of_a_hook_lead_to_no_other_repository(repo: Path, tmp_pat
     }
     assert ask(repo, **hook).files() == ask(repo).files()
     assert ask(repo, **hook).top() == repo
-    assert ask(repo, **hook).commit(without=repo / "dist") == ask(repo).commit(without=repo / "dist")
+    assert ask(repo, **hook).status(["."]) == ask(repo).status(["."])
 
 
 def all_answers(git: Git) -> list[object]:
-    return [git.ask("status"), git.files(), git.top(), git.directory(), git.commit(without=git.root / "dist")]
+    return [git.ask("status"), git.files(), git.top(), git.directory(), git.status(["."])]
 
 
 def test_without_git_there_is_no_answer(repo: Path, tmp_path: Path) -> None:
@@ -154,4 +174,4 @@ def test_a_repository_without_a_commit_has_files_and_no_commit(tmp_path: Path) -
     git(tmp_path, "init", "--quiet")
     (tmp_path / "main.py").touch()
     assert ask(tmp_path).files() == ["main.py"]
-    assert ask(tmp_path).commit(without=tmp_path / "dist") is None
+    assert ask(tmp_path).status(["."]) == Status(commit=None, untracked=("main.py",))
