@@ -7,19 +7,28 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.utils import parse_wheel_filename
 
 from nox_pex.distributions import metadata, record
-from nox_pex.distributions.entry_points import parse_entry_points
+from nox_pex.distributions.entry_points import Script, scripts_of
 from nox_pex.distributions.record import record_rows, record_text
 
 _LARGE: Final = 1 << 31
 """Bytes of a member above which its sizes may need the ZIP64 format."""
+
+
+_LIBRARY: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+"""The directories in a wheel whose content goes to site-packages, as that of its root does (PEP 427)."""
+
+
+_SCRIPT: Final = re.compile(r"[^/]+\.data/scripts/(?P<name>[^/]+)")
 
 
 def clean(wheel: Path) -> None:
@@ -55,9 +64,37 @@ def clean(wheel: Path) -> None:
             cleaned_wheel.replace(wheel)
 
 
-def console_scripts(wheel: Path) -> Mapping[str, str]:
-    """Return the console scripts of a wheel, name to object reference."""
-    return parse_entry_points(_member(wheel, "entry_points.txt"))
+def scripts(wheel: Path, *, distribution: str) -> tuple[Script, ...]:
+    """Return the scripts of the wheel of `distribution`: of its entry points, and the files in `.data/scripts`."""
+    files = [match["name"] for path in wheel_files(wheel) if (match := _SCRIPT.fullmatch(path))]
+    return tuple(scripts_of(distribution, entry_points=_member(wheel, "entry_points.txt"), files=files))
+
+
+def installed_path(member: str) -> str:
+    """Return the path from site-packages at which a member of a wheel is installed."""
+    return _LIBRARY.sub("", member, count=1)
+
+
+class WheelLibrary(Struct, frozen=True, dict=True):
+    """The files of the wheel `path`, by their paths from site-packages."""
+
+    path: Path
+
+    @cached_property
+    def _members(self) -> dict[str, str]:
+        return {installed_path(member): member for member in wheel_files(self.path)}
+
+    def names_in(self, directory: str) -> Iterable[str]:
+        """Return the names in a directory."""
+        start = f"{directory}/"
+        return {path[len(start) :].partition("/")[0] for path in self._members if path.startswith(start)}
+
+    def source(self, path: str) -> str | None:
+        """Return the text of a file; None if it does not exist."""
+        if path not in self._members:
+            return None
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(self._members[path]).decode("utf-8", "surrogateescape")
 
 
 def wheel_version(wheel: Path) -> str:

@@ -17,7 +17,7 @@ from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, incremental, recompress
 from nox_pex.pex.dependencies import Packer
-from nox_pex.pex.entry_point import check_entry
+from nox_pex.pex.entry_point import entry_point_for_pex
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
@@ -73,14 +73,16 @@ class Assembler(Struct, frozen=True, kw_only=True):
             cli.check_constraints(target.table, interpreter, key=target.key)
         with self.clock.step("wheel"):
             project_wheel = self._build_project_wheel()
-        check_entry(target, self.installed, self.files, project_wheel)
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
+        entry_point = entry_point_for_pex(
+            target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
+        )
         rebuilt = False
         if sources_only:
             with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(project_wheel, loose_sources)
+                rebuilt = self._rebuild_project_part(project_wheel, loose_sources, entry_point)
         if not rebuilt:
-            self._build_with_pex(project_wheel, loose_sources)
+            self._build_with_pex(project_wheel, loose_sources, entry_point)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
@@ -111,7 +113,9 @@ class Assembler(Struct, frozen=True, kw_only=True):
             raise NoxPexError("no-wheel", problem, remedy)
         return built
 
-    def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
+    def _rebuild_project_part(
+        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None
+    ) -> bool:
         """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
@@ -127,10 +131,15 @@ class Assembler(Struct, frozen=True, kw_only=True):
         scratch = self.directory / "incremental"
         scratch.mkdir()
         return incremental.rebuild_project_part(
-            self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
+            self.target.output,
+            self.output,
+            part=part,
+            entry_point=entry_point,
+            compress=table.compress,
+            scratch=scratch,
         )
 
-    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None) -> None:
+    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None) -> None:
         """Let pex build the binary from the dependency PEX and the project's part."""
         table = self.target.table
         reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
@@ -149,6 +158,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                 wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
                 sources=loose_sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
+                entry_point=entry_point,
                 python_path=self.installed.environment.python.parent,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )

@@ -23,9 +23,10 @@ class PexInputs(Struct, frozen=True, kw_only=True):
     """The files that go into a PEX.
 
     `repository` is the dependency PEX to take distributions from, `pins` a file with the `name==version` of each,
-    `wheels` the project's wheel, if it has one, `sources` a directory of loose sources, `executable` the script file of
-    an `executable` binary, `python_path` the directory of the interpreter that builds. `platforms` are the files of the
-    `complete-platforms`; empty for a PEX for the interpreter that builds.
+    `wheels` the project's wheel, if it has one, `sources` a directory of loose sources, `python_path` the directory of
+    the interpreter that builds. `entry_point` is the `module[:attribute]` that the binary starts, None if it starts a
+    file: a `script` that is no entry point, or `executable`. `platforms` are the files of the `complete-platforms`;
+    empty for a PEX for the interpreter that builds.
     """
 
     repository: Path
@@ -34,6 +35,7 @@ class PexInputs(Struct, frozen=True, kw_only=True):
     wheels: tuple[Path, ...] = ()
     sources: Path | None = None
     executable: Path | None = None
+    entry_point: str | None = None
     platforms: tuple[Path, ...] = ()
 
 
@@ -192,10 +194,10 @@ def _python_command(interpreters: Sequence[Interpreter]) -> str:
 
 
 def _entry_options(binary: Binary, inputs: PexInputs) -> Sequence[str]:
+    if inputs.entry_point is not None:
+        return ("--entry-point", inputs.entry_point)
     if binary.script is not None:
         return ("--console-script", binary.script)
-    if binary.entry_point is not None:
-        return ("--entry-point", binary.entry_point)
     return ("--executable", str(inputs.executable))
 
 

@@ -24,6 +24,7 @@ from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner
+from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
@@ -48,9 +49,11 @@ def run(
 
     `unavailable_reason` says why this machine cannot run the binary; None if it can. With a reason, every condition is
     skipped.
-    Raises `NoxPexError`: `launch-failed` if the binary does not exist, and the errors of `run_with`.
+    Raises `NoxPexError`: `launch-failed` if the binary does not exist, `entry-missing` if it does not have a script
+    that a check starts, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
+    check_scripts(smoke, binary, key=target.key)
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
 

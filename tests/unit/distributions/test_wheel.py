@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.distributions import wheel
+from nox_pex.distributions.entry_points import Script
 from nox_pex.distributions.record import record_rows, record_text, record_with
 
 METADATA = "Name: shelf\nVersion: 1.0\nRequires-Dist: board @ file:///home/joe/board\n\nA shelf.\n"
@@ -92,8 +93,15 @@ def shelf(tmp_path: Path) -> Path:
 
 def test_files_and_entry_points_are_read_from_a_wheel(shelf: Path, tmp_path: Path) -> None:
     assert wheel.wheel_files(shelf) == tuple(sorted(["shelf/", "shelf-1.0.dist-info/RECORD", *DATA]))
-    assert wheel.console_scripts(shelf) == {"shelf": "shelf:main"}
-    assert wheel.console_scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN)) == {}
+    assert wheel.scripts(shelf, distribution="shelf") == (
+        Script(name="shelf", distribution="shelf", reference="shelf:main"),
+        Script(name="shelf-run", distribution="shelf"),
+    )
+    library = wheel.WheelLibrary(shelf)
+    assert set(library.names_in("shelf")) >= {"__init__.py", "run.sh"}
+    assert library.source("extra.py") == "2\n"
+    assert library.source("nowhere.py") is None
+    assert wheel.scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN), distribution="other") == ()
 
 
 def test_a_wheel_is_unpacked_by_its_schemes_and_its_record_has_the_new_paths(shelf: Path, tmp_path: Path) -> None:

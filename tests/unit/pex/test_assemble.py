@@ -317,7 +317,7 @@ def test_a_package_goes_into_the_binary_as_its_wheel(build: Build, packaged: Tar
 def test_after_an_edit_of_a_package_its_wheel_is_replaced(build: Build, packaged: Target, tmp_path: Path) -> None:
     old = write_wheel(tmp_path / WHEEL, {"shop/__init__.py": b"before\n"})
     packaged.directory.mkdir()
-    SmallPex(wheels={WHEEL: installed(old)}).write(packaged.output)
+    SmallPex(entry_point="shop:main", wheels={WHEEL: installed(old)}).write(packaged.output)
     built = build(packaged, sources_only=True)
     assert build.ran == []
     with zipfile.ZipFile(built.path) as archive:
