@@ -7,16 +7,16 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
-from packaging.utils import parse_wheel_filename
+from packaging.utils import NormalizedName, parse_wheel_filename
 
-from nox_pex.distributions import metadata, record
+from nox_pex.distributions import dist_info, metadata, record
 from nox_pex.distributions.entry_points import Script, scripts_of
 from nox_pex.distributions.record import record_rows, record_text
 
@@ -36,23 +36,30 @@ def clean(wheel: Path) -> None:
 
     A wheel without any is left as it is.
     """
-    new: dict[str, bytes] = {}
+    text = metadata.cleaned(_member(wheel, dist_info.METADATA))
+    with_dist_info(wheel, {dist_info.METADATA: text.encode("utf-8", "surrogateescape")})
+
+
+def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path | None = None) -> Path:
+    """Return the path of a wheel that has `contents`, by name, in its `.dist-info`, and their rows in its RECORD.
+
+    It is `wheel` itself if that has them. Otherwise the new wheel is `output`, or replaces `wheel` if that is None.
+    """
     with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if not re.fullmatch(r"[^/]+\.dist-info/METADATA", name):
-                continue
-            text = archive.read(name).decode("utf-8", "surrogateescape")
-            if (cleaned := metadata.cleaned(text)) == text:
-                return
-            new[name] = cleaned.encode("utf-8", "surrogateescape")
-            path = name.replace("METADATA", "RECORD")
-            rows = record.record_with(archive.read(path).decode("utf-8"), path=name, content=new[name])
-            new[path] = rows.encode("utf-8", "surrogateescape")
+        directory = _dist_info_directory(archive)
+        named = {f"{directory}/{name}": content for name, content in contents.items()}
+        new = {path: content for path, content in named.items() if archive.read(path) != content}
         if not new:
-            return
-        with tempfile.TemporaryDirectory(prefix=".cleaning.", dir=wheel.parent) as scratch:
-            cleaned_wheel = Path(scratch) / wheel.name
-            with zipfile.ZipFile(cleaned_wheel, "w") as written:
+            return wheel
+        record_path = f"{directory}/RECORD"
+        rows = archive.read(record_path).decode("utf-8", "surrogateescape")
+        for path, content in new.items():
+            rows = record.record_with(rows, path=path, content=content)
+        new[record_path] = rows.encode("utf-8", "surrogateescape")
+        final = output or wheel
+        with tempfile.TemporaryDirectory(prefix=".rewriting.", dir=final.parent) as scratch:
+            rewritten = Path(scratch) / wheel.name
+            with zipfile.ZipFile(rewritten, "w") as written:
                 for entry in archive.infolist():
                     # a copy, because `open` writes the offset in the new archive into the entry
                     with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
@@ -61,7 +68,27 @@ def clean(wheel: Path) -> None:
                         else:
                             with archive.open(entry.filename) as source:
                                 shutil.copyfileobj(source, target)
-            cleaned_wheel.replace(wheel)
+            return rewritten.replace(final)
+
+
+def read_dist_info(wheel: Path) -> dict[str, bytes]:
+    """Return the content of the files in a wheel's `.dist-info` that pex parses, by name."""
+    with zipfile.ZipFile(wheel) as archive:
+        directory, names = _dist_info_directory(archive), set(archive.namelist())
+        paths = {name: f"{directory}/{name}" for name in dist_info.PARSED_FILES}
+        return {name: archive.read(path) for name, path in paths.items() if path in names}
+
+
+def dist_info_directory(wheel: Path) -> str:
+    """Return the name of the `.dist-info` directory in a wheel. Raises `ValueError` if there is not exactly one."""
+    with zipfile.ZipFile(wheel) as archive:
+        return _dist_info_directory(archive)
+
+
+def name_and_version(wheel: Path) -> tuple[NormalizedName, str]:
+    """Return the normalized name and version in a wheel's file name."""
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return name, str(version)
 
 
 def scripts(wheel: Path, *, distribution: str) -> tuple[Script, ...]:
@@ -97,11 +124,6 @@ class WheelLibrary(Struct, frozen=True, dict=True):
             return archive.read(self._members[path]).decode("utf-8", "surrogateescape")
 
 
-def wheel_version(wheel: Path) -> str:
-    """Return the normalized version in a wheel's file name."""
-    return str(parse_wheel_filename(wheel.name)[1])
-
-
 def is_pure(wheel: Path) -> bool:
     """Whether a wheel, by its tags (PEP 425), is for every platform and every Python 3."""
     tags = parse_wheel_filename(wheel.name)[3]
@@ -134,10 +156,19 @@ def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
     record.write_text(record_text((moved[p], d, s) for p, d, s in rows if p in moved), "utf-8")
 
 
+def _dist_info_directory(archive: zipfile.ZipFile) -> str:
+    """The name of the `.dist-info` directory. Raises `ValueError` if there is not exactly one."""
+    (directory,) = {name.partition("/")[0] for name in archive.namelist() if _IN_DIST_INFO.match(name)}
+    return directory
+
+
+_IN_DIST_INFO: Final = re.compile(r"[^/]+\.dist-info/")
+
+
 def _member(wheel: Path, name: str) -> str:
     """Return the text of the file `name` in a wheel's `.dist-info`; empty if there is none."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             if member.endswith(f".dist-info/{name}"):
-                return archive.read(member).decode("utf-8", "replace")
+                return archive.read(member).decode("utf-8", "surrogateescape")
     return ""

@@ -15,12 +15,14 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, incremental, recompress
+from nox_pex.pex import cli, disagreements, incremental, recompress
 from nox_pex.pex.dependencies import Packer
+from nox_pex.pex.disagreements import Disagreement, Disagreements, Member
 from nox_pex.pex.entry_point import entry_point_for_pex
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
+from nox_pex.poetry import lock
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
 from nox_pex.system.command import Clock
@@ -32,13 +34,14 @@ class BuiltPex(Struct, frozen=True, kw_only=True):
     """A new binary at the temporary `path`, the project's version, and the files of the project that are in it.
 
     `distributions` are the name and version of each distribution in it; if the versions differ by platform, all of
-    them.
+    them. `disagreements` are those about it; None if they are those about the previous binary.
     """
 
     path: Path
     version: str | None
     shipped: tuple[str, ...]
     distributions: tuple[tuple[str, str], ...]
+    disagreements: tuple[Disagreement, ...] | None
 
 
 class Assembler(Struct, frozen=True, kw_only=True):
@@ -73,24 +76,33 @@ class Assembler(Struct, frozen=True, kw_only=True):
             cli.check_constraints(target.table, interpreter, key=target.key)
         with self.clock.step("wheel"):
             project_wheel = self._build_project_wheel()
+            project = self._make_packable(project_wheel)
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
         entry_point = entry_point_for_pex(
             target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
         )
-        rebuilt = False
+        rebuilt, found = False, None
         if sources_only:
             with self.clock.step("incremental"):
                 rebuilt = self._rebuild_project_part(project_wheel, loose_sources, entry_point)
         if not rebuilt:
-            self._build_with_pex(project_wheel, loose_sources, entry_point)
+            with self.clock.step("dependencies"):
+                found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
+            self._build_with_pex(project_wheel, loose_sources, entry_point, found)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
             shipped, version = tuple(self.files.digests), target.project.version
         else:
-            shipped, version = wheel.wheel_files(project_wheel), wheel.wheel_version(project_wheel)
+            shipped, (_, version) = wheel.wheel_files(project_wheel), wheel.name_and_version(project_wheel)
             distributions.append((target.project.name, version))
-        return BuiltPex(path=self.output, version=version, shipped=shipped, distributions=tuple(sorted(distributions)))
+        return BuiltPex(
+            path=self.output,
+            version=version,
+            shipped=shipped,
+            distributions=tuple(sorted(distributions)),
+            disagreements=None if found is None else found.without(target.table.exclude),
+        )
 
     def _build_project_wheel(self) -> Path | None:
         """Build the project's wheel with its build backend; None if the project is no package."""
@@ -112,6 +124,14 @@ class Assembler(Struct, frozen=True, kw_only=True):
             remedy = "build on such a machine, or move the compiled code to a separate package"
             raise NoxPexError("no-wheel", problem, remedy)
         return built
+
+    def _make_packable(self, project_wheel: Path | None) -> Member | None:
+        """Rewrite the metadata in the project's wheel that pex does not accept; return its metadata as it is then."""
+        if project_wheel is None:
+            return None
+        member = disagreements.project_member(project_wheel, self.installed)
+        wheel.with_dist_info(project_wheel, member.info.contents)
+        return member
 
     def _rebuild_project_part(
         self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None
@@ -139,8 +159,10 @@ class Assembler(Struct, frozen=True, kw_only=True):
             scratch=scratch,
         )
 
-    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None) -> None:
-        """Let pex build the binary from the dependency PEX and the project's part."""
+    def _build_with_pex(
+        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None, found: Disagreements
+    ) -> None:
+        """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to."""
         table = self.target.table
         reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
         wheel_format = cli.WheelFormat(
@@ -151,7 +173,9 @@ class Assembler(Struct, frozen=True, kw_only=True):
         packer = self._packer()
         with contextlib.ExitStack() as stack:
             with self.clock.step("dependencies"):
-                dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
+                dependencies = packer.provide(
+                    self.installed, disagreements=found, wheel_format=wheel_format, hold=(self.lock_descriptor,)
+                )
             inputs = cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,8 +99,18 @@ class Builder(Struct, frozen=True, kw_only=True):
             sources_only = change is not None and change.kinds == {"sources"} and not self.force
             built = assembler.assemble(sources_only=sources_only)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
+            disagreements = self._disagreements(target, built)
             commit = Git(root=target.project.root, environ=self.shell.environ).commit(without=target.directory)
-            record = _record(target, installed, project_files, inputs, built=built, clock=clock, commit=commit)
+            record = _record(
+                target,
+                installed,
+                project_files,
+                inputs,
+                built=built,
+                disagreements=disagreements,
+                clock=clock,
+                commit=commit,
+            )
             files.move_into_place(built.path, target.output)
         # If the run is killed before the next two lines, the record does not match the binary, and it is built again.
         files.write_json(inputs_file, inputs)
@@ -108,6 +118,15 @@ class Builder(Struct, frozen=True, kw_only=True):
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(record["size"]), counted(record["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
+
+    def _disagreements(self, target: Target, built: BuiltPex) -> Sequence[Mapping[str, Any]]:
+        """The disagreements about the new binary as JSON values; each is also shown."""
+        if built.disagreements is None:
+            previous: Sequence[Mapping[str, Any]] = files.read_json(target.record).get("disagreements", ())
+            return previous
+        for disagreement in built.disagreements:
+            self.shell.say(f"pex: warning: {disagreement}")
+        return [disagreement.as_json() for disagreement in built.disagreements]
 
     def _collect_once(self, target: Target) -> ProjectFiles:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
@@ -183,6 +202,7 @@ def _record(
     inputs: Inputs,
     *,
     built: BuiltPex,
+    disagreements: Sequence[Mapping[str, Any]],
     clock: Clock,
     commit: Commit | None,
 ) -> dict[str, Any]:
@@ -202,6 +222,7 @@ def _record(
             "taken": sorted(built.shipped),
             "left-out": [left_out.path for left_out in project_files.left_out],
         },
+        "disagreements": list(disagreements),
         "distributions": [{"name": name, "version": version} for name, version in built.distributions],
         "seconds": clock.seconds,
     }

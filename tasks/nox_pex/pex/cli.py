@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,6 +59,21 @@ class WheelFormat(Struct, frozen=True, kw_only=True):
     compress: bool
 
 
+class RepositoryOptions(Struct, frozen=True, kw_only=True):
+    """What every dependency PEX is built with: it is written to `output`, from the `name==version` in the file `pins`.
+
+    `overrides` are pins that replace all requirements of these distributions, `excludes` the names of distributions
+    that are required and not there. A PEX that is built from the dependency PEX inherits both.
+    """
+
+    output: Path
+    pins: Path
+    overrides: tuple[str, ...]
+    excludes: tuple[str, ...]
+    wheel_format: WheelFormat
+    pex_root: Path
+
+
 def pex_argv(
     binary: Binary,
     *,
@@ -93,44 +109,34 @@ def pex_argv(
     return [*arguments, *binary.pex_args]
 
 
-def repository_argv(
-    *, python: Path, output: Path, environment: Path, pins: Path, wheel_format: WheelFormat, pex_root: Path
-) -> list[str]:
-    """Return pex's command line for a dependency PEX of the distributions that `pins` names, from `environment`.
+def repository_argv(options: RepositoryOptions, *, python: Path, environment: Path) -> list[str]:
+    """Return pex's command line for a dependency PEX of the pinned distributions from the directory `environment`.
 
     It names no target: with one, pex 2.105 refuses an environment in which any wheel is for Python 2 too.
     """
-    arguments = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
-    arguments += ["--venv-repository", str(environment), "--requirement", str(pins), "--pre"]
-    return [*arguments, *_packed_layout_options(wheel_format)]
+    return [str(python), "-m", "pex", "--venv-repository", str(environment), *_repository_options(options)]
 
 
 def wheels_argv(
-    *,
-    python: Path,
-    output: Path,
-    wheels: Sequence[Path],
-    pins: Path,
-    overrides: Iterable[str],
-    platforms: Sequence[Path],
-    wheel_format: WheelFormat,
-    pex_root: Path,
+    options: RepositoryOptions, *, python: Path, wheels: Sequence[Path], platforms: Sequence[Path]
 ) -> list[str]:
-    """Return pex's command line for a dependency PEX of `wheels`, for the complete platforms in the files `platforms`.
-
-    `overrides` are the pins of distributions that have several versions, one for each platform. Without them, a
-    distribution that requires any version gets the newest one in addition to the pinned one. A PEX that is built from
-    the dependency PEX inherits them.
-    """
-    arguments = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    """Return pex's command line for a dependency PEX of `wheels`, for the `platforms` that these files describe."""
+    arguments = [str(python), "-m", "pex"]
     for wheel in wheels:
         arguments += ["--pre-resolved-dist", str(wheel)]
     for platform in platforms:
         arguments += ["--complete-platform", str(platform)]
-    for override in overrides:
-        arguments += ["--override", override]
-    arguments += ["--requirement", str(pins), "--pre"]
-    return [*arguments, *_packed_layout_options(wheel_format)]
+    return [*arguments, *_repository_options(options)]
+
+
+def _repository_options(options: RepositoryOptions) -> Iterator[str]:
+    yield from ("--output-file", str(options.output), "--pex-root", str(options.pex_root))
+    for override in options.overrides:
+        yield from ("--override", override)
+    for exclude in options.excludes:
+        yield from ("--exclude", exclude)
+    yield from ("--requirement", str(options.pins), "--pre")
+    yield from _packed_layout_options(options.wheel_format)
 
 
 def _packed_layout_options(wheel_format: WheelFormat) -> Iterator[str]:
@@ -149,11 +155,40 @@ def pex_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 def failure(outcome: Outcome, *, of: str) -> NoxPexError:
     """Return the error for a run of pex that failed to build `of`."""
-    last = outcome.tail[-1].strip() if outcome.tail else "no output"
-    problem = f"pex could not build {of} (exit status {outcome.status}): {last}"
+    problem = f"pex could not build {of} (exit status {outcome.status}): {_reason(outcome.tail)}"
     return network_failure(problem, outcome) or NoxPexError(
         "build-failed", problem, "read pex's last lines above; --verbose shows its command line", log=outcome.tail
     )
+
+
+def _reason(tail: Sequence[str]) -> str:
+    """The line of pex's output that says why it failed.
+
+    Below a requirement that it cannot parse, pex marks the place with a line like `~~~^`. If it cannot resolve a
+    requirement, its last lines list the wheels that it has.
+    """
+    lines = [line.strip() for line in tail]
+    for number, line in enumerate(lines):
+        if match := _INVALID_METADATA.search(line):
+            quoted = next((text for text in lines[number:] if _QUOTED.search(text)), "")
+            return f"{match['subject']}: {_QUOTED.sub('', quoted) or line}"
+        if _NEEDED.search(line) and number + 1 < len(lines):
+            needed = lines[number + 1 :]
+            return f"no distribution for {', '.join(text.rstrip(':') for text in needed[:_REASON_LINES])}"
+    return next((line for line in reversed(lines) if any(map(str.isalnum, line))), "no output")
+
+
+_INVALID_METADATA: Final = re.compile(r"nvalid \S+ metadata.* in (?:a )?(?P<subject>\S+ \S+) metadata from")
+
+
+_QUOTED: Final = re.compile(r"^\d+\.\)? (?=')")
+
+
+_NEEDED: Final = re.compile(r"^Needed \S+ compatible dependencies for:")
+
+
+_REASON_LINES: Final = 5
+"""The number of lines that name a requirement, the distribution that requires it, and the wheels that there are."""
 
 
 def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:

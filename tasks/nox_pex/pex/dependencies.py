@@ -10,16 +10,18 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
-from nox_pex.distributions import pex_file
+from nox_pex.distributions import dist_info, pex_file, wheel
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.record import body_digest, record_rows
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, staged_environment
+from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.target import Contents
 from nox_pex.platforms import platform
 from nox_pex.platforms.wheelhouse import Wheelhouse
@@ -47,25 +49,43 @@ class Packer(Struct, frozen=True, kw_only=True):
     python: Path
     version: str
 
-    def provide(self, installed: Contents, *, wheel_format: cli.WheelFormat, hold: Sequence[int]) -> Dependencies:
+    def provide(
+        self,
+        installed: Contents,
+        *,
+        disagreements: Disagreements,
+        wheel_format: cli.WheelFormat,
+        hold: Sequence[int],
+    ) -> Dependencies:
         """Return the dependency PEX of what is installed: the cached one, or a new one.
 
-        It is not evicted from the cache until this process ends. `hold` are descriptors of locks, which pex inherits.
+        `disagreements` are those about the binary, with its project: pex takes overrides from the dependency PEX alone.
+        The dependency PEX is not evicted from the cache until this process ends. `hold` are descriptors of locks, which
+        pex inherits.
         Raises `NoxPexError`: `integrity` if the environment is damaged, `build-failed` if pex, or the build backend of
         a path dependency, fails.
         """
-        home = self.provisioner.caches.dependencies / self._key(installed, wheel_format=wheel_format)
+        key = self._key(installed, disagreements, wheel_format=wheel_format)
+        home = self.provisioner.caches.dependencies / key
         if home.is_dir():
             cache.mark_used(home)
         if not _is_intact(home):
             lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
             with locks.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
                 if not _is_intact(home):
-                    self._pack(installed, home, wheel_format=wheel_format, hold=hold)
+                    self._pack(installed, home, disagreements, wheel_format=wheel_format, hold=hold)
                 cache.mark_used(home)
         return Dependencies(repository=home / "dependencies.pex", pins=home / "pins.txt")
 
-    def _pack(self, installed: Contents, home: Path, *, wheel_format: cli.WheelFormat, hold: Sequence[int]) -> None:
+    def _pack(
+        self,
+        installed: Contents,
+        home: Path,
+        disagreements: Disagreements,
+        *,
+        wheel_format: cli.WheelFormat,
+        hold: Sequence[int],
+    ) -> None:
         _check_undamaged(installed)
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
@@ -74,10 +94,18 @@ class Packer(Struct, frozen=True, kw_only=True):
             scratch = Path(directory)
             new = scratch / home.name
             new.mkdir()
+            options = cli.RepositoryOptions(
+                output=new / "dependencies.pex",
+                pins=new / "pins.txt",
+                overrides=disagreements.overrides,
+                excludes=disagreements.excludes,
+                wheel_format=wheel_format,
+                pex_root=self.provisioner.caches.pex_root / self.version,
+            )
             if isinstance(installed, Installed):
-                argv = self._environment_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
+                argv = self._environment_argv(installed, options, rewritten=disagreements.rewritten, scratch=scratch)
             else:
-                argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
+                argv = self._wheels_argv(installed, options, scratch=scratch)
             shell = self.provisioner.shell
             outcome = shell.run(argv, what="pex: dependencies", env=cli.pex_environ(shell.environ), cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
@@ -86,37 +114,29 @@ class Packer(Struct, frozen=True, kw_only=True):
             files.move_into_place(new, home)
 
     def _environment_argv(
-        self, installed: Installed, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
+        self, installed: Installed, options: cli.RepositoryOptions, *, rewritten: Collection[str], scratch: Path
     ) -> list[str]:
-        """Pex's command line for the dependency PEX of an environment, to be written to the directory `new`."""
+        """Pex's command line for the dependency PEX of an environment. `rewritten` are names of distributions."""
         wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
-        _write_pins(requirements.pins(installed.distributions), new)
-        return cli.repository_argv(
-            python=self.python,
-            output=new / "dependencies.pex",
-            environment=staged_environment.packable_environment(installed, into=scratch / "staged", wheels=wheels),
-            pins=new / "pins.txt",
-            wheel_format=wheel_format,
-            pex_root=self.provisioner.caches.pex_root / self.version,
+        _write_pins(requirements.pins(installed.distributions), options.pins)
+        environment = staged_environment.packable_environment(
+            installed, into=scratch / "staged", wheels=wheels, rewritten=rewritten
         )
+        return cli.repository_argv(options, python=self.python, environment=environment)
 
-    def _wheels_argv(
-        self, wheelhouse: Wheelhouse, new: Path, *, wheel_format: cli.WheelFormat, scratch: Path
-    ) -> list[str]:
-        """Pex's command line for the dependency PEX of a wheelhouse, to be written to the directory `new`."""
-        _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
+    def _wheels_argv(self, wheelhouse: Wheelhouse, options: cli.RepositoryOptions, *, scratch: Path) -> list[str]:
+        """Pex's command line for the dependency PEX of a wheelhouse."""
+        _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), options.pins)
+        # Without a pin, a distribution that requires any version gets the newest one in addition to the pinned one.
+        several = requirements.pins(wheelhouse.in_several_versions, wheelhouse.marker)
         return cli.wheels_argv(
+            msgspec.structs.replace(options, overrides=tuple(dict.fromkeys([*options.overrides, *several]))),
             python=self.python,
-            output=new / "dependencies.pex",
-            wheels=[wheelhouse.path(wheel) for wheel in wheelhouse.wheels],
-            pins=new / "pins.txt",
-            overrides=requirements.pins(wheelhouse.in_several_versions, wheelhouse.marker),
+            wheels=list(_packable_wheels(wheelhouse, into=scratch / "wheels")),
             platforms=platform.write(wheelhouse.platforms, scratch / "platforms"),
-            wheel_format=wheel_format,
-            pex_root=self.provisioner.caches.pex_root / self.version,
         )
 
-    def _key(self, installed: Contents, *, wheel_format: cli.WheelFormat) -> str:
+    def _key(self, installed: Contents, disagreements: Disagreements, *, wheel_format: cli.WheelFormat) -> str:
         """A name for the dependency PEX, made from everything that decides its bytes."""
         from_environment = isinstance(installed, Installed)
         decisive = [
@@ -132,6 +152,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             [wheel_format.pre_install_wheels, wheel_format.compress],
             recipe.digest(),
             [] if isinstance(installed, Installed) else [platform.digest for platform in installed.platforms],
+            [disagreements.overrides, disagreements.excludes],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
@@ -159,15 +180,26 @@ def _check_undamaged(installed: Contents) -> None:
     if isinstance(installed, Installed):
         place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
     else:
-        wheel = installed.first_damaged_wheel()
-        place, damaged = installed.home, wheel.file if wheel is not None else None
+        first = installed.first_damaged_wheel()
+        place, damaged = installed.home, first.file if first is not None else None
     if damaged:
         problem = f"the install in {place} is damaged: {damaged}"
         raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
 
 
-def _write_pins(pins: Iterable[str], directory: Path) -> None:
-    (directory / "pins.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
+def _packable_wheels(wheelhouse: Wheelhouse, *, into: Path) -> Iterator[Path]:
+    """Yield the wheels of a wheelhouse, each as pex accepts it: a copy in `into` if its metadata is rewritten."""
+    into.mkdir()
+    for each in wheelhouse.wheels:
+        path = wheelhouse.path(each)
+        info = dist_info.packable(
+            wheel.read_dist_info(path), direct=each.direct, pythons=wheelhouse.target_pythons(each)
+        )
+        yield wheel.with_dist_info(path, info.contents, output=into / each.file)
+
+
+def _write_pins(pins: Iterable[str], file: Path) -> None:
+    file.write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
 
 
 def _is_intact(home: Path) -> bool:

@@ -1,24 +1,26 @@
 """A copy of the installed environment that pex can pack as it is.
 
 For what Poetry installed from a path, a URL or Git, `direct_url.json` (PEP 610) names the origin: a path of this
-machine, or a URL with a password, and pex would pack it. An editable install has no files to pack at all. Most
-environments have neither, and are packed without a copy.
+machine, or a URL with a password, and pex would pack it. An editable install has no files to pack at all. Metadata that
+pex does not accept has to be rewritten (`distributions.dist_info`). Most environments have none of these, and are
+packed without a copy.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from nox_pex.distributions import metadata, wheel
+from nox_pex.distributions import dist_info, target_python, wheel
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.distributions.record import record_rows, record_text, record_with
+from nox_pex.distributions.target_python import TargetPython
 from nox_pex.poetry.installed import Installed
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files
@@ -36,33 +38,40 @@ def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Pat
     for distribution in installed.distributions:
         if (directory := _editable_directory(distribution)) is not None:
             into.mkdir(exist_ok=True)
-            wheels[distribution.name] = build_wheel.build_wheel(
+            built = build_wheel.build_wheel(
                 pyproject.read_source(directory),
                 into=into,
-                interpreter=installed.environment.interpreter(),
+                interpreter=installed.interpreter,
                 provisioner=provisioner,
             )
+            pythons = [target_python.of_this_machine(installed.interpreter)]
+            info = dist_info.packable(wheel.read_dist_info(built), direct=True, pythons=pythons)
+            wheels[distribution.name] = wheel.with_dist_info(built, info.contents)
     return wheels
 
 
-def packable_environment(installed: Installed, *, into: Path, wheels: Mapping[str, Path]) -> Path:
-    """Return the directory of an environment with everything that is installed, and without a trace of this machine.
+def packable_environment(
+    installed: Installed, *, into: Path, wheels: Mapping[str, Path], rewritten: Collection[str]
+) -> Path:
+    """Return the directory of an environment with everything that is installed, as pex can pack it.
 
-    The distributions in `wheels` (by name) are unpacked from their wheel. It is the installed environment itself if
-    nothing in it came from a path, a URL or Git; otherwise a copy in `into`, of hard links if the file system has them.
-    The original is never changed.
+    It has no trace of this machine. The distributions in `wheels` (by name) are unpacked from their wheel. Those in
+    `rewritten` have metadata that pex does not accept.
+    It is the installed environment itself if nothing in it has to be changed; otherwise a copy in `into`, of hard links
+    if the file system has them. The original is never changed.
     """
     source = installed.environment.path
-    if not installed.is_direct:
+    if not installed.is_direct and not rewritten:
         return source
+    pythons = [target_python.of_this_machine(installed.interpreter)]
     shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))
     for distribution in installed.distributions:
         copied = into / distribution.directory.relative_to(source)
         if distribution.name in wheels:
             Environment(path=into).remove(msgspec.structs.replace(distribution, directory=copied))
             wheel.unpack(wheels[distribution.name], site_packages=copied.parent, prefix=into)
-        elif distribution.direct:
-            _remove_origin(copied)
+        elif distribution.direct or distribution.name in rewritten:
+            _make_packable(copied, direct=distribution.direct, pythons=pythons)
     return into
 
 
@@ -76,20 +85,21 @@ def _editable_directory(distribution: Distribution) -> Path | None:
     return Path(unquote(urlsplit(origin["url"]).path))
 
 
-def _remove_origin(dist_info: Path) -> None:
-    """Remove `direct_url.json` and its row in RECORD, and such addresses in METADATA.
+def _make_packable(directory: Path, *, direct: bool, pythons: Sequence[TargetPython]) -> None:
+    """Rewrite the files in a `.dist-info` that pex does not accept, and their rows in RECORD.
 
-    Changed files are replaced, because they are hard links to those of the original environment.
+    If it is `direct`, remove `direct_url.json`, and such addresses in METADATA. Changed files are replaced, because
+    they are hard links to those of the original environment.
     """
-    (dist_info / _DIRECT_URL).unlink()
-    record, metadata_file = dist_info / "RECORD", dist_info / "METADATA"
-    origin_row = f"{dist_info.name}/{_DIRECT_URL}"
-    rows = record_text(row for row in record_rows(record.read_text("utf-8")) if row[0] != origin_row)
-    before = metadata_file.read_text("utf-8", "surrogateescape")
-    if (cleaned := metadata.cleaned(before)) != before:
-        content = cleaned.encode("utf-8", "surrogateescape")
-        rows = record_with(rows, path=f"{dist_info.name}/METADATA", content=content)
-        metadata_file.unlink()
-        metadata_file.write_bytes(content)
+    record, origin = directory / "RECORD", directory / _DIRECT_URL
+    origin_row = f"{directory.name}/{_DIRECT_URL}"
+    rows = record_text(row for row in record_rows(record.read_text("utf-8", "surrogateescape")) if row[0] != origin_row)
+    origin.unlink(missing_ok=True)
+    before = dist_info.read_directory(directory)
+    for name, content in dist_info.packable(before, direct=direct, pythons=pythons).contents.items():
+        if content != before[name]:
+            rows = record_with(rows, path=f"{directory.name}/{name}", content=content)
+            (directory / name).unlink()
+            (directory / name).write_bytes(content)
     record.unlink()
-    record.write_text(rows, "utf-8")
+    record.write_text(rows, "utf-8", "surrogateescape")

@@ -20,6 +20,7 @@ from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.distributions.target_python import TargetPython
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
 
@@ -72,6 +73,11 @@ class Platform(Struct, frozen=True, kw_only=True, dict=True):
         command = f"{'pypy' if implementation == 'PyPy' else 'python'}{self.minor}"
         version = self.markers["python_full_version"]
         return Interpreter(implementation=implementation, version=version, executable=Path(command))
+
+    @property
+    def python(self) -> TargetPython:
+        """Its markers; no tags, because pex compares these with the name of a wheel, and not with its file WHEEL."""
+        return TargetPython(markers=self.markers)
 
     @property
     def digest(self) -> str:

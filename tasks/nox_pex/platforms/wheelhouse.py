@@ -17,6 +17,7 @@ from nox_pex.distributions.entry_points import Script
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.launcher import Library
+from nox_pex.distributions.target_python import TargetPython
 from nox_pex.distributions.wheel import WheelLibrary
 from nox_pex.platforms.platform import Platform, marker
 from nox_pex.poetry.selection import Selection
@@ -98,6 +99,10 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
     def path(self, wheel: Wheel) -> Path:
         """The path of a wheel."""
         return wheels_in(self.home) / wheel.file
+
+    def target_pythons(self, wheel: Wheel) -> tuple[TargetPython, ...]:
+        """The Pythons of the targets that install a wheel."""
+        return tuple(platform.python for platform in self.platforms if platform.name in wheel.targets)
 
     def first_damaged_wheel(self) -> Wheel | None:
         """The first wheel whose content changed after it was fetched; None if none did."""

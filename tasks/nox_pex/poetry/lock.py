@@ -38,6 +38,11 @@ class Package(Struct, frozen=True, kw_only=True):
     hashes: tuple[str, ...]
     source: Source | None
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether it comes from a path, a URL or Git. Its content is what is locked, not its version."""
+        return self.source is not None and self.source.type != "legacy"
+
 
 class Lock(Struct, frozen=True, kw_only=True):
     """The content of a `poetry.lock`. `digest` is the SHA-256 of the file."""
@@ -51,6 +56,11 @@ class Lock(Struct, frozen=True, kw_only=True):
         wanted = _version(version)
         normalized = canonicalize_name(name)
         return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
+
+    def direct(self, name: str) -> tuple[Package, ...]:
+        """The locked packages of this name, of any version, that come from a path, a URL or Git."""
+        normalized = canonicalize_name(name)
+        return tuple(p for p in self.packages if p.name == normalized and p.is_direct)
 
 
 def digest(path: Path) -> str:

@@ -91,14 +91,16 @@ def _line(pin: Pin) -> str:
 
 
 def _locked(distribution: Distribution, lock: Lock) -> Package:
-    candidates = lock.find(distribution.name, distribution.version)
+    # What comes from a path is known by its content: its version may have moved since the lock.
+    moved = lock.direct(distribution.name) if distribution.direct else ()
+    candidates = lock.find(distribution.name, distribution.version) or moved
     if not candidates:
         versions = ", ".join(sorted(p.version for p in lock.packages if p.name == distribution.name))
         locked = f"it locks {versions}" if versions else "it has no version of it"
         problem = f"{distribution.name} {distribution.version} is installed but not in {lock.path}: {locked}"
         raise NoxPexError("not-locked", problem, "run `nox -s install -- --force`")
     # One version can be locked from two sources, such as an index and Git. Take the one that it was installed from.
-    same = [p for p in candidates if distribution.direct == (p.source is not None and p.source.type != "legacy")]
+    same = [p for p in candidates if p.is_direct == distribution.direct]
     return (same or candidates)[0]
 
 

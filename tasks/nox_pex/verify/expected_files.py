@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
 from msgspec import Struct
 
-from nox_pex.distributions import environment, record
+from nox_pex.distributions import dist_info, environment, record, target_python
+from nox_pex.distributions import wheel as wheels
+from nox_pex.distributions.dist_info import PackableDistInfo
+from nox_pex.distributions.target_python import TargetPython
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry.installed import STATE_FILE, Installed
@@ -40,7 +44,8 @@ class Script(Struct, frozen=True, kw_only=True):
 class ExpectedFiles(Struct, frozen=True, kw_only=True):
     """The files that one distribution in the binary must have: `rows` by the location where they are installed.
 
-    Files that an installer writes itself are left out. `scripts`, by file name, are apart, because an installer may
+    Metadata that pex does not accept has its row as nox-pex rewrites it. Files that an installer writes itself are left
+    out. `scripts`, by file name, are apart, because an installer may
     change their first line.
     """
 
@@ -62,7 +67,10 @@ def expected_from_wheels(wheelhouse: Wheelhouse, lock: Lock) -> Mapping[str, Exp
         if sha256 != wheel.sha256 or not locked:
             problem = f"{wheelhouse.path(wheel)} is not the file that {lock.path} locks"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force` to fetch it again")
-    return {wheel.file: _from_wheel(wheelhouse.path(wheel), wheel) for wheel in wheelhouse.wheels}
+    return {
+        wheel.file: _from_wheel(wheelhouse.path(wheel), wheel, wheelhouse.target_pythons(wheel))
+        for wheel in wheelhouse.wheels
+    }
 
 
 def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFiles]:
@@ -77,7 +85,8 @@ def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFile
             path = installed.environment.path
             problem = f"the RECORD of {distribution.name} in {path} has changed since Poetry installed it"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force` to install it again")
-    return {d.name: _from_record(d) for d in installed.distributions if not _is_editable(d)}
+    python = target_python.of_this_machine(installed.interpreter)
+    return {d.name: _from_record(d, python) for d in installed.distributions if not _is_editable(d)}
 
 
 def is_written_by_installer(location: Location) -> bool:
@@ -93,7 +102,7 @@ def _is_editable(distribution: environment.Distribution) -> bool:
     return bool(origin.get("dir_info", {}).get("editable", False))
 
 
-def _from_record(distribution: environment.Distribution) -> ExpectedFiles:
+def _from_record(distribution: environment.Distribution, python: TargetPython) -> ExpectedFiles:
     site_packages = distribution.directory.parent
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
@@ -105,10 +114,24 @@ def _from_record(distribution: environment.Distribution) -> ExpectedFiles:
             scripts[location.path] = Script(row=row, read=(site_packages / row.path).read_bytes)
         elif not is_written_by_installer(location):
             content[location] = row
+    original = dist_info.read_directory(distribution.directory)
+    packable = dist_info.packable(original, direct=distribution.direct, pythons=[python])
+    content |= _rewritten_rows(distribution.directory.name, original, packable)
     return ExpectedFiles(version=distribution.version, rows=content, scripts=scripts)
 
 
-def _from_wheel(path: Path, wheel: Wheel) -> ExpectedFiles:
+def _rewritten_rows(
+    directory: str, original: Mapping[str, bytes], packable: PackableDistInfo
+) -> Mapping[Location, RecordRow]:
+    """Return the rows of the files in a `.dist-info` that the binary has in another form, as nox-pex rewrites them."""
+    paths = {f"{directory}/{name}": content for name, content in packable.contents.items() if content != original[name]}
+    return {
+        Location(scheme="lib", path=path): RecordRow(path=path, algorithm="sha256", digest=_sha256(io.BytesIO(content)))
+        for path, content in paths.items()
+    }
+
+
+def _from_wheel(path: Path, wheel: Wheel, pythons: Sequence[TargetPython]) -> ExpectedFiles:
     content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
     with zipfile.ZipFile(path) as archive:
@@ -122,6 +145,9 @@ def _from_wheel(path: Path, wheel: Wheel) -> ExpectedFiles:
                 scripts[location.path] = Script(row=row, read=partial(_read_member, path, member.filename))
             else:
                 content[location] = row
+    original = wheels.read_dist_info(path)
+    packable = dist_info.packable(original, direct=wheel.direct, pythons=pythons)
+    content |= _rewritten_rows(wheels.dist_info_directory(path), original, packable)
     return ExpectedFiles(version=wheel.version, rows=content, scripts=scripts)
 
 

@@ -18,7 +18,7 @@ GATES: Final[tuple[Gate, ...]] = ("closure", "integrity", "leaks", "reproducible
 
 
 class GateResult(Struct, frozen=True, kw_only=True):
-    """The result of one gate: a short `summary`, all `problems` and `details`, and the `seconds` that it took.
+    """The result of one gate: a short `summary`, all `problems`, `notes` and `details`, and the `seconds` that it took.
 
     `failure` is the error to raise; None unless `state` is `failed`.
     """
@@ -28,6 +28,7 @@ class GateResult(Struct, frozen=True, kw_only=True):
     summary: str
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = {}
     failure: NoxPexError | None = None
 
@@ -48,9 +49,13 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
 
 def table(report: VerifyReport) -> Iterator[str]:
-    """Yield a line for each gate, then the errors of all failures except the first, which the caller raises."""
+    """Yield a line for each gate, with its notes, then the errors of all failures except the first.
+
+    The caller raises the first.
+    """
     for result in report.results:
         yield f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
+        yield from (f"{result.gate:<12}  note: {note}" for note in result.notes)
     failures = [result.failure for result in report.results if result.failure is not None]
     yield from (str(failure) for failure in failures[1:])
 
@@ -76,6 +81,7 @@ def _as_json(result: GateResult) -> dict[str, Any]:
         "summary": result.summary,
         "seconds": round(result.seconds, 3),
         "problems": list(result.problems),
+        "notes": list(result.notes),
         "details": dict(result.details),
         "failure": failure and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy},
     }

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
+from nox_pex.pex import disagreements
 from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
@@ -126,6 +128,7 @@ def _closure(inputs: GateInputs) -> Verdict:
             target.platforms,
             project=inputs.project_version,
             exclude=target.table.exclude,
+            by_content=_by_content(inputs),
         )
     planned = closure.plan(
         target.selection,
@@ -134,17 +137,33 @@ def _closure(inputs: GateInputs) -> Verdict:
         provisioner=installer.provisioner,
         poetry_version=target.settings.poetry_version,
     )
-    return closure.judge(inputs.distributions, planned, project=inputs.project_version, exclude=target.table.exclude)
+    return closure.judge(
+        inputs.distributions,
+        planned,
+        project=inputs.project_version,
+        exclude=target.table.exclude,
+        by_content=_by_content(inputs),
+    )
+
+
+def _by_content(inputs: GateInputs) -> frozenset[str]:
+    """Return the names of the distributions that the lock takes from a path, a URL or Git: their versions may move."""
+    return frozenset(package.name for package in lock.read(inputs.target.project.lock).packages if package.is_direct)
 
 
 def _integrity(inputs: GateInputs) -> Verdict:
+    installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
+    found = disagreements.find(installed, lock.read(inputs.target.project.lock), project=None)
+    verdict = replace(
+        integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, installed)),
+        notes=tuple(str(each) for each in found.without(inputs.target.table.exclude) if each.kind != "moved"),
+    )
     if inputs.installed is None:
-        return integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, inputs.rebuild().installed))
-    verdict = integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, inputs.installed))
+        return verdict
     if verdict.problems or not inputs.deep:
         return verdict
     fetched_again = _expected(inputs, inputs.rebuild().installed)
-    return integrity.judge(inputs.pex, inputs.distributions, fetched_again, strict=False)
+    return replace(integrity.judge(inputs.pex, inputs.distributions, fetched_again, strict=False), notes=verdict.notes)
 
 
 def _leaks(inputs: GateInputs) -> Verdict:
@@ -233,6 +252,7 @@ def _run_gate(gate: Gate, inputs: GateInputs) -> GateResult:
         summary=verdict.summary,
         seconds=time.monotonic() - started,
         problems=verdict.problems,
+        notes=verdict.notes,
         details=verdict.details,
         failure=found,
     )

@@ -61,8 +61,8 @@ def test_a_wheel_is_pure_if_its_tags_are_for_every_platform(tmp_path: Path, tag:
     assert wheel.is_pure(tmp_path / f"shelf-1.0-{tag}.whl") is pure
 
 
-def test_the_version_of_a_wheel_is_that_in_its_name(tmp_path: Path) -> None:
-    assert wheel.wheel_version(tmp_path / "shelf-1.0rc1-py3-none-any.whl") == "1.0rc1"
+def test_the_name_and_the_version_of_a_wheel_are_those_in_its_file_name(tmp_path: Path) -> None:
+    assert wheel.name_and_version(tmp_path / "Shelf_Plus-1.0rc1-py3-none-any.whl") == ("shelf-plus", "1.0rc1")
 
 
 DATA = {

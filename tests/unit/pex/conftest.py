@@ -101,7 +101,7 @@ def make_target(tmp_path: Path) -> MakeTarget:
     ) -> Target:
         root = tmp_path / "shop"
         root.mkdir(exist_ok=True)
-        (root / "poetry.lock").write_text("# a lock\n", "utf-8")
+        (root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
         entry = {} if table.keys() & {"script", "executable", "entry_point"} else {"entry_point": "main:main"}
         binary = {key.replace("_", "-"): value for key, value in {**entry, **table}.items()}
         return Target(

@@ -13,6 +13,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import assemble
 from nox_pex.pex.assemble import BuiltPex
 from nox_pex.pex.builder import Builder
+from nox_pex.pex.disagreements import Disagreement
 from nox_pex.pex.target import Target
 from nox_pex.system import locks
 from tests.support.fake_environment import FakeEnvironment
@@ -25,6 +26,7 @@ class FakeAssembler:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.disagreements: tuple[Disagreement, ...] | None = ()
         self.during: Callable[[], None] = lambda: None
 
     def __call__(self, **given: Any) -> FakeAssembler:
@@ -38,7 +40,13 @@ class FakeAssembler:
         names = {name: (given["target"].project.root / name).read_bytes() for name in given["files"].digests}
         path = SmallPex(sources=names).write(given["directory"] / given["target"].output.name)
         given["clock"].seconds["pex"] = 1.5
-        return BuiltPex(path=path, version="1.0", shipped=tuple(names), distributions=(("idna", "1.0"),))
+        return BuiltPex(
+            path=path,
+            version="1.0",
+            shipped=tuple(names),
+            distributions=(("idna", "1.0"),),
+            disagreements=self.disagreements,
+        )
 
 
 @pytest.fixture

@@ -161,22 +161,63 @@ def test_a_failure_of_pex_has_a_code_and_its_last_line(output: str, code: str, s
     assert error.log == tuple(output.splitlines())
 
 
+UNPARSED = """\
+Found 2 invalid Requires-Dist metadata values in a 1.0 metadata from a-1.0.dist-info/METADATA at /env/site-packages:
+1. 'helper (>=1.0.*)': Expected matching RIGHT_PARENTHESIS for LEFT_PARENTHESIS, after version specifier
+    helper (>=1.0.*)
+           ~~~~~^
+2. 'other (>dev)': Expected matching RIGHT_PARENTHESIS
+    other (>dev)
+          ~^
+"""
+
+
+UNRESOLVED = """\
+Failed to resolve requirements from PEX environment @ /cache/dependencies.pex.
+Needed cp311-cp311-linux_x86_64 compatible dependencies for:
+ 1: click>=8.2
+    Required by:
+      shelf 1.0
+    But this pex only contains:
+      click-8.1.8-py3-none-any.whl
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (UNPARSED, "a 1.0: 'helper (>=1.0.*)': Expected matching RIGHT_PARENTHESIS for LEFT_PARENTHESIS"),
+        ("one\nhelper (>=1.0.*)\n       ~~~~~^", "helper (>=1.0.*)"),
+        (UNRESOLVED, "1: click>=8.2, Required by, shelf 1.0, But this pex only contains, click-8.1.8-py3-none-any.whl"),
+        (
+            "Invalid Requires-Python metadata found in a 1 metadata from a-1.0.dist-info/METADATA at /env '>=3.*': no",
+            "a 1: ",
+        ),
+    ],
+)
+def test_a_failure_of_pex_names_the_distribution_and_the_requirement(output: str, reason: str) -> None:
+    problem = cli.failure(Outcome(status=1, output=output, seconds=1.0), of="the dependencies").problem
+    assert reason in problem
+    assert not problem.endswith("^")
+
+
 @pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("pre_install_wheels", [True, False])
 def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
     *, compress: bool, pre_install_wheels: bool
 ) -> None:
     wheel_format = cli.WheelFormat(pre_install_wheels=pre_install_wheels, compress=compress)
-    options: dict[str, Any] = {
-        "python": Path("/tools/python"),
-        "output": Path("/build/dependencies.pex"),
-        "pins": Path("/build/pins.txt"),
-        "wheel_format": wheel_format,
-        "pex_root": Path("/cache/pex"),
-    }
-    wheels = [Path("/wheels/a.whl"), Path("/wheels/b.whl")]
-    from_environment = cli.repository_argv(environment=Path("/environment"), **options)
-    from_wheels = cli.wheels_argv(wheels=wheels, overrides=["a==1", "a==2"], platforms=[Path("/there.json")], **options)
+    options = cli.RepositoryOptions(
+        output=Path("/build/dependencies.pex"),
+        pins=Path("/build/pins.txt"),
+        overrides=("a==1", "a==2"),
+        excludes=("gone",),
+        wheel_format=wheel_format,
+        pex_root=Path("/cache/pex"),
+    )
+    wheels, python = [Path("/wheels/a.whl"), Path("/wheels/b.whl")], Path("/tools/python")
+    from_environment = cli.repository_argv(options, python=python, environment=Path("/environment"))
+    from_wheels = cli.wheels_argv(options, python=python, wheels=wheels, platforms=[Path("/there.json")])
     for argv in (from_environment, from_wheels):
         assert argv[:3] == ["/tools/python", "-m", "pex"]
         assert after(argv, "--output-file") == "/build/dependencies.pex"
@@ -184,13 +225,14 @@ def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
         assert after(argv, "--requirement") == "/build/pins.txt"
         assert after(argv, "--layout") == "packed"
         assert "--pre" in argv
+        assert [value for option, value in itertools.pairwise(argv) if option == "--override"] == ["a==1", "a==2"]
+        assert after(argv, "--exclude") == "gone"
         assert ("--compress" in argv, "--no-compress" in argv) == (compress, not compress)
         assert ("--pre-install-wheels" in argv) == pre_install_wheels
         assert ("--no-pre-install-wheels" in argv) == (not pre_install_wheels)
     assert after(from_environment, "--venv-repository") == "/environment"
     pairs = list(itertools.pairwise(from_wheels))
     assert [value for option, value in pairs if option == "--pre-resolved-dist"] == ["/wheels/a.whl", "/wheels/b.whl"]
-    assert [value for option, value in pairs if option == "--override"] == ["a==1", "a==2"]
     assert [value for option, value in pairs if option == "--complete-platform"] == ["/there.json"]
 
 

@@ -11,6 +11,7 @@ from nox_pex.distributions.wheel import wheel_files
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.cli import WheelFormat
 from nox_pex.pex.dependencies import Dependencies, Packer
+from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.target import Contents
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse, environment_in, wheels_in
@@ -39,9 +40,10 @@ def provide(make_provisioner: MakeProvisioner, ran: list[tuple[str, ...]]) -> Ca
         wheel_format: WheelFormat = COMPRESSED,
         version: str = "2.105.2",
         act: Callable[[Sequence[str]], None] = write_pex,
+        disagreements: Disagreements = Disagreements(),  # noqa: B008  # a frozen value
     ) -> Dependencies:
         packer = Packer(provisioner=make_provisioner(act, ran), python=Path("/tools/python"), version=version)
-        return packer.provide(installed, wheel_format=wheel_format, hold=())
+        return packer.provide(installed, disagreements=disagreements, wheel_format=wheel_format, hold=())
 
     return go
 
@@ -193,6 +195,18 @@ def test_other_distributions_have_another_key(
     key: Key, environment: FakeEnvironment, other: FakeEnvironment, changes: dict[str, Any]
 ) -> None:
     assert key(library(other, **changes).installed()) != key(environment.installed())
+
+
+def test_overrides_and_excludes_change_the_key(key: Key, environment: FakeEnvironment) -> None:
+    keys = {
+        key(environment.installed(), disagreements=disagreements)
+        for disagreements in (
+            Disagreements(),
+            Disagreements(overrides=("idna==1.0",)),
+            Disagreements(excludes=("setuptools",)),
+        )
+    }
+    assert len(keys) == 3
 
 
 def test_an_executable_file_changes_the_key(key: Key, environment: FakeEnvironment) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,14 +32,18 @@ def snapshot(directory: Path) -> dict[str, tuple[str, int]]:
 
 
 def test_an_environment_from_an_index_is_packed_without_a_copy(environment: FakeEnvironment, tmp_path: Path) -> None:
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     assert found == environment.path
     assert not (tmp_path / "staged").exists()
 
 
 def test_a_copy_does_not_name_the_origin_of_a_distribution(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     assert found == tmp_path / "staged"
     (info,) = found.rglob("board-1.0.dist-info")
     assert not (info / "direct_url.json").exists()
@@ -63,38 +66,62 @@ def test_the_original_environment_is_not_changed(environment: FakeEnvironment, t
         tmp_path / "shelf-1.0-py3-none-any.whl",
         {"shelf/__init__.py": b"SHELF = 1\n", "shelf.pth": b"other", "shelf-1.0.data/scripts/shelf": b"#!python\n"},
     )
-    staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel})
+    staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel}, rewritten=()
+    )
     assert snapshot(environment.path) == before
 
 
 def test_files_that_stay_are_hard_links(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT)
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     (copied,) = found.rglob("core.py")
     assert copied.samefile(environment.site_packages / "idna" / "core.py")
 
 
 def test_links_stay_links(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT)
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     assert (found / "bin" / "python").is_symlink()
 
 
-def test_metadata_that_is_not_utf_8_stays_as_it_is(environment: FakeEnvironment, tmp_path: Path) -> None:
+def test_metadata_that_is_not_utf_8_becomes_utf_8(environment: FakeEnvironment, tmp_path: Path) -> None:
     info = environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
     with (info / "METADATA").open("ab") as file:
         file.write(b"M\xfcller\n")
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     (copied,) = found.rglob("board-1.0.dist-info/METADATA")
-    assert copied.read_bytes().endswith(b"M\xfcller\n")
+    assert copied.read_bytes().endswith("Müller\n".encode())
     assert b"/home/joe" not in copied.read_bytes()
+
+
+def test_only_metadata_that_pex_does_not_accept_is_rewritten(environment: FakeEnvironment, tmp_path: Path) -> None:
+    before = environment.add("board", {"board.py": ""}, metadata="Requires-Dist: idna (>=1.*)\nSummary: x\n")
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten={"board"}
+    )
+    (copied,) = found.rglob("board-1.0.dist-info/METADATA")
+    text = copied.read_text("utf-8")
+    assert text == (before / "METADATA").read_text("utf-8").replace(
+        "Requires-Dist: idna (>=1.*)", "Requires-Dist: idna"
+    )
+    assert list(Environment(path=found).damaged()) == []
+    assert list(Environment(path=environment.path).damaged()) == []
 
 
 def test_bytecode_is_not_copied(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT)
     (environment.site_packages / "idna" / "__pycache__").mkdir()
     (environment.site_packages / "idna" / "__pycache__" / "core.pyc").write_bytes(b"")
-    found = staged_environment.packable_environment(environment.installed(), into=tmp_path / "staged", wheels={})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
     assert list(found.rglob("__pycache__")) == []
 
 
@@ -102,7 +129,7 @@ def test_an_editable_install_is_replaced_by_its_wheel(environment: FakeEnvironme
     environment.add("shelf", {"shelf.pth": "/src\n"}, direct_url=editable(tmp_path / "shelf"))
     wheel = write_wheel(tmp_path / "shelf-1.0-py3-none-any.whl", {"shelf/__init__.py": b"SHELF = 1\n"})
     found = staged_environment.packable_environment(
-        environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel}
+        environment.installed(), into=tmp_path / "staged", wheels={"shelf": wheel}, rewritten=()
     )
     (site_packages,) = Environment(path=found).site_packages
     assert (site_packages / "shelf" / "__init__.py").read_bytes() == b"SHELF = 1\n"
@@ -128,8 +155,7 @@ def test_a_wheel_is_built_for_each_editable_install_only(
     def build(project: Any, *, into: Path, **_options: Any) -> Path:
         built.append(project.root)
         path = into / f"{project.name}-1.0-py3-none-any.whl"
-        zipfile.ZipFile(path, "w").close()
-        return path
+        return write_wheel(path, {})
 
     monkeypatch.setattr(build_wheel, "build_wheel", build)
     into = tmp_path / "wheels"

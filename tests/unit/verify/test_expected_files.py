@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def environment(tmp_path: Path) -> Environment:
     """An environment with the distribution `lib`, which has a script and bytecode."""
     site_packages = tmp_path / "lib" / "python3.11" / "site-packages"
     (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "pyvenv.cfg").write_text("implementation = CPython\nversion_info = 3.11.7.final.0\n", "utf-8")
     (tmp_path / "bin" / "tool").write_bytes(b"#!/x/python\n")
     members = recorded("lib", "1", {**FILES, "lib/__pycache__/__init__.cpython-311.pyc": b"0"})
     record = with_row(members["lib-1.dist-info/RECORD"], "../../../bin/tool", b"#!/x/python\n")

@@ -57,6 +57,7 @@ def run(
     binary: Path, *, budget: Mapping[str, str] | None = None, deep: bool = False, secrets: tuple[str, ...] = ()
 ) -> VerifyReport:
     target = target_of(binary, root=binary.parent, budget=budget or {})
+    (target.project.root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
     return verify.run(target, installed=None, installer=installer_of(target, secrets), deep=deep)
 
 

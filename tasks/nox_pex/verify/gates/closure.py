@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -78,12 +78,15 @@ def judge(
     *,
     project: tuple[str, str | None] | None,
     exclude: Iterable[str],
+    by_content: Collection[str] = (),
 ) -> Verdict:
     """Compare the distributions that were `found` in the binary with those that Poetry `planned`.
 
     `project` is the name and version of a packaged project; the version is None if the build backend decides it.
     `exclude` are requirements as for pex's `--exclude`. The dependencies of an excluded distribution are expected
     nevertheless, because the lock pins each of them.
+    `by_content` are the names of the distributions from a path, a URL or Git. Their content counts, so another version
+    is only noted.
     """
     excluded = {name for name, version in planned.items() if _is_excluded(name, version, exclude)}
     expected: dict[str, str | None] = {n: v for n, v in planned.items() if n not in excluded}
@@ -96,7 +99,8 @@ def judge(
         by_name.setdefault(distribution.name, []).append(distribution)
     return Verdict(
         summary=f"{counted(distributions, 'distribution')}, {len(expected)} expected",
-        problems=tuple(_problems(by_name, expected, excluded)),
+        problems=tuple(_problems(by_name, expected, excluded, by_content)),
+        notes=tuple(_notes(by_name, expected, by_content)),
         details={
             "distributions": {name: named[-1].version for name, named in by_name.items()},
             "planned": dict(sorted(expected.items())),
@@ -105,8 +109,23 @@ def judge(
     )
 
 
+def _notes(
+    by_name: Mapping[str, list[PexDistribution]], expected: Mapping[str, str | None], by_content: Collection[str]
+) -> Iterator[str]:
+    for name in sorted(by_name.keys() & expected.keys() & set(by_content)):
+        for distribution in by_name[name]:
+            if not _is_same_version(distribution.version, expected[name]):
+                yield (
+                    f"{name} is {distribution.version}, and poetry.lock says {expected[name]}: "
+                    "it ships as Poetry installed it; run `poetry lock`"
+                )
+
+
 def _problems(
-    by_name: Mapping[str, list[PexDistribution]], expected: Mapping[str, str | None], excluded: Iterable[str]
+    by_name: Mapping[str, list[PexDistribution]],
+    expected: Mapping[str, str | None],
+    excluded: Iterable[str],
+    by_content: Collection[str],
 ) -> Iterator[str]:
     for name in sorted({*by_name, *expected}):
         found = by_name.get(name, [])
@@ -118,7 +137,7 @@ def _problems(
             yield f"{name} {found[0].version} is in the binary ({found[0].where}), but {reason}"
             continue
         for distribution in found:
-            if not _is_same_version(distribution.version, expected[name]):
+            if name not in by_content and not _is_same_version(distribution.version, expected[name]):
                 yield f"{name} is {distribution.version}, but Poetry would install {expected[name]}"
         if len(found) > 1:
             yield f"{name} is in the binary {len(found)} times ({', '.join(d.where for d in found)})"

@@ -6,7 +6,7 @@ wheel that fits best. This gate repeats that selection, and compares it with Poe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from email.parser import HeaderParser
 from typing import Any
 
@@ -30,22 +30,31 @@ def judge(
     *,
     project: tuple[str, str | None] | None,
     exclude: Sequence[str],
+    by_content: Collection[str] = (),
 ) -> Verdict:
     """Compare the distributions that were `found` in the binary with the plan for each platform.
 
-    `info` is the binary's PEX-INFO. `planned` maps a platform's name to names and versions. `project` and `exclude`
-    are as for `closure.judge`.
+    `info` is the binary's PEX-INFO. `planned` maps a platform's name to names and versions. `project`, `exclude`
+    and `by_content` are as for `closure.judge`.
     """
     project_name = canonicalize_name(project[0]) if project is not None else None
-    requirements = [*map(Requirement, info.get("requirements", ())), *_requirements_of_project(found, project_name)]
+    overridden = {canonicalize_name(Requirement(override).name) for override in info.get("overridden", ())}
+    requirements = [
+        *map(Requirement, info.get("requirements", ())),
+        *(each for each in _requirements_of_project(found, project_name) if each.name not in overridden),
+    ]
     problems: list[str] = []
+    notes: dict[str, None] = {}
     details: dict[str, Any] = {}
     used: set[str] = set()
     for platform in platforms:
         selected = tuple(_select(found, requirements, platform, project_name=project_name))
         used |= {distribution.where for distribution in selected}
-        verdict = closure.judge(selected, planned[platform.name], project=project, exclude=exclude)
+        verdict = closure.judge(
+            selected, planned[platform.name], project=project, exclude=exclude, by_content=by_content
+        )
         problems += [f"{platform.name}: {problem}" for problem in verdict.problems]
+        notes |= dict.fromkeys(verdict.notes)
         details[platform.name] = verdict.details
     problems += [
         f"{unused.name} {unused.version} is in the binary ({unused.where}), but no target installs it"
@@ -55,6 +64,7 @@ def judge(
     return Verdict(
         summary=f"{len(found)} distributions for {counted(platforms, 'target')}",
         problems=tuple(problems),
+        notes=tuple(notes),
         details=details,
     )
 

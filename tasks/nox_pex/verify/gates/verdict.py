@@ -17,11 +17,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """The verdict of a gate: it is passed if `problems`, a phrase for each one, is empty.
 
     `summary` says in a few words what was compared. `details` go into the JSON unchanged. If `skipped`, there was
-    nothing to check against, and `summary` says why.
+    nothing to check against, and `summary` says why. `notes` are what a person should know although it is no problem.
     """
 
     summary: str
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = {}
     skipped: bool = False
 
