@@ -51,16 +51,22 @@ class Directory(Struct, frozen=True):
             return None
 
 
-def startable(reference: str, libraries: Sequence[Library]) -> str:
-    """Return the object reference by which pex starts what a launcher starts for `reference`, without its extras.
-
-    `libraries` have the modules. A reference that pex starts in the same way is only normalized.
-    """
+def normalized(reference: str) -> str:
+    """Return an object reference without its extras and without white space."""
     module, _, attributes = (part.strip() for part in reference.partition("[")[0].partition(":"))
+    return f"{module}:{attributes}" if attributes else module
+
+
+def startable(reference: str, libraries: Sequence[Library]) -> str:
+    """Return the normalized object reference by which pex starts what a launcher starts for `reference`.
+
+    `libraries` have the modules. It is another reference only if pex cannot start the given one.
+    """
+    module, _, attributes = normalized(reference).partition(":")
     first, _, rest = attributes.partition(".")
     if rest and _needs_import(module, first, rest.partition(".")[0], libraries):
         return f"{module}.{first}:{rest}"
-    return f"{module}:{attributes}" if attributes else module
+    return normalized(reference)
 
 
 def _needs_import(package: str, name: str, attribute: str, libraries: Sequence[Library]) -> bool:

@@ -43,13 +43,15 @@ def clean(wheel: Path) -> None:
 def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path | None = None) -> Path:
     """Return the path of a wheel that has `contents`, by name, in its `.dist-info`, and their rows in its RECORD.
 
-    It is `wheel` itself if that has them. Otherwise the new wheel is `output`, or replaces `wheel` if that is None.
+    Its scripts are executable, as pip and uv install them; pex keeps their modes. It is `wheel` itself if it is so
+    already. Otherwise the new wheel is `output`, or replaces `wheel` if that is None.
     """
     with zipfile.ZipFile(wheel) as archive:
         directory = _dist_info_directory(archive)
         named = {f"{directory}/{name}": content for name, content in contents.items()}
         new = {path: content for path, content in named.items() if archive.read(path) != content}
-        if not new:
+        passive = {entry.filename for entry in archive.infolist() if _is_passive_script(entry)}
+        if not new and not passive:
             return wheel
         record_path = f"{directory}/RECORD"
         rows = archive.read(record_path).decode("utf-8", "surrogateescape")
@@ -62,13 +64,23 @@ def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path |
             with zipfile.ZipFile(rewritten, "w") as written:
                 for entry in archive.infolist():
                     # a copy, because `open` writes the offset in the new archive into the entry
-                    with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
+                    entry_copy = copy(entry)
+                    if entry.filename in passive:
+                        entry_copy.external_attr = _EXECUTABLE << 16
+                    with written.open(entry_copy, "w", force_zip64=entry.file_size > _LARGE) as target:
                         if entry.filename in new:
                             target.write(new[entry.filename])
                         else:
                             with archive.open(entry.filename) as source:
                                 shutil.copyfileobj(source, target)
             return rewritten.replace(final)
+
+
+_EXECUTABLE: Final = 0o100755
+
+
+def _is_passive_script(entry: zipfile.ZipInfo) -> bool:
+    return _SCRIPT.fullmatch(entry.filename) is not None and not entry.external_attr >> 16 & 0o100
 
 
 def read_dist_info(wheel: Path) -> dict[str, bytes]:
@@ -149,7 +161,8 @@ def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             target.write_bytes(archive.read(entry))
-            target.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
+            executable = entry.external_attr >> 16 & 0o100 or (match and match["scheme"] == "scripts")
+            target.chmod(0o755 if executable else 0o644)
             moved[entry.filename] = os.path.relpath(target, site_packages)
     (record,) = (site_packages / name for name in moved if re.fullmatch(r"[^/]+\.dist-info/RECORD", name))
     rows = record_rows(record.read_text("utf-8"))

@@ -130,20 +130,12 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
     def has_module(self, module: str) -> bool:
         """Whether a wheel contains the module or package of this dotted name."""
         path = module.replace(".", "/")
-        return self._has(f"{path}.", f"{path}/")
+        return _has(self, f"{path}.", f"{path}/")
 
     def has_program(self, module: str) -> bool:
         """Whether a wheel contains the module of this dotted name, or a package of that name with a `__main__`."""
         path = module.replace(".", "/")
-        return self._has(f"{path}.", f"{path}/__main__.")
-
-    def _has(self, *beginnings: str) -> bool:
-        """Whether a wheel has a file whose path in site-packages starts with one of `beginnings`."""
-        return any(
-            wheel.installed_path(member).startswith(beginnings)
-            for each in self.wheels
-            for member in wheel.wheel_files(self.path(each))
-        )
+        return _has(self, f"{path}.", f"{path}/__main__.")
 
 
 def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
@@ -180,6 +172,15 @@ def environment_in(home: Path) -> Environment:
 
 def _wheel(entry: Mapping[str, Any]) -> Wheel:
     return Wheel(**{**entry, "targets": tuple(entry["targets"])})
+
+
+def _has(wheelhouse: Wheelhouse, *beginnings: str) -> bool:
+    """Whether a wheel has a file whose path in site-packages starts with one of `beginnings`."""
+    return any(
+        wheel.installed_path(member).startswith(beginnings)
+        for each in wheelhouse.wheels
+        for member in wheel.wheel_files(wheelhouse.path(each))
+    )
 
 
 def _size(path: Path) -> int | None:

@@ -69,7 +69,7 @@ DATA = {
     "shelf/__init__.py": (b"VALUE = 1\n", 0o644),
     "shelf/run.sh": (b"#!/bin/sh\n", 0o755),
     "shelf-1.0.data/purelib/extra.py": (b"2\n", 0o600),
-    "shelf-1.0.data/scripts/shelf-run": (b"#!python\n", 0o755),
+    "shelf-1.0.data/scripts/shelf-run": (b"#!python\n", 0o644),
     "shelf-1.0.data/data/share/shelf.txt": (b"3\n", 0o644),
     "shelf-1.0.data/headers/shelf.h": (b"4\n", 0o644),
     "shelf-1.0.dist-info/entry_points.txt": (b"[console_scripts]\nshelf = shelf:main\n", 0o644),
@@ -102,6 +102,18 @@ def test_files_and_entry_points_are_read_from_a_wheel(shelf: Path, tmp_path: Pat
     assert library.source("extra.py") == "2\n"
     assert library.source("nowhere.py") is None
     assert wheel.scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN), distribution="other") == ()
+
+
+def test_the_scripts_of_a_packable_wheel_are_executable(shelf: Path, tmp_path: Path) -> None:
+    packable = wheel.with_dist_info(shelf, {}, output=tmp_path / "packable.whl")
+    with zipfile.ZipFile(shelf) as before, zipfile.ZipFile(packable) as after:
+        assert {name: before.read(name) for name in before.namelist()} == {
+            name: after.read(name) for name in after.namelist()
+        }
+        modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in after.infolist()}
+    assert modes["shelf-1.0.data/scripts/shelf-run"] == 0o755
+    assert modes["shelf/__init__.py"] == 0o644
+    assert wheel.with_dist_info(packable, {}) == packable
 
 
 def test_a_wheel_is_unpacked_by_its_schemes_and_its_record_has_the_new_paths(shelf: Path, tmp_path: Path) -> None:
