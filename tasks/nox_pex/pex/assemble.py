@@ -89,6 +89,9 @@ class Assembler(Struct, frozen=True, kw_only=True):
             with self.clock.step("dependencies"):
                 found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
             self._build_with_pex(project_wheel, loose_sources, entry_point, found)
+        if target.table.validate_entry_point and entry_point is not None:
+            with self.clock.step("validate"):
+                self._validate(entry_point)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
@@ -145,7 +148,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.digests))
         else:
             return False
-        needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
+        needs_pex = table.layout != "zipapp" or table.compile or table.executable
         if needs_pex or table.pex_args:
             return False
         scratch = self.directory / "incremental"
@@ -197,6 +200,22 @@ class Assembler(Struct, frozen=True, kw_only=True):
                         return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, packer, inputs)
+
+    def _validate(self, entry_point: str) -> None:
+        """Import the entry point in the new binary. Raises `NoxPexError` `build-failed` if that fails.
+
+        pex's option for that does it in the cache of the user's binaries, and leaves links to the build's files there.
+        """
+        shell, scratch = self.provisioner.shell, self.directory / "validate"
+        scratch.mkdir()
+        argv = cli.import_argv(self.output, python=self.installed.interpreter.executable, entry_point=entry_point)
+        environ = cli.import_environ(shell.environ, pex_root=scratch / "pex-root")
+        what = f"pex: importing {entry_point}"
+        outcome = shell.run(argv, what=what, env=environ, cwd=scratch, hold=(self.lock_descriptor,))
+        if outcome.status != 0:
+            reason = outcome.tail[-1].strip() if outcome.tail else f"exit status {outcome.status}"
+            problem = f"{self.target.name} cannot import its entry point {entry_point}: {reason}"
+            raise NoxPexError("build-failed", problem, "correct it, or the program", log=outcome.tail)
 
     def _packer(self) -> Packer:
         version = self.target.settings.pex_version

@@ -191,6 +191,19 @@ _REASON_LINES: Final = 5
 """The number of lines that name a requirement, the distribution that requires it, and the wheels that there are."""
 
 
+def import_argv(binary: Path, *, python: Path, entry_point: str) -> list[str]:
+    """Return the command line with which a binary imports its entry point, in the variables of `import_environ`."""
+    module, _, attributes = entry_point.partition(":")
+    chain = f"functools.reduce(getattr, {attributes.split('.')!r}, module)" if attributes else "module"
+    code = f"import functools, importlib; module = importlib.import_module({module!r}); {chain}"
+    return [str(python), str(binary), "-c", code]
+
+
+def import_environ(environ: Mapping[str, str], *, pex_root: Path) -> dict[str, str]:
+    """Return the environment variables in which a binary is an interpreter, and unpacks itself into `pex_root`."""
+    return {**pex_environ(environ), "PEX_INTERPRETER": "1", "PEX_ROOT": str(pex_root)}
+
+
 def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:
     """Return the interpreter constraints of the binary; by default, the minor version that Poetry installed for.
 
@@ -255,8 +268,6 @@ def _format_options(binary: Binary) -> Iterator[str]:
         yield "--non-hermetic-venv-scripts"
     if binary.include_tools:
         yield "--include-tools"
-    if binary.validate_entry_point:
-        yield "--validate-entry-point"
     yield from ("--max-install-jobs", str(binary.max_install_jobs), "--check", binary.check)
     if binary.runtime_pex_root is not None:
         yield from ("--runtime-pex-root", binary.runtime_pex_root)

@@ -90,8 +90,6 @@ def test_a_switch_is_always_given_one_way_or_the_other(option: str) -> None:
 def test_a_switch_that_has_one_way_only_is_given_or_not() -> None:
     assert "--include-tools" in argv_of(include_tools=True)
     assert "--include-tools" not in argv_of()
-    assert "--validate-entry-point" in argv_of(validate_entry_point=True)
-    assert "--validate-entry-point" not in argv_of()
     assert "--non-hermetic-venv-scripts" in argv_of(venv_hermetic_scripts=False)
     assert "--non-hermetic-venv-scripts" not in argv_of()
 
