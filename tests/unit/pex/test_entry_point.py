@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
@@ -162,3 +163,17 @@ def test_a_package_without_a_program_needs_a_function(
     refused = error(make_target(entry_point=module), environment, LOOSE, None)
     assert f"{module} is a package without a __main__ module" in refused.problem
     assert f'entry-point = "{module}:main"' in refused.remedy
+
+
+def test_a_project_that_is_no_package_has_the_scripts_that_poetry_run_starts(
+    make_target: MakeTarget, environment: FakeEnvironment
+) -> None:
+    target = make_target(script="start")
+    scripts = {"start": "wares:shelf.main", "other": "main:main"}
+    project = msgspec.structs.replace(target.project, scripts=scripts, other_scripts={"run.sh": None})
+    target = msgspec.structs.replace(target, project=project)
+    (target.project.root / "wares").mkdir()
+    (target.project.root / "wares" / "__init__.py").touch()
+    (target.project.root / "wares" / "shelf.py").touch()
+    start = entry_point_for_pex(target, environment.installed(), LOOSE, sources=target.project.root)
+    assert start == "wares.shelf:main"
