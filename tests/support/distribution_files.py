@@ -23,26 +23,36 @@ def write_wheel(
     version: str = "1.0",
     scripts: Mapping[str, str] | None = None,
     requires: tuple[str, ...] = (),
+    metadata: str = "",
+    encoding: str = "utf-8",
+    tag: str = "py3-none-any",
+    entry_points: str | None = None,
 ) -> Path:
-    """Write a pure wheel of `files`, with console `scripts`. The same arguments give the same bytes."""
+    """Write a pure wheel of `files`, with console `scripts`. The same arguments give the same bytes.
+
+    `metadata` are further fields of METADATA, which is written in `encoding`. `tag` is the one in the file WHEEL, and
+    `entry_points` the text of `entry_points.txt`.
+    """
     dist_info = f"{name}-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
-    contents = {
-        **files,
-        f"{dist_info}/METADATA": metadata,
-        f"{dist_info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
+    fields = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}"
+    fields += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    texts = {**files, f"{dist_info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n"}
     if scripts:
         lines = [f"{script} = {reference}" for script, reference in scripts.items()]
-        contents[f"{dist_info}/entry_points.txt"] = "\n".join(["[console_scripts]", *lines, ""])
-    rows = [f"{path},{_record_digest(text)},{len(text.encode())}" for path, text in contents.items()]
-    contents[f"{dist_info}/RECORD"] = "\n".join([*rows, f"{dist_info}/RECORD,,", ""])
+        entry_points = "\n".join(["[console_scripts]", *lines, ""])
+    if entry_points is not None:
+        texts[f"{dist_info}/entry_points.txt"] = entry_points
+    contents = {
+        **{path: text.encode() for path, text in texts.items()},
+        f"{dist_info}/METADATA": fields.encode(encoding),
+    }
+    rows = [f"{path},{_record_digest(content)},{len(content)}" for path, content in contents.items()]
+    contents[f"{dist_info}/RECORD"] = "\n".join([*rows, f"{dist_info}/RECORD,,", ""]).encode()
     into.mkdir(parents=True, exist_ok=True)
     wheel = into / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in contents.items():
-            archive.writestr(zipfile.ZipInfo(path, _EPOCH), text)
+        for path, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(path, _EPOCH), content)
     return wheel
 
 
@@ -78,7 +88,7 @@ PyMODINIT_FUNC PyInit_answer(void) { return PyModule_Create(&module); }
 """The files of an sdist whose wheel has to be compiled: `answer.ask()` is 42."""
 
 
-def _record_digest(text: str) -> str:
+def _record_digest(content: bytes) -> str:
     """The digest of a file's content as a RECORD has it."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
     return "sha256=" + digest.rstrip(b"=").decode()

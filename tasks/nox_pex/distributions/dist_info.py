@@ -37,15 +37,11 @@ PARSED_FILES: Final = (METADATA, "WHEEL", ENTRY_POINTS, "namespace_packages.txt"
 
 
 class Rewrite(Struct, frozen=True, kw_only=True):
-    """A field that the binary has in another form: its `file`, and its text `before` and `after` (empty: removed)."""
+    """A field of a `file` that the binary has in another form: its text `before` and `after` (empty: removed)."""
 
     file: str
     before: str
     after: str
-
-    def __str__(self) -> str:
-        change = f"it says {self.after!r} there" if self.after else "it is left out there"
-        return f"{self.file} says {self.before!r}, which pex does not accept: in the binary {change}"
 
 
 class PackableDistInfo(Struct, frozen=True, kw_only=True):
@@ -100,7 +96,7 @@ def _decoded(name: str, content: bytes) -> tuple[str, list[Rewrite]]:
         return content.decode("utf-8"), []
     except UnicodeDecodeError:
         lines = [_decoded_line(line) for line in content.splitlines(keepends=True)]
-        return "".join(lines), [Rewrite(file=name, before="text that is not UTF-8", after="the same text in UTF-8")]
+        return "".join(lines), [Rewrite(file=name, before=f"{name} that is not UTF-8", after=f"{name} in UTF-8")]
 
 
 def _decoded_line(line: bytes) -> str:
@@ -163,7 +159,7 @@ def _rewrite_metadata(text: str, targets: tuple[TargetPython, ...]) -> tuple[str
         key = field.lines.partition(":")[0]
         line = "" if value is None else f"{key}: {value}"
         header.append(line and f"{line}\n")
-        rewrites.append(Rewrite(file=METADATA, before=f"{key}: {' '.join(field.value.split())}", after=line))
+        rewrites.append(Rewrite(file=METADATA, before=field.lines.rstrip(), after=line))
     return "".join(header) + text[end:], rewrites
 
 
@@ -248,10 +244,10 @@ def _rewrite_entry_points(text: str, _targets: tuple[TargetPython, ...]) -> tupl
         written.append(f"[{group}]")
         for name, value in parser[group].items():
             line = f"{name} = {' '.join(value.split())}".rstrip()
-            readable = _is_entry_line(line)
-            written += [line] if readable else []
-            if line not in lines or not readable:
-                rewrites.append(Rewrite(file=ENTRY_POINTS, before=line, after=line if readable else ""))
+            after = line if _is_entry_line(line) else ""
+            written += [after] if after else []
+            if "\n" in value or not after:
+                rewrites.append(Rewrite(file=ENTRY_POINTS, before=f"{name} = {value}".rstrip(), after=after))
     return "".join(f"{line}\n" for line in written), rewrites
 
 

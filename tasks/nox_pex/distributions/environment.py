@@ -88,6 +88,16 @@ class Environment(Struct, frozen=True, kw_only=True):
                     if path.startswith("bin/") and not file.is_symlink():
                         file.chmod(0o755)
 
+    def without_utf_8(self) -> Iterator[NormalizedName]:
+        """Yield the name of each distribution whose METADATA is not UTF-8, as the specification requires it to be."""
+        for distribution in self.distributions():
+            try:
+                (distribution.directory / "METADATA").read_text("utf-8")
+            except UnicodeDecodeError:
+                yield distribution.name
+            except OSError:
+                continue
+
     def remove(self, distribution: Distribution) -> None:
         """Remove the files in the RECORD of `distribution`, then its `.dist-info`; it can then be installed again."""
         root = distribution.directory.parent

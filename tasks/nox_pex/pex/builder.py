@@ -124,7 +124,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         if built.disagreements is None:
             previous: Sequence[Mapping[str, Any]] = files.read_json(target.record).get("disagreements", ())
             return previous
-        for disagreement in built.disagreements:
+        for disagreement in built.disagreements if not self.from_scratch else ():  # `verify` notes them itself
             self.shell.say(f"pex: warning: {disagreement}")
         return [disagreement.as_json() for disagreement in built.disagreements]
 

@@ -60,10 +60,12 @@ class Disagreement(Struct, frozen=True, kw_only=True, order=True):
             case "unmet":
                 fact = f"requires {self.text}, but Poetry installed {self.installed}, which ships"
             case "moved":
-                fact = f"ships as Poetry installed it from its source, but poetry.lock says {self.text}"
+                known = f"ships as Poetry installed it from its source, but poetry.lock says {self.text}"
+                return f"{subject} {known}; run `poetry lock`, unless its version comes from Git"
             case "rewritten":
-                change = f"the binary says `{self.replacement}`" if self.replacement else "the binary leaves it out"
-                return f"{subject} has `{self.text}` in its metadata, which pex does not accept; {change}"
+                says = f"says `{self.replacement}`" if self.replacement else "leaves it out"
+                field = self.text.replace("\n", r"\n")
+                return f"{subject} has `{field}` in its metadata, which pex does not accept; the binary {says}"
         return f"{subject} {fact}; run `poetry lock`, or correct {self.distribution}"
 
 

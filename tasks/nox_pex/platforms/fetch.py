@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from nox_pex.distributions.wheel import name_and_version
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms import choose_wheels
 from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
@@ -259,7 +260,8 @@ def _linked(choice: Choice, into: Path, *, built: Mapping[tuple[str, str], Path]
         shutil.copyfile(source, path)
     return Wheel(
         name=package.name,
-        version=package.version,
+        # The version of what comes from a path may have moved since the lock.
+        version=package.version if choice.file is not None else name_and_version(path)[1],
         file=path.name,
         sha256=files.digest(path),
         size=path.stat().st_size,

@@ -114,12 +114,15 @@ class Installer(Struct, frozen=True, kw_only=True):
     ) -> str | None:
         """The reason why `environment` cannot be trusted; None if Poetry may update it.
 
-        Poetry compares names and versions only, so it would not notice a changed file.
+        Poetry compares names and versions only, so it would not notice a changed file. It installs a distribution whose
+        METADATA is not UTF-8, but cannot read it again.
         """
         if not state:
             return "the last install did not finish"
         if not untouched or (self.force and next(environment.damaged(), None) is not None):
             return "it was changed after Poetry installed it"
+        if (unreadable := next(environment.without_utf_8(), None)) is not None:
+            return f"Poetry cannot read the metadata of {unreadable}, which is not UTF-8"
         return "it is for another Python" if state["inputs"].get("python") != inputs["python"] else None
 
     def _fill(

@@ -147,25 +147,26 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
 def _copy_project(target: Target, *, into: Path) -> Path:
     """Copy the files that a build reads of a project and of its path dependencies; relative paths between them stay.
 
-    Returns the copy of the project's directory. If the project is in Git, the copy is a work tree of the same
-    repository, so that Git lists the same files and reports the same commit.
+    Returns the copy of the project's directory. If it, or a path dependency, is in Git, its copy is a work tree of the
+    same repository, so that Git lists the same files and reports the same commit.
     """
     root = target.project.root
-    git = Git(root=root)
-    top = git.top()
-    outside = [path for path in _path_dependencies(target.project) if not path.is_relative_to(root)]
-    if top is not None and target.project.package_mode and target.project.version is None:
-        # A build backend that takes the version from Git may ask whether any file in the repository changed.
-        outside.insert(0, top)
-    base = Path(os.path.commonpath([top or root, *outside]))
+    dependencies = list(_path_dependencies(target.project))
+    sourced = [target.project, *(pyproject.read_source(path) for path in dependencies if path.is_dir())]
+    tops = {project.root: Git(root=project.root).top() for project in sourced}
+    repositories = {top: Git(root=directory).directory() for directory, top in tops.items() if top is not None}
+    outside = [path for path in dependencies if not path.is_relative_to(root)]
+    # A build backend that takes the version from Git may ask whether any file in the repository changed.
+    asking = dict.fromkeys(tops[project.root] for project in sourced if project.version_from_git)
+    outside = [*(top for top in asking if top is not None), *outside]
+    base = Path(os.path.commonpath([*repositories, root, *outside]))
     for path in outside:
-        # `top` contains the project, whose files are copied below, without an earlier binary.
-        names = [name for name in _all_files(path) if not (path / name).is_relative_to(root)]
+        # A repository may contain the output directory, with an earlier binary.
+        names = [name for name in _all_files(path) if not (path / name).is_relative_to(target.directory)]
         _copy_files(path, names, into / path.relative_to(base))
     _copy_files(root, _project_files(target), into / root.relative_to(base))
-    if top is not None:
-        pointer = f"gitdir: {git.directory()}\n"
-        (into / top.relative_to(base) / ".git").write_text(pointer, "utf-8")
+    for top, directory in repositories.items():
+        (into / top.relative_to(base) / ".git").write_text(f"gitdir: {directory}\n", "utf-8")
     return into / root.relative_to(base)
 
 

@@ -114,7 +114,7 @@ def test_entry_points_are_written_so_that_pex_can_read_them() -> None:
         "[console_scripts]\nserve = shop.cli:serve\nOther = shop:other [x]\n[tests]\n"
     )
     assert [(rewrite.before, rewrite.after) for rewrite in found.rewrites] == [
-        ("serve = shop.cli:serve", "serve = shop.cli:serve"),
+        ("serve = \nshop.cli:serve", "serve = shop.cli:serve"),
         ("odd = a:b=c", ""),
         ("empty =", ""),
     ]

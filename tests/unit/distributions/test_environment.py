@@ -63,6 +63,14 @@ def test_scripts_become_executable_and_nothing_else(environment: Environment) ->
     assert (info.parent / "alpha.py").stat().st_mode & 0o111 == 0
 
 
+def test_a_distribution_whose_metadata_is_not_utf_8_is_named(environment: Environment) -> None:
+    install_distribution(environment, "alpha")
+    info = install_distribution(environment, "beta")
+    (info / "METADATA").write_bytes("Name: beta\nAuthor: Müller\n".encode("latin-1"))
+    (install_distribution(environment, "gamma") / "METADATA").unlink()
+    assert list(environment.without_utf_8()) == ["beta"]
+
+
 def test_a_distribution_is_removed_and_no_file_outside_of_the_environment(
     environment: Environment, tmp_path: Path
 ) -> None:

@@ -121,6 +121,38 @@ def test_force_builds_an_unchanged_binary(
     assert "pex: rebuilding shop: forced" in shown
 
 
+MISSING = Disagreement(distribution="shelf", version="1.0", kind="missing", text="setuptools")
+
+
+def test_disagreements_are_shown_and_recorded(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    assembler.disagreements = (MISSING,)
+    build(shop)
+    assert f"pex: warning: {MISSING}" in shown
+    assert record(shop)["disagreements"] == [MISSING.as_json()]
+
+
+def test_an_incremental_build_keeps_the_disagreements_of_the_previous_one(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    assembler.disagreements = (MISSING,)
+    build(shop)
+    assembler.disagreements = None
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    build(shop)
+    assert record(shop)["disagreements"] == [MISSING.as_json()]
+    assert shown.count(f"pex: warning: {MISSING}") == 1
+
+
+def test_a_second_build_for_verify_does_not_warn(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    assembler.disagreements = (MISSING,)
+    build(shop, from_scratch=True)
+    assert not [line for line in shown if "warning" in line]
+
+
 def test_from_scratch_reaches_the_assembler(build: Build, shop: Target, assembler: FakeAssembler) -> None:
     build(shop, from_scratch=True)
     assert assembler.asked[0]["from_scratch"]

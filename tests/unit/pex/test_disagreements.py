@@ -109,6 +109,8 @@ def test_a_rewritten_field_is_named_with_its_replacement(environment: FakeEnviro
         "replacement": "Requires-Dist: idna",
     }
     assert "`Requires-Dist: idna (>=1.*)`" in str(found)
+    add(environment, "board", "idna\n  (>1)")
+    assert r"board 1.0 has `Requires-Dist: idna\n  (>1)` in its metadata" in str(find(environment).found[0])
 
 
 def test_a_path_dependency_whose_version_moved_is_named(environment: FakeEnvironment) -> None:

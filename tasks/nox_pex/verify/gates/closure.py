@@ -117,7 +117,7 @@ def _notes(
             if not _is_same_version(distribution.version, expected[name]):
                 yield (
                     f"{name} is {distribution.version}, and poetry.lock says {expected[name]}: "
-                    "it ships as Poetry installed it; run `poetry lock`"
+                    "it ships as Poetry installed it from its source"
                 )
 
 
