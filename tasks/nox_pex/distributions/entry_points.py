@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 
 from msgspec import Struct
 
@@ -27,10 +28,16 @@ def entry_points(distribution: Distribution, group: str = "console_scripts") -> 
 
 
 def parse_entry_points(text: str, group: str = "console_scripts") -> Mapping[str, str]:
-    """Return the entry points of `group` in the text of an `entry_points.txt`, name to object reference."""
+    """Return the entry points of `group` in the text of an `entry_points.txt`, name to object reference.
+
+    A text that is not in that format has none: no installer could read it either.
+    """
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of entry points are case-sensitive
-    parser.read_string(text)
+    try:
+        parser.read_string(text)
+    except ConfigParserError:
+        return {}
     return dict(parser[group]) if parser.has_section(group) else {}
 
 
