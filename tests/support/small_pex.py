@@ -45,6 +45,7 @@ class SmallPex(Struct, frozen=True, kw_only=True):
     sources: Files = {}
     wheels: Mapping[str, Mapping[str, bytes]] = {}
     compress: bool = True
+    entry_point: str = "main:main"
     kind: int = 0o100000
     """The type of file in each member's mode; older versions of pex write none."""
 
@@ -60,7 +61,7 @@ class SmallPex(Struct, frozen=True, kw_only=True):
             "build_properties": {"pex_version": "2.105.2"},
             "code_hash": tree_hash("sha1", code),
             "distributions": {name: fingerprint(files) for name, files in self.distributions.items()},
-            "entry_point": "main:main",
+            "entry_point": self.entry_point,
         }
         return {**info, "pex_hash": hashlib.sha1(as_json(info)).hexdigest()}  # noqa: S324  # pex's choice
 

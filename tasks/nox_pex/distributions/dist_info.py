@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from pathlib import Path
@@ -22,13 +22,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import parse_tag
 
-from nox_pex.distributions import metadata
+from nox_pex.distributions import launcher, metadata
+from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.target_python import TargetPython
 
 METADATA: Final = "METADATA"
 
 
-PARSED_FILES: Final = (METADATA, "WHEEL", "entry_points.txt", "namespace_packages.txt")
+ENTRY_POINTS: Final = "entry_points.txt"
+
+
+PARSED_FILES: Final = (METADATA, "WHEEL", ENTRY_POINTS, "namespace_packages.txt")
 """The files of a `.dist-info` that pex parses, apart from RECORD."""
 
 
@@ -58,10 +62,17 @@ def read_directory(directory: Path) -> dict[str, bytes]:
     return {name: (directory / name).read_bytes() for name in PARSED_FILES if (directory / name).is_file()}
 
 
-def packable(contents: Mapping[str, bytes], *, direct: bool, pythons: Iterable[TargetPython]) -> PackableDistInfo:
+def packable(
+    contents: Mapping[str, bytes],
+    *,
+    direct: bool,
+    pythons: Iterable[TargetPython],
+    libraries: Sequence[Library] = (),
+) -> PackableDistInfo:
     """Return the parsed files of a distribution for `pythons` as the binary has them.
 
-    The paths of this machine and the credentials that a `direct` distribution's METADATA may contain are removed too.
+    The object references of its scripts are looked up in `libraries`. The paths of this machine and the credentials
+    that a `direct` distribution's METADATA may contain are removed too.
     """
     targets = tuple(pythons)
     new: dict[str, bytes] = {}
@@ -72,6 +83,9 @@ def packable(contents: Mapping[str, bytes], *, direct: bool, pythons: Iterable[T
             text = metadata.cleaned(text)
         text, field_rewrites = _REWRITERS.get(name, _unchanged)(text, targets)
         rewrites += [*decoded_rewrites, *field_rewrites]
+        if name == ENTRY_POINTS:
+            text, reference_rewrites = _startable_scripts(text, libraries)
+            rewrites += reference_rewrites
         new[name] = text.encode("utf-8", "surrogateescape")
     return PackableDistInfo(contents=new, rewrites=tuple(rewrites))
 
@@ -233,8 +247,33 @@ def _rewrite_entry_points(text: str, _targets: tuple[TargetPython, ...]) -> tupl
             after = line if _is_entry_line(line) else ""
             written += [after] if after else []
             if "\n" in value or not after:
-                rewrites.append(Rewrite(file="entry_points.txt", before=f"{name} = {value}".rstrip(), after=after))
+                rewrites.append(Rewrite(file=ENTRY_POINTS, before=f"{name} = {value}".rstrip(), after=after))
     return "".join(f"{line}\n" for line in written), rewrites
+
+
+def _startable_scripts(text: str, libraries: Sequence[Library]) -> tuple[str, list[Rewrite]]:
+    """`entry_points.txt` with object references of scripts that pex can start, in the binary and in its `bin`."""
+    written: list[str] = []
+    rewrites: list[Rewrite] = []
+    group = ""
+    for line in text.splitlines(keepends=True):
+        entry = line.strip()
+        name, _, reference = (part.strip() for part in entry.partition("="))
+        if entry.startswith("["):
+            group = entry[1:-1]
+        elif group in _SCRIPT_GROUPS and reference and not entry.startswith("#"):
+            found = launcher.startable(reference, libraries)
+            if found != launcher.normalized(reference):
+                _, bracket, extras = reference.partition("[")
+                after = f"{name} = {found}{f' [{extras}' if bracket else ''}"
+                rewrites.append(Rewrite(file=ENTRY_POINTS, before=entry, after=after))
+                written.append(line.replace(entry, after))
+                continue
+        written.append(line)
+    return "".join(written), rewrites
+
+
+_SCRIPT_GROUPS: Final = ("console_scripts", "gui_scripts")
 
 
 def _is_entry_line(line: str) -> bool:
@@ -249,5 +288,5 @@ def _is_entry_line(line: str) -> bool:
 _REWRITERS: Final[Mapping[str, Callable[[str, tuple[TargetPython, ...]], tuple[str, list[Rewrite]]]]] = {
     METADATA: _rewrite_metadata,
     "WHEEL": _rewrite_wheel,
-    "entry_points.txt": _rewrite_entry_points,
+    ENTRY_POINTS: _rewrite_entry_points,
 }

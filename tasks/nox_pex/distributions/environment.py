@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -77,6 +78,15 @@ class Environment(Struct, frozen=True, kw_only=True):
             if entry.name.endswith(".dist-info") and entry.is_dir()
         )
         return tuple(sorted(found, key=lambda distribution: (distribution.name, distribution.version)))
+
+    def make_scripts_executable(self) -> None:
+        """Make all scripts executable, as pip and uv do. Poetry gives each the mode that it has in its wheel."""
+        for distribution in self.distributions():
+            with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
+                for path, _, _ in installed_files(distribution, self):
+                    file = self.path / path
+                    if path.startswith("bin/") and not file.is_symlink():
+                        file.chmod(0o755)
 
     def without_utf_8(self) -> Iterator[NormalizedName]:
         """Yield the name of each distribution whose METADATA is not UTF-8, as the specification requires it to be."""

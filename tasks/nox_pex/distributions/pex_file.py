@@ -7,12 +7,20 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.system import files
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.distributions import entry_points
+else:
+    entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
 
 
 def distribution_names(binary: Path) -> frozenset[str]:
@@ -35,6 +43,56 @@ def info(binary: Path) -> dict[str, Any]:
             text = archive.read("PEX-INFO")
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+def scripts(binary: Path) -> frozenset[str]:
+    """Return the names of the scripts of all distributions in a PEX: those that `PEX_SCRIPT` can start.
+
+    Raises `zipfile.BadZipFile` if it is not a PEX.
+    """
+    if not binary.is_dir():
+        with zipfile.ZipFile(binary) as archive:
+            return frozenset(_scripts_in_archive(archive))
+    found: set[str] = set()
+    for entry in sorted((binary / ".deps").glob("*")):
+        if entry.is_dir():
+            names = [path.relative_to(entry).as_posix() for path in _files(entry)]
+            found.update(_scripts(names, partial(_read_file, entry)))
+        else:
+            with zipfile.ZipFile(entry) as wheel:
+                found.update(_scripts(wheel.namelist(), wheel.read))
+    return frozenset(found)
+
+
+_WHEEL: Final = re.compile(r"\.deps/[^/]+")
+
+
+_SCRIPT: Final = re.compile(r"(?:\.deps/[^/]+/)?(?:\.prefix/bin|[^/]+\.data/scripts)/(?P<name>[^/]+)")
+"""The path of a script: in a wheel that pex has installed, or in one that is packed as it was."""
+
+
+_ENTRY_POINTS: Final = re.compile(r"(?:\.deps/[^/]+/)?[^/]+\.dist-info/entry_points\.txt")
+
+
+def _read_file(directory: Path, name: str) -> bytes:
+    return (directory / name).read_bytes()
+
+
+def _scripts_in_archive(archive: zipfile.ZipFile) -> Iterator[str]:
+    names = archive.namelist()
+    yield from _scripts(names, archive.read)
+    for name in filter(_WHEEL.fullmatch, names):
+        with archive.open(name) as file, zipfile.ZipFile(file) as wheel:
+            yield from _scripts(wheel.namelist(), wheel.read)
+
+
+def _scripts(names: Iterable[str], read: Callable[[str], bytes]) -> Iterator[str]:
+    """Yield the scripts of one or more wheels from their members: the `names`, and a function that reads one."""
+    for name in names:
+        if match := _SCRIPT.fullmatch(name):
+            yield match["name"]
+        elif _ENTRY_POINTS.fullmatch(name):
+            yield from entry_points.generated_scripts(read(name).decode("utf-8", "replace"))
 
 
 def digest(binary: Path) -> str:

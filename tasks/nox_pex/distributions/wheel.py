@@ -7,19 +7,28 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, parse_wheel_filename
 
 from nox_pex.distributions import dist_info, metadata, record
-from nox_pex.distributions.entry_points import parse_entry_points
+from nox_pex.distributions.entry_points import Script, scripts_of
 from nox_pex.distributions.record import record_rows, record_text
 
 _LARGE: Final = 1 << 31
 """Bytes of a member above which its sizes may need the ZIP64 format."""
+
+
+_LIBRARY: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+"""The directories in a wheel whose content goes to site-packages, as that of its root does (PEP 427)."""
+
+
+_SCRIPT: Final = re.compile(r"[^/]+\.data/scripts/(?P<name>[^/]+)")
 
 
 def clean(wheel: Path) -> None:
@@ -34,13 +43,15 @@ def clean(wheel: Path) -> None:
 def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path | None = None) -> Path:
     """Return the path of a wheel that has `contents`, by name, in its `.dist-info`, and their rows in its RECORD.
 
-    It is `wheel` itself if that has them. Otherwise the new wheel is `output`, or replaces `wheel` if that is None.
+    Its scripts are executable, as pip and uv install them; pex keeps their modes. It is `wheel` itself if it is so
+    already. Otherwise the new wheel is `output`, or replaces `wheel` if that is None.
     """
     with zipfile.ZipFile(wheel) as archive:
         directory = _dist_info_directory(archive)
         named = {f"{directory}/{name}": content for name, content in contents.items()}
         new = {path: content for path, content in named.items() if archive.read(path) != content}
-        if not new:
+        passive = {entry.filename for entry in archive.infolist() if _is_passive_script(entry)}
+        if not new and not passive:
             return wheel
         record_path = f"{directory}/RECORD"
         rows = archive.read(record_path).decode("utf-8", "surrogateescape")
@@ -53,13 +64,23 @@ def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path |
             with zipfile.ZipFile(rewritten, "w") as written:
                 for entry in archive.infolist():
                     # a copy, because `open` writes the offset in the new archive into the entry
-                    with written.open(copy(entry), "w", force_zip64=entry.file_size > _LARGE) as target:
+                    entry_copy = copy(entry)
+                    if entry.filename in passive:
+                        entry_copy.external_attr = _EXECUTABLE << 16
+                    with written.open(entry_copy, "w", force_zip64=entry.file_size > _LARGE) as target:
                         if entry.filename in new:
                             target.write(new[entry.filename])
                         else:
                             with archive.open(entry.filename) as source:
                                 shutil.copyfileobj(source, target)
             return rewritten.replace(final)
+
+
+_EXECUTABLE: Final = 0o100755
+
+
+def _is_passive_script(entry: zipfile.ZipInfo) -> bool:
+    return _SCRIPT.fullmatch(entry.filename) is not None and not entry.external_attr >> 16 & 0o100
 
 
 def read_dist_info(wheel: Path) -> dict[str, bytes]:
@@ -82,9 +103,37 @@ def name_and_version(wheel: Path) -> tuple[NormalizedName, str]:
     return name, str(version)
 
 
-def console_scripts(wheel: Path) -> Mapping[str, str]:
-    """Return the console scripts of a wheel, name to object reference."""
-    return parse_entry_points(_member(wheel, "entry_points.txt"))
+def scripts(wheel: Path, *, distribution: str) -> tuple[Script, ...]:
+    """Return the scripts of the wheel of `distribution`: of its entry points, and the files in `.data/scripts`."""
+    files = [match["name"] for path in wheel_files(wheel) if (match := _SCRIPT.fullmatch(path))]
+    return tuple(scripts_of(distribution, entry_points=_member(wheel, "entry_points.txt"), files=files))
+
+
+def installed_path(member: str) -> str:
+    """Return the path from site-packages at which a member of a wheel is installed."""
+    return _LIBRARY.sub("", member, count=1)
+
+
+class WheelLibrary(Struct, frozen=True, dict=True):
+    """The files of the wheel `path`, by their paths from site-packages."""
+
+    path: Path
+
+    @cached_property
+    def _members(self) -> dict[str, str]:
+        return {installed_path(member): member for member in wheel_files(self.path)}
+
+    def names_in(self, directory: str) -> Iterable[str]:
+        """Return the names in a directory."""
+        start = f"{directory}/"
+        return {path[len(start) :].partition("/")[0] for path in self._members if path.startswith(start)}
+
+    def source(self, path: str) -> str | None:
+        """Return the text of a file; None if it does not exist."""
+        if path not in self._members:
+            return None
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(self._members[path]).decode("utf-8", "surrogateescape")
 
 
 def is_pure(wheel: Path) -> bool:
@@ -112,7 +161,8 @@ def unpack(wheel: Path, *, site_packages: Path, prefix: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             target.write_bytes(archive.read(entry))
-            target.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
+            executable = entry.external_attr >> 16 & 0o100 or (match and match["scheme"] == "scripts")
+            target.chmod(0o755 if executable else 0o644)
             moved[entry.filename] = os.path.relpath(target, site_packages)
     (record,) = (site_packages / name for name in moved if re.fullmatch(r"[^/]+\.dist-info/RECORD", name))
     rows = record_rows(record.read_text("utf-8"))

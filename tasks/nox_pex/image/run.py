@@ -21,6 +21,7 @@ from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.run import Subject, run_with
 from nox_pex.smoke.runner import Runner
+from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace
 
 _ALL_ADDRESSES: Final = "0.0.0.0"  # noqa: S104  # in a container, only published ports can be reached from outside
@@ -48,6 +49,8 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
     """
     smoke = job.target.table.smoke or Smoke()
     plan.require_checks(smoke, name=job.target.name)
+    if not job.from_source:
+        check_scripts(smoke, job.target.binary, key=job.target.key)
     engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
     built = build(job, engine)
     report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)

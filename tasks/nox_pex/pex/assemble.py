@@ -18,7 +18,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, disagreements, incremental, recompress
 from nox_pex.pex.dependencies import Packer
 from nox_pex.pex.disagreements import Disagreement, Disagreements, Member
-from nox_pex.pex.entry_point import check_entry
+from nox_pex.pex.entry_point import entry_point_for_pex
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
@@ -78,16 +78,21 @@ class Assembler(Struct, frozen=True, kw_only=True):
         with self.clock.step("wheel"):
             project_wheel = self._build_project_wheel()
             project = self._make_packable(project_wheel)
-        check_entry(target, self.installed, self.files, project_wheel)
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
+        entry_point = entry_point_for_pex(
+            target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
+        )
         rebuilt, found = False, None
         if sources_only:
             with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(project_wheel, loose_sources)
+                rebuilt = self._rebuild_project_part(project_wheel, loose_sources, entry_point)
         if not rebuilt:
             with self.clock.step("dependencies"):
                 found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
-            self._build_with_pex(project_wheel, loose_sources, found)
+            self._build_with_pex(project_wheel, loose_sources, entry_point, found)
+        if target.table.validate_entry_point and entry_point is not None:
+            with self.clock.step("validate"):
+                self._validate(entry_point)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
@@ -132,7 +137,9 @@ class Assembler(Struct, frozen=True, kw_only=True):
         wheel.with_dist_info(project_wheel, member.info.contents)
         return member
 
-    def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
+    def _rebuild_project_part(
+        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None
+    ) -> bool:
         """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
@@ -142,16 +149,23 @@ class Assembler(Struct, frozen=True, kw_only=True):
             part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.digests))
         else:
             return False
-        needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
+        needs_pex = table.layout != "zipapp" or table.compile or table.executable
         if needs_pex or without_scie_options(table.pex_args):
             return False
         scratch = self.directory / "incremental"
         scratch.mkdir()
         return incremental.rebuild_project_part(
-            self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
+            self.target.output,
+            self.output,
+            part=part,
+            entry_point=entry_point,
+            compress=table.compress,
+            scratch=scratch,
         )
 
-    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None, found: Disagreements) -> None:
+    def _build_with_pex(
+        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None, found: Disagreements
+    ) -> None:
         """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to."""
         table = self.target.table
         reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
@@ -172,6 +186,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                 wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
                 sources=loose_sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
+                entry_point=entry_point,
                 python_path=self.installed.environment.python.parent,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
@@ -186,6 +201,22 @@ class Assembler(Struct, frozen=True, kw_only=True):
                         return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, packer, inputs)
+
+    def _validate(self, entry_point: str) -> None:
+        """Import the entry point in the new binary. Raises `NoxPexError` `build-failed` if that fails.
+
+        pex's option for that does it in the cache of the user's binaries, and leaves links to the build's files there.
+        """
+        shell, scratch = self.provisioner.shell, self.directory / "validate"
+        scratch.mkdir()
+        argv = cli.import_argv(self.output, python=self.installed.interpreter.executable, entry_point=entry_point)
+        environ = cli.import_environ(shell.environ, pex_root=scratch / "pex-root")
+        what = f"pex: importing {entry_point}"
+        outcome = shell.run(argv, what=what, env=environ, cwd=scratch, hold=(self.lock_descriptor,))
+        if outcome.status != 0:
+            reason = outcome.tail[-1].strip() if outcome.tail else f"exit status {outcome.status}"
+            problem = f"{self.target.name} cannot import its entry point {entry_point}: {reason}"
+            raise NoxPexError("build-failed", problem, "correct it, or the program", log=outcome.tail)
 
     def _packer(self) -> Packer:
         version = self.target.settings.pex_version

@@ -25,9 +25,10 @@ class PexInputs(Struct, frozen=True, kw_only=True):
     """The files that go into a PEX.
 
     `repository` is the dependency PEX to take distributions from, `pins` a file with the `name==version` of each,
-    `wheels` the project's wheel, if it has one, `sources` a directory of loose sources, `executable` the script file of
-    an `executable` binary, `python_path` the directory of the interpreter that builds. `platforms` are the files of the
-    `complete-platforms`; empty for a PEX for the interpreter that builds.
+    `wheels` the project's wheel, if it has one, `sources` a directory of loose sources, `python_path` the directory of
+    the interpreter that builds. `entry_point` is the `module[:attribute]` that the binary starts, None if it starts a
+    file: a `script` that is no entry point, or `executable`. `platforms` are the files of the `complete-platforms`;
+    empty for a PEX for the interpreter that builds.
     """
 
     repository: Path
@@ -36,6 +37,7 @@ class PexInputs(Struct, frozen=True, kw_only=True):
     wheels: tuple[Path, ...] = ()
     sources: Path | None = None
     executable: Path | None = None
+    entry_point: str | None = None
     platforms: tuple[Path, ...] = ()
 
 
@@ -190,6 +192,19 @@ _REASON_LINES: Final = 5
 """The number of lines that name a requirement, the distribution that requires it, and the wheels that there are."""
 
 
+def import_argv(binary: Path, *, python: Path, entry_point: str) -> list[str]:
+    """Return the command line with which a binary imports its entry point, in the variables of `import_environ`."""
+    module, _, attributes = entry_point.partition(":")
+    chain = f"functools.reduce(getattr, {attributes.split('.')!r}, module)" if attributes else "module"
+    code = f"import functools, importlib; module = importlib.import_module({module!r}); {chain}"
+    return [str(python), str(binary), "-c", code]
+
+
+def import_environ(environ: Mapping[str, str], *, pex_root: Path) -> dict[str, str]:
+    """Return the environment variables in which a binary is an interpreter, and unpacks itself into `pex_root`."""
+    return {**pex_environ(environ), "PEX_INTERPRETER": "1", "PEX_ROOT": str(pex_root)}
+
+
 def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:
     """Return the interpreter constraints of the binary; by default, the minor version that Poetry installed for.
 
@@ -228,10 +243,10 @@ def _python_command(interpreters: Sequence[Interpreter]) -> str:
 
 
 def _entry_options(binary: Binary, inputs: PexInputs) -> Sequence[str]:
+    if inputs.entry_point is not None:
+        return ("--entry-point", inputs.entry_point)
     if binary.script is not None:
         return ("--console-script", binary.script)
-    if binary.entry_point is not None:
-        return ("--entry-point", binary.entry_point)
     return ("--executable", str(inputs.executable))
 
 
@@ -254,8 +269,6 @@ def _format_options(binary: Binary) -> Iterator[str]:
         yield "--non-hermetic-venv-scripts"
     if binary.include_tools:
         yield "--include-tools"
-    if binary.validate_entry_point:
-        yield "--validate-entry-point"
     yield from ("--max-install-jobs", str(binary.max_install_jobs), "--check", binary.check)
     if binary.runtime_pex_root is not None:
         yield from ("--runtime-pex-root", binary.runtime_pex_root)

@@ -190,10 +190,14 @@ def _check_undamaged(installed: Contents) -> None:
 def _packable_wheels(wheelhouse: Wheelhouse, *, into: Path) -> Iterator[Path]:
     """Yield the wheels of a wheelhouse, each as pex accepts it: a copy in `into` if its metadata is rewritten."""
     into.mkdir()
+    libraries = wheelhouse.libraries()
     for each in wheelhouse.wheels:
         path = wheelhouse.path(each)
         info = dist_info.packable(
-            wheel.read_dist_info(path), direct=each.direct, pythons=wheelhouse.target_pythons(each)
+            wheel.read_dist_info(path),
+            direct=each.direct,
+            pythons=wheelhouse.target_pythons(each),
+            libraries=libraries,
         )
         yield wheel.with_dist_info(path, info.contents, output=into / each.file)
 

@@ -22,6 +22,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nox_pex.distributions import dist_info, target_python, wheel
 from nox_pex.distributions.dist_info import PackableDistInfo
 from nox_pex.distributions.target_python import TargetPython
+from nox_pex.distributions.wheel import WheelLibrary
 from nox_pex.pex.target import Contents
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
@@ -134,23 +135,31 @@ def target_pythons(contents: Contents) -> tuple[TargetPython, ...]:
 def project_member(project_wheel: Path, contents: Contents) -> Member:
     """Return the project's own wheel, which has been built for `contents`, with its metadata as pex accepts it."""
     pythons = target_pythons(contents)
-    info = dist_info.packable(wheel.read_dist_info(project_wheel), direct=True, pythons=pythons)
+    info = dist_info.packable(
+        wheel.read_dist_info(project_wheel),
+        direct=True,
+        pythons=pythons,
+        libraries=(WheelLibrary(project_wheel), *contents.libraries()),
+    )
     name, version = wheel.name_and_version(project_wheel)
     return Member(name=name, version=version, info=info, targets=frozenset(range(len(pythons))))
 
 
 def _members(contents: Contents, pythons: Sequence[TargetPython]) -> Iterator[Member]:
     """Yield what Poetry installed, or what was fetched for other platforms."""
+    libraries = contents.libraries()
     if isinstance(contents, Installed):
         for distribution in contents.distributions:
             parsed = dist_info.read_directory(distribution.directory)
-            info = dist_info.packable(parsed, direct=distribution.direct, pythons=pythons)
+            info = dist_info.packable(parsed, direct=distribution.direct, pythons=pythons, libraries=libraries)
             yield Member(name=distribution.name, version=distribution.version, info=info, targets=frozenset([0]))
         return
     positions = {platform.name: position for position, platform in enumerate(contents.platforms)}
     for each in contents.wheels:
         parsed = wheel.read_dist_info(contents.path(each))
-        info = dist_info.packable(parsed, direct=each.direct, pythons=contents.target_pythons(each))
+        info = dist_info.packable(
+            parsed, direct=each.direct, pythons=contents.target_pythons(each), libraries=libraries
+        )
         targets = frozenset(positions[target] for target in each.targets)
         yield Member(name=each.name, version=each.version, info=info, targets=targets)
 

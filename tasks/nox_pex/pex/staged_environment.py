@@ -19,8 +19,10 @@ import msgspec
 
 from nox_pex.distributions import dist_info, target_python, wheel
 from nox_pex.distributions.environment import Distribution, Environment
+from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.record import record_rows, record_text, record_with
 from nox_pex.distributions.target_python import TargetPython
+from nox_pex.distributions.wheel import WheelLibrary
 from nox_pex.poetry.installed import Installed
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files
@@ -45,7 +47,12 @@ def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Pat
                 provisioner=provisioner,
             )
             pythons = [target_python.of_this_machine(installed.interpreter)]
-            info = dist_info.packable(wheel.read_dist_info(built), direct=True, pythons=pythons)
+            info = dist_info.packable(
+                wheel.read_dist_info(built),
+                direct=True,
+                pythons=pythons,
+                libraries=(WheelLibrary(built), *installed.libraries()),
+            )
             wheels[distribution.name] = wheel.with_dist_info(built, info.contents)
     return wheels
 
@@ -71,7 +78,7 @@ def packable_environment(
             Environment(path=into).remove(msgspec.structs.replace(distribution, directory=copied))
             wheel.unpack(wheels[distribution.name], site_packages=copied.parent, prefix=into)
         elif distribution.direct or distribution.name in rewritten:
-            _make_packable(copied, direct=distribution.direct, pythons=pythons)
+            _make_packable(copied, direct=distribution.direct, pythons=pythons, libraries=installed.libraries())
     return into
 
 
@@ -85,7 +92,9 @@ def _editable_directory(distribution: Distribution) -> Path | None:
     return Path(unquote(urlsplit(origin["url"]).path))
 
 
-def _make_packable(directory: Path, *, direct: bool, pythons: Sequence[TargetPython]) -> None:
+def _make_packable(
+    directory: Path, *, direct: bool, pythons: Sequence[TargetPython], libraries: Sequence[Library]
+) -> None:
     """Rewrite the files in a `.dist-info` that pex does not accept, and their rows in RECORD.
 
     If it is `direct`, remove `direct_url.json`, and such addresses in METADATA. Changed files are replaced, because
@@ -96,7 +105,8 @@ def _make_packable(directory: Path, *, direct: bool, pythons: Sequence[TargetPyt
     rows = record_text(row for row in record_rows(record.read_text("utf-8", "surrogateescape")) if row[0] != origin_row)
     origin.unlink(missing_ok=True)
     before = dist_info.read_directory(directory)
-    for name, content in dist_info.packable(before, direct=direct, pythons=pythons).contents.items():
+    info = dist_info.packable(before, direct=direct, pythons=pythons, libraries=libraries)
+    for name, content in info.contents.items():
         if content != before[name]:
             rows = record_with(rows, path=f"{directory.name}/{name}", content=content)
             (directory / name).unlink()

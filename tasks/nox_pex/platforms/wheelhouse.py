@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,19 +13,18 @@ from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from nox_pex.distributions import wheel
+from nox_pex.distributions.entry_points import Script
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.target_python import TargetPython
+from nox_pex.distributions.wheel import WheelLibrary
 from nox_pex.platforms.platform import Platform, marker
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 
 STATE_FILE: Final = "nox-pex.json"
 """The file that records the wheels and their inputs. Without it, the fetch did not finish."""
-
-
-_LIBRARY: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
-"""The directories in a wheel whose content goes to site-packages, as that of its root does (PEP 427)."""
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
@@ -121,27 +119,24 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         chosen = [platform for platform in self.platforms if platform.name in names]
         return marker(chosen, self.platforms, of=f"{name} {version}")
 
-    def scripts(self) -> frozenset[str]:
-        """The names of the console scripts of all wheels."""
-        return frozenset(name for each in self.wheels for name in wheel.console_scripts(self.path(each)))
+    def scripts(self) -> tuple[Script, ...]:
+        """The scripts of all wheels, each once."""
+        every = (script for each in self.wheels for script in wheel.scripts(self.path(each), distribution=each.name))
+        return tuple(dict.fromkeys(every))
+
+    def libraries(self) -> tuple[Library, ...]:
+        """The modules of all wheels."""
+        return tuple(WheelLibrary(self.path(each)) for each in self.wheels)
 
     def has_module(self, module: str) -> bool:
         """Whether a wheel contains the module or package of this dotted name."""
         path = module.replace(".", "/")
-        return self._has(f"{path}.", f"{path}/")
+        return _has(self, f"{path}.", f"{path}/")
 
     def has_program(self, module: str) -> bool:
         """Whether a wheel contains the module of this dotted name, or a package of that name with a `__main__`."""
         path = module.replace(".", "/")
-        return self._has(f"{path}.", f"{path}/__main__.")
-
-    def _has(self, *beginnings: str) -> bool:
-        """Whether a wheel has a file whose path in site-packages starts with one of `beginnings`."""
-        return any(
-            _LIBRARY.sub("", member, count=1).startswith(beginnings)
-            for each in self.wheels
-            for member in wheel.wheel_files(self.path(each))
-        )
+        return _has(self, f"{path}.", f"{path}/__main__.")
 
 
 def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
@@ -179,6 +174,15 @@ def environment_in(home: Path) -> Environment:
 
 def _wheel(entry: Mapping[str, Any]) -> Wheel:
     return Wheel(**{**entry, "targets": tuple(entry["targets"])})
+
+
+def _has(wheelhouse: Wheelhouse, *beginnings: str) -> bool:
+    """Whether a wheel has a file whose path in site-packages starts with one of `beginnings`."""
+    return any(
+        wheel.installed_path(member).startswith(beginnings)
+        for each in wheelhouse.wheels
+        for member in wheel.wheel_files(wheelhouse.path(each))
+    )
 
 
 def _size(path: Path) -> int | None:

@@ -145,6 +145,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         poetry.run(wanted, environment, lock_fd=lock_fd)
         self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
+        environment.make_scripts_executable()
         cached.store(environment, lock.read(self.project.lock), shell=self.shell)
         return inputs, False
 

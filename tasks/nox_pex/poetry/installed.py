@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from nox_pex.distributions.environment import Distribution, Environment
+from nox_pex.distributions.environment import Distribution, Environment, installed_files, text_of
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    from nox_pex.distributions import entry_points
+    from nox_pex.distributions import entry_points, launcher
+    from nox_pex.distributions.entry_points import Script
+    from nox_pex.distributions.launcher import Library
 else:
     entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
+    launcher = lazy("nox_pex.distributions.launcher")  # not needed if nothing changed
 
 STATE_FILE: Final = "nox-pex.json"
 """The file next to `pyvenv.cfg` that records an install and its inputs. Without it, the install did not finish."""
@@ -58,11 +62,13 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
         """Whether at least one distribution came from a path, a URL or Git."""
         return any(distribution.direct for distribution in self.distributions)
 
-    def scripts(self) -> frozenset[str]:
-        """The names of the console scripts of all distributions."""
-        return frozenset(
-            name for distribution in self.distributions for name in entry_points.entry_points(distribution)
-        )
+    def scripts(self) -> tuple[Script, ...]:
+        """The scripts of all distributions."""
+        return tuple(script for distribution in self.distributions for script in self._scripts_of(distribution))
+
+    def libraries(self) -> tuple[Library, ...]:
+        """The modules of all distributions."""
+        return tuple(launcher.Directory(root) for root in self.environment.site_packages)
 
     def has_module(self, module: str) -> bool:
         """Whether the module or package of this dotted name is installed."""
@@ -73,6 +79,14 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
         """Whether the module of this dotted name, or a package of that name with a `__main__`, is installed."""
         path = module.replace(".", "/")
         return self._has_file(path) or self._has_file(f"{path}/__main__")
+
+    def _scripts_of(self, distribution: Distribution) -> Iterable[Script]:
+        files: list[str] = []
+        with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
+            paths = (path for path, _, _ in installed_files(distribution, self.environment))
+            files = [path.removeprefix("bin/") for path in paths if path.startswith("bin/")]
+        text = text_of(distribution.directory / "entry_points.txt")
+        return entry_points.scripts_of(distribution.name, entry_points=text, files=files)
 
     def _has_file(self, path: str) -> bool:
         """Whether there is a module of this path, with any suffix."""

@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from msgspec import Struct
@@ -45,9 +45,10 @@ class Project(Struct, frozen=True, kw_only=True):
 
     `root` is its directory, `document` the parsed `pyproject.toml`, `name` the normalized name, and `version` the
     static version or None. `package_mode` is whether Poetry treats it as a package. `scripts` are its console scripts
-    (name to object reference). `groups` and `extras` are the normalized names of its dependency groups and extras.
-    `build_requires` are the requirements of its build backend (PEP 518). `includes` are the patterns of files that
-    Poetry ships in addition to the packages.
+    (name to object reference). `other_scripts` are its GUI scripts, and the files that it installs as scripts (name to
+    object reference, or None for a file). `groups` and `extras` are the normalized names of its dependency groups and
+    extras. `build_requires` are the requirements of its build backend (PEP 518). `includes` are the patterns of files
+    that Poetry ships in addition to the packages.
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Project(Struct, frozen=True, kw_only=True):
     extras: frozenset[str]
     build_requires: tuple[str, ...]
     includes: tuple[str, ...]
+    other_scripts: Mapping[str, str | None] = {}
 
     @property
     def file(self) -> Path:
@@ -143,7 +145,7 @@ def _parsed(root: Path, text: str) -> Project:
     if not poetry and not project:
         problem = f"{file} has neither a [project] nor a [tool.poetry] table"
         raise NoxPexError("config", problem, "make it a Poetry project first (`poetry init`)")
-    for key in ("scripts", "optional-dependencies"):
+    for key in ("scripts", "gui-scripts", "optional-dependencies"):
         _table(project, key, file, within="project")
     for key in ("scripts", "group", "extras", "dependencies"):
         _table(poetry, key, file, within="tool.poetry")
@@ -157,6 +159,7 @@ def _parsed(root: Path, text: str) -> Project:
         version=str(version) if version and version != "0" else None,
         package_mode=bool(poetry.get("package-mode", True)),
         scripts=_scripts(project, poetry),
+        other_scripts=_other_scripts(project, poetry),
         groups=_groups(document, poetry),
         extras=frozenset(
             canonicalize_name(extra) for extra in (*project.get("optional-dependencies", {}), *poetry.get("extras", {}))
@@ -208,6 +211,14 @@ def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[s
         elif isinstance(value, dict) and value.get("type", "console") == "console":
             scripts[name] = str(value.get("reference") or value.get("callable") or "")
     return scripts
+
+
+def _other_scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[str, str | None]:
+    """The GUI scripts, and the files of the type `file`, which are installed under their own names."""
+    entries = (value for value in poetry.get("scripts", {}).values() if isinstance(value, dict))
+    files = [str(entry.get("reference", "")) for entry in entries if entry.get("type") == "file"]
+    gui = {name: value for name, value in project.get("gui-scripts", {}).items() if isinstance(value, str)}
+    return {**gui, **{PurePosixPath(file).name: None for file in files}}
 
 
 def _includes(poetry: Mapping[str, Any]) -> Iterator[str]:

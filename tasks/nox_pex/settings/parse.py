@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +24,10 @@ _PATH: Final = "tool.nox-pex"
 """The dotted path of the settings in `pyproject.toml`."""
 
 
-def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, scripts: Mapping[str, str]) -> Settings:
+def parse(document: Mapping[str, Any], *, file: str, project_name: str | None, scripts: Collection[str]) -> Settings:
     """Return the settings in `document`, a parsed `pyproject.toml` with the path `file`.
 
-    `scripts` are the project's console scripts, name to object reference. If the settings have no binary, and there is
+    `scripts` are the names of the project's scripts. If the settings have no binary, and there is
     exactly one script, that is the script of the only binary, which is named after the project, `project_name`.
     Raises `NoxPexError`: `config` if a setting is not valid, `entry-missing` if there is neither a binary nor exactly
     one script.
@@ -70,7 +70,7 @@ def _dec_hook(kind: type, value: Any) -> Any:
     raise TypeError(msg)
 
 
-def _sole_binary(file: str, project_name: str | None, scripts: Mapping[str, str]) -> tuple[str, str]:
+def _sole_binary(file: str, project_name: str | None, scripts: Collection[str]) -> tuple[str, str]:
     """Return the name and the script of the only binary of a project without a table for one."""
     name = canonicalize_name(project_name) if project_name else "NAME"
     if project_name and len(scripts) == 1:

@@ -200,6 +200,8 @@ class HttpCheck(Table, frozen=True, kw_only=True):
 class CommandCheck(Table, frozen=True, kw_only=True):
     """One run of the binary with `args`, in the temporary directory, and conditions on its exit and its output."""
 
+    script: str | None = None
+    """Another script of the distributions in the binary, to run instead of the binary's own entry."""
     args: tuple[str, ...] = ()
     env: dict[str, str] = {}
     stdin: str = ""
@@ -210,6 +212,8 @@ class CommandCheck(Table, frozen=True, kw_only=True):
     stdout_not_contains: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.script is not None:
+            _check_script(self.script, self.env)
         if not 0 <= self.exit_code <= _HIGHEST_EXIT:
             msg = f"`exit-code`: {self.exit_code} is not an exit status; write one from 0 to {_HIGHEST_EXIT}"
             raise ValueError(msg)
@@ -288,6 +292,23 @@ class Smoke(Table, frozen=True, kw_only=True):
                 msg = f'`{key}`: a command is empty; write commands such as [["python", "seed.py"]]'
                 raise ValueError(msg)
         _check_patterns(log_require=self.log_require, log_forbid=self.log_forbid)
+
+
+PEX_SCRIPT: Final = "PEX_SCRIPT"
+"""The variable by which a binary starts another script."""
+
+
+PEX_ENTRIES: Final = frozenset({PEX_SCRIPT, "PEX_MODULE", "PEX_INTERPRETER"})
+"""The variables by which a binary starts something else than its own entry. pex accepts one of them."""
+
+
+def _check_script(script: str, env: dict[str, str]) -> None:
+    if not script or "/" in script or "\0" in script:
+        msg = f'`script`: {script!r} is not the name of a script; write one such as "alembic"'
+        raise ValueError(msg)
+    for name in sorted(PEX_ENTRIES & env.keys()):
+        msg = f"`env`: {name} contradicts `script`; remove one of them"
+        raise ValueError(msg)
 
 
 def _check_url(url: str) -> None:

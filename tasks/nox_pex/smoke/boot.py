@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import CommandCheck, HttpCheck, Smoke, TcpCheck
-from nox_pex.smoke import log
+from nox_pex.smoke import log, plan
 from nox_pex.smoke.checks import http_client, results
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.checks.results import CheckResult, CommandOutput
@@ -265,7 +265,7 @@ def _run_command(
     launch = LaunchSpec(
         boot=boot,
         args=check.args,
-        env={**test.smoke.env, **check.env},
+        env=plan.command_variables(test.smoke, check),
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

@@ -12,7 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import BootCondition, Condition, HttpCheck, Smoke, TcpCheck
+from nox_pex.settings.smoke import (
+    PEX_ENTRIES,
+    PEX_SCRIPT,
+    BootCondition,
+    CommandCheck,
+    Condition,
+    HttpCheck,
+    Smoke,
+    TcpCheck,
+)
 from nox_pex.settings.table import HIGHEST_PORT
 
 EXAMPLE: Final = (
@@ -179,6 +188,17 @@ def ready_check(smoke: Smoke) -> HttpCheck | TcpCheck | None:
     if smoke.http:
         return smoke.http[0]
     return smoke.tcp[0] if smoke.tcp else None
+
+
+def command_variables(smoke: Smoke, check: CommandCheck) -> dict[str, str]:
+    """Return the variables that a command gets in addition. pex starts the script that PEX_SCRIPT names.
+
+    pex adds the binary's `inject-args` to its own entry only, and `inject-env` to every script.
+    """
+    variables = {**smoke.env, **check.env}
+    if check.script is None:
+        return variables
+    return {name: value for name, value in variables.items() if name not in PEX_ENTRIES} | {PEX_SCRIPT: check.script}
 
 
 def require_checks(smoke: Smoke, *, name: str, undeclared: str | None = None) -> None:

@@ -26,6 +26,7 @@ from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
+from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system import files
 from nox_pex.system.command import run_into
@@ -51,9 +52,11 @@ def run(
 
     If nox-pex built a scie with it, the scie for this machine is launched too. `unavailable_reason` says why this
     machine cannot run the binary; None if it can. With a reason, every condition of the binary is skipped.
-    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, and the errors of `run_with`.
+    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, `entry-missing` if the binary does
+    not have a script that a check starts, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
+    check_scripts(smoke, binary, key=target.key)
     size = pex_file.size(binary)
     shares_tmp = plan.mentions_tmp(smoke)
     has_scie = target.table.scie is not None and target.prebuilt is None

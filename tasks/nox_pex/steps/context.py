@@ -70,7 +70,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             self.project.document,
             file=str(self.project.file),
             project_name=self.project.name,
-            scripts=self.project.scripts,
+            scripts=self.project.scripts or self.project.other_scripts,
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from msgspec import Struct
 from nox_pex.distributions import dist_info, environment, record, target_python
 from nox_pex.distributions import wheel as wheels
 from nox_pex.distributions.dist_info import PackableDistInfo
+from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.target_python import TargetPython
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
@@ -67,8 +68,11 @@ def expected_from_wheels(wheelhouse: Wheelhouse, lock: Lock) -> Mapping[str, Exp
         if sha256 != wheel.sha256 or not locked:
             problem = f"{wheelhouse.path(wheel)} is not the file that {lock.path} locks"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force` to fetch it again")
+    libraries = wheelhouse.libraries()
     return {
-        wheel.file: _from_wheel(wheelhouse.path(wheel), wheel, wheelhouse.target_pythons(wheel))
+        wheel.file: _from_wheel(
+            wheelhouse.path(wheel), wheel, pythons=wheelhouse.target_pythons(wheel), libraries=libraries
+        )
         for wheel in wheelhouse.wheels
     }
 
@@ -86,7 +90,8 @@ def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFile
             problem = f"the RECORD of {distribution.name} in {path} has changed since Poetry installed it"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force` to install it again")
     python = target_python.of_this_machine(installed.interpreter)
-    return {d.name: _from_record(d, python) for d in installed.distributions if not _is_editable(d)}
+    libraries = installed.libraries()
+    return {d.name: _from_record(d, python, libraries) for d in installed.distributions if not _is_editable(d)}
 
 
 def is_written_by_installer(location: Location) -> bool:
@@ -102,7 +107,9 @@ def _is_editable(distribution: environment.Distribution) -> bool:
     return bool(origin.get("dir_info", {}).get("editable", False))
 
 
-def _from_record(distribution: environment.Distribution, python: TargetPython) -> ExpectedFiles:
+def _from_record(
+    distribution: environment.Distribution, python: TargetPython, libraries: Sequence[Library]
+) -> ExpectedFiles:
     site_packages = distribution.directory.parent
     # ENVIRONMENT/lib/python3.11/site-packages
     relative = site_packages.relative_to(site_packages.parents[2]).as_posix()
@@ -115,7 +122,7 @@ def _from_record(distribution: environment.Distribution, python: TargetPython) -
         elif not is_written_by_installer(location):
             content[location] = row
     original = dist_info.read_directory(distribution.directory)
-    packable = dist_info.packable(original, direct=distribution.direct, pythons=[python])
+    packable = dist_info.packable(original, direct=distribution.direct, pythons=[python], libraries=libraries)
     content |= _rewritten_rows(distribution.directory.name, original, packable)
     return ExpectedFiles(version=distribution.version, rows=content, scripts=scripts)
 
@@ -131,7 +138,9 @@ def _rewritten_rows(
     }
 
 
-def _from_wheel(path: Path, wheel: Wheel, pythons: Sequence[TargetPython]) -> ExpectedFiles:
+def _from_wheel(
+    path: Path, wheel: Wheel, *, pythons: Sequence[TargetPython], libraries: Sequence[Library]
+) -> ExpectedFiles:
     content: dict[Location, RecordRow] = {}
     scripts: dict[str, Script] = {}
     with zipfile.ZipFile(path) as archive:
@@ -146,7 +155,7 @@ def _from_wheel(path: Path, wheel: Wheel, pythons: Sequence[TargetPython]) -> Ex
             else:
                 content[location] = row
     original = wheels.read_dist_info(path)
-    packable = dist_info.packable(original, direct=wheel.direct, pythons=pythons)
+    packable = dist_info.packable(original, direct=wheel.direct, pythons=pythons, libraries=libraries)
     content |= _rewritten_rows(wheels.dist_info_directory(path), original, packable)
     return ExpectedFiles(version=wheel.version, rows=content, scripts=scripts)
 

@@ -55,7 +55,7 @@ def test_the_file_runs_in_a_container_as_the_settings_say(parcel: Parcel, contai
     )
     result = project.nox("-s", "image")
 
-    assert result.said("container: ready after", "2 of 2 checks passed, stopped by SIGTERM")
+    assert result.said("container: ready after", "3 of 3 checks passed, stopped by SIGTERM")
     assert result.said("condition", "ready after", "checks", "stop")
     described = json.loads(containers.podman("image", "inspect", "registry.example/team/parcel:latest"))[0]
     config = described["Config"]
@@ -158,7 +158,7 @@ def test_a_containerfile_of_the_project_is_built_as_it_is(parcel: Parcel) -> Non
         'ENV PEX_ROOT=/tmp/pex\nUSER 65532\nENTRYPOINT ["/srv/parcel.pex"]\nCMD ["--host", "0.0.0.0"]\n'
     )
     (project.root / "Own.Dockerfile").write_text(ours, "utf-8")
-    assert project.nox("-s", "image").said("container: ready after", "2 of 2 checks passed")
+    assert project.nox("-s", "image").said("container: ready after", "3 of 3 checks passed")
     assert (project.root / "dist" / "parcel.Dockerfile").read_text("utf-8") == ours
 
     project.edit("Own.Dockerfile", "USER 65532", "RUN chmod 0700 /srv\nUSER 65532")
@@ -275,7 +275,7 @@ def test_the_docker_client_builds_and_runs_the_image(parcel: Parcel, containers:
             engine.terminate()
     assert result.status == 0, result.output
     assert result.said("with docker")
-    assert result.said("container: ready after", "2 of 2 checks passed, stopped by SIGTERM")
+    assert result.said("container: ready after", "3 of 3 checks passed, stopped by SIGTERM")
 
 
 @pytest.mark.skipif(shutil.which("buildah") is None, reason="there is no buildah")
@@ -304,7 +304,7 @@ def test_tmp_is_shared_with_the_container(parcel: Parcel) -> None:
     assert PROJECTS.is_dir()
     project.edit("pyproject.toml", "stop-timeout = 3.0", 'stop-timeout = 3.0\nenv = { GREETING = "{tmp}" }')
     project.edit("pyproject.toml", '"$.writable" = ["/tmp"]', '"$.writable" = ["/tmp"], "$.greeting" = "{tmp}"')
-    assert project.nox("-s", "image").said("container: ready after", "2 of 2 checks passed")
+    assert project.nox("-s", "image").said("container: ready after", "3 of 3 checks passed")
 
 
 def test_an_image_has_the_version_and_the_commit_of_the_checkout(

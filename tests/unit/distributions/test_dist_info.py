@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from packaging.tags import parse_tag
 
 from nox_pex.distributions import dist_info
 from nox_pex.distributions.dist_info import PackableDistInfo
+from nox_pex.distributions.launcher import Directory
 from nox_pex.distributions.target_python import TargetPython
 
 MARKERS = {
@@ -115,6 +117,23 @@ def test_entry_points_are_written_so_that_pex_can_read_them() -> None:
         ("serve = \nshop.cli:serve", "serve = shop.cli:serve"),
         ("odd = a:b=c", ""),
         ("empty =", ""),
+    ]
+
+
+def test_scripts_refer_to_modules_that_pex_imports(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "cli.py").write_text("def main(): ...\n", "utf-8")
+    text = "[console_scripts]\nshop=shop:cli.main\r\n# shop = shop:cli.main\nother = shop.cli:main [x]\n"
+    text += "[gui_scripts]\nwindow = shop : cli.main [x]\n[plugins]\na = shop:cli.main\n"
+    found = dist_info.packable(
+        {"entry_points.txt": text.encode()}, direct=False, pythons=[PYTHON], libraries=[Directory(tmp_path)]
+    )
+    assert found.contents["entry_points.txt"].decode() == text.replace(
+        "\nshop=shop:cli.main", "\nshop = shop.cli:main"
+    ).replace("shop : cli.main", "shop.cli:main")
+    assert [(rewrite.before, rewrite.after) for rewrite in found.rewrites] == [
+        ("shop=shop:cli.main", "shop = shop.cli:main"),
+        ("window = shop : cli.main [x]", "window = shop.cli:main [x]"),
     ]
 
 

@@ -51,6 +51,18 @@ def test_each_file_that_differs_from_its_record_is_named(environment: Environmen
     assert list(environment.damaged()) == ["alpha: alpha.py", "beta: beta.py", "gamma: no RECORD"]
 
 
+def test_scripts_become_executable_and_nothing_else(environment: Environment) -> None:
+    info = install_distribution(environment, "alpha")
+    script = environment.path / "bin" / "run.sh"
+    script.write_bytes(b"#!/bin/sh\n")
+    script.chmod(0o644)
+    with (info / "RECORD").open("a", encoding="utf-8") as record:
+        record.write("../../../bin/run.sh,,\n../../../bin/python,,\n../../../bin/missing,,\n")
+    environment.make_scripts_executable()
+    assert script.stat().st_mode & 0o777 == 0o755
+    assert (info.parent / "alpha.py").stat().st_mode & 0o111 == 0
+
+
 def test_a_distribution_whose_metadata_is_not_utf_8_is_named(environment: Environment) -> None:
     install_distribution(environment, "alpha")
     info = install_distribution(environment, "beta")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -63,3 +64,41 @@ def test_the_distributions_are_read_from_the_binary(tmp_path: Path, layout: str)
 )
 def test_the_name_of_a_distribution_ends_before_its_version(wheel: str, name: str) -> None:
     assert pex_file.distribution_name(wheel) == name
+
+
+POINTS = b"[console_scripts]\nserve = shop:main\n[gui_scripts]\nwindow = shop:window\n[plugins]\nx = y\n"
+INSTALLED = {
+    "shop.py": b"",
+    ".prefix/bin/run.sh": b"#!/bin/sh\n",
+    ".prefix/bin/serve": b"#!python\n",
+    "shop-1.0.dist-info/entry_points.txt": POINTS,
+}
+WHEEL = {"shop.py": b"", "shop-1.0.data/scripts/run.sh": b"", "shop-1.0.dist-info/entry_points.txt": POINTS}
+NAME = ".deps/shop-1.0-py3-none-any.whl"
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {f"{NAME}/{path}": content for path, content in INSTALLED.items()},
+        {NAME: zipped(INSTALLED)},
+        {NAME: zipped(WHEEL)},
+    ],
+    ids=["installed", "packed", "wheel"],
+)
+@pytest.mark.parametrize("layout", ["file", "directory"])
+def test_the_scripts_of_all_distributions_are_known(tmp_path: Path, files: dict[str, bytes], layout: str) -> None:
+    every = {**files, "scripts/own.sh": b"", "PEX-INFO": b"{}"}
+    if layout == "file":
+        (tmp_path / "x.pex").write_bytes(b"#!/bin/sh\n" + zipped(every))
+    else:
+        write_files(tmp_path / "x.pex", every)
+    assert pex_file.scripts(tmp_path / "x.pex") == {"serve", "window", "run.sh"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.distributions import wheel
+from nox_pex.distributions.entry_points import Script
 from nox_pex.distributions.record import record_rows, record_text, record_with
 
 METADATA = "Name: shelf\nVersion: 1.0\nRequires-Dist: board @ file:///home/joe/board\n\nA shelf.\n"
@@ -68,7 +69,7 @@ DATA = {
     "shelf/__init__.py": (b"VALUE = 1\n", 0o644),
     "shelf/run.sh": (b"#!/bin/sh\n", 0o755),
     "shelf-1.0.data/purelib/extra.py": (b"2\n", 0o600),
-    "shelf-1.0.data/scripts/shelf-run": (b"#!python\n", 0o755),
+    "shelf-1.0.data/scripts/shelf-run": (b"#!python\n", 0o644),
     "shelf-1.0.data/data/share/shelf.txt": (b"3\n", 0o644),
     "shelf-1.0.data/headers/shelf.h": (b"4\n", 0o644),
     "shelf-1.0.dist-info/entry_points.txt": (b"[console_scripts]\nshelf = shelf:main\n", 0o644),
@@ -92,8 +93,27 @@ def shelf(tmp_path: Path) -> Path:
 
 def test_files_and_entry_points_are_read_from_a_wheel(shelf: Path, tmp_path: Path) -> None:
     assert wheel.wheel_files(shelf) == tuple(sorted(["shelf/", "shelf-1.0.dist-info/RECORD", *DATA]))
-    assert wheel.console_scripts(shelf) == {"shelf": "shelf:main"}
-    assert wheel.console_scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN)) == {}
+    assert wheel.scripts(shelf, distribution="shelf") == (
+        Script(name="shelf", distribution="shelf", reference="shelf:main"),
+        Script(name="shelf-run", distribution="shelf"),
+    )
+    library = wheel.WheelLibrary(shelf)
+    assert set(library.names_in("shelf")) >= {"__init__.py", "run.sh"}
+    assert library.source("extra.py") == "2\n"
+    assert library.source("nowhere.py") is None
+    assert wheel.scripts(write_wheel(tmp_path / "other-1.0-py3-none-any.whl", CLEAN), distribution="other") == ()
+
+
+def test_the_scripts_of_a_packable_wheel_are_executable(shelf: Path, tmp_path: Path) -> None:
+    packable = wheel.with_dist_info(shelf, {}, output=tmp_path / "packable.whl")
+    with zipfile.ZipFile(shelf) as before, zipfile.ZipFile(packable) as after:
+        assert {name: before.read(name) for name in before.namelist()} == {
+            name: after.read(name) for name in after.namelist()
+        }
+        modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in after.infolist()}
+    assert modes["shelf-1.0.data/scripts/shelf-run"] == 0o755
+    assert modes["shelf/__init__.py"] == 0o644
+    assert wheel.with_dist_info(packable, {}) == packable
 
 
 def test_a_wheel_is_unpacked_by_its_schemes_and_its_record_has_the_new_paths(shelf: Path, tmp_path: Path) -> None:

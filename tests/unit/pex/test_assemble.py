@@ -236,7 +236,6 @@ def test_pex_builds_if_the_previous_binary_is_not_as_computed_here(build: Build,
     [
         {"layout": "packed"},
         {"compile": True},
-        {"validate_entry_point": True},
         {"pex_args": ["--jobs", "1"]},
         {"executable": "wares/deep/run.sh"},
     ],
@@ -268,6 +267,26 @@ def test_a_pex_that_fails_is_an_error(build: Build, loose: Target) -> None:
         build(loose, act=fail)
     assert caught.value.code == "build-failed"
     assert "pex could not build shop (exit status 1)" in caught.value.problem
+
+
+def test_the_new_binary_imports_its_entry_point_if_it_is_to_be_validated(
+    build: Build, make_target: MakeTarget, loose: Target
+) -> None:
+    assert loose.project.root.exists()
+
+    def refuse_to_import(argv: Sequence[str]) -> None:
+        if "--output-file" not in argv:
+            msg = "ImportError: no main"
+            raise OSError(msg)
+        write_pex(argv)
+
+    with pytest.raises(NoxPexError) as caught:
+        build(make_target(validate_entry_point=True), act=refuse_to_import)
+    assert caught.value.code == "build-failed"
+    assert caught.value.problem == "shop cannot import its entry point main:main: ImportError: no main"
+    argv = build.ran[-1]
+    assert argv[1] == str(build.directory / "shop.pex")
+    assert "importlib.import_module('main')" in argv[-1]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +336,7 @@ def test_a_package_goes_into_the_binary_as_its_wheel(build: Build, packaged: Tar
 def test_after_an_edit_of_a_package_its_wheel_is_replaced(build: Build, packaged: Target, tmp_path: Path) -> None:
     old = write_wheel(tmp_path / WHEEL, {"shop/__init__.py": b"before\n"})
     packaged.directory.mkdir()
-    SmallPex(wheels={WHEEL: installed(old)}).write(packaged.output)
+    SmallPex(entry_point="shop:main", wheels={WHEEL: installed(old)}).write(packaged.output)
     built = build(packaged, sources_only=True)
     assert build.ran == []
     with zipfile.ZipFile(built.path) as archive:

@@ -15,10 +15,10 @@ from nox_pex.system.command import Outcome
 PYTHON = Interpreter(implementation="CPython", version="3.11.7", executable=Path("/python/3.11"))
 
 
-def argv_of(**keys: Any) -> list[str]:
-    """The command line of pex for a binary with these keys."""
-    kinds = {"script", "entry_point", "executable"}
-    binary = Binary(**(keys if kinds & keys.keys() else {"entry_point": "main:app", **keys}))
+def argv_of(entry_point: Any = None, **keys: Any) -> list[str]:
+    """The command line of pex for a binary with these keys, whose entry was resolved to `entry_point`."""
+    kinds = {"script", "executable"}
+    binary = Binary(**(keys if kinds & keys.keys() else {"executable": "run.py", **keys}))
     return cli.pex_argv(
         binary,
         python=Path("/tools/python"),
@@ -30,6 +30,7 @@ def argv_of(**keys: Any) -> list[str]:
             wheels=(Path("/build/shop.whl"),),
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
+            entry_point=entry_point,
         ),
         interpreters=(PYTHON,),
         pex_root=Path("/cache/pex"),
@@ -56,7 +57,8 @@ def test_options_that_are_always_given() -> None:
 @pytest.mark.parametrize(
     ("keys", "option", "value"),
     [
-        ({"script": "serve"}, "--console-script", "serve"),
+        ({"script": "run.sh"}, "--console-script", "run.sh"),
+        ({"script": "serve", "entry_point": "a.b:c"}, "--entry-point", "a.b:c"),
         ({"entry_point": "a.b:c"}, "--entry-point", "a.b:c"),
         ({"executable": "run.py"}, "--executable", "/project/run.py"),
         ({"layout": "packed"}, "--layout", "packed"),
@@ -88,8 +90,6 @@ def test_a_switch_is_always_given_one_way_or_the_other(option: str) -> None:
 def test_a_switch_that_has_one_way_only_is_given_or_not() -> None:
     assert "--include-tools" in argv_of(include_tools=True)
     assert "--include-tools" not in argv_of()
-    assert "--validate-entry-point" in argv_of(validate_entry_point=True)
-    assert "--validate-entry-point" not in argv_of()
     assert "--non-hermetic-venv-scripts" in argv_of(venv_hermetic_scripts=False)
     assert "--non-hermetic-venv-scripts" not in argv_of()
 

@@ -52,12 +52,19 @@ def write_sources(root: Path, files: Files) -> LoosePart:
     return LoosePart(root=root, names=tuple(files))
 
 
-def rebuild(tmp_path: Path, previous: Path, part: LoosePart | WheelPart, *, compress: bool = True) -> bytes | None:
+def rebuild(
+    tmp_path: Path,
+    previous: Path,
+    part: LoosePart | WheelPart,
+    *,
+    compress: bool = True,
+    entry_point: str = "main:main",
+) -> bytes | None:
     """The new PEX file, or None if pex has to build it."""
     scratch, output = tmp_path / "scratch", tmp_path / "output.pex"
     scratch.mkdir()
     output.write_bytes(b"the beginning of an output")
-    if rebuild_project_part(previous, output, part=part, compress=compress, scratch=scratch):
+    if rebuild_project_part(previous, output, part=part, entry_point=entry_point, compress=compress, scratch=scratch):
         assert output.stat().st_mode == previous.stat().st_mode
         return output.read_bytes()
     assert not output.exists()
@@ -369,3 +376,9 @@ def test_the_umask_does_not_change_the_mode(tmp_path: Path) -> None:
         os.umask(before)
     with zipfile.ZipFile(tmp_path / "output.pex") as archive:
         assert archive.testzip() is None
+
+
+def test_pex_builds_if_the_binary_starts_something_else_after_an_edit(tmp_path: Path) -> None:
+    previous = SmallPex(sources=BEFORE).write(tmp_path / "previous.pex")
+    part = write_sources(tmp_path / "sources", AFTER)
+    assert rebuild(tmp_path, previous, part, entry_point="main:cli.main") is None

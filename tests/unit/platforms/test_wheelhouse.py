@@ -91,7 +91,8 @@ def test_the_distributions_are_those_of_all_targets(wheelhouse: Wheelhouse) -> N
 
 
 def test_a_wheelhouse_knows_its_modules_programs_and_scripts(wheelhouse: Wheelhouse) -> None:
-    assert wheelhouse.scripts() == {"serve"}
+    assert {script.name for script in wheelhouse.scripts()} == {"serve"}
+    assert "__init__.py" in {name for library in wheelhouse.libraries() for name in library.names_in("wares")}
     assert all(wheelhouse.has_module(name) for name in ("wares", "space.deep.mod", "space", "native", "shop"))
     assert not any(wheelhouse.has_module(name) for name in ("ware", "space.deep.other", "purelib"))
     assert all(wheelhouse.has_program(name) for name in ("wares", "space.deep.mod", "native"))

@@ -44,11 +44,16 @@ def test_an_install_of_another_selection_or_an_unfinished_one_is_not_loaded(envi
 
 
 def test_an_environment_knows_its_modules_programs_and_scripts(environment: Environment) -> None:
-    sources = {"single.py": "", "native.cpython-311-darwin.so": "", "pack/__init__.py": "", "pack/sub.py": ""}
+    sources = {"single.py": "", "native.cpython-311-darwin.so": "", "pack/__init__.py": "", "pack/sub.py": "a = 1"}
+    sources |= {"../../../bin/serve": "", "../../../bin/tool.sh": ""}
     environments.install(environment, "wares", sources, scripts={"serve": "single:main"})
     environments.install(environment, "shop", {"shop/__init__.py": "", "shop/__main__.py": "", "space/deep.txt": ""})
     found = written(environment)
-    assert found.scripts() == {"serve"}
+    assert {(script.name, script.reference) for script in found.scripts()} == {
+        ("serve", "single:main"),
+        ("tool.sh", None),
+    }
+    assert [library.source("pack/sub.py") for library in found.libraries()] == ["a = 1"]
     assert all(found.has_module(name) for name in ("single", "native", "pack", "pack.sub", "shop", "space"))
     assert not any(found.has_module(name) for name in ("singl", "pack.other", "ware"))
     assert all(found.has_program(name) for name in ("single", "native", "pack.sub", "shop"))

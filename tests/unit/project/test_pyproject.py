@@ -20,6 +20,7 @@ name = "My.Service"
 version = "1.2"
 dependencies = ["idna"]
 scripts = { serve = "service:main" }
+gui-scripts = { window = "service:window" }
 optional-dependencies = { Fast_Path = ["h11"] }
 
 [dependency-groups]
@@ -37,6 +38,7 @@ def test_a_standard_project_table_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, STANDARD)
     assert (found.name, found.version, found.package_mode) == ("my-service", "1.2", True)
     assert found.scripts == {"serve": "service:main"}
+    assert found.other_scripts == {"window": "service:window"}
     assert found.groups == {"main", "dev-tools", "docs"}
     assert found.extras == {"fast-path"}
     assert found.build_requires == ("poetry-core>=2",)
@@ -67,6 +69,7 @@ def test_poetrys_own_table_is_read(tmp_path: Path) -> None:
     )
     assert (found.name, found.version, found.package_mode) == ("old", None, False)
     assert found.scripts == {"serve": "old:main", "legacy": "old:legacy", "named": "old:named"}
+    assert found.other_scripts == {"run.sh": None}
     assert found.groups == {"main", "dev"}
     assert found.extras == {"fast"}
     assert found.build_requires == ("poetry-core",)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import Smoke
+from nox_pex.settings.smoke import CommandCheck, Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot
 
@@ -128,3 +128,11 @@ def test_settings_without_a_check_are_refused() -> None:
     with pytest.raises(NoxPexError, match=r'paste \[tool\.nox-pex\.binary\.program\], .* script = "greet"'):
         plan.require_checks(smoke(), name="program", undeclared="greet")
     plan.require_checks(smoke(command=[{"args": []}]), name="program")
+
+
+def test_a_command_may_run_another_script() -> None:
+    settings = Smoke(env={"A": "1", "PEX_MODULE": "x", "PEX_INTERPRETER": "1"})
+    own = CommandCheck(env={"B": "2"})
+    assert plan.command_variables(settings, own) == {**settings.env, "B": "2"}
+    other = CommandCheck(script="alembic", env={"B": "2"})
+    assert plan.command_variables(settings, other) == {"A": "1", "B": "2", "PEX_SCRIPT": "alembic"}

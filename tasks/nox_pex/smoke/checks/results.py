@@ -102,7 +102,7 @@ def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> 
     exited = f"exit status {check.exit_code}"
     expected, actual, problem = mismatch or _Mismatch(exited, exited)
     return CheckResult(
-        check=" ".join((name, *check.args)),
+        check=" ".join((check.script or name, *check.args)),
         passed=mismatch is None,
         expected=expected,
         actual=actual,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from nox_pex.settings.smoke import CommandCheck, HttpCheck
@@ -90,6 +91,7 @@ def test_a_command_passes_only_with_its_exit_status_and_output() -> None:
     check = CommandCheck(exit_code=2, stderr_matches="no such option", stdout_not_contains="Traceback")
     output = CommandOutput(status=2, stdout="", stderr="error: no such option", seconds=0.1)
     assert command_result(check, output, name="tool").passed
+    assert command_result(msgspec.structs.replace(check, script="other"), output, name="tool").check == "other"
     killed = CommandOutput(status=-6, stdout="", stderr="", seconds=0.1)
     assert str(command_result(check, killed, name="tool")) == "tool: expected exit status 2, got SIGABRT"
 
