@@ -19,7 +19,7 @@ def check_entry(target: Target, installed: Contents, files: ProjectFiles, projec
     if target.table.script is not None:
         _check_script(target, installed, target.table.script, project_wheel)
     if target.table.entry_point is not None:
-        names = wheel.wheel_files(project_wheel) if project_wheel is not None else tuple(files.digests)
+        names = wheel.wheel_files(project_wheel) if project_wheel is not None else tuple(files.placed)
         _check_module(target, installed, target.table.entry_point, names)
 
 
@@ -37,11 +37,22 @@ def _check_module(target: Target, installed: Contents, entry_point: str, names: 
     module, _, attribute = entry_point.partition(":")
     given = f"{target.key}.entry-point is {entry_point!r}, and"
     if not _provides(installed, names, module):
-        remedy = "correct it" if target.project.package_mode else "correct it, or add the module to `sources.include`"
+        remedy = "correct it"
+        if not target.project.package_mode:
+            remedy = _root_remedy(names, module) or "correct it, or add the module to `sources.include`"
         raise NoxPexError("entry-missing", f"{given} nothing in the binary has a module {module}", remedy)
     if not attribute and not _is_program(installed, names, module):
         remedy = f'add that module, or name a function, as in entry-point = "{module}:main"'
         raise NoxPexError("entry-missing", f"{given} {module} is a package without a __main__ module", remedy)
+
+
+def _root_remedy(names: tuple[str, ...], module: str) -> str | None:
+    """Return the remedy if the module is below a directory among the loose sources, such as `src`; else None."""
+    path = module.replace(".", "/")
+    found = (name.partition(f"/{path}{ending}")[0] for name in names for ending in (".py", "/__init__.py")
+             if name.endswith(f"/{path}{ending}"))  # fmt: skip
+    root = min(found, key=len, default=None)
+    return f'set sources.root = "{root}", where the module is' if root else None
 
 
 def _provides(installed: Contents, names: tuple[str, ...], module: str) -> bool:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.builder import Builder
+from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms import wheelhouse
 from nox_pex.platforms.fetch import WheelFetcher
@@ -48,6 +49,10 @@ _OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
+
+
+_WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
+"""The files of a repository that each of its work trees has by itself."""
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
@@ -164,20 +169,30 @@ def _copy_project(target: Target, *, into: Path) -> Path:
         _copy_files(path, names, into / path.relative_to(base))
     _copy_files(root, _project_files(target), into / root.relative_to(base))
     if top is not None:
-        pointer = f"gitdir: {git.directory()}\n"
-        (into / top.relative_to(base) / ".git").write_text(pointer, "utf-8")
+        _copy_repository(git, into / top.relative_to(base) / ".git")
     return into / root.relative_to(base)
+
+
+def _copy_repository(git: Git, into: Path) -> None:
+    """Make `into` a repository whose commits, branches and settings are those of `git`, with a copy of its index.
+
+    It is what Git makes of a linked work tree (gitrepository-layout(5), `commondir`). Because the directory is ours,
+    Git does not refuse it if the repository belongs to another user, and nothing is written into the original.
+    """
+    directory, common = git.directory(), git.common_directory()
+    if directory is None or common is None:
+        return
+    into.mkdir()
+    (into / "commondir").write_text(f"{common}\n", "utf-8", "surrogateescape")
+    for pattern in _WORK_TREE_FILES:
+        for file in Path(directory).glob(pattern):
+            shutil.copyfile(file, into / file.name)
 
 
 def _project_files(target: Target) -> set[str]:
     """Return the files that a build of `target` reads of its project, as paths from the project's directory."""
-    project, output_dir, table = target.project, target.settings.output_dir, target.table
-    root = project.root
-    if project.package_mode:
-        names = set(sources.project_files(root, output_dir=output_dir, extra=project.includes))
-    else:
-        include, exclude = table.sources.include, table.sources.exclude
-        names = set(sources.select(root, include=include, exclude=exclude, output_dir=output_dir).files)
+    project, root, table = target.project, target.project.root, target.table
+    names = set(collect_project_files(target).digests)
     if table.executable is not None:
         names.add(table.executable)
     for path in _path_dependencies(project):
