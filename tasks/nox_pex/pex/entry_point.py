@@ -47,12 +47,11 @@ def _check_module(target: Target, installed: Contents, entry_point: str, names: 
 
 
 def _root_remedy(names: tuple[str, ...], module: str) -> str | None:
-    """Return the remedy if the module is below a directory among the loose sources, such as `src`; else None."""
-    path = module.replace(".", "/")
-    found = (name.partition(f"/{path}{ending}")[0] for name in names for ending in (".py", "/__init__.py")
-             if name.endswith(f"/{path}{ending}"))  # fmt: skip
-    root = min(found, key=len, default=None)
-    return f'set sources.root = "{root}", where the module is' if root else None
+    """Return the remedy if the module is in a directory of the loose sources that is no package, such as `src`."""
+    endings = tuple(f"/{module.replace('.', '/')}{ending}" for ending in (".py", "/__init__.py"))
+    found = {name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending)}
+    roots = sorted(directory for directory in found if f"{directory}/__init__.py" not in names)
+    return f'set sources.root = "{roots[0]}", because the module is there' if roots else None
 
 
 def _provides(installed: Contents, names: tuple[str, ...], module: str) -> bool:

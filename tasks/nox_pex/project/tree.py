@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+
+from nox_pex.project.links import MAX_LINKED, follow, is_circle, is_within
 
 _CACHES: Final = frozenset({"__pycache__", "__pypackages__", "node_modules"})
 
@@ -43,13 +44,6 @@ _PRIVATE: Final = re.compile(
     r"|\.(git-credentials|gitmodules|vault_pass.*)"
 )
 """Hidden files and directories that never ship, not even if a pattern names them: they hold secrets or a history."""
-
-
-_MAX_LINKED: Final = 100_000
-"""The number of files that links may add. Directories with links to each other would add endlessly many."""
-
-
-OUTSIDE: Final = "a link that leads out of the project"
 
 
 class Shippable(Struct, frozen=True, kw_only=True):
@@ -109,10 +103,10 @@ class Tree(Struct, frozen=True, kw_only=True):
 
         A link is skipped if it leads to the root, or to a directory that contains the link or one that was followed
         before it. So each path ends, and links side by side to one directory all count. Links may lead to at most
-        `_MAX_LINKED` entries. The nearest are taken first, by name.
+        `MAX_LINKED` entries. The nearest are taken first, by name.
         """
         start = os.path.realpath(f"{self.root}/{top}")
-        if top and _is_within(self.root, start):
+        if top and is_within(self.root, start):
             return
         linked = 0
         # a directory, and the real paths of the directories from which links led to it, and its own
@@ -124,11 +118,11 @@ class Tree(Struct, frozen=True, kw_only=True):
                 linked += len(places) > 1
                 if not entry.is_dir():
                     yield name
-                elif not self.is_open(name) or linked > _MAX_LINKED:
+                elif not self.is_open(name) or linked > MAX_LINKED:
                     continue
                 elif not entry.is_symlink():
                     waiting.append((name, (*places[:-1], f"{places[-1]}/{entry.name}")))
-                elif not _is_circle(real := os.path.realpath(entry.path), (self.root, *places)):
+                elif not is_circle(real := os.path.realpath(entry.path), (self.root, *places)):
                     waiting.append((name, (*places, real)))
 
     def is_open(self, directory: str) -> bool:
@@ -196,43 +190,8 @@ class Tree(Struct, frozen=True, kw_only=True):
                 links.append(name)
         if not links:
             return Shippable(files=files, lost={})
-        linked, lost = self._linked(sorted(files), sorted(links))
-        return Shippable(files={**files, **linked}, lost=lost)
-
-    def _linked(self, files: list[str], links: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """The names that `links` give to `files`, with the file of each, and the links that lead elsewhere.
-
-        Both lists are sorted. Links in linked directories are followed in turn, the nearest first.
-        """
-        known = set(files)
-        found: dict[str, str] = {}
-        lost: dict[str, str] = {}
-        # the name that leads to a link, the link itself, and the directories of the links that were followed before
-        waiting: deque[tuple[str, str, tuple[str, ...]]] = deque((link, link, ()) for link in links)
-        while waiting:
-            name, link, before = waiting.popleft()
-            real = os.path.realpath(f"{self.root}/{link}")
-            if not os.path.exists(real):  # noqa: PTH110  # called for each link
-                continue
-            if not _is_within(real, self.root):
-                lost[name] = OUTSIDE
-                continue
-            target = real[len(self.root) + 1 :]
-            places = (*before, os.path.dirname(f"{self.root}/{link}"))  # noqa: PTH120  # as above
-            if target in known:
-                found[name] = target
-            elif not _is_circle(real, (self.root, *places)):
-                inside, links_inside = _below(files, target), _below(links, target)
-                if not inside and not links_inside:
-                    lost[name] = f"a link to {target}, which does not ship"
-                elif len(found) + len(inside) > _MAX_LINKED:
-                    lost[name] = f"a link to {target}; links would add more than {_MAX_LINKED:,} files"
-                else:
-                    named = ((name + file[len(target) :], file) for file in inside)
-                    found |= {path: file for path, file in named if self._may_ship(path)}
-                    deeper = ((name + each[len(target) :], each, places) for each in links_inside)
-                    waiting.extend(each for each in deeper if self._may_ship(each[0]))
-        return {name: file for name, file in found.items() if name not in known}, lost
+        linked = follow(sorted(links), sorted(files), root=self.root, may_ship=self._may_ship)
+        return Shippable(files={**files, **linked.files}, lost=linked.lost)
 
     def _may_ship(self, name: str) -> bool:
         above, _, last = name.rpartition("/")
@@ -254,26 +213,6 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError:  # removed, or not readable: the build cannot read it either
         return []
-
-
-def _is_within(path: str, directory: str) -> bool:
-    """Whether the absolute `path` is `directory` or below it."""
-    return path == directory or path.startswith(directory if directory.endswith("/") else f"{directory}/")
-
-
-def _is_circle(real: str, places: Iterable[str]) -> bool:
-    """Whether one of the directories `places` is in the directory `real`: then a link from there to it is endless."""
-    return any(_is_within(place, real) for place in places)
-
-
-def _below(names: list[str], directory: str) -> list[str]:
-    """Those of the sorted `names` that are below `directory`."""
-    prefix = f"{directory}/" if directory else ""
-    start = bisect_left(names, prefix)
-    end = start
-    while end < len(names) and names[end].startswith(prefix):
-        end += 1
-    return names[start:end]
 
 
 def top_of(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -69,14 +68,14 @@ class Git(Struct, frozen=True, kw_only=True):
             return None
         arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--no-recurse-submodules")
         try:
-            completed = self._run(arguments, LC_ALL="C")
+            status, output, stderr = self._run(arguments, LC_ALL="C")
         except OSError:
             problem = f"{repository} is there, and Git is not installed, so it is unknown which files Git ignores"
             remedy = f"install Git, or remove {repository} from this copy, so that the .gitignore files count"
             raise NoxPexError("git", problem, remedy) from None
-        if completed.returncode != 0:
-            raise _refusal(self.root, repository, completed.stderr.decode("utf-8", "replace"))
-        return [os.fsdecode(name) for name in completed.stdout.split(b"\0") if name] or None
+        if status != 0:
+            raise _refusal(self.root, repository, stderr.decode("utf-8", "replace"))
+        return [os.fsdecode(name) for name in output.split(b"\0") if name] or None
 
     def top(self) -> Path | None:
         """Return the top directory of the work tree that holds `root`."""
@@ -112,14 +111,17 @@ class Git(Struct, frozen=True, kw_only=True):
 
     def _output(self, arguments: tuple[str, ...]) -> bytes | None:
         try:
-            completed = self._run(arguments)
+            status, output, _ = self._run(arguments)
         except OSError:
             return None
-        return completed.stdout if completed.returncode == 0 else None
+        return output if status == 0 else None
 
-    def _run(self, arguments: tuple[str, ...], **variables: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, arguments: tuple[str, ...], **variables: str) -> tuple[int, bytes, bytes]:
+        """Return Git's exit status, its standard output and its standard error. Raises `OSError` without Git."""
         environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
-        return capture(["git", *arguments], cwd=self.root, env={**environ, "GIT_OPTIONAL_LOCKS": "0", **variables})
+        environ = {**environ, "GIT_OPTIONAL_LOCKS": "0", **variables}
+        completed = capture(["git", *arguments], cwd=self.root, env=environ)
+        return completed.returncode, completed.stdout, completed.stderr
 
 
 def _refusal(root: Path, repository: Path, stderr: str) -> NoxPexError:

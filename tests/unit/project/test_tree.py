@@ -119,7 +119,8 @@ def test_links_side_by_side_to_one_directory_are_all_followed(root: Path, tmp_pa
 
 
 def test_directories_that_all_lead_to_each_other_end_at_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nox_pex.project.tree._MAX_LINKED", 200)
+    for module in ("tree", "links"):
+        monkeypatch.setattr(f"nox_pex.project.{module}.MAX_LINKED", 200)
     names = [f"d{number}" for number in range(8)]
     for name in names:
         write(root, f"{name}/x.txt")
