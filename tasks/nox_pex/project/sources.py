@@ -46,17 +46,28 @@ class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
     rules: Rules
     exclude: Sequence[str]
 
+    @property
+    def checkout(self) -> frozenset[str]:
+        """The files that a copy of the project needs to ship the same: those that Git would commit, and what ships.
+
+        The `.gitignore` files are not among them. They would count in a copy without a repository, also for files that
+        Git knows although they name them.
+        """
+        committed = {name for name in self.listing.names if not name.endswith(".gitignore")}
+        present = (name for name in committed | set(self.files.values()) if not self.tree.in_output(name))
+        return frozenset(filter(self.tree.is_source_file, present))
+
     @cached_property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What does not ship, although a program could import or read it, with the reasons."""
         shipped = set(self.files.values())
         known, apart = self.shippable.files, tuple(self.listing.apart)
         reasons = {name: self.rules.reason(name, file) for name, file in known.items()}
-        for name in self.tree.shippable(self.tree.walk()).files.keys() - known.keys():
+        for name in _themselves(self.tree.shippable(self.tree.walk())) - known.keys():
             if self.rules.reason(name, name) not in default_rules.ORDINARY and not name.startswith(apart):
                 reasons[name] = left_out.IGNORED
         prefix = len(self.rules.below) + 1 if self.rules.below else 0
-        for name in self.tree.with_hidden().shippable(self.listing.names).files.keys() - known.keys():
+        for name in _themselves(self.tree.with_hidden().shippable(self.listing.names)) - known.keys():
             if top_of(name[prefix:]) in self.rules.packages and not _is_bookkeeping(name):
                 reasons[name] = left_out.HIDDEN
         chosen = shipped | matching_any(self.exclude, reasons)
@@ -182,6 +193,11 @@ def _placed(names: Iterable[str], *, below: str, key: str) -> Mapping[str, str]:
 def _place(name: str, below: str) -> str:
     """Return the path in the binary: without the directory `below`."""
     return name.removeprefix(f"{below}/") if below else name
+
+
+def _themselves(shippable: Shippable) -> set[str]:
+    """Return the names of files, without those that they have through links."""
+    return {name for name, file in shippable.files.items() if name == file}
 
 
 def _is_bookkeeping(name: str) -> bool:
