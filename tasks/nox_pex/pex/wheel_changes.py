@@ -41,25 +41,28 @@ def apply(
 def _check(target: Target, add: Collection[str], members: AbstractSet[str], installed: Contents) -> None:
     """Raise `NoxPexError` `config` for the first file that cannot be added to a wheel with `members`."""
     directories = {directory for name in (*members, *add) for directory in directories_above(name)}
+    is_installed = _installed_paths(installed)
     for name in add:
         reason = None
         if wheel_edit.is_metadata(name):
             reason = "that is the place of the metadata of a distribution"
         elif name in directories or not members.isdisjoint(directories_above(name)):
             reason = "the wheel cannot have a file and a directory of one name"
-        elif _is_installed(installed, name):
+        elif is_installed(name):
             reason = "another distribution in the binary installs that file"
         if reason is not None:
             problem = f"{target.key}.sources.include would add {name} to the project's wheel, and {reason}"
             raise NoxPexError("config", problem, f"rename it, or add it to {target.key}.sources.exclude")
 
 
-def _is_installed(installed: Contents, path: str) -> bool:
-    """Whether another distribution has a file or directory of this path in site-packages."""
+def _installed_paths(installed: Contents) -> Callable[[str], bool]:
+    """Return a function: whether another distribution has a file or directory of this path in site-packages."""
     if isinstance(installed, Installed):
-        return any(os.path.lexists(directory / path) for directory in installed.environment.site_packages)
-    names = (name for each in installed.wheels for name in wheel.wheel_files(installed.path(each)))
-    return any(name == path or name.startswith(f"{path}/") for name in names)
+        directories = installed.environment.site_packages
+        return lambda path: any(os.path.lexists(directory / path) for directory in directories)
+    names = {name for each in installed.wheels for name in wheel.wheel_files(installed.path(each))}
+    paths = names | {directory for name in names for directory in directories_above(name)}
+    return paths.__contains__
 
 
 def _different(project_wheel: Path, files: dict[str, Path]) -> Iterator[str]:

@@ -63,21 +63,20 @@ def report(
     *,
     shipped: Iterable[str],
     projects: Collection[str],
-    fixed: Mapping[str, str],
+    others: Iterable[LeftOut],
 ) -> tuple[LeftOut, ...]:
     """Return the entries for the files in `reasons`, each with its reason, sorted by path.
 
     Instead of a file, the outermost directory above it of which nothing ships is an entry; for a separate project, that
-    is the directory in `projects`. `shipped` are the files that ship. `fixed` are entries that no pattern can include.
+    is the directory in `projects`. `shipped` are the files that ship. `others` are further entries.
     """
     holds_shipped = {directory for name in shipped for directory in directories_above(name)}
     groups: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         groups.setdefault(_entry(name, reason, holds_shipped, projects), []).append(reason)
     deep = {part for name in reasons for part in name.split("/")[1:]}
-    entries = [_left_out(path, found, holds_shipped, deep) for path, found in groups.items()]
-    entries += [LeftOut(path=path, reason=reason) for path, reason in fixed.items()]
-    return tuple(sorted(entries, key=lambda entry: entry.path))
+    entries = (_left_out(path, found, holds_shipped, deep) for path, found in groups.items())
+    return tuple(sorted((*entries, *others), key=lambda entry: entry.path))
 
 
 def table(chosen: Sources, patterns: Iterable[str], *, key: str) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from nox_pex.project import default_rules, left_out, listing
 from nox_pex.project.default_rules import Rules
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.listing import Listing
-from nox_pex.project.patterns import matching, matching_any, nothing_matches, parse
+from nox_pex.project.patterns import literal, matching, matching_any, nothing_matches, parse
 from nox_pex.project.tree import Shippable, Tree, top_of
 from nox_pex.settings.model import Sources
 
@@ -63,7 +63,8 @@ class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
         shipped = set(self.files.values())
         known, apart = self.shippable.files, tuple(self.listing.apart)
         reasons = {name: self.rules.reason(name, file) for name, file in known.items()}
-        for name in _themselves(self.tree.shippable(self.tree.walk())) - known.keys():
+        present = self.tree.shippable(self.tree.walk())
+        for name in _themselves(present) - known.keys():
             if self.rules.reason(name, name) not in default_rules.ORDINARY and not name.startswith(apart):
                 reasons[name] = left_out.IGNORED
         prefix = len(self.rules.below) + 1 if self.rules.below else 0
@@ -75,7 +76,7 @@ class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
             {name: reason for name, reason in reasons.items() if reason and name not in chosen},
             shipped=shipped,
             projects=self.rules.projects,
-            fixed={**self.shippable.lost, **self.listing.apart},
+            others=_others(self.shippable, self.listing, lost=present.lost),
         )
 
 
@@ -140,8 +141,8 @@ def beside_wheel(root: Path, *, output_dir: Path, below: str, shipped: Collectio
         reason = rules.reason(name, file)
         kept = reason in default_rules.ORDINARY or reason in {default_rules.PROJECT, default_rules.KEY}
         reasons[name] = reason if reason and kept else left_out.NOT_IN_WHEEL
-    fixed = {**shippable.lost, **listed.apart}
-    return left_out.report(reasons, shipped=in_wheel, projects=rules.projects, fixed=fixed)
+    others = _others(shippable, listed, lost=shippable.lost)
+    return left_out.report(reasons, shipped=in_wheel, projects=rules.projects, others=others)
 
 
 def _check_root(tree: Tree, chosen: Sources, *, key: str) -> None:
@@ -193,6 +194,17 @@ def _placed(names: Iterable[str], *, below: str, key: str) -> Mapping[str, str]:
 def _place(name: str, below: str) -> str:
     """Return the path in the binary: without the directory `below`."""
     return name.removeprefix(f"{below}/") if below else name
+
+
+def _others(shippable: Shippable, listed: Listing, *, lost: Collection[str]) -> Iterator[LeftOut]:
+    """Yield the links of which nothing ships, and the directories that Git lists as a whole.
+
+    A pattern can include a link unless it is `lost` even if all files count, and another repository.
+    """
+    for name, reason in shippable.lost.items():
+        yield LeftOut(path=name, reason=reason, include=None if name in lost else literal(name))
+    for name, reason in listed.apart.items():
+        yield LeftOut(path=name, reason=reason, include=literal(name) if reason == listing.REPOSITORY else None)
 
 
 def _themselves(shippable: Shippable) -> set[str]:

@@ -13,9 +13,9 @@ KEY_NAME = "tool.nox-pex.binary.shop.sources"
 
 
 def entries(
-    reasons: dict[str, str], *, projects: tuple[str, ...] = (), fixed: dict[str, str] | None = None
+    reasons: dict[str, str], *, projects: tuple[str, ...] = (), others: tuple[LeftOut, ...] = ()
 ) -> tuple[LeftOut, ...]:
-    return report(reasons, shipped=SHIPPED, projects=projects, fixed=fixed or {})
+    return report(reasons, shipped=SHIPPED, projects=projects, others=others)
 
 
 def said(found: tuple[LeftOut, ...], chosen: Sources | None = None) -> list[str]:
@@ -47,13 +47,13 @@ def test_a_directory_with_a_key_is_not_offered() -> None:
 
 
 def test_a_directory_of_which_a_person_chose_a_file_is_not_offered() -> None:
-    (found,) = report({"app/x.txt": NO_PACKAGE}, shipped=["app/y.txt"], projects=(), fixed={})
+    (found,) = report({"app/x.txt": NO_PACKAGE}, shipped=["app/y.txt"], projects=(), others=())
     assert (found.path, found.offered) == ("app/x.txt", False)
 
 
 def test_what_no_pattern_can_include_has_none() -> None:
-    (found,) = entries({}, fixed={"shared": "a link that leads out of the project"})
-    assert found == LeftOut(path="shared", reason="a link that leads out of the project")
+    found = LeftOut(path="shared", reason="a link that leads out of the project")
+    assert entries({}, others=(found,)) == (found,)
     assert as_record(found) == {"path": "shared", "reason": "a link that leads out of the project"}
 
 
@@ -102,7 +102,7 @@ def test_a_long_report_is_cut_and_names_the_record() -> None:
 
 
 def test_the_record_gives_the_entries_back() -> None:
-    found = entries({"templates/a.html": NO_PACKAGE}, fixed={"shared": "a link"})
+    found = entries({"templates/a.html": NO_PACKAGE}, others=(LeftOut(path="shared", reason="a link"),))
     record = {"left-out": [as_record(entry) for entry in found]}
     assert [(entry.path, entry.reason, entry.include) for entry in from_record(record)] == [
         ("shared", "a link", None),

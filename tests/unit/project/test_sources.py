@@ -189,8 +189,10 @@ def test_the_suggested_patterns_include_the_files(repository: Path) -> None:
 
 
 def test_every_pattern_of_the_report_includes_its_files(repository: Path) -> None:
-    write(repository, "app/ca.pem", "libs/shelf/shelf/mod.py")
+    write(repository, "app/ca.pem", "libs/shelf/shelf/mod.py", "nested/mod.py")
+    git(repository / "nested", "init")
     (repository / "libs" / "shelf" / "pyproject.toml").write_text("[project]\n", "utf-8")
+    (repository / "app" / "generated").symlink_to("../generated")
     for entry in choose(repository).left_out:
         assert entry.include is not None
         assert any(name.startswith(entry.path) for name in added(repository, entry.include)), entry
