@@ -33,7 +33,8 @@ def test_links_lead_on_through_linked_directories(root: Path) -> None:
     links = {"one": "app", "app/more": "../data", "two": "one"}
     found = followed(root, links, "app/x.py", "data/a.txt")
     assert found.files == {
-        **{"one/x.py": "app/x.py", "two/x.py": "app/x.py"},
+        "one/x.py": "app/x.py",
+        "two/x.py": "app/x.py",
         **{f"{name}/more/a.txt": "data/a.txt" for name in ("one", "two", "app")},
     }
 
@@ -53,8 +54,10 @@ def test_a_link_to_a_file_that_is_not_among_them_is_lost(root: Path, tmp_path: P
     links = {"out": "../secret", "above": "../..", "env": ".env", "output": "dist"}
     found = followed(root, links, "main.py")
     assert found.lost == {
-        **{"out": OUTSIDE, "above": OUTSIDE},
-        **{"env": "a link to .env, which does not ship", "output": "a link to dist, which does not ship"},
+        "out": OUTSIDE,
+        "above": OUTSIDE,
+        "env": "a link to .env, which does not ship",
+        "output": "a link to dist, which does not ship",
     }
 
 
