@@ -19,7 +19,7 @@ from tests.support.nox_project import Project, copy_fixture_project
 
 RECORD_KEYS = {
     *("name", "version", "sha256", "size", "inputs", "lock-hash", "python", "platform", "tools", "git", "sources"),
-    *("distributions", "seconds"),
+    *("left-out", "distributions", "seconds"),
 }
 
 
@@ -44,7 +44,8 @@ def test_a_project_of_loose_sources_becomes_a_binary_that_runs_without_the_proje
     result = loose.nox("-s", "pex")
     assert loose.installed() == {"idna-3.11"}
     assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
-    assert result.said("left out: templates/", 'sources.include = ["templates/"]')
+    assert result.said("left out: templates/ (in no package); to ship what is needed, paste this table")
+    assert result.said('include = ["templates/"]')
 
     binary = loose.binary("loose")
     assert stat.S_IMODE(binary.stat().st_mode) == 0o755
@@ -59,7 +60,8 @@ def test_a_project_of_loose_sources_becomes_a_binary_that_runs_without_the_proje
     assert record["size"] == binary.stat().st_size
     assert record["lock-hash"] == digest(loose.root / "poetry.lock")
     assert record["inputs"].keys() >= {"lock", "settings", "sources", "distributions", "tools", "python"}
-    assert record["sources"] == {"taken": sources, "left-out": ["templates/"]}
+    assert record["sources"] == {"taken": sources}
+    assert [entry["path"] for entry in record["left-out"]] == ["noxfile.py", "templates/", "tests/"]
     assert record["distributions"] == [{"name": "idna", "version": "3.11"}]
     assert record["tools"].keys() >= {"pex", "nox-pex", "poetry"}
     assert all(seconds >= 0 for seconds in record["seconds"].values())

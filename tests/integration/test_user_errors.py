@@ -100,16 +100,6 @@ def test_an_entry_point_that_does_not_exist_is_refused(built: Make, old: str, ne
     assert said in loose.refused("entry-missing", "-s", "pex")
 
 
-def test_the_setting_sources_in_a_packaged_project_is_refused(built: Make) -> None:
-    cards = built("packaged")
-    cards.append(
-        "pyproject.toml", '[tool.nox-pex.binary.greeting-cards]\nscript = "greet"\nsources = { include = ["x/"] }\n'
-    )
-    line = cards.refused("config", "-s", "pex")
-    assert "tool.nox-pex.binary.greeting-cards.sources is for projects with package-mode = false" in line
-    assert "[tool.poetry]" in line
-
-
 def test_the_smoke_test_that_an_error_suggests_works(built: Make) -> None:
     cards = built("packaged")
     line = cards.refused("config", "-s", "smoke")

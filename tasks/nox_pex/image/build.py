@@ -145,7 +145,7 @@ def _dockerfile(job: Job, python: ImagePython, stage: BuilderStage | None) -> st
 def _fill_context(job: Job, context: Path) -> None:
     """Copy into `context` what the Dockerfile copies: the binary, or the sources that it is built from."""
     if job.from_source or job.image.containerfile is not None:
-        build_context.copy_sources(job.target.project, output_dir=job.target.directory, into=context)
+        build_context.copy_sources(job.target, into=context)
     if job.from_source:
         return
     name = job.target.output.name

@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from nox_pex.project import sources
-from nox_pex.project.pyproject import Project
+from nox_pex.pex.inputs import collect_project_files
+from nox_pex.pex.target import Target
 from nox_pex.system.environ import EPOCH
 from nox_pex.tools import index
 
@@ -44,14 +44,17 @@ def copy_binary(file: Path, into: Path, *, name: str) -> None:
         _normalize(path)
 
 
-def copy_sources(project: Project, *, output_dir: Path, into: Path) -> None:
-    """Copy the files that Git would commit into the context; leave out `.env`, keys and finished binaries."""
-    listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
-    for name in _allowed(listed):
-        target = into / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.root / name, target)
-        target.chmod(0o755 if (project.root / name).stat().st_mode & 0o100 else 0o644)
+def copy_sources(target: Target, *, into: Path) -> None:
+    """Copy the files that Git would commit, and those that ship, into the context.
+
+    Never copied are `.env`, keys and finished binaries. Raises `NoxPexError`: `git`, `source-missing`, `config`.
+    """
+    found = collect_project_files(target)
+    for name in _allowed(found.digests if found.selection is None else found.selection.checkout):
+        original, copy = target.project.root / name, into / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, copy)
+        copy.chmod(0o755 if original.stat().st_mode & 0o100 else 0o644)
     for path in into.rglob("*"):
         _normalize(path)
 

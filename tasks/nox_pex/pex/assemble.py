@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, disagreements, incremental, recompress
+from nox_pex.pex import cli, disagreements, incremental, recompress, wheel_changes
 from nox_pex.pex.dependencies import Packer
 from nox_pex.pex.disagreements import Disagreement, Disagreements, Member
 from nox_pex.pex.entry_point import entry_point_for_pex
@@ -96,7 +96,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
-            shipped, version = tuple(self.files.digests), target.project.version
+            shipped, version = tuple(self.files.placed), target.project.version
         else:
             shipped, (_, version) = wheel.wheel_files(project_wheel), wheel.name_and_version(project_wheel)
             distributions.append((target.project.name, version))
@@ -119,6 +119,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         built = build_wheel.build_wheel(
             project, into=into, interpreter=self.installed.interpreter, provisioner=self.provisioner
         )
+        wheel_changes.apply(self.target, self.files, built, self.installed, say=self.provisioner.shell.say)
         check_wheel(self.target, built)
         if platforms and not wheel.is_pure(built):
             names = " and ".join(each.name for each in platforms)
@@ -146,7 +147,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         if project_wheel is not None:
             part = incremental.WheelPart(path=project_wheel)
         elif loose_sources is not None:
-            part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.digests))
+            part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.placed))
         else:
             return False
         needs_pex = table.layout != "zipapp" or table.compile or table.executable
@@ -266,10 +267,10 @@ def copy_sources(target: Target, files: ProjectFiles, into: Path) -> Path | None
 
     None if the project is a package, or has no sources.
     """
-    if target.project.package_mode or not files.digests:
+    if target.project.package_mode or not files.placed:
         return None
-    for name in files.digests:
-        source, copy = target.project.root / name, into / name
+    for path, name in files.placed.items():
+        source, copy = target.project.root / name, into / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
         copy.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)

@@ -15,9 +15,10 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
-from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of
+from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
 from nox_pex.pex.target import Contents, Target, platforms_of
-from nox_pex.project import sources
+from nox_pex.project import left_out, sources
+from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Sources
 from nox_pex.system import files, locks
 from nox_pex.system.command import Clock, Shell
@@ -192,12 +193,16 @@ class Builder(Struct, frozen=True, kw_only=True):
         return self._commits[key]
 
     def _show_sources(self, target: Target, project_files: ProjectFiles) -> None:
-        """Show which loose sources ship, and which do not although the user may expect it."""
-        if target.project.package_mode:
+        """Show which loose sources ship, and what does not although a program could import or read it."""
+        selection, record = project_files.selection, target.settings.output_dir / target.record.name
+        if selection is None:
+            if project_files.placed:
+                self.shell.say(f"pex: added to the wheel: {_by_directory(project_files.placed)}")
             return
-        self.shell.say(f"pex: sources: {_by_directory(project_files.digests)}")
-        for left_out in project_files.left_out:
-            self.shell.say(f"pex: left out: {left_out}")
+        self.shell.say(f"pex: sources: {_by_directory(project_files.placed)}")
+        chosen, key = target.table.sources, f"{target.key}.sources"
+        for message in left_out.messages(selection.left_out, chosen, key=key, record=str(record)):
+            self.shell.say(f"pex: {message}")
 
     def _version_inputs(self, target: Target) -> Mapping[str, str]:
         """The inputs of a version that the build backend takes from Git: the commit, its tags, and variables."""
@@ -277,14 +282,20 @@ def _record(
         "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
         "git": build_record.git(commit),
-        "sources": {
-            "taken": sorted(built.shipped),
-            "left-out": [left_out.path for left_out in project_files.left_out],
-        },
+        "sources": {"taken": sorted(built.shipped)},
+        "left-out": [left_out.as_record(entry) for entry in _left_out(target, project_files, built)],
         "disagreements": list(disagreements),
         "distributions": [{"name": name, "version": version} for name, version in built.distributions],
         "seconds": clock.seconds,
     }
+
+
+def _left_out(target: Target, project_files: ProjectFiles, built: BuiltPex) -> tuple[LeftOut, ...]:
+    """The files of the project that a program could import or read, and that are not in the binary."""
+    if project_files.selection is not None:
+        return project_files.selection.left_out
+    root, output_dir = target.project.root, target.settings.output_dir
+    return sources.beside_wheel(root, output_dir=output_dir, below=package_root(target), shipped=set(built.shipped))
 
 
 def _by_directory(names: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ def entry_point_for_pex(
         if reference is None:
             _check_options_of_file(target)
     elif table.entry_point is not None:
-        names = wheel.wheel_files(project_wheel) if project_wheel is not None else tuple(files.digests)
+        names = wheel.wheel_files(project_wheel) if project_wheel is not None else tuple(files.placed)
         _check_module(target, installed, table.entry_point, names)
         reference = table.entry_point
     else:
@@ -123,11 +123,21 @@ def _check_module(target: Target, installed: Contents, entry_point: str, names: 
     module, _, attribute = entry_point.partition(":")
     given = f"{target.key}.entry-point is {entry_point!r}, and"
     if not _provides(installed, names, module):
-        remedy = "correct it" if target.project.package_mode else "correct it, or add the module to `sources.include`"
+        remedy = "correct it"
+        if not target.project.package_mode:
+            remedy = _root_remedy(names, module) or "correct it, or add the module to `sources.include`"
         raise NoxPexError("entry-missing", f"{given} nothing in the binary has a module {module}", remedy)
     if not attribute and not _is_program(installed, names, module):
         remedy = f'add that module, or name a function, as in entry-point = "{module}:main"'
         raise NoxPexError("entry-missing", f"{given} {module} is a package without a __main__ module", remedy)
+
+
+def _root_remedy(names: tuple[str, ...], module: str) -> str | None:
+    """Return the remedy if the module is in a directory of the loose sources that is no package, such as `src`."""
+    endings = tuple(f"/{module.replace('.', '/')}{ending}" for ending in (".py", "/__init__.py"))
+    found = {name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending)}
+    roots = sorted(directory for directory in found if f"{directory}/__init__.py" not in names)
+    return f'set sources.root = "{roots[0]}", because the module is there' if roots else None
 
 
 def _provides(installed: Contents, names: tuple[str, ...], module: str) -> bool:

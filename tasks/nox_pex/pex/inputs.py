@@ -17,7 +17,6 @@ from nox_pex.pex import scies
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.poetry import lock
 from nox_pex.project import build_backend, sources
-from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import recipe
@@ -36,35 +35,38 @@ _OTHER_INPUTS: Final = ("groups", "extras", "complete-platforms", "scie")
 class ProjectFiles(Struct, frozen=True, kw_only=True):
     """The files of the project's part that are inputs.
 
-    `digests` are their digests, by path. `selection` says which loose sources ship; None for a packaged project.
+    `digests` are their digests, by path from the project's directory. `placed` are those that nox-pex itself puts into
+    the binary, loose or in the project's wheel: the path there, and the path in the project. `selection` says how the
+    loose sources were chosen; None for a packaged project.
     """
 
     digests: Mapping[str, str]
+    placed: Mapping[str, str] = {}
     selection: sources.SourceSelection | None = None
-
-    @property
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """Files that do not ship, although a person may expect it."""
-        return self.selection.left_out if self.selection is not None else ()
 
 
 def collect_project_files(target: Target) -> ProjectFiles:
     """Return the files of the project's part as they are now.
 
-    Raises `NoxPexError`: `source-missing`, and `config` if a packaged project has `sources`.
+    Raises `NoxPexError`: `git`, `source-missing`, `config`.
     """
     project, output_dir, chosen = target.project, target.settings.output_dir, target.table.sources
+    key = f"{target.key}.sources"
     if project.package_mode:
-        if chosen.include or chosen.exclude:
-            problem = f"{project.file}: {target.key}.sources is for projects with package-mode = false"
-            remedy = "a packaged project ships as its wheel: write `include` and `exclude` under [tool.poetry] instead"
-            raise NoxPexError("config", problem, remedy)
         listed = sources.project_files(project.root, output_dir=output_dir, extra=project.includes)
-        return ProjectFiles(digests=build_backend.file_digests(project, listed))
-    selection = sources.select(
-        project.root, include=chosen.include, exclude=chosen.exclude, output_dir=output_dir, key=f"{target.key}.sources"
-    )
-    return ProjectFiles(digests=sources.digests(project.root, selection.files), selection=selection)
+        below = package_root(target)
+        added = sources.additions(project.root, chosen=chosen, output_dir=output_dir, below=below, key=key)
+        digests = build_backend.file_digests(project, listed) | sources.digests(project.root, added.values())
+        return ProjectFiles(digests=digests, placed=added)
+    selection = sources.select(project.root, chosen=chosen, output_dir=output_dir, key=key)
+    digests = sources.digests(project.root, selection.files.values())
+    return ProjectFiles(digests=digests, placed=selection.files, selection=selection)
+
+
+def package_root(target: Target) -> str:
+    """Return the directory, from the project's, whose content is at the top of the wheel of a packaged project."""
+    chosen = target.table.sources
+    return chosen.below if chosen.root is not None else target.project.package_root
 
 
 def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, version: Mapping[str, str]) -> Inputs:

@@ -1,9 +1,17 @@
-"""The built-in rules that say which files of a `package-mode = false` project ship if the settings say nothing."""
+"""The built-in rules that say which files of a `package-mode = false` project ship if the settings say nothing.
+
+All names are POSIX paths from the project's directory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.project.tree import directories_above, top_of
 
@@ -11,18 +19,40 @@ MODULES: Final = (".py", ".pyi", ".so")
 """Endings of files that Python imports or that type checkers read."""
 
 
-_TEST_DIRECTORIES: Final = frozenset({"tests", "test"})
+_CODE: Final = (".py", ".so")
+"""Endings of files that Python imports. A directory that has one is a package, with or without `__init__.py`."""
 
 
-_TEST_MODULES: Final = frozenset({"tests.py", "conftest.py"})
+PROJECT: Final = "a separate project"
+KEY: Final = "a private key, by its name"
+TESTS: Final = "tests"
+DOCUMENTATION: Final = "documentation"
+BUILD_OUTPUT: Final = "build output"
+CONFIGURATION: Final = "a file about the project"
+NO_PACKAGE: Final = "in no package"
+NO_MODULE: Final = "no module"
+OUTSIDE_ROOT: Final = "outside sources.root"
+
+ORDINARY: Final = frozenset({TESTS, DOCUMENTATION, BUILD_OUTPUT, CONFIGURATION})
+"""Reasons that a person expects: such files are named, but nothing suggests to include them."""
 
 
-_OTHER_DIRECTORIES: Final = frozenset({"docs", "doc", "build", "dist"})
-"""Directories at the root for documentation and build output."""
+_TOPS: Final = {
+    **dict.fromkeys(("tests", "test"), TESTS),
+    **dict.fromkeys(("docs", "doc"), DOCUMENTATION),
+    **dict.fromkeys(("build", "dist"), BUILD_OUTPUT),
+}
+"""Directories at the root by what is in them. One with an `__init__.py` is a package, unless it has tests."""
 
 
-_OTHER_MODULES: Final = frozenset({"noxfile.py", "setup.py"})
-"""Modules at the root that run on the developer's machine."""
+_FAMILIAR: Final = (
+    *("*.md", "*.rst", "*.lock", "*.log", "*.iml", "README*", "LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"),
+    *("CHANGE*", "CODEOWNERS", "MANIFEST.in", "Makefile", "GNUmakefile", "justfile", "Justfile", "Procfile"),
+    *("Dockerfile*", "Containerfile*", "*compose*.y*ml", "requirements*.txt", "constraints*.txt", "setup.cfg"),
+    *("tox.ini", "pytest.ini", "mypy.ini", "ruff.toml", "mkdocs.yml", "codecov.yml", "package.json"),
+    *("setup.py", "noxfile.py"),
+)
+"""Patterns of files at the root that are for the developer's machine, so nobody expects them in a binary."""
 
 
 _KEYS: Final = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
@@ -31,20 +61,63 @@ _KEYS: Final = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
 _KEY_ENDINGS: Final = (".pem", ".key", ".p12", ".pfx")
 
 
-def candidates(names: Collection[str]) -> set[str]:
-    """The files among `names` without tests, documentation, build output, private keys and other projects."""
-    projects = _other_projects(names)
-    return {name for name in names if not _is_excluded(name) and projects.isdisjoint(directories_above(name))}
+class Rules(Struct, frozen=True, kw_only=True):
+    """The rules for the files of one project.
+
+    `below` is the directory that holds the modules and packages (`sources.root`), empty for the project's directory;
+    "at the root" means in it. `projects` are the directories that are separate projects. `packages` are the names of
+    the directories at the root that Python can import and that contain code, and `tops` those of all modules and
+    packages at the root, without an ending.
+    """
+
+    below: str
+    projects: frozenset[str]
+    packages: frozenset[str]
+    tops: frozenset[str]
+
+    @classmethod
+    def of(cls, files: Mapping[str, str], *, root: Path, below: str = "") -> Rules:
+        """Return the rules for `files`, each with the path of the file itself from the project's directory `root`."""
+        prefix = f"{below}/" if below else ""
+        projects = frozenset(each for each in _separate_projects(files, root) if not prefix.startswith(f"{each}/"))
+        own = [name for name in files if projects.isdisjoint(directories_above(name))] if projects else list(files)
+        inside = {name[len(prefix) :] for name in own if name.startswith(prefix)}
+        packages = {top_of(name) for name in inside if name.endswith(_CODE) and "/" in name}
+        unless_regular = {top for top in _TOPS if _TOPS[top] == TESTS or f"{top}/__init__.py" not in inside}
+        packages = {top for top in packages - unless_regular if top.isidentifier()}
+        modules = {name.partition(".")[0] for name in inside if "/" not in name and name.endswith(MODULES)}
+        return cls(below=below, projects=projects, packages=frozenset(packages), tops=frozenset(modules | packages))
+
+    def reason(self, name: str, file: str) -> str | None:
+        """Return why the file `name` does not ship; None if it does. `file` is the file itself, if `name` is a link.
+
+        What ships are the modules at the root, and all files in packages.
+        """
+        if not self.projects.isdisjoint(directories_above(name)):
+            return PROJECT
+        if is_key(name) or is_key(file):
+            return KEY
+        if self.below and not name.startswith(f"{self.below}/"):
+            return ordinary_reason(name) or OUTSIDE_ROOT
+        name = name[len(self.below) + 1 :] if self.below else name
+        top, inside, _ = name.partition("/")
+        if inside:
+            return None if top in self.packages else ordinary_reason(name) or NO_PACKAGE
+        stem = name.partition(".")[0]
+        if name.endswith(MODULES) and stem.endswith("_test") and stem.removesuffix("_test") in self.tops:
+            return TESTS
+        return ordinary_reason(name) or (None if name.endswith(MODULES) else NO_MODULE)
 
 
-def packages_of(names: Iterable[str]) -> set[str]:
-    """The directories at the root that Python can import and that contain Python code."""
-    return {top_of(name) for name in names if name.endswith(".py") and top_of(name).isidentifier()}
-
-
-def ships(name: str, packages: Collection[str]) -> bool:
-    """Whether a candidate ships: a module at the root, or any file inside one of `packages`."""
-    return top_of(name) in packages if "/" in name else name.endswith(MODULES)
+def ordinary_reason(name: str) -> str | None:
+    """Return the one of `ORDINARY` that its name gives to a file at the root, or in a directory there; else None."""
+    top, inside, _ = name.partition("/")
+    if inside:
+        return _TOPS.get(top)
+    if any(fnmatchcase(name, pattern) for pattern in _FAMILIAR):
+        return CONFIGURATION
+    is_test = name.startswith("test_") or name.partition(".")[0] in {"tests", "conftest"}
+    return TESTS if is_test and name.endswith(MODULES) else None
 
 
 def is_key(name: str) -> bool:
@@ -52,19 +125,28 @@ def is_key(name: str) -> bool:
     return name.endswith(_KEY_ENDINGS) or name.rpartition("/")[2] in _KEYS
 
 
-def _is_excluded(name: str) -> bool:
-    *directories, last = name.split("/")
-    return (
-        not _TEST_DIRECTORIES.isdisjoint(directories)
-        or last in _TEST_MODULES
-        or (last.endswith(".py") and (last.startswith("test_") or last.endswith("_test.py")))
-        or (directories[0] in _OTHER_DIRECTORIES if directories else name in _OTHER_MODULES)
-        or is_key(name)
+def _separate_projects(files: Mapping[str, str], root: Path) -> frozenset[str]:
+    """The directories that are separate projects: each has a `pyproject.toml` that describes one.
+
+    One in a directory with an `__init__.py`, or below it, is data of that package, such as a template.
+    """
+    manifests = [name for name in files if name.endswith("/pyproject.toml")]
+    if not manifests:
+        return frozenset()
+    packages = {name.removesuffix("/__init__.py") for name in files if name.endswith("/__init__.py")}
+    candidates = [(manifest, [*directories_above(manifest)]) for manifest in manifests]
+    return frozenset(
+        directories[0]
+        for manifest, directories in candidates
+        if packages.isdisjoint(directories) and _describes_project(root / files[manifest])
     )
 
 
-def _other_projects(names: Iterable[str]) -> set[str]:
-    """The directories that are separate projects. One inside a package is data of that package, such as a template."""
-    packages = {name.removesuffix("/__init__.py") for name in names if name.endswith("/__init__.py")}
-    projects = {name.rpartition("/")[0] for name in names if name.endswith(("/pyproject.toml", "/setup.py"))}
-    return {project for project in projects if packages.isdisjoint([project, *directories_above(project)])}
+def _describes_project(manifest: Path) -> bool:
+    """Whether a `pyproject.toml` is that of a project, and does not only configure tools. Broken TOML is not."""
+    try:
+        document = tomllib.loads(manifest.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+    tool = document.get("tool")
+    return "project" in document or "build-system" in document or (isinstance(tool, dict) and "poetry" in tool)

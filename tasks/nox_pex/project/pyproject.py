@@ -107,6 +107,21 @@ class Project(Struct, frozen=True, kw_only=True):
         """Whether the build backend is Poetry's, or a wrapper around it such as that of poetry-dynamic-versioning."""
         return self.build_backend.startswith("poetry")
 
+    @property
+    def package_root(self) -> str:
+        """The directory of the packages, as a path from `root`: `src`, as a rule; empty for `root` itself.
+
+        Poetry's `packages` say it. Otherwise it is `src` if there is such a directory and it is no package, which every
+        build backend assumes.
+        """
+        packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
+        named = {str(entry.get("from") or "").strip("/") for entry in packages if isinstance(entry, dict)}
+        if named:
+            return named.pop() if len(named) == 1 else ""
+        flat = self.root / self.name.replace("-", "_")
+        src = self.root / "src"
+        return "src" if src.is_dir() and not (src / "__init__.py").exists() and not flat.is_dir() else ""
+
     def dependency_digest(self) -> str:
         """The SHA-256 of all keys that decide what Poetry installs; the lock's content-hash covers fewer of them."""
         poetry = self.document.get("tool", {}).get("poetry", {})

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+
+from nox_pex.project.links import MAX_LINKED, follow, is_circle, is_within
 
 _CACHES: Final = frozenset({"__pycache__", "__pypackages__", "node_modules"})
 
@@ -22,7 +25,7 @@ _ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
 """A directory that contains one of these is a virtual environment or a conda environment."""
 
 
-_SETUPTOOLS_OUTPUT: Final = re.compile(r"build/(lib|bdist|temp)[^/]*$")
+_SETUPTOOLS_OUTPUT: Final = re.compile(r"build/(lib|(lib|bdist|temp)\.[^/]*)$")
 """Directories that setuptools leaves next to the sources. The first build would count as a change for the second."""
 
 
@@ -35,11 +38,33 @@ _BYTECODE: Final = (".pyc", ".pyo")
 _NEVER_SHIPPED: Final = (*_BYTECODE, ".pex")
 
 
+_PRIVATE: Final = re.compile(
+    r"\.env(?!\.(example|sample|template|dist)$)([._-].*|rc)?"
+    r"|\.(git|hg|svn|jj|bzr|venv|nox|tox|ssh|aws|gnupg|kube|docker|netrc|pypirc|pgpass|npmrc|yarnrc|htpasswd)"
+    r"|\.(git-credentials|gitmodules|vault_pass.*)"
+)
+"""Hidden files and directories that never ship, not even if a pattern names them: they hold secrets or a history."""
+
+
+class Shippable(Struct, frozen=True, kw_only=True):
+    """The files that may ship, by name, each with the name of the file itself, which differs if a link leads to it.
+
+    `lost` are links to files that exist and do not ship, with the reason.
+    """
+
+    files: Mapping[str, str]
+    lost: Mapping[str, str]
+
+
 class Tree(Struct, frozen=True, kw_only=True):
-    """The directory `root` (absolute, no links). `output` is the output directory inside it, or None if outside."""
+    """The directory `root` (absolute, no links). `output` is the output directory inside it, or None if outside.
+
+    With `hidden`, hidden files count like others, except those that hold secrets.
+    """
 
     root: str
     output: str | None
+    hidden: bool = False
     _open: dict[str, bool] = {}
 
     @classmethod
@@ -50,41 +75,61 @@ class Tree(Struct, frozen=True, kw_only=True):
         inside = output != real and output.is_relative_to(real)
         return cls(root=str(real), output=output.relative_to(real).as_posix() if inside else None)
 
-    def walk(self, top: str = "", *, follow: bool = False) -> Iterator[str]:
+    def with_hidden(self) -> Tree:
+        """The same tree, in which hidden files count."""
+        return Tree(root=self.root, output=self.output, hidden=True)
+
+    def walk(self, top: str = "", *, ignore: Callable[[str, bool], bool] | None = None) -> Iterator[str]:
         """All entries below the directory `top` that are not directories. Closed directories are skipped (`is_open`).
 
-        A link to a directory is an entry. With `follow` it is a directory: it is skipped if it leads to the root or
-        above, or to a directory that another link has led to before.
+        A link to a directory is an entry. `ignore` is called with each name, and whether it is a directory. It returns
+        True for those to skip.
         """
-        if not follow:
-            return self._walk(top, None)
-        above = {self.root, *map(str, Path(self.root).parents)}
-        real = os.path.realpath(f"{self.root}/{top}")
-        return iter(()) if top and real in above else self._walk(top, above | {real})
-
-    def _walk(self, top: str, seen: set[str] | None) -> Iterator[str]:
-        """`seen` are the real paths of directories that links may not lead to; None if links are not followed."""
-        try:
-            entries = list(os.scandir(f"{self.root}/{top}"))
-        except OSError:  # removed, or not readable: the build cannot read it either
-            return
-        for entry in entries:
-            name = f"{top}/{entry.name}" if top else entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                if seen is None or not entry.is_symlink() or not entry.is_dir():
+        waiting = [top]
+        while waiting:
+            directory = waiting.pop()
+            for entry in _entries(f"{self.root}/{directory}"):
+                name = f"{directory}/{entry.name}" if directory else entry.name
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if ignore is not None and ignore(name, is_directory):
+                    continue
+                if not is_directory:
                     yield name
+                elif self.is_open(name):
+                    waiting.append(name)
+
+    def walk_following(self, top: str = "") -> Iterator[str]:
+        """All entries below the directory `top` as `walk` yields them, but links to directories are directories.
+
+        A link is skipped if it leads to the root, or to a directory that contains the link or one that was followed
+        before it. So each path ends, and links side by side to one directory all count. Links may lead to at most
+        `MAX_LINKED` entries. The nearest are taken first, by name.
+        """
+        start = os.path.realpath(f"{self.root}/{top}")
+        if top and is_within(self.root, start):
+            return
+        linked = 0
+        # a directory, and the real paths of the directories from which links led to it, and its own
+        waiting: deque[tuple[str, tuple[str, ...]]] = deque([(top, (start,))])
+        while waiting:
+            directory, places = waiting.popleft()
+            for entry in sorted(_entries(f"{self.root}/{directory}"), key=lambda entry: entry.name):
+                name = f"{directory}/{entry.name}" if directory else entry.name
+                linked += len(places) > 1
+                if not entry.is_dir():
+                    yield name
+                elif not self.is_open(name) or linked > MAX_LINKED:
                     continue
-                real = os.path.realpath(entry.path)
-                if real in seen:
-                    continue
-                seen = seen | {real}
-            if self.is_open(name):
-                yield from self._walk(name, seen)
+                elif not entry.is_symlink():
+                    waiting.append((name, (*places[:-1], f"{places[-1]}/{entry.name}")))
+                elif not is_circle(real := os.path.realpath(entry.path), (self.root, *places)):
+                    waiting.append((name, (*places, real)))
 
     def is_open(self, directory: str) -> bool:
         """Whether `directory` may contain sources.
 
-        It may not if it, or a directory above it, is hidden, a cache, a virtual environment or an output directory.
+        It may not if it, or a directory above it, is hidden (unless hidden files count), a cache, a virtual
+        environment or an output directory.
         """
         if not directory:
             return True
@@ -92,15 +137,19 @@ class Tree(Struct, frozen=True, kw_only=True):
         if known is None:
             above, _, name = directory.rpartition("/")
             known = self._open[directory] = (
-                not name.startswith(".")
+                not self._is_hidden(name)
                 and name not in _CACHES
                 and not name.endswith(".egg-info")
                 and directory != self.output
-                and not _SETUPTOOLS_OUTPUT.match(directory)
+                and not self._is_setuptools_output(directory)
                 and self.is_open(above)
                 and not any(os.path.lexists(f"{self.root}/{directory}/{marker}") for marker in _ENVIRONMENTS)
             )
         return known
+
+    def _is_setuptools_output(self, directory: str) -> bool:
+        is_output = _SETUPTOOLS_OUTPUT.match(directory) is not None
+        return is_output and not os.path.lexists(f"{self.root}/build/__init__.py")
 
     def in_output(self, name: str) -> bool:
         """Whether `name` is below the output directory."""
@@ -121,44 +170,49 @@ class Tree(Struct, frozen=True, kw_only=True):
         except OSError:
             return 0
 
-    def shippable(self, entries: Iterable[str]) -> set[str]:
+    def shippable(self, entries: Iterable[str]) -> Shippable:
         """The files among `entries` that may ship.
 
         Excluded are hidden files, files in closed directories, built files, and the project's own `pyproject.toml` and
-        lock. Instead of a link to a directory in the tree, the files of that directory are returned, below the link.
+        lock. Instead of a link to a directory in the tree, its files are returned below the link, also those that links
+        in it lead to. Broken links, and links to a directory above themselves, are not among the lost ones.
         """
-        files: set[str] = set()
-        links: dict[str, str] = {}  # name to its target in the tree
+        files: dict[str, str] = {}
+        links: list[str] = []
         for name in filter(self._may_ship, entries):
             try:
                 mode = os.lstat(f"{self.root}/{name}").st_mode
             except OSError:  # only in Git's index
                 continue
             if stat.S_ISREG(mode):
-                files.add(name)
-            elif stat.S_ISLNK(mode) and (target := self._link_target(name)):
-                links[name] = target
-        linked = {name for name, target in links.items() if target in files}
-        for name, target in links.items():
-            if self.is_directory(target):
-                inside = (file[len(target) :] for file in files if file.startswith(f"{target}/"))
-                linked |= {name + path for path in inside if self._may_ship(name + path)}
-        return files | linked
+                files[name] = name
+            elif stat.S_ISLNK(mode):
+                links.append(name)
+        if not links:
+            return Shippable(files=files, lost={})
+        linked = follow(sorted(links), sorted(files), root=self.root, may_ship=self._may_ship)
+        return Shippable(files={**files, **linked.files}, lost=linked.lost)
 
     def _may_ship(self, name: str) -> bool:
         above, _, last = name.rpartition("/")
         return (
-            not last.startswith(".")
+            not self._is_hidden(last)
             and not last.endswith(_NEVER_SHIPPED)
             and name not in _PROJECT_FILES
             and self.is_open(above)
         )
 
-    def _link_target(self, name: str) -> str | None:
-        """The target of a link, as a name in the tree. None if it is outside, or a directory above the link itself."""
-        target = os.path.realpath(f"{self.root}/{name}")
-        inside = target.startswith(f"{self.root}/") and not f"{self.root}/{name}".startswith(f"{target}/")
-        return target[len(self.root) + 1 :] if inside else None
+    def _is_hidden(self, last: str) -> bool:
+        """Whether a file or directory of this name, the last part of its path, does not count because it is hidden."""
+        return last.startswith(".") and (not self.hidden or _PRIVATE.fullmatch(last) is not None)
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:  # removed, or not readable: the build cannot read it either
+        return []
 
 
 def top_of(name: str) -> str:

@@ -7,7 +7,7 @@ which `explain` turns into the line for the user.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -32,15 +32,28 @@ _FIRST_WITH_SCIES: Final = Version("2.80.0")
 
 
 class Sources(Table, frozen=True, kw_only=True):
-    """The files that ship in the binary of a `package-mode = false` project.
+    """The files of the project that ship. The patterns add to the default, or remove from it.
 
-    The globs are relative to the project. They add to the default, or remove from it.
+    All paths are from the project's directory. A file below `root` loses that prefix in the binary.
     """
 
+    root: Annotated[
+        str | None,
+        msgspec.Meta(description="The directory of the modules and packages, relative to the project's, such as `src`"),
+    ] = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
+    @property
+    def below(self) -> str:
+        """`root` as a POSIX path without a final slash; empty for the project's directory."""
+        path = PurePosixPath(self.root or "").as_posix()
+        return "" if path == "." else path
+
     def __post_init__(self) -> None:
+        if self.root is not None and (not self.root or self.root.startswith("/") or ".." in self.root.split("/")):
+            msg = f'`root`: {self.root!r} is no directory inside the project; write a relative path such as "src"'
+            raise ValueError(msg)
         for key, patterns in (("include", self.include), ("exclude", self.exclude)):
             for pattern in patterns:
                 if not pattern.strip("/"):

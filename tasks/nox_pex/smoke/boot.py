@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,8 @@ _OUTPUT_LIMIT: Final = 16 * 2**20
 class SmokeTest(Struct, frozen=True, kw_only=True):
     """The values that stay the same during one smoke test. `server` is None if the program is not a server.
 
-    The tokens in `smoke` are filled in. `say` is called with a line for each step.
+    The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
+    says more than the given one, with the logs of the program.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     server: Server | None
     check_files: CheckFiles
     runner: Runner
+    explain: Callable[[NoxPexError, Sequence[Path]], NoxPexError]
 
     @property
     def check_count(self) -> int:
@@ -99,6 +101,7 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
     if error is not None:
         problem, remedy = (test.secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
         failure = NoxPexError(error.code, problem, remedy, log=error.log or _log_tail(test, progress.log_files))
+        failure = test.explain(failure, progress.log_files)
     result = BootResult(
         condition=boot.condition,
         state="passed" if failure is None else "failed",

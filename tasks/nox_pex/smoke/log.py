@@ -51,11 +51,17 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     # Mask before cutting, because a part of a secret is not recognised.
-    lines = secrets.mask(plain_text(data)).splitlines()
-    if end > _WINDOW and len(lines) > 1:
-        lines = lines[1:]
-    shown = [line.rstrip() for line in lines if line.strip()][-_LINES:]
+    found = secrets.mask(plain_text(data)).splitlines()
+    if end > _WINDOW and len(found) > 1:
+        found = found[1:]
+    shown = [line.rstrip() for line in found if line.strip()][-_LINES:]
     return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in shown)
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a log, without a file none. A long line is yielded in overlapping pieces."""
+    if path.is_file():
+        yield from _pieces(path)
 
 
 def missing_patterns(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:

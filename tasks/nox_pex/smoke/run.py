@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from nox_pex.pex import scies
 from nox_pex.pex.scies import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
-from nox_pex.smoke import log, plan
+from nox_pex.smoke import log, missing, plan
 from nox_pex.smoke.boot import SmokeTest, run_boot, skipped_boot
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.plan import Boot, Endpoint, Options
@@ -179,6 +180,7 @@ def run_with(
             server=server,
             check_files=check_files,
             runner=create_runner(workspace, smoke, endpoint),
+            explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
         )
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
         report = _run_boots(test, boots, report, budget)

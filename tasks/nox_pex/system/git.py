@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, field
 
+from nox_pex.errors import NoxPexError
 from nox_pex.system.command import capture
 from nox_pex.system.environ import tool_environ
 
-_LOCAL: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""Variables that Git sets for a hook (githooks(5)). With them, Git would not look in the project's directory."""
+_LOCAL: Final = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
+    *("GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_CONFIG", "GIT_INTERNAL_SUPER_PREFIX"),
+)
+"""Variables that belong to one repository (`git rev-parse --local-env-vars`); Git sets some of them for a hook.
+
+With them, Git would not look in the project's directory. `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` stay, as Git
+itself keeps them for a submodule: CI systems set `safe.directory` by them.
+"""
+
+
+_TRUST: Final = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
+"""Matches the command that Git prints if a directory belongs to another user."""
+
+
+_FATAL: Final = re.compile(r"^(?:fatal|error): (.+)$", re.MULTILINE)
 
 
 _STATUS: Final = (
@@ -50,7 +68,8 @@ class Status(Struct, frozen=True, kw_only=True):
 class Git(Struct, frozen=True, kw_only=True):
     """The user's Git, asked about the directory `root`. It never writes (`GIT_OPTIONAL_LOCKS`, git(1)).
 
-    Every answer is None if there is no Git, no repository, or Git refuses.
+    Every answer is None if there is no Git, no repository, or Git refuses. Only `files`, which decides what ships,
+    raises an error if there is a repository and Git does not answer.
     """
 
     root: Path
@@ -64,10 +83,23 @@ class Git(Struct, frozen=True, kw_only=True):
     def files(self) -> list[str] | None:
         """Return the files that Git would commit, as paths from `root`: tracked, or neither tracked nor ignored.
 
-        None also if there is no such file: a project that Git ignores entirely is not in its repository.
+        A submodule is one path, and another repository a path with a final slash. None if there is no `.git` in `root`
+        or above it, and if there are no such files: a project that Git ignores entirely is not in its repository.
+        Raises `NoxPexError` `git` if there is a `.git`, and Git refuses or is not installed.
         """
-        output = self._output(("ls-files", "-z", "--cached", "--others", "--exclude-standard"))
-        return [os.fsdecode(name) for name in output.split(b"\0") if name] if output else None
+        repository = self._repository()
+        if repository is None:
+            return None
+        arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--no-recurse-submodules")
+        try:
+            status, output, stderr = self._run(arguments, LC_ALL="C")
+        except OSError:
+            problem = f"{repository} is there, and Git is not installed, so it is unknown which files Git ignores"
+            remedy = f"install Git, or remove {repository} from this copy, so that the .gitignore files count"
+            raise NoxPexError("git", problem, remedy) from None
+        if status != 0:
+            raise _refusal(self.root, repository, stderr.decode("utf-8", "replace"))
+        return [os.fsdecode(name) for name in output.split(b"\0") if name] or None
 
     def top(self) -> Path | None:
         """Return the top directory of the work tree that holds `root`."""
@@ -78,6 +110,11 @@ class Git(Struct, frozen=True, kw_only=True):
         """Return the absolute path of the repository's directory (`.git`)."""
         return self.ask("rev-parse", "--absolute-git-dir")
 
+    def common_directory(self) -> Path | None:
+        """Return the directory of the repository itself; of a linked work tree, it is not `directory`."""
+        found = self.ask("rev-parse", "--git-common-dir")
+        return Path(self.root, found).resolve() if found else None
+
     def status(self, paths: Iterable[str]) -> Status | None:
         """Return the status of `paths`; `root` is the top directory of a work tree, and `paths` are relative to it.
 
@@ -86,13 +123,35 @@ class Git(Struct, frozen=True, kw_only=True):
         output = self._output(("--literal-pathspecs", *_STATUS, "--", *paths))
         return None if output is None else _parse_status(output)
 
+    def _repository(self) -> Path | None:
+        """Return the `.git` in `root`, or in the nearest directory above it; None if there is none."""
+        candidates = (directory / ".git" for directory in (self.root, *self.root.parents))
+        return next((path for path in candidates if os.path.lexists(path)), None)
+
     def _output(self, arguments: tuple[str, ...]) -> bytes | None:
-        environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
         try:
-            completed = capture(["git", *arguments], cwd=self.root, env={**environ, "GIT_OPTIONAL_LOCKS": "0"})
+            status, output, _ = self._run(arguments)
         except OSError:
             return None
-        return completed.stdout if completed.returncode == 0 else None
+        return output if status == 0 else None
+
+    def _run(self, arguments: tuple[str, ...], **variables: str) -> tuple[int, bytes, bytes]:
+        """Return Git's exit status, its standard output and its standard error. Raises `OSError` without Git."""
+        environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
+        environ = {**environ, "GIT_OPTIONAL_LOCKS": "0", **variables}
+        completed = capture(["git", *arguments], cwd=self.root, env=environ)
+        return completed.returncode, completed.stdout, completed.stderr
+
+
+def _refusal(root: Path, repository: Path, stderr: str) -> NoxPexError:
+    """Return the error `git` with Git's own reason, the first `fatal:` line of its `stderr`."""
+    fatal = _FATAL.search(stderr)
+    reason = fatal[1] if fatal else stderr.strip() or "no reason given"
+    problem = f"Git refuses to list the files of {root}, so it is unknown which of them it ignores: {reason}"
+    if trust := _TRUST.search(stderr):
+        return NoxPexError("git", problem, f"if you trust it, run `{trust[1].strip()}`")
+    remedy = f"make `git -C {shlex.quote(str(root))} status` work, or remove {repository} if this is no checkout"
+    return NoxPexError("git", problem, remedy)
 
 
 def _parse_status(output: bytes) -> Status:

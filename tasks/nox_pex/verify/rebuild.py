@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.builder import Builder
+from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms import wheelhouse
 from nox_pex.platforms.fetch import WheelFetcher
@@ -50,6 +51,10 @@ _OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
+
+
+_WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
+"""The files of a repository that each of its work trees has by itself."""
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
@@ -165,7 +170,7 @@ def _copy_project(target: Target, *, into: Path) -> Path:
     dependencies = list(_path_dependencies(target.project))
     sourced = [target.project, *(pyproject.read_source(path) for path in dependencies if path.is_dir())]
     tops = {project.root: Git(root=project.root).top() for project in sourced}
-    repositories = {top: Git(root=directory).directory() for directory, top in tops.items() if top is not None}
+    repositories = {top: Git(root=directory) for directory, top in tops.items() if top is not None}
     outside = [path for path in dependencies if not path.is_relative_to(root)]
     # A build backend that takes the version from Git may ask whether any file in the repository changed.
     asking = dict.fromkeys(tops[project.root] for project in sourced if project.version_from_git)
@@ -176,20 +181,31 @@ def _copy_project(target: Target, *, into: Path) -> Path:
         names = [name for name in _all_files(path) if not (path / name).is_relative_to(target.directory)]
         _copy_files(path, names, into / path.relative_to(base))
     _copy_files(root, _project_files(target), into / root.relative_to(base))
-    for top, directory in repositories.items():
-        (into / top.relative_to(base) / ".git").write_text(f"gitdir: {directory}\n", "utf-8")
+    for top, git in repositories.items():
+        _copy_repository(git, into / top.relative_to(base) / ".git")
     return into / root.relative_to(base)
+
+
+def _copy_repository(git: Git, into: Path) -> None:
+    """Make `into` a repository whose commits, branches and settings are those of `git`, with a copy of its index.
+
+    It is what Git makes of a linked work tree (gitrepository-layout(5), `commondir`). Because the directory is ours,
+    Git does not refuse it if the repository belongs to another user, and nothing is written into the original.
+    """
+    directory, common = git.directory(), git.common_directory()
+    if directory is None or common is None:
+        return
+    into.mkdir(parents=True)
+    (into / "commondir").write_text(f"{common}\n", "utf-8", "surrogateescape")
+    for pattern in _WORK_TREE_FILES:
+        for file in Path(directory).glob(pattern):
+            shutil.copyfile(file, into / file.name)
 
 
 def _project_files(target: Target) -> set[str]:
     """Return the files that a build of `target` reads of its project, as paths from the project's directory."""
-    project, output_dir, table = target.project, target.settings.output_dir, target.table
-    root = project.root
-    if project.package_mode:
-        names = set(sources.project_files(root, output_dir=output_dir, extra=project.includes))
-    else:
-        include, exclude = table.sources.include, table.sources.exclude
-        names = set(sources.select(root, include=include, exclude=exclude, output_dir=output_dir).files)
+    project, root, table = target.project, target.project.root, target.table
+    names = set(collect_project_files(target).digests)
     if table.executable is not None:
         names.add(table.executable)
     for path in _path_dependencies(project):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from nox_pex.image import build_context
+from nox_pex.project import sources
 from tests.support.images import image_target
 
 
@@ -68,7 +70,7 @@ def test_sources_are_copied_without_secrets_binaries_and_ignore_files(tmp_path: 
         (target.project.root / name).write_text("x", "utf-8")
     (target.project.root / "run.sh").chmod(0o700)
     into.mkdir()
-    build_context.copy_sources(target.project, output_dir=target.directory, into=into)
+    build_context.copy_sources(target, into=into)
 
     files = {path.relative_to(into).as_posix(): path for path in into.rglob("*") if path.is_file()}
     assert {name: path.stat().st_mode & 0o777 for name, path in files.items()} == {
@@ -78,3 +80,23 @@ def test_sources_are_copied_without_secrets_binaries_and_ignore_files(tmp_path: 
         "sub/.dockerignore": 0o644,
     }
     assert {path.stat().st_mtime for path in files.values()} == {315532800}
+
+
+def test_a_copy_without_a_repository_has_the_same_files_to_ship(tmp_path: Path) -> None:
+    target, into = image_target(tmp_path / "project"), tmp_path / "context"
+    root = target.project.root
+    for name in ("main.py", "app/__init__.py", "app/passwords.txt", "app/kept.log", "README.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x", "utf-8")
+    (root / ".gitignore").write_text("passwords.txt\n*.log\n", "utf-8")
+    for arguments in (["init", "--quiet"], ["add", "."], ["add", "--force", "app/kept.log"]):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+    into.mkdir()
+    build_context.copy_sources(target, into=into)
+
+    files = {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()}
+    assert {"main.py", "app/__init__.py", "app/kept.log", "README.md"} <= files
+    assert not {"app/passwords.txt", ".gitignore"} & files
+    chosen = target.table.sources
+    shipped = [sources.select(path, chosen=chosen, output_dir=Path("dist")).files for path in (root, into)]
+    assert shipped[0] == shipped[1]

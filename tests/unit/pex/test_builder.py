@@ -95,7 +95,8 @@ def test_a_binary_is_built_with_its_record(
     assert known["sha256"] == pex_file.digest(shop.output)
     assert known["size"] == shop.output.stat().st_size
     assert (known["name"], known["version"], known["python"]) == ("shop", "1.0", "CPython 3.11.7")
-    assert known["sources"] == {"taken": ["main.py"], "left-out": []}
+    assert known["sources"] == {"taken": ["main.py"]}
+    assert known["left-out"] == []
     assert known["distributions"] == [{"name": "idna", "version": "1.0"}]
     assert known["seconds"] == {"install": 1.0, "pex": 1.5}
     assert known["git"] is None
@@ -278,8 +279,9 @@ def test_the_user_sees_which_sources_ship_and_which_do_not(
     assert sources.startswith("pex: sources: main.py, module_00.py, ")
     assert sources.endswith("module_10.py and 4 more")
     (left_out,) = [line for line in shown if line.startswith("pex: left out: ")]
-    assert left_out.startswith("pex: left out: templates/ ")
-    assert record(shop)["sources"]["left-out"] == ["templates/"]
+    assert left_out.startswith("pex: left out: templates/ (in no package); ")
+    assert left_out.endswith(':\n[tool.nox-pex.binary.shop.sources]\ninclude = ["templates/"]')
+    assert record(shop)["left-out"] == [{"path": "templates/", "reason": "in no package", "include": "templates/"}]
     assert len(assembler.asked) == 1
 
 

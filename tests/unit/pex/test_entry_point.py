@@ -14,7 +14,9 @@ from tests.support.fake_environment import FakeEnvironment
 from tests.support.small_pex import write_wheel
 from tests.unit.pex.conftest import MakeTarget
 
-LOOSE = ProjectFiles(digests=dict.fromkeys(["main.py", "wares/__init__.py", "wares/shelf.py", "tool/__main__.py"], ""))
+LOOSE = ProjectFiles(
+    digests={}, placed=dict.fromkeys(["main.py", "wares/__init__.py", "wares/shelf.py", "tool/__main__.py"], "")
+)
 NOTHING = ProjectFiles(digests={})
 
 
@@ -163,6 +165,16 @@ def test_a_package_without_a_program_needs_a_function(
     refused = error(make_target(entry_point=module), environment, LOOSE, None)
     assert f"{module} is a package without a __main__ module" in refused.problem
     assert f'entry-point = "{module}:main"' in refused.remedy
+
+
+@pytest.mark.parametrize("name", ["src/shop/cli.py", "src/shop/cli/__init__.py"])
+def test_a_module_in_a_directory_without_a_package_suggests_the_root(
+    make_target: MakeTarget, environment: FakeEnvironment, name: str
+) -> None:
+    files = ProjectFiles(digests={}, placed={name: name})
+    assert (
+        'set sources.root = "src"' in error(make_target(entry_point="shop.cli:main"), environment, files, None).remedy
+    )
 
 
 def test_a_project_that_is_no_package_has_the_scripts_that_poetry_run_starts(

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.pex.inputs import collect_project_files, inputs_of
+from nox_pex.pex.inputs import collect_project_files, inputs_of, package_root
 from nox_pex.pex.target import Target
 from nox_pex.project import pyproject
 from nox_pex.system import recipe
@@ -159,17 +159,53 @@ def test_the_loose_sources_are_those_that_the_settings_select(make_target: MakeT
 def test_what_a_person_may_expect_is_named_as_left_out(shop: Target) -> None:
     (shop.project.root / "templates").mkdir()
     (shop.project.root / "templates" / "index.html").write_text("", "utf-8")
-    assert [left_out.path for left_out in collect_project_files(shop).left_out] == ["templates/"]
+    selection = collect_project_files(shop).selection
+    assert selection is not None
+    assert [entry.path for entry in selection.left_out] == ["templates/"]
 
 
-def test_a_packaged_project_has_no_selection_of_sources(make_target: MakeTarget) -> None:
-    target = make_target(package_mode=True)
-    (target.project.root / "pyproject.toml").write_text("[project]\n", "utf-8")
-    assert collect_project_files(target).left_out == ()
-    with pytest.raises(NoxPexError) as caught:
-        collect_project_files(make_target(package_mode=True, sources={"include": ["docs/"]}))
-    assert caught.value.code == "config"
-    assert "tool.nox-pex.binary.shop.sources" in caught.value.problem
+def test_below_the_root_of_the_sources_a_file_has_another_path_in_the_binary(make_target: MakeTarget) -> None:
+    target = make_target(sources={"root": "src"})
+    (target.project.root / "src").mkdir()
+    (target.project.root / "src" / "main.py").write_text("", "utf-8")
+    found = collect_project_files(target)
+    assert (set(found.digests), dict(found.placed)) == ({"src/main.py"}, {"main.py": "src/main.py"})
+
+
+def test_a_packaged_project_has_files_for_its_wheel(make_target: MakeTarget) -> None:
+    target = make_target(package_mode=True, sources={"include": ["alembic.ini", "ignored/"]})
+    for name in ("pyproject.toml", "alembic.ini", "ignored/x.txt", "shop.py"):
+        (target.project.root / name).parent.mkdir(exist_ok=True)
+        (target.project.root / name).write_text("[project]\n", "utf-8")
+    (target.project.root / ".gitignore").write_text("/ignored/\n", "utf-8")
+    found = collect_project_files(target)
+    assert found.selection is None
+    assert dict(found.placed) == {"alembic.ini": "alembic.ini", "ignored/x.txt": "ignored/x.txt"}
+    assert {"shop.py", "ignored/x.txt", "alembic.ini"} <= set(found.digests)
+    assert dict(collect_project_files(make_target(package_mode=True)).placed) == {}
+
+
+@pytest.mark.parametrize(
+    ("root", "poetry", "files", "expected"),
+    [
+        (None, {"packages": [{"include": "shop", "from": "lib"}]}, ("src/x.py",), "lib"),
+        (None, {"packages": [{"include": "shop", "from": "lib"}, {"include": "more"}]}, (), ""),
+        (None, {}, ("src/shop/__init__.py",), "src"),
+        (None, {}, ("src/__init__.py",), ""),
+        (None, {}, ("src/x.txt", "shop/__init__.py"), ""),
+        ("python", {"packages": [{"include": "shop", "from": "lib"}]}, (), "python"),
+        (".", {}, ("src/shop/__init__.py",), ""),
+    ],
+)
+def test_the_files_of_a_wheel_are_below_the_directory_of_the_packages(
+    make_target: MakeTarget, root: str | None, poetry: dict[str, Any], files: tuple[str, ...], expected: str
+) -> None:
+    target = make_target(package_mode=True, sources={} if root is None else {"root": root})
+    for name in files:
+        (target.project.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (target.project.root / name).touch()
+    project = replace(target.project, document={"tool": {"poetry": poetry}})
+    assert package_root(replace(target, project=project)) == expected
 
 
 PACKAGED = '[project]\nname = "shop"\nversion = "1.0"\n[build-system]\nrequires = []\nbuild-backend = "{backend}"\n'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.project.patterns import matching, matching_any, nothing_matches, quoted
+from nox_pex.project.patterns import literal, matching, matching_any, nothing_matches, quoted
 
 NAMES = frozenset({"main.py", "data/a.txt", "app/data/b.txt", "app/data.txt", "app/x/y/data/c.txt"})
 
@@ -59,4 +59,30 @@ def test_a_name_that_exists_but_may_not_ship_has_the_reasons(tmp_path: Path) -> 
     for pattern in ("app/.env", "/app/.env", "app/.env/"):
         error = nothing_matches(pattern, tmp_path, NAMES, key="x")
         assert error.problem.endswith(" that may ship")
-        assert error.remedy.startswith("remove it: hidden files, ")
+        assert error.remedy.startswith("remove it: secrets such as .env, ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("static/.well-known/", {"static/.well-known/a.txt", "static/.well-known/.b"}),
+        (".well-known", {"static/.well-known/a.txt", "static/.well-known/.b"}),
+        ("static/.well-known/*", {"static/.well-known/a.txt", "static/.well-known/.b"}),
+        ("static/.*", {"static/.well-known/a.txt", "static/.well-known/.b", "static/.top"}),
+        ("static/", {"static/x.txt"}),
+        ("**", {"static/x.txt"}),
+        ("static/*", {"static/x.txt"}),
+        ("*.txt", {"static/x.txt"}),
+    ],
+)
+def test_a_hidden_file_is_only_matched_by_a_pattern_that_names_it(pattern: str, expected: set[str]) -> None:
+    names = {"static/x.txt", "static/.top", "static/.well-known/a.txt", "static/.well-known/.b"}
+    assert matching(pattern, names, hidden=False) == expected
+    assert matching(pattern, names) >= expected
+
+
+@pytest.mark.parametrize("name", ["a [1]*?.txt", "!x", "#x", "a\\b", " x ", "[!a]", "a\nb"])
+def test_a_literal_pattern_matches_its_file_and_no_other(name: str) -> None:
+    names = {name, "a 1.txt", "x", "b", "ab", "!y"}
+    assert matching(literal(name), names) == {name}
+    assert matching(literal(f"{name}/"), {f"{name}/y", f"{name}z/y", name}) == {f"{name}/y"}

@@ -5,30 +5,31 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.project.left_out import LeftOut
-from nox_pex.project.sources import SourceSelection, digests, ignored, project_files, select
+from nox_pex.project.sources import SourceSelection, additions, beside_wheel, digests, ignored, project_files, select
+from nox_pex.settings.model import Sources
 
 APPLICATION = (
     *("main.py", "fast.pyi", "app/__init__.py", "app/data/logo.svg", "app/static/site.css", "space/deep/mod.py"),
-    *("space/deep/odd name.txt",),
+    *("space/deep/odd name.txt", "app/tests/helper.py", "app/test/data.txt", "app/main_test.py", "load_test.py"),
+    *("build/__init__.py", "core/setup.py", "core/mod.py"),
 )
 NEVER = (
-    *(".env", ".env.local", ".hidden/x.py", "app/.secret", "app/__pycache__/x.py", "app/x.pyc", "old.pex"),
+    *(".env", ".env.local", "app/.env", "app/__pycache__/x.py", "app/x.pyc", "old.pex", "app/.netrc"),
     *("pyproject.toml", "poetry.lock", "poetry.toml", "dist/service.py", "app/node_modules/x.py", "app.egg-info/x.py"),
-    *("env/pyvenv.cfg", "env/lib/x.py", "conda/conda-meta/history", "conda/x.py"),
+    *("env/pyvenv.cfg", "env/lib/x.py", "conda/conda-meta/history", "conda/x.py", ".venv/x.py", "app/.ssh/config"),
 )
-TESTS = (
-    *("tests/test_app.py", "tests/data.json", "test_main.py", "app/main_test.py", "conftest.py", "app/tests.py"),
-    *("app/tests/helper.py", "app/test/data.txt"),
-)
-OTHER = ("noxfile.py", "setup.py", "docs/conf.py", "build/lib/app.py")
-BESIDE = ("templates/index.html", "my-scripts/run.py", "settings.ini", "README.md", "LICENSE", "Dockerfile")
+HIDDEN = (".hidden/x.py", "app/.secret", "app/static/.well-known/security.txt")
+TESTS = ("tests/test_app.py", "tests/data.json", "test_main.py", "conftest.py")
+OTHER = ("noxfile.py", "setup.py", "docs/conf.py")
+BESIDE = ("templates/index.html", "my-scripts/run.py", "settings.ini")
+FAMILIAR = ("README.md", "LICENSE", "Dockerfile")
 
 
 def write(root: Path, *names: str) -> None:
@@ -45,7 +46,7 @@ def git(root: Path, *arguments: str) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
-    write(root, *APPLICATION, *NEVER, *TESTS, *OTHER, *BESIDE)
+    write(root, *APPLICATION, *NEVER, *HIDDEN, *TESTS, *OTHER, *BESIDE, *FAMILIAR)
     return root
 
 
@@ -58,48 +59,72 @@ def repository(project: Path) -> Path:
 
 
 def choose(
-    root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), output_dir: str = "dist"
+    root: Path,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    below: str | None = None,
+    output_dir: str = "dist",
 ) -> SourceSelection:
-    return select(root, include=include, exclude=exclude, output_dir=Path(output_dir))
+    chosen = Sources(root=below, include=tuple(include), exclude=tuple(exclude))
+    return select(root, chosen=chosen, output_dir=Path(output_dir), key="tool.nox-pex.binary.service.sources")
+
+
+def shipped(root: Path, **options: Any) -> tuple[str, ...]:
+    return tuple(choose(root, **options).files)
 
 
 def added(root: Path, *include: str) -> set[str]:
-    return set(choose(root, include=include).files) - set(choose(root).files)
+    return set(shipped(root, include=include)) - set(shipped(root))
+
+
+def left_out(root: Path, **options: Any) -> dict[str, str]:
+    return {entry.path: entry.reason for entry in choose(root, **options).left_out}
 
 
 def test_modules_and_packages_with_their_data(project: Path) -> None:
-    assert choose(project).files == tuple(sorted(APPLICATION))
+    assert shipped(project) == tuple(sorted(APPLICATION))
 
 
 def test_a_file_that_git_ignores_does_not_ship(repository: Path) -> None:
-    assert choose(repository).files == tuple(sorted(APPLICATION))
+    assert shipped(repository) == tuple(sorted(APPLICATION))
     git(repository, "add", "main.py", "app")
     git(repository, "add", "--force", "app/debug.log")
     (repository / "fast.pyi").unlink()
-    assert choose(repository).files == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
+    assert shipped(repository) == tuple(sorted({*APPLICATION, "app/debug.log"} - {"fast.pyi"}))
 
 
 def test_a_file_that_only_gits_index_knows_is_not_there(repository: Path) -> None:
     git(repository, "add", "main.py")
     (repository / "main.py").unlink()
-    assert "main.py" not in choose(repository).files
+    assert "main.py" not in shipped(repository)
 
 
-def test_without_git_all_files_count(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert set(choose(repository).files) == {*APPLICATION, "generated/schema.py", "app/debug.log"}
+def test_without_a_repository_the_gitignore_files_count(repository: Path) -> None:
+    shutil.rmtree(repository / ".git")
+    (repository / "app" / ".gitignore").write_text("!debug.log\n/static\n", "utf-8")
+    assert set(shipped(repository)) == {*APPLICATION, "app/debug.log"} - {"app/static/site.css"}
+    assert set(shipped(repository, include=["generated/", "app/static/"])) >= {"generated/schema.py"}
 
 
-def test_if_git_refuses_all_files_count(repository: Path) -> None:
+@pytest.mark.parametrize("ask", [shipped, lambda root: project_files(root, output_dir=Path("dist"), extra=())])
+def test_a_repository_has_to_answer(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Path], object]
+) -> None:
     (repository / ".git/HEAD").write_text("nonsense", "utf-8")
-    assert "generated/schema.py" in choose(repository).files
+    with pytest.raises(NoxPexError) as caught:
+        ask(repository)
+    assert caught.value.code == "git"
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NoxPexError, match="Git is not installed"):
+        ask(repository)
 
 
 def test_a_project_that_git_ignores_as_a_whole_ships(tmp_path: Path) -> None:
     git(tmp_path, "init")
     (tmp_path / ".gitignore").write_text("/scratch/\n", "utf-8")
     write(tmp_path / "scratch/project", "main.py")
-    assert choose(tmp_path / "scratch/project").files == ("main.py",)
+    assert shipped(tmp_path / "scratch/project") == ("main.py",)
 
 
 def test_a_git_hook_does_not_lead_git_elsewhere(
@@ -108,40 +133,74 @@ def test_a_git_hook_does_not_lead_git_elsewhere(
     monkeypatch.setenv("GIT_DIR", ".git")
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "nowhere"))
     write(repository, "sub/main.py", "sub/app/debug.log", "sub/app/mod.py")
-    assert choose(repository / "sub").files == ("app/mod.py", "main.py")
+    assert shipped(repository / "sub") == ("app/mod.py", "main.py")
 
 
 def test_a_project_in_a_directory_of_a_repository(repository: Path) -> None:
     write(repository, "service/main.py", "service/x.log")
-    assert choose(repository / "service").files == ("main.py",)
+    assert shipped(repository / "service") == ("main.py",)
 
 
 def test_a_repository_inside_ships_only_if_it_is_included(repository: Path) -> None:
     write(repository, "nested/mod.py")
     git(repository / "nested", "init")
-    assert "nested/mod.py" not in choose(repository).files
+    assert "nested/mod.py" not in shipped(repository)
     assert added(repository, "nested/") == {"nested/mod.py"}
 
 
-def test_omitted_files_are_reported_with_the_line_that_includes_them(repository: Path) -> None:
-    assert choose(repository).left_out == (
-        LeftOut(path="my-scripts/", line='sources.include = ["my-scripts/"]'),
-        LeftOut(path="settings.ini", line='sources.include = ["settings.ini"]'),
-        LeftOut(path="templates/", line='sources.include = ["templates/"]'),
-    )
-    assert str(choose(repository).left_out[2]) == 'templates/ (to include it: sources.include = ["templates/"])'
+def test_what_does_not_ship_is_reported_with_the_reason(repository: Path, tmp_path: Path) -> None:
+    write(repository, "nested/mod.py", "app/ca.pem", "libs/shelf/shelf/mod.py", "app/static/.gitkeep")
+    git(repository / "nested", "init")
+    (repository / "libs" / "shelf" / "pyproject.toml").write_text("[project]\n", "utf-8")
+    (repository / "shared").symlink_to(tmp_path)
+    (repository / "app" / "output").symlink_to("../dist")
+    assert left_out(repository) == {
+        "my-scripts/": "in no package",
+        "settings.ini": "no module",
+        "templates/": "in no package",
+        "nested/": "another Git repository, which is no submodule",
+        "libs/shelf/": "a separate project",
+        "app/ca.pem": "a private key, by its name",
+        "shared": "a link that leads out of the project",
+        "app/output": "a link to dist, which does not ship",
+        "app/debug.log": "Git ignores it",
+        "generated/": "Git ignores it",
+        "app/.secret": "hidden",
+        "app/static/.well-known/": "hidden",
+        **dict.fromkeys(("tests/", "test_main.py", "conftest.py"), "tests"),
+        **dict.fromkeys(("noxfile.py", "setup.py", *FAMILIAR), "a file about the project"),
+        "docs/": "documentation",
+    }
 
 
-def test_the_reported_line_includes_the_files(repository: Path) -> None:
-    write(repository, "odd [1] *.txt", 'q"uote/x.txt')
+def test_the_suggested_patterns_include_the_files(repository: Path) -> None:
+    write(repository, "odd [1] *.txt", 'q"uote/x.txt', "deploy/templates/x.txt")
+    offered = [entry for entry in choose(repository).left_out if entry.offered]
+    assert {entry.path for entry in offered} == {
+        *("my-scripts/", "settings.ini", "templates/", "odd [1] *.txt", 'q"uote/', "deploy/"),
+    }
+    for entry in offered:
+        assert entry.include is not None
+        names = added(repository, entry.include)
+        assert names
+        assert all(name.startswith(entry.path) for name in names)
+    patterns = [entry.include for entry in offered if entry.include is not None]
+    assert not [entry for entry in choose(repository, include=patterns).left_out if entry.offered]
+
+
+def test_every_pattern_of_the_report_includes_its_files(repository: Path) -> None:
+    write(repository, "app/ca.pem", "libs/shelf/shelf/mod.py", "nested/mod.py")
+    git(repository / "nested", "init")
+    (repository / "libs" / "shelf" / "pyproject.toml").write_text("[project]\n", "utf-8")
+    (repository / "app" / "generated").symlink_to("../generated")
     for entry in choose(repository).left_out:
-        pattern = entry.line.removeprefix('sources.include = ["').removesuffix('"]').replace('\\"', '"')
-        assert added(repository, pattern)
-        assert entry.path not in {other.path for other in choose(repository, include=[pattern]).left_out}
+        assert entry.include is not None
+        assert any(name.startswith(entry.path) for name in added(repository, entry.include)), entry
 
 
 def test_excluded_files_are_not_reported(repository: Path) -> None:
-    assert not choose(repository, exclude=["templates/", "my-scripts", "settings.*"]).left_out
+    found = left_out(repository, exclude=["templates/", "my-scripts", "settings.*", "generated", "*.log", "tests/"])
+    assert not {"templates/", "my-scripts/", "settings.ini", "generated/", "app/debug.log", "tests/"} & found.keys()
 
 
 @pytest.mark.parametrize(
@@ -157,10 +216,11 @@ def test_excluded_files_are_not_reported(repository: Path) -> None:
         ("*.html", {"templates/index.html"}),
         ("**/*.ini", {"settings.ini"}),
         ("s[a-f]ttings.in?", {"settings.ini"}),
-        ("app/tests/", {"app/tests/helper.py"}),
-        ("app/*/helper.py", {"app/tests/helper.py"}),
-        ("app/**/helper.py", {"app/tests/helper.py"}),
-        ("tests/", {"tests/test_app.py", "tests/data.json", "app/tests/helper.py"}),
+        ("tests/", {"tests/test_app.py", "tests/data.json"}),
+        ("app/.secret", {"app/.secret"}),
+        ("app/static/.well-known/", {"app/static/.well-known/security.txt"}),
+        (".well-known", {"app/static/.well-known/security.txt"}),
+        (".hidden/", {".hidden/x.py"}),
         ("/tests/", {"tests/test_app.py", "tests/data.json"}),
         ("conftest.py", {"conftest.py"}),
         ("generated/", {"generated/schema.py"}),
@@ -176,21 +236,30 @@ def test_each_include_pattern_adds_its_files(repository: Path) -> None:
 
 
 def test_exclude_wins_over_include(repository: Path) -> None:
-    chosen = choose(repository, include=["templates/", "*.ini"], exclude=["*.html", "app/", "space/**"])
-    assert chosen.files == ("fast.pyi", "main.py", "settings.ini")
+    exclude = ["*.html", "app/", "space/**", "build/", "core/*"]
+    chosen = shipped(repository, include=["templates/", "*.ini"], exclude=exclude)
+    assert chosen == ("fast.pyi", "load_test.py", "main.py", "settings.ini")
 
 
 @pytest.mark.parametrize("name", NEVER)
 def test_some_files_never_ship(project: Path, name: str) -> None:
     assert name not in choose(project, include=["**"]).files
-    with pytest.raises(NoxPexError, match=r"that may ship; remove it: hidden files") as caught:
+    with pytest.raises(NoxPexError, match=r"that may ship; remove it: secrets") as caught:
         choose(project, include=[f"/{name}"])
     assert caught.value.code == "source-missing"
 
 
+def test_the_repository_never_ships(repository: Path) -> None:
+    for pattern in (".git/config", ".git/", ".gitmodules"):
+        with pytest.raises(NoxPexError) as caught:
+            choose(repository, include=[pattern])
+        assert caught.value.code == "source-missing"
+    assert not [name for name in shipped(repository, include=[".*"]) if name.startswith(".git/")]
+
+
 def test_data_of_a_package_may_have_a_project_files_name(project: Path) -> None:
     write(project, "app/skeleton/pyproject.toml")
-    assert "app/skeleton/pyproject.toml" in choose(project).files
+    assert "app/skeleton/pyproject.toml" in shipped(project)
 
 
 @pytest.mark.parametrize("output_dir", ["out/binaries", "../outside", "{root}/out/binaries"])
@@ -203,13 +272,7 @@ def test_the_output_directory_does_not_ship_wherever_it_is(project: Path, output
 
 def test_an_include_pattern_that_matches_nothing_is_refused(repository: Path) -> None:
     with pytest.raises(NoxPexError) as caught:
-        select(
-            repository,
-            include=["templtes/"],
-            exclude=(),
-            output_dir=Path("dist"),
-            key="tool.nox-pex.binary.service.sources",
-        )
+        choose(repository, include=["templtes/"])
     assert str(caught.value) == (
         'error[source-missing]: tool.nox-pex.binary.service.sources.include: "templtes/" matches no file in '
         f'{repository}; use "templates/"'
@@ -222,7 +285,8 @@ def test_keys_ship_only_when_they_are_named(project: Path) -> None:
     write(project, "app/ca.pem", "server.key", "app/id_ed25519")
     chosen = choose(project)
     assert not {"app/ca.pem", "server.key", "app/id_ed25519"} & set(chosen.files)
-    assert {"app/ca.pem", "app/id_ed25519"} <= {entry.path for entry in chosen.left_out}
+    assert {"app/ca.pem", "app/id_ed25519", "server.key"} <= {entry.path for entry in chosen.left_out}
+    assert not {entry.path for entry in chosen.left_out if entry.offered} & {"app/ca.pem", "server.key"}
     assert added(project, "app/ca.pem") == {"app/ca.pem"}
 
 
@@ -239,9 +303,9 @@ def test_links_ship_if_they_lead_to_files_that_may_ship(repository: Path, tmp_pa
         ("linked", "app"),
     ]:
         (repository / link).symlink_to(target)
-    expected = {"app/index.html", "app/templates/index.html"}
-    linked = {"linked/__init__.py", "linked/data/logo.svg", "linked/static/site.css"}
-    assert set(choose(repository).files) - set(APPLICATION) == expected | linked
+    linked = {f"linked/{name.removeprefix('app/')}" for name in APPLICATION if name.startswith("app/")}
+    expected = {"app/index.html", "app/templates/index.html", "linked/index.html", "linked/templates/index.html"}
+    assert set(shipped(repository)) - set(APPLICATION) == expected | linked
 
 
 def test_names_with_unusual_characters_ship(repository: Path) -> None:
@@ -257,7 +321,8 @@ def test_names_with_unusual_characters_ship(repository: Path) -> None:
 
 def test_a_project_without_modules_ships_nothing(tmp_path: Path) -> None:
     write(tmp_path, "pyproject.toml")
-    assert choose(tmp_path) == SourceSelection(files=(), omitted=frozenset())
+    assert shipped(tmp_path) == ()
+    assert left_out(tmp_path) == {}
 
 
 def test_a_digest_is_of_the_content_and_the_execute_permission(tmp_path: Path) -> None:
@@ -336,37 +401,97 @@ def test_git_is_started_once(repository: Path, tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "count").read_text("utf-8") == "x\n"
 
 
-def test_another_project_inside_is_omitted_and_can_be_included(tmp_path: Path) -> None:
-    for name in ("main.py", "libs/shelf/pyproject.toml", "libs/shelf/shelf/__init__.py", "app/__init__.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "app" / "template").mkdir()
-    (tmp_path / "app" / "template" / "pyproject.toml").touch()
-
-    default = select(tmp_path, include=(), exclude=(), output_dir=Path("dist"))
-    assert default.files == ("app/__init__.py", "app/template/pyproject.toml", "main.py")
-
-    asked = select(tmp_path, include=("libs/shelf/shelf/",), exclude=(), output_dir=Path("dist"))
-    assert "libs/shelf/shelf/__init__.py" in asked.files
+def test_another_project_inside_is_left_out_and_can_be_included(tmp_path: Path) -> None:
+    write(tmp_path, "main.py", "libs/shelf/shelf/__init__.py", "app/__init__.py", "app/template/x.txt")
+    for directory in ("libs/shelf", "app/template"):
+        (tmp_path / directory / "pyproject.toml").write_text("[project]\n", "utf-8")
+    assert shipped(tmp_path) == ("app/__init__.py", "app/template/pyproject.toml", "app/template/x.txt", "main.py")
+    assert "libs/shelf/shelf/__init__.py" in shipped(tmp_path, include=("libs/shelf/shelf/",))
 
 
-def test_omitted_are_candidates_and_keys_of_packages_that_do_not_ship(project: Path) -> None:
-    write(project, "app/ca.pem", "server.key", "templates/id_rsa", "docs/a.pem")
-    assert choose(project).omitted == {*BESIDE, "app/ca.pem"}
-    assert choose(project, exclude=["*.pem", "templates/"]).omitted == set(BESIDE) - {"templates/index.html"}
-    assert choose(project, include=["templates/index.html"]).omitted == {*BESIDE, "app/ca.pem"} - {
-        "templates/index.html"
+def test_below_the_root_of_the_sources_files_lose_its_name(repository: Path) -> None:
+    write(repository, "src/shop/__init__.py", "src/shop/x.txt", "src/run.py", "src/tests/test_x.py", "src/data/x.csv")
+    chosen = choose(repository, below="./src/", include=["templates/", "src/data/"], exclude=["src/shop/x.txt"])
+    assert dict(chosen.files) == {
+        "data/x.csv": "src/data/x.csv",
+        "run.py": "src/run.py",
+        "shop/__init__.py": "src/shop/__init__.py",
+        "templates/index.html": "templates/index.html",
     }
+    found = {entry.path: entry.reason for entry in chosen.left_out}
+    assert found["app/"] == found["main.py"] == "outside sources.root"
+    assert (found["src/tests/"], found["tests/"], found["README.md"]) == ("tests", "tests", "a file about the project")
+
+
+def test_the_root_of_the_sources_may_be_a_directory_with_a_project_file(tmp_path: Path) -> None:
+    write(tmp_path, "services/api/main.py")
+    (tmp_path / "services" / "api" / "pyproject.toml").write_text("[project]\n", "utf-8")
+    assert shipped(tmp_path, below="services/api") == ("main.py",)
+
+
+def test_two_files_for_one_path_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "src/shop/__init__.py", "src/shop/x.txt", "shop/x.txt")
+    with pytest.raises(NoxPexError) as caught:
+        choose(tmp_path, below="src", include=["/shop/"])
+    assert str(caught.value) == (
+        "error[config]: tool.nox-pex.binary.service.sources: shop/x.txt and src/shop/x.txt would both be shop/x.txt "
+        "in the binary; add one of them to tool.nox-pex.binary.service.sources.exclude"
+    )
+    found = choose(tmp_path, below="src", include=["/shop/"], exclude=["/shop/x.txt"]).files
+    assert found["shop/x.txt"] == "src/shop/x.txt"
+
+
+@pytest.mark.parametrize(
+    ("below", "code"), [("gone", "source-missing"), ("main.py", "source-missing"), (".hidden", "config")]
+)
+def test_a_root_that_cannot_hold_sources_is_refused(project: Path, below: str, code: str) -> None:
+    with pytest.raises(NoxPexError, match=r"service\.sources\.root is ") as caught:
+        choose(project, below=below)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("below", ["dist", "env", "out"])
+def test_a_root_that_is_output_or_outside_is_refused(project: Path, tmp_path: Path, below: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (project / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NoxPexError) as caught:
+        choose(project, below=below)
+    assert caught.value.code == "config"
+
+
+def test_a_wheel_gets_the_files_that_are_included(repository: Path) -> None:
+    write(repository, "alembic.ini", "migrations/env.py", "migrations/.env", "src/data/x.csv", "app/.well-known/a")
+
+    def placed(below: str, *include: str, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+        chosen = Sources(include=include, exclude=exclude)
+        return dict(additions(repository, chosen=chosen, output_dir=Path("dist"), below=below))
+
+    assert placed("") == {}
+    assert placed("", "alembic.ini", "migrations/") == {
+        "alembic.ini": "alembic.ini",
+        "migrations/env.py": "migrations/env.py",
+    }
+    assert placed("src", "src/data/", "alembic.ini") == {"alembic.ini": "alembic.ini", "data/x.csv": "src/data/x.csv"}
+    assert placed("", "generated/", "app/.well-known/") == {
+        "app/.well-known/a": "app/.well-known/a",
+        "generated/schema.py": "generated/schema.py",
+    }
+    assert placed("", "*.ini", exclude=("settings.ini",)) == {"alembic.ini": "alembic.ini"}
+    with pytest.raises(NoxPexError, match="matches no file"):
+        placed("", "migrations/.env")
+
+
+def test_what_a_wheel_lacks_is_reported(repository: Path) -> None:
+    write(repository, "src/shop/__init__.py", "src/shop/data.csv", "alembic.ini")
+    found = beside_wheel(repository, output_dir=Path("dist"), below="src", shipped={"shop/__init__.py"})
+    reasons = {entry.path: entry.reason for entry in found}
+    assert reasons["src/shop/data.csv"] == reasons["alembic.ini"] == reasons["app/"] == "not in the project's wheel"
+    assert (reasons["tests/"], reasons["README.md"]) == ("tests", "a file about the project")
 
 
 def test_exclude_removes_included_files_that_git_ignores(repository: Path) -> None:
     assert "app/debug.log" in choose(repository, include=["*.log"]).files
     assert "app/debug.log" not in choose(repository, include=["*.log"], exclude=["app/debug.log"]).files
-
-
-def test_the_default_key_is_the_table_of_sources(project: Path) -> None:
-    with pytest.raises(NoxPexError, match=r"\]: sources\.include: "):
-        choose(project, include=["gone/"])
 
 
 def test_without_git_links_of_a_packaged_project_are_followed(project: Path, tmp_path: Path) -> None:
@@ -397,10 +522,12 @@ def test_the_files_of_a_packaged_project_are_sorted(repository: Path) -> None:
     assert list(files) == sorted(files)
 
 
-def test_ignored_are_those_that_git_does_not_list(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_are_those_that_git_does_not_list(repository: Path) -> None:
     paths = ["main.py", "app/debug.log", "generated/schema.py"]
     assert ignored(repository, paths) == {"app/debug.log", "generated/schema.py"}
-    monkeypatch.setenv("PATH", "")
+    shutil.rmtree(repository / ".git")
+    assert ignored(repository, paths) == {"app/debug.log", "generated/schema.py"}
+    (repository / ".gitignore").unlink()
     assert ignored(repository, paths) == set()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,11 @@ def tree(root: Path, output_dir: str = "dist") -> Tree:
 
 
 def walked(root: Path, top: str = "", *, follow: bool = False) -> list[str]:
-    return sorted(tree(root).walk(top, follow=follow))
+    return sorted(tree(root).walk_following(top) if follow else tree(root).walk(top))
+
+
+def shippable(root: Path, names: Iterable[str]) -> set[str]:
+    return set(tree(root).shippable(names).files)
 
 
 OWN = ["app/__init__.py", "app/deep/data.txt", "main.py"]
@@ -59,7 +64,13 @@ def test_a_directory_with_an_environment_is_closed(root: Path, marker: str) -> N
     assert not tree(root).is_open("env/lib")
 
 
-@pytest.mark.parametrize("name", ["build/x.py", "build/libs.py", "app/build/lib/x.py", "builds/lib/x.py", "my-dist/x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("build/x.py", "build/libs.py", "app/build/lib/x.py", "builds/lib/x.py", "my-dist/x", "build/templates/x"),
+        *("build/library/x.py", "build/bdist/x.py"),
+    ],
+)
 def test_directories_with_similar_names_are_open(root: Path, name: str) -> None:
     write(root, name)
     assert walked(root) == sorted([*OWN, name])
@@ -92,10 +103,37 @@ def test_a_link_to_the_root_or_above_is_skipped(root: Path, target: str) -> None
     assert walked(root, "app/deep/up", follow=True) == []
 
 
-def test_a_link_to_a_directory_above_is_followed_once(root: Path) -> None:
+def test_a_link_to_a_directory_above_is_skipped(root: Path) -> None:
     (root / "app" / "deep" / "up").symlink_to("..")
-    again = ["app/deep/up/__init__.py", "app/deep/up/deep/data.txt"]
-    assert walked(root, follow=True) == sorted([*OWN, *again])
+    (root / "app" / "here").symlink_to(".")
+    assert walked(root, follow=True) == OWN
+
+
+def test_links_side_by_side_to_one_directory_are_all_followed(root: Path, tmp_path: Path) -> None:
+    write(tmp_path, "shared/data.txt", "other/more.txt")
+    (tmp_path / "shared" / "other").symlink_to("../other")
+    for name in ("a", "b", "app/c"):
+        (root / name).symlink_to(tmp_path / "shared")
+    linked = [f"{name}/{file}" for name in ("a", "b", "app/c") for file in ("data.txt", "other/more.txt")]
+    assert walked(root, follow=True) == sorted([*OWN, *linked])
+
+
+def test_directories_that_all_lead_to_each_other_end_at_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("tree", "links"):
+        monkeypatch.setattr(f"nox_pex.project.{module}.MAX_LINKED", 200)
+    names = [f"d{number}" for number in range(8)]
+    for name in names:
+        write(root, f"{name}/x.txt")
+        for other in names:
+            (root / name / f"to-{other}").symlink_to(f"../{other}")
+    first = walked(root, follow=True)
+    assert first == walked(root, follow=True)
+    assert {f"{one}/to-{other}/x.txt" for one in names for other in names if one != other} <= set(first)
+    assert len(first) < 300
+    found = tree(root).shippable(tree(root).walk())
+    assert {f"{one}/to-{other}/x.txt" for one in names for other in names if one != other} <= found.files.keys()
+    assert len(found.files) < 300
+    assert "links would add more than 200 files" in next(iter(found.lost.values()))
 
 
 def test_a_link_that_is_skipped_does_not_end_the_walk(root: Path) -> None:
@@ -140,7 +178,16 @@ def test_hidden_built_and_project_files_may_not_ship(root: Path) -> None:
     write(root, ".env", "app/.env", "x.pyc", "x.pyo", "x.pex", "pyproject.toml", "poetry.lock", "poetry.toml")
     write(root, "app/pyproject.toml", ".hidden/x.py")
     names = ["gone.py", *tree(root).walk(), ".hidden/x.py", ".env"]
-    assert tree(root).shippable(names) == {*OWN, "app/pyproject.toml"}
+    assert shippable(root, names) == {*OWN, "app/pyproject.toml"}
+
+
+def test_with_hidden_files_only_secrets_may_not_ship(root: Path) -> None:
+    secret = (".env", ".env.local", ".envrc", ".env_prod", ".netrc", ".git/x", ".venv/x", ".ssh/id", "app/.pypirc")
+    plain = (".well-known/x", "app/.hidden", ".env.example", "static/.a/.b/x", ".envoy", ".github/x.yml")
+    write(root, *secret, *plain)
+    found = tree(root).with_hidden()
+    assert set(found.shippable(found.walk()).files) == {*OWN, *plain}
+    assert set(found.shippable([*secret, *plain]).files) == set(plain)
 
 
 def test_a_link_ships_if_its_target_does(root: Path, tmp_path: Path) -> None:
@@ -159,8 +206,23 @@ def test_a_link_ships_if_its_target_does(root: Path, tmp_path: Path) -> None:
     }.items():
         (root / name).symlink_to(target)
     os.mkfifo(root / "pipe")
-    expected = {*OWN, "link.py", "pack/__init__.py", "pack/deep/data.txt"}
-    assert tree(root).shippable([*tree(root).walk(), "app/.secret"]) == expected
+    found = tree(root).shippable([*tree(root).walk(), "app/.secret"])
+    files = {name: name for name in OWN}
+    linked = {"link.py": "main.py", "pack/__init__.py": "app/__init__.py", "pack/deep/data.txt": "app/deep/data.txt"}
+    assert found.files == {**files, **linked}
+    assert found.lost == {
+        "out.txt": "a link that leads out of the project",
+        "sibling": "a link that leads out of the project",
+        "secret.txt": "a link to .env, which does not ship",
+    }
+
+
+def test_links_in_linked_directories_ship_too(root: Path) -> None:
+    write(root, "templates/page.html")
+    (root / "app" / "page.html").symlink_to("../templates/page.html")
+    (root / "app" / "pages").symlink_to("../templates")
+    (root / "pack").symlink_to("app")
+    assert {"pack/page.html", "pack/pages/page.html"} <= shippable(root, tree(root).walk())
 
 
 def test_a_linked_directory_ships_no_closed_directory(root: Path) -> None:
@@ -169,7 +231,7 @@ def test_a_linked_directory_ships_no_closed_directory(root: Path) -> None:
     (root / "env" / "data").symlink_to("../app")
     (root / "pack").symlink_to("app")
     names = {*tree(root).walk(), "env/data"}
-    assert tree(root).shippable(names) == {
+    assert shippable(root, names) == {
         *(*OWN, "app/data/x.txt", "pack/__init__.py", "pack/deep/data.txt", "pack/data/x.txt"),
     }
 
@@ -177,7 +239,8 @@ def test_a_linked_directory_ships_no_closed_directory(root: Path) -> None:
 def test_a_linked_directory_ships_nothing_below_a_name_that_is_closed(root: Path) -> None:
     write(root, "app/lib/x.py", "app/other/x.py")
     (root / "build").symlink_to("app")
-    found = tree(root).shippable(tree(root).walk())
+    (root / "app" / "__init__.py").unlink()
+    found = shippable(root, tree(root).walk())
     assert "build/other/x.py" in found
     assert "build/lib/x.py" not in found
 

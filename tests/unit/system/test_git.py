@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.errors import NoxPexError
 from nox_pex.system.git import Git, Status
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="Git is not installed")
@@ -147,6 +148,11 @@ def test_the_variables_of_a_hook_lead_to_no_other_repository(repo: Path, tmp_pat
         "GIT_INDEX_FILE": str(other / ".git" / "index"),
         "GIT_PREFIX": "other/",
     }
+    hook |= {
+        name: str(tmp_path)
+        for name in git(repo, "rev-parse", "--local-env-vars").split()
+        if name not in {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"} | hook.keys()
+    }
     assert ask(repo, **hook).files() == ask(repo).files()
     assert ask(repo, **hook).top() == repo
     assert ask(repo, **hook).status(["."]) == ask(repo).status(["."])
@@ -156,8 +162,23 @@ def all_answers(git: Git) -> list[object]:
     return [git.ask("status"), git.files(), git.top(), git.directory(), git.status(["."])]
 
 
-def test_without_git_there_is_no_answer(repo: Path, tmp_path: Path) -> None:
-    assert all_answers(ask(repo, PATH=str(tmp_path))) == [None] * 5
+def other_answers(git: Git) -> list[object]:
+    """All answers except the files."""
+    return [git.ask("status"), git.top(), git.directory(), git.status(["."])]
+
+
+def refusal(root: Path, **variables: str) -> NoxPexError:
+    with pytest.raises(NoxPexError) as caught:
+        ask(root, **variables).files()
+    assert caught.value.code == "git"
+    return caught.value
+
+
+def test_without_git_there_is_no_answer_and_no_guess_what_it_ignores(repo: Path, tmp_path: Path) -> None:
+    assert other_answers(ask(repo, PATH=str(tmp_path))) == [None] * 4
+    error = refusal(repo / "app", PATH=str(tmp_path))
+    assert error.problem.startswith(f"{repo / '.git'} is there, and Git is not installed")
+    assert error.remedy.startswith(f"install Git, or remove {repo / '.git'}")
 
 
 def test_without_a_repository_there_is_no_answer(tmp_path: Path) -> None:
@@ -165,9 +186,57 @@ def test_without_a_repository_there_is_no_answer(tmp_path: Path) -> None:
     assert all_answers(ask(tmp_path / "missing")) == [None] * 5
 
 
-def test_if_git_refuses_there_is_no_answer(repo: Path) -> None:
+def test_if_git_refuses_there_is_no_answer_but_its_reason(repo: Path) -> None:
     (repo / ".git" / "config").write_text("[", "utf-8")
-    assert all_answers(ask(repo)) == [None] * 5
+    assert other_answers(ask(repo)) == [None] * 4
+    error = refusal(repo)
+    assert "bad config line" in error.problem
+    assert error.remedy.startswith(f"make `git -C {repo} status` work")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("HEAD", "nonsense", "not a git repository"),
+        ("index", "nonsense", "index file smaller than expected"),
+        (None, "gitdir: /nowhere/x\n", "/nowhere/x"),
+        (None, "", "invalid gitfile format"),
+    ],
+)
+def test_a_repository_that_is_damaged_is_refused(repo: Path, file: str | None, text: str, reason: str) -> None:
+    if file is None:
+        shutil.rmtree(repo / ".git")
+    (repo / ".git" / (file or "")).write_text(text, "utf-8")
+    assert reason in refusal(repo / "app", LANGUAGE="de").problem
+
+
+def test_a_repository_that_is_empty_or_a_broken_link_is_refused(repo: Path) -> None:
+    shutil.rmtree(repo / ".git")
+    (repo / ".git").mkdir()
+    assert "not a git repository" in refusal(repo).problem
+    (repo / ".git").rmdir()
+    (repo / ".git").symlink_to("nowhere")
+    assert "not a git repository" in refusal(repo).problem
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_another_user_is_refused_with_the_command_to_trust_it(repo: Path) -> None:
+    for path in (repo, *repo.rglob("*")):
+        os.chown(path, 65534, 65534)
+    error = refusal(repo / "app")
+    assert "dubious ownership" in error.problem
+    assert error.remedy == f"if you trust it, run `git config --global --add safe.directory {repo}`"
+    trusted = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": str(repo)}
+    assert ask(repo, **trusted).files()
+
+
+def test_a_submodule_and_another_repository_are_one_path_each(repo: Path, tmp_path: Path) -> None:
+    other = repository(tmp_path.resolve() / "other", {"x.py": "1\n"})
+    git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "sub")
+    shutil.copytree(other, repo / "nested")
+    assert {"sub", "nested/"} <= set(ask(repo).files() or ())
+    git(repo, "config", "submodule.recurse", "true")
+    assert {"sub", "nested/"} <= set(ask(repo).files() or ())
 
 
 def test_a_repository_without_a_commit_has_files_and_no_commit(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def test_in_a_repository_the_copy_is_a_work_tree_of_it(tmp_path: Path, installer
     subprocess.run(["git", "init", "--quiet", str(top)], check=True)
     with prepare_rebuild(target, installer(target), cold=False) as rebuild:
         copy = rebuild.target.project.root.parent
-        assert (copy / ".git").read_text("utf-8") == f"gitdir: {top / '.git'}\n"
+        assert (copy / ".git" / "commondir").read_text("utf-8") == f"{top / '.git'}\n"
+        status = subprocess.run(["git", "ls-files", "--others"], cwd=copy, check=True, capture_output=True, text=True)
+        assert "service/app.py" in status.stdout.splitlines()
         # The build backend takes the version from Git, so the whole repository is copied.
         assert {"other/readme.txt", "shelf/shelf.py", "service/notes.txt", "service/app.py"} <= files_below(copy)

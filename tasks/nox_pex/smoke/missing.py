@@ -1,0 +1,137 @@
+"""Explain why a program does not find a module or a file: the record says that the build left it out of the binary."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from nox_pex.distributions import pex_file
+from nox_pex.errors import NoxPexError
+from nox_pex.pex.inputs import package_root
+from nox_pex.pex.target import Target
+from nox_pex.project import left_out
+from nox_pex.project.left_out import LeftOut
+from nox_pex.project.patterns import quoted
+from nox_pex.smoke import log
+from nox_pex.system import files
+
+_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
+
+
+_NAME: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+
+
+_COMPLAINT: Final = re.compile(
+    r"no such file|not ?found|does ?n[o']t ?exist"
+    r"|(?:can(?:no|')t|could not|unable to) (?:be )?(?:open|find|load|locate|read)",
+    re.IGNORECASE,
+)
+"""Matches a line in which a program, or a library that loads templates, says that it does not find a file."""
+
+
+_QUOTED: Final = re.compile(r"(?<!\w)'([^']+)'|\"([^\"]+)\"|: ([^\s:]+)$")
+
+
+_MAX_SHOWN: Final = 3
+"""The number of entries that a failure names."""
+
+
+_MAX_SEARCHED: Final = 5_000
+"""The number of files in a directory that are compared with a name."""
+
+
+class Missing(Struct, frozen=True):
+    """The path of a file, or of a module without an ending, that a program did not find."""
+
+    path: str
+    is_module: bool = False
+
+
+def explain(
+    error: NoxPexError, logs: Sequence[Path], *, target: Target, binary: Path, say: Callable[[str], None]
+) -> NoxPexError:
+    """Return a failure that names what is missing, if the binary lacks it because it was left out; else `error`.
+
+    `logs` are what the program wrote. The record next to the `binary` counts only if it is about that file. `say` shows
+    the table that includes the missing files.
+    """
+    wanted = {*_missing(error.log), *_missing([error.problem])}
+    for path in logs:
+        wanted.update(_missing(log.lines(path)))
+    if not wanted:
+        return error
+    record = files.read_json(binary.with_name(f"{binary.name}.json"))
+    if record.get("sha256") != pex_file.digest(binary):
+        return error
+    root = target.project.root
+    below = package_root(target) if target.project.package_mode else target.table.sources.below
+    entries = [entry for entry in left_out.from_record(record) if any(_is(entry, each, root, below) for each in wanted)]
+    if not entries:
+        return error
+    chosen, key = target.table.sources, f"{target.key}.sources"
+    names = ", ".join(map(str, entries[:_MAX_SHOWN]))
+    patterns = [entry.include for entry in entries[:_MAX_SHOWN] if entry.include is not None]
+    if not patterns:
+        return _with_remedy(error, f"the binary lacks {names}, which no setting includes")
+    say(f"the binary lacks {names}; {left_out.where_to_paste(chosen)}:\n{left_out.table(chosen, patterns, key=key)}")
+    added = ", ".join(map(quoted, patterns))
+    return _with_remedy(error, f"the binary lacks {names}: add {added} to {key}.include")
+
+
+def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:
+    return NoxPexError(error.code, error.problem, remedy, log=error.log)
+
+
+def _missing(lines: Iterable[str]) -> Iterator[Missing]:
+    """Yield the modules and files that `lines` of a log say are missing."""
+    for line in lines:
+        if module := _MODULE.search(line):
+            yield Missing(module[1].replace(".", "/"), is_module=True)
+        elif name := _NAME.search(line):
+            yield Missing(f"{name[2]}.{name[1]}".replace(".", "/"), is_module=True)
+        elif _COMPLAINT.search(line):
+            for groups in _QUOTED.findall(line):
+                text = "".join(groups).strip("'\"")
+                if text.strip("/.") and " HTTP/" not in text:
+                    yield Missing(os.path.normpath(text))
+
+
+def _is(entry: LeftOut, missing: Missing, root: Path, below: str) -> bool:
+    """Whether the entry is what is missing, or contains it. In the binary, the directory `below` is not in its path."""
+    path = entry.path.removeprefix(f"{below}/") if below else entry.path
+    directory = path.endswith("/")
+    path = path.rstrip("/")
+    if missing.is_module:
+        stem = path if directory else path.partition(".")[0]
+        contains = directory and _has_module(root / entry.path, missing.path)
+        return missing.path == stem or (directory and missing.path.startswith(f"{path}/")) or contains
+    sought = f"/{missing.path.lstrip('/')}/"
+    if f"/{path}/" in sought if directory else sought.endswith(f"/{path}/"):
+        return True
+    relative = not missing.path.startswith(("/", ".."))
+    if directory:
+        return relative and _has_file(root / entry.path, missing.path)
+    return relative and f"/{path}".endswith(f"/{missing.path}")
+
+
+def _has_module(directory: Path, path: str) -> bool:
+    return (directory / path).is_dir() or (directory / f"{path}.py").is_file()
+
+
+def _has_file(directory: Path, path: str) -> bool:
+    """Whether a directory, or one in it, has a file of this relative path; large directories are not searched whole."""
+    if (directory / path).exists():
+        return True
+    seen = 0
+    for above, _, names in os.walk(directory):
+        seen += len(names)
+        if seen > _MAX_SEARCHED:
+            return False
+        if any(f"{above}/{name}".endswith(f"/{path}") for name in names):
+            return True
+    return False

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nox_pex.distributions import pex_file
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke import missing
+from tests.support.targets import target_of
+
+ENTRIES: dict[str, dict[str, str]] = {
+    path: {"path": path, "reason": "some reason", "include": path}
+    for path in ("core/", "templates/", "settings.ini", "app/generated.py", "app/data/x.csv", "static/", "libs/shelf/")
+}
+ENTRIES["shared"] = {"path": "shared", "reason": "a link that leads out of the project"}
+
+Explain = Callable[..., NoxPexError]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def explain(tmp_path: Path, said: list[str]) -> Explain:
+    binary = tmp_path / "dist" / "program.pex"
+    binary.parent.mkdir()
+    binary.write_bytes(b"a binary")
+    root = tmp_path / "project"
+    for name in ("templates/pages/index.html", "libs/shelf/shelf/__init__.py"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+
+    def go(
+        line: str, *, sources: dict[str, Any] | None = None, sha256: str | None = None, **record: Any
+    ) -> NoxPexError:
+        known = {"sha256": sha256 or pex_file.digest(binary), "left-out": list(ENTRIES.values()), **record}
+        (tmp_path / "dist" / "program.pex.json").write_text(json.dumps(known), "utf-8")
+        log = tmp_path / "cold.log"
+        log.write_text(f"Traceback\n{line}\nmore\n" + "noise\n" * 100, "utf-8")
+        error = NoxPexError("exited-early", "cold: it ended", "see its log", log=("noise",))
+        target = target_of(binary, root=root, sources=sources or {})
+        return missing.explain(error, [log, tmp_path / "gone.log"], target=target, binary=binary, say=said.append)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("ModuleNotFoundError: No module named 'core'", "core/"),
+        ("ModuleNotFoundError: No module named 'core.models'", "core/"),
+        ("/usr/bin/python: No module named core.models", "core/"),
+        ("ModuleNotFoundError: No module named 'shelf'", "libs/shelf/"),
+        ("ModuleNotFoundError: No module named 'app.generated'", "app/generated.py"),
+        ("ImportError: cannot import name 'generated' from 'app' (/x/app/__init__.py)", "app/generated.py"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x/y/settings.ini'", "settings.ini"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'settings.ini'", "settings.ini"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x/app/data/x.csv'", "app/data/x.csv"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/x/app/../templates/a/b.html'", "templates/"),
+        ("cat: settings.ini: No such file or directory, can't open 'settings.ini'", "settings.ini"),
+        ("RuntimeError: Directory 'static' does not exist", "static/"),
+        ("jinja2.exceptions.TemplateNotFound: pages/index.html", "templates/"),
+        ("jinja2.exceptions.TemplateNotFound: 'index.html' not found in search path: '/x/y'", "templates/"),
+        ("django.template.exceptions.TemplateDoesNotExist: pages/index.html", "templates/"),
+    ],
+)
+def test_what_the_program_does_not_find_is_named(explain: Explain, said: list[str], line: str, path: str) -> None:
+    error = explain(line)
+    key = "tool.nox-pex.binary.program.sources"
+    assert (error.code, error.problem, error.log) == ("exited-early", "cold: it ended", ("noise",))
+    assert error.remedy == f'the binary lacks {path} (some reason): add "{path}" to {key}.include'
+    (message,) = said
+    assert message.startswith(f"the binary lacks {path} (some reason); paste this table into pyproject.toml:\n")
+    table = tomllib.loads(message.partition(":\n")[2])["tool"]["nox-pex"]["binary"]["program"]["sources"]
+    assert table == {"include": [path]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ModuleNotFoundError: No module named 'corelib'",
+        "ModuleNotFoundError: No module named 'other.core'",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/etc/other.ini'",
+        '127.0.0.1 - "GET /static/x.css HTTP/1.1" 404 Not Found',
+        "everything is well with settings.ini",
+        "not found: /",
+        "",
+    ],
+)
+def test_anything_else_is_left_as_it_is(explain: Explain, said: list[str], line: str) -> None:
+    assert explain(line).remedy == "see its log"
+    assert said == []
+
+
+def test_a_link_that_no_pattern_includes_is_named_without_a_table(explain: Explain, said: list[str]) -> None:
+    error = explain("FileNotFoundError: [Errno 2] No such file or directory: '/x/shared'")
+    assert error.remedy == "the binary lacks shared (a link that leads out of the project), which no setting includes"
+    assert said == []
+
+
+def test_the_present_settings_are_kept(explain: Explain, said: list[str]) -> None:
+    explain("No module named 'core'", sources={"include": ["static/"], "exclude": ["*.log"]})
+    table = tomllib.loads(said[0].partition(":\n")[2])["tool"]["nox-pex"]["binary"]["program"]["sources"]
+    assert table == {"include": ["static/", "core/"], "exclude": ["*.log"]}
+
+
+def test_below_the_root_the_paths_in_the_binary_are_shorter(explain: Explain) -> None:
+    entry = {"path": "src/core/", "reason": "ignored", "include": "src/core/"}
+    error = explain("No module named 'core'", sources={"root": "src"}, **{"left-out": [entry]})
+    assert '"src/core/"' in error.remedy
+
+
+def test_the_record_of_another_file_does_not_count(explain: Explain) -> None:
+    assert explain("No module named 'core'", sha256="0" * 64).remedy == "see its log"
+    assert explain("No module named 'core'", **{"left-out": "nonsense"}).remedy == "see its log"
+
+
+def test_a_large_directory_is_not_searched_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(missing, "_MAX_SEARCHED", 3)
+    for name in "abcde":
+        (tmp_path / name).touch()
+    assert not missing._has_file(tmp_path / "deep", "e")  # noqa: SLF001  # the limit has no other effect
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z" / "wanted").touch()
+    assert not missing._has_file(tmp_path, "wanted")  # noqa: SLF001  # the limit has no other effect
