@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, incremental, recompress
+from nox_pex.pex import cli, incremental, recompress, tool
 from nox_pex.pex.dependencies import Packer
 from nox_pex.pex.entry_point import check_entry
 from nox_pex.pex.inputs import ProjectFiles
@@ -23,8 +22,8 @@ from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
+from nox_pex.system import plain_paths
 from nox_pex.system.command import Clock
-from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
 
@@ -139,49 +138,47 @@ class Assembler(Struct, frozen=True, kw_only=True):
             # pex compresses installed distributions again for the binary, but copies wheels as they are.
             compress=table.compress and (reuse_compressed or not table.pre_install_wheels),
         )
-        packer = self._packer()
         with contextlib.ExitStack() as stack:
+            pex = stack.enter_context(
+                tool.provide(self.provisioner, self.target.settings.pex_version, interpreter=self.installed.interpreter)
+            )
+            packer = Packer(provisioner=self.provisioner, pex=pex)
             with self.clock.step("dependencies"):
                 dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
             inputs = cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
-                wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
+                wheels=stack.enter_context(_plain_copies((project_wheel,) if project_wheel else ())),
                 sources=loose_sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
-                python_path=self.installed.environment.python.parent,
+                python_path=self.installed.interpreter.executable,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
             if reuse_compressed and pex_file.size(dependencies.repository) < _MAX_STORED:
                 stored = self.directory / "stored" / self.output.name
                 stored.parent.mkdir()
                 with self.clock.step("pex"):
-                    self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, packer, inputs)
+                    self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, pex, inputs)
                 with self.clock.step("compress"):
                     repository = dependencies.repository
                     if recompress.reuse_compressed(stored, self.output, repository=repository, scratch=stored.parent):
                         return
             with self.clock.step("pex"):
-                self._run_pex(table, self.output, packer, inputs)
+                self._run_pex(table, self.output, pex, inputs)
 
-    def _packer(self) -> Packer:
-        version = self.target.settings.pex_version
-        python = pinned.provide_pex(self.provisioner, version, interpreter=self.installed.interpreter)
-        return Packer(provisioner=self.provisioner, python=python, version=version or pinned.PEX)
-
-    def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: cli.PexInputs) -> None:
+    def _run_pex(self, table: Binary, output: Path, pex: tool.Pex, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
         argv = cli.pex_argv(
             table,
-            python=packer.python,
+            python=pex.python,
             output=output,
             inputs=inputs,
             interpreters=self.installed.interpreters,
-            pex_root=self.provisioner.caches.pex_root / packer.version,
+            pex_root=pex.root,
         )
-        environ = cli.pex_environ(shell.environ)
-        outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
+        hold = (self.lock_descriptor,)
+        outcome = shell.run(argv, what=f"pex: {name}", env=pex.environ, cwd=self.directory, hold=hold)
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)
 
@@ -197,12 +194,12 @@ def _can_reuse_compressed(table: Binary) -> bool:
 
 
 @contextlib.contextmanager
-def _ascii_paths(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
-    """Yield the wheels, or copies of them with ASCII paths, because pex makes URLs of their paths."""
-    if all(str(path).isascii() for path in wheels):
+def _plain_copies(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
+    """Yield the wheels, or copies of them with plain paths, because pex makes requirements and URLs of their paths."""
+    if all(map(plain_paths.is_plain, wheels)):
         yield wheels
         return
-    with tempfile.TemporaryDirectory(prefix="nox-pex-") as directory:
+    with plain_paths.plain_directory() as directory:
         yield tuple(Path(shutil.copy(path, directory)) for path in wheels)
 
 

@@ -73,7 +73,7 @@ def pex_argv(
     Python that runs pex.
     """
     program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]
-    arguments = [str(python), *program, "--output-file", str(output), "--pex-root", str(pex_root)]
+    arguments = [str(python), "-I", *program, "--output-file", str(output), "--pex-root", str(pex_root)]
     arguments += ["--pex-repository", str(inputs.repository), "--requirement", str(inputs.pins), "--pre"]
     for wheel in inputs.wheels:
         arguments += ["--project", str(wheel)]
@@ -98,7 +98,7 @@ def repository_argv(
 
     It names no target: with one, pex 2.105 refuses an environment in which any wheel is for Python 2 too.
     """
-    arguments = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    arguments = [str(python), "-I", "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
     arguments += ["--venv-repository", str(environment), "--requirement", str(pins), "--pre"]
     return [*arguments, *_packed_layout_options(wheel_format)]
 
@@ -120,7 +120,7 @@ def wheels_argv(
     distribution that requires any version gets the newest one in addition to the pinned one. A PEX that is built from
     the dependency PEX inherits them.
     """
-    arguments = [str(python), "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    arguments = [str(python), "-I", "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
     for wheel in wheels:
         arguments += ["--pre-resolved-dist", str(wheel)]
     for platform in platforms:

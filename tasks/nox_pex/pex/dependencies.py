@@ -6,11 +6,12 @@ so a damaged file would get into every later binary.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,11 +22,12 @@ from nox_pex.distributions.record import body_digest, record_rows
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, staged_environment
 from nox_pex.pex.target import Contents
+from nox_pex.pex.tool import Pex, works_in
 from nox_pex.platforms import platform
 from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
-from nox_pex.system import files, locks, recipe
+from nox_pex.system import files, locks, plain_paths, recipe
 from nox_pex.tools import cache
 from nox_pex.tools.provision import Provisioner
 
@@ -41,11 +43,10 @@ class Dependencies(Struct, frozen=True, kw_only=True):
 
 
 class Packer(Struct, frozen=True, kw_only=True):
-    """Builds dependency PEXes and caches them for all projects. `python` runs pex, whose version is `version`."""
+    """Builds dependency PEXes and caches them for all projects. `pex` packs them."""
 
     provisioner: Provisioner
-    python: Path
-    version: str
+    pex: Pex
 
     def provide(self, installed: Contents, *, wheel_format: cli.WheelFormat, hold: Sequence[int]) -> Dependencies:
         """Return the dependency PEX of what is installed: the cached one, or a new one.
@@ -70,16 +71,17 @@ class Packer(Struct, frozen=True, kw_only=True):
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
             locks.try_lock(Path(directory), shared=True),
+            _staging_directory(Path(directory)) as staging,
         ):
             scratch = Path(directory)
             new = scratch / home.name
             new.mkdir()
             if isinstance(installed, Installed):
-                argv = self._environment_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
+                argv = self._environment_argv(installed, new, wheel_format=wheel_format, scratch=staging)
             else:
                 argv = self._wheels_argv(installed, new, wheel_format=wheel_format, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(argv, what="pex: dependencies", env=cli.pex_environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=self.pex.environ, cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))
@@ -92,12 +94,12 @@ class Packer(Struct, frozen=True, kw_only=True):
         wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
         _write_pins(requirements.pins(installed.distributions), new)
         return cli.repository_argv(
-            python=self.python,
+            python=self.pex.python,
             output=new / "dependencies.pex",
             environment=staged_environment.packable_environment(installed, into=scratch / "staged", wheels=wheels),
             pins=new / "pins.txt",
             wheel_format=wheel_format,
-            pex_root=self.provisioner.caches.pex_root / self.version,
+            pex_root=self.pex.root,
         )
 
     def _wheels_argv(
@@ -106,14 +108,14 @@ class Packer(Struct, frozen=True, kw_only=True):
         """Pex's command line for the dependency PEX of a wheelhouse, to be written to the directory `new`."""
         _write_pins(requirements.pins(wheelhouse.distributions, wheelhouse.marker), new)
         return cli.wheels_argv(
-            python=self.python,
+            python=self.pex.python,
             output=new / "dependencies.pex",
             wheels=[wheelhouse.path(wheel) for wheel in wheelhouse.wheels],
             pins=new / "pins.txt",
             overrides=requirements.pins(wheelhouse.in_several_versions, wheelhouse.marker),
             platforms=platform.write(wheelhouse.platforms, scratch / "platforms"),
             wheel_format=wheel_format,
-            pex_root=self.provisioner.caches.pex_root / self.version,
+            pex_root=self.pex.root,
         )
 
     def _key(self, installed: Contents, *, wheel_format: cli.WheelFormat) -> str:
@@ -128,12 +130,22 @@ class Packer(Struct, frozen=True, kw_only=True):
             # What a backend builds from a path may contain more than its digest covers: one PEX for each such install.
             installed.id if isinstance(installed, Installed) and installed.is_direct else "",
             installed.environment.interpreter().identity,
-            self.version,
+            self.pex.version,
             [wheel_format.pre_install_wheels, wheel_format.compress],
             recipe.digest(),
             [] if isinstance(installed, Installed) else [platform.digest for platform in installed.platforms],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _staging_directory(scratch: Path) -> Iterator[Path]:
+    """Yield `scratch`, or a temporary directory if pex cannot read an environment in `scratch`."""
+    if works_in(scratch):
+        yield scratch
+        return
+    with plain_paths.plain_directory() as directory:
+        yield directory
 
 
 def _content_digest(distribution: Distribution) -> str:

@@ -19,6 +19,7 @@ import msgspec
 from nox_pex.distributions import metadata, wheel
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.distributions.record import record_rows, record_text, record_with
+from nox_pex.pex.tool import works_in
 from nox_pex.poetry.installed import Installed
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files
@@ -49,11 +50,11 @@ def packable_environment(installed: Installed, *, into: Path, wheels: Mapping[st
     """Return the directory of an environment with everything that is installed, and without a trace of this machine.
 
     The distributions in `wheels` (by name) are unpacked from their wheel. It is the installed environment itself if
-    nothing in it came from a path, a URL or Git; otherwise a copy in `into`, of hard links if the file system has them.
-    The original is never changed.
+    nothing in it came from a path, a URL or Git, and pex can read it where it is. Otherwise it is a copy in `into`, of
+    hard links if the file system has them. The original is never changed.
     """
     source = installed.environment.path
-    if not installed.is_direct:
+    if not installed.is_direct and works_in(source):
         return source
     shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))
     for distribution in installed.distributions:
