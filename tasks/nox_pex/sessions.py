@@ -17,6 +17,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.project import discovery
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
+from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
@@ -119,7 +120,7 @@ def _add_project(
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with _one_line_errors(session):
+        with _one_line_errors(session), import_path.without(directory, session.invoked_from):
             _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help

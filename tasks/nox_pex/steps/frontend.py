@@ -17,6 +17,7 @@ from nox_pex.steps import arguments, table
 from nox_pex.steps.context import Context, state_directory
 from nox_pex.steps.table import Step
 from nox_pex.system import files, locks
+from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
 
@@ -140,7 +141,7 @@ def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePyt
         return BasePython(name=str(_this_python()), find=_this_python)
 
     def find() -> Path:
-        found = python_discovery.get_interpreter(python)
+        found = python_discovery.get_interpreter(python, env=discovery_environ(os.environ))
         if found is None or found.executable is None:
             raise missing(python)
         return Path(found.executable)

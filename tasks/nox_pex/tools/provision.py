@@ -75,7 +75,9 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         Raises `NoxPexError`, as from `install_failure`, if that fails.
         """
         if self.uv:
-            argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
+            # `--project` is the directory in which uv looks for its settings: not those of the user's project.
+            argv = [str(self.uv), "--project", os.sep, "pip", "install", "--quiet"]
+            argv += ["--python", str(environment.python), *requirements]
         else:
             argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet", *requirements]
         outcome = self.shell.run(argv, what=f"install {what}", env=self._environ())
