@@ -15,9 +15,10 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, incremental, recompress, tool
-from nox_pex.pex.dependencies import Packer
+from nox_pex.pex.dependencies import Dependencies, Packer
 from nox_pex.pex.entry_point import check_entry
 from nox_pex.pex.inputs import ProjectFiles
+from nox_pex.pex.member_limit import MOST, MemberLimit
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.project import build_wheel
@@ -74,12 +75,18 @@ class Assembler(Struct, frozen=True, kw_only=True):
             project_wheel = self._build_project_wheel()
         check_entry(target, self.installed, self.files, project_wheel)
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
+        limit = MemberLimit(
+            target=target,
+            installed=self.installed,
+            wheel=project_wheel,
+            sources=() if loose_sources is None else self.files.digests.keys(),
+        )
         rebuilt = False
         if sources_only:
             with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(project_wheel, loose_sources)
+                rebuilt = self._rebuild_project_part(project_wheel, loose_sources, limit)
         if not rebuilt:
-            self._build_with_pex(project_wheel, loose_sources)
+            self._build_with_pex(project_wheel, loose_sources, limit)
         packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
@@ -110,7 +117,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             raise NoxPexError("no-wheel", problem, remedy)
         return built
 
-    def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None) -> bool:
+    def _rebuild_project_part(self, project_wheel: Path | None, loose_sources: Path | None, limit: MemberLimit) -> bool:
         """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
@@ -121,7 +128,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
         else:
             return False
         needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
-        if needs_pex or table.pex_args:
+        if needs_pex or table.pex_args or limit.pre_install() == pex_file.stores_wheels(self.target.output):
             return False
         scratch = self.directory / "incremental"
         scratch.mkdir()
@@ -129,22 +136,15 @@ class Assembler(Struct, frozen=True, kw_only=True):
             self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
         )
 
-    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None) -> None:
+    def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None, limit: MemberLimit) -> None:
         """Let pex build the binary from the dependency PEX and the project's part."""
-        table = self.target.table
-        reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
-        wheel_format = cli.WheelFormat(
-            pre_install_wheels=table.pre_install_wheels,
-            # pex compresses installed distributions again for the binary, but copies wheels as they are.
-            compress=table.compress and (reuse_compressed or not table.pre_install_wheels),
-        )
         with contextlib.ExitStack() as stack:
             pex = stack.enter_context(
                 tool.provide(self.provisioner, self.target.settings.pex_version, interpreter=self.installed.interpreter)
             )
             packer = Packer(provisioner=self.provisioner, pex=pex)
             with self.clock.step("dependencies"):
-                dependencies = packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
+                table, dependencies = self._pack_dependencies(packer, limit)
             inputs = cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
@@ -154,7 +154,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
                 python_path=self.installed.interpreter.executable,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
-            if reuse_compressed and pex_file.size(dependencies.repository) < _MAX_STORED:
+            if self._reuses_compressed(table) and pex_file.size(dependencies.repository) < _MAX_STORED:
                 stored = self.directory / "stored" / self.output.name
                 stored.parent.mkdir()
                 with self.clock.step("pex"):
@@ -165,6 +165,32 @@ class Assembler(Struct, frozen=True, kw_only=True):
                         return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, pex, inputs)
+
+    def _pack_dependencies(self, packer: Packer, limit: MemberLimit) -> tuple[Binary, Dependencies]:
+        """Return the table with `pre_install_wheels` decided, and the dependency PEX for it."""
+        if pre_install := limit.pre_install():
+            dependencies = self._dependencies(packer, pre_install=True)
+            pre_install = limit.pre_install(dependencies.repository)
+        if not pre_install:
+            if self.target.table.pre_install_wheels is None:
+                self.provisioner.shell.say(
+                    f"pex: {self.target.name} stores its distributions as wheels (pre-install-wheels = false), because "
+                    f"a PEX file holds {MOST:,} files and directories, and installed they are {limit.number():,}"
+                )
+            dependencies = self._dependencies(packer, pre_install=False)
+        return msgspec.structs.replace(self.target.table, pre_install_wheels=pre_install), dependencies
+
+    def _dependencies(self, packer: Packer, *, pre_install: bool) -> Dependencies:
+        table = msgspec.structs.replace(self.target.table, pre_install_wheels=pre_install)
+        wheel_format = cli.WheelFormat(
+            pre_install_wheels=pre_install,
+            # pex compresses installed distributions again for the binary, but copies wheels as they are.
+            compress=table.compress and (not pre_install or self._reuses_compressed(table)),
+        )
+        return packer.provide(self.installed, wheel_format=wheel_format, hold=(self.lock_descriptor,))
+
+    def _reuses_compressed(self, table: Binary) -> bool:
+        return not self.from_scratch and _can_reuse_compressed(table)
 
     def _run_pex(self, table: Binary, output: Path, pex: tool.Pex, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
@@ -190,7 +216,7 @@ _MAX_STORED: Final = 1 << 30
 
 def _can_reuse_compressed(table: Binary) -> bool:
     """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary."""
-    return table.layout == "zipapp" and table.compress and table.pre_install_wheels and not table.pex_args
+    return table.layout == "zipapp" and table.compress and bool(table.pre_install_wheels) and not table.pex_args
 
 
 @contextlib.contextmanager

@@ -208,7 +208,7 @@ def _format_options(binary: Binary) -> Iterator[str]:
         ("--sh-boot", binary.sh_boot),
         ("--compress", binary.compress),
         ("--compile", binary.compile),
-        ("--pre-install-wheels", binary.pre_install_wheels),
+        ("--pre-install-wheels", binary.pre_install_wheels is not False),
         ("--strip-pex-env", binary.strip_pex_env),
         ("--emit-warnings", binary.emit_warnings),
         ("--venv-copies", binary.venv_copies),
