@@ -20,11 +20,6 @@ def distribution_names(binary: Path) -> frozenset[str]:
     return frozenset(distribution_name(wheel) for wheel in info(binary)["distributions"])
 
 
-def stores_wheels(binary: Path) -> bool:
-    """Whether a PEX stores its distributions as wheels, and not as they are installed."""
-    return bool(info(binary).get("deps_are_wheel_files"))
-
-
 def distribution_name(wheel: str) -> NormalizedName:
     """Return the normalized name of the distribution that PEX-INFO lists by the name of its wheel."""
     # Older build backends leave hyphens in the names of wheels: the version begins after the first one before a digit.

@@ -128,12 +128,17 @@ class Assembler(Struct, frozen=True, kw_only=True):
         else:
             return False
         needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.validate_entry_point
-        if needs_pex or table.pex_args or limit.pre_install() == pex_file.stores_wheels(self.target.output):
+        if needs_pex or table.pex_args:
             return False
         scratch = self.directory / "incremental"
         scratch.mkdir()
         return incremental.rebuild_project_part(
-            self.target.output, self.output, part=part, compress=table.compress, scratch=scratch
+            self.target.output,
+            self.output,
+            part=part,
+            pre_install_wheels=limit.pre_install(),
+            compress=table.compress,
+            scratch=scratch,
         )
 
     def _build_with_pex(self, project_wheel: Path | None, loose_sources: Path | None, limit: MemberLimit) -> None:

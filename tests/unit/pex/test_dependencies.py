@@ -12,6 +12,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex.cli import WheelFormat
 from nox_pex.pex.dependencies import Dependencies, Packer
 from nox_pex.pex.target import Contents
+from nox_pex.pex.tool import Pex
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse, environment_in, wheels_in
 from nox_pex.system import files, recipe
@@ -40,7 +41,8 @@ def provide(make_provisioner: MakeProvisioner, ran: list[tuple[str, ...]]) -> Ca
         version: str = "2.105.2",
         act: Callable[[Sequence[str]], None] = write_pex,
     ) -> Dependencies:
-        packer = Packer(provisioner=make_provisioner(act, ran), python=Path("/tools/python"), version=version)
+        pex = Pex(python=Path("/tools/python"), version=version, root=Path("/pex"), environ={})
+        packer = Packer(provisioner=make_provisioner(act, ran), pex=pex)
         return packer.provide(installed, wheel_format=wheel_format, hold=())
 
     return go

@@ -52,12 +52,21 @@ def write_sources(root: Path, files: Files) -> LoosePart:
     return LoosePart(root=root, names=tuple(files))
 
 
-def rebuild(tmp_path: Path, previous: Path, part: LoosePart | WheelPart, *, compress: bool = True) -> bytes | None:
+def rebuild(
+    tmp_path: Path,
+    previous: Path,
+    part: LoosePart | WheelPart,
+    *,
+    pre_install_wheels: bool = True,
+    compress: bool = True,
+) -> bytes | None:
     """The new PEX file, or None if pex has to build it."""
     scratch, output = tmp_path / "scratch", tmp_path / "output.pex"
     scratch.mkdir()
     output.write_bytes(b"the beginning of an output")
-    if rebuild_project_part(previous, output, part=part, compress=compress, scratch=scratch):
+    if rebuild_project_part(
+        previous, output, part=part, pre_install_wheels=pre_install_wheels, compress=compress, scratch=scratch
+    ):
         assert output.stat().st_mode == previous.stat().st_mode
         return output.read_bytes()
     assert not output.exists()
