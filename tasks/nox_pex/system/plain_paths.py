@@ -8,6 +8,7 @@ gets a path in a temporary directory instead.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ _CANDIDATES: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # mkdtemp i
 def is_plain(path: Path) -> bool:
     """Whether a path has only characters that have no meaning to any tool."""
     return _PLAIN.fullmatch(str(path)) is not None
+
+
+def check_utf_8(path: Path, *, what: str) -> None:
+    """Raise `NoxPexError` `usage` if the name of `path`, which `what` names, is not UTF-8: uv and Poetry refuse it."""
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise NoxPexError("usage", f"the path of {what} is not UTF-8: {shown}", "rename the directory") from error
 
 
 def temporary_parents() -> tuple[Path, ...]:

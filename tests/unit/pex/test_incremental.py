@@ -378,3 +378,9 @@ def test_the_umask_does_not_change_the_mode(tmp_path: Path) -> None:
         os.umask(before)
     with zipfile.ZipFile(tmp_path / "output.pex") as archive:
         assert archive.testzip() is None
+
+
+def test_a_binary_that_stores_its_distributions_in_another_way_is_built_by_pex(tmp_path: Path) -> None:
+    previous = SmallPex(sources=BEFORE).write(tmp_path / "previous.pex")
+    part = write_sources(tmp_path / "sources", AFTER)
+    assert rebuild(tmp_path, previous, part, pre_install_wheels=False) is None

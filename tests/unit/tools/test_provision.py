@@ -103,6 +103,18 @@ def test_without_uv_virtualenv_makes_an_environment(without_uv: Bench, tmp_path:
     assert ("--no-seed" in command) is not seed
 
 
+@pytest.mark.parametrize("seed", [True, False])
+def test_without_uv_an_environment_in_a_path_with_a_colon_is_made_elsewhere_and_moved(
+    without_uv: Bench, tmp_path: Path, *, seed: bool
+) -> None:
+    path = tmp_path / "svc:main" / "a"
+    without_uv.provisioner.create(path, python=without_uv.python, seed=seed)
+    (command,) = without_uv.shell.commands
+    assert ":" not in command[-1]
+    assert not Path(command[-1]).exists()
+    assert Environment(path=path).usable
+
+
 def test_uv_installs_requirements(bench: Bench, tmp_path: Path) -> None:
     environment = Environment(path=tmp_path / "a")
     bench.provisioner.install(environment, ["pex==1", "tomli"], what="pex")
