@@ -21,6 +21,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import table
 from nox_pex.steps.arguments import OPTIONS, Option
 from nox_pex.steps.table import Step
+from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
@@ -82,7 +83,8 @@ def _body(step: Step) -> Any:
     """The function of a step's task. Its parameters are the options."""
 
     def body(context: Context, **given: Any) -> None:
-        failures = _failures(step, context, posargs=list(_posargs(step, given)))
+        with import_path.without(_directory(context)):
+            failures = list(_failures(step, context, posargs=list(_posargs(step, given))))
         if shown := [line for error in failures for line in error.lines]:
             for line in shown[:-1]:
                 _say(line)
@@ -118,7 +120,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
     A failure for one Python does not stop the others.
     """
     configured = context.config[_CONFIGURATION]
-    here = Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001  # Invoke has no public way to ask
+    here = _directory(context)
     python: str | Sequence[str] | None = configured["python"]
     for one in [python] if python is None or isinstance(python, str) else python:
         try:
@@ -138,6 +140,11 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 frontend.perform(needed, project)
         except NoxPexError as error:
             yield error
+
+
+def _directory(context: Context) -> Path:
+    """The directory of `tasks.py`."""
+    return Path(context.config._project_prefix or Path.cwd())  # noqa: SLF001  # Invoke has no public way to ask
 
 
 def _missing(python: str) -> NoxPexError:

@@ -17,6 +17,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.project import discovery
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
+from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
@@ -120,7 +121,9 @@ def _add_project(
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
         with _one_line_errors(session):
-            _run(step, session, directory, suffix=suffix)
+            check_supported()
+            with import_path.without(directory, session.invoked_from):
+                _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help
     return run
@@ -182,7 +185,6 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
 
 
 def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
-    check_supported()
     flags = _flags(session)
     if backend := flags.force_venv_backend:
         problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv means none)"

@@ -113,6 +113,7 @@ def test_importing_the_library_imports_no_step() -> None:
         "nox_pex.steps",
         "nox_pex.steps.table",
         "nox_pex.system",
+        "nox_pex.system.import_path",
         "nox_pex.system.lazy",
         "nox_pex.system.supported",
         "nox_pex.version",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
 from nox_pex.project import build_wheel, pyproject
-from nox_pex.system import files
+from nox_pex.system import files, plain_paths
 from nox_pex.system.command import Outcome
 from nox_pex.system.wording import megabytes
 
@@ -43,18 +43,19 @@ def build(job: Job, engine: Engine) -> BuiltImage:
         required = compatibility.read_requirements(job.target.binary)
         compatibility.check(required, python, name=job.target.name, base=base, built_with=job.python)
     names = tags(job)
-    with tempfile.TemporaryDirectory(prefix="nox-pex-image-") as scratch:
-        context, secrets = Path(scratch, "context"), Path(scratch, "secrets")
+    # An engine divides the value of `--file` and of `--secret` at a comma.
+    with plain_paths.plain_directory() as scratch:
+        context, secrets = scratch / "context", scratch / "secrets"
         context.mkdir()
         secrets.mkdir(mode=0o700)
         stage = _builder_stage(job, inspector, python, context) if job.from_source else None
         files.write_text(job.file, _dockerfile(job, python, stage))
         _fill_context(job, context)
         image_build = ImageBuild(
-            file=job.file,
+            file=Path(shutil.copyfile(job.file, scratch / job.file.name)),
             context=context,
             tags=names,
-            id_file=Path(scratch, "id"),
+            id_file=scratch / "id",
             secrets={} if stage is None else _write_secrets(job, secrets),
             dockers_format=job.image.healthcheck is not None or job.image.containerfile is not None,
         )

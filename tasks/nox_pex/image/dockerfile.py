@@ -137,7 +137,7 @@ def _build_stage(dockerfile: Dockerfile, builder: BuilderStage) -> Iterator[str]
     yield "# The PEX file, built by Poetry and pex with the compilers of this stage. Secrets (pip's configuration,"
     yield "# credentials of an index) are mounted, so that no layer contains them."
     yield f"FROM {builder.image} AS binary"
-    yield f"RUN {_exec_form((builder.python, '-m', 'venv', '/nox'))}"
+    yield f"RUN {_exec_form((builder.python, '-I', '-m', 'venv', '/nox'))}"
     if wheel is not None:
         yield f"COPY {requirement} {wheel}"
     yield f"RUN {' '.join(_SECRETS)} \\"
@@ -151,7 +151,7 @@ def _build_stage(dockerfile: Dockerfile, builder: BuilderStage) -> Iterator[str]
     yield f"    && mv {builder.binary} /{dockerfile.file}{_CONTINUED if dockerfile.unpacked else ''}"
     if dockerfile.unpacked:
         arguments = f"/{dockerfile.file} {dockerfile.project or ''}".rstrip()
-        yield f"    && /nox/bin/python -m nox_pex.image.split_pex {arguments}"
+        yield f"    && /nox/bin/python -I -m nox_pex.image.split_pex {arguments}"
 
 
 def _unpacking_stages(dockerfile: Dockerfile) -> Iterator[str]:
@@ -211,7 +211,7 @@ def _http_request(check: Healthcheck, image: Image, *, python: str) -> tuple[str
     port = check.port or port_number("expose", image.expose[0])
     address = f"http://127.0.0.1:{port}{check.path}"
     request = f"r.build_opener(r.ProxyHandler({{}})).open({address!r}, timeout={check.timeout:g})"
-    return (python, "-c", f"import urllib.request as r; {request}")
+    return (python, "-I", "-c", f"import urllib.request as r; {request}")
 
 
 def _exec_form(arguments: tuple[str, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,19 +14,20 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, disagreements, incremental, recompress, wheel_changes
-from nox_pex.pex.dependencies import Packer
+from nox_pex.pex import cli, disagreements, incremental, recompress, tool, wheel_changes
+from nox_pex.pex.dependencies import Dependencies, Packer
 from nox_pex.pex.disagreements import Disagreement, Disagreements, Member
 from nox_pex.pex.entry_point import entry_point_for_pex
 from nox_pex.pex.inputs import ProjectFiles
+from nox_pex.pex.member_limit import MOST, MemberLimit
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.poetry import lock
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
+from nox_pex.system import plain_paths
 from nox_pex.system.command import Clock
-from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
 
@@ -43,6 +43,17 @@ class BuiltPex(Struct, frozen=True, kw_only=True):
     shipped: tuple[str, ...]
     distributions: tuple[tuple[str, str], ...]
     disagreements: tuple[Disagreement, ...] | None
+
+
+class _ProjectPart(Struct, frozen=True, kw_only=True):
+    """The project's part of a binary: its `wheel`, or a directory of loose `sources`.
+
+    `entry_point` is the `module[:attribute]` that the binary starts; None if that is a file.
+    """
+
+    wheel: Path | None
+    sources: Path | None
+    entry_point: str | None
 
 
 class Assembler(Struct, frozen=True, kw_only=True):
@@ -82,14 +93,21 @@ class Assembler(Struct, frozen=True, kw_only=True):
         entry_point = entry_point_for_pex(
             target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
         )
+        part = _ProjectPart(wheel=project_wheel, sources=loose_sources, entry_point=entry_point)
+        limit = MemberLimit(
+            target=target,
+            installed=self.installed,
+            wheel=project_wheel,
+            sources=() if loose_sources is None else self.files.placed.keys(),
+        )
         rebuilt, found = False, None
         if sources_only:
             with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(project_wheel, loose_sources, entry_point)
+                rebuilt = self._rebuild_project_part(part, limit)
         if not rebuilt:
             with self.clock.step("dependencies"):
                 found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
-            self._build_with_pex(project_wheel, loose_sources, entry_point, found)
+            self._build_with_pex(part, limit, found)
         if target.table.validate_entry_point and entry_point is not None:
             with self.clock.step("validate"):
                 self._validate(entry_point)
@@ -138,16 +156,14 @@ class Assembler(Struct, frozen=True, kw_only=True):
         wheel.with_dist_info(project_wheel, member.info.contents)
         return member
 
-    def _rebuild_project_part(
-        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None
-    ) -> bool:
+    def _rebuild_project_part(self, project_part: _ProjectPart, limit: MemberLimit) -> bool:
         """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
         table = self.target.table
         part: incremental.LoosePart | incremental.WheelPart
-        if project_wheel is not None:
-            part = incremental.WheelPart(path=project_wheel)
-        elif loose_sources is not None:
-            part = incremental.LoosePart(root=loose_sources, names=tuple(self.files.placed))
+        if project_part.wheel is not None:
+            part = incremental.WheelPart(path=project_part.wheel)
+        elif project_part.sources is not None:
+            part = incremental.LoosePart(root=project_part.sources, names=tuple(self.files.placed))
         else:
             return False
         needs_pex = table.layout != "zipapp" or table.compile or table.executable
@@ -159,49 +175,42 @@ class Assembler(Struct, frozen=True, kw_only=True):
             self.target.output,
             self.output,
             part=part,
-            entry_point=entry_point,
+            entry_point=project_part.entry_point,
+            pre_install_wheels=limit.pre_install(),
             compress=table.compress,
             scratch=scratch,
         )
 
-    def _build_with_pex(
-        self, project_wheel: Path | None, loose_sources: Path | None, entry_point: str | None, found: Disagreements
-    ) -> None:
+    def _build_with_pex(self, part: _ProjectPart, limit: MemberLimit, found: Disagreements) -> None:
         """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to."""
-        table = self.target.table
-        reuse_compressed = not self.from_scratch and _can_reuse_compressed(table)
-        wheel_format = cli.WheelFormat(
-            pre_install_wheels=table.pre_install_wheels,
-            # pex compresses installed distributions again for the binary, but copies wheels as they are.
-            compress=table.compress and (reuse_compressed or not table.pre_install_wheels),
-        )
-        packer = self._packer()
         with contextlib.ExitStack() as stack:
+            pex = stack.enter_context(
+                tool.provide(self.provisioner, self.target.settings.pex_version, interpreter=self.installed.interpreter)
+            )
+            packer = Packer(provisioner=self.provisioner, pex=pex)
             with self.clock.step("dependencies"):
-                dependencies = packer.provide(
-                    self.installed, disagreements=found, wheel_format=wheel_format, hold=(self.lock_descriptor,)
-                )
+                table, dependencies = self._pack_dependencies(packer, limit, found)
             inputs = cli.PexInputs(
                 repository=dependencies.repository,
                 pins=dependencies.pins,
-                wheels=stack.enter_context(_ascii_paths((project_wheel,) if project_wheel else ())),
-                sources=loose_sources,
+                wheels=stack.enter_context(_plain_copies((part.wheel,) if part.wheel else ())),
+                sources=part.sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
-                entry_point=entry_point,
-                python_path=self.installed.environment.python.parent,
+                entry_point=part.entry_point,
+                python_path=self.installed.interpreter.executable,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
-            if reuse_compressed and pex_file.size(dependencies.repository) < _MAX_STORED:
+            if self._reuses_compressed(table) and pex_file.size(dependencies.repository) < _MAX_STORED:
                 stored = self.directory / "stored" / self.output.name
                 stored.parent.mkdir()
                 with self.clock.step("pex"):
-                    self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, packer, inputs)
+                    self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, pex, inputs)
                 with self.clock.step("compress"):
                     repository = dependencies.repository
                     if recompress.reuse_compressed(stored, self.output, repository=repository, scratch=stored.parent):
                         return
             with self.clock.step("pex"):
-                self._run_pex(table, self.output, packer, inputs)
+                self._run_pex(table, self.output, pex, inputs)
 
     def _validate(self, entry_point: str) -> None:
         """Import the entry point in the new binary. Raises `NoxPexError` `build-failed` if that fails.
@@ -219,24 +228,49 @@ class Assembler(Struct, frozen=True, kw_only=True):
             problem = f"{self.target.name} cannot import its entry point {entry_point}: {reason}"
             raise NoxPexError("build-failed", problem, "correct it, or the program", log=outcome.tail)
 
-    def _packer(self) -> Packer:
-        version = self.target.settings.pex_version
-        python = pinned.provide_pex(self.provisioner, version, interpreter=self.installed.interpreter)
-        return Packer(provisioner=self.provisioner, python=python, version=version or pinned.PEX)
+    def _pack_dependencies(
+        self, packer: Packer, limit: MemberLimit, found: Disagreements
+    ) -> tuple[Binary, Dependencies]:
+        """Return the table with `pre_install_wheels` decided, and the dependency PEX for it."""
+        if pre_install := limit.pre_install():
+            dependencies = self._dependencies(packer, found, pre_install=True)
+            pre_install = limit.pre_install(dependencies.repository)
+        if not pre_install:
+            if self.target.table.pre_install_wheels is None:
+                self.provisioner.shell.say(
+                    f"pex: {self.target.name} stores its distributions as wheels (pre-install-wheels = false), because "
+                    f"a PEX file holds {MOST:,} files and directories, and installed they are {limit.number():,}"
+                )
+            dependencies = self._dependencies(packer, found, pre_install=False)
+        return msgspec.structs.replace(self.target.table, pre_install_wheels=pre_install), dependencies
 
-    def _run_pex(self, table: Binary, output: Path, packer: Packer, inputs: cli.PexInputs) -> None:
+    def _dependencies(self, packer: Packer, found: Disagreements, *, pre_install: bool) -> Dependencies:
+        table = msgspec.structs.replace(self.target.table, pre_install_wheels=pre_install)
+        wheel_format = cli.WheelFormat(
+            pre_install_wheels=pre_install,
+            # pex compresses installed distributions again for the binary, but copies wheels as they are.
+            compress=table.compress and (not pre_install or self._reuses_compressed(table)),
+        )
+        return packer.provide(
+            self.installed, disagreements=found, wheel_format=wheel_format, hold=(self.lock_descriptor,)
+        )
+
+    def _reuses_compressed(self, table: Binary) -> bool:
+        return not self.from_scratch and _can_reuse_compressed(table)
+
+    def _run_pex(self, table: Binary, output: Path, pex: tool.Pex, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
         shell, name = self.provisioner.shell, self.target.name
         argv = cli.pex_argv(
             table,
-            python=packer.python,
+            python=pex.python,
             output=output,
             inputs=inputs,
             interpreters=self.installed.interpreters,
-            pex_root=self.provisioner.caches.pex_root / packer.version,
+            pex_root=pex.root,
         )
-        environ = cli.pex_environ(shell.environ)
-        outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=(self.lock_descriptor,))
+        hold = (self.lock_descriptor,)
+        outcome = shell.run(argv, what=f"pex: {name}", env=pex.environ, cwd=self.directory, hold=hold)
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)
 
@@ -248,17 +282,17 @@ _MAX_STORED: Final = 1 << 30
 
 def _can_reuse_compressed(table: Binary) -> bool:
     """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary."""
-    plain = table.layout == "zipapp" and table.compress and table.pre_install_wheels
+    plain = table.layout == "zipapp" and table.compress and bool(table.pre_install_wheels)
     return plain and not without_scie_options(table.pex_args)
 
 
 @contextlib.contextmanager
-def _ascii_paths(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
-    """Yield the wheels, or copies of them with ASCII paths, because pex makes URLs of their paths."""
-    if all(str(path).isascii() for path in wheels):
+def _plain_copies(wheels: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:
+    """Yield the wheels, or copies of them with plain paths, because pex makes requirements and URLs of their paths."""
+    if all(map(plain_paths.is_plain, wheels)):
         yield wheels
         return
-    with tempfile.TemporaryDirectory(prefix="nox-pex-") as directory:
+    with plain_paths.plain_directory() as directory:
         yield tuple(Path(shutil.copy(path, directory)) for path in wheels)
 
 

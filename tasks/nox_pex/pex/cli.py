@@ -92,7 +92,7 @@ def pex_argv(
     Python that runs pex.
     """
     program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]
-    arguments = [str(python), *program, "--output-file", str(output), "--pex-root", str(pex_root)]
+    arguments = [str(python), "-I", *program, "--output-file", str(output), "--pex-root", str(pex_root)]
     arguments += ["--pex-repository", str(inputs.repository), "--requirement", str(inputs.pins), "--pre"]
     for wheel in inputs.wheels:
         arguments += ["--project", str(wheel)]
@@ -115,14 +115,14 @@ def repository_argv(options: RepositoryOptions, *, python: Path, environment: Pa
 
     It names no target: with one, pex 2.105 refuses an environment in which any wheel is for Python 2 too.
     """
-    return [str(python), "-m", "pex", "--venv-repository", str(environment), *_repository_options(options)]
+    return [str(python), "-I", "-m", "pex", "--venv-repository", str(environment), *_repository_options(options)]
 
 
 def wheels_argv(
     options: RepositoryOptions, *, python: Path, wheels: Sequence[Path], platforms: Sequence[Path]
 ) -> list[str]:
     """Return pex's command line for a dependency PEX of `wheels`, for the `platforms` that these files describe."""
-    arguments = [str(python), "-m", "pex"]
+    arguments = [str(python), "-I", "-m", "pex"]
     for wheel in wheels:
         arguments += ["--pre-resolved-dist", str(wheel)]
     for platform in platforms:
@@ -259,7 +259,7 @@ def _format_options(binary: Binary) -> Iterator[str]:
         ("--sh-boot", binary.sh_boot),
         ("--compress", binary.compress),
         ("--compile", binary.compile),
-        ("--pre-install-wheels", binary.pre_install_wheels),
+        ("--pre-install-wheels", binary.pre_install_wheels is not False),
         ("--strip-pex-env", binary.strip_pex_env),
         ("--emit-warnings", binary.emit_warnings),
         ("--venv-copies", binary.venv_copies),

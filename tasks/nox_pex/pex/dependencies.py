@@ -6,6 +6,7 @@ so a damaged file would get into every later binary.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,11 +24,12 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, staged_environment
 from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.target import Contents
+from nox_pex.pex.tool import Pex, works_in
 from nox_pex.platforms import platform
 from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
-from nox_pex.system import files, locks, recipe
+from nox_pex.system import files, locks, plain_paths, recipe
 from nox_pex.tools import cache
 from nox_pex.tools.provision import Provisioner
 
@@ -43,11 +45,10 @@ class Dependencies(Struct, frozen=True, kw_only=True):
 
 
 class Packer(Struct, frozen=True, kw_only=True):
-    """Builds dependency PEXes and caches them for all projects. `python` runs pex, whose version is `version`."""
+    """Builds dependency PEXes and caches them for all projects. `pex` packs them."""
 
     provisioner: Provisioner
-    python: Path
-    version: str
+    pex: Pex
 
     def provide(
         self,
@@ -90,6 +91,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         with (
             tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
             locks.try_lock(Path(directory), shared=True),
+            _staging_directory(Path(directory)) as staging,
         ):
             scratch = Path(directory)
             new = scratch / home.name
@@ -100,14 +102,14 @@ class Packer(Struct, frozen=True, kw_only=True):
                 overrides=disagreements.overrides,
                 excludes=disagreements.excludes,
                 wheel_format=wheel_format,
-                pex_root=self.provisioner.caches.pex_root / self.version,
+                pex_root=self.pex.root,
             )
             if isinstance(installed, Installed):
-                argv = self._environment_argv(installed, options, rewritten=disagreements.rewritten, scratch=scratch)
+                argv = self._environment_argv(installed, options, rewritten=disagreements.rewritten, scratch=staging)
             else:
                 argv = self._wheels_argv(installed, options, scratch=scratch)
             shell = self.provisioner.shell
-            outcome = shell.run(argv, what="pex: dependencies", env=cli.pex_environ(shell.environ), cwd=new, hold=hold)
+            outcome = shell.run(argv, what="pex: dependencies", env=self.pex.environ, cwd=new, hold=hold)
             if outcome.status != 0 or not (new / "dependencies.pex").exists():
                 raise cli.failure(outcome, of="the dependencies")
             files.write_json(new / "manifest.json", _digests(new))
@@ -122,7 +124,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         environment = staged_environment.packable_environment(
             installed, into=scratch / "staged", wheels=wheels, rewritten=rewritten
         )
-        return cli.repository_argv(options, python=self.python, environment=environment)
+        return cli.repository_argv(options, python=self.pex.python, environment=environment)
 
     def _wheels_argv(self, wheelhouse: Wheelhouse, options: cli.RepositoryOptions, *, scratch: Path) -> list[str]:
         """Pex's command line for the dependency PEX of a wheelhouse."""
@@ -131,7 +133,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         several = requirements.pins(wheelhouse.in_several_versions, wheelhouse.marker)
         return cli.wheels_argv(
             msgspec.structs.replace(options, overrides=tuple(dict.fromkeys([*options.overrides, *several]))),
-            python=self.python,
+            python=self.pex.python,
             wheels=list(_packable_wheels(wheelhouse, into=scratch / "wheels")),
             platforms=platform.write(wheelhouse.platforms, scratch / "platforms"),
         )
@@ -148,13 +150,23 @@ class Packer(Struct, frozen=True, kw_only=True):
             # What a backend builds from a path may contain more than its digest covers: one PEX for each such install.
             installed.id if isinstance(installed, Installed) and installed.is_direct else "",
             installed.environment.interpreter().identity,
-            self.version,
+            self.pex.version,
             [wheel_format.pre_install_wheels, wheel_format.compress],
             recipe.digest(),
             [] if isinstance(installed, Installed) else [platform.digest for platform in installed.platforms],
             [disagreements.overrides, disagreements.excludes],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _staging_directory(scratch: Path) -> Iterator[Path]:
+    """Yield `scratch`, or a temporary directory if pex cannot read an environment in `scratch`."""
+    if works_in(scratch):
+        yield scratch
+        return
+    with plain_paths.plain_directory() as directory:
+        yield directory
 
 
 def _content_digest(distribution: Distribution) -> str:

@@ -65,18 +65,21 @@ def rebuild_project_part(
     *,
     part: LoosePart | WheelPart,
     entry_point: str | None,
+    pre_install_wheels: bool,
     compress: bool,
     scratch: Path,
 ) -> bool:
     """Write the PEX file `output`: `previous`, which pex built, with the project's part as it is now.
 
     Everything else must be as it was when `previous` was built. `entry_point` is what the binary starts, which may
-    depend on the sources; None if that is a file. `compress` is the setting of the binary, and `scratch` an empty
-    directory to work in. Return False, and leave no `output`, if pex has to build the binary.
+    depend on the sources; None if that is a file. `pre_install_wheels` and `compress` are the settings of the binary,
+    and `scratch` is an empty directory to work in. Return False, and leave no `output`, if pex has to build the binary.
     """
     try:
         before = _PreviousPex(archive=zip_members.read(previous), compress=compress, scratch=scratch)
         _require(before.info.get("entry_point") == entry_point, "the binary starts something else")
+        as_wheels = before.info.get("deps_are_wheel_files", False)
+        _require(as_wheels is not pre_install_wheels, "the distributions are stored in another way")
         change = _change_of_sources(before, part) if isinstance(part, LoosePart) else _change_of_wheel(before, part)
         _write(output, before, change)
     except (_PexNeededError, zip_members.UnsupportedArchiveError, KeyError, ValueError):

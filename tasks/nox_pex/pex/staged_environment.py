@@ -23,6 +23,7 @@ from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.record import record_rows, record_text, record_with
 from nox_pex.distributions.target_python import TargetPython
 from nox_pex.distributions.wheel import WheelLibrary
+from nox_pex.pex.tool import works_in
 from nox_pex.poetry.installed import Installed
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files
@@ -64,11 +65,11 @@ def packable_environment(
 
     It has no trace of this machine. The distributions in `wheels` (by name) are unpacked from their wheel. Those in
     `rewritten` have metadata that pex does not accept.
-    It is the installed environment itself if nothing in it has to be changed; otherwise a copy in `into`, of hard links
-    if the file system has them. The original is never changed.
+    It is the installed environment itself if nothing in it has to be changed and pex can read it where it is. Otherwise
+    it is a copy in `into`, of hard links if the file system has them. The original is never changed.
     """
     source = installed.environment.path
-    if not installed.is_direct and not rewritten:
+    if not installed.is_direct and not rewritten and works_in(source):
         return source
     pythons = [target_python.of_this_machine(installed.interpreter)]
     shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))

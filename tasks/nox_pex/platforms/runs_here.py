@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from nox_pex.distributions.interpreter import BasePython
 from nox_pex.platforms import ask_python
 from nox_pex.platforms.platform import Platform
 from nox_pex.system.command import Shell
+from nox_pex.system.environ import discovery_environ
 
 
 def python_for(
@@ -53,6 +55,7 @@ def runs_on(info: Mapping[str, Any], here: Platform) -> bool:
 def _candidates(target: Platform, base: BasePython) -> Iterator[Path]:
     """Pythons on this machine that may match the target: that of the session, and one found by its version."""
     yield base.find()
-    found = get_interpreter(f"{target.markers['implementation_name']}{target.minor}")
+    name = f"{target.markers['implementation_name']}{target.minor}"
+    found = get_interpreter(name, env=discovery_environ(os.environ))
     if found is not None and found.executable is not None:
         yield Path(found.executable)

@@ -19,7 +19,7 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.wheel import clean
 from nox_pex.errors import NoxPexError
 from nox_pex.project.pyproject import Project
-from nox_pex.system import environ
+from nox_pex.system import environ, plain_paths
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import UTF_8, tool_environ
 from nox_pex.tools.pinned import provide_backend
@@ -34,13 +34,13 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     index if the backend cannot be installed.
     """
     shell = provisioner.shell
-    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=into) as scratch:
+    with _scratch(into) as scratch:
         environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
-        runner = _Runner(shell, environment, scratch=Path(scratch))
+        runner = _Runner(shell, environment, scratch=scratch)
         try:
             if extra := sorted(set(_hooks(project, environment, runner).get_requires_for_build_wheel())):
                 environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
-                runner = _Runner(shell, environment, scratch=Path(scratch))
+                runner = _Runner(shell, environment, scratch=scratch)
             with _preserved(project.file):
                 built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
@@ -66,6 +66,20 @@ _SETUP_CFG: Final = "[build]\nbuild_base = {scratch}/build\n\n[egg_info]\negg_ba
 
 _ERROR_LINE: Final = re.compile(r"(?:^|\s)error(?:\[\w+\])?: ")
 """Matches the line of a compiler's output that names the error. The lines below it say that its callers failed."""
+
+
+@contextlib.contextmanager
+def _scratch(into: Path) -> Iterator[Path]:
+    """Yield a temporary directory with a plain path, in `into` if the path of that is plain.
+
+    A `:` would divide PATH, and the end of a line would end a value in a setup.cfg.
+    """
+    if not plain_paths.is_plain(into):
+        with plain_paths.plain_directory() as directory:
+            yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=into) as scratch:
+        yield Path(scratch)
 
 
 @contextlib.contextmanager
@@ -102,22 +116,28 @@ class _Runner:
     """Runs the backend's hooks through `shell`. `tail` is the end of the output of the last hook.
 
     setuptools works in the directory `scratch`. In the project's directory it would leave `build/` and an `.egg-info`,
-    and the next build would ship files from `build/` that were removed from the sources.
+    and the next build would ship files from `build/` that were removed from the sources. A path of the environment with
+    a `:`, which divides PATH, is reached through a link in `scratch`.
     """
 
     def __init__(self, shell: Shell, environment: Environment, *, scratch: Path) -> None:
         (scratch / "egg").mkdir(exist_ok=True)
+        self._programs = environment.python.parent
+        if os.pathsep in str(self._programs):
+            link = scratch / environment.path.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(environment.path)
+            self._programs = link / self._programs.name
         (scratch / "setup.cfg").write_text(_SETUP_CFG.format(scratch=scratch), "utf-8")
         self._scratch = scratch
         self.tail: tuple[str, ...] = ()
         self._shell = shell
-        self._environment = environment
 
     def __call__(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         base = tool_environ(self._shell.environ)
-        path = os.pathsep.join([str(self._environment.python.parent), base.get("PATH", os.defpath)])
+        path = os.pathsep.join([str(self._programs), base.get("PATH", os.defpath)])
         base.setdefault("DIST_EXTRA_CONFIG", str(self._scratch / "setup.cfg"))
         fixed = {"PATH": path, "SOURCE_DATE_EPOCH": environ.EPOCH, **UTF_8}
         env = {**base, **fixed, **(extra_environ or {})}

@@ -85,7 +85,7 @@ class Binary(Table, frozen=True, kw_only=True):
     sh_boot: bool = True
     compress: bool = True
     compile: bool = False
-    pre_install_wheels: bool = True
+    pre_install_wheels: bool | None = None
     max_install_jobs: Annotated[int, msgspec.Meta(ge=-1)] = 1
 
     interpreter_constraints: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, plain_paths
 
 _PREFIX: Final = "nox-pex-run-"
 """The prefix of directories that are not needed after the process that has locked them has ended."""
@@ -64,7 +63,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
 @contextlib.contextmanager
 def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = False) -> Iterator[Workspace]:
     """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`."""
-    parent = Path(_outside(project) or tempfile.gettempdir()).resolve()
+    parent = _parent(project)
     locks.remove_abandoned(parent, _PREFIX)
     with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
         try:
@@ -84,18 +83,19 @@ def existing_binary(binary: Path) -> Path:
     return binary.absolute()
 
 
-def _outside(project: Path | None) -> str | None:
-    """Return a parent for temporary directories outside `project`; None for the default one if there is no project.
+def _parent(project: Path | None) -> Path:
+    """Return a parent for temporary directories outside `project`, if possible one with a plain path.
 
+    A PEX cannot start if there is a `:`, for example, in the path of its PEX_ROOT.
     Raises `NoxPexError`: `launch-failed` if all candidates are in the project.
     """
-    if project is None:
-        return None
-    for candidate in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108  # mkdtemp is used in it
-        if not Path(candidate).resolve().is_relative_to(project.resolve()) and os.access(candidate, os.W_OK):
-            return candidate
-    problem = f"every temporary directory is inside the project {project}"
-    raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")
+    parents = [path.resolve() for path in plain_paths.temporary_parents() if os.access(path, os.W_OK)]
+    if project is not None:
+        parents = [path for path in parents if not path.is_relative_to(project.resolve())]
+    if not parents:
+        problem = f"every temporary directory is inside the project {project}"
+        raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")
+    return next(filter(plain_paths.is_plain, parents), parents[0])
 
 
 def _executable(copy: Path, binary: Path) -> Path:

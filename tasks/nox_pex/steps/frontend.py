@@ -16,7 +16,8 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, table
 from nox_pex.steps.context import Context, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, plain_paths
+from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
 
@@ -64,10 +65,12 @@ def context_of(
     """
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    root, environ = directory.resolve(), dict(os.environ)
+    plain_paths.check_utf_8(root, what="the project")
+    plain_paths.check_utf_8(work, what="Nox's environments")
+    plain_paths.check_utf_8(Path(environ.get("NOX_PEX_CACHE_DIR", "")), what="NOX_PEX_CACHE_DIR")
     with files.writing(f"in {work}"):
         _ignore_in_git(work)
-    root = directory.resolve()
-    environ = dict(os.environ)
     key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
     if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
         return known
@@ -140,7 +143,7 @@ def _base(python: str | None, *, missing: Callable[[str], Exception]) -> BasePyt
         return BasePython(name=str(_this_python()), find=_this_python)
 
     def find() -> Path:
-        found = python_discovery.get_interpreter(python)
+        found = python_discovery.get_interpreter(python, env=discovery_environ(os.environ))
         if found is None or found.executable is None:
             raise missing(python)
         return Path(found.executable)

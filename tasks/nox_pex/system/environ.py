@@ -27,6 +27,14 @@ def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {**remaining, "PYTHONHASHSEED": "0"}
 
 
+def discovery_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` for a search for Pythons, without the shell's `PYTHON*`.
+
+    The search runs each Python that it finds, and with PYTHONPATH that would import the project's modules.
+    """
+    return {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+
+
 EPOCH: Final = "315532800"
 """1980-01-01 in seconds since the Unix epoch: the earliest date in a ZIP file, which pex gives to its own members."""
 

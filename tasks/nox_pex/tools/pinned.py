@@ -62,7 +62,7 @@ def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
     environment = provisioner.provide("poetry", requirements, python=Path(sys.executable))
     default_index = environment.path / "default-index"
     if not default_index.exists():
-        argv = [str(environment.python), "-c", _DEFAULT_INDEX]
+        argv = [str(environment.python), "-I", "-c", _DEFAULT_INDEX]
         outcome = provisioner.shell.run(argv, what="ask Poetry", env=tool_environ(provisioner.shell.environ))
         if outcome.status != 0:
             raise install_failure(requirements[0], outcome)

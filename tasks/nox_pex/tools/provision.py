@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, plain_paths
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.lazy import lazy
@@ -51,10 +51,20 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.uv:
             argv = [str(self.uv), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)]
-        else:
-            argv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", "--python", str(python)]
-            argv += [str(path)] if seed else ["--no-seed", str(path)]
-        # Not in the user's working directory: `-m` would import virtualenv's modules from there.
+            self._run_creator(argv, path)
+            return
+        argv = [sys.executable, "-P", "-m", "virtualenv", "--quiet", "--no-periodic-update", "--python", str(python)]
+        argv += [] if seed else ["--no-seed"]
+        if os.pathsep not in str(path):
+            self._run_creator([*argv, str(path)], path)
+            return
+        # virtualenv refuses such a path, because of the scripts that activate an environment. Nothing here uses them.
+        with plain_paths.plain_directory() as directory:
+            self._run_creator([*argv, str(directory / path.name)], path)
+            shutil.move(directory / path.name, path)
+
+    def _run_creator(self, argv: Sequence[str], path: Path) -> None:
+        """Run `argv`, which makes the environment `path`. Raises `NoxPexError`, as from `install_failure`."""
         outcome = self.shell.run(argv, what="make an environment", env=self._environ(), cwd=path.parent)
         if outcome.status != 0:
             raise install_failure(str(path), outcome)
@@ -65,7 +75,9 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         Raises `NoxPexError`, as from `install_failure`, if that fails.
         """
         if self.uv:
-            argv = [str(self.uv), "pip", "install", "--quiet", "--python", str(environment.python), *requirements]
+            # `--project` is the directory in which uv looks for its settings: not those of the user's project.
+            argv = [str(self.uv), "--project", os.sep, "pip", "install", "--quiet"]
+            argv += ["--python", str(environment.python), *requirements]
         else:
             argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet", *requirements]
         outcome = self.shell.run(argv, what=f"install {what}", env=self._environ())

@@ -22,6 +22,7 @@ from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
+from nox_pex.system import plain_paths
 from nox_pex.verify import expected_files, scies
 from nox_pex.verify.archive import Pex, open_pex, reporting_damage
 from nox_pex.verify.expected_files import ExpectedFiles
@@ -236,9 +237,9 @@ def _build_directories(inputs: GateInputs) -> Mapping[Path, str]:
 
 def _temporary_prefixes(target: Target) -> Mapping[Path, str]:
     """Return the beginnings of the paths of a build's temporary directories, and their names."""
-    directory = Path(tempfile.gettempdir())
+    parents = plain_paths.temporary_parents()
     return {
-        **{form / "nox-pex-": "a temporary directory" for form in (directory, directory.resolve())},
+        **{form / "nox-pex-": "a temporary directory" for path in parents for form in (path, path.resolve())},
         target.build_prefix: "a temporary directory of the build",
     }
 

@@ -26,7 +26,7 @@ def argv_of(entry_point: Any = None, **keys: Any) -> list[str]:
         inputs=cli.PexInputs(
             repository=Path("/build/dependencies.pex"),
             pins=Path("/build/pins.txt"),
-            python_path=Path("/environment/bin"),
+            python_path=Path("/usr/bin/python3.11"),
             wheels=(Path("/build/shop.whl"),),
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
@@ -43,7 +43,7 @@ def after(argv: list[str], option: str) -> str:
 
 def test_options_that_are_always_given() -> None:
     argv = argv_of()
-    assert argv[:3] == ["/tools/python", "-m", "pex"]
+    assert argv[:4] == ["/tools/python", "-I", "-m", "pex"]
     assert "--pre" in argv
     assert after(argv, "--requirement") == "/build/pins.txt"
     assert after(argv, "--pex-root") == "/cache/pex"
@@ -224,7 +224,7 @@ def test_a_dependency_pex_is_packed_in_the_format_that_is_asked_for(
     from_environment = cli.repository_argv(options, python=python, environment=Path("/environment"))
     from_wheels = cli.wheels_argv(options, python=python, wheels=wheels, platforms=[Path("/there.json")])
     for argv in (from_environment, from_wheels):
-        assert argv[:3] == ["/tools/python", "-m", "pex"]
+        assert argv[:4] == ["/tools/python", "-I", "-m", "pex"]
         assert after(argv, "--output-file") == "/build/dependencies.pex"
         assert after(argv, "--pex-root") == "/cache/pex"
         assert after(argv, "--requirement") == "/build/pins.txt"

@@ -13,6 +13,7 @@ from nox_pex.pex.cli import WheelFormat
 from nox_pex.pex.dependencies import Dependencies, Packer
 from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.target import Contents
+from nox_pex.pex.tool import Pex
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse, environment_in, wheels_in
 from nox_pex.system import files, recipe
@@ -42,7 +43,8 @@ def provide(make_provisioner: MakeProvisioner, ran: list[tuple[str, ...]]) -> Ca
         act: Callable[[Sequence[str]], None] = write_pex,
         disagreements: Disagreements = Disagreements(),  # noqa: B008  # a frozen value
     ) -> Dependencies:
-        packer = Packer(provisioner=make_provisioner(act, ran), python=Path("/tools/python"), version=version)
+        pex = Pex(python=Path("/tools/python"), version=version, root=Path("/pex"), environ={})
+        packer = Packer(provisioner=make_provisioner(act, ran), pex=pex)
         return packer.provide(installed, disagreements=disagreements, wheel_format=wheel_format, hold=())
 
     return go

@@ -57,6 +57,7 @@ def rebuild(
     previous: Path,
     part: LoosePart | WheelPart,
     *,
+    pre_install_wheels: bool = True,
     compress: bool = True,
     entry_point: str = "main:main",
 ) -> bytes | None:
@@ -64,7 +65,15 @@ def rebuild(
     scratch, output = tmp_path / "scratch", tmp_path / "output.pex"
     scratch.mkdir()
     output.write_bytes(b"the beginning of an output")
-    if rebuild_project_part(previous, output, part=part, entry_point=entry_point, compress=compress, scratch=scratch):
+    if rebuild_project_part(
+        previous,
+        output,
+        part=part,
+        entry_point=entry_point,
+        pre_install_wheels=pre_install_wheels,
+        compress=compress,
+        scratch=scratch,
+    ):
         assert output.stat().st_mode == previous.stat().st_mode
         return output.read_bytes()
     assert not output.exists()
@@ -382,3 +391,9 @@ def test_pex_builds_if_the_binary_starts_something_else_after_an_edit(tmp_path: 
     previous = SmallPex(sources=BEFORE).write(tmp_path / "previous.pex")
     part = write_sources(tmp_path / "sources", AFTER)
     assert rebuild(tmp_path, previous, part, entry_point="main:cli.main") is None
+
+
+def test_a_binary_that_stores_its_distributions_in_another_way_is_built_by_pex(tmp_path: Path) -> None:
+    previous = SmallPex(sources=BEFORE).write(tmp_path / "previous.pex")
+    part = write_sources(tmp_path / "sources", AFTER)
+    assert rebuild(tmp_path, previous, part, pre_install_wheels=False) is None

@@ -39,6 +39,18 @@ def test_an_environment_from_an_index_is_packed_without_a_copy(environment: Fake
     assert not (tmp_path / "staged").exists()
 
 
+@pytest.mark.parametrize("name", ["[a]", "what?", "svc:main"])
+def test_an_environment_that_pex_cannot_read_is_packed_from_a_copy(tmp_path: Path, python: Path, name: str) -> None:
+    environment = FakeEnvironment(tmp_path / name / "environment", python=python)
+    environment.add("idna", {"idna/__init__.py": ""})
+    found = staged_environment.packable_environment(
+        environment.installed(), into=tmp_path / "staged", wheels={}, rewritten=()
+    )
+    assert found == tmp_path / "staged"
+    assert [each.name for each in Environment(path=found).distributions()] == ["idna"]
+    assert list(Environment(path=found).damaged()) == []
+
+
 def test_a_copy_does_not_name_the_origin_of_a_distribution(environment: FakeEnvironment, tmp_path: Path) -> None:
     environment.add("board", {"board.py": ""}, direct_url=GIT, metadata=REQUIRES)
     found = staged_environment.packable_environment(

@@ -38,7 +38,7 @@ def test_a_binary_runs_if_each_requirement_that_applies_has_a_wheel() -> None:
 def here(monkeypatch: pytest.MonkeyPatch) -> Platform:
     """This machine as a target, and the only Python on it."""
     found = target("here", sys_platform=sys.platform, platform_machine=platform.machine())
-    monkeypatch.setattr(runs_here, "get_interpreter", lambda _: None)
+    monkeypatch.setattr(runs_here, "get_interpreter", lambda _, **_options: None)
     monkeypatch.setattr(ask_python, "ask", lambda python, _: msgspec.structs.replace(found, name=str(python)))
     return found
 

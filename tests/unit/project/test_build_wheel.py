@@ -107,6 +107,23 @@ def test_setuptools_works_outside_of_the_project(checkout: Checkout) -> None:
     checkout.build(DIST_EXTRA_CONFIG="/chosen/setup.cfg")
 
 
+@pytest.mark.parametrize("name", ["svc:main", "job%2Ffeature", "new\nline", 'it\'s "q"'])
+def test_a_backend_works_whatever_characters_are_in_the_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    checkout = Checkout(tmp_path / name, monkeypatch)
+    (checkout.environment.path / "bin" / "tool").write_text("#!/bin/sh\necho found\n", "utf-8")
+    (checkout.environment.path / "bin" / "tool").chmod(0o755)
+    checkout.backend(
+        "import configparser, subprocess; assert subprocess.check_output(['tool']) == b'found\\n'; "
+        "parser = configparser.RawConfigParser(); parser.read(os.environ['DIST_EXTRA_CONFIG']); "
+        "os.makedirs(parser['build']['build_base']); assert os.path.isdir(parser['egg_info']['egg_base'])"
+    )
+    assert checkout.build(PATH="/usr/bin:/bin").is_file()
+    assert [path.name for path in checkout.into.iterdir()] == ["app-1.0-py3-none-any.whl"]
+
+
 def test_the_error_of_a_compiler_is_the_reason(checkout: Checkout) -> None:
     checkout.backend("print('mill.c:1: error: no corn'); raise RuntimeError('gcc failed')")
     with pytest.raises(NoxPexError, match=r"failed: mill\.c:1: error: no corn; make `poetry build` succeed") as caught:

@@ -9,6 +9,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.workspace import existing_binary, open_workspace
+from nox_pex.system import plain_paths
 
 
 @pytest.fixture
@@ -68,6 +69,16 @@ def test_a_workspace_is_never_inside_the_project(temporary: Path, binary: Path, 
     with pytest.raises(NoxPexError, match="inside the project /") as caught, open_workspace(binary, project=Path("/")):
         pytest.fail("there is no directory outside /")
     assert caught.value.code == "launch-failed"
+
+
+@pytest.mark.parametrize("name", ["svc:main", "[a]", "new\nline"])
+def test_a_workspace_is_in_a_directory_in_which_a_pex_can_start(
+    tmp_path: Path, binary: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+    with open_workspace(binary) as workspace:
+        assert plain_paths.is_plain(workspace.root)
 
 
 def test_a_binary_that_does_not_exist_is_refused(binary: Path, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -181,7 +182,14 @@ def test_a_secret_among_the_arguments_is_masked(tmp_path: Path, monkeypatch: pyt
 
 def test_a_named_python_is_found_as_nox_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"3.12": SimpleNamespace(executable="/python/3.12"), "odd": SimpleNamespace(executable=None)}
-    monkeypatch.setattr(frontend, "python_discovery", SimpleNamespace(get_interpreter=known.get))
+    monkeypatch.setenv("PYTHONPATH", ".")  # with it, a Python that is looked at would import the project's modules
+
+    def get_interpreter(name: str, *, env: Mapping[str, str]) -> Any:
+        assert "PYTHONPATH" not in env
+        assert env["PATH"] == os.environ["PATH"]
+        return known.get(name)
+
+    monkeypatch.setattr(frontend, "python_discovery", SimpleNamespace(get_interpreter=get_interpreter))
     context = context_of(tmp_path, python="3.12")
     assert (context.base.name, context.base.find()) == ("3.12", Path("/python/3.12"))
     for missing in ("3.99", "odd"):

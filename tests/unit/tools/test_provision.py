@@ -98,16 +98,28 @@ def test_uv_makes_an_environment_in_place_of_what_was_there(bench: Bench, tmp_pa
 def test_without_uv_virtualenv_makes_an_environment(without_uv: Bench, tmp_path: Path, *, seed: bool) -> None:
     without_uv.provisioner.create(tmp_path / "a", python=without_uv.python, seed=seed)
     (command,) = without_uv.shell.commands
-    assert command[:3] == [sys.executable, "-m", "virtualenv"]
+    assert command[:3] == [sys.executable, "-P", "-m"]
     assert command[-1] == str(tmp_path / "a")
     assert ("--no-seed" in command) is not seed
+
+
+@pytest.mark.parametrize("seed", [True, False])
+def test_without_uv_an_environment_in_a_path_with_a_colon_is_made_elsewhere_and_moved(
+    without_uv: Bench, tmp_path: Path, *, seed: bool
+) -> None:
+    path = tmp_path / "svc:main" / "a"
+    without_uv.provisioner.create(path, python=without_uv.python, seed=seed)
+    (command,) = without_uv.shell.commands
+    assert ":" not in command[-1]
+    assert not Path(command[-1]).exists()
+    assert Environment(path=path).usable
 
 
 def test_uv_installs_requirements(bench: Bench, tmp_path: Path) -> None:
     environment = Environment(path=tmp_path / "a")
     bench.provisioner.install(environment, ["pex==1", "tomli"], what="pex")
     (command,) = bench.shell.commands
-    assert command[:3] == ["/uv", "pip", "install"]
+    assert command[:5] == ["/uv", "--project", "/", "pip", "install"]  # not with the settings of the user's project
     assert command[-4:] == ["--python", str(environment.python), "pex==1", "tomli"]
 
 
@@ -142,7 +154,7 @@ def test_an_environment_is_made_once_and_then_comes_from_the_cache(bench: Bench)
     environment = bench.provide("pex==1", "tomli")
     assert environment.path.parent == bench.root / "tools"
     assert environment.path.name.startswith("pex-")
-    assert [command[1] for command in bench.shell.commands] == ["venv", "pip"]
+    assert [command[1] for command in bench.shell.commands] == ["venv", "--project"]
     assert bench.said == ["installing pex==1, tomli"]
     assert bench.provide("tomli", "pex==1") == environment
     assert len(bench.shell.runs) == 2

@@ -56,6 +56,10 @@ _SHALLOW: Final = 2
 """Parts of a path, including the root. A path with only these, such as `/app`, is in many files."""
 
 
+_SAFE_IN_A_PATH: Final = "/:@!$&'()*+,;=~"
+"""The characters of a path that a URL may have as they are (RFC 3986, 3.3)."""
+
+
 _DEEPEST: Final = 3
 """Levels of archives within archives that are opened."""
 
@@ -146,10 +150,11 @@ class Rules(Struct, frozen=True, kw_only=True):
             for form in dict.fromkeys((value, quote(value, safe=""), json.dumps(value)[1:-1]))
         ]
         paths = [
-            Literal(value=os.fsencode(path), kind=f"an absolute path: {name}", path=True, open_ended=open_ended)
+            Literal(value=form, kind=f"an absolute path: {name}", path=True, open_ended=open_ended)
             for named, open_ended in ((machine.paths, False), (machine.prefixes, True))
             for path, name in named.items()
             if len(path.parts) > _SHALLOW
+            for form in _forms(path)
         ]
         anywhere = without_redundant((*secrets, *paths))
         return cls(
@@ -157,6 +162,14 @@ class Rules(Struct, frozen=True, kw_only=True):
             own=(*anywhere, *_home(machine.home)),
             skipped_secrets=len(machine.secrets.values) - len(distinctive),
         )
+
+
+def _forms(path: Path) -> Iterable[bytes]:
+    """Return the forms in which a path may be in a file: as it is, in a URL, in JSON and in Python."""
+    text = str(path)
+    yield os.fsencode(path)
+    yield from (quote(os.fsencode(path), safe=safe).encode() for safe in ("/", _SAFE_IN_A_PATH))
+    yield from (json.dumps(text)[1:-1].encode(), repr(text)[1:-1].encode("utf-8", "surrogateescape"))
 
 
 _NO_DOCUMENTS: Final[Mapping[str, object]] = {}

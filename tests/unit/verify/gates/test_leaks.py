@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -139,6 +140,28 @@ def test_headers_of_third_party_metadata_are_searched_and_descriptions_are_not(f
     origin = '{"url": "https://u:hunter22@db.corp.net/x.whl"}'
     name = f"{OTHER_INFO}/direct_url.json"
     assert found(others={name: origin}) == [(f"lib-1-py3-none-any.whl/{name}", CREDENTIAL)]
+
+
+@pytest.mark.parametrize("place", ["job%2Ffeature", "a#b?", "svc:main@2", 'it\'s "q"', "new\nline", "grün", "a b"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        str,
+        lambda path: Path(path).as_uri(),
+        lambda path: f"file://{quote(path, safe='/:@')}/x",
+        json.dumps,
+        repr,
+        lambda path: json.dumps(path, ensure_ascii=False),
+    ],
+    ids=["as-it-is", "uri", "another-uri", "json", "repr", "json-in-utf-8"],
+)
+def test_a_build_path_is_found_in_every_form(tmp_path: Path, place: str, form: Callable[[str], str]) -> None:
+    path = f"/builds/{place}"
+    machine = Machine(paths={Path(path): "the project"}, prefixes={}, home=None, secrets=Secrets())
+    members = {"PEX-INFO": "{}", "main.py": f"HERE = {form(path)}\n"}
+    with open_pex(archive(tmp_path / "x.pex", members)) as pex:
+        verdict = leaks.judge(pex, Rules.of(machine), own_wheels=[])
+    assert f"main.py holds {PROJECT}" in verdict.problems
 
 
 def test_a_path_dependency_in_the_projects_metadata_is_found(found: Found) -> None:
