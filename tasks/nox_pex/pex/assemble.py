@@ -81,7 +81,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
         """Build the binary in `directory`.
 
         `sources_only` says that only the project's sources have changed since the binary at `target.output` was built.
-        Raises `NoxPexError`: `python-mismatch`, `entry-missing`, `no-wheel`, `leak`, `integrity`, `build-failed`.
+        Raises `NoxPexError`: `python-mismatch`, `entry-missing`, `no-wheel`, `leak`, `config`, `integrity`,
+        `build-failed`.
         """
         target = self.target
         for interpreter in self.installed.interpreters:
@@ -89,17 +90,18 @@ class Assembler(Struct, frozen=True, kw_only=True):
         with self.clock.step("wheel"):
             project_wheel = self._build_project_wheel()
             project = self._make_packable(project_wheel)
+        limit = MemberLimit(
+            target=target,
+            installed=self.installed,
+            wheel=project_wheel,
+            sources=self.files.placed.keys() if project_wheel is None else (),
+        )
+        limit.pre_install()  # raises an error before anything is copied or packed
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
         entry_point = entry_point_for_pex(
             target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
         )
         part = _ProjectPart(wheel=project_wheel, sources=loose_sources, entry_point=entry_point)
-        limit = MemberLimit(
-            target=target,
-            installed=self.installed,
-            wheel=project_wheel,
-            sources=() if loose_sources is None else self.files.placed.keys(),
-        )
         rebuilt, found = False, None
         if sources_only:
             with self.clock.step("incremental"):
