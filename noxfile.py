@@ -13,6 +13,7 @@
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "referencing>=0.37",
+#     "tomli-w>=1.2",
 # ]
 # ///
 """The sessions for the development of nox-pex, and the sessions that nox-pex registers, here for `sample_app`.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -22,11 +23,14 @@ from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
 if TYPE_CHECKING:
+    from nox._decorators import Func
     from nox._options import NoxConfig
 
     from nox_pex.steps import frontend
     from nox_pex.steps.context import Context
+    from nox_pex.system import wording
 else:
+    wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "image", "platform", "cache-key", "clean"]
@@ -37,6 +41,7 @@ def register(
     python: str | Sequence[str] | None = None,
     prefix: str = "",
     only: Sequence[SessionName] | None = None,
+    requires: Sequence[str] = (),
 ) -> None:
     """Register the sessions `install`, `freeze`, `pex`, `smoke`, `verify`, … for Poetry projects.
 
@@ -44,11 +49,13 @@ def register(
     directory. With several projects, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex` runs them
     all. `python` is as in `nox.session`; with a list, the sessions are `pex-3.11`, `pex-3.12`, …, and `pex` runs them
     all. `prefix` is put before every name. `only` names the sessions to register, with those that they need.
+    `requires` names sessions of the noxfile that run before `pex`, such as a front-end build. They get no `prefix`, and
+    `{python}` in a name is the Python of the `pex`, as in `nox.session`. They may be defined after this call.
     Reads no settings: they are checked when a session runs. Raises `SystemExit` with one line, `error[usage]`, if an
     argument cannot be used, or if the noxfile already has a session of the same name.
     """
     try:
-        _register(projects, python=python, prefix=prefix, only=only)
+        _register(projects, python=python, prefix=prefix, only=only, requires=requires)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -70,15 +77,76 @@ def _register(
     python: str | Sequence[str] | None,
     prefix: str,
     only: Sequence[str] | None,
+    requires: Sequence[str],
 ) -> None:
+    _check_names("only", only or ())
+    _check_names("requires", requires)
     named = _named(projects)
     existing = set(nox.registry.get())
+    before_pex = [] if _uses_finished_binary(sys.argv) else [_RequiredSession(name) for name in requires]
     for step in table.with_needed(only):
+        before = before_pex if step.name == "pex" else []
         for project in named:
-            _add_project(step, project, python=python, prefix=prefix, existing=existing)
+            _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
             _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
+
+
+def _check_names(argument: str, names: object) -> None:
+    """Raise `NoxPexError` `usage` if the value of this argument of `register` is not a list of names."""
+    if isinstance(names, str):
+        raise NoxPexError("usage", f"register({argument}={names!r}) is not a list", f'write {argument}=["{names}"]')
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        problem = f"register({argument}={names!r}) is not a list of names"
+        raise NoxPexError("usage", problem, f'write the names of sessions, as in {argument}=["frontend"]')
+
+
+def _uses_finished_binary(argv: Sequence[str]) -> bool:
+    """Whether this run of Nox names a finished binary (`-- --binary PATH`), so that nothing has to be built for it.
+
+    Nox builds its queue before a session of ours could skip anything, and gives a noxfile no other way to see the
+    arguments by then.
+    """
+    posargs = argv[argv.index("--") :] if "--" in argv else ()
+    return any(argument.partition("=")[0] == "--binary" for argument in posargs)
+
+
+class _RequiredSession(str):
+    """The name of one of the noxfile's own sessions, which is checked when Nox needs the session.
+
+    That is after Nox has read the whole noxfile. Nox then calls `format` to replace `{python}`.
+    """
+
+    __slots__ = ()
+
+    def format(self, *args: object, **values: object) -> str:
+        """Return the name for a Python. Raises `SystemExit` with one line, `error[usage]`, if no session has it."""
+        try:
+            name = super().format(*args, **values)
+        except (LookupError, ValueError, AttributeError) as error:
+            problem = f"register(requires=…) cannot replace the braces in {str(self)!r}"
+            refusal = NoxPexError("usage", problem, "write {python} for the Python, and {{ or }} for a brace")
+            raise SystemExit(str(refusal)) from error
+        if name != str(self) and values.get("python") is None:
+            problem = f"register(requires=…) names {str(self)!r}, but register() got no Python"
+            raise SystemExit(str(NoxPexError("usage", problem, 'add one, as in python="3.12", or remove {python}')))
+        functions = nox.registry.get()
+        if not any(_is_session(name, registered, function) for registered, function in functions.items()):
+            problem = f"register(requires=…) names {name!r}, and the noxfile has no such session"
+            remedy = wording.did_you_mean(name, functions, otherwise="its sessions are")
+            raise SystemExit(str(NoxPexError("usage", problem, remedy)))
+        return name
+
+
+def _is_session(name: str, registered: str, function: Func) -> bool:
+    """Whether `name`, perhaps with a Python and parameters, is one of the sessions that Nox makes of `registered`."""
+    if not name.startswith(registered):
+        return False
+    pythons = [function.python] if isinstance(function.python, str) else function.python
+    python, parenthesis, _ = name.removeprefix(registered).partition("(")
+    known = {f"-{each}" for each in pythons} if isinstance(pythons, Collection) else set()
+    return python in {"", *known} and (not parenthesis or hasattr(function, "parametrize"))
 
 
 def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_NamedProject]:
@@ -91,9 +159,15 @@ def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_NamedProject
 
 
 def _add_project(
-    step: Step, project: _NamedProject, *, python: str | Sequence[str] | None, prefix: str, existing: set[str]
+    step: Step,
+    project: _NamedProject,
+    *,
+    python: str | Sequence[str] | None,
+    prefix: str,
+    before: Sequence[str],
+    existing: set[str],
 ) -> None:
-    """Add one project's sessions for a step, one for each Python.
+    """Add one project's sessions for a step, one for each Python. `before` names other sessions that they require.
 
     They are separate sessions, not parametrized ones, because Nox's `requires` cannot name a parameter.
     """
@@ -104,7 +178,7 @@ def _add_project(
             prefix + project.name(step.name),
             session,
             python=python,
-            requires=after,
+            requires=[*after, *before],
             tags=[step.name],
             existing=existing,
         )
@@ -113,7 +187,7 @@ def _add_project(
         after = [prefix + project.name(needed, python=one) for needed in step.after]
         session = _session(step, project.directory, suffix=f"-py{one}")
         name = prefix + project.name(step.name, python=one)
-        _add(name, session, python=one, requires=after, tags=[step.name], existing=existing)
+        _add(name, session, python=one, requires=[*after, *before], tags=[step.name], existing=existing)
     each = [prefix + project.name(step.name, python=one) for one in python]
     _add(prefix + project.name(step.name), _group(step, "Python"), requires=each, existing=existing)
 

@@ -19,7 +19,7 @@ from tests.support.digests import digest
 from tests.support.nox_project import Project
 from tests.support.paused_build import pause_build
 
-FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
 USES_PEX = 'inject-env = { COLOUR = "green" }'
 """A setting whose change makes pex build the binary. After an edit alone the build is incremental."""
 

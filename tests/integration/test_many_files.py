@@ -10,6 +10,7 @@ import pytest
 
 from nox_pex.pex import cli, tool
 from nox_pex.pex.dependencies import Packer
+from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.member_limit import MOST, MemberLimit
 from nox_pex.project import build_wheel
@@ -108,7 +109,9 @@ def test_the_members_are_counted_exactly(
     with tool.provide(context.provisioner, None, interpreter=installed.interpreter) as pex:
         packer = Packer(provisioner=context.provisioner, pex=pex)
         wheel_format = cli.WheelFormat(pre_install_wheels=True, compress=True)
-        repository = packer.provide(installed, wheel_format=wheel_format, hold=()).repository
+        repository = packer.provide(
+            installed, disagreements=Disagreements(), wheel_format=wheel_format, hold=()
+        ).repository
     wheel = None
     if target.project.package_mode:
         wheel = build_wheel.build_wheel(

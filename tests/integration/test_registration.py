@@ -113,7 +113,7 @@ def test_one_python_keeps_the_plain_names(built: Make, pythons: list[tuple[str, 
     loose.write_noxfile(f'python="{minor}"')
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     loose.nox("-s", "pex", env={"PATH": path})
-    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 
@@ -127,10 +127,14 @@ def test_several_pythons_build_files_with_their_versions_in_the_names(
     assert listed(loose).keys() >= {f"{name}-{minor}" for name in SESSIONS for minor in (one, other)}
     result = loose.nox("-s", f"pex-{one}", env={"PATH": path})
     assert not result.said(f"-{other}")
-    names = {"pex", "pex.json", "requirements.txt"}
-    assert loose.dist().keys() == {f"loose-py{one}.{name}" for name in names}
+
+    def files_of(minor: str) -> set[str]:
+        standard = f"pylock.loose-py{minor.replace('.', '-')}.toml"
+        return {standard, *(f"loose-py{minor}.{name}" for name in ("pex", "pex.json", "requirements.txt"))}
+
+    assert loose.dist().keys() == files_of(one)
     loose.nox("-s", f"pex-{other}", env={"PATH": path})
-    assert loose.dist().keys() == {f"loose-py{minor}.{name}" for name in names for minor in (one, other)}
+    assert loose.dist().keys() == files_of(one) | files_of(other)
     for minor in (one, other):
         assert loose.record(f"loose-py{minor}")["python"].startswith(f"CPython {minor}.")
         assert answer(loose.binary(f"loose-py{minor}"), home=home, env={"PATH": path})["python"] == minor
@@ -146,7 +150,7 @@ def test_force_python_builds_the_binary_for_another_python(
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     forced = loose.nox("-s", "pex", "--force-python", minor, env={"PATH": path})
     assert forced.said("rebuilding loose: ", "python changed")
-    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt"}
+    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 

@@ -48,6 +48,7 @@ class Runner(Struct, frozen=True, kw_only=True):
         found = {path.name: path for path in directory.rglob("*") if path.is_file()}
         names = [name.removesuffix(".pex") for name in found if name.endswith(".pex")]
         assert found.keys() >= {f"{name}.{ending}" for name in names for ending in _ENDINGS}
+        assert found.keys() >= {f"pylock.{name}.toml" for name in names}
         return {name: digest(found[f"{name}.pex"]) for name in names}
 
 

@@ -96,6 +96,96 @@ def test_an_unknown_session_is_refused() -> None:
     assert "'bake'" in refusal(only=["bake"])
 
 
+def required(session: str) -> list[str]:
+    """The sessions that Nox runs before `session`. Nox asks for them after it has read the whole noxfile."""
+    return list(nox.registry.get()[session].requires)
+
+
+def user_session(name: str, *, python: Any = None) -> None:
+    nox.session(name=name, python=python)(lambda _session: None)
+
+
+def test_sessions_of_the_noxfile_run_before_pex_and_get_no_prefix() -> None:
+    sessions.register(prefix="ship-", requires=["frontend"])
+    user_session("frontend")
+    assert required("ship-pex") == ["ship-freeze", "frontend"]
+    assert [name for name in names() if "frontend" in required(name)] == ["ship-pex"]
+
+
+def test_each_python_and_each_project_requires_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("api", "worker"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    user_session("assets", python=["3.11", "3.12"])
+    user_session("frontend")
+    sessions.register("api", "worker", python=["3.11", "3.12"], requires=["assets-{python}", "frontend"])
+    assert required("pex-3.12(worker)") == ["freeze-3.12(worker)", "assets-3.12", "frontend"]
+    assert required("pex-3.11(api)") == ["freeze-3.11(api)", "assets-3.11", "frontend"]
+    assert required("pex(api)") == ["pex-3.11(api)", "pex-3.12(api)"]
+    assert required("pex") == ["pex(api)", "pex(worker)"]
+
+
+def test_required_sessions_do_not_matter_if_pex_is_not_registered() -> None:
+    sessions.register(only=["freeze"], requires=["nowhere"])
+    assert [required(name) for name in names()] == [[], ["install"]]
+
+
+@pytest.mark.parametrize("argument", ["--binary", "--binary=x.pex"])
+def test_a_finished_binary_needs_no_session_of_the_noxfile(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["nox", "-s", "smoke", "--", argument, "x.pex"])
+    sessions.register(requires=["frontend"])
+    assert required("pex") == ["freeze"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"requires": "frontend"}, 'requires=["frontend"]'),
+        ({"requires": [3]}, "not a list of names"),
+        ({"requires": 3}, "not a list of names"),
+        ({"only": "pex"}, 'only=["pex"]'),
+    ],
+)
+def test_names_that_are_not_a_list_are_refused(options: Any, said: str) -> None:
+    assert said in refusal(**options)
+    assert names() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "python", "said"),
+    [
+        ("fronted", None, "did you mean 'frontend'?"),
+        ("zzz", None, "no such session"),
+        ("frontend-3.12", None, "'frontend-3.12'"),
+        ("frontend(prod)", None, "no such session"),
+        ("assets-{python}", "3.13", "'assets-3.13'"),
+        ("assets-{python}", None, "got no Python"),
+        ("assets-{version}", "3.12", "braces"),
+        ("assets-{}", "3.12", "braces"),
+        ("assets-{", "3.12", "braces"),
+    ],
+)
+def test_a_required_session_that_does_not_exist_is_refused_when_nox_needs_it(
+    name: str, python: str | None, said: str
+) -> None:
+    sessions.register(python=python, requires=[name])
+    user_session("frontend")
+    user_session("assets", python=["3.11", "3.12"])
+    with pytest.raises(SystemExit) as caught:
+        required("pex")
+    line = str(caught.value)
+    assert line.startswith("error[usage]: register(requires=…) ")
+    assert said in line
+    assert required("freeze") == ["install"]
+
+
+def test_a_required_session_may_have_parameters() -> None:
+    sessions.register(requires=["build(mode='prod')", "build"])
+    nox.session(name="build")(nox.parametrize("mode", ["dev", "prod"])(lambda _session, _mode: None))
+    assert required("pex") == ["freeze", "build(mode='prod')", "build"]
+
+
 class Session:
     """The part of a Nox session that nox-pex uses, with the flags `flags`."""
 

@@ -20,23 +20,33 @@ from nox_pex.errors import NoxPexError
 class Source(Struct, frozen=True, kw_only=True):
     """The source of a locked package that does not come from the default index.
 
-    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`. `resolved_reference` is the commit of Git
-    that was locked. `subdirectory` is the directory of the project in the repository.
+    `type` is `legacy` (another index), `git`, `url`, `directory` or `file`. `reference` is the name of the index, or
+    the branch, tag or commit of Git that `pyproject.toml` names. `resolved_reference` is the commit of Git that was
+    locked. `subdirectory` is the directory of the project in the repository.
     """
 
     type: str
     url: str
+    reference: str | None = None
     resolved_reference: str | None = None
     subdirectory: str | None = None
 
 
+class LockedFile(Struct, frozen=True, kw_only=True):
+    """A file of a package: its name, and its hash (`sha256:…`)."""
+
+    name: str
+    hash: str
+
+
 class Package(Struct, frozen=True, kw_only=True):
-    """One `[[package]]`: a version of a distribution, with the hashes of all its files (`sha256:…`)."""
+    """One `[[package]]`: a version of a distribution, with its files and the hashes of all of them (`sha256:…`)."""
 
     name: NormalizedName
     version: str
     hashes: tuple[str, ...]
     source: Source | None
+    files: tuple[LockedFile, ...] = ()
 
     @property
     def is_direct(self) -> bool:
@@ -113,11 +123,13 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
             name=name,
             version=entry["version"],
             hashes=tuple(sorted({file["hash"] for file in files})),
+            files=tuple(LockedFile(name=file["file"], hash=file["hash"]) for file in files),
             source=None
             if source is None
             else Source(
                 type=source.get("type", "legacy"),
                 url=source["url"],
+                reference=source.get("reference"),
                 resolved_reference=source.get("resolved_reference"),
                 subdirectory=source.get("subdirectory"),
             ),

@@ -47,7 +47,7 @@ def freeze(
     indexed: list[Pin] = []
     direct: list[Pin] = []
     for distribution in distributions:
-        package = _locked(distribution, lock)
+        package = locked(distribution, lock)
         condition = _condition(marker(distribution.name, distribution.version))
         if package.source is not None and package.source.type in _DIRECT:
             pin = _direct_pin(package, package.source, path_digests)
@@ -77,6 +77,11 @@ def direct_text(frozen: Frozen) -> str:
     )
 
 
+def pylock_name(stem: str) -> str:
+    """The name of the PEP 751 file for a binary whose file names begin with `stem`. That part may have no dot."""
+    return f"pylock.{stem.replace('.', '-')}.toml"
+
+
 def _lines(frozen: Frozen, *, direct_file: str) -> Iterable[str]:
     yield "# What Poetry installed from poetry.lock, made by nox-pex.\n"
     yield "# pip install --require-hashes --no-deps -r THIS_FILE\n"
@@ -90,14 +95,15 @@ def _line(pin: Pin) -> str:
     return " \\\n    ".join([pin.requirement, *(f"--hash={value}" for value in pin.hashes)]) + "\n"
 
 
-def _locked(distribution: Distribution, lock: Lock) -> Package:
+def locked(distribution: Distribution, lock: Lock) -> Package:
+    """The package in the lock that `distribution` was installed from. Raises `NoxPexError` `not-locked`."""
     # What comes from a path is known by its content: its version may have moved since the lock.
     moved = lock.direct(distribution.name) if distribution.direct else ()
     candidates = lock.find(distribution.name, distribution.version) or moved
     if not candidates:
         versions = ", ".join(sorted(p.version for p in lock.packages if p.name == distribution.name))
-        locked = f"it locks {versions}" if versions else "it has no version of it"
-        problem = f"{distribution.name} {distribution.version} is installed but not in {lock.path}: {locked}"
+        instead = f"it locks {versions}" if versions else "it has no version of it"
+        problem = f"{distribution.name} {distribution.version} is installed but not in {lock.path}: {instead}"
         raise NoxPexError("not-locked", problem, "run `nox -s install -- --force`")
     # One version can be locked from two sources, such as an index and Git. Take the one that it was installed from.
     same = [p for p in candidates if p.is_direct == distribution.direct]

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import scies
+from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks
 from nox_pex.system.wording import megabytes
@@ -120,12 +121,15 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
     """
     for stem in dict.fromkeys([*stems, *_former_stems(directory, suffix)]):
         yield from _scies(directory, stem)  # first: whether they are ours depends on the build record
-        for ending, is_ours in _IS_OURS.items():
-            path = directory / f"{stem}.{ending}"
+        standard = requirements.pylock_name(stem)
+        tests = {standard: _is_frozen, **{f"{stem}.{ending}": is_ours for ending, is_ours in _IS_OURS.items()}}
+        for name, is_ours in tests.items():
+            path = directory / name
             if path.exists():
                 yield Output(path=path, is_ours=is_ours(path))
-        for path in directory.glob(f".{stem}.*"):
-            if _TEMPORARY.fullmatch(path.name.removeprefix(f".{stem}.")):
+        temporary = re.compile(rf"\.(?:{re.escape(stem)}\.(?:{_TEMPORARY})|{re.escape(standard)}\.\w{{8}})")
+        for path in directory.glob(".*"):
+            if temporary.fullmatch(path.name):
                 with locks.try_lock(path) as unused:
                     if unused:
                         yield Output(path=path, is_ours=True)
@@ -155,10 +159,8 @@ def _is_scie(path: Path, stem: str) -> bool:
     return scie.name == stem and scie.pex is not None
 
 
-_TEMPORARY: Final = re.compile(
-    r"pex\.\w{8}|(?:pex\.json|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt)\.\w{8}"
-)
-"""The name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
+_TEMPORARY: Final = r"pex\.\w{8}|(?:pex\.json|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt)\.\w{8}"
+"""Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
 
 
 def _former_stems(directory: Path, suffix: str | None) -> list[str]:
@@ -217,6 +219,7 @@ def _first_line_has(text: str) -> Callable[[Path], bool]:
 _is_smoke_result: Final = _is_result("binary", "conditions")
 _is_verify_result: Final = _is_result("binary", "gates")
 _is_image_result: Final = _is_result("base", "layers")
+_is_frozen: Final = _first_line_has("made by nox-pex")
 
 
 _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
@@ -229,7 +232,7 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,
     "Dockerfile": _first_line_has("written by nox-pex"),
-    "requirements.txt": _first_line_has("made by nox-pex"),
+    "requirements.txt": _is_frozen,
     "requirements-direct.txt": _first_line_has("# What pip takes no hash for"),
     "pex.json": _is_record,
 }

@@ -55,7 +55,7 @@ def mark_used(directory: Path) -> None:
 def parts(root: Path) -> tuple[CachePart, ...]:
     """Return the parts of the cache `root` that hold files, the most recently used first."""
     directories = [path for kind in _KINDS for path in (root / kind).glob("*") if path.is_dir()]
-    directories += [root / "pex", root / "wheels"]
+    directories += [root / "pex", root / "wheels", root / "urls"]
     found = [
         CachePart(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()
     ]
@@ -146,3 +146,8 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
     def wheels(self) -> Path:
         """Locked wheels for other platforms, by their hash."""
         return self.root / "wheels"
+
+    @property
+    def urls(self) -> Path:
+        """The addresses of locked files on their indexes, by a key of the lock and the indexes."""
+        return self.root / "urls"

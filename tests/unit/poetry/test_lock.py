@@ -55,9 +55,11 @@ def test_a_current_lock_is_read_with_files_and_sources(tmp_path: Path) -> None:
     tools, directory, git = found.packages
     assert (tools.name, tools.version, tools.source) == ("idna-tools", "3.11", None)
     assert tools.hashes == ("sha256:aa", "sha256:bb")
+    assert [file.name for file in tools.files] == ["b.whl", "a.tar.gz"]
     assert directory.source == Source(type="directory", url="../shelf")
     assert git.source is not None
-    assert (git.source.resolved_reference, git.source.subdirectory) == ("0123abcd", "src")
+    assert (git.source.reference, git.source.resolved_reference) == ("main", "0123abcd")
+    assert git.source.subdirectory == "src"
 
 
 def test_a_package_is_found_by_any_spelling_of_its_name_and_version(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_a_source_without_a_type_is_another_index(tmp_path: Path) -> None:
         lock-version = "2.1"
     """
     (inner,) = lock.read(written(tmp_path, text)).packages
-    assert inner.source == Source(type="legacy", url="https://example.org/simple")
+    assert inner.source == Source(type="legacy", url="https://example.org/simple", reference="private")
 
 
 def test_the_hashes_of_an_old_lock_are_in_one_table(tmp_path: Path) -> None:

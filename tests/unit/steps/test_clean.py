@@ -68,6 +68,15 @@ def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, endin
     assert found(tmp_path) == {f"api.{ending}": False}
 
 
+@pytest.mark.parametrize("stem", ["api", "v1.0-py3.12"])
+def test_a_pylock_file_is_ours_if_nox_pex_made_it(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / requirements.pylock_name(stem)
+    path.write_text("# What Poetry installed from poetry.lock, made by nox-pex.\n", "utf-8")
+    assert found(tmp_path, stem=stem) == {path.name: True}
+    path.write_text('lock-version = "1.0"\ncreated-by = "uv"\n', "utf-8")
+    assert found(tmp_path, stem=stem) == {path.name: False}
+
+
 def test_a_binary_that_was_changed_after_it_was_built_is_not_ours(tmp_path: Path) -> None:
     record(pex(tmp_path / "api.pex"))
     with (tmp_path / "api.pex").open("ab") as file:
@@ -108,6 +117,9 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.image.xml.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),
+        (".pylock.api.toml.abcd1234", True),
+        (".pylock.apis.toml.abcd1234", False),
+        (".api.abcd1234", False),
         (".api.env", False),
         (".api.pex.orig", False),
         (".api.pex.abcd12345", False),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from packaging.pylock import Pylock
 
 from nox_pex.errors import NoxPexError
+from nox_pex.poetry.file_urls import FileLocator, FileUrls
 from nox_pex.steps import freeze
 from nox_pex.steps.context import Context
 from tests.support.fake_environment import FakeEnvironment
@@ -35,6 +38,35 @@ content-hash = "x"
 """
 
 
+_TWO_NAMES: Final = """
+[tool.nox-pex.binary."a.b"]
+entry-point = "api:main"
+
+[tool.nox-pex.binary.a-b]
+entry-point = "api:main"
+"""
+INDEX: Final = FileUrls(
+    name="idna",
+    source=None,
+    index="https://index.example/simple",
+    files={name: f"https://files.example/{name}" for name in ("idna-1.0-py3-none-any.whl", "idna-1.0.tar.gz")},
+)
+
+
+@pytest.fixture(autouse=True)
+def index(monkeypatch: pytest.MonkeyPatch) -> list[FileUrls]:
+    """The answers of the package index. If there are none, it cannot be reached."""
+    answers = [INDEX]
+
+    def locate(*_: object, **__: object) -> tuple[FileUrls, ...]:
+        if not answers:
+            raise NoxPexError("index-unreachable", "no index", "wait")
+        return tuple(answers)
+
+    monkeypatch.setattr(FileLocator, "locate", locate)
+    return answers
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> FakeEnvironment:
     python = tmp_path / "python3.11"
@@ -44,7 +76,7 @@ def environment(tmp_path: Path) -> FakeEnvironment:
     return environment
 
 
-def context_of(make_context: MakeContext, environment: FakeEnvironment, **arguments: bool) -> Context:
+def context_of(make_context: MakeContext, environment: FakeEnvironment, **arguments: Any) -> Context:
     """The context of a project whose binary `api` is installed."""
     context = make_context(names=("api",), **arguments)
     context.project.lock.write_text(LOCK, "utf-8")
@@ -66,12 +98,61 @@ def test_unchanged_requirements_are_not_written_again(
     make_context: MakeContext, environment: FakeEnvironment, tmp_path: Path, shown: list[str]
 ) -> None:
     freeze.run(context_of(make_context, environment))
-    before = (tmp_path / "dist" / "api.requirements.txt").stat()
+    before = [file.stat() for file in sorted((tmp_path / "dist").iterdir())]
+    assert len(before) == 2
     freeze.run(context_of(make_context, environment))
-    assert (tmp_path / "dist" / "api.requirements.txt").stat() == before
+    assert [file.stat() for file in sorted((tmp_path / "dist").iterdir())] == before
     assert shown[-1] == "freeze: api unchanged (dist/api.requirements.txt)"
     freeze.run(context_of(make_context, environment, force=True))
     assert shown[-1].startswith("freeze: api pinned")
+
+
+def test_the_pylock_file_has_the_addresses_of_the_index(
+    make_context: MakeContext, environment: FakeEnvironment, tmp_path: Path
+) -> None:
+    freeze.run(context_of(make_context, environment, suffix="-py3.11"))
+    document = tomllib.loads((tmp_path / "dist" / "pylock.api-py3-11.toml").read_text("utf-8"))
+    (package,) = Pylock.from_dict(document).packages
+    assert package.wheels is not None
+    assert package.wheels[0].url == "https://files.example/idna-1.0-py3-none-any.whl"
+    assert document["environments"][0].startswith('python_version == "3.11" and ')
+
+
+def test_a_changed_pylock_file_is_written_again(
+    make_context: MakeContext, environment: FakeEnvironment, tmp_path: Path
+) -> None:
+    freeze.run(context_of(make_context, environment))
+    file = tmp_path / "dist" / "pylock.api.toml"
+    before = file.read_text("utf-8")
+    for change in (lambda: file.write_text("", "utf-8"), file.unlink):
+        change()
+        freeze.run(context_of(make_context, environment))
+        assert file.read_text("utf-8") == before
+
+
+def test_without_the_index_there_is_no_pylock_file_and_no_failure(
+    make_context: MakeContext, environment: FakeEnvironment, tmp_path: Path, shown: list[str], index: list[FileUrls]
+) -> None:
+    freeze.run(context_of(make_context, environment))
+    index.clear()
+    context = context_of(make_context, environment)
+    context.project.lock.write_text(f"# written again\n{LOCK}", "utf-8")
+    freeze.run(context)
+    assert shown[-2] == "freeze: pylock.api.toml is not written: no index; wait"
+    assert [file.name for file in (tmp_path / "dist").iterdir()] == ["api.requirements.txt"]
+    freeze.run(context)
+    assert shown[-1] == (
+        "freeze: api unchanged (dist/api.requirements.txt, without pylock.api.toml: `-- --force` tries again)"
+    )
+
+
+def test_two_binaries_with_one_pylock_file_are_refused(make_context: MakeContext, tmp_path: Path) -> None:
+    context = make_context()
+    with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(_TWO_NAMES)
+    with pytest.raises(NoxPexError, match=r"both have the file pylock\.a-b\.toml") as caught:
+        freeze.run(context)
+    assert caught.value.code == "config"
 
 
 @pytest.mark.parametrize("change", ["edited", "removed", "another-lock", "another-distribution"])
