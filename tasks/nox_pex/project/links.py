@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Final
 
 from msgspec import Struct
@@ -45,23 +45,29 @@ def follow(links: Sequence[str], files: Sequence[str], *, root: str, may_ship: C
         name, link, before = waiting.popleft()
         real = os.path.realpath(f"{root}/{link}")
         places = (*before, os.path.dirname(f"{root}/{link}"))  # noqa: PTH120  # called for each link
+        if not os.path.exists(real):  # noqa: PTH110  # called for each link
+            continue
         if not is_within(real, root):
-            if os.path.exists(real):  # noqa: PTH110  # as above
-                lost[name] = OUTSIDE
+            lost[name] = OUTSIDE
             continue
         target = real[len(root) + 1 :]
         inside, links_inside = _below(files, target), _below(links, target)
         if target in known:
             found[name] = target
-        elif is_circle(real, (root, *places)) or not os.path.exists(real):  # noqa: PTH110  # as above
+        elif is_circle(real, (root, *places)):
             continue
         elif reason := _loss(target, inside, links_inside, found):
             lost[name] = reason
         else:
-            found |= {path: file for file in inside if may_ship(path := name + file[len(target) :])}
-            deeper = ((name + each[len(target) :], each, places) for each in links_inside)
-            waiting.extend(each for each in deeper if may_ship(each[0]))
+            found |= {path: file for path, file in _renamed(inside, target, name) if may_ship(path)}
+            deeper = filter(lambda pair: may_ship(pair[0]), _renamed(links_inside, target, name))
+            waiting.extend((path, each, places) for path, each in deeper)
     return Linked(files={name: file for name, file in found.items() if name not in known}, lost=lost)
+
+
+def _renamed(names: Iterable[str], directory: str, link: str) -> Iterator[tuple[str, str]]:
+    """Yield the name that each of `names`, which are in `directory`, has through `link`, and its own."""
+    return ((link + name[len(directory) :], name) for name in names)
 
 
 def _loss(target: str, files: Sized, links: Sized, found: Sized) -> str | None:
