@@ -37,6 +37,7 @@ def assert_rebuilt(project: Project, *reasons: str) -> None:
 
 def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Project], tmp_path: Path) -> None:
     loose = built("loose")
+    GitRepository(root=loose.root, environ=loose.environ).git("init", "--quiet")
     assert_unchanged(loose)
     strace = shutil.which("strace")
     if strace is None:

@@ -6,7 +6,7 @@ All names are POSIX paths from the project's directory.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -80,13 +80,11 @@ class Rules(Struct, frozen=True, kw_only=True):
         """Return the rules for `files`, each with the path of the file itself from the project's directory `root`."""
         prefix = f"{below}/" if below else ""
         projects = frozenset(each for each in _separate_projects(files, root) if not prefix.startswith(f"{each}/"))
-        own = [name for name in files if projects.isdisjoint(directories_above(name))] if projects else list(files)
+        own = (name for name in files if not projects or projects.isdisjoint(directories_above(name)))
         inside = {name[len(prefix) :] for name in own if name.startswith(prefix)}
-        packages = {top_of(name) for name in inside if name.endswith(_CODE) and "/" in name}
-        unless_regular = {top for top in _TOPS if _TOPS[top] == TESTS or f"{top}/__init__.py" not in inside}
-        packages = {top for top in packages - unless_regular if top.isidentifier()}
-        modules = {name.partition(".")[0] for name in inside if "/" not in name and name.endswith(MODULES)}
-        return cls(below=below, projects=projects, packages=frozenset(packages), tops=frozenset(modules | packages))
+        packages, modules = _packages(inside), {name for name in inside if "/" not in name and name.endswith(MODULES)}
+        tops = packages | {name.partition(".")[0] for name in modules}
+        return cls(below=below, projects=projects, packages=packages, tops=tops)
 
     def reason(self, name: str, file: str) -> str | None:
         """Return why the file `name` does not ship; None if it does. `file` is the file itself, if `name` is a link.
@@ -100,13 +98,22 @@ class Rules(Struct, frozen=True, kw_only=True):
         if self.below and not name.startswith(f"{self.below}/"):
             return ordinary_reason(name) or OUTSIDE_ROOT
         name = name[len(self.below) + 1 :] if self.below else name
-        top, inside, _ = name.partition("/")
-        if inside:
-            return None if top in self.packages else ordinary_reason(name) or NO_PACKAGE
-        stem = name.partition(".")[0]
-        if name.endswith(MODULES) and stem.endswith("_test") and stem.removesuffix("_test") in self.tops:
-            return TESTS
-        return ordinary_reason(name) or (None if name.endswith(MODULES) else NO_MODULE)
+        if "/" in name:
+            return None if top_of(name) in self.packages else ordinary_reason(name) or NO_PACKAGE
+        if not name.endswith(MODULES):
+            return ordinary_reason(name) or NO_MODULE
+        return TESTS if self._tests_another(name.partition(".")[0]) else ordinary_reason(name)
+
+    def _tests_another(self, stem: str) -> bool:
+        """Whether a module at the root has the name of the test of another module or package there."""
+        return stem.endswith("_test") and stem.removesuffix("_test") in self.tops
+
+
+def _packages(inside: Collection[str]) -> frozenset[str]:
+    """The directories at the root that are packages; `inside` are all files, from the root."""
+    found = {top_of(name) for name in inside if "/" in name and name.endswith(_CODE)}
+    no_packages = {top for top, reason in _TOPS.items() if reason == TESTS or f"{top}/__init__.py" not in inside}
+    return frozenset(top for top in found - no_packages if top.isidentifier())
 
 
 def ordinary_reason(name: str) -> str | None:

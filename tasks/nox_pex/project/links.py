@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Final
 
 from msgspec import Struct
@@ -44,27 +44,39 @@ def follow(links: Sequence[str], files: Sequence[str], *, root: str, may_ship: C
     while waiting:
         name, link, before = waiting.popleft()
         real = os.path.realpath(f"{root}/{link}")
+        places = (*before, os.path.dirname(f"{root}/{link}"))  # noqa: PTH120  # called for each link
         if not os.path.exists(real):  # noqa: PTH110  # called for each link
             continue
         if not is_within(real, root):
             lost[name] = OUTSIDE
             continue
         target = real[len(root) + 1 :]
-        places = (*before, os.path.dirname(f"{root}/{link}"))  # noqa: PTH120  # called for each link
+        inside, links_inside = _below(files, target), _below(links, target)
         if target in known:
             found[name] = target
-        elif not is_circle(real, (root, *places)):
-            inside, links_inside = _below(files, target), _below(links, target)
-            if not inside and not links_inside:
-                lost[name] = f"a link to {target}, which does not ship"
-            elif len(found) + len(inside) > MAX_LINKED:
-                lost[name] = f"a link to {target}; links would add more than {MAX_LINKED:,} files"
-            else:
-                named = ((name + file[len(target) :], file) for file in inside)
-                found |= {path: file for path, file in named if may_ship(path)}
-                deeper = ((name + each[len(target) :], each, places) for each in links_inside)
-                waiting.extend(each for each in deeper if may_ship(each[0]))
+        elif is_circle(real, (root, *places)):
+            continue
+        elif reason := _loss(target, inside, links_inside, found):
+            lost[name] = reason
+        else:
+            found |= {path: file for path, file in _renamed(inside, target, name) if may_ship(path)}
+            deeper = filter(lambda pair: may_ship(pair[0]), _renamed(links_inside, target, name))
+            waiting.extend((path, each, places) for path, each in deeper)
     return Linked(files={name: file for name, file in found.items() if name not in known}, lost=lost)
+
+
+def _renamed(names: Iterable[str], directory: str, link: str) -> Iterator[tuple[str, str]]:
+    """Yield the name that each of `names`, which are in `directory`, has through `link`, and its own."""
+    return ((link + name[len(directory) :], name) for name in names)
+
+
+def _loss(target: str, files: Sized, links: Sized, found: Sized) -> str | None:
+    """Return why nothing of the directory `target` ships, which has `files` and `links`; None if it does."""
+    if not len(files) and not len(links):
+        return f"a link to {target}, which does not ship"
+    if len(found) + len(files) > MAX_LINKED:
+        return f"a link to {target}; links would add more than {MAX_LINKED:,} files"
+    return None
 
 
 def is_within(path: str, directory: str) -> bool:

@@ -119,8 +119,6 @@ def test_no_output_and_no_file_of_a_build_contains_a_secret(
         (app.root / path).write_text(text, "utf-8")
     (app.root / ".gitignore").write_text(".env*\n*.pyc\n*.pex\n.nox\ndist\nvenv\n.venv\nnode_modules\n", "utf-8")
     if kind == "loose":
-        (app.root / "app" / "tests").mkdir()
-        (app.root / "app" / "tests" / "test_inner.py").write_text(CANARY, "utf-8")
         (app.root / "app" / "tls.key").write_text(KEY, "utf-8")
         app.edit(
             "pyproject.toml", 'entry-point = "app:main"', 'entry-point = "app:main"\nsources.exclude = ["make.py"]'
