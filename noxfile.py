@@ -9,7 +9,7 @@
 #     "packaging>=26.0,<26.4",
 #     "platformdirs>=4.5",
 #     "psutil>=7.2",
-#     "pyproject-hooks>=1.2",
+#     "pyproject-hooks>=1.3",
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "referencing>=0.37",

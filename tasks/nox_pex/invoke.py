@@ -17,13 +17,15 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from nox_pex.errors import NoxPexError
-from nox_pex.steps import table
-from nox_pex.steps.arguments import OPTIONS, Option
-from nox_pex.steps.table import Step
 from nox_pex.system import import_path
-from nox_pex.system.lazy import lazy
-from nox_pex.system.supported import check_supported
+
+with import_path.without():
+    from nox_pex.errors import NoxPexError
+    from nox_pex.steps import table
+    from nox_pex.steps.arguments import OPTIONS, Option
+    from nox_pex.steps.table import Step
+    from nox_pex.system.lazy import lazy
+    from nox_pex.system.supported import check_supported
 
 if TYPE_CHECKING:
     from nox_pex.steps import frontend

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Result, run
-from tests.support.nox_project import Project
+from tests.support.nox_project import CHECKOUT, Project
 
 STANDARD = {name for name in sys.stdlib_module_names if name not in ("antigravity", "this")}
 STARTUP = {"sitecustomize", "usercustomize"}
@@ -41,7 +41,12 @@ def plant(project: Project, names: Iterable[str]) -> Path:
 
 def needed_by_nox() -> set[str]:
     """The modules that Nox itself imports: with `python -m nox`, those of the project's directory come first."""
-    code = "import sys, nox.__main__, nox.tasks, nox.virtualenv, runpy, uv; print(*sys.modules)"
+    return imported_by("nox.__main__, nox.tasks, nox.virtualenv, runpy, uv")
+
+
+def imported_by(names: str) -> set[str]:
+    """The top-level modules that the modules `names` import."""
+    code = f"import sys, {names}; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return {name.partition(".")[0] for name in shown.split()}
 
@@ -92,6 +97,15 @@ def test_nox_pex_itself_imports_no_module_of_the_project(greet: Project, all_lib
     existing = {name for name in STANDARD if importlib.util.find_spec(name) is not None}  # the library tries others
     imported = plant(greet, (all_libraries | existing) - needed_by_nox())
     result = greet.run("-s", "pex", "smoke", "verify", "platform")
+    assert [path.name for path in imported.iterdir()] == []
+    assert result.status == 0, result.output
+
+
+def test_the_tasks_of_invoke_import_no_module_of_the_project(greet: Project, all_libraries: set[str]) -> None:
+    (greet.root / "tasks.py").write_text("from nox_pex.invoke import ns\n", "utf-8")
+    imported = plant(greet, all_libraries - imported_by("invoke.main, nox, nox.virtualenv, runpy"))
+    environ = {**greet.environ, "PYTHONPATH": str(CHECKOUT / "tasks")}
+    result = run([sys.executable, "-m", "invoke", "pex"], cwd=greet.root, env=environ)
     assert [path.name for path in imported.iterdir()] == []
     assert result.status == 0, result.output
 

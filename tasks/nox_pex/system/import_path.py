@@ -10,15 +10,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_LIBRARIES: Final = Path(__file__).resolve().parents[2]
+"""The directory that nox-pex is installed in. What it needs may be there too."""
 
 
 @contextmanager
 def without(*directories: str | os.PathLike[str]) -> Iterator[None]:
-    """Import nothing from `directories`, nor from the working directory, while the block runs.
+    """Import nothing from `directories`, the working directory and those above it, while the block runs.
 
-    A module that was imported before the block stays imported. What is inside a package is found as before.
+    `tasks.py` of Invoke may be above the working directory. A module that was imported before the block stays imported.
+    What is inside a package is found as before.
     """
-    ignored = {os.path.realpath(directory) for directory in (os.curdir, *directories)}
+    here = Path.cwd()
+    ignored = {os.path.realpath(directory) for directory in (here, *here.parents, *directories)} - {str(_LIBRARIES)}
     before = sys.path[:]
     sys.path[:] = [entry for entry in before if os.path.realpath(entry) not in ignored]
     try:

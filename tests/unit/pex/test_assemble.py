@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import incremental, recompress
+from nox_pex.pex import assemble, incremental, member_limit, recompress
 from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files
 from nox_pex.pex.target import Target
@@ -156,6 +156,35 @@ def test_pex_stores_the_binary_and_the_distributions_are_reused_compressed(
     assert after(stored, "--sources-directory") == str(tmp_path / "build" / "sources")
     assert build.steps == ["wheel", "dependencies", "pex", "compress"]
     assert built.path.read_bytes() == SmallPex().write(tmp_path / "expected.pex").read_bytes()
+
+
+@pytest.mark.parametrize(("most", "packed"), [(19, 1), (30, 2)], ids=["counted-before", "counted-after"])
+def test_distributions_that_do_not_fit_are_stored_as_wheels(
+    build: Build, loose: Target, shown: list[str], monkeypatch: pytest.MonkeyPatch, *, most: int, packed: int
+) -> None:
+    """The library of the environment has fewer members than the dependency PEX, which also has pex's own."""
+    monkeypatch.setattr(member_limit, "MOST", most)
+    monkeypatch.setattr(assemble, "MOST", most)
+    build(loose)
+    dependencies, (binary,) = build.ran[:packed], build.ran[packed:]
+    assert ["--no-pre-install-wheels" in argv for argv in dependencies] == [False] * (packed - 1) + [True]
+    assert "--no-pre-install-wheels" in binary
+    assert "--compress" in binary
+    (line,) = shown
+    assert line.startswith("pex: shop stores its distributions as wheels (pre-install-wheels = false), because a PEX ")
+    assert f"holds {most} files and directories" in line
+
+
+def test_what_the_settings_demand_and_cannot_be_is_an_error_before_pex_runs(
+    build: Build, make_target: MakeTarget, loose: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loose.project.root.exists()
+    monkeypatch.setattr(member_limit, "MOST", 19)
+    with pytest.raises(NoxPexError, match="pre-install-wheels is true") as caught:
+        build(make_target(pre_install_wheels=True))
+    assert caught.value.code == "config"
+    assert build.ran == []
+    assert list(build.directory.iterdir()) == []
 
 
 def test_the_result_names_what_is_in_the_binary(build: Build, loose: Target) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import nox_pex
 from nox_pex.system import import_path
 
 
@@ -26,6 +27,21 @@ def test_nothing_is_imported_from_the_directories_while_the_block_runs(project: 
     assert sys.path == before
     with pytest.raises(SystemError, match="imported"):
         importlib.import_module("planted_module")
+
+
+def test_so_are_those_above_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(project / "a" / "b")
+    with import_path.without(), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("planted_module")
+
+
+def test_the_directory_that_nox_pex_is_installed_in_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed_in = Path(nox_pex.__file__).parents[1]
+    monkeypatch.chdir(installed_in)
+    monkeypatch.setattr(sys, "path", [str(installed_in), *sys.path])
+    with import_path.without(installed_in):
+        assert sys.path[0] == str(installed_in)
 
 
 @pytest.mark.parametrize("entry", ["", "."])
