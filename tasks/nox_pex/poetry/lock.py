@@ -64,6 +64,16 @@ class Lock(Struct, frozen=True, kw_only=True):
         return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
 
 
+def git_url(address: str) -> str:
+    """Return `address`, or the URL for Git's short form of an SSH address; a path is returned as it is."""
+    match = _SCP.fullmatch(address)
+    return f"ssh://{match['user'] or ''}{match['host']}/{match['path'].lstrip('/')}" if match else address
+
+
+_SCP: Final = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/:@]{2,}):(?P<path>(?!//).+)")
+"""The short form of an SSH address: `git@example.org:group/project.git` (git-clone(1), GIT URLS)."""
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of the lock at `path`. Raises `NoxPexError` `no-lock` or `lock-unreadable`."""
     return hashlib.sha256(_bytes(path)).hexdigest()
