@@ -72,7 +72,7 @@ CODES: Final[dict[Code, str]] = {
     "tool-install": "Poetry, pex or a build backend could not be installed.",
     "install-failed": "Poetry could not install from the lock, for a reason that no other code covers.",
     "index-unreachable": "The package index, or another server that a build needs, does not answer.",
-    "index-auth": "The package index requires credentials, or refuses those that it got.",
+    "index-auth": "The package index, or a Git server, requires credentials, or refuses those that it got.",
     "index-missing": "The package index does not have a file that is in the lock.",
     "hash-mismatch": "The package index serves a file whose hash is not in the lock.",
     "hash-missing": "The lock has no hash for a distribution.",

@@ -20,6 +20,11 @@ def test_a_missing_lock_is_refused(built: Make) -> None:
     loose = built("loose")
     (loose.root / "poetry.lock").unlink()
     assert "run `poetry lock`" in loose.refused("no-lock", "-s", "pex")
+    (loose.root / "uv.lock").touch()
+    line = loose.refused("no-lock", "-s", "pex")
+    assert "uv.lock: nox-pex reads Poetry's lock, not uv's" in line
+    assert "poetry lock" not in line
+    assert "uv export" in line
 
 
 def test_a_lock_that_does_not_fit_pyproject_is_refused(built: Make) -> None:

@@ -11,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from nox_pex.errors import Code, NoxPexError
+from nox_pex.poetry.git_failures import git_failure
 from nox_pex.project.pyproject import Project
 from nox_pex.system.command import Outcome
 from nox_pex.tools.index_failures import network_failure
@@ -24,6 +25,8 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
         if part
         else f"Poetry could not install {project.lock}"
     )
+    if (git := git_failure(outcome, project)) is not None:
+        return git
     network = network_failure(what, outcome)
     if network is not None and network.code == "index-auth":
         return network  # Poetry goes on without that index, and does not find packages that only it has

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from poetry.factory import Factory
-from poetry.repositories.exceptions import PackageNotFoundError
+
+try:
+    from poetry.repositories.exceptions import PackageNotFoundError
+except ImportError:  # older versions of Poetry
+    from poetry.repositories.exceptions import PackageNotFound as PackageNotFoundError
 
 PARALLEL_REQUESTS = 8
 

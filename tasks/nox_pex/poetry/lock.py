@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -73,6 +74,16 @@ class Lock(Struct, frozen=True, kw_only=True):
         return tuple(p for p in self.packages if p.name == normalized and p.is_direct)
 
 
+def git_url(address: str) -> str:
+    """Return `address`, or the URL for Git's short form of an SSH address; a path is returned as it is."""
+    match = _SCP.fullmatch(address)
+    return f"ssh://{match['user'] or ''}{match['host']}/{match['path'].lstrip('/')}" if match else address
+
+
+_SCP: Final = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/:@]{2,}):(?P<path>(?!//).+)")
+"""The short form of an SSH address: `git@example.org:group/project.git` (git-clone(1), GIT URLS)."""
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of the lock at `path`. Raises `NoxPexError` `no-lock` or `lock-unreadable`."""
     return hashlib.sha256(_bytes(path)).hexdigest()
@@ -106,10 +117,70 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        problem = f"there is no {path.name} in {path.parent}"
-        raise NoxPexError("no-lock", problem, "run `poetry lock` there and commit the file") from None
+        raise _no_lock(path) from None
     except OSError as error:
         raise NoxPexError("lock-unreadable", f"cannot read {path}: {error.strerror}", _RELOCK) from error
+
+
+_LOCKS: Final = (
+    ("uv.lock", "uv's", "`uv export --format pylock.toml`, then `pex --pylock`"),
+    ("pdm.lock", "PDM's", "`pdm export`, then `pex -r`"),
+    ("Pipfile.lock", "Pipenv's", "`pipenv requirements`, then `pex -r`"),
+    ("pixi.lock", "pixi's", "`pex -r` with its requirements"),
+)
+"""Locks of other tools: the name of the file, whose it is, and the way to a PEX without nox-pex."""
+
+
+_LISTS: Final = (
+    ("pylock.toml", "a PEP 751 file", "`pex --pylock pylock.toml`"),
+    ("requirements.txt", "a requirements file", "`pex -r requirements.txt`"),
+)
+"""Files like `_LOCKS` that many projects of Poetry have too, because they are exported from its lock."""
+
+
+_POETRY_ONLY: Final = frozenset({"dependencies", "dev-dependencies", "group"})
+"""Tables of `[tool.poetry]` whose dependencies no other tool reads."""
+
+
+def _no_lock(path: Path) -> NoxPexError:
+    """The error if there is no lock at `path`. It names the lock of another tool, if the project is for that tool."""
+    problem = f"there is no {path.name} in {path.parent}"
+    for name, owner, way in _candidates(path.parent):
+        if file := _find(name, path.parent):
+            problem += f", but {file}: nox-pex reads Poetry's lock, not {owner}"
+            return NoxPexError("no-lock", problem, f"move the project to Poetry, or build it with pex itself ({way})")
+    return NoxPexError("no-lock", problem, "run `poetry lock` there and commit the file")
+
+
+def _candidates(root: Path) -> Iterable[tuple[str, str, str]]:
+    """Those of `_LOCKS` and `_LISTS` that may be what the project in `root` has in place of a lock of Poetry."""
+    document: Mapping[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        document = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    poetry = document.get("tool", {}).get("poetry")
+    if poetry is not None and _POETRY_ONLY & poetry.keys():
+        return ()
+    backend = str(document.get("build-system", {}).get("build-backend", ""))
+    return _LOCKS if poetry is not None or backend.startswith("poetry") else (*_LOCKS, *_LISTS)
+
+
+def _find(name: str, root: Path) -> Path | None:
+    """The lock `name` for the project in `root`; None if there is none. A workspace of uv has one lock at its root."""
+    if (root / name).is_file():
+        return Path(name)
+    if name == "uv.lock":
+        for parent in root.parents:
+            if (parent / name).is_file() and _is_workspace(parent / "pyproject.toml"):
+                return parent / name
+    return None
+
+
+def _is_workspace(file: Path) -> bool:
+    """Whether a `pyproject.toml` is that of the root of a workspace of uv."""
+    try:
+        return re.search(r"^\s*\[tool\.uv\.workspace\]", file.read_text("utf-8"), re.MULTILINE) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _packages(document: Mapping[str, Any]) -> Iterable[Package]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
@@ -18,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from nox_pex.distributions.environment import Distribution
 from nox_pex.errors import NoxPexError
 from nox_pex.poetry import requirements
-from nox_pex.poetry.lock import Lock, LockedFile, Package
+from nox_pex.poetry.lock import Lock, LockedFile, Package, git_url
 from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import public_url
@@ -34,10 +33,6 @@ else:
 
 _ENVIRONMENT: Final = ("python_version", "platform_python_implementation", "sys_platform", "platform_machine")
 """The markers that decide what Poetry installs, except patch releases and versions of operating systems."""
-
-
-_SCP: Final = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/:]{2,}):(?P<path>(?!/).*)")
-"""Git's short form of an SSH address: `git@example.org:group/project.git` (git-clone(1), GIT URLS)."""
 
 
 def from_index(distributions: Iterable[Distribution], lock: Lock) -> tuple[Package, ...]:
@@ -103,11 +98,8 @@ class _Place(Struct, frozen=True, kw_only=True):
         """The key and value for an address: `url`, without a password, or `path` if it is on this machine."""
         if address.startswith("file:"):
             return {"path": self.path(unquote(urlsplit(address).path))}
-        if "://" in address:
-            return {"url": public_url(address)}
-        if match := _SCP.fullmatch(address):
-            return {"url": f"ssh://{match['user'] or ''}{match['host']}/{match['path']}"}
-        return {"path": self.path(address)}
+        url = git_url(address)
+        return {"url": public_url(url)} if "://" in url else {"path": self.path(address)}
 
 
 def _package(package: Package, *, urls: Sequence[FileUrls], marker: str, place: _Place) -> pylock.Package:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
+from nox_pex.poetry import git_failures
 from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
@@ -51,12 +52,14 @@ class Sync(Struct, frozen=True, kw_only=True):
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"
             argv = sync_argv(poetry, wanted, self.project)
-            run = partial(shell.run, argv, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
-            outcome = run(env=environ)
+            run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
+            outcome = run(argv, env=environ)
+            if outcome.status != 0 and git_failures.hides_reason(outcome.output):
+                outcome = run([*argv, "-v"], env=environ)
             if outcome.status != 0 and failure(outcome, self.project).code == "hash-mismatch":
                 # Poetry keeps a damaged download in its cache, and no flag skips that. So use an empty cache.
                 shell.say("install: a file has another hash than the lock says; downloading it again")
-                outcome = run(env={**environ, "POETRY_CACHE_DIR": str(scratch / "cache")})
+                outcome = run(argv, env={**environ, "POETRY_CACHE_DIR": str(scratch / "cache")})
             others = sorted(path.name for path in environments.iterdir() if path.is_dir())
         if outcome.status != 0:
             raise failure(outcome, self.project)

@@ -149,7 +149,9 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def _installed_here(self, wanted: Selection) -> Installed | None:
-        found = self.installs.get(wanted) or installed.load_finished(wanted, self.environments[wanted])
+        found = self.installs.get(wanted)
+        if found is None or not found.environment.usable:  # another run may have cleaned meanwhile
+            found = installed.load_finished(wanted, self.environments[wanted])
         if found is not None:
             self.installs[wanted] = found
         return found

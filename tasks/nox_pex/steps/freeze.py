@@ -95,13 +95,14 @@ def _pylock_text(context: Context, target: Target, installed: Contents, locked: 
         poetry_version=context.settings.poetry_version,
         force=context.arguments.force,
     )
+    environments = _environments(installed)
     try:
         urls = locator.locate(pylock.from_index(installed.distributions, locked), lock_digest=locked.digest)
         return pylock.text(
             installed.distributions,
             locked,
             urls=urls,
-            environments=_environments(installed),
+            environments=environments,
             marker=installed.marker,
             directory=target.directory,
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.pylock import Pylock
 
 from tests.support.binaries import launch
 from tests.support.interpreters import pythons
@@ -32,6 +34,8 @@ def test_a_lock_of_version_1_1_is_installed_and_frozen(project: Make, home: Path
     assert launch(jotter.binary("jot"), "x", home=home).output == f"0.3.0 {' '.join(distributions)} x\n"
     pins = frozen(jotter, "jot")
     assert pins.keys() == {"h11==0.16.0", "idna==3.11", "tabulate==0.9.0"}
+    document = tomllib.loads((jotter.root / "dist" / "pylock.jot.toml").read_text("utf-8"))
+    assert [package.name for package in Pylock.from_dict(document).packages] == ["h11", "idna", "tabulate"]
     # The lock has one list of hashes for both versions of tabulate.
     assert pins["tabulate==0.9.0"] == {
         "sha256:024ca478df22e9340661486f85298cff5f6dcdba14f3813e8830015b9ed1948f",

@@ -134,7 +134,11 @@ def test_no_output_and_no_file_of_a_build_contains_a_secret(
     # The search works: it finds a text that is not secret.
     assert list(find_text(app.binary("app").read_bytes(), "app.pex", VISIBLE))
     assert "acme_linked" in (app.root / "dist" / "app.requirements.txt").read_text("utf-8")
-    built = {path.name: path.read_bytes() for path in (app.root / "dist").iterdir() if path.name.startswith("app.")}
+    built = {
+        path.name: path.read_bytes()
+        for path in (app.root / "dist").iterdir()
+        if path.name.startswith(("app.", "pylock."))
+    }
     assert built.keys() == {"app.pex", "app.pex.json", "app.requirements.txt", "pylock.app.toml"}
     assert [place for name, content in built.items() for place in find_text(content, name, CANARY)] == []
 

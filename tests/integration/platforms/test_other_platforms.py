@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from packaging.pylock import Pylock
 
 from tests.support.binaries import launch, members, pex_info
 from tests.support.interpreters import pythons
@@ -85,6 +87,11 @@ def test_one_binary_for_several_platforms_runs_on_each(project: Make, only_pytho
     if old in runnable:
         assert 'tabulate==0.8.10 ; python_version == "3.9" \\\n' in frozen
     assert "markupsafe==3.0.2 \\\n" in frozen
+    document = tomllib.loads((abroad.root / "dist" / "pylock.abroad.toml").read_text("utf-8"))
+    standard = Pylock.from_dict(document)
+    assert len(standard.environments or ()) == len(runnable) + 1  # those of the two libcs are the same
+    markers = {str(package.marker) for package in standard.packages if package.name == "tabulate"}
+    assert ('python_version == "3.9"' in markers) == (old in runnable)
 
 
 def test_a_binary_that_cannot_run_here_is_built_and_verified_and_its_smoke_test_says_why_it_is_skipped(

@@ -78,6 +78,69 @@ def test_a_version_that_is_not_of_pep_440_is_found_as_it_is_written(tmp_path: Pa
     assert found.find("odd", "z!") == ()
 
 
+def refusal(root: Path) -> NoxPexError:
+    with pytest.raises(NoxPexError) as caught:
+        lock.digest(root / "poetry.lock")
+    assert caught.value.code == "no-lock"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "way"),
+    [
+        ("uv.lock", "not uv's", "uv export"),
+        ("pdm.lock", "not PDM's", "pdm export"),
+        ("Pipfile.lock", "not Pipenv's", "pipenv requirements"),
+        ("pixi.lock", "not pixi's", "pex -r"),
+        ("pylock.toml", "not a PEP 751 file", "pex --pylock"),
+        ("requirements.txt", "not a requirements file", "pex -r"),
+    ],
+)
+def test_the_lock_of_another_tool_is_named(tmp_path: Path, name: str, owner: str, way: str) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n[tool.uv]\n', "utf-8")
+    (tmp_path / name).touch()
+    error = refusal(tmp_path)
+    assert error.problem.endswith(f"but {name}: nox-pex reads Poetry's lock, {owner}")
+    assert way in error.remedy
+    assert "poetry lock" not in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named"),
+    [
+        ('[tool.poetry.dependencies]\nidna = "*"\n', "uv.lock", False),
+        ('[tool.poetry.dependencies]\nidna = "*"\n', "requirements.txt", False),
+        ("[tool.poetry]\npackage-mode = false\n", "uv.lock", True),
+        ("[tool.poetry]\npackage-mode = false\n", "requirements.txt", False),
+        ('[build-system]\nbuild-backend = "poetry.core.masonry.api"\n', "uv.lock", True),
+        ('[build-system]\nbuild-backend = "poetry.core.masonry.api"\n', "pylock.toml", False),
+    ],
+)
+def test_a_project_that_only_poetry_can_lock_is_to_be_locked(
+    tmp_path: Path, text: str, name: str, *, named: bool
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    (tmp_path / name).touch()
+    assert (name in refusal(tmp_path).problem) == named
+    assert ("run `poetry lock`" in refusal(tmp_path).remedy) != named
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense"])
+def test_without_any_lock_the_project_is_to_be_locked(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    assert refusal(tmp_path).remedy == "run `poetry lock` there and commit the file"
+
+
+def test_a_member_of_a_workspace_has_the_lock_of_the_workspace(tmp_path: Path) -> None:
+    member = tmp_path / "services" / "api"
+    member.mkdir(parents=True)
+    (tmp_path / "uv.lock").touch()
+    assert "uv.lock" not in str(refusal(member))
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["services/*"]\n', "utf-8")
+    assert f"but {tmp_path / 'uv.lock'}: " in refusal(member).problem
+
+
 def test_a_source_without_a_type_is_another_index(tmp_path: Path) -> None:
     text = """
         [[package]]

@@ -142,6 +142,7 @@ def test_a_file_of_an_old_form_is_an_archive(name: str, version: str) -> None:
     [
         ("https://joe:secret@git.example/s.git", {"url": "https://git.example/s.git"}),
         ("git@git.example:group/s.git", {"url": "ssh://git@git.example/group/s.git"}),
+        ("git.example:/group/s.git", {"url": "ssh://git.example/group/s.git"}),
         ("git.example:group/s.git", {"url": "ssh://git.example/group/s.git"}),
         ("ssh://git@git.example:2222/s.git", {"url": "ssh://git@git.example:2222/s.git"}),
         ("file:///work/other%20one/s.git", {"path": "../../other one/s.git"}),

@@ -146,6 +146,15 @@ def test_without_the_index_there_is_no_pylock_file_and_no_failure(
     )
 
 
+def test_an_environment_that_another_run_has_cleaned_is_not_installed(
+    make_context: MakeContext, environment: FakeEnvironment
+) -> None:
+    context = context_of(make_context, environment)
+    (environment.path / "pyvenv.cfg").unlink()
+    with pytest.raises(NoxPexError, match="nothing is installed for api yet"):
+        freeze.run(context)
+
+
 def test_two_binaries_with_one_pylock_file_are_refused(make_context: MakeContext, tmp_path: Path) -> None:
     context = make_context()
     with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
