@@ -79,7 +79,8 @@ def _register(
     only: Sequence[str] | None,
     requires: Sequence[str],
 ) -> None:
-    _check_names("only", only or ())
+    _check_types(projects, python=python, prefix=prefix)
+    _check_names("only", () if only is None else only)
     _check_names("requires", requires)
     named = _named(projects)
     existing = set(nox.registry.get())
@@ -91,6 +92,37 @@ def _register(
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
             _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
+
+
+def _check_types(projects: Sequence[object], *, python: object, prefix: object) -> None:
+    """Raise `NoxPexError` `usage` if one of these arguments of `register` has a wrong type."""
+    for project in projects:
+        if not isinstance(project, str | os.PathLike):
+            several = isinstance(project, Sequence) and bool(project)
+            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
+            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
+    if not isinstance(prefix, str):
+        remedy = 'write a string, as in prefix="ship-", or remove it'
+        raise NoxPexError("usage", f"register(prefix={prefix!r}) is not a string", remedy)
+    if python is None or isinstance(python, str):
+        return
+    listed = isinstance(python, Sequence)
+    pythons: Sequence[object] = python if isinstance(python, Sequence) else [python]
+    if not pythons:
+        raise NoxPexError("usage", f"register(python={python!r}) names no Python", 'write one, as in python="3.12"')
+    if not listed or not all(isinstance(one, str) for one in pythons):
+        problem = f"register(python={python!r}) is not a string, or a list of strings"
+        shown = ", ".join(_quoted(one) for one in pythons)
+        raise NoxPexError("usage", problem, f"write python={f'[{shown}]' if listed else shown}")
+
+
+def _quoted(python: object) -> str:
+    """Return a Python of a noxfile in quotes, "3.11" for 3.11 and for 311; an example if it is not a version at all."""
+    digits = str(python)
+    if isinstance(python, int) and len(digits) > 1 and digits.startswith("3"):
+        return f'"3.{digits[1:]}"'
+    known = isinstance(python, str | int | float) and not isinstance(python, bool)
+    return f'"{digits}"' if known else '"3.12"'
 
 
 def _check_names(argument: str, names: object) -> None:

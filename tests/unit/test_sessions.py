@@ -145,10 +145,29 @@ def test_a_finished_binary_needs_no_session_of_the_noxfile(monkeypatch: pytest.M
         ({"requires": [3]}, "not a list of names"),
         ({"requires": 3}, "not a list of names"),
         ({"only": "pex"}, 'only=["pex"]'),
+        ({"only": 0}, "not a list of names"),
+        ({"python": 3.11}, 'write python="3.11"'),
+        ({"python": 311}, 'write python="3.11"'),
+        ({"python": 3}, 'write python="3"'),
+        ({"python": [3.11, "3.12"]}, 'write python=["3.11", "3.12"]'),
+        ({"python": (3.11,)}, 'write python=["3.11"]'),
+        ({"python": []}, "names no Python"),
+        ({"python": True}, 'write python="3.12"'),
+        ({"python": {"3.11"}}, 'write python="3.12"'),
+        ({"prefix": None}, "register(prefix=None) is not a string"),
     ],
 )
-def test_names_that_are_not_a_list_are_refused(options: Any, said: str) -> None:
+def test_arguments_of_a_wrong_type_are_refused(options: Any, said: str) -> None:
     assert said in refusal(**options)
+    assert names() == []
+
+
+@pytest.mark.parametrize(
+    ("project", "said"),
+    [(["api", "worker"], "register(*['api', 'worker'])"), (None, "write a directory"), ((), "write a directory")],
+)
+def test_projects_that_are_not_paths_are_refused(project: Any, said: str) -> None:
+    assert said in refusal(project)
     assert names() == []
 
 

@@ -18,6 +18,7 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.wheel import clean
 from nox_pex.errors import NoxPexError
+from nox_pex.project import compilers
 from nox_pex.project.pyproject import Project
 from nox_pex.system import environ, plain_paths
 from nox_pex.system.command import Shell
@@ -36,11 +37,11 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
     shell = provisioner.shell
     with _scratch(into) as scratch:
         environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
-        runner = _Runner(shell, environment, scratch=scratch)
+        runner = _Runner(shell, environment, root=project.root, scratch=scratch)
         try:
             if extra := sorted(set(_hooks(project, environment, runner).get_requires_for_build_wheel())):
                 environment = provide_backend(provisioner, [*project.build_requires, *extra], interpreter=interpreter)
-                runner = _Runner(shell, environment, scratch=scratch)
+                runner = _Runner(shell, environment, root=project.root, scratch=scratch)
             with _preserved(project.file):
                 built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
@@ -117,10 +118,11 @@ class _Runner:
 
     setuptools works in the directory `scratch`. In the project's directory it would leave `build/` and an `.egg-info`,
     and the next build would ship files from `build/` that were removed from the sources. A path of the environment with
-    a `:`, which divides PATH, is reached through a link in `scratch`.
+    a `:`, which divides PATH, is reached through a link in `scratch`. Compilers write no path of this machine into an
+    extension, so that it is the same from any directory.
     """
 
-    def __init__(self, shell: Shell, environment: Environment, *, scratch: Path) -> None:
+    def __init__(self, shell: Shell, environment: Environment, *, root: Path, scratch: Path) -> None:
         (scratch / "egg").mkdir(exist_ok=True)
         self._programs = environment.python.parent
         if os.pathsep in str(self._programs):
@@ -129,6 +131,13 @@ class _Runner:
             link.symlink_to(environment.path)
             self._programs = link / self._programs.name
         (scratch / "setup.cfg").write_text(_SETUP_CFG.format(scratch=scratch), "utf-8")
+        base = tool_environ(shell.environ)
+        # The last one that fits counts, and the others may be inside the project.
+        hidden = {".": root, "environment": environment.path, "build": scratch}
+        self._compilers = {
+            "CPPFLAGS": compilers.preprocessor_flags(hidden, given=base.get("CPPFLAGS", "")),
+            **compilers.linkers(environment.python, cwd=scratch, environ=base),
+        }
         self._scratch = scratch
         self.tail: tuple[str, ...] = ()
         self._shell = shell
@@ -139,7 +148,7 @@ class _Runner:
         base = tool_environ(self._shell.environ)
         path = os.pathsep.join([str(self._programs), base.get("PATH", os.defpath)])
         base.setdefault("DIST_EXTRA_CONFIG", str(self._scratch / "setup.cfg"))
-        fixed = {"PATH": path, "SOURCE_DATE_EPOCH": environ.EPOCH, **UTF_8}
+        fixed = {"PATH": path, "SOURCE_DATE_EPOCH": environ.EPOCH, **self._compilers, **UTF_8}
         env = {**base, **fixed, **(extra_environ or {})}
         outcome = self._shell.run(cmd, what="pex: build backend", env=env, cwd=Path(cwd) if cwd else None)
         self.tail = outcome.tail

@@ -107,6 +107,16 @@ def test_setuptools_works_outside_of_the_project(checkout: Checkout) -> None:
     checkout.build(DIST_EXTRA_CONFIG="/chosen/setup.cfg")
 
 
+def test_compilers_write_no_path_of_the_project(checkout: Checkout) -> None:
+    flags = f"'-ffile-prefix-map={checkout.root}=.' in os.environ['CPPFLAGS'].split()"
+    checkout.backend(f"assert {flags} and os.environ['CPPFLAGS'].endswith(' -DX -g') and os.environ['CFLAGS'] == '-O1'")
+    checkout.build(CPPFLAGS="-DX -g", CFLAGS="-O1")
+    checkout.backend("assert '-rpath' not in os.environ.get('LDSHARED', '') and 'CFLAGS' not in os.environ")
+    checkout.build()
+    checkout.backend("assert os.environ['LDSHARED'] == 'ld -Wl,-rpath,/chosen'")
+    checkout.build(LDSHARED="ld -Wl,-rpath,/chosen")
+
+
 @pytest.mark.parametrize("name", ["svc:main", "job%2Ffeature", "new\nline", 'it\'s "q"'])
 def test_a_backend_works_whatever_characters_are_in_the_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
