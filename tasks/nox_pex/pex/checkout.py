@@ -62,7 +62,7 @@ def places_of(target: Target, dependencies: Iterable[str]) -> Places:
     root, table = target.project.root, target.table
     executable = [table.executable] if table.executable is not None else []
     named = [os.path.normpath(root / name) for name in (*_OWN_FILES, *executable, *table.complete_platforms)]
-    named += _extended(target)
+    named += extended_files(target)
     return Places(
         project=root,
         output=Path(os.path.normpath(target.directory)),
@@ -72,8 +72,8 @@ def places_of(target: Target, dependencies: Iterable[str]) -> Places:
     )
 
 
-def _extended(target: Target) -> list[str]:
-    """The files that the project's settings extend."""
+def extended_files(target: Target) -> list[str]:
+    """Return the files that the project's settings extend, as absolute paths."""
     table = target.project.document.get("tool", {}).get("nox-pex", {})
     if "extends" not in table:
         return []

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.builder import Builder
+from nox_pex.pex.checkout import extended_files
 from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Contents, Target
 from nox_pex.platforms import wheelhouse
@@ -171,7 +172,8 @@ def _copy_project(target: Target, *, into: Path) -> Path:
     sourced = [target.project, *(pyproject.read_source(path) for path in dependencies if path.is_dir())]
     tops = {project.root: Git(root=project.root).top() for project in sourced}
     repositories = {top: Git(root=directory) for directory, top in tops.items() if top is not None}
-    outside = [path for path in dependencies if not path.is_relative_to(root)]
+    named = [*dependencies, *(Path(os.path.normpath(file)) for file in extended_files(target))]
+    outside = [path for path in named if not path.is_relative_to(root)]
     # A build backend that takes the version from Git may ask whether any file in the repository changed.
     asking = dict.fromkeys(tops[project.root] for project in sourced if project.version_from_git)
     outside = [*(top for top in asking if top is not None), *outside]
@@ -211,7 +213,10 @@ def _project_files(target: Target) -> set[str]:
     for path in _path_dependencies(project):
         if path.is_relative_to(root):
             names |= {os.path.normpath(path.relative_to(root) / name) for name in _all_files(path)}
-    return names | {name for name in _PROJECT_FILES if (root / name).is_file()}
+    extended = [os.path.relpath(file, root) for file in extended_files(target)]
+    return names | {
+        name for name in (*_PROJECT_FILES, *extended) if not name.startswith("../") and (root / name).is_file()
+    }
 
 
 def _all_files(path: Path) -> Sequence[str]:
