@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
@@ -30,6 +32,21 @@ class Distribution(Struct, frozen=True, kw_only=True):
     directory: Path
     record: str | None
     direct: bool
+
+    @property
+    def source(self) -> tuple[str, str | None] | None:
+        """The address that it was installed from, and the subdirectory there; None if it is from an index.
+
+        The address is a URL, or the path without links of a directory or an archive.
+        """
+        try:
+            content = json.loads(text_of(self.directory / "direct_url.json"))
+            address, subdirectory = str(content["url"]), content.get("subdirectory")
+            parts = urlsplit(address)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        path = str(Path(unquote(parts.path)).resolve()) if parts.scheme == "file" else address
+        return path, subdirectory
 
 
 class Environment(Struct, frozen=True, kw_only=True):
