@@ -165,8 +165,8 @@ def _by_content(inputs: GateInputs) -> frozenset[str]:
 
 def _renamed(inputs: GateInputs, planned: Mapping[NormalizedName, str]) -> Mapping[str, str]:
     """Return the names of distributions that the lock calls by another name, and that name."""
-    known = {*planned, canonicalize_name(inputs.target.project.name)}
-    if known.issuperset(distribution.name for distribution in inputs.distributions):
+    found = {distribution.name for distribution in inputs.distributions}
+    if found.issuperset(_by_content(inputs) & planned.keys()):
         return {}
     installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
     return installed.renamed if isinstance(installed, Installed) else {}
