@@ -41,12 +41,9 @@ class Distribution(Struct, frozen=True, kw_only=True):
         """
         try:
             content = json.loads(text_of(self.directory / "direct_url.json"))
-            address, subdirectory = str(content["url"]), content.get("subdirectory")
-            parts = urlsplit(address)
+            return address_of(str(content["url"])), content.get("subdirectory")
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        path = str(Path(unquote(parts.path)).resolve()) if parts.scheme == "file" else address
-        return path, subdirectory
 
 
 class Environment(Struct, frozen=True, kw_only=True):
@@ -131,6 +128,12 @@ class Environment(Struct, frozen=True, kw_only=True):
                 yield f"{distribution.name}: no RECORD"
                 continue
             yield from (f"{distribution.name}: {file}" for file in _unlike_record(distribution.directory))
+
+
+def address_of(url: str) -> str:
+    """Return the path without links that a `file:` URL means; any other `url` is returned as it is."""
+    parts = urlsplit(url)
+    return str(Path(unquote(parts.path)).resolve()) if parts.scheme == "file" else url
 
 
 def is_compiled_here(distribution: Distribution) -> bool:

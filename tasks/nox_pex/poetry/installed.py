@@ -112,11 +112,12 @@ def from_state(
 ) -> Installed:
     """The install that `state`, the content of `STATE_FILE`, describes. `found` are its distributions now."""
     renamed, path_digests = state.get("path-dependencies", {}).get("renamed", {}), state["inputs"]["paths"]
+    aliases = {name: path_digests[known] for name, known in renamed.items() if known in path_digests}
     return Installed(
         selection=wanted,
         environment=environment,
         distributions=found,
-        path_digests={**path_digests, **{name: path_digests[known] for name, known in renamed.items()}},
+        path_digests={**path_digests, **aliases},
         id=state.get("id", ""),
         paths=state.get("path-dependencies", {}).get("paths", {}),
         renamed=renamed,

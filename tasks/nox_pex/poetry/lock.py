@@ -14,7 +14,7 @@ from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nox_pex.distributions.environment import Distribution
+from nox_pex.distributions.environment import Distribution, address_of
 from nox_pex.errors import NoxPexError
 
 
@@ -92,7 +92,9 @@ class Lock(Struct, frozen=True, kw_only=True):
     def _address(self, package: Package) -> tuple[str, str | None]:
         """The address and the subdirectory of a package that does not come from an index, as `Distribution.source`."""
         source, path = package.source, self.path_of(package)
-        return str(path or (source.url if source else "")), source.subdirectory if source else None
+        if source is None:
+            return "", None
+        return str(path) if path is not None else address_of(source.url), source.subdirectory
 
     def path_of(self, package: Package) -> Path | None:
         """The path that a package comes from, without links; None if it is not from a path."""

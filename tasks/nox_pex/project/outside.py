@@ -103,7 +103,9 @@ def _files_of(project: Project, package: _Package) -> Iterator[str]:
             found = True
             yield os.path.relpath(file, project.root)
     if not found:
-        problem = f"`packages` in {project.file} names {package.include} in {package.base}, and there is no such file"
+        problem = (
+            f"`packages` in {project.file} names {package.include} in {package.base}, and Git would commit no such file"
+        )
         raise NoxPexError("source-missing", problem, "correct the entry, or add the files to Git")
 
 

@@ -96,5 +96,5 @@ def test_the_files_outside_are_inputs(tmp_path: Path) -> None:
 
 def test_an_entry_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
     project = written(tmp_path, '{ include = "ns/gone", from = "../../bases" }')
-    with pytest.raises(NoxPexError, match=r"names ns/gone in .*bases, and there is no such file"):
+    with pytest.raises(NoxPexError, match=r"names ns/gone in .*bases, and Git would commit no such file"):
         outside.files(project)
