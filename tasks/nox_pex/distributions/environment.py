@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
@@ -30,6 +32,18 @@ class Distribution(Struct, frozen=True, kw_only=True):
     directory: Path
     record: str | None
     direct: bool
+
+    @property
+    def source(self) -> tuple[str, str | None] | None:
+        """The address that it was installed from, and the subdirectory there; None if it is from an index.
+
+        The address is a URL, or the path without links of a directory or an archive.
+        """
+        try:
+            content = json.loads(text_of(self.directory / "direct_url.json"))
+            return address_of(str(content["url"])), content.get("subdirectory")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
 
 
 class Environment(Struct, frozen=True, kw_only=True):
@@ -114,6 +128,12 @@ class Environment(Struct, frozen=True, kw_only=True):
                 yield f"{distribution.name}: no RECORD"
                 continue
             yield from (f"{distribution.name}: {file}" for file in _unlike_record(distribution.directory))
+
+
+def address_of(url: str) -> str:
+    """Return the path without links that a `file:` URL means; any other `url` is returned as it is."""
+    parts = urlsplit(url)
+    return str(Path(unquote(parts.path)).resolve()) if parts.scheme == "file" else url
 
 
 def is_compiled_here(distribution: Distribution) -> bool:

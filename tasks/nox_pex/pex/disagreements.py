@@ -28,7 +28,7 @@ from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 
-Kind = Literal["missing", "unmet", "rewritten", "moved"]
+Kind = Literal["missing", "unmet", "rewritten", "moved", "renamed"]
 
 
 class Disagreement(Struct, frozen=True, kw_only=True, order=True):
@@ -38,7 +38,8 @@ class Disagreement(Struct, frozen=True, kw_only=True, order=True):
     - `missing`: the requirement `text` is of a distribution that is not installed,
     - `unmet`: the requirement `text` does not allow the version `installed`,
     - `rewritten`: pex does not accept `text`, a field of its metadata; the binary has `replacement` (empty: removed),
-    - `moved`: what was installed from a path has this version now, and the lock has the version `text`.
+    - `moved`: what was installed from a path has this version now, and the lock has the version `text`,
+    - `renamed`: what was installed from a path has this name in its metadata, and the lock has the name `text`.
     """
 
     distribution: str
@@ -62,6 +63,9 @@ class Disagreement(Struct, frozen=True, kw_only=True, order=True):
             case "moved":
                 known = f"ships as Poetry installed it from its source, but poetry.lock says {self.text}"
                 return f"{subject} {known}; run `poetry lock`, unless its version comes from Git"
+            case "renamed":
+                known = f"ships as Poetry installed it from its source, but poetry.lock calls it {self.text}"
+                return f"{subject} {known}; use one name in its metadata, in pyproject.toml and in poetry.lock"
             case "rewritten":
                 says = f"says `{self.replacement}`" if self.replacement else "leaves it out"
                 field = self.text.replace("\n", r"\n")
@@ -177,11 +181,15 @@ def _rewritten(members: Iterable[Member]) -> Iterator[Disagreement]:
 
 
 def _moved(contents: Contents, lock: Lock) -> Iterator[Disagreement]:
-    """Yield what was installed from a path, a URL or Git and has another version than in the lock."""
+    """Yield what was installed from a path, a URL or Git and has another version or name than in the lock."""
+    renamed = lock.renamed(contents.distributions)
     for distribution in contents.distributions:
-        if distribution.direct and not lock.find(distribution.name, distribution.version):
-            locked = ", ".join(sorted(package.version for package in lock.direct(distribution.name)))
-            yield Disagreement(distribution=distribution.name, version=distribution.version, kind="moved", text=locked)
+        name, version = distribution.name, distribution.version
+        if name in renamed:
+            yield Disagreement(distribution=name, version=version, kind="renamed", text=renamed[name])
+        elif distribution.direct and not lock.find(name, version):
+            locked = ", ".join(sorted(package.version for package in lock.direct(distribution)))
+            yield Disagreement(distribution=name, version=version, kind="moved", text=locked)
 
 
 def _unsatisfied(members: Sequence[Member], python: TargetPython) -> Iterator[Disagreement]:

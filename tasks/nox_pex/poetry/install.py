@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -98,7 +98,11 @@ class Installer(Struct, frozen=True, kw_only=True):
             "selection": wanted.key,
             "id": uuid.uuid4().hex,
             "inputs": inputs,
-            "path-dependencies": {"lock": lock_digest, "paths": paths},
+            "path-dependencies": {
+                "lock": lock_digest,
+                "paths": paths,
+                "renamed": lock.read(self.project.lock).renamed(found),
+            },
             "distributions": snapshot(found),
             "seconds": round(seconds, 3),
         }
@@ -138,9 +142,12 @@ class Installer(Struct, frozen=True, kw_only=True):
             cached = self._cached(inputs)
         if not self.force and self._restore(cached, environment):
             return inputs, True
-        for distribution in environment.distributions():
+        found = environment.distributions()
+        renamed = lock.read(self.project.lock).renamed(found)
+        for distribution in found:
             # Poetry does not install a path dependency again if its content changes but its version does not.
-            if before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name):
+            changed = before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name)
+            if changed or distribution.name in renamed:
                 environment.remove(distribution)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         poetry.run(wanted, environment, lock_fd=lock_fd)
@@ -206,7 +213,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             paths: Mapping[str, str] = remembered["paths"]
             return paths
         locked = lock.read(self.project.lock)
-        return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in _BY_PATH}
+        return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in lock.BY_PATH}
 
     def _reinstall_colliding(self, poetry: Sync, wanted: Selection, environment: Environment, *, lock_fd: int) -> None:
         """Install the distributions that share a file again, one at a time in Poetry's order."""
@@ -220,9 +227,6 @@ class Installer(Struct, frozen=True, kw_only=True):
         poetry.run(wanted, environment, lock_fd=lock_fd, one_at_a_time=True)
         for line in collisions.record_winners(environment):
             self.shell.say(f"install: {line}")
-
-
-_BY_PATH: Final = ("directory", "file")
 
 
 def _tree_digest(path: Path) -> str:

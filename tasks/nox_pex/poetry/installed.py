@@ -32,7 +32,9 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
     """A finished install of `selection`: the environment and its distributions.
 
     `path_digests` are the SHA-256 digests of the path dependencies' content, by name, and `paths` their paths from the
-    project's directory. `seconds` is how long the last install took. `id` changes with each install.
+    project's directory. `seconds` is how long the last install took. `id` changes with each install. `renamed` are the
+    distributions whose metadata has another name than the lock: that name, and the name in the lock. In `path_digests`,
+    they have both names.
     """
 
     selection: Selection
@@ -42,6 +44,7 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
     seconds: float
     id: str = ""
     paths: Mapping[str, str] = {}
+    renamed: Mapping[str, str] = {}
 
     @cached_property
     def interpreter(self) -> Interpreter:
@@ -108,12 +111,15 @@ def from_state(
     wanted: Selection, environment: Environment, state: Mapping[str, Any], found: tuple[Distribution, ...]
 ) -> Installed:
     """The install that `state`, the content of `STATE_FILE`, describes. `found` are its distributions now."""
+    renamed, path_digests = state.get("path-dependencies", {}).get("renamed", {}), state["inputs"]["paths"]
+    aliases = {name: path_digests[known] for name, known in renamed.items() if known in path_digests}
     return Installed(
         selection=wanted,
         environment=environment,
         distributions=found,
-        path_digests=state["inputs"]["paths"],
+        path_digests={**path_digests, **aliases},
         id=state.get("id", ""),
         paths=state.get("path-dependencies", {}).get("paths", {}),
+        renamed=renamed,
         seconds=state["seconds"],
     )

@@ -15,6 +15,7 @@ from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from nox_pex.distributions.environment import Distribution, address_of
 from nox_pex.errors import NoxPexError
 
 
@@ -41,13 +42,17 @@ class LockedFile(Struct, frozen=True, kw_only=True):
 
 
 class Package(Struct, frozen=True, kw_only=True):
-    """One `[[package]]`: a version of a distribution, with its files and the hashes of all of them (`sha256:…`)."""
+    """One `[[package]]`: a version of a distribution, with its files and the hashes of all of them (`sha256:…`).
+
+    `develop` is whether Poetry installs it as editable.
+    """
 
     name: NormalizedName
     version: str
     hashes: tuple[str, ...]
     source: Source | None
     files: tuple[LockedFile, ...] = ()
+    develop: bool = False
 
     @property
     def is_direct(self) -> bool:
@@ -68,10 +73,39 @@ class Lock(Struct, frozen=True, kw_only=True):
         normalized = canonicalize_name(name)
         return tuple(p for p in self.packages if p.name == normalized and _version(p.version) == wanted)
 
-    def direct(self, name: str) -> tuple[Package, ...]:
-        """The locked packages of this name, of any version, that come from a path, a URL or Git."""
-        normalized = canonicalize_name(name)
-        return tuple(p for p in self.packages if p.name == normalized and p.is_direct)
+    def direct(self, distribution: Distribution) -> tuple[Package, ...]:
+        """The locked packages that `distribution` was installed from, if that was a path, a URL or Git.
+
+        Its address identifies it (PEP 610), because its metadata may have another name and version than the lock.
+        """
+        if not distribution.direct:
+            return ()
+        directs = [package for package in self.packages if package.is_direct]
+        source = distribution.source
+        named = tuple(package for package in directs if package.name == distribution.name)
+        return tuple(package for package in directs if self._address(package) == source) or named
+
+    def renamed(self, distributions: Iterable[Distribution]) -> Mapping[NormalizedName, NormalizedName]:
+        """The names in the metadata of those `distributions` that have another name in the lock, and that name."""
+        found = {d.name: {package.name for package in self.direct(d)} for d in distributions}
+        return {name: min(names) for name, names in found.items() if names and name not in names}
+
+    def _address(self, package: Package) -> tuple[str, str | None]:
+        """The address and the subdirectory of a package that does not come from an index, as `Distribution.source`."""
+        source, path = package.source, self.path_of(package)
+        if source is None:
+            return "", None
+        return str(path) if path is not None else address_of(source.url), source.subdirectory
+
+    def path_of(self, package: Package) -> Path | None:
+        """The path that a package comes from, without links; None if it is not from a path."""
+        if package.source is None or package.source.type not in BY_PATH:
+            return None
+        return (self.path.parent / package.source.url).resolve()
+
+
+BY_PATH: Final = ("directory", "file")
+"""The types of the sources that are paths."""
 
 
 def git_url(address: str) -> str:
@@ -193,6 +227,7 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
         yield Package(
             name=name,
             version=entry["version"],
+            develop=bool(entry.get("develop", False)),
             hashes=tuple(sorted({file["hash"] for file in files})),
             files=tuple(LockedFile(name=file["file"], hash=file["hash"]) for file in files),
             source=None

@@ -97,9 +97,8 @@ def _line(pin: Pin) -> str:
 
 def locked(distribution: Distribution, lock: Lock) -> Package:
     """The package in the lock that `distribution` was installed from. Raises `NoxPexError` `not-locked`."""
-    # What comes from a path is known by its content: its version may have moved since the lock.
-    moved = lock.direct(distribution.name) if distribution.direct else ()
-    candidates = lock.find(distribution.name, distribution.version) or moved
+    # What comes from a path is known by its path: its version may have moved since the lock, its name may differ.
+    candidates = lock.find(distribution.name, distribution.version) or lock.direct(distribution)
     if not candidates:
         versions = ", ".join(sorted(p.version for p in lock.packages if p.name == distribution.name))
         instead = f"it locks {versions}" if versions else "it has no version of it"

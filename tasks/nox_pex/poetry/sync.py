@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import git_failures
+from nox_pex.poetry import direct_urls, git_failures, lock
 from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
+from nox_pex.system.command import Outcome
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
@@ -63,11 +64,16 @@ class Sync(Struct, frozen=True, kw_only=True):
             others = sorted(path.name for path in environments.iterdir() if path.is_dir())
         if outcome.status != 0:
             raise failure(outcome, self.project)
-        missing = sorted(installed_by(outcome) - {d.name for d in environment.distributions()})
+        missing = sorted(self._missing(outcome, environment))
         if others or missing:
             what = f"created the environment {others[0]}" if others else f"installed {missing[0]} elsewhere"
             problem = f"Poetry {what} instead of using {environment.path}"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it", log=outcome.tail)
+
+    def _missing(self, outcome: Outcome, environment: Environment) -> set[str]:
+        """The locked packages that Poetry says it installed, and that are not in `environment`, by any name."""
+        missing = installed_by(outcome) - {distribution.name for distribution in environment.distributions()}
+        return direct_urls.complete(environment, lock.read(self.project.lock), missing) if missing else missing
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 
-from nox_pex.project import sources
+from nox_pex.project import outside, sources
 from nox_pex.project.pyproject import Project
 
 Table = Mapping[str, Any]
@@ -42,10 +42,11 @@ class Backend(Struct, frozen=True, kw_only=True):
 def file_digests(project: Project, names: Iterable[str]) -> dict[str, str]:
     """Return the digests of the files `names` in the project's directory, as inputs of its wheel.
 
+    Files outside of that directory that the wheel needs are added (`outside.files`).
     Of `pyproject.toml`, only the tables that the build backend reads count, if they are known.
     Raises `NoxPexError` `source-missing` if a file cannot be read.
     """
-    digests = sources.digests(project.root, names)
+    digests = sources.digests(project.root, [*names, *outside.files(project)])
     if project.file.name in digests and (read := digest_of_read_tables(project)) is not None:
         digests[project.file.name] = read
     return digests

@@ -18,7 +18,7 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.wheel import clean
 from nox_pex.errors import NoxPexError
-from nox_pex.project import compilers
+from nox_pex.project import compilers, outside
 from nox_pex.project.pyproject import Project
 from nox_pex.system import environ, plain_paths
 from nox_pex.system.command import Shell
@@ -30,12 +30,16 @@ from nox_pex.tools.provision import Provisioner
 def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provisioner: Provisioner) -> Path:
     """Build the project's wheel into the directory `into`, and return its path.
 
+    If `packages` lead out of the project's directory, the backend builds a copy of the project that contains them.
     The backend runs on the Python `interpreter`, in an environment that contains only what `[build-system]` requires.
     Raises `NoxPexError`: `build-failed` with the backend's output if the build fails, `tool-install` or an error of the
     index if the backend cannot be installed.
     """
     shell = provisioner.shell
+    original = project
     with _scratch(into) as scratch:
+        if outside.packages(project):
+            project = outside.copy_inside(project, scratch / "copy")
         environment = provide_backend(provisioner, project.build_requires, interpreter=interpreter)
         runner = _Runner(shell, environment, root=project.root, scratch=scratch)
         try:
@@ -46,7 +50,7 @@ def build_wheel(project: Project, *, into: Path, interpreter: Interpreter, provi
                 built = into / _hooks(project, environment, runner).build_wheel(str(into))
         except (*_HOOK_FAILURES, subprocess.CalledProcessError, ValueError) as error:
             reason = next(filter(_ERROR_LINE.search, runner.tail), runner.tail[-1] if runner.tail else str(error))
-            problem = f"the build backend of {project.root} failed: {reason.strip()}"
+            problem = f"the build backend of {original.root} failed: {reason.strip()}"
             remedy = "make `poetry build` succeed there"
             if project.is_built_by_poetry:
                 remedy += ", or, if it is not a package, set tool.poetry.package-mode = false"

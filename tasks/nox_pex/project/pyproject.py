@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -116,8 +117,9 @@ class Project(Struct, frozen=True, kw_only=True):
         """
         packages = self.document.get("tool", {}).get("poetry", {}).get("packages", ())
         named = {str(entry.get("from") or "").strip("/") for entry in packages if isinstance(entry, dict)}
+        inside = {directory for directory in named if not posixpath.normpath(directory).startswith("..")}
         if named:
-            return named.pop() if len(named) == 1 else ""
+            return inside.pop() if len(inside) == 1 else ""
         flat = self.root / self.name.replace("-", "_")
         src = self.root / "src"
         return "src" if src.is_dir() and not (src / "__init__.py").exists() and not flat.is_dir() else ""

@@ -230,9 +230,13 @@ def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tupl
     for directory in _code_directories(tree, names, listed.apart):
         names.update(tree.walk_following(directory))
     names.update(name for name in os.listdir(tree.root) if name.endswith(default_rules.MODULES))  # noqa: PTH208  # names, not paths
-    if extra:
-        names |= matching_any(extra, tree.walk_following())
+    names |= matching_files(tree, extra)
     return tuple(sorted(name for name in names if tree.is_source_file(name)))
+
+
+def matching_files(tree: Tree, patterns: Sequence[str]) -> set[str]:
+    """Return the files in `tree`, ignored by Git or not, that match one of `patterns`."""
+    return matching_any(patterns, tree.walk_following()) if patterns else set()
 
 
 def _code_directories(tree: Tree, listed: Iterable[str], apart: Iterable[str]) -> set[str]:

@@ -30,7 +30,7 @@ from nox_pex.platforms import wheelhouse
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
-from nox_pex.project import pyproject, sources
+from nox_pex.project import outside, pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
@@ -173,12 +173,13 @@ def _copy_project(target: Target, *, into: Path) -> Path:
     tops = {project.root: Git(root=project.root).top() for project in sourced}
     repositories = {top: Git(root=directory) for directory, top in tops.items() if top is not None}
     named = [*dependencies, *(Path(os.path.normpath(file)) for file in extended_files(target))]
-    outside = [path for path in named if not path.is_relative_to(root)]
+    apart = [path for path in named if not path.is_relative_to(root)]
     # A build backend that takes the version from Git may ask whether any file in the repository changed.
     asking = dict.fromkeys(tops[project.root] for project in sourced if project.version_from_git)
-    outside = [*(top for top in asking if top is not None), *outside]
-    base = Path(os.path.commonpath([*repositories, root, *outside]))
-    for path in outside:
+    apart = [*(top for top in asking if top is not None), *apart]
+    files_outside = [os.path.normpath(each.root / name) for each in sourced for name in outside.files(each)]
+    base = Path(os.path.commonpath([*repositories, root, *apart, *files_outside]))
+    for path in apart:
         # A repository may contain the output directory, with an earlier binary.
         names = [name for name in _all_files(path) if not (path / name).is_relative_to(target.directory)]
         _copy_files(path, names, into / path.relative_to(base))
@@ -220,8 +221,11 @@ def _project_files(target: Target) -> set[str]:
 
 
 def _all_files(path: Path) -> Sequence[str]:
-    """Return the files that a build backend could read in a directory; the empty name if `path` is a file itself."""
-    return [""] if path.is_file() else sources.project_files(path, output_dir=Path("dist"), extra=())
+    """Return the files that a build backend could read for a directory; the empty name if `path` is a file itself."""
+    if path.is_file():
+        return [""]
+    listed = sources.project_files(path, output_dir=Path("dist"), extra=())
+    return [*listed, *outside.files(pyproject.read_source(path))]
 
 
 def _path_dependencies(project: Project) -> Iterator[Path]:

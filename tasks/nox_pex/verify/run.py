@@ -51,6 +51,10 @@ _REMEDIES: Final[Mapping[Gate, str]] = {
 }
 
 
+_NOTED_BY_CLOSURE: Final = ("moved", "renamed")
+"""The kinds of disagreements that the gate `closure` notes itself."""
+
+
 class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
     """The input of all gates: the open binary, its target, and how to find out what it must contain.
 
@@ -150,12 +154,22 @@ def _closure(inputs: GateInputs) -> Verdict:
         project=inputs.project_version,
         exclude=target.table.exclude,
         by_content=_by_content(inputs),
+        renamed=_renamed(inputs, planned),
     )
 
 
 def _by_content(inputs: GateInputs) -> frozenset[str]:
     """Return the names of the distributions that the lock takes from a path, a URL or Git: their versions may move."""
     return frozenset(package.name for package in lock.read(inputs.target.project.lock).packages if package.is_direct)
+
+
+def _renamed(inputs: GateInputs, planned: Mapping[NormalizedName, str]) -> Mapping[str, str]:
+    """Return the names of distributions that the lock calls by another name, and that name."""
+    found = {distribution.name for distribution in inputs.distributions}
+    if found.issuperset(_by_content(inputs) & planned.keys()):
+        return {}
+    installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
+    return installed.renamed if isinstance(installed, Installed) else {}
 
 
 def _integrity(inputs: GateInputs) -> Verdict:
@@ -166,9 +180,10 @@ def _integrity(inputs: GateInputs) -> Verdict:
 def _integrity_of_pex(inputs: GateInputs) -> Verdict:
     installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
     found = disagreements.find(installed, lock.read(inputs.target.project.lock), project=None)
+    remaining = found.without(inputs.target.table.exclude)
     verdict = replace(
         integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, installed)),
-        notes=tuple(str(each) for each in found.without(inputs.target.table.exclude) if each.kind != "moved"),
+        notes=tuple(str(each) for each in remaining if each.kind not in _NOTED_BY_CLOSURE),
     )
     if inputs.installed is None:
         return verdict

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from nox_pex.pex import disagreements
 from nox_pex.pex.disagreements import Disagreement, Disagreements
@@ -129,3 +130,18 @@ def test_what_the_user_excludes_is_no_disagreement(
 ) -> None:
     add(environment, "shelf", "idna>=2", "gone")
     assert [each.kind for each in find(environment).without(exclude)] == kinds
+
+
+def test_a_path_dependency_with_another_name_in_the_lock_is_named(environment: FakeEnvironment, tmp_path: Path) -> None:
+    source = tmp_path / "shelf"
+    add(environment, "shelf", direct_url=json.dumps({"url": source.as_uri(), "dir_info": {}}))
+    package = Package(
+        name=canonicalize_name("shelf-api"),
+        version="1.0",
+        hashes=(),
+        source=Source(type="directory", url="shelf"),
+    )
+    locked = Lock(path=tmp_path / "poetry.lock", digest="0", packages=(package,))
+    (found,) = disagreements.find(environment.installed(), locked, project=None).found
+    assert (found.distribution, found.kind, found.text) == ("shelf", "renamed", "shelf-api")
+    assert "poetry.lock calls it shelf-api; use one name" in str(found)

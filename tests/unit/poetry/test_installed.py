@@ -70,3 +70,17 @@ def test_an_install_is_direct_if_one_distribution_is(environment: Environment) -
 def test_no_distribution_has_a_marker(environment: Environment) -> None:
     found = msgspec.structs.replace(written(environment), distributions=())
     assert found.marker("idna", "3.11") == ""
+
+
+def test_a_renamed_distribution_has_the_digest_of_its_path_by_both_names(environment: Environment) -> None:
+    renamed = {"books": "shelf", "board": "board-api"}  # the second one is from Git
+    state = {
+        "selection": MAIN.key,
+        "inputs": {"paths": {"shelf": "dd"}},
+        "path-dependencies": {"renamed": renamed},
+        "seconds": 1.5,
+    }
+    files.write_json(environment.path / STATE_FILE, state)
+    found = load_finished(MAIN, environment)
+    assert found is not None
+    assert (found.renamed, found.path_digests) == (renamed, {"shelf": "dd", "books": "dd"})

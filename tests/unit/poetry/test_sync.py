@@ -7,6 +7,7 @@ import pytest
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
+from nox_pex.poetry import lock
 from nox_pex.poetry.selection import Selection
 from nox_pex.poetry.sync import Sync
 from nox_pex.project.pyproject import Project
@@ -106,7 +107,8 @@ def test_poetrys_error_is_raised(run: Callable[..., None], output: str, code: st
     assert (caught.value.code, len(outcomes)) == (code, runs)
 
 
-def test_a_distribution_that_is_not_in_the_environment_is_an_error(run: Callable[..., None]) -> None:
+def test_a_distribution_that_is_not_in_the_environment_is_an_error(run: Callable[..., None], service: Project) -> None:
+    service.lock.write_text(LOCK, "utf-8")
     with pytest.raises(NoxPexError, match="Poetry installed idna elsewhere") as caught:
         run(lambda *_: (0, "  - Installing idna (3.11)"))
     assert caught.value.code == "install-failed"
@@ -120,3 +122,47 @@ def test_another_environment_is_an_error(run: Callable[..., None]) -> None:
     with pytest.raises(NoxPexError, match=r"Poetry created the environment service-py3\.11") as caught:
         run(poetry)
     assert caught.value.code == "install-failed"
+
+
+LOCK = (
+    '[[package]]\nname = "shelf-api"\nversion = "1.0"\n[package.source]\ntype = "directory"\nurl = "shelf"\n'
+    '[[package]]\nname = "board-api"\nversion = "1.0"\n[package.source]\ntype = "git"\n'
+    'url = "https://g.example/board"\nresolved_reference = "abc"\nsubdirectory = "lib"\n'
+    '[metadata]\nlock-version = "2.1"\n'
+)
+
+
+def test_the_source_of_a_distribution_with_another_name_is_recorded(
+    run: Callable[..., None], environment: Environment, service: Project
+) -> None:
+    service.lock.write_text(LOCK, "utf-8")
+    (service.root / "shelf").mkdir()
+    (service.root / "shelf" / "shelf.py").write_text("", "utf-8")
+
+    def poetry(_: Sequence[str], __: Mapping[str, str]) -> tuple[int, str]:
+        environments.install(environment, "board", {"board.py": ""})
+        environments.install(environment, "shelf", {"shelf.py": ""})
+        return 0, "  - Installing board-api (1.0 abc)\n  - Installing shelf-api (1.0 /shelf)"
+
+    run(poetry)
+    board, shelf = environment.distributions()
+    assert (board.direct, shelf.direct) == (True, True)
+    assert board.source == ("https://g.example/board", "lib")
+    assert shelf.source == (str((service.root / "shelf").resolve()), None)
+    assert list(environment.damaged()) == []
+    locked = lock.read(service.lock)
+    assert locked.renamed([board, shelf]) == {"board": "board-api", "shelf": "shelf-api"}
+    assert [package.name for package in locked.direct(board)] == ["board-api"]
+
+
+def test_a_package_that_no_distribution_was_installed_for_is_an_error(
+    run: Callable[..., None], environment: Environment, service: Project
+) -> None:
+    service.lock.write_text(LOCK, "utf-8")
+
+    def poetry(_: Sequence[str], __: Mapping[str, str]) -> tuple[int, str]:
+        return 0, "  - Installing shelf-api (1.0 /shelf)"
+
+    with pytest.raises(NoxPexError, match="Poetry installed shelf-api elsewhere"):
+        run(poetry)
+    assert environment.distributions() == ()

@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -79,6 +80,7 @@ def judge(
     project: tuple[str, str | None] | None,
     exclude: Iterable[str],
     by_content: Collection[str] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     """Compare the distributions that were `found` in the binary with those that Poetry `planned`.
 
@@ -86,7 +88,7 @@ def judge(
     `exclude` are requirements as for pex's `--exclude`. The dependencies of an excluded distribution are expected
     nevertheless, because the lock pins each of them.
     `by_content` are the names of the distributions from a path, a URL or Git. Their content counts, so another version
-    is only noted.
+    is only noted. `renamed` are the names of distributions that the lock calls by another name, and that name.
     """
     excluded = {name for name, version in planned.items() if _is_excluded(name, version, exclude)}
     expected: dict[str, str | None] = {n: v for n, v in planned.items() if n not in excluded}
@@ -96,7 +98,7 @@ def judge(
     distributions = list(found)
     by_name: dict[str, list[PexDistribution]] = {}
     for distribution in distributions:
-        by_name.setdefault(distribution.name, []).append(distribution)
+        by_name.setdefault(renamed.get(distribution.name, distribution.name), []).append(distribution)
     return Verdict(
         summary=f"{counted(distributions, 'distribution')}, {len(expected)} expected",
         problems=tuple(_problems(by_name, expected, excluded, by_content)),
@@ -114,6 +116,8 @@ def _notes(
 ) -> Iterator[str]:
     for name in sorted(by_name.keys() & expected.keys() & set(by_content)):
         for distribution in by_name[name]:
+            if distribution.name != name:
+                yield f"{name} calls itself {distribution.name}: it ships as Poetry installed it from its source"
             if not _is_same_version(distribution.version, expected[name]):
                 yield (
                     f"{name} is {distribution.version}, and poetry.lock says {expected[name]}: "

@@ -102,3 +102,17 @@ def test_the_verdict_lists_what_was_compared() -> None:
         "excluded": ["h11"],
     }
     assert judged([], "idna==3.11").summary == "0 distributions, 1 expected"
+
+
+def test_another_name_than_in_the_lock_is_only_noted() -> None:
+    plan = {canonicalize_name("shelf-api"): "1.0"}
+    verdict = closure.judge(
+        holding("shelf==1.0"),
+        plan,
+        project=None,
+        exclude=(),
+        by_content=("shelf-api",),
+        renamed={"shelf": "shelf-api"},
+    )
+    assert not verdict.problems
+    assert verdict.notes == ("shelf-api calls itself shelf: it ships as Poetry installed it from its source",)
