@@ -164,7 +164,7 @@ def _rewrite_metadata(text: str, targets: tuple[TargetPython, ...]) -> tuple[str
 
 
 def _rewrite_requirement(value: str, targets: tuple[TargetPython, ...]) -> str | None:
-    """The requirement as pex can parse it: without its version if that is the reason; None if it is another one."""
+    """The requirement in a form that pex can parse, if need be without its version; None if that does not help."""
     if _is_requirement(value, targets):
         return value
     unfolded = " ".join(value.split())

@@ -65,7 +65,7 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Scie(Struct, frozen=True, kw_only=True):
-    """What the lift manifest of a scie says: the scie's name and its files. `manifest` is the whole document."""
+    """The content of a scie's lift manifest: the scie's name and its files. `manifest` is the whole document."""
 
     name: str
     parts: tuple[Part, ...]

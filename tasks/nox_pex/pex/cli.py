@@ -61,7 +61,7 @@ class WheelFormat(Struct, frozen=True, kw_only=True):
 
 
 class RepositoryOptions(Struct, frozen=True, kw_only=True):
-    """What every dependency PEX is built with: it is written to `output`, from the `name==version` in the file `pins`.
+    """The options of every dependency PEX: it is written to `output`, from the `name==version` in the file `pins`.
 
     `overrides` are pins that replace all requirements of these distributions, `excludes` the names of distributions
     that are required and not there. A PEX that is built from the dependency PEX inherits both.

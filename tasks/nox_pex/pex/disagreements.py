@@ -1,4 +1,4 @@
-"""What pex would object to in that which Poetry installed, and how the binary ships it nevertheless.
+"""The points in which pex disagrees with what Poetry installed, and how the binary ships it nevertheless.
 
 Poetry decides what ships. A requirement of a distribution that is not installed, or not in a version that it allows,
 is given to pex as an exclusion or an override, and METADATA stays as it is. A field that pex does not accept at all is

@@ -59,7 +59,7 @@ class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What does not ship, although a program could import or read it, with the reasons."""
+        """The files that do not ship although a program could import or read them, with the reasons."""
         shipped = set(self.files.values())
         known, apart = self.shippable.files, tuple(self.listing.apart)
         reasons = {name: self.rules.reason(name, file) for name, file in known.items()}

@@ -44,7 +44,7 @@ def written(
     urls: list[FileUrls] | None = None,
     environments: tuple[dict[str, str], ...] = (LINUX,),
     marker: Callable[[str, str], str] = lambda _name, _version: "",
-    root: Path = Path("/work/shop"),
+    root: Path = Path("/home/joe/shop"),
 ) -> dict[str, Any]:
     """The document for installed `packages`, in `dist`. `packaging` must accept it."""
     distributions = [
@@ -145,7 +145,7 @@ def test_a_file_of_an_old_form_is_an_archive(name: str, version: str) -> None:
         ("git.example:/group/s.git", {"url": "ssh://git.example/group/s.git"}),
         ("git.example:group/s.git", {"url": "ssh://git.example/group/s.git"}),
         ("ssh://git@git.example:2222/s.git", {"url": "ssh://git@git.example:2222/s.git"}),
-        ("file:///work/other%20one/s.git", {"path": "../../other one/s.git"}),
+        ("file:///home/joe/other%20one/s.git", {"path": "../../other one/s.git"}),
         ("../s.git", {"path": "../../s.git"}),
     ],
 )

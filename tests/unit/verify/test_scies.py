@@ -1,4 +1,4 @@
-"""What `verify` says of scies: good ones, damaged ones, and any bytes."""
+"""The verdict of `verify` on scies: good ones, damaged ones, and any bytes."""
 
 from __future__ import annotations
 
