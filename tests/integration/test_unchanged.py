@@ -37,8 +37,6 @@ def assert_rebuilt(project: Project, *reasons: str) -> None:
 
 def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Project], tmp_path: Path) -> None:
     loose = built("loose")
-    GitRepository(root=loose.root, environ=loose.environ).git("init", "--quiet")
-    assert_unchanged(loose)
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("needs strace, to see which programs are started")
@@ -56,11 +54,14 @@ def test_an_unchanged_run_starts_only_nox_uv_and_git(built: Callable[[str], Proj
         programs.remove(Path(loose.argv()[0]).name)  # Nox itself
         return sorted(programs)
 
-    # uv because Nox asks for its version, and `git ls-files` for the sources.
-    assert started() == ["git", "uv"]
+    # uv because Nox asks for its version. Without a repository, Git is not asked.
+    assert started() == ["uv"]
     (loose.root / ".gitignore").write_text(".nox\ndist\n", "utf-8")
     GitRepository(root=loose.root, environ=loose.environ).commit()
-    assert started() == ["git", "git", "uv"]  # `git status` for the commit
+    loose.nox("-s", "pex")  # writes the commit into the build record
+    assert_unchanged(loose)
+    # `git ls-files` for the sources and `git status` for the commit
+    assert started() == ["git", "git", "uv"]
 
 
 def test_other_dates_of_files_rebuild_nothing(built: Callable[[str], Project]) -> None:
