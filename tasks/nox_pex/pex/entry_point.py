@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from nox_pex.distributions import launcher, wheel
 from nox_pex.distributions.entry_points import Script
 from nox_pex.distributions.environment import text_of
 from nox_pex.distributions.launcher import Library
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.exclude import is_excluded
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.target import Contents, Target
 from nox_pex.project.pyproject import Project
@@ -84,14 +82,7 @@ def _own_scripts(project: Project, project_wheel: Path | None) -> tuple[Script, 
 
 def _packed_scripts(target: Target, installed: Contents) -> Iterator[Script]:
     """Yield the scripts of all distributions that `exclude` does not remove."""
-    requirements = [Requirement(text) for text in target.table.exclude]
-    excluded = {
-        distribution.name
-        for distribution in installed.distributions
-        for requirement in requirements
-        if canonicalize_name(requirement.name) == distribution.name
-        and requirement.specifier.contains(distribution.version, prereleases=True)
-    }
+    excluded = {d.name for d in installed.distributions if is_excluded(d.name, d.version, target.table.exclude)}
     return (script for script in installed.scripts() if script.distribution not in excluded)
 
 

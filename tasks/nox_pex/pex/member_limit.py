@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from nox_pex.distributions import pex_file
-from nox_pex.distributions.entry_points import parse_entry_points
+from nox_pex.distributions.entry_points import generated_scripts
 from nox_pex.distributions.environment import Distribution, text_of
 from nox_pex.distributions.record import record_rows
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.exclude import is_excluded
 from nox_pex.pex.target import Contents, Target
 from nox_pex.poetry.installed import Installed
 
@@ -114,7 +113,10 @@ class MemberLimit(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _excluded(self) -> frozenset[str]:
-        return frozenset(canonicalize_name(Requirement(text).name) for text in self.target.table.exclude)
+        """The names of the distributions of which no version ships."""
+        exclude, distributions = self.target.table.exclude, self.installed.distributions
+        shipped = {d.name for d in distributions if not is_excluded(d.name, d.version, exclude)}
+        return frozenset(d.name for d in distributions) - shipped
 
     @cached_property
     def _installed(self) -> set[str]:
@@ -178,8 +180,7 @@ def _installed_wheel(wheel: Path) -> list[str]:
             if not name.endswith(("/", ".pyc")):
                 names.append(_SCHEMES.get(match["scheme"], ".prefix/") + match["rest"] if match else name)
             if re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", name):
-                text = archive.read(name).decode("utf-8", "replace")
-                scripts |= {*parse_entry_points(text), *parse_entry_points(text, "gui_scripts")}
+                scripts.update(generated_scripts(archive.read(name).decode("utf-8", "replace")))
             if re.fullmatch(r"[^/]+\.dist-info/WHEEL", name):
                 names.append(f"{name.removesuffix('.dist-info/WHEEL')}.pex-info/original-whl-info.json")
     names += [".layout.json", *(f".prefix/bin/{script}" for script in scripts)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,9 +15,8 @@ from typing import Final
 from msgspec import Struct
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
-from nox_pex.distributions.entry_points import parse_entry_points
 from nox_pex.distributions.record import record_rows
-from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Container, Pex, PexWheel, read_text
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Pex, PexWheel, read_text
 
 LAYOUT: Final = ".layout.json"
 """The file that pex adds to a wheel that it has installed; no RECORD lists it."""
@@ -84,12 +83,6 @@ def parse_record(text: str) -> Iterator[RecordRow]:
     for path, digest, _ in record_rows(text):
         algorithm, _, value = digest.partition("=")
         yield RecordRow(path=path, algorithm=algorithm, digest=value)
-
-
-def generated_scripts(content: Container, dist_info: str) -> Mapping[str, str]:
-    """Return the entry points for which an installer generates a script, by the script's name."""
-    text = read_text(content, f"{dist_info}/entry_points.txt")
-    return {**parse_entry_points(text), **parse_entry_points(text, "gui_scripts")}
 
 
 def location_in_wheel(path: str, *, name: str) -> Location:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.verify.archive import open_pex
+from nox_pex.distributions.entry_points import generated_scripts
+from nox_pex.verify.archive import open_pex, read_text
 from nox_pex.verify.pex_distributions import (
     Location,
     distributions,
-    generated_scripts,
     location_in_environment,
     location_in_wheel,
     parse_record,
@@ -95,5 +95,5 @@ def test_distributions_are_those_of_the_wheels_and_those_among_loose_files(tmp_p
 def test_scripts_of_both_kinds_are_generated_by_an_installer(tmp_path: Path) -> None:
     points = "[console_scripts]\nrun = a:main\n[gui_scripts]\nshow = a:show\n[other]\nx = y\n"
     with open_pex(archive(tmp_path / "x.pex", {"PEX-INFO": "{}", "a.dist-info/entry_points.txt": points})) as pex:
-        assert set(generated_scripts(pex.container, "a.dist-info")) == {"run", "show"}
-        assert generated_scripts(pex.container, "b.dist-info") == {}
+        assert set(generated_scripts(read_text(pex.container, "a.dist-info/entry_points.txt"))) == {"run", "show"}
+        assert generated_scripts(read_text(pex.container, "b.dist-info/entry_points.txt")) == {}

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nox_pex.distributions.environment import Environment
+from nox_pex.pex.exclude import is_excluded
 from nox_pex.poetry.cli import after_plugins, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
@@ -90,7 +90,7 @@ def judge(
     `by_content` are the names of the distributions from a path, a URL or Git. Their content counts, so another version
     is only noted. `renamed` are the names of distributions that the lock calls by another name, and that name.
     """
-    excluded = {name for name, version in planned.items() if _is_excluded(name, version, exclude)}
+    excluded = {name for name, version in planned.items() if is_excluded(name, version, exclude)}
     expected: dict[str, str | None] = {n: v for n, v in planned.items() if n not in excluded}
     if project is not None:
         name, version = project
@@ -154,14 +154,3 @@ def _is_same_version(found: str, expected: str | None) -> bool:
         return Version(found) == Version(expected)
     except InvalidVersion:
         return found == expected
-
-
-def _is_excluded(name: str, version: str, exclude: Iterable[str]) -> bool:
-    for text in exclude:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue  # pex itself refuses it
-        if canonicalize_name(requirement.name) == name and requirement.specifier.contains(version, prereleases=True):
-            return True
-    return False

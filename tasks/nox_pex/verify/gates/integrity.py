@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from nox_pex.distributions.entry_points import generated_scripts
 from nox_pex.distributions.record import body_digest, encode_digest
 from nox_pex.verify import expected_files
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
@@ -23,7 +24,6 @@ from nox_pex.verify.pex_distributions import (
     Location,
     PexDistribution,
     RecordRow,
-    generated_scripts,
     location_in_wheel,
     parse_record,
 )
@@ -133,7 +133,7 @@ def _check_distribution(
         # Every file of another version would differ from Poetry's. The gate `closure` reports that version once.
         expected=expected if expected and expected.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
-        generated=frozenset(generated_scripts(wheel.content, dist_info)),
+        generated=frozenset(generated_scripts(read_text(wheel.content, f"{dist_info}/entry_points.txt"))),
         strict=strict,
     )
     if not comparison.listed:
