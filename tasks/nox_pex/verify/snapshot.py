@@ -23,6 +23,10 @@ LARGEST: Final = 16 << 30
 """Bytes of the largest binary that is judged. A copy of it is on disk meanwhile."""
 
 
+_DEEPEST: Final = 100
+"""Levels of directories in a binary. Those of packages have about ten."""
+
+
 _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 """A FIFO without a writer does not block with these."""
 
@@ -120,6 +124,9 @@ def _copy_tree(path: Path, copy: Path) -> int:
             if entry.is_symlink():
                 (copy / name).symlink_to((path / name).readlink())
             elif entry.is_dir(follow_symlinks=False):
+                if name.count("/") > _DEEPEST:
+                    msg = f"it has directories that are nested deeper than {_DEEPEST} levels"
+                    raise DamageError(msg)
                 waiting.append(name)
             else:
                 with _opened(path / name, flags=os.O_NOFOLLOW) as original, (copy / name).open("xb") as file:

@@ -45,9 +45,9 @@ def judged(bench: Workbench, name: str, path: Path | None = None) -> tuple[str, 
         prepare_rebuild(context.all_targets[name], context.installer, cold=False) as copy,
     ):
         assert copy.target.project.root != bench.root
-        again = copy.build()
         own = [wheel.name for wheel in pex.wheels if wheel.name.startswith("greeting")]
-        return reproducible.judge(pex, again, own_wheels=own).problems
+        with open_pex(copy.build()) as again:
+            return reproducible.judge(pex, again, own_wheels=own).problems
 
 
 def test_a_second_build_has_the_same_bytes(loose: Workbench) -> None:
