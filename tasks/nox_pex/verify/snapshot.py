@@ -49,7 +49,10 @@ def taken(path: Path) -> Iterator[Snapshot]:
     """
     with contextlib.ExitStack() as stack:
         with files.writing(f"a copy of {path}"):
-            if path.is_dir():
+            if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises an error for a name that is too long
+                if not os.path.lexists(path / "PEX-INFO"):
+                    msg = "it is a directory without a PEX-INFO"
+                    raise DamageError(msg)
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nox-pex-verify-")), "binary")
                 size = _copy_tree(path, directory)
                 snapshot = Snapshot(sha256=pex_file.digest(directory), size=size, directory=directory)
@@ -63,19 +66,19 @@ def taken(path: Path) -> Iterator[Snapshot]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *, flags: int = 0) -> Iterator[int]:
-    """Open a regular file, and yield its descriptor."""
+def _opened(path: Path, *, what: str = "it", flags: int = 0) -> Iterator[int]:
+    """Open a regular file, which `what` names in messages, and yield its descriptor."""
     try:
         descriptor = os.open(path, _FLAGS | flags)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # a path cannot have a null byte
         remedy = "build it with `nox -s pex`, or give the path of one"
         raise NoxPexError("usage", f"there is no {path}", remedy) from error
     except OSError as error:
-        msg = f"{path} cannot be opened: {error.strerror}"
+        msg = f"{what} cannot be opened: {error.strerror}"
         raise DamageError(msg) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            msg = f"{path} is neither a file nor a directory"
+            msg = f"{what} is neither a file nor a directory"
             raise DamageError(msg)
         yield descriptor
     finally:
@@ -129,7 +132,7 @@ def _copy_tree(path: Path, copy: Path) -> int:
                     raise DamageError(msg)
                 waiting.append(name)
             else:
-                with _opened(path / name, flags=os.O_NOFOLLOW) as original, (copy / name).open("xb") as file:
+                with _opened(path / name, what=name, flags=os.O_NOFOLLOW) as original, (copy / name).open("xb") as file:
                     size += _copy(original, file, most=LARGEST - size)
                     os.fchmod(file.fileno(), stat.S_IMODE(os.fstat(original).st_mode))
     return size
@@ -140,5 +143,5 @@ def _entries(path: Path, below: str) -> list[os.DirEntry[str]]:
         with os.scandir(path / below) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        msg = f"{below or path} cannot be read: {error.strerror}"
+        msg = f"{below or 'it'} cannot be read: {error.strerror}"
         raise DamageError(msg) from error

@@ -42,7 +42,7 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _LONGEST_COMMENT: Final = 0xFFFF
 
 
-_LARGEST_DIRECTORY: Final = 64 << 20
+_LARGEST_DIRECTORY: Final = 24 << 20
 """Bytes of a central directory."""
 
 
