@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -70,7 +69,8 @@ class Directory:
                         directories.append(name)
                         waiting.append(name)
                     else:
-                        found.append(_member(name, entry.stat(follow_symlinks=False)))
+                        status = entry.stat(follow_symlinks=False)
+                        found.append(Member(name=name, size=status.st_size, mode=status.st_mode))
         self.members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
         self.directories = frozenset(directories)
         size = sum(member.size for member in found)
@@ -87,13 +87,6 @@ class Directory:
         if path.is_symlink():
             return io.BytesIO(os.fsencode(path.readlink()))
         return path.open("rb")
-
-
-def _member(name: str, status: os.stat_result) -> Member:
-    """Return a file on disk. The umask, which decides some permissions, does not matter."""
-    executable = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_IXUSR
-    mode = stat.S_IFMT(status.st_mode) | (0o755 if executable else 0o644)
-    return Member(name=name, size=status.st_size, mode=mode)
 
 
 class Part(Struct, frozen=True, kw_only=True):
