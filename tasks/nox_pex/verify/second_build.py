@@ -7,6 +7,7 @@ Fact source: pex 2.105 (`pex.pex_builder`, `pex.pex_info`).
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 from nox_pex.distributions import pex_info
 from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Pex
-from nox_pex.verify.container import Container, DamageError
+from nox_pex.verify.container import Container, DamageError, chunks
 from nox_pex.verify.difference import Difference, compare_containers, is_outside_wheels
 
 _DIGESTS: Final = ("code_hash", "distributions", "pex_hash")
@@ -52,7 +53,7 @@ def problems(pex: Pex, second: Pex, *, may_differ: Collection[str]) -> Iterator[
     yield from _compare_info(pex.info, second.info, may_differ)
     yield from _compare_boot_files(pex, second)
     yield from map(_problem, compare_containers(pex.container, second.container, only=_is_compared))
-    yield from map(_problem, compare_containers(pex.bootstrap, second.bootstrap, wheel=BOOTSTRAP))
+    yield from _compare_parts(pex, second, BOOTSTRAP, pex.bootstrap, second.bootstrap)
     theirs_by_name = {wheel.name: wheel.content for wheel in second.wheels}
     for wheel in pex.wheels:
         other = theirs_by_name.pop(wheel.name, None)
@@ -62,7 +63,27 @@ def problems(pex: Pex, second: Pex, *, may_differ: Collection[str]) -> Iterator[
         elif wheel.name in may_differ:
             yield from _compare_names(wheel.content, other, wheel=wheel.name)
         else:
-            yield from map(_problem, compare_containers(wheel.content, other, wheel=wheel.name))
+            yield from _compare_parts(pex, second, DEPENDENCIES + wheel.name, wheel.content, other)
+
+
+def _compare_parts(pex: Pex, second: Pex, name: str, ours: Container, theirs: Container) -> Iterator[str]:
+    """Yield the differences of the members of two parts, or if there are none, of their archives."""
+    found = tuple(compare_containers(ours, theirs, wheel=name.removeprefix(DEPENDENCIES)))
+    yield from map(_problem, found)
+    first, other = (_digest(each.container, name) for each in (pex, second))
+    if not found and first != other:
+        yield f"{name} has the same members as in a second build, packed differently"
+
+
+def _digest(container: Container, name: str) -> str | None:
+    """Return the SHA-256 of a member; None if there is none."""
+    if name not in container.members:
+        return None
+    hasher = hashlib.sha256()
+    with container.open(name) as stream:
+        for piece in chunks(stream):
+            hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _problem(difference: Difference) -> str:

@@ -13,7 +13,7 @@ import pytest
 from nox_pex.distributions import pex_info
 from nox_pex.verify import second_build
 from nox_pex.verify.archive import open_pex
-from tests.support.pex_files import archive
+from tests.support.pex_files import archive, wheel
 
 WHEEL, OWN = "lib-1-py3-none-any.whl", "svc-1-py3-none-any.whl"
 INFO = {
@@ -162,3 +162,18 @@ def test_another_version_of_pex_is_named_once(judge: Judge) -> None:
     assert judge(without="build_properties") == [
         "it was made by pex of an unknown version, and these settings name pex 2.0"
     ]
+
+
+def test_an_archive_in_the_pex_is_compared_as_it_is_packed(tmp_path: Path) -> None:
+    def with_wheel(name: str, content: bytes) -> Path:
+        info = {**INFO, "deps_are_wheel_files": True}
+        removed = {f".deps/{WHEEL}/{file}": None for file in ("lib.py", ".layout.json")}
+        members = {**removed, f".deps/{OWN}/svc.py": None, f".deps/{WHEEL}": content}
+        return pex(tmp_path / name, members=members, info=info, head="")
+
+    packed = wheel({"lib.py": "x = 1"})
+    first, second = with_wheel("1.pex", packed[:-2] + b"\2\0hi"), with_wheel("2.pex", packed)
+    with open_pex(first) as ours, open_pex(second) as theirs:
+        assert list(second_build.problems(ours, theirs, may_differ=())) == [
+            f".deps/{WHEEL} has the same members as in a second build, packed differently"
+        ]
