@@ -108,7 +108,7 @@ def _source(job: Job) -> str | None:
     urls |= {name: str(url) for name, url in poetry.items() if name in _SOURCE_KEYS}
     url = next((urls[name] for name in _SOURCE_KEYS if name in urls), None)
     url = url or _git(job).ask("config", "--get", "remote.origin.url")
-    return public_url(url) if url and len(url.splitlines()) == 1 else None
+    return public_url(url) if url and url.isprintable() else None
 
 
 def _git(job: Job) -> Git:

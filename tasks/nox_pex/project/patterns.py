@@ -7,7 +7,6 @@ back a directory (a nested `!*/`) takes back the files below it too, so that fil
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import outside_text
 from nox_pex.system.wording import nearest
 
 _NEVER: Final = re.compile(r"(?!)")
@@ -110,7 +110,7 @@ def matching_any(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
 
 def quoted(text: str) -> str:
     """Return `text` as a string in TOML."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return outside_text.toml_string(text)
 
 
 def literal(path: str) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nox_pex.system import outside_text
 from nox_pex.system.secrets import Secrets
 
 TAIL: Final = 30
@@ -50,7 +51,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @property
     def tail(self) -> tuple[str, ...]:
         """The last lines of the output that are not blank, oldest first."""
-        return tuple([line for line in self.output.splitlines() if line.strip()][-TAIL:])
+        return tuple([line for line in outside_text.log_lines(self.output) if line.strip()][-TAIL:])
 
 
 class Shell(Struct, frozen=True, kw_only=True):
@@ -92,7 +93,7 @@ class Shell(Struct, frozen=True, kw_only=True):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            errors="replace",
+            errors="backslashreplace",
             pass_fds=hold,
             umask=0o022,  # the modes of built files must not depend on the user's umask
         )
@@ -102,7 +103,7 @@ class Shell(Struct, frozen=True, kw_only=True):
                 masked = self.secrets.mask(line)
                 output.append(masked)
                 if self.verbose:
-                    self.say(f"  {masked}")
+                    self.say(f"  {outside_text.log_line(masked)}")
             status = process.wait()
         return Outcome(status=status, output="\n".join(output), seconds=time.monotonic() - started)
 
