@@ -21,7 +21,7 @@ def test_an_error_is_one_line_with_the_code_the_problem_and_the_remedy() -> None
 def test_text_from_outside_in_an_error_cannot_begin_a_line_or_be_a_command() -> None:
     error = NoxPexError("leak", "a file is a\nerror[x]: b\x1b[0m", "see ##[error]x", log=("::error::x\tcaf\udce9\x0b",))
     assert error.lines == (
-        "  | :\\:error::x       caf\\xe9\\x0b",
+        "  | :\\:error::x      caf\\xe9\\x0b",
         r"error[leak]: a file is a\nerror[x]: b\x1b[0m; see #\#[error]x",
     )
 
