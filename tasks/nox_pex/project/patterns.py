@@ -19,6 +19,10 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system import outside_text
 from nox_pex.system.wording import nearest
 
+_UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
+"""Matches a byte of a file name that is not UTF-8 (PEP 383). TOML cannot name it."""
+
+
 _NEVER: Final = re.compile(r"(?!)")
 """Matches nothing, as a pattern that is not valid does."""
 
@@ -114,8 +118,11 @@ def quoted(text: str) -> str:
 
 
 def literal(path: str) -> str:
-    """Return the pattern that matches the file of this path, or with a final slash the directory, and no other."""
-    escaped = glob.escape(path.replace("\\", "\\\\"))
+    """Return the pattern that matches the file of this path, or with a final slash the directory, and no other.
+
+    `?` stands for a byte that is not UTF-8, which the settings cannot contain.
+    """
+    escaped = _UNDECODABLE.sub("?", glob.escape(path.replace("\\", "\\\\")))
     return f"\\{escaped}" if escaped.startswith("!") else escaped
 
 

@@ -58,8 +58,8 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
     found = outside_text.log_lines(secrets.mask(data.decode(errors="backslashreplace")))
     if end > _WINDOW and len(found) > 1:
         found = found[1:]
-    shown = [line.rstrip() for line in found if line.strip()][-_LINES:]
-    return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in shown)
+    last = [line.rstrip(" \t") for line in found if line.strip(" \t")][-_LINES:]
+    return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in last)
 
 
 def lines(path: Path) -> Iterator[str]:

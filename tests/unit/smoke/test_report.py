@@ -74,6 +74,14 @@ def test_the_json_report_has_stable_keys() -> None:
     }  # fmt: skip
 
 
+def test_an_annotation_is_one_command_whatever_the_program_wrote() -> None:
+    failure = NoxPexError("check-failed", "got a\r\n::add-mask::x ##[group]y%0A", "fix it")
+    (line,) = report.github_lines(replace(CRASHED, name="a\n::b", failure=failure), {"GITHUB_ACTIONS": "true"})
+    assert line == (
+        r"::error title=smoke a\n%3A%3Ab::error[check-failed]: got a\r\n::add-mask::x #\#[group]y%250A; fix it"
+    )
+
+
 def test_github_gets_annotations_only_in_its_actions() -> None:
     assert list(report.github_lines(FAILED, {})) == []
     assert list(report.github_lines(FAILED, {"GITHUB_ACTIONS": "true"})) == [
