@@ -46,7 +46,10 @@ def plain_text(data: bytes) -> str:
 
 
 def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
-    """Return the last lines of a log, oldest first: at most 20, of at most 500 characters, with secrets masked."""
+    r"""Return the last lines of a log, oldest first: at most 20, of at most 500 characters, with secrets masked.
+
+    They are as the program wrote them, and a byte that is not UTF-8 is `\xff`. `NoxPexError` escapes the rest.
+    """
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)

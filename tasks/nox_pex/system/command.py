@@ -42,7 +42,10 @@ _GRACE: Final = 0.25
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took."""
+    r"""The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took.
+
+    In `output`, a byte that is not UTF-8 is `\xff`. Everything else is as the tool wrote it.
+    """
 
     status: int
     output: str
