@@ -7,7 +7,14 @@ front ends (`sessions`, `invoke`) turn it into one line and an exit status.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.system import outside_text
+else:
+    outside_text = lazy("nox_pex.system.outside_text")  # only needed for an error
 
 Code = Literal[
     "usage",
@@ -115,8 +122,9 @@ CODES: Final[dict[Code, str]] = {
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
-    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do. Both are one line without a
-    full stop. `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
+    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
+    `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. All three may
+    contain text from outside as it is: `lines` and `str()` escape it, so that the error is one line.
     """
 
     def __init__(self, code: Code, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
@@ -124,8 +132,8 @@ class NoxPexError(Exception):
             msg = f"unknown error code {code!r}"
             raise ValueError(msg)
         self.code = code
-        self.problem = " ".join(problem.split())
-        self.remedy = " ".join(remedy.split())
+        self.problem = problem
+        self.remedy = remedy
         self.log = log
         super().__init__(code, problem, remedy)
 
@@ -136,7 +144,7 @@ class NoxPexError(Exception):
     @property
     def lines(self) -> tuple[str, ...]:
         """The lines that a front end shows to the user: the log, and then the error itself."""
-        return (*(f"  | {line}" for line in self.log), str(self))
+        return (*(f"  | {outside_text.log_line(line)}" for line in self.log), str(self))
 
     def __str__(self) -> str:
-        return f"error[{self.code}]: {self.problem}; {self.remedy}"
+        return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

@@ -6,6 +6,7 @@ import resource
 
 import pytest
 
+from nox_pex.system.outside_text import log_line
 from nox_pex.system.secrets import Secrets
 from tests.support.smoke_test import SmokeTest
 
@@ -23,11 +24,14 @@ def test_50_megabytes_without_a_newline_are_searched_in_little_memory(smoke_test
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000
 
 
-@pytest.mark.parametrize(("mode", "shown"), [("no-utf-8", "\ufffd\ufffd na\ufffdve"), ("escapes", "red alert")])
+@pytest.mark.parametrize(
+    ("mode", "shown"),
+    [("no-utf-8", r"\xff\xfe na\xefve"), ("escapes", r"\x1b[31mred\x1b[0m alert\x1b]0;title\x07")],
+)
 def test_a_log_that_is_not_plain_text_is_shown(mode: str, shown: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs", mode, "{port}", "exit")
     assert tested.code == "exited-early"
-    assert shown in tested.log.splitlines()
+    assert shown in map(log_line, tested.log.split("\n"))
 
 
 def test_a_forbidden_line_fails_despite_good_answers(smoke_test: SmokeTest) -> None:

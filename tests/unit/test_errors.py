@@ -13,9 +13,17 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
 def test_an_error_is_one_line_with_the_code_the_problem_and_the_remedy() -> None:
-    error = NoxPexError("no-lock", "there is no\n  poetry.lock", "run `poetry lock`", log=("one", "two"))
+    error = NoxPexError("no-lock", "there is no poetry.lock", "run `poetry lock`", log=("one", "two"))
     assert str(error) == "error[no-lock]: there is no poetry.lock; run `poetry lock`"
     assert (error.code, error.problem, error.log) == ("no-lock", "there is no poetry.lock", ("one", "two"))
+
+
+def test_text_from_outside_in_an_error_cannot_begin_a_line_or_be_a_command() -> None:
+    error = NoxPexError("leak", "a file is a\nerror[x]: b\x1b[0m", "see ##[error]x", log=("::error::x\tcaf\udce9\x0b",))
+    assert error.lines == (
+        "  | :\\:error::x      caf\\xe9\\x0b",
+        r"error[leak]: a file is a\nerror[x]: b\x1b[0m; see #\#[error]x",
+    )
 
 
 def test_an_unknown_code_raises_value_error() -> None:

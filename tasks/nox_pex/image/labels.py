@@ -62,11 +62,15 @@ def version(job: Job) -> str | None:
         found = job.record.get("version")
         return found if isinstance(found, str) and found.isprintable() else None
     project = job.target.project
-    return None if project.version_from_git else project.version
+    static = None if project.version_from_git else project.version
+    return static if static and static.isprintable() else None
 
 
 def labels(job: Job) -> dict[str, str]:
-    """Return the annotations that have a value. None depends on the time or the machine of the image's build."""
+    """Return the annotations whose value is printable.
+
+    None depends on the time or the machine of the image's build.
+    """
     commit = _commit(job)
     values = {"version": version(job), "revision": _revision(commit), "source": _source(job), "created": None}
     if commit is not None:
@@ -74,7 +78,7 @@ def labels(job: Job) -> dict[str, str]:
         if seconds is not None and seconds.isdecimal():
             created = dt.datetime.fromtimestamp(int(seconds), tz=dt.UTC)
             values["created"] = created.isoformat().replace("+00:00", "Z")
-    return {f"{_PREFIX}{name}": value for name, value in values.items() if value}
+    return {f"{_PREFIX}{name}": value for name, value in values.items() if value and value.isprintable()}
 
 
 def _revision(commit: Commit | None) -> str | None:
@@ -108,7 +112,7 @@ def _source(job: Job) -> str | None:
     urls |= {name: str(url) for name, url in poetry.items() if name in _SOURCE_KEYS}
     url = next((urls[name] for name in _SOURCE_KEYS if name in urls), None)
     url = url or _git(job).ask("config", "--get", "remote.origin.url")
-    return public_url(url) if url and len(url.splitlines()) == 1 else None
+    return public_url(url) if url else None
 
 
 def _git(job: Job) -> Git:

@@ -87,7 +87,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 files.write_json(inputs_file, inputs)
                 return
             if current != known:
-                files.write_json(target.record, current)
+                files.write_record(target.record, current)
             size = megabytes(pex_file.size(target.output))
             self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
             return

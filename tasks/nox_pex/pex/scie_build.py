@@ -80,7 +80,7 @@ class ScieBuilder(Struct, frozen=True, kw_only=True):
             path.unlink(missing_ok=True)
             say(f"pex: removed {path.name}, which the settings no longer ask for")
         without = {key: value for key, value in record.items() if key != "scies"}
-        files.write_json(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)
+        files.write_record(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)
         for scie in made:
             place = target.settings.output_dir / scie.file
             say(f"pex: scie {scie.file}, {megabytes(scie.size)}, {scie.python or 'a Python'} ({place})")

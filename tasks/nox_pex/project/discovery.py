@@ -7,8 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.system import outside_text
+else:
+    outside_text = lazy("nox_pex.system.outside_text")  # slow, and every `nox --list` loads this module
 
 
 def names_several(patterns: Sequence[str | os.PathLike[str]]) -> bool:
@@ -46,6 +53,6 @@ def labels(directories: Sequence[Path]) -> Mapping[Path, str]:
         counts = Counter(found.values())
         ambiguous = [directory for directory in directories if counts[found[directory]] > 1]
         if not ambiguous:
-            return found
+            return {directory: outside_text.shown(label) for directory, label in found.items()}
         for directory in ambiguous:
             lengths[directory] += 1

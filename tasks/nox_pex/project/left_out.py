@@ -12,6 +12,7 @@ from nox_pex.project.default_rules import KEY, NO_MODULE, NO_PACKAGE, ORDINARY, 
 from nox_pex.project.patterns import literal, quoted
 from nox_pex.project.tree import directories_above
 from nox_pex.settings.model import Sources
+from nox_pex.system.outside_text import LINE_BREAK
 
 IGNORED: Final = "Git ignores it"
 HIDDEN: Final = "hidden"
@@ -85,7 +86,7 @@ def table(chosen: Sources, patterns: Iterable[str], *, key: str) -> str:
     for name, values in (("include", (*chosen.include, *patterns)), ("exclude", chosen.exclude)):
         if values:
             lines.append(f"{name} = [{', '.join(map(quoted, values))}]")
-    return "\n".join(lines)
+    return LINE_BREAK.join(lines)
 
 
 def where_to_paste(chosen: Sources) -> str:
@@ -101,7 +102,8 @@ def messages(entries: Sequence[LeftOut], chosen: Sources, *, key: str, record: s
     offered = [entry for entry in entries if entry.offered][:_MAX_OFFERED]
     if offered:
         toml = table(chosen, (entry.include for entry in offered if entry.include is not None), key=key)
-        yield f"left out: {_listed(offered, record)}; to ship what is needed, {where_to_paste(chosen)}:\n{toml}"
+        asked = f"left out: {_listed(offered, record)}; to ship what is needed, {where_to_paste(chosen)}:"
+        yield f"{asked}{LINE_BREAK}{toml}"
     others = sorted((entry for entry in entries if not entry.offered), key=lambda entry: entry.reason in ORDINARY)
     if others:
         yield f"left out{' too' if offered else ''}: {_listed(others, record)}"

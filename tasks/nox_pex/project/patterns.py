@@ -7,7 +7,6 @@ back a directory (a nested `!*/`) takes back the files below it too, so that fil
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,12 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import outside_text
 from nox_pex.system.wording import nearest
+
+_UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
+"""Matches a byte of a file name that is not UTF-8 (PEP 383). TOML cannot name it."""
+
 
 _NEVER: Final = re.compile(r"(?!)")
 """Matches nothing, as a pattern that is not valid does."""
@@ -110,12 +114,15 @@ def matching_any(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
 
 def quoted(text: str) -> str:
     """Return `text` as a string in TOML."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return outside_text.toml_string(text)
 
 
 def literal(path: str) -> str:
-    """Return the pattern that matches the file of this path, or with a final slash the directory, and no other."""
-    escaped = glob.escape(path.replace("\\", "\\\\"))
+    """Return the pattern that matches the file of this path, or with a final slash the directory, and no other.
+
+    `?` stands for a byte that is not UTF-8, which the settings cannot contain.
+    """
+    escaped = _UNDECODABLE.sub("?", glob.escape(path.replace("\\", "\\\\")))
     return f"\\{escaped}" if escaped.startswith("!") else escaped
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from nox_pex.system import outside_text
 from nox_pex.system.secrets import Secrets
 
 _WINDOW: Final = 64 * 1024
@@ -37,12 +38,18 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plain_text(data: bytes) -> str:
-    """Return the text of a log without escape sequences and control characters. Undecodable bytes become U+FFFD."""
+    """Return the text of a log as patterns see it: without escape sequences and control characters.
+
+    Undecodable bytes become U+FFFD.
+    """
     return _CONTROL.sub("", _ESCAPE.sub("", data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
-    """Return the last lines of a log, oldest first: at most 20, of at most 500 characters, with secrets masked."""
+    r"""Return the last lines of a log, oldest first: at most 20, of at most 500 characters, with secrets masked.
+
+    They are as the program wrote them, and a byte that is not UTF-8 is `\xff`. `NoxPexError` escapes the rest.
+    """
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -51,11 +58,11 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     # Mask before cutting, because a part of a secret is not recognised.
-    found = secrets.mask(plain_text(data)).splitlines()
+    found = outside_text.log_lines(secrets.mask(data.decode(errors="backslashreplace")))
     if end > _WINDOW and len(found) > 1:
         found = found[1:]
-    shown = [line.rstrip() for line in found if line.strip()][-_LINES:]
-    return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in shown)
+    last = [line.rstrip(" \t") for line in found if line.strip(" \t")][-_LINES:]
+    return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in last)
 
 
 def lines(path: Path) -> Iterator[str]:

@@ -19,6 +19,7 @@ from nox_pex.project.left_out import LeftOut
 from nox_pex.project.patterns import quoted
 from nox_pex.smoke import log
 from nox_pex.system import files
+from nox_pex.system.outside_text import LINE_BREAK
 
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
 
@@ -78,7 +79,8 @@ def explain(
     patterns = [entry.include for entry in entries[:_MAX_SHOWN] if entry.include is not None]
     if not patterns:
         return _with_remedy(error, f"the binary lacks {names}, which no setting includes")
-    say(f"the binary lacks {names}; {left_out.where_to_paste(chosen)}:\n{left_out.table(chosen, patterns, key=key)}")
+    toml = left_out.table(chosen, patterns, key=key)
+    say(f"the binary lacks {names}; {left_out.where_to_paste(chosen)}:{LINE_BREAK}{toml}")
     added = ", ".join(map(quoted, patterns))
     return _with_remedy(error, f"the binary lacks {names}: add {added} to {key}.include")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,12 +15,10 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import BootCondition, Budget, parse_size
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.stop import Stop
+from nox_pex.system.outside_text import json_text as to_json
+from nox_pex.system.outside_text import log_line, shown
 
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
-
-
-_NOT_IN_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""The characters that XML 1.0 does not allow (section 2.2)."""
 
 
 class BootResult(Struct, frozen=True, kw_only=True):
@@ -142,7 +138,7 @@ def json_text(report: SmokeReport) -> str:
         "failure": failure
         and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, "log": list(failure.log)},
     }
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    return to_json(value)
 
 
 def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
@@ -164,10 +160,10 @@ def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[st
     """Yield the lines with which GitHub Actions annotates a failure or a skipped condition. No lines elsewhere."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return
-    title = _escaped(f"smoke {report.name}").replace(":", "%3A").replace(",", "%2C")
+    title = _escaped(shown(f"smoke {report.name}")).replace(":", "%3A").replace(",", "%2C")
     for boot in report.boot_results:
         if boot.state == "skipped":
-            yield f"::warning title={title}::{_escaped(str(boot))}"
+            yield f"::warning title={title}::{_escaped(shown(str(boot)))}"
     if report.failure is not None:
         yield f"::error title={title}::{_escaped(str(report.failure))}"
 
@@ -223,19 +219,19 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
 
 
 def _add_suite(root: ET.Element, report: SmokeReport, boot: BootResult, number: int, timestamp: str) -> None:
-    classname = f"{report.name}.{boot.condition}"
+    classname = f"{shown(report.name)}.{boot.condition}"
     cases = [_boot_case(boot, classname)]
     for result in boot.check_results:
-        case = ET.Element("testcase", name=_xml(result.check), classname=classname, time=f"{result.seconds:.3f}")
+        case = ET.Element("testcase", name=shown(result.check), classname=classname, time=f"{result.seconds:.3f}")
         if not result.passed:
-            message = _xml(result.explanation)
+            message = shown(result.explanation)
             ET.SubElement(case, "failure", message=message, type="check-failed").text = message
         cases.append(case)
     suite = ET.SubElement(
         root,
         "testsuite",
         id=str(number),
-        package=report.name,
+        package=shown(report.name),
         name=boot.condition,
         timestamp=timestamp,
         hostname="localhost",  # required by the schemas; the real name is private
@@ -248,7 +244,9 @@ def _add_suite(root: ET.Element, report: SmokeReport, boot: BootResult, number: 
     ET.SubElement(suite, "properties")
     suite.extend(cases)
     failed = boot.state == "failed" and report.failure is not None
-    ET.SubElement(suite, "system-out").text = _xml("\n".join(report.failure.log)) if failed and report.failure else ""
+    ET.SubElement(suite, "system-out").text = (
+        "\n".join(map(log_line, report.failure.log)) if failed and report.failure else ""
+    )
     ET.SubElement(suite, "system-err").text = ""
 
 
@@ -258,10 +256,6 @@ def _boot_case(boot: BootResult, classname: str) -> ET.Element:
     if boot.state == "skipped":
         ET.SubElement(case, "skipped")
     elif boot.state == "failed" and all(result.passed for result in boot.check_results):
-        message = _xml(boot.reason or "")
+        message = shown(boot.reason or "")
         ET.SubElement(case, "failure", message=message, type="boot").text = message
     return case
-
-
-def _xml(text: str) -> str:
-    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -32,8 +32,8 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
 
     failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]
     for error in failures[1:]:
-        for line in error.lines:
-            context.say(context.secrets.mask(line))
+        for line in error.masked(context.secrets.mask).lines:  # masked before it is escaped
+            context.say(line)
     if failures:
         raise failures[0]
 

@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, table
 from nox_pex.steps.context import Context, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, outside_text, plain_paths
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -80,7 +80,7 @@ def context_of(
         base=_base(python, missing=missing),
         arguments=arguments.parse(posargs, invoked_from=invoked_from),
         environ=environ,
-        say=say,
+        say=lambda message: say(outside_text.message(message)),
         emit=lambda line: print(line, flush=True),  # noqa: T201  # scripts read such lines from the standard output
         verbose=verbose,
         parallel=parallel,

@@ -36,7 +36,7 @@ def run(context: Context) -> None:
             provisioner=context.provisioner,
         )
         found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
-        files.write_json(result, found.json_value)
+        files.write_record(result, found.json_value)
         files.write_text(junit, report.junit_text(found.report))
         show_report(context, found.report)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from nox_pex.image.base_image import ImageInspector
 from nox_pex.image.engine import find_engine
 from nox_pex.platforms import ask_python
 from nox_pex.platforms.platform import Platform
 from nox_pex.settings.image import EngineArgs
 from nox_pex.steps.context import Context
+from nox_pex.system import outside_text
 
 
 def run(context: Context) -> None:
@@ -23,7 +22,7 @@ def run(context: Context) -> None:
         found = ask_python.ask(context.base.find(), context.provisioner.shell)
     else:
         found = _in_image(image, context)
-    context.emit(json.dumps(found.as_json(), indent=2))
+    context.emit(outside_text.json_text(found.as_json()).rstrip())
 
 
 def _in_image(image: str, context: Context) -> Platform:

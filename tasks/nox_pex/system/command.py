@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nox_pex.system import outside_text
 from nox_pex.system.secrets import Secrets
 
 TAIL: Final = 30
@@ -41,7 +42,10 @@ _GRACE: Final = 0.25
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took."""
+    r"""The end of a tool: its exit status, its masked output (stdout and stderr in one), the seconds that it took.
+
+    In `output`, a byte that is not UTF-8 is `\xff`. Everything else is as the tool wrote it.
+    """
 
     status: int
     output: str
@@ -50,7 +54,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @property
     def tail(self) -> tuple[str, ...]:
         """The last lines of the output that are not blank, oldest first."""
-        return tuple([line for line in self.output.splitlines() if line.strip()][-TAIL:])
+        return tuple([line for line in outside_text.log_lines(self.output) if line.strip()][-TAIL:])
 
 
 class Shell(Struct, frozen=True, kw_only=True):
@@ -92,7 +96,7 @@ class Shell(Struct, frozen=True, kw_only=True):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            errors="replace",
+            errors="backslashreplace",
             pass_fds=hold,
             umask=0o022,  # the modes of built files must not depend on the user's umask
         )
@@ -102,7 +106,7 @@ class Shell(Struct, frozen=True, kw_only=True):
                 masked = self.secrets.mask(line)
                 output.append(masked)
                 if self.verbose:
-                    self.say(f"  {masked}")
+                    self.say(f"  {outside_text.log_line(masked)}")
             status = process.wait()
         return Outcome(status=status, output="\n".join(output), seconds=time.monotonic() - started)
 

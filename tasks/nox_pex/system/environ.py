@@ -17,13 +17,18 @@ _FOREIGN: Final = (
 """Prefixes of variables by which a shell, an activated environment or Nox would change which Python a tool uses."""
 
 
+_COLOURS: Final = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS")
+"""Variables that make a tool write colours into a pipe, where they would be shown as escape sequences."""
+
+
 def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` for a tool that runs on its own Python, with a fixed `PYTHONHASHSEED`.
 
     Removed are the shell's `PYTHON*`, the variables of an activated environment, of Nox and of conda, and pex's
-    run-time options. Proxies, certificates, HOME, PATH and the tools' settings (`POETRY_*`, `PIP_*`, `UV_*`) stay.
+    run-time options, and variables that force colours. Proxies, certificates, HOME, PATH and the tools' settings
+    (`POETRY_*`, `PIP_*`, `UV_*`) stay.
     """
-    remaining = {name: value for name, value in environ.items() if not name.startswith(_FOREIGN)}
+    remaining = {name: value for name, value in environ.items() if not name.startswith((*_FOREIGN, *_COLOURS))}
     return {**remaining, "PYTHONHASHSEED": "0"}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import outside_text
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -105,8 +106,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` to `path` as indented JSON, as `write_text` writes a file."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
+    """Write `value` to `path` as indented JSON, as `write_text` writes a file. `read_json` returns the same value."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_record(path: Path, value: object) -> None:
+    """Write `value` to `path`, a file for people and for other programs, as `outside_text.json_text` has it."""
+    write_text(path, outside_text.json_text(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:

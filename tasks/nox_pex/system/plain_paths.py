@@ -33,8 +33,7 @@ def check_utf_8(path: Path, *, what: str) -> None:
     try:
         os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise NoxPexError("usage", f"the path of {what} is not UTF-8: {shown}", "rename the directory") from error
+        raise NoxPexError("usage", f"the path of {what} is not UTF-8: {path}", "rename the directory") from error
 
 
 def temporary_parents() -> tuple[Path, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import outside_text
 
 Gate = Literal["closure", "integrity", "leaks", "reproducible", "budget"]
 
@@ -70,7 +70,7 @@ def json_text(report: VerifyReport) -> str:
         "passed": report.failure is None,
         "gates": [_as_json(result) for result in report.results],
     }
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    return outside_text.json_text(value)
 
 
 def _as_json(result: GateResult) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def test_tags_have_no_characters_that_a_tag_cannot_have(tmp_path: Path) -> None:
         ({"project": {"urls": {"Repository": "https://joe:secret@r/x"}}}, "https://r/x"),
         ({"tool": {"poetry": {"homepage": "https://h", "repository": "https://r"}}}, "https://r"),
         ({"project": {"urls": {"source": "https://s\nhttps://t"}}}, None),
+        ({"project": {"urls": {"source": "https://s/\x1b[31m"}}}, None),
         ({"project": {"urls": {"Documentation": "https://d"}}}, None),
     ],
 )

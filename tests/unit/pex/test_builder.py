@@ -17,7 +17,7 @@ from nox_pex.pex.assemble import BuiltPex
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.disagreements import Disagreement
 from nox_pex.pex.target import Target
-from nox_pex.system import locks
+from nox_pex.system import locks, outside_text
 from tests.support.fake_environment import FakeEnvironment
 from tests.support.git_repository import GitRepository
 from tests.support.small_pex import SmallPex
@@ -278,7 +278,7 @@ def test_the_user_sees_which_sources_ship_and_which_do_not(
     (sources,) = [line for line in shown if line.startswith("pex: sources: ")]
     assert sources.startswith("pex: sources: main.py, module_00.py, ")
     assert sources.endswith("module_10.py and 4 more")
-    (left_out,) = [line for line in shown if line.startswith("pex: left out: ")]
+    (left_out,) = [outside_text.message(line) for line in shown if line.startswith("pex: left out: ")]
     assert left_out.startswith("pex: left out: templates/ (in no package); ")
     assert left_out.endswith(':\n[tool.nox-pex.binary.shop.sources]\ninclude = ["templates/"]')
     assert record(shop)["left-out"] == [{"path": "templates/", "reason": "in no package", "include": "templates/"}]

@@ -52,5 +52,10 @@ def test_a_label_is_as_much_of_the_path_as_makes_it_unique() -> None:
     ]
 
 
+def test_a_label_is_one_line_and_no_command() -> None:
+    directory = Path("services/a\n::error::b\x1b[0m")
+    assert labels([directory, Path("services/b")])[directory] == r"a\n::error::b\x1b[0m"
+
+
 def test_the_label_of_the_noxfiles_directory_is_its_name() -> None:
     assert list(labels([Path(), Path("services/api")]).values()) == [Path.cwd().name, "api"]

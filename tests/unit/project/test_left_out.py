@@ -7,6 +7,7 @@ import pytest
 from nox_pex.project.default_rules import KEY, NO_MODULE, NO_PACKAGE, PROJECT, TESTS
 from nox_pex.project.left_out import IGNORED, LeftOut, as_record, from_record, messages, report, table
 from nox_pex.settings.model import Sources
+from nox_pex.system.outside_text import message
 
 SHIPPED = ("main.py", "app/__init__.py", "app/deep/x.py")
 KEY_NAME = "tool.nox-pex.binary.shop.sources"
@@ -19,7 +20,8 @@ def entries(
 
 
 def said(found: tuple[LeftOut, ...], chosen: Sources | None = None) -> list[str]:
-    return list(messages(found, chosen or Sources(), key=KEY_NAME, record="dist/shop.pex.json"))
+    found_messages = messages(found, chosen or Sources(), key=KEY_NAME, record="dist/shop.pex.json")
+    return [message(text) for text in found_messages]
 
 
 def test_the_outermost_directory_of_which_nothing_ships_is_one_entry() -> None:
@@ -75,7 +77,7 @@ def test_one_table_says_what_to_include_and_keeps_the_present_settings() -> None
     found = entries({"templates/a.html": NO_PACKAGE, 'q"u\n': NO_MODULE, "tests/x.py": TESTS, "app/l.py": IGNORED})
     chosen = Sources(root="src", include=("static/",), exclude=("*.log",))
     first, second = said(found, chosen)
-    assert first.startswith('left out: q"u\n (no module), templates/ (in no package); to ship what is needed, ')
+    assert first.startswith('left out: q"u\\n (no module), templates/ (in no package); to ship what is needed, ')
     assert "in place of the present one:\n" in first
     parsed = tomllib.loads(first.partition(":\n")[2])["tool"]["nox-pex"]["binary"]["shop"]["sources"]
     assert parsed == {"root": "src", "include": ["static/", 'q"u\n', "templates/"], "exclude": ["*.log"]}

@@ -42,6 +42,7 @@ def test_one_of_several_patterns_is_enough() -> None:
 
 def test_a_text_is_quoted_as_in_toml() -> None:
     assert quoted('a "ü"') == '"a \\"ü\\""'
+    assert quoted("a\n\x1b\x7f\u202e##[x]") == r'"a\n\u001b\u007f\u202e#\u0023[x]"'
 
 
 def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_hidden_file_is_only_matched_by_a_pattern_that_names_it(pattern: str, 
     assert matching(pattern, names) >= expected
 
 
-@pytest.mark.parametrize("name", ["a [1]*?.txt", "!x", "#x", "a\\b", " x ", "[!a]", "a\nb"])
+@pytest.mark.parametrize("name", ["a [1]*?.txt", "!x", "#x", "a\\b", " x ", "[!a]", "a\nb", "caf\udce9"])
 def test_a_literal_pattern_matches_its_file_and_no_other(name: str) -> None:
     names = {name, "a 1.txt", "x", "b", "ab", "!y"}
     assert matching(literal(name), names) == {name}

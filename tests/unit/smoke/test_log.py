@@ -37,6 +37,12 @@ def test_the_tail_is_short_and_has_no_empty_lines(file: Path) -> None:
     assert lines[-1] == "… " + "x" * 500
 
 
+def test_the_tail_is_as_the_program_wrote_it_and_only_line_breaks_end_a_line(file: Path) -> None:
+    file.write_bytes(b"a\x0bb\x0cc\xc2\x85d\xe2\x80\xa8e\r\nf\rg \n \t\n\x1b[31mred \x9b \xff\x0c\n")
+    expected = ("a\x0bb\x0cc\x85d\u2028e", "f", "g", "\x1b[31mred \\x9b \\xff\x0c")
+    assert log.tail(file, Secrets()) == expected
+
+
 def test_a_secret_that_the_limit_cuts_in_two_is_masked(file: Path) -> None:
     file.write_text("connecting with s3cr3t-t0ken\n" + "." * (65536 - 8) + "\n", "utf-8")
     assert not any("t0ken" in line for line in log.tail(file, SECRETS))

@@ -11,6 +11,7 @@ import pytest
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke import missing
+from nox_pex.system import outside_text
 from tests.support.targets import target_of
 
 ENTRIES: dict[str, dict[str, str]] = {
@@ -46,7 +47,13 @@ def explain(tmp_path: Path, said: list[str]) -> Explain:
         log.write_text(f"Traceback\n{line}\nmore\n" + "noise\n" * 100, "utf-8")
         error = NoxPexError("exited-early", "cold: it ended", "see its log", log=("noise",))
         target = target_of(binary, root=root, sources=sources or {})
-        return missing.explain(error, [log, tmp_path / "gone.log"], target=target, binary=binary, say=said.append)
+        return missing.explain(
+            error,
+            [log, tmp_path / "gone.log"],
+            target=target,
+            binary=binary,
+            say=lambda text: said.append(outside_text.message(text)),
+        )
 
     return go
 

@@ -74,6 +74,14 @@ def test_the_json_report_has_stable_keys() -> None:
     }  # fmt: skip
 
 
+def test_an_annotation_is_one_command_whatever_the_program_wrote() -> None:
+    failure = NoxPexError("check-failed", "got a\r\n::add-mask::x ##[group]y%0A", "fix it")
+    (line,) = report.github_lines(replace(CRASHED, name="a\n::b", failure=failure), {"GITHUB_ACTIONS": "true"})
+    assert line == (
+        r"::error title=smoke a\n%3A%3Ab::error[check-failed]: got a\r\n::add-mask::x #\#[group]y%250A; fix it"
+    )
+
+
 def test_github_gets_annotations_only_in_its_actions() -> None:
     assert list(report.github_lines(FAILED, {})) == []
     assert list(report.github_lines(FAILED, {"GITHUB_ACTIONS": "true"})) == [
@@ -96,8 +104,8 @@ def test_the_junit_report_says_what_failed() -> None:
     ]
     failure = root.find("testsuite/testcase/failure")
     assert failure is not None
-    assert failure.get("message") == 'expected status 200, got "\ufffd]]>&"'
-    assert root[1].findtext("system-out") == "one\ntwo \ufffd"
+    assert failure.get("message") == 'expected status 200, got "\\x1b]]>&"'
+    assert root[1].findtext("system-out") == "one\ntwo \\x01"
     root = ET.fromstring(report.junit_text(CRASHED, now=NOW))  # noqa: S314  # nox-pex wrote it
     assert [failure.get("message") for failure in root.iter("failure")] == ["cold: the program ended"]
 

@@ -16,6 +16,7 @@ from nox_pex.steps import frontend, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS
 from nox_pex.system import locks
+from nox_pex.system.outside_text import LINE_BREAK
 from tests.unit.steps.conftest import MakeContext
 
 SECRETS = {"LICENCE": "abcde-fghij", "API_TOKEN": "ghp_0123456789"}
@@ -178,6 +179,21 @@ def test_a_secret_among_the_arguments_is_masked(tmp_path: Path, monkeypatch: pyt
         context_of(tmp_path, "--token=ghp_0123456789")
     assert caught.value.code == "usage"
     assert "--token=****" in caught.value.problem
+
+
+def test_a_line_cannot_begin_another_one_or_command_a_ci_system(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = context_of(tmp_path)
+    context.say("pex: sources: a\n::error::b\x1b[0m, ##[group]c, ü …")
+    context.say("::error::a")
+    context.say(f"paste this:{LINE_BREAK}[table]")
+    assert capsys.readouterr().out.splitlines() == [
+        r"pex: sources: a\n::error::b\x1b[0m, #\#[group]c, ü …",
+        r":\:error::a",
+        "paste this:",
+        "[table]",
+    ]
 
 
 def test_a_named_python_is_found_as_nox_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ from nox_pex.system.environ import EPOCH, UTF_8, tool_environ
 
 
 def test_variables_that_change_a_tools_python_are_removed_and_the_others_stay() -> None:
-    removed = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PEX_ROOT", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON")
+    removed = (
+        "PYTHONPATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "PEX_ROOT",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "UV_PYTHON",
+        "FORCE_COLOR",
+    )
     stay = {"PATH": "/bin", "HOME": "/h", "HTTPS_PROXY": "p", "POETRY_HTTP_BASIC_X_PASSWORD": "s", "PIP_INDEX_URL": "i"}
     assert tool_environ({**dict.fromkeys(removed, "x"), **stay}) == {**stay, "PYTHONHASHSEED": "0"}
 

@@ -36,6 +36,16 @@ def test_a_text_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> No
 def test_json_is_read_as_it_was_written(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a.json", {"b": [1, "é"], "a": None})
     assert files.read_json(tmp_path / "a.json") == {"b": [1, "é"], "a": None}
+    files.write_json(tmp_path / "a.json", {"caf\udce9\x1b": "\u202e"})
+    assert files.read_json(tmp_path / "a.json") == {"caf\udce9\x1b": "\u202e"}
+
+
+def test_a_record_is_json_for_every_reader(tmp_path: Path) -> None:
+    files.write_record(tmp_path / "a.json", {"caf\udce9": ["é", "\u202e\x1b##[error]"]})
+    assert (tmp_path / "a.json").read_bytes().decode() == (
+        '{\n  "caf\\\\xe9": [\n    "é",\n    "\\u202e\\u001b#\\u0023[error]"\n  ]\n}\n'
+    )
+    assert files.read_json(tmp_path / "a.json") == {r"caf\xe9": ["é", "\u202e\x1b##[error]"]}
     assert (tmp_path / "a.json").read_text("utf-8").endswith("}\n")
 
 

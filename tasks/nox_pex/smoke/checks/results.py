@@ -33,6 +33,10 @@ _SHOWN: Final = 160
 """The number of characters that are shown of an expected or an actual text."""
 
 
+_WHITE_SPACE: Final = re.compile(r"[ \t\r\n]+")
+"""Other white space (U+0085, U+2028, …) is shown as it is, escaped."""
+
+
 class CheckResult(Struct, frozen=True, kw_only=True):
     """The result of one check. `expected` and `actual` are short texts for people, `seconds` is how long it took.
 
@@ -157,13 +161,18 @@ def short_json(value: Any) -> str:
 
 def shorten(text: str) -> str:
     """Return a text on one line, cut after 160 characters."""
-    line = " ".join(text.split())
+    line = _one_line(text)
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def _one_line(text: str) -> str:
+    """Return a text with its line breaks and indentation as single spaces."""
+    return _WHITE_SPACE.sub(" ", text).strip(" ")
 
 
 def _short_json_of_end(text: str) -> str:
     """Return a text as JSON on one line, cut at its beginning, because a traceback names the error at its end."""
-    line = " ".join(text.split())
+    line = _one_line(text)
     return json.dumps(line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}", ensure_ascii=False)
 
 

@@ -97,5 +97,6 @@ def test_a_command_passes_only_with_its_exit_status_and_output() -> None:
 
 
 def test_a_long_text_is_cut_to_one_line() -> None:
-    assert shorten(" a\n b ") == "a b"
+    assert shorten(" a\r\n b ") == "a b"
+    assert shorten("a\x85b\u2028\x1c") == "a\x85b\u2028\x1c"
     assert shorten("x" * 161) == "x" * 160 + "…"
