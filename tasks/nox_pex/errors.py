@@ -92,7 +92,7 @@ CODES: Final[dict[Code, str]] = {
     "disk-full": "The disk is full or cannot be written to.",
     "leak": "The binary contains something that must not leave the machine.",
     "closure": "The binary does not contain exactly the distributions that Poetry would install.",
-    "integrity": "A file in the binary does not match the RECORD of its distribution.",
+    "integrity": "A file in the binary is not what Poetry installed, or not what pex makes of the settings.",
     "not-reproducible": "A second build gave different bytes.",
     "launch-failed": "The binary could not be started.",
     "exited-early": "The program ended before it was ready.",
