@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
+from nox_pex.errors import NoxPexError
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
@@ -70,29 +72,32 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, installed, lock_descriptor=lock_descriptor)
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
-        known, inputs_file = files.read_json(target.record), target.state_file("inputs.json")
+        _require_replaceable(target.record)
+        known, state = build_record.read(target.record), target.state_file("build.json")
         places = places_of(target, _path_dependencies(installed))
         checkout = self._check_out_once(places)  # Git answers while the files are read
         project_files = self._collect_once(target)
         inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
-        change = build_record.change(
-            target.output, known, remembered=files.read_json(inputs_file), inputs=inputs
-        ) or scies.change(target, known)
+        last = build_record.read_last_build(state)
+        change = build_record.change(target.output, target.record, last=last, inputs=inputs) or scies.change(
+            target, known
+        )
         if not self.force and (change is None or change.kinds == {scies.KIND}):
             commit = self._commit_once(checkout, target, project_files)
             current = build_record.current(known, target.project, commit=commit)
             if change is not None:
                 self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
                 self._build_scies(target, installed, current, inputs, lock_descriptor=lock_descriptor)
-                files.write_json(inputs_file, inputs)
+                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
                 return
             if current != known:
                 files.write_json(target.record, current)
+                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
             size = megabytes(pex_file.size(target.output))
             self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
             return
         why = ", ".join(change.reasons) if change is not None else "forced"
-        self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
+        self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
 
         project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
@@ -118,7 +123,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
                 made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
-            disagreements = self._disagreements(target, built)
+            disagreements = self._disagreements(built, known)
             commit = Checkout.of(places, self.shell.environ).commit(project_files.digests)
             new = _record(
                 target,
@@ -132,17 +137,17 @@ class Builder(Struct, frozen=True, kw_only=True):
             )
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
-        # If the run is killed before the next lines, the record does not match the binary, and it is built again.
-        files.write_json(inputs_file, inputs)
+        # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=known)
+        build_record.write_last_build(state, binary=new["sha256"], record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
-    def _disagreements(self, target: Target, built: BuiltPex) -> Sequence[Mapping[str, Any]]:
-        """The disagreements about the new binary as JSON values; each is also shown."""
+    def _disagreements(self, built: BuiltPex, known: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The disagreements about the new binary as JSON values; each is also shown. `known` is the last record."""
         if built.disagreements is None:
-            previous: Sequence[Mapping[str, Any]] = files.read_json(target.record).get("disagreements", ())
+            previous: Sequence[Mapping[str, Any]] = known.get("disagreements", ())
             return previous
         for disagreement in built.disagreements if not self.from_scratch else ():  # `verify` notes them itself
             self.shell.say(f"pex: warning: {disagreement}")
@@ -215,6 +220,13 @@ class Builder(Struct, frozen=True, kw_only=True):
         ]
         variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
         return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
+
+
+def _require_replaceable(record: Path) -> None:
+    """Raise `NoxPexError` `disk-full` before the build if a directory is in the place of the build record."""
+    if record.is_dir() and not record.is_symlink():
+        problem = f"cannot write {record}: a directory with this name exists"
+        raise NoxPexError("disk-full", problem, "move the directory away")
 
 
 def _path_dependencies(installed: Contents) -> list[str]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from nox_pex.distributions import scie_file
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, scie_command, scies
-from nox_pex.pex.scies import RecordedScie
+from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.system import files

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.pex import scies
-from nox_pex.pex.scies import RecordedScie
+from nox_pex.pex import build_record, scies
+from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, missing, plan
@@ -29,7 +29,6 @@ from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
-from nox_pex.system import files
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
@@ -104,7 +103,7 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
 
     Raises `NoxPexError` `launch-failed` if it does not exist, or is not the one in the build record.
     """
-    recorded = scies.recorded(files.read_json(target.record), stem=target.stem)
+    recorded = scies.recorded(build_record.read(target.record), stem=target.stem)
     remedy = "build it with `nox -s pex`"
     if not recorded:
         raise NoxPexError("launch-failed", f"the build record of {target.binary} has no scie", remedy)
@@ -112,7 +111,7 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
     if scie is None:
         return None, f"it is for {' and '.join(each.platform for each in recorded)}, and not for this machine"
     file = existing_binary(target.directory / scie.file)
-    if files.digest(file) != scie.sha256:
+    if pex_file.digest(file) != scie.sha256:
         raise NoxPexError("launch-failed", f"{file} was changed after it was built", remedy)
     return scie, None
 
