@@ -27,8 +27,8 @@ class RecordedScie(Struct, frozen=True, kw_only=True):
     """
 
     file: str
-    platform: str
     sha256: Sha256
+    platform: str = ""
     size: int = 0
     python: str | None = None
 

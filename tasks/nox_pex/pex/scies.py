@@ -45,7 +45,12 @@ def recorded(record: Mapping[str, Any], *, stem: str) -> tuple[RecordedScie, ...
         found = msgspec.convert(record.get("scies", ()), tuple[RecordedScie, ...])
     except (msgspec.ValidationError, UnicodeError):
         return ()
-    return tuple(scie for scie in found if scie_file.platform_in(scie.file, stem=stem) == scie.platform)
+    platforms = [scie_file.platform_in(scie.file, stem=stem) for scie in found]
+    return tuple(
+        msgspec.structs.replace(scie, platform=platform)
+        for scie, platform in zip(found, platforms, strict=True)
+        if platform is not None
+    )
 
 
 def change(target: Target, record: Mapping[str, Any]) -> Change | None:

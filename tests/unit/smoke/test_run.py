@@ -29,7 +29,7 @@ def smoke_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     binary, project, temporary = tmp_path / "program.pex", tmp_path / "project", tmp_path / "temporary"
     for directory in (project, temporary):
         directory.mkdir()
-    binary.touch()
+    binary.write_bytes(b"#!/bin/sh\n")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
     def smoke(*, options: Options | None = None, unavailable_reason: str | None = None, **settings: Any) -> SmokeReport:
@@ -101,7 +101,7 @@ def with_scie(tmp_path: Path) -> Target:
     table = replace(made.table, scie="eager")
     made = replace(made, prebuilt=None, settings=replace(made.settings, binary={"program": table}))
     made.directory.mkdir()
-    made.output.touch()
+    made.output.write_bytes(b"#!/bin/sh\n")
     return made
 
 
@@ -131,7 +131,7 @@ def test_a_scie_that_was_not_built_is_no_skip(with_scie: Target) -> None:
     assert caught.value.code == "launch-failed"
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"changed")])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"#!/bin/sh\nchanged\n")])
 def test_a_scie_that_is_not_the_recorded_one_is_not_started(
     with_scie: Target, damage: Callable[[Path], object]
 ) -> None:
