@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import nox_pex
+from nox_pex.distributions import pex_file
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
@@ -82,6 +83,14 @@ def build(job: Job, engine: Engine) -> BuiltImage:
     for digest in built.layers:
         job.shell.say(f"image: layer {digest}")
     return built
+
+
+def check_binary(binary: Path) -> None:
+    """Raise `NoxPexError` `integrity` if a binary is not a PEX that can be read."""
+    try:
+        pex_file.info(binary)
+    except PexError as error:
+        raise _unreadable(binary, error) from error
 
 
 def _requirements(binary: Path) -> BinaryRequirements:

@@ -123,12 +123,11 @@ def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str |
     known = read(record)
     if not known:
         return "no build record next to it"
-    found = digest(binary)
-    if known.get("sha256") != found:
+    if not _describes(known, binary):
         return "the file was changed after it was built"
     if last is None:
         return None
-    if last.binary != found:
+    if last.binary != known["sha256"]:
         return "the file and its build record were changed after it was built"
     return None if files.digest(record) == last.record else "its build record was changed after it was built"
 
@@ -158,4 +157,11 @@ def commit(record: Mapping[str, Any]) -> Commit | None:
 def of_file(binary: Path) -> dict[str, Any]:
     """Return the build record next to `binary` if it is about exactly this file or directory; otherwise, empty."""
     record = read(binary.with_name(f"{binary.name}.json"))
-    return record if record and record.get("sha256") == digest(binary) else {}
+    return record if record and _describes(record, binary) else {}
+
+
+def _describes(record: Mapping[str, Any], binary: Path) -> bool:
+    """Whether a build record is about exactly this file or directory. A file of another size need not be read."""
+    if "size" in record and binary.is_file() and binary.stat().st_size != record["size"]:
+        return False
+    return bool(record.get("sha256")) and record["sha256"] == digest(binary)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
-from nox_pex.errors import NoxPexError
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
@@ -72,7 +71,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, installed, lock_descriptor=lock_descriptor)
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
-        _require_replaceable(target.record)
+        files.require_replaceable(target.record)
         known, state = build_record.read(target.record), target.state_file("build.json")
         places = places_of(target, _path_dependencies(installed))
         checkout = self._check_out_once(places)  # Git answers while the files are read
@@ -220,13 +219,6 @@ class Builder(Struct, frozen=True, kw_only=True):
         ]
         variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
         return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
-
-
-def _require_replaceable(record: Path) -> None:
-    """Raise `NoxPexError` `disk-full` before the build if a directory is in the place of the build record."""
-    if record.is_dir() and not record.is_symlink():
-        problem = f"cannot write {record}: a directory with this name exists"
-        raise NoxPexError("disk-full", problem, "move the directory away")
 
 
 def _path_dependencies(installed: Contents) -> list[str]:

@@ -18,7 +18,7 @@ from nox_pex.smoke import run as smoke_run
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.steps.context import Context
-from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files
 
 
@@ -33,8 +33,7 @@ def run(context: Context) -> None:
         if not parse.is_declared(context.project.document, target.name):
             plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
-        for old in (result, junit):
-            old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
+        remove_results(result, junit)
         python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,

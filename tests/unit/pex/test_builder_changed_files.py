@@ -32,7 +32,8 @@ def test_a_binary_that_was_changed_together_with_its_record_is_built_again_from_
         _write(shop.output / "evil.py", "")
     else:
         shop.output.write_bytes(b"evil")
-    shop.record.write_text(json.dumps({**record(shop), "sha256": pex_file.digest(shop.output)}), "utf-8")
+    changed = {"sha256": pex_file.digest(shop.output), "size": pex_file.size(shop.output)}
+    shop.record.write_text(json.dumps({**record(shop), **changed}), "utf-8")
     _write(shop.project.root / "main.py", "def main(): return 1\n")
     build(shop)
     assert "pex: rebuilding shop: the file and its build record were changed after it was built" in shown
