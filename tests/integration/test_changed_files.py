@@ -83,7 +83,7 @@ def test_each_change_in_the_tree_of_a_directory_is_seen(built: Callable[[str], P
 
     changes: list[Callable[[], object]] = [
         lambda: (binary / "counter.py").chmod(0o755),
-        lambda: (binary / "empty").mkdir(),
+        (binary / "empty").mkdir,
         plant_bytecode,
     ]
     for change in changes:

@@ -52,12 +52,12 @@ def run(
 
     If nox-pex built a scie with it, the scie for this machine is launched too. `unavailable_reason` says why this
     machine cannot run the binary; None if it can. With a reason, every condition of the binary is skipped.
-    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, `entry-missing` if the binary does
-    not have a script that a check starts, and the errors of `run_with`.
+    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, or is changed meanwhile,
+    `entry-missing` if the binary does not have a script that a check starts, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     check_scripts(smoke, binary, key=target.key)
-    size = pex_file.size(binary)
+    size, sha256 = pex_file.size(binary), pex_file.digest(binary)
     shares_tmp = plan.mentions_tmp(smoke)
     has_scie = target.table.scie is not None and target.prebuilt is None
     boots = plan.plan_boots(smoke, options.only, has_scie=has_scie)
@@ -95,7 +95,10 @@ def run(
         say=say,
     )
     tested = None if scie is None else (scie.file, scie.sha256)
-    return replace(report, sha256=pex_file.digest(binary), scie=tested)
+    if not options.serve and pex_file.digest(binary) != sha256:
+        problem = f"{binary} was changed while it was tested"
+        raise NoxPexError("launch-failed", problem, "run it again, when nothing builds the file meanwhile")
+    return replace(report, sha256=sha256, scie=tested)
 
 
 def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:

@@ -104,7 +104,7 @@ def test_requirements_of_a_pex_directory_are_the_same(pex: Callable[..., Path], 
 )
 def test_a_pex_info_with_other_types_is_an_error(tmp_path: Path, info: dict[str, object]) -> None:
     (tmp_path / "PEX-INFO").write_text(json.dumps(info), "utf-8")
-    with pytest.raises(PexError, match="it is no PEX-INFO|damaged"):
+    with pytest.raises(PexError, match=r"it is no PEX-INFO|damaged"):
         compatibility.read_requirements(tmp_path)
 
 

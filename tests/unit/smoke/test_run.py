@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,21 @@ def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
     assert report.failure is not None
     assert report.failure.code == "check-failed"
     assert report.failure.problem == "cold: skipped: it is for another machine"
+
+
+def test_a_binary_that_is_replaced_during_the_test_has_no_result(tmp_path: Path) -> None:
+    (tmp_path / "program.pex").write_bytes(b"#!/bin/sh\nexit 0\n")
+    (tmp_path / "program.pex").chmod(0o755)
+    replacing = ["sh", "-c", f"echo >> {tmp_path}/program.pex"]
+    smoke = {"command": [{"args": []}], "conditions": ["cold"], "before": [replacing]}
+    with pytest.raises(NoxPexError, match=r"program\.pex was changed while it was tested") as caught:
+        run(
+            target_of(tmp_path / "program.pex", root=tmp_path, smoke=smoke),
+            environ={"PATH": os.environ["PATH"]},
+            secrets=Secrets(),
+            say=lambda _: None,
+        )
+    assert caught.value.code == "launch-failed"
 
 
 @pytest.fixture
