@@ -2,30 +2,122 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
+import errno
 import os
 import re
+import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nox_pex.distributions import tree
 from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    from nox_pex.distributions import entry_points
+    from nox_pex.distributions import entry_points, pex_info
+    from nox_pex.distributions.pex_info import PexInfo
 else:
+    pex_info = lazy("nox_pex.distributions.pex_info")  # as little
     entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
 
 
+_DAMAGE: Final = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a damaged archive raises: `RuntimeError` if a member is encrypted, `NotImplementedError` if it is
+compressed by an unknown method, `ValueError` if a name or a PEX-INFO is not valid."""
+
+
+_LARGEST: Final = 16 << 30
+"""Bytes of the largest PEX file that is read. Some files of the kernel claim to have far more."""
+
+
+_LARGEST_INFO: Final = 16 << 20
+"""Bytes of a PEX-INFO, or of an `entry_points.txt`, that are read. They have a few kilobytes."""
+
+
+class PexError(Exception):
+    """A file is not a PEX, or cannot be read. The text says why, and does not name the file."""
+
+
+@contextlib.contextmanager
+def opened(binary: Path) -> Iterator[int]:
+    """Open a binary, a regular file or a directory, and yield the descriptor. Links to it are followed.
+
+    Raises `PexError` if it is something else, such as a FIFO, or cannot be read, also by the block. Opening it never
+    blocks, and a device is not opened.
+    """
+    with reporting_damage():
+        _require_readable(binary.stat())
+        descriptor = os.open(binary, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _require_readable(os.fstat(descriptor))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def copy(binary: Path, into: Path, *, date: int | None = None) -> None:
+    """Copy a binary, a file or a directory, to `into`, which must not exist.
+
+    Modes and dates are kept, or with `date` are as for `tree.copy`. Raises `PexError` if it cannot be read, or has a
+    FIFO, a socket or a device in it, and `NoxPexError` `disk-full` if there is no room.
+    """
+    with files.writing(f"a copy of {binary}"), opened(binary) as descriptor:
+        if _is_directory(descriptor):
+            tree.copy(descriptor, into, date=date)
+            return
+        with into.open("xb", buffering=0) as file:
+            tree.copy_file(descriptor, file.fileno(), date=date)
+
+
+@contextlib.contextmanager
+def reporting_damage() -> Iterator[None]:
+    """Raise `PexError` if the block meets damage in a PEX, or cannot read it. The error of a full disk stays."""
+    try:
+        yield
+    except KeyError as error:
+        msg = "it is not a PEX: it has no PEX-INFO"
+        raise PexError(msg) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        msg = f"it cannot be read: {error.strerror or error}"
+        raise PexError(msg) from error
+    except _DAMAGE as error:
+        msg = f"it is not a PEX, or damaged: {str(error) or type(error).__name__}"
+        raise PexError(msg) from error
+
+
+def require_startable(binary: Path) -> None:
+    """Raise `PexError` unless the kernel could start the file, or `__main__.py` in the directory.
+
+    Such a file begins with `#!`, or as a program of Linux or macOS does. Nothing else is worth a copy.
+    """
+    with opened(binary) as descriptor:
+        if _is_directory(descriptor):
+            with files.open_regular(binary / "__main__.py"):
+                return
+        if not os.read(descriptor, 4).startswith(_MAGIC):
+            msg = "it is not a program: it does not begin with `#!`"
+            raise PexError(msg)
+
+
+_MAGIC: Final = (b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""The first bytes of a script, of a program of Linux, and of one of macOS (elf(5), mach-o/loader.h, mach-o/fat.h)."""
+
+
 def distribution_names(binary: Path) -> frozenset[str]:
-    """Return the normalized names of the distributions in a PEX; those that `exclude` removed are not among them."""
-    return frozenset(distribution_name(wheel) for wheel in info(binary)["distributions"])
+    """Return the normalized names of the distributions in a PEX; those that `exclude` removed are not among them.
+
+    Raises `PexError`.
+    """
+    return frozenset(distribution_name(wheel) for wheel in info(binary).distributions)
 
 
 def distribution_name(wheel: str) -> NormalizedName:
@@ -34,34 +126,30 @@ def distribution_name(wheel: str) -> NormalizedName:
     return canonicalize_name(re.split(r"-(?=\d)", wheel, maxsplit=1)[0])
 
 
-def info(binary: Path) -> dict[str, Any]:
-    """Return the PEX-INFO of a PEX."""
-    if binary.is_dir():
-        text = (binary / "PEX-INFO").read_bytes()
-    else:
-        with zipfile.ZipFile(binary) as archive:
-            text = archive.read("PEX-INFO")
-    found: dict[str, Any] = json.loads(text)
-    return found
+def info(binary: Path) -> PexInfo:
+    """Return the PEX-INFO of a PEX. Raises `PexError`, also if its PEX-INFO is not valid."""
+    with opened(binary) as descriptor:
+        if _is_directory(descriptor):
+            return pex_info.parse(_read_file(binary, "PEX-INFO"))
+        with os.fdopen(os.dup(descriptor), "rb") as file, zipfile.ZipFile(file) as archive:
+            return pex_info.parse(_read_member(archive, "PEX-INFO"))
 
 
 def scripts(binary: Path) -> frozenset[str]:
     """Return the names of the scripts of all distributions in a PEX: those that `PEX_SCRIPT` can start.
 
-    Raises `zipfile.BadZipFile` if it is not a PEX.
+    Raises `PexError`.
     """
-    if not binary.is_dir():
-        with zipfile.ZipFile(binary) as archive:
-            return frozenset(_scripts_in_archive(archive))
-    found: set[str] = set()
-    for entry in sorted((binary / ".deps").glob("*")):
-        if entry.is_dir():
-            names = [path.relative_to(entry).as_posix() for path in _files(entry)]
-            found.update(_scripts(names, partial(_read_file, entry)))
-        else:
-            with zipfile.ZipFile(entry) as wheel:
-                found.update(_scripts(wheel.namelist(), wheel.read))
-    return frozenset(found)
+    with opened(binary) as descriptor:
+        if not _is_directory(descriptor):
+            with os.fdopen(os.dup(descriptor), "rb") as file, zipfile.ZipFile(file) as archive:
+                return frozenset(_scripts_in_archive(archive))
+        names = [name for name in tree.files(descriptor) if name.startswith(".deps/")]
+        found = set(_scripts(names, partial(_read_file, binary)))
+        for name in filter(_WHEEL.fullmatch, names):
+            with files.open_regular(binary / name) as packed, zipfile.ZipFile(packed) as wheel:
+                found.update(_scripts(wheel.namelist(), partial(_read_member, wheel)))
+        return frozenset(found)
 
 
 _WHEEL: Final = re.compile(r"\.deps/[^/]+")
@@ -75,15 +163,31 @@ _ENTRY_POINTS: Final = re.compile(r"(?:\.deps/[^/]+/)?[^/]+\.dist-info/entry_poi
 
 
 def _read_file(directory: Path, name: str) -> bytes:
-    return (directory / name).read_bytes()
+    with files.open_regular(directory / name) as file:
+        return _read(file)
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as file:
+        return _read(file)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    content = b""
+    while piece := file.read(_LARGEST_INFO + 1 - len(content)):
+        content += piece
+    if len(content) > _LARGEST_INFO:
+        msg = "its metadata is too large"
+        raise ValueError(msg)
+    return content
 
 
 def _scripts_in_archive(archive: zipfile.ZipFile) -> Iterator[str]:
     names = archive.namelist()
-    yield from _scripts(names, archive.read)
+    yield from _scripts(names, partial(_read_member, archive))
     for name in filter(_WHEEL.fullmatch, names):
         with archive.open(name) as file, zipfile.ZipFile(file) as wheel:
-            yield from _scripts(wheel.namelist(), wheel.read)
+            yield from _scripts(wheel.namelist(), partial(_read_member, wheel))
 
 
 def _scripts(names: Iterable[str], read: Callable[[str], bytes]) -> Iterator[str]:
@@ -96,22 +200,39 @@ def _scripts(names: Iterable[str], read: Callable[[str], bytes]) -> Iterator[str
 
 
 def digest(binary: Path) -> str:
-    """Return the SHA-256 of a PEX file; for a PEX directory, of the paths and digests of its files."""
-    if not binary.is_dir():
-        return files.digest(binary)
-    hasher = hashlib.sha256()
-    for file in _files(binary):
-        hasher.update(os.fsencode(file.relative_to(binary)) + b"\0" + files.digest(file).encode() + b"\0")
-    return hasher.hexdigest()
+    """Return the SHA-256 of a PEX file; for a PEX directory, that of its Nix archive (`nox_pex.distributions.tree`).
+
+    It covers every path in the directory, also those of empty directories, with its kind, link target, executable bit
+    and content. It is empty if there is no such file or directory, or if it cannot be read.
+    """
+    try:
+        with opened(binary) as descriptor:
+            if _is_directory(descriptor):
+                return tree.digest(descriptor)
+            with os.fdopen(os.dup(descriptor), "rb", buffering=0) as file:
+                return files.digest_of(file)
+    except PexError:
+        return ""
 
 
 def size(binary: Path) -> int:
-    """Return the bytes of a PEX file, or of all files in a PEX directory."""
-    if not binary.is_dir():
-        return binary.stat().st_size
-    return sum(path.stat().st_size for path in _files(binary))
+    """Return the bytes of a PEX file, or of all regular files in a PEX directory. Raises `PexError`."""
+    with opened(binary) as descriptor:
+        return tree.size(descriptor) if _is_directory(descriptor) else os.fstat(descriptor).st_size
 
 
-def _files(binary: Path) -> list[Path]:
-    """Return the files of a PEX directory, without the bytecode that Python writes into it when it runs there."""
-    return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+def _require_readable(status: os.stat_result) -> None:
+    """Raise `PexError` if a path with this status is not a binary."""
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        msg = f"it is a {_KINDS.get(stat.S_IFMT(status.st_mode), 'device')}, and neither a file nor a directory"
+        raise PexError(msg)
+    if status.st_size > _LARGEST:
+        msg = f"it has {status.st_size:,} bytes, more than {_LARGEST:,}"
+        raise PexError(msg)
+
+
+_KINDS: Final = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+
+
+def _is_directory(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)

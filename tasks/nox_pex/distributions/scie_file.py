@@ -6,6 +6,7 @@ after the end of the last file, which is a ZIP archive: the PEX (a-scie/jump, `d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,11 +14,15 @@ import re
 import stat
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Annotated, Any, Final, NoReturn
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
+
+from nox_pex.distributions import pex_file
+from nox_pex.distributions.pex_file import PexError
 
 _END_OF_ZIP: Final = b"PK\5\6"
 """The signature of the record at the end of a ZIP archive (APPNOTE.TXT 4.3.16)."""
@@ -33,6 +38,10 @@ _TAIL: Final = _END_OF_ZIP_SIZE + 0xFFFF
 
 _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
+
+
+_DEEPEST: Final = 30
+"""Levels of tables and arrays in a manifest. science writes about eight."""
 
 
 _PLATFORM: Final = r"(?:musl-)?(?:linux|macos|windows)-[a-z0-9_]+"
@@ -92,37 +101,32 @@ class Digests(Struct, frozen=True, kw_only=True):
 def read(path: Path) -> Scie:
     """Read the lift manifest of a scie. Raises `ScieError`; also if it does not say where each byte belongs."""
     with _open(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        start = max(0, size - _TAIL)
-        file.seek(start)
-        tail = file.read(_TAIL)
-    record = tail.rfind(_END_OF_ZIP)
-    if record < 0 or record + _END_OF_ZIP_SIZE > len(tail):
-        msg = "it is no scie: it does not end in a ZIP archive and a lift manifest"
-        raise ScieError(msg)
-    comment = int.from_bytes(tail[record + _END_OF_ZIP_SIZE - 2 : record + _END_OF_ZIP_SIZE], "little")
-    end = record + _END_OF_ZIP_SIZE + comment
-    try:
-        return _parse(json.loads(tail[end:]), end=start + end)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        msg = "it is no scie: its lift manifest cannot be read"
-        raise ScieError(msg) from None
+        return _parse_tail(_read_tail(file), size=os.fstat(file.fileno()).st_size)
 
 
-def digests(path: Path, scie: Scie) -> Digests:
-    """Read a scie once, in pieces, and return its digests. Raises `ScieError` if it is not a file."""
-    whole, parts = hashlib.sha256(), {part.name: hashlib.sha256() for part in scie.parts}
-    ends = [(part.offset, part.offset + part.size, parts[part.name]) for part in scie.parts if part.offset is not None]
-    position = 0
+def read_whole(path: Path) -> tuple[Scie, Digests]:
+    """Open a scie once, read all of it in pieces, and return its manifest and its digests, which are of the same bytes.
+
+    Raises `ScieError` if it is not a scie, or if it is changed meanwhile.
+    """
     with _open(path) as file:
-        remaining = os.fstat(file.fileno()).st_size  # a file that grows meanwhile must not be read forever
-        while remaining > 0 and (piece := file.read(min(_CHUNK, remaining))):
+        size, tail = os.fstat(file.fileno()).st_size, _read_tail(file)
+        scie = _parse_tail(tail, size=size)
+        file.seek(0)
+        whole, parts, end, position = hashlib.sha256(), {part.name: hashlib.sha256() for part in scie.parts}, b"", 0
+        ends = [(p.offset, p.offset + p.size, parts[p.name]) for p in scie.parts if p.offset is not None]
+        while piece := file.read(_CHUNK):
             whole.update(piece)
-            for start, end, hasher in ends:
-                hasher.update(piece[max(0, start - position) : max(0, end - position)])
+            for start, stop, hasher in ends:
+                hasher.update(piece[max(0, start - position) : max(0, stop - position)])
             position += len(piece)
-            remaining -= len(piece)
-    return Digests(whole=whole.hexdigest(), parts={name: hasher.hexdigest() for name, hasher in parts.items()})
+            end = (end + piece)[-_TAIL:]
+            if position > size:  # it must not be read forever if it grows
+                break
+    if position != size or end != tail:
+        msg = "it was changed while it was read"
+        raise ScieError(msg)
+    return scie, Digests(whole=whole.hexdigest(), parts={name: hasher.hexdigest() for name, hasher in parts.items()})
 
 
 def this_platform() -> str:
@@ -139,47 +143,109 @@ def platform_in(name: str, *, stem: str) -> str | None:
     return match["platform"] if match else None
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a file for reading. Raises `ScieError` if it is something else; opening a FIFO could block."""
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading. Raises `ScieError` if it is something else, or if the block cannot read it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        msg = f"it cannot be read: {error.strerror}"
-        raise ScieError(msg) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        msg = "it is not a file"
+        with pex_file.opened(path) as descriptor:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                msg = "it is a directory"
+                raise ScieError(msg)
+            with os.fdopen(os.dup(descriptor), "rb", buffering=0) as file:
+                yield file
+    except PexError as error:
+        raise ScieError(str(error)) from None
+
+
+def _read_tail(file: IO[bytes]) -> bytes:
+    file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+    tail = b""
+    while len(tail) < _TAIL and (piece := file.read(_TAIL - len(tail))):
+        tail += piece
+    return tail
+
+
+def _parse_tail(tail: bytes, *, size: int) -> Scie:
+    """Return the content of the manifest in the last bytes of a scie that has `size` bytes."""
+    record = tail.rfind(_END_OF_ZIP)
+    if record < 0 or record + _END_OF_ZIP_SIZE > len(tail):
+        msg = "it is no scie: it does not end in a ZIP archive and a lift manifest"
         raise ScieError(msg)
-    return os.fdopen(descriptor, "rb")
+    comment = int.from_bytes(tail[record + _END_OF_ZIP_SIZE - 2 : record + _END_OF_ZIP_SIZE], "little")
+    end = record + _END_OF_ZIP_SIZE + comment
+    try:
+        document = json.loads(tail[end:].decode("utf-8"), parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode("utf-8")  # lone surrogates have no bytes
+        _require_flat(document)
+        manifest = msgspec.convert(document, _Manifest)
+    except (ValueError, RecursionError, msgspec.ValidationError):
+        msg = "it is no scie: its lift manifest cannot be read"
+        raise ScieError(msg) from None
+    return _located(manifest, document, end=size - len(tail) + end)
 
 
-def _parse(manifest: Any, *, end: int) -> Scie:
+class _Jump(Struct, frozen=True):
+    """scie-jump in a manifest; it leaves out a size of 0."""
+
+    size: Annotated[int, Meta(ge=0)] = 0
+
+
+class _File(Struct, frozen=True):
+    """A file in a manifest; scie-jump leaves out a size of 0."""
+
+    name: str
+    hash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    size: Annotated[int, Meta(ge=0)] = 0
+    key: str | None = None
+    source: str | None = None
+
+
+class _Lift(Struct, frozen=True):
+    name: str
+    files: tuple[_File, ...]
+
+
+class _ScieTable(Struct, frozen=True):
+    lift: _Lift
+    jump: _Jump
+
+
+class _Manifest(Struct, frozen=True):
+    """The values of a lift manifest that are needed here."""
+
+    scie: _ScieTable
+
+
+def _located(manifest: _Manifest, document: Mapping[str, Any], *, end: int) -> Scie:
     """Return the files of a manifest. `end` is the offset of the manifest, which follows the last file."""
-    scie = manifest["scie"]
-    offset, parts = _size(scie["jump"]), []
-    for entry in scie["lift"]["files"]:
-        part = Part(
-            name=str(entry["name"]),
-            key=entry.get("key"),
-            offset=None if "source" in entry else offset,
-            size=_size(entry),
-            sha256=str(entry["hash"]),
+    offset, parts = manifest.scie.jump.size, []
+    for file in manifest.scie.lift.files:
+        here = file.source is None
+        parts.append(
+            Part(name=file.name, key=file.key, offset=offset if here else None, size=file.size, sha256=file.hash)
         )
-        parts.append(part)
-        offset += part.size if part.offset is not None else 0
+        offset += file.size if here else 0
     if offset != end:
         msg = f"its lift manifest accounts for {offset} bytes before itself, and there are {end}"
         raise ScieError(msg)
     if len({part.name for part in parts}) != len(parts):
         msg = "its lift manifest names a file twice"
         raise ScieError(msg)
-    return Scie(name=str(scie["lift"]["name"]), parts=tuple(parts), manifest=manifest)
+    return Scie(name=manifest.scie.lift.name, parts=tuple(parts), manifest=document)
 
 
-def _size(entry: Mapping[str, Any]) -> int:
-    """The size in an entry of a manifest, which scie-jump leaves out if it is 0."""
-    size = entry.get("size", 0)
-    if not isinstance(size, int) or size < 0:
-        msg = "a size is no number of bytes"
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)
+
+
+def _require_flat(document: object) -> None:
+    """Raise `ValueError` if a JSON value has more than `_DEEPEST` levels."""
+    level: list[object] = [document]
+    for _ in range(_DEEPEST):
+        tables = [each for each in level if isinstance(each, dict)]
+        arrays = [each for each in level if isinstance(each, list)]
+        level = [inner for table in tables for inner in table.values()] + [inner for array in arrays for inner in array]
+    if level:
+        msg = "it has too many levels"
         raise ValueError(msg)
-    return size

@@ -5,14 +5,15 @@ Fact sources: podman-run(1) for exit statuses; PEP 425 and PEP 600 for the tags 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from packaging import tags
 
 from nox_pex.errors import NoxPexError
@@ -53,6 +54,10 @@ _SHORT_NAMES: Final = {"PyPy": "pp"}
 """The names of interpreters in the tags of wheels, other than `cp` (PEP 425)."""
 
 
+_SHOWN: Final = 200
+"""Characters of a wrong answer that are shown."""
+
+
 _NO_SUCH_PROGRAM: Final = 127
 """The exit status of `run` if the container has no such program (podman-run(1))."""
 
@@ -77,7 +82,7 @@ class ImagePython(Struct, frozen=True, kw_only=True):
     """
 
     implementation: str
-    version: str
+    version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+[^\s]*\Z")]
     abi: str
     gil: bool
     machine: str
@@ -158,9 +163,15 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
         """
         known = files.read_json(self.cache)
         entry = f"{identity} {minor or ''}"
-        if entry in known:
-            return ImagePython(**known[entry])
-        python = ImagePython(**json.loads(self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)))
+        python = _as_python(known.get(entry))
+        if python is not None:
+            return python
+        said = self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)
+        with contextlib.suppress(ValueError, RecursionError):
+            python = _as_python(json.loads(said))
+        if python is None:
+            problem = f"the Python of the image {image} does not say what it is, but {said[:_SHOWN]!r}"
+            raise NoxPexError("image-python", problem, f"set {key} to an image with a Python that works")
         files.write_json(self.cache, {**known, entry: msgspec.structs.asdict(python)})
         return python
 
@@ -217,6 +228,14 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
 
     def _run(self, argv: tuple[str, ...], what: str) -> Outcome:
         return self.shell.run(argv, what=f"image: {what}", env=self.shell.environ)
+
+
+def _as_python(value: object) -> ImagePython | None:
+    """Return the Python in a JSON value; None if that has another form."""
+    try:
+        return msgspec.convert(value, ImagePython)
+    except (msgspec.ValidationError, UnicodeError):
+        return None
 
 
 def _machine(description: dict[str, Any]) -> str:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import nox_pex
+from nox_pex.distributions import pex_file
 from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image import build_context, compatibility, dockerfile, split_pex
 from nox_pex.image.base_image import ImageInspector, ImagePython
+from nox_pex.image.compatibility import BinaryRequirements
 from nox_pex.image.dockerfile import BuilderStage, Dockerfile
 from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
@@ -33,14 +36,15 @@ _STEP: Final = re.compile(
 def build(job: Job, engine: Engine) -> BuiltImage:
     """Build the image, and leave the Dockerfile that was built in `output-dir`.
 
-    Raises `NoxPexError`: `image-base`, `image-python`, `image-build`, `engine-failed`, `source-missing`, `config`.
+    Raises `NoxPexError`: `integrity` if the binary is not a PEX that can be read, `image-base`, `image-python`,
+    `image-build`, `engine-failed`, `source-missing`, `config`.
     """
+    required = None if job.from_source else _requirements(job.target.binary)  # before a base is pulled
     inspector = ImageInspector(engine=engine, shell=job.shell, cache=job.target.state / "images.json")
     base, key = job.image.base, f"{job.key}.base"
     base_id = inspector.image_id(base, key=key)
     python = inspector.image_python(base, identity=base_id, minor=job.minor, key=key)
-    if not job.from_source:
-        required = compatibility.read_requirements(job.target.binary)
+    if required is not None:
         compatibility.check(required, python, name=job.target.name, base=base, built_with=job.python)
     names = tags(job)
     # An engine divides the value of `--file` and of `--secret` at a comma.
@@ -50,7 +54,10 @@ def build(job: Job, engine: Engine) -> BuiltImage:
         secrets.mkdir(mode=0o700)
         stage = _builder_stage(job, inspector, python, context) if job.from_source else None
         files.write_text(job.file, _dockerfile(job, python, stage))
-        _fill_context(job, context)
+        try:
+            _fill_context(job, context)
+        except PexError as error:
+            raise _unreadable(job.target.binary, error) from error
         image_build = ImageBuild(
             file=Path(shutil.copyfile(job.file, scratch / job.file.name)),
             context=context,
@@ -76,6 +83,26 @@ def build(job: Job, engine: Engine) -> BuiltImage:
     for digest in built.layers:
         job.shell.say(f"image: layer {digest}")
     return built
+
+
+def check_binary(binary: Path) -> None:
+    """Raise `NoxPexError` `integrity` if a binary is not a PEX that can be read."""
+    try:
+        pex_file.info(binary)
+    except PexError as error:
+        raise _unreadable(binary, error) from error
+
+
+def _requirements(binary: Path) -> BinaryRequirements:
+    try:
+        return compatibility.read_requirements(binary)
+    except PexError as error:
+        raise _unreadable(binary, error) from error
+
+
+def _unreadable(binary: Path, error: PexError) -> NoxPexError:
+    remedy = "build it again with `nox -s pex`, or give the path of another binary"
+    return NoxPexError("integrity", f"{binary} cannot be put into an image: {error}", remedy)
 
 
 def _builder_stage(job: Job, inspector: ImageInspector, python: ImagePython, context: Path) -> BuilderStage:
@@ -153,7 +180,7 @@ def _fill_context(job: Job, context: Path) -> None:
     build_context.copy_binary(job.target.binary, context, name=name)
     if job.image.form == "unpacked":
         parts = split_pex.split_paths(job.target.directory / name)
-        split_pex.split(job.target.binary, project=job.distribution, into=parts)
+        split_pex.split(context / name, project=job.distribution, into=parts)
         for part in (parts.dependencies, parts.own):
             build_context.copy_binary(part, context, name=part.name)
 

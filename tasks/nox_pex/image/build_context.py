@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from nox_pex.distributions import pex_file
 from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Target
 from nox_pex.system.environ import EPOCH
@@ -34,14 +35,12 @@ _INDEX_VARIABLES: Final = ("POETRY_HTTP_BASIC_", "POETRY_PYPI_TOKEN_", "POETRY_P
 
 
 def copy_binary(file: Path, into: Path, *, name: str) -> None:
-    """Copy a file, or a directory, into the context as `name`, with modes and dates that are the same everywhere."""
-    target = into / name
-    if file.is_dir():
-        shutil.copytree(file, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(file, target)
-    for path in (target, *target.rglob("*")):
-        _normalize(path)
+    """Copy a file, or a directory, into the context as `name`, with modes and dates that are the same everywhere.
+
+    A file becomes executable, because a container starts it. Raises `PexError`, and `NoxPexError` `disk-full`.
+    """
+    pex_file.copy(file, into / name, date=_DATE)
+    (into / name).chmod(0o755)
 
 
 def copy_sources(target: Target, *, into: Path) -> None:

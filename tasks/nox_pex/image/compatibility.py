@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import email.parser
-import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
+import msgspec
 from msgspec import Struct
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from nox_pex.distributions.pex_file import distribution_name
+from nox_pex.distributions import pex_file, tree
+from nox_pex.distributions.pex_file import PexError, distribution_name
+from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base_image import ImagePython
+from nox_pex.system import files
 
 _CONSTRAINT: Final = re.compile(r"(?P<implementation>[A-Za-z]*)(?P<variant>\+t|-t|\[[a-z-]+\])?(?P<versions>.*)")
 
@@ -38,6 +41,10 @@ _MODULE: Final = re.compile(r"\.so(?:\.[0-9.]+)?$")
 
 _PIECE: Final = 1 << 20
 """Bytes that are read at a time."""
+
+
+_LARGEST_METADATA: Final = 16 << 20
+"""Bytes of a METADATA that are read."""
 
 
 _OVERLAP: Final = 16
@@ -59,19 +66,27 @@ class BinaryRequirements(Struct, frozen=True, kw_only=True):
 
 
 def read_requirements(binary: Path) -> BinaryRequirements:
-    """Return the requirements of the PEX at `binary`, of any layout."""
-    with contextlib.closing(_Members(binary)) as members:
-        info: Mapping[str, Any] = json.loads(members.content("PEX-INFO"))
-        wheels = tuple(sorted(info["distributions"]))
-        compiled_here = [wheel for wheel in wheels if re.search(r"-linux_[^-]+\.whl$", wheel)]
+    """Return the requirements of the PEX at `binary`, of any layout. Raises `PexError` if it is none."""
+    info = pex_file.info(binary)
+    wheels = tuple(sorted(info.distributions))
+    compiled_here = [wheel for wheel in wheels if re.search(r"-linux_[^-]+\.whl$", wheel)]
+    with pex_file.reporting_damage(), contextlib.closing(_Members(binary)) as members:
         libc = {wheel: members.libc(f".deps/{wheel}/") for wheel in compiled_here}
         requires = dict(members.requirements())
     return BinaryRequirements(
-        constraints=tuple(info.get("interpreter_constraints", ())),
+        constraints=_constraints(info),
         wheels=wheels,
         libc={wheel: found for wheel, found in libc.items() if found is not None},
         requires=requires,
     )
+
+
+def _constraints(info: PexInfo) -> tuple[str, ...]:
+    try:
+        return msgspec.convert(info.values.get("interpreter_constraints", ()), tuple[str, ...])
+    except msgspec.ValidationError as error:
+        msg = f"it is no PEX-INFO: {error} in interpreter_constraints"
+        raise PexError(msg) from error
 
 
 def check(
@@ -137,7 +152,7 @@ def _not_locked(required: BinaryRequirements, python: ImagePython, built_with: s
     if python.version == built_with:
         return None
     on_base, on_builder = _marker_environment(python, python.version), _marker_environment(python, built_with)
-    requirements = {name: [Requirement(text) for text in texts] for name, texts in required.requires.items()}
+    requirements = {name: list(_parsed(texts)) for name, texts in required.requires.items()}
     extras: dict[str, set[str]] = {name: {""} for name in requirements}
     for requirement in (each for of_distribution in requirements.values() for each in of_distribution):
         extras.get(canonicalize_name(requirement.name), set()).update(requirement.extras)
@@ -150,6 +165,13 @@ def _not_locked(required: BinaryRequirements, python: ImagePython, built_with: s
                 if marker.evaluate({**on_base, "extra": extra}) and not marker.evaluate({**on_builder, "extra": extra}):
                     return f"Python {built_with} ({name} needs {requirement.name} if {marker})"
     return None
+
+
+def _parsed(texts: Iterable[str]) -> Iterator[Requirement]:
+    """Yield the requirements; one that is not valid, which Poetry has installed nevertheless, is left out."""
+    for text in texts:
+        with contextlib.suppress(InvalidRequirement):
+            yield Requirement(text)
 
 
 def _marker_environment(python: ImagePython, version: str) -> dict[str, str]:
@@ -190,7 +212,7 @@ class _Members:
 
     def content(self, name: str) -> bytes:
         with self._open(name) as file:
-            return file.read()
+            return file.read(_LARGEST_METADATA)
 
     def libc(self, prefix: str) -> tuple[str, int] | None:
         """Return the libc that the modules under `prefix` name, with the highest minor version of glibc 2 they name."""
@@ -215,7 +237,8 @@ class _Members:
     def _names(self) -> Sequence[str]:
         if isinstance(self._source, zipfile.ZipFile):
             return self._source.namelist()
-        return [path.relative_to(self._source).as_posix() for path in self._source.rglob("*") if path.is_file()]
+        with pex_file.opened(self._source) as descriptor:
+            return list(tree.files(descriptor))
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         with self._open(name) as file:
@@ -227,4 +250,4 @@ class _Members:
     def _open(self, name: str) -> IO[bytes]:
         if isinstance(self._source, zipfile.ZipFile):
             return self._source.open(name)
-        return (self._source / name).open("rb")
+        return files.open_regular(self._source / name)

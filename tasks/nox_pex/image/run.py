@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from nox_pex.errors import NoxPexError
-from nox_pex.image.build import build
+from nox_pex.image.build import build, check_binary
 from nox_pex.image.container import ContainerRunner, image_config
 from nox_pex.image.engine import Engine, find_engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
@@ -45,11 +45,13 @@ def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
 def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable[[str], None]) -> ImageResult:
     """Build the image and check its container.
 
-    Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`.
+    Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`, among
+    them `integrity` if the binary is not a PEX that can be read.
     """
     smoke = job.target.table.smoke or Smoke()
     plan.require_checks(smoke, name=job.target.name)
     if not job.from_source:
+        check_binary(job.target.binary)
         check_scripts(smoke, job.target.binary, key=job.target.key)
     engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
     built = build(job, engine)

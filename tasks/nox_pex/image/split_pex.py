@@ -17,6 +17,8 @@ from typing import Any, Final
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 
+from nox_pex.distributions import pex_file
+
 _RUNTIME: Final = (".bootstrap/", "__pex__/", "__main__.py")
 
 
@@ -52,11 +54,11 @@ def split_paths(binary: Path) -> SplitPex:
 def split(binary: Path, *, project: str | None, into: SplitPex) -> None:
     """Write both parts of the PEX file `binary`: the same lock gives the same bytes, and so does the same code.
 
-    `project` is the name of the project's distribution, or None if it ships as loose files. A part that exists already,
-    with the same PEX-INFO, is not written again.
+    `project` is the name of the project's distribution, or None if it ships as loose files. A part that exists already
+    is written again: somebody may have changed it. Raises `PexError` if the binary is not a PEX file.
     """
-    with zipfile.ZipFile(binary) as archive:
-        info = json.loads(archive.read(_INFO))
+    info = pex_file.info(binary).values
+    with pex_file.reporting_damage(), zipfile.ZipFile(binary) as archive:
         dependencies = _info_of_dependencies(info, project)
         _write(archive, dependencies, into.dependencies, code=False)
         _write(archive, _info_of_rest(info, dependencies), into.own, code=True)
@@ -94,8 +96,6 @@ def _with_hash(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(archive: zipfile.ZipFile, info: Mapping[str, Any], into: Path, *, code: bool) -> None:
     text = json.dumps(info, sort_keys=True).encode()
-    if _read_info(into) == text:
-        return
     unfinished = into.with_name(f".{into.name}.new")
     with unfinished.open("wb") as file:
         file.write(_SHEBANG)
@@ -134,14 +134,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, date_time=_DATE)
     entry.external_attr = 0o100644 << 16
     return entry
-
-
-def _read_info(file: Path) -> bytes:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return archive.read(_INFO)
-    except (OSError, KeyError, zipfile.BadZipFile):
-        return b""
 
 
 def _pin(wheel: str) -> tuple[str, str]:

@@ -4,47 +4,132 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nox_pex.distributions.pex_file import digest
 from nox_pex.pex.checkout import Commit
+from nox_pex.project.left_out import LeftOut
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
 from nox_pex.system.fingerprint import Inputs, changes, digests
+
+Sha256: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""A SHA-256 in hexadecimal."""
+
+
+class RecordedScie(Struct, frozen=True, kw_only=True):
+    """A scie in the build record: its file name, pex's name of its platform, its digest, its bytes, its Python.
+
+    `python` is the file name of the portable Python in it, or of the one that it downloads at its first start.
+    """
+
+    file: str
+    sha256: Sha256
+    platform: str = ""
+    size: int = 0
+    python: str | None = None
+
+
+class _Form(Struct, frozen=True, kw_only=True, rename="kebab"):
+    """The types of the values in a build record. Each may be missing, and there may be others."""
+
+    name: str = ""
+    version: str | None = None
+    sha256: Sha256 | None = None
+    size: int = 0
+    inputs: dict[str, str] = {}
+    lock_hash: str = ""
+    python: str = ""
+    platform: str | list[str] = ""
+    tools: dict[str, str] = {}
+    git: Commit | None = None
+    sources: dict[str, list[str]] = {}
+    left_out: tuple[LeftOut, ...] = ()
+    disagreements: list[dict[str, str]] = []
+    distributions: list[dict[str, str]] = []
+    seconds: dict[str, float] = {}
+    scies: tuple[RecordedScie, ...] = ()
+
+
+class LastBuild(Struct, frozen=True, kw_only=True):
+    """What the private state keeps of the last build, because anybody may change the files in `dist`.
+
+    `binary` is the digest of the binary, `record` that of the file with its build record, and `inputs` are its inputs
+    by item.
+    """
+
+    binary: Sha256
+    record: Sha256
+    inputs: dict[str, dict[str, str]]
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """The reasons why a binary has to be built again, for the user, and the kinds of inputs that differ.
 
-    `kinds` is empty if there is no binary, or if it is not the one in the record.
+    `kinds` is empty if there is no binary, or if it or its record is not as nox-pex wrote it. Nothing in them may then
+    be reused.
     """
 
     reasons: tuple[str, ...]
     kinds: frozenset[str] = frozenset()
 
 
-def change(binary: Path, record: Mapping[str, Any], *, remembered: Inputs, inputs: Inputs) -> Change | None:
+def read(path: Path) -> dict[str, Any]:
+    """Return the build record in `path`; empty if there is none, or if a value has another type than nox-pex writes."""
+    record = files.read_json(path)
+    try:
+        msgspec.convert(record, _Form)
+    except (msgspec.ValidationError, UnicodeError):
+        return {}
+    return record
+
+
+def read_last_build(path: Path) -> LastBuild | None:
+    """Return what `write_last_build` wrote to `path`; None if there is no such file, or if it has another form."""
+    try:
+        return msgspec.convert(files.read_json(path), LastBuild)
+    except (msgspec.ValidationError, UnicodeError):
+        return None
+
+
+def write_last_build(path: Path, *, binary: str, record: Path, inputs: Inputs) -> None:
+    """Write what the next build has to know: the digest of the binary, that of the file `record`, and the inputs."""
+    files.write_json(path, {"binary": binary, "record": files.digest(record), "inputs": inputs})
+
+
+def change(binary: Path, record: Path, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
     """Return what changed since `binary` was built; None if it is exactly what was built from `inputs`.
 
-    `record` is the build record next to the binary. `remembered` are the inputs of the last build by item, if they are
-    still known; only the reasons depend on them.
+    `record` is the file with the build record. `last` is what the private state keeps of the last build. Both files
+    must be as they were then.
     """
-    if not binary.exists():
-        return Change(reasons=("not built yet",))
-    if not record:
-        return Change(reasons=("no build record next to it",))
-    if record.get("sha256") != digest(binary):
-        return Change(reasons=("the file was changed after it was built",))
-    now, then = digests(inputs), record.get("inputs", {})
+    reason = _not_as_written(binary, record, last)
+    if reason is not None or last is None:
+        return Change(reasons=(reason or "its last build is not known here",))
+    now, then = digests(inputs), digests(last.inputs)
     if now == then:
         return None
     kinds = frozenset(kind for kind in {*now, *then} if now.get(kind) != then.get(kind))
-    if digests(remembered) == then:
-        return Change(reasons=changes(remembered, inputs), kinds=kinds)
-    return Change(reasons=tuple(f"{kind} changed" for kind in sorted(kinds)), kinds=kinds)
+    return Change(reasons=changes(last.inputs, inputs), kinds=kinds)
+
+
+def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str | None:
+    """Return why the binary or its record is not known to be as nox-pex wrote it, for the user; None if it is."""
+    if not binary.exists():
+        return "not built yet"
+    known = read(record)
+    if not known:
+        return "no build record next to it"
+    if not _describes(known, binary):
+        return "the file was changed after it was built"
+    if last is None:
+        return None
+    if last.binary != known["sha256"]:
+        return "the file and its build record were changed after it was built"
+    return None if files.digest(record) == last.record else "its build record was changed after it was built"
 
 
 def current(record: Mapping[str, Any], project: Project, *, commit: Commit | None) -> dict[str, Any]:
@@ -71,5 +156,12 @@ def commit(record: Mapping[str, Any]) -> Commit | None:
 
 def of_file(binary: Path) -> dict[str, Any]:
     """Return the build record next to `binary` if it is about exactly this file or directory; otherwise, empty."""
-    record = files.read_json(binary.with_name(f"{binary.name}.json"))
-    return record if record and record.get("sha256") == digest(binary) else {}
+    record = read(binary.with_name(f"{binary.name}.json"))
+    return record if record and _describes(record, binary) else {}
+
+
+def _describes(record: Mapping[str, Any], binary: Path) -> bool:
+    """Whether a build record is about exactly this file or directory. A file of another size need not be read."""
+    if "size" in record and binary.is_file() and binary.stat().st_size != record["size"]:
+        return False
+    return bool(record.get("sha256")) and record["sha256"] == digest(binary)

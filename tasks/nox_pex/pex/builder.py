@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,29 +71,32 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, installed, lock_descriptor=lock_descriptor)
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
-        known, inputs_file = files.read_json(target.record), target.state_file("inputs.json")
+        files.require_replaceable(target.record)
+        known, state = build_record.read(target.record), target.state_file("build.json")
         places = places_of(target, _path_dependencies(installed))
         checkout = self._check_out_once(places)  # Git answers while the files are read
         project_files = self._collect_once(target)
         inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
-        change = build_record.change(
-            target.output, known, remembered=files.read_json(inputs_file), inputs=inputs
-        ) or scies.change(target, known)
+        last = build_record.read_last_build(state)
+        change = build_record.change(target.output, target.record, last=last, inputs=inputs) or scies.change(
+            target, known
+        )
         if not self.force and (change is None or change.kinds == {scies.KIND}):
             commit = self._commit_once(checkout, target, project_files)
             current = build_record.current(known, target.project, commit=commit)
             if change is not None:
                 self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
                 self._build_scies(target, installed, current, inputs, lock_descriptor=lock_descriptor)
-                files.write_json(inputs_file, inputs)
+                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
                 return
             if current != known:
                 files.write_record(target.record, current)
+                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
             size = megabytes(pex_file.size(target.output))
             self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
             return
         why = ", ".join(change.reasons) if change is not None else "forced"
-        self.shell.say(f"pex: {'re' if target.output.exists() else ''}building {target.name}: {why}")
+        self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
 
         project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
@@ -118,7 +122,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
                 made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
-            disagreements = self._disagreements(target, built)
+            disagreements = self._disagreements(built, known)
             commit = Checkout.of(places, self.shell.environ).commit(project_files.digests)
             new = _record(
                 target,
@@ -132,17 +136,17 @@ class Builder(Struct, frozen=True, kw_only=True):
             )
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
-        # If the run is killed before the next lines, the record does not match the binary, and it is built again.
-        files.write_json(inputs_file, inputs)
+        # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=known)
+        build_record.write_last_build(state, binary=new["sha256"], record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
-    def _disagreements(self, target: Target, built: BuiltPex) -> Sequence[Mapping[str, Any]]:
-        """The disagreements about the new binary as JSON values; each is also shown."""
+    def _disagreements(self, built: BuiltPex, known: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The disagreements about the new binary as JSON values; each is also shown. `known` is the last record."""
         if built.disagreements is None:
-            previous: Sequence[Mapping[str, Any]] = files.read_json(target.record).get("disagreements", ())
+            previous: Sequence[Mapping[str, Any]] = known.get("disagreements", ())
             return previous
         for disagreement in built.disagreements if not self.from_scratch else ():  # `verify` notes them itself
             self.shell.say(f"pex: warning: {disagreement}")

@@ -221,7 +221,7 @@ def _write_pins(pins: Iterable[str], file: Path) -> None:
 def _is_intact(home: Path) -> bool:
     """Whether `home` has a dependency PEX, byte for byte as it was packed."""
     manifest = files.read_json(home / "manifest.json")
-    return bool(manifest) and manifest == _digests(home)
+    return bool(manifest.get("digest")) and manifest == _digests(home)
 
 
 def _digests(home: Path) -> dict[str, str]:

@@ -10,9 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.distributions import scie_file
-from nox_pex.errors import NoxPexError
 from nox_pex.pex import cli, scie_command, scies
-from nox_pex.pex.scies import RecordedScie
+from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.system import files
@@ -57,10 +56,7 @@ class ScieBuilder(Struct, frozen=True, kw_only=True):
         if outcome.status != 0 or not made:
             raise scie_command.failure(outcome, target.table, of=target.name)
         for scie in made:
-            place = target.directory / scie.file
-            if place.is_dir():
-                problem = f"cannot write {place}: a directory with this name exists"
-                raise NoxPexError("disk-full", problem, "move the directory away")
+            files.require_replaceable(target.directory / scie.file)
         return made
 
     def move_into_place(self, made: Sequence[RecordedScie]) -> None:

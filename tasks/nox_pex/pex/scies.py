@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+import msgspec
 
-from nox_pex.distributions import scie_file
+from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import scie_command
-from nox_pex.pex.build_record import Change
+from nox_pex.pex.build_record import Change, RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.pex_args import scie_options
 from nox_pex.system import files
@@ -20,19 +20,6 @@ from nox_pex.system.fingerprint import Inputs
 
 KIND: Final = "scie"
 """The kind of the inputs that only the scies have. If they change, the PEX stays as it is."""
-
-
-class RecordedScie(Struct, frozen=True, kw_only=True):
-    """A scie in the build record: its file name, pex's name of its platform, its digest, its bytes, its Python.
-
-    `python` is the file name of the portable Python in it, or of the one that it downloads at its first start.
-    """
-
-    file: str
-    platform: str
-    sha256: str
-    size: int
-    python: str | None
 
 
 def inputs_of(target: Target) -> Inputs:
@@ -50,25 +37,20 @@ def inputs_of(target: Target) -> Inputs:
 
 
 def recorded(record: Mapping[str, Any], *, stem: str) -> tuple[RecordedScie, ...]:
-    """Return the scies in a build record, without those whose file name is not one of the binary `stem`."""
-    entries = record.get("scies")
-    return tuple(_entries(entries, stem=stem)) if isinstance(entries, list) else ()
+    """Return the scies in a build record, without those whose file name is not one of the binary `stem`.
 
-
-def _entries(entries: Sequence[Any], *, stem: str) -> Iterator[RecordedScie]:
-    for entry in entries:
-        if not isinstance(entry, dict):
-            continue
-        file, python, size = str(entry.get("file")), entry.get("python"), entry.get("size")
-        platform_name = scie_file.platform_in(file, stem=stem)
-        if platform_name is not None:
-            yield RecordedScie(
-                file=file,
-                platform=platform_name,
-                sha256=str(entry.get("sha256")),
-                size=size if isinstance(size, int) else 0,
-                python=None if python is None else str(python),
-            )
+    There are none if they are not in the form that nox-pex writes.
+    """
+    try:
+        found = msgspec.convert(record.get("scies", ()), tuple[RecordedScie, ...])
+    except (msgspec.ValidationError, UnicodeError):
+        return ()
+    platforms = [scie_file.platform_in(scie.file, stem=stem) for scie in found]
+    return tuple(
+        msgspec.structs.replace(scie, platform=platform)
+        for scie, platform in zip(found, platforms, strict=True)
+        if platform is not None
+    )
 
 
 def change(target: Target, record: Mapping[str, Any]) -> Change | None:
@@ -82,7 +64,7 @@ def change(target: Target, record: Mapping[str, Any]) -> Change | None:
         file = target.directory / scie.file
         if not file.exists():
             return Change(reasons=(f"there is no {scie.file}",), kinds=frozenset({KIND}))
-        if files.digest(file) != scie.sha256:
+        if pex_file.digest(file) != scie.sha256:
             return Change(reasons=(f"{scie.file} was changed after it was built",), kinds=frozenset({KIND}))
     return None
 
@@ -92,7 +74,7 @@ def stale(target: Target, record: Mapping[str, Any], scies: Sequence[RecordedSci
     current = {scie.file for scie in scies}
     former = (scie for scie in recorded(record, stem=target.stem) if scie.file not in current)
     return tuple(
-        target.directory / scie.file for scie in former if files.digest(target.directory / scie.file) == scie.sha256
+        target.directory / scie.file for scie in former if pex_file.digest(target.directory / scie.file) == scie.sha256
     )
 
 

@@ -10,15 +10,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import build_record
 from nox_pex.pex.inputs import package_root
 from nox_pex.pex.target import Target
 from nox_pex.project import left_out
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.patterns import quoted
 from nox_pex.smoke import log
-from nox_pex.system import files
 from nox_pex.system.outside_text import LINE_BREAK
 
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
@@ -66,9 +65,7 @@ def explain(
         wanted.update(_missing(log.lines(path)))
     if not wanted:
         return error
-    record = files.read_json(binary.with_name(f"{binary.name}.json"))
-    if record.get("sha256") != pex_file.digest(binary):
-        return error
+    record = build_record.of_file(binary)
     root = target.project.root
     below = package_root(target) if target.project.package_mode else target.table.sources.below
     entries = [entry for entry in left_out.from_record(record) if any(_is(entry, each, root, below) for each in wanted)]

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.pex import scies
-from nox_pex.pex.scies import RecordedScie
+from nox_pex.pex import build_record, scies
+from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, missing, plan
@@ -29,7 +29,6 @@ from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
-from nox_pex.system import files
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
@@ -53,12 +52,12 @@ def run(
 
     If nox-pex built a scie with it, the scie for this machine is launched too. `unavailable_reason` says why this
     machine cannot run the binary; None if it can. With a reason, every condition of the binary is skipped.
-    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, `entry-missing` if the binary does
-    not have a script that a check starts, and the errors of `run_with`.
+    Raises `NoxPexError`: `launch-failed` if the binary or its scie does not exist, or is changed meanwhile,
+    `entry-missing` if the binary does not have a script that a check starts, and the errors of `run_with`.
     """
     binary, smoke = existing_binary(target.binary), target.table.smoke or Smoke()
     check_scripts(smoke, binary, key=target.key)
-    size = pex_file.size(binary)
+    size, sha256 = pex_file.size(binary), pex_file.digest(binary)
     shares_tmp = plan.mentions_tmp(smoke)
     has_scie = target.table.scie is not None and target.prebuilt is None
     boots = plan.plan_boots(smoke, options.only, has_scie=has_scie)
@@ -96,7 +95,10 @@ def run(
         say=say,
     )
     tested = None if scie is None else (scie.file, scie.sha256)
-    return replace(report, sha256=pex_file.digest(binary), scie=tested)
+    if not options.serve and pex_file.digest(binary) != sha256:
+        problem = f"{binary} was changed while it was tested"
+        raise NoxPexError("launch-failed", problem, "run it again, when nothing builds the file meanwhile")
+    return replace(report, sha256=sha256, scie=tested)
 
 
 def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
@@ -104,7 +106,7 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
 
     Raises `NoxPexError` `launch-failed` if it does not exist, or is not the one in the build record.
     """
-    recorded = scies.recorded(files.read_json(target.record), stem=target.stem)
+    recorded = scies.recorded(build_record.read(target.record), stem=target.stem)
     remedy = "build it with `nox -s pex`"
     if not recorded:
         raise NoxPexError("launch-failed", f"the build record of {target.binary} has no scie", remedy)
@@ -112,7 +114,7 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
     if scie is None:
         return None, f"it is for {' and '.join(each.platform for each in recorded)}, and not for this machine"
     file = existing_binary(target.directory / scie.file)
-    if files.digest(file) != scie.sha256:
+    if pex_file.digest(file) != scie.sha256:
         raise NoxPexError("launch-failed", f"{file} was changed after it was built", remedy)
     return scie, None
 

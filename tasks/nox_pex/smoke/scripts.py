@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import zipfile
 from pathlib import Path
 
 from nox_pex.distributions import pex_file
+from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Smoke
 from nox_pex.system.wording import did_you_mean
@@ -21,7 +21,7 @@ def check_scripts(smoke: Smoke, binary: Path, *, key: str) -> None:
     wanted = [(number, check.script) for number, check in enumerate(smoke.command) if check.script is not None]
     if not wanted:
         return
-    with contextlib.suppress(OSError, zipfile.BadZipFile):
+    with contextlib.suppress(PexError):
         known = pex_file.scripts(binary)
         for number, script in wanted:
             if script not in known:

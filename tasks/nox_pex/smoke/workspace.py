@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from nox_pex.distributions import pex_file
+from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks, plain_paths
 
@@ -42,7 +43,10 @@ class Workspace(Struct, frozen=True, kw_only=True):
     binary: Path
 
     def state(self, name: str) -> State:
-        """Return the state `name`. The first call creates it, later ones find it as the last boot left it."""
+        """Return the state `name`. The first call creates it, later ones find it as the last boot left it.
+
+        Raises `NoxPexError`: `launch-failed` if the binary cannot be copied, `disk-full`.
+        """
         base = self.root / name
         state = State(
             run=base / "run",
@@ -53,10 +57,10 @@ class Workspace(Struct, frozen=True, kw_only=True):
         if not base.exists():
             for directory in (state.run, state.home, state.pex_root):
                 directory.mkdir(parents=True)
-            if self.binary.is_dir():
-                shutil.copytree(self.binary, state.run / self.binary.name, symlinks=True)
-            else:
-                shutil.copy2(self.binary, state.run / self.binary.name)
+            try:
+                pex_file.copy(self.binary, state.run / self.binary.name)
+            except PexError as error:
+                raise _unusable(self.binary, error) from error
         return state
 
 
@@ -76,11 +80,24 @@ def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = Fa
 
 
 def existing_binary(binary: Path) -> Path:
-    """Return `binary` as an absolute path. Raises `NoxPexError`: `launch-failed` if it does not exist."""
-    if not binary.exists():
-        problem = f"{binary} does not exist"
-        raise NoxPexError("launch-failed", problem, "build it with `nox -s pex`, or give the path of another binary")
+    """Return `binary` as an absolute path.
+
+    Raises `NoxPexError`: `launch-failed` if it does not exist, or can be no program: a FIFO, an empty file.
+    """
+    try:
+        pex_file.require_startable(binary)
+    except PexError as error:
+        if not binary.exists():
+            problem = f"{binary} does not exist"
+            remedy = "build it with `nox -s pex`, or give the path of another binary"
+            raise NoxPexError("launch-failed", problem, remedy) from error
+        raise _unusable(binary, error) from error
     return binary.absolute()
+
+
+def _unusable(binary: Path, error: PexError) -> NoxPexError:
+    remedy = "build it again with `nox -s pex`, or give the path of another binary"
+    return NoxPexError("launch-failed", f"{binary} cannot be started: {error}", remedy)
 
 
 def _parent(project: Path | None) -> Path:

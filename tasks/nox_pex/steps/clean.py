@@ -10,12 +10,12 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
-from nox_pex.pex import scies
+from nox_pex.pex import build_record, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks
@@ -168,7 +168,7 @@ def _former_stems(directory: Path, suffix: str | None) -> list[str]:
     if suffix is None:
         return []
     records = [path for path in directory.glob("*.pex.json") if _is_record(path)]
-    names = {path.name.removesuffix(".pex.json"): files.read_json(path)["name"] for path in records}
+    names = {path.name.removesuffix(".pex.json"): build_record.read(path).get("name") for path in records}
     return [stem for stem, name in names.items() if stem == f"{name}{suffix}"]
 
 
@@ -180,7 +180,7 @@ def _remove(path: Path) -> None:
 
 
 def _is_record(path: Path) -> bool:
-    record: dict[str, Any] = files.read_json(path)
+    record = build_record.read(path)
     return isinstance(record.get("inputs"), dict) and "nox-pex" in record.get("tools", {})
 
 

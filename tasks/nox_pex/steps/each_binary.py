@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
+from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -36,6 +38,16 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
             context.say(line)
     if failures:
         raise failures[0]
+
+
+def remove_results(*results: Path) -> None:
+    """Remove the result files of an earlier run: if this run is interrupted, none must be left.
+
+    Raises `NoxPexError` `disk-full` if a directory is in the place of one.
+    """
+    for result in results:
+        files.require_replaceable(result)
+        result.unlink(missing_ok=True)
 
 
 def _map(

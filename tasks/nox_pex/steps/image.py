@@ -8,7 +8,7 @@ from nox_pex.pex import build_record
 from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
-from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.steps.smoke import options, show_report
 from nox_pex.system import files
 
@@ -26,8 +26,7 @@ def run(context: Context) -> None:
             context.say(f"image: {target.name} skipped, it has no image in the settings")
             return
         result, junit = target.file("image.json"), target.file("image.xml")
-        for old in (result, junit):
-            old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
+        remove_results(result, junit)
         job = Job(
             target=target,
             image=target.table.image,

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nox_pex.distributions import pex_file
+from nox_pex.distributions.pex_file import PexError
+from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import plan, report
+from nox_pex.smoke import plan, report, workspace
 from nox_pex.smoke import run as smoke_run
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
 from nox_pex.steps.context import Context
-from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files
 
 
@@ -31,8 +33,7 @@ def run(context: Context) -> None:
         if not parse.is_declared(context.project.document, target.name):
             plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
-        for old in (result, junit):
-            old.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
+        remove_results(result, junit)
         python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,
@@ -75,16 +76,19 @@ def _with_python(environ: Mapping[str, str], python: Path | None) -> dict[str, s
 def _python_for(context: Context, target: Target) -> tuple[Path | None, str | None]:
     """Return the Python that runs the binary on this machine, or None and the reason why there is none.
 
-    Without the binary, both are None: its smoke test then fails with a better error.
+    Raises `NoxPexError` `launch-failed` if the binary is for other platforms, and does not exist or is not a PEX.
     """
     if not target.platforms:
         environment = context.environments[target.selection]
         # Finding a Python takes longer than reading it from the environment.
         return (environment.interpreter().executable if environment.usable else context.base.find()), None
-    if not target.binary.exists():
-        return None, None
-    info = pex_file.info(target.binary)
-    python = runs_here.python_for(info, target.platforms, base=context.base, shell=context.provisioner.shell)
+    workspace.existing_binary(target.binary)
+    try:
+        info = pex_file.info(target.binary)
+        python = runs_here.python_for(info, target.platforms, base=context.base, shell=context.provisioner.shell)
+    except PexError as error:
+        remedy = "build it again with `nox -s pex`, or give the path of another binary"
+        raise NoxPexError("launch-failed", f"{target.binary} cannot be started: {error}", remedy) from error
     if python is not None:
         return python, None
     shown, more = target.platforms[:2], len(target.platforms) - 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
-from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files
 from nox_pex.verify import report
 from nox_pex.verify import run as verify_run
@@ -19,7 +19,7 @@ def run(context: Context) -> None:
 
     def verify(target: Target) -> None:
         result = target.file("verify.json")
-        result.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
+        remove_results(result)
         found = verify_run.run(
             target,
             environment=context.environments.get(target.selection),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import outside_text
@@ -34,6 +36,18 @@ _RENAME_EXCHANGE: Final = 2
 
 _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
+
+
+_LARGEST_JSON: Final = 64 << 20
+"""Bytes of a JSON file that are read. That is enough for the digests of half a million sources."""
+
+
+_ODD_ESCAPE: Final = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+"""Matches the escape of a surrogate or of NUL in JSON. nox-pex writes neither."""
+
+
+_NOT_THERE: Final = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+"""The errors of opening a path that holds no file."""
 
 
 def remove(directory: Path) -> None:
@@ -76,23 +90,55 @@ def size(path: Path) -> int:
     return total
 
 
+def open_regular(path: Path) -> io.FileIO:
+    """Open a regular file for reading in binary, without a buffer.
+
+    Raises `OSError` if it is something else. Opening a FIFO or a device must not block, and a device is not opened.
+    """
+    if stat.S_ISREG(path.stat().st_mode):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb", buffering=0)
+        os.close(descriptor)
+    raise IsADirectoryError(errno.EISDIR, "it is not a regular file", str(path))
+
+
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read in pieces; empty if there is no such file."""
-    hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    """Return the SHA-256 of a file in hexadecimal, read in pieces; empty if there is no regular file.
+
+    Raises `OSError` if the file cannot be read.
+    """
     try:
-        with path.open("rb", buffering=0) as file:
-            while size := file.readinto(buffer):
-                hasher.update(buffer[:size])
-    except (FileNotFoundError, IsADirectoryError):
-        return ""
+        with open_regular(path) as file:
+            return digest_of(file)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return ""
+        raise
+
+
+def digest_of(file: io.FileIO) -> str:
+    """Return the SHA-256 of the rest of an open file, in hexadecimal. Raises `OSError` if it cannot be read."""
+    hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    while size := file.readinto(buffer):
+        hasher.update(buffer[:size])
     return hasher.hexdigest()
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise `NoxPexError` `disk-full` if a directory is in the place of a file that is to be written."""
+    if path.is_dir() and not path.is_symlink():
+        problem = f"cannot write {path}: a directory with this name exists"
+        raise NoxPexError("disk-full", problem, "move the directory away")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, with mode 0644: at every moment, `path` is the old file or the complete new one.
 
     Missing parent directories are made. A file name in `text` that is not UTF-8 (PEP 383) is written as its bytes.
+    Raises `NoxPexError` `disk-full` if a directory is in its place.
     """
+    require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -116,15 +162,38 @@ def write_record(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in `path`; empty if there is no such file, or if it holds no JSON object.
+    """Return the JSON object in `path`; empty if there is none that nox-pex can have written.
 
-    Such a file only records an earlier run. Without it, the work is done again.
+    Such a file only records an earlier run. Without it, the work is done again. So this never fails, whatever is at
+    `path`: a FIFO, a directory, a file of more than 64 MiB, or JSON with NaN, lone surrogates, NUL, a number of
+    thousands of digits, or more levels than Python reads.
     """
     try:
-        value = json.loads(path.read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
+        with open_regular(path) as file:
+            text = _read_up_to(file, _LARGEST_JSON).decode("utf-8", "surrogateescape")
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if _ODD_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).replace("\\u0000", "\ud800").encode("utf-8", "surrogateescape")
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _read_up_to(file: io.FileIO, limit: int) -> bytes:
+    """Return the content of a file. Raises `ValueError` if it has more than `limit` bytes."""
+    pieces, size = [], 0
+    while piece := file.read(_CHUNK):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            msg = "the file is too large"
+            raise ValueError(msg)
+    return b"".join(pieces)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)
 
 
 def move_into_place(new: Path, target: Path) -> None:

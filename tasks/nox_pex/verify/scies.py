@@ -1,7 +1,7 @@
 """The scies of a binary: each holds the verified PEX byte for byte, and is the file in the build record.
 
 What science adds to the PEX, scie-jump and a portable Python, comes from other projects. The lift manifest has their
-digests, which are compared with the content. The file is read once, as a stream, and nothing of it is run.
+digests, which are compared with the content. The file is opened and read once, as a stream, and never run.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from msgspec.structs import replace
 
 from nox_pex.distributions import scie_file
 from nox_pex.distributions.scie_file import ScieError
-from nox_pex.pex import scies
-from nox_pex.pex.scies import RecordedScie
+from nox_pex.pex import build_record, scies
+from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
-from nox_pex.system import files
 from nox_pex.system.wording import counted
 from nox_pex.verify.gates.verdict import Verdict
 
 
 class OpenScie(Struct, frozen=True, kw_only=True):
-    """A scie in the build record, and its content; None if it cannot be read, with the `problem`."""
+    """A scie in the build record, and its content with its digests; None if it cannot be read, with the `problem`."""
 
     recorded: RecordedScie
-    path: Path
     content: scie_file.Scie | None = None
+    digests: scie_file.Digests | None = None
     problem: str | None = None
 
 
@@ -36,15 +35,16 @@ def open_scies(target: Target) -> tuple[OpenScie, ...] | None:
     """Return the scies that nox-pex built with the binary; None if the binary has none, or is another file."""
     if target.table.scie is None or target.prebuilt is not None:
         return None
-    recorded = scies.recorded(files.read_json(target.record), stem=target.stem)
+    recorded = scies.recorded(build_record.read(target.record), stem=target.stem)
     return tuple(_open(each, target.directory / each.file) for each in recorded)
 
 
 def _open(recorded: RecordedScie, path: Path) -> OpenScie:
     try:
-        return OpenScie(recorded=recorded, path=path, content=scie_file.read(path))
+        content, digests = scie_file.read_whole(path)
     except ScieError as error:
-        return OpenScie(recorded=recorded, path=path, problem=str(error))
+        return OpenScie(recorded=recorded, problem=str(error))
+    return OpenScie(recorded=recorded, content=content, digests=digests)
 
 
 def with_scies(verdict: Verdict, found: Sequence[OpenScie] | None, *, pex_sha256: str) -> Verdict:
@@ -75,14 +75,9 @@ def manifests(found: Sequence[OpenScie] | None) -> Mapping[str, Mapping[str, Any
 
 
 def _problems(scie: OpenScie, *, pex_sha256: str) -> Iterator[str]:
-    name, content = scie.recorded.file, scie.content
-    if content is None:
+    name, content, digests = scie.recorded.file, scie.content, scie.digests
+    if content is None or digests is None:
         yield f"{name}: {scie.problem}"
-        return
-    try:
-        digests = scie_file.digests(scie.path, content)
-    except ScieError as error:
-        yield f"{name}: {error}"
         return
     if digests.whole != scie.recorded.sha256:
         yield f"{name} is not the file in the build record"

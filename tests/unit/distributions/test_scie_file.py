@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from nox_pex.distributions import scie_file
 from nox_pex.distributions.scie_file import ScieError
 from tests.support.small_scie import JUMP, PYTHON, write_scie, zipped
+
+GOOD = b'"scie": {"jump": {}, "lift": {"name": "x", "files": []}}}'
 
 
 @pytest.mark.parametrize("comment", [b"", b"a comment of the archive"])
@@ -26,15 +30,46 @@ def test_the_files_in_a_scie_have_their_offsets_and_digests(tmp_path: Path, comm
     assert scie.pex is not None
     assert scie.pex.offset is not None
     assert path.read_bytes()[scie.pex.offset :][: scie.pex.size] == pex
-    digests = scie_file.digests(path, scie)
+    whole, digests = scie_file.read_whole(path)
+    assert whole == scie
     assert digests.whole == hashlib.sha256(path.read_bytes()).hexdigest()
     assert digests.parts == {part.name: part.sha256 for part in scie.parts}
 
 
 def test_digests_are_right_for_files_that_are_longer_than_a_piece(tmp_path: Path) -> None:
     path = write_scie(tmp_path / "shop-linux-x86_64", zipped(), python=os.urandom((1 << 20) + 17))
-    scie = scie_file.read(path)
-    assert scie_file.digests(path, scie).parts == {part.name: part.sha256 for part in scie.parts}
+    scie, digests = scie_file.read_whole(path)
+    assert digests.parts == {part.name: part.sha256 for part in scie.parts}
+
+
+def test_a_scie_that_is_replaced_meanwhile_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_scie(tmp_path / "x", zipped())
+    content, read_tail = path.read_bytes(), scie_file._read_tail  # noqa: SLF001  # it is replaced after the first of two reads
+
+    def then_replace(file: IO[bytes]) -> bytes:
+        tail = read_tail(file)
+        write_scie(tmp_path / "new", zipped(), python=b"an evil Python").replace(path)
+        return tail
+
+    monkeypatch.setattr(scie_file, "_read_tail", then_replace)
+    assert scie_file.read_whole(path)[1].whole == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-9], lambda content: content + b" ", bytes.upper])
+def test_a_scie_that_is_changed_meanwhile_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
+) -> None:
+    path = write_scie(tmp_path / "x", zipped())
+    read_tail = scie_file._read_tail  # noqa: SLF001  # it is changed after the first of two reads
+
+    def then_change(file: IO[bytes]) -> bytes:
+        tail = read_tail(file)
+        path.write_bytes(change(path.read_bytes()))
+        return tail
+
+    monkeypatch.setattr(scie_file, "_read_tail", then_change)
+    with pytest.raises(ScieError, match="it was changed while it was read"):
+        scie_file.read_whole(path)
 
 
 def test_a_file_that_is_downloaded_at_the_first_start_has_no_offset(tmp_path: Path) -> None:
@@ -58,6 +93,11 @@ def test_the_pex_of_an_application_named_pex_has_no_key(tmp_path: Path) -> None:
         (zipped(), "its lift manifest cannot be read"),
         (zipped() + b"\nnot json\n", "its lift manifest cannot be read"),
         (zipped() + b"[" * 60_000, "its lift manifest cannot be read"),
+        (zipped() + b"[" * 900 + b"]" * 900, "its lift manifest cannot be read"),
+        (zipped() + b'{"x": "\\ud800", ' + GOOD, "its lift manifest cannot be read"),
+        (zipped() + b'{"x": NaN, ' + GOOD, "its lift manifest cannot be read"),
+        (zipped() + b'{"x": ' + b"9" * 5000 + b", " + GOOD, "its lift manifest cannot be read"),
+        (zipped() + b'{"x": ' + b"[" * 40 + b"]" * 40 + b", " + GOOD, "its lift manifest cannot be read"),
         (zipped() + b'{"scie": null}', "its lift manifest cannot be read"),
         (zipped() + b'{"scie": {"jump": {"size": "x"}, "lift": {"files": []}}}', "its lift manifest cannot be read"),
         (zipped() + b'{"scie": {"jump": {"size": 10}, "lift": {"name": "x", "files": []}}}', "accounts for 10 bytes"),
@@ -79,9 +119,14 @@ def test_a_manifest_must_account_for_each_byte_once(tmp_path: Path, changes: dic
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for path in (tmp_path / "fifo", tmp_path, Path(os.devnull)):
-        with pytest.raises(ScieError, match="not a file"):
-            scie_file.read(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / "socket"))
+        for path in (tmp_path / "fifo", tmp_path, Path(os.devnull), tmp_path / "socket"):
+            with pytest.raises(ScieError, match=r"it is a (FIFO|directory|device|socket)"):
+                scie_file.read_whole(path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ScieError, match="Too many levels of symbolic links"):
+        scie_file.read(tmp_path / "loop")
     with pytest.raises(ScieError, match="No such file"):
         scie_file.read(tmp_path / "missing")
 

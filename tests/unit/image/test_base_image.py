@@ -84,6 +84,22 @@ def test_an_image_is_asked_once_for_each_version_of_python(tmp_path: Path) -> No
     assert [argv[argv.index("--entrypoint") + 1] for argv in scripted.ran] == ["python3.11", "python3"]
 
 
+@pytest.mark.parametrize("known", [None, 1, [], {}, {"version": 3}, {**json.loads(ANSWER), "version": "3"}])
+def test_an_answer_that_is_remembered_wrongly_is_asked_for_again(tmp_path: Path, known: object) -> None:
+    (tmp_path / "images.json").write_text(json.dumps({"sha256:1 3.11": known}), "utf-8")
+    scripted = shell(outcome(ANSWER))
+    assert ask(inspector(scripted, tmp_path)) == PYTHON
+    assert ask(inspector(shell(), tmp_path)) == PYTHON
+    assert len(scripted.ran) == 1
+
+
+@pytest.mark.parametrize("said", ["nonsense", "[]", "{}", "[" * 100_000])
+def test_an_image_that_answers_nonsense_has_no_python(tmp_path: Path, said: str) -> None:
+    with pytest.raises(NoxPexError, match="does not say what it is") as caught:
+        ask(inspector(shell(outcome(said)), tmp_path))
+    assert caught.value.code == "image-python"
+
+
 def test_other_names_of_python_are_tried_if_one_does_not_exist(tmp_path: Path) -> None:
     scripted = shell(outcome(status=127), outcome(status=127), outcome(f"noise\n{ANSWER}"))
     assert ask(inspector(scripted, tmp_path)) == PYTHON

@@ -48,7 +48,7 @@ def test_without_a_private_index_there_are_no_secrets(tmp_path: Path) -> None:
     assert build_context.write_secrets(environ, prefix=tmp_path, into=tmp_path) == {}
 
 
-def test_a_directory_is_copied_without_bytecode(tmp_path: Path) -> None:
+def test_a_directory_is_copied_as_it_is(tmp_path: Path) -> None:
     source, into = tmp_path / "a.pex", tmp_path / "context"
     (source / "__pycache__").mkdir(parents=True)
     (source / "main.py").write_text("x", "utf-8")
@@ -56,10 +56,18 @@ def test_a_directory_is_copied_without_bytecode(tmp_path: Path) -> None:
     into.mkdir()
     build_context.copy_binary(source, into, name="b.pex")
 
-    assert sorted(path.name for path in (into / "b.pex").iterdir()) == ["main.py", "pex"]
+    assert sorted(path.name for path in (into / "b.pex").iterdir()) == ["__pycache__", "main.py", "pex"]
     assert (into / "b.pex" / "pex").is_symlink()
     assert (into / "b.pex" / "main.py").stat().st_mode & 0o777 == 0o644
     assert (into / "b.pex").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_binary_that_nobody_may_execute_can_be_started_in_the_container(tmp_path: Path) -> None:
+    (tmp_path / "a.pex").write_bytes(b"#!/bin/sh\n")
+    (tmp_path / "a.pex").chmod(0o600)
+    build_context.copy_binary(tmp_path / "a.pex", tmp_path, name="b.pex")
+    assert (tmp_path / "b.pex").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "b.pex").stat().st_mtime == 315532800
 
 
 def test_sources_are_copied_without_secrets_binaries_and_ignore_files(tmp_path: Path) -> None:

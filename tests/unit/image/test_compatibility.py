@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image import compatibility
 from nox_pex.image.base_image import ImagePython
@@ -95,6 +97,20 @@ def test_requirements_of_a_pex_directory_are_the_same(pex: Callable[..., Path], 
         archive.extractall(tmp_path / "directory")
 
     assert compatibility.read_requirements(tmp_path / "directory") == compatibility.read_requirements(pex())
+
+
+@pytest.mark.parametrize(
+    "info", [{"interpreter_constraints": 1}, {"interpreter_constraints": [None]}, {"distributions": []}]
+)
+def test_a_pex_info_with_other_types_is_an_error(tmp_path: Path, info: dict[str, object]) -> None:
+    (tmp_path / "PEX-INFO").write_text(json.dumps(info), "utf-8")
+    with pytest.raises(PexError, match=r"it is no PEX-INFO|damaged"):
+        compatibility.read_requirements(tmp_path)
+
+
+def test_a_requirement_that_is_not_valid_is_left_out() -> None:
+    required = BinaryRequirements(constraints=(), wheels=(), requires={"a": ("b; nonsense", "c (>=1.0.*)", "")})
+    compatibility.check(required, PYTHON, name="a", base="b", built_with="3.1.0")
 
 
 def test_one_wheel_that_fits_is_enough() -> None:

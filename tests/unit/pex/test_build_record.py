@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record
+from nox_pex.pex.build_record import LastBuild
 from nox_pex.pex.checkout import Commit
+from nox_pex.system import files
 from nox_pex.system.fingerprint import Inputs, digests
 from tests.unit.pex.conftest import MakeTarget
 
@@ -24,39 +28,152 @@ def binary(tmp_path: Path) -> Path:
     return path
 
 
-def reasons(binary: Path, known: Mapping[str, object], *, remembered: Inputs = INPUTS) -> tuple[str, ...]:
-    change = build_record.change(binary, known, remembered=remembered, inputs=INPUTS)
+@pytest.fixture
+def built(binary: Path) -> Callable[..., LastBuild | None]:
+    """Write a record of the binary and the state, as a build does, and return the state as the next build reads it."""
+
+    def write(inputs: Inputs = INPUTS) -> LastBuild | None:
+        record, state = record_of(binary), binary.with_name("state.json")
+        files.write_json(record, {"sha256": pex_file.digest(binary), "inputs": digests(inputs)})
+        build_record.write_last_build(state, binary=pex_file.digest(binary), record=record, inputs=inputs)
+        return build_record.read_last_build(state)
+
+    return write
+
+
+def record_of(binary: Path) -> Path:
+    return binary.with_name(f"{binary.name}.json")
+
+
+def reasons(binary: Path, last: LastBuild | None) -> tuple[str, ...]:
+    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
     return change.reasons if change is not None else ()
 
 
-def test_a_binary_is_unchanged_only_if_its_file_and_all_of_its_inputs_are(binary: Path) -> None:
-    known = {"sha256": pex_file.digest(binary), "inputs": digests(INPUTS)}
-    assert reasons(binary, known) == ()
-    assert reasons(binary, known, remembered={}) == ()  # the record alone decides
-    assert reasons(binary.with_name("other.pex"), known) == ("not built yet",)
-    assert reasons(binary, {}) == ("no build record next to it",)
-    assert reasons(binary, {"inputs": digests(INPUTS)}) == ("the file was changed after it was built",)
+def test_a_binary_is_unchanged_only_if_its_file_its_record_and_all_of_its_inputs_are(
+    binary: Path, built: Callable[..., LastBuild | None]
+) -> None:
+    last = built()
+    assert reasons(binary, last) == ()
+    assert reasons(binary, None) == ("its last build is not known here",)
+    assert reasons(binary.with_name("other.pex"), last) == ("not built yet",)
     binary.write_bytes(b"binarx")
-    assert reasons(binary, known) == ("the file was changed after it was built",)
+    assert reasons(binary, last) == ("the file was changed after it was built",)
+    record = {"sha256": pex_file.digest(binary), "inputs": digests(INPUTS)}
+    files.write_json(record_of(binary), record)
+    assert reasons(binary, last) == ("the file and its build record were changed after it was built",)
+    binary.write_bytes(b"binary")
+    files.write_json(record_of(binary), {**record, "sha256": pex_file.digest(binary), "disagreements": [{}]})
+    assert reasons(binary, last) == ("its build record was changed after it was built",)
+    files.write_json(record_of(binary), {"inputs": digests(INPUTS)})
+    assert reasons(binary, last) == ("the file was changed after it was built",)
+    record_of(binary).unlink()
+    assert reasons(binary, last) == ("no build record next to it",)
 
 
-def test_each_changed_item_is_named_if_the_last_inputs_are_still_known(binary: Path) -> None:
-    old = {"sha256": pex_file.digest(binary), "inputs": digests(OTHER)}
-    assert reasons(binary, old, remembered=OTHER) == ("main.py changed",)
-    assert reasons(binary, old, remembered={}) == ("sources changed",)
-    assert reasons(binary, old, remembered=INPUTS) == ("sources changed",)
-    assert reasons(binary, {"sha256": pex_file.digest(binary)}) == ("settings changed", "sources changed")
+def test_each_changed_item_is_named(binary: Path, built: Callable[..., LastBuild | None]) -> None:
+    assert reasons(binary, built(OTHER)) == ("main.py changed",)
+    assert reasons(binary, built({})) == ("layout added", "main.py added")
 
 
-def test_the_kinds_that_differ_are_named_if_the_binary_is_the_one_in_the_record(binary: Path) -> None:
-    known = {"sha256": pex_file.digest(binary), "inputs": digests(OTHER)}
-    change = build_record.change(binary, known, remembered={}, inputs=INPUTS)
+def test_the_kinds_that_differ_are_named_if_the_binary_is_the_one_in_the_state(
+    binary: Path, built: Callable[..., LastBuild | None]
+) -> None:
+    last = built(OTHER)
+    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
     assert change is not None
     assert change.kinds == {"sources"}
     binary.write_bytes(b"another")
-    change = build_record.change(binary, known, remembered={}, inputs=INPUTS)
+    files.write_json(record_of(binary), {"sha256": pex_file.digest(binary), "inputs": digests(OTHER)})
+    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
     assert change is not None
     assert change.kinds == frozenset()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_directory_is_unchanged_only_if_its_whole_tree_is(tmp_path: Path, mode: int) -> None:
+    binary = tmp_path / "service.pex"
+    (binary / "package").mkdir(parents=True)
+    (binary / "main.py").touch(mode=mode)
+    files.write_json(record_of(binary), {"sha256": pex_file.digest(binary)})
+    build_record.write_last_build(
+        tmp_path / "state", binary=pex_file.digest(binary), record=record_of(binary), inputs=INPUTS
+    )
+    last = build_record.read_last_build(tmp_path / "state")
+    assert reasons(binary, last) == ()
+    (binary / "main.py").chmod(mode ^ 0o100)
+    assert reasons(binary, last) == ("the file was changed after it was built",)
+    (binary / "main.py").chmod(mode)
+    assert reasons(binary, last) == ()
+    (binary / "empty").mkdir()
+    assert reasons(binary, last) == ("the file was changed after it was built",)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_is_no_file_is_not_the_binary(
+    binary: Path, built: Callable[..., LastBuild | None], put: Callable[[Path], object]
+) -> None:
+    last = built()
+    binary.unlink()
+    put(binary)
+    assert reasons(binary, last) == ("the file was changed after it was built",)
+
+
+NONSENSE: tuple[Any, ...] = (None, 1, 1.5, True, "text", [], [1], {"x": None}, {"x": []}, [[None]], [{"file": 1}])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "name",
+        "version",
+        "sha256",
+        "size",
+        "inputs",
+        "lock-hash",
+        "python",
+        "platform",
+        "tools",
+        "git",
+        "sources",
+        "left-out",
+        "disagreements",
+        "distributions",
+        "seconds",
+        "scies",
+    ],
+)
+def test_a_record_with_a_value_of_another_type_counts_as_not_there(binary: Path, key: str) -> None:
+    sha256 = pex_file.digest(binary)
+    allowed = 0
+    for value in NONSENSE:
+        record_of(binary).write_text(json.dumps({"sha256": sha256, key: value}), "utf-8")
+        found = build_record.read(record_of(binary))
+        assert found in ({}, {"sha256": sha256, key: value})
+        allowed += bool(found)
+        assert build_record.of_file(binary) in ({}, found)
+    assert allowed < 3
+
+
+def test_a_record_may_have_keys_that_this_version_does_not_know(binary: Path) -> None:
+    files.write_json(record_of(binary), {"sha256": pex_file.digest(binary), "new": [1, None]})
+    assert build_record.of_file(binary)["new"] == [1, None]
+
+
+@pytest.mark.parametrize("key", ["binary", "record", "inputs"])
+def test_a_state_with_a_value_of_another_type_counts_as_not_there(
+    binary: Path, built: Callable[..., LastBuild | None], key: str
+) -> None:
+    assert built() is not None
+    state = binary.with_name("state.json")
+    good = files.read_json(state)
+    for value in (*NONSENSE, "0" * 63, f"{'0' * 64}\n"):
+        state.write_text(json.dumps({**good, key: value}), "utf-8")
+        assert build_record.read_last_build(state) is None or value == []
+    state.write_text(json.dumps({name: value for name, value in good.items() if name != key}), "utf-8")
+    assert build_record.read_last_build(state) is None
+    state.write_text(json.dumps({**good, "new": 1, "\udcff": 1}), "utf-8")
+    assert build_record.read_last_build(state) is None
 
 
 def test_the_record_of_an_unchanged_binary_gets_the_commit_and_the_version_of_the_checkout(

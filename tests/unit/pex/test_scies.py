@@ -84,7 +84,7 @@ def test_a_scie_is_built_with_its_record(build: Build, shop: Callable[..., Targe
     assert sorted(path.name for path in target.directory.iterdir()) == [NAME, "shop.pex", "shop.pex.json"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "changed", "not recorded"])
+@pytest.mark.parametrize("damage", ["missing", "changed"])
 def test_only_the_scie_is_made_again_if_only_it_is_damaged(
     build: Build, shop: Callable[..., Target], assembler: FakeAssembler, shown: list[str], damage: str
 ) -> None:
@@ -94,16 +94,29 @@ def test_only_the_scie_is_made_again_if_only_it_is_damaged(
     before = path.read_bytes()
     if damage == "missing":
         path.unlink()
-    elif damage == "changed":
-        path.write_bytes(b"another file")
     else:
-        record = json.loads(target.record.read_text("utf-8"))
-        target.record.write_text(json.dumps({**record, "scies": [{"file": "../../x"}, "nonsense"]}), "utf-8")
+        path.write_bytes(b"another file")
     assert len(build(target)) == 1
     assert path.read_bytes() == before
     assert len(assembler.asked) == 1
     assert "pex: shop unchanged, but not its scie: " in "\n".join(shown)
     assert build(target) == []
+
+
+def test_a_record_whose_scies_were_edited_is_not_believed(
+    build: Build, shop: Callable[..., Target], assembler: FakeAssembler, shown: list[str]
+) -> None:
+    target = shop(scie="eager")
+    build(target)
+    record = json.loads(target.record.read_text("utf-8"))
+    for scies_in_record in ([], [{"file": "../../x"}, "nonsense"], None, [{**record["scies"][0], "sha256": "0" * 64}]):
+        target.record.write_text(json.dumps({**record, "scies": scies_in_record}), "utf-8")
+        assert len(build(target)) == 1
+        assert recorded(target) == record["scies"]
+        assert build(target) == []
+    assert len(assembler.asked) == 5
+    assert "pex: rebuilding shop: its build record was changed after it was built" in shown
+    assert "pex: rebuilding shop: no build record next to it" in shown  # it has another form
 
 
 def test_a_change_of_its_settings_alone_leaves_the_pex(
@@ -190,7 +203,7 @@ def test_a_directory_in_its_place_is_an_error(build: Build, shop: Callable[..., 
 
 
 def test_a_record_cannot_name_files_elsewhere() -> None:
-    entries = [{"file": name, "platform": "linux-x86_64", "sha256": "0"} for name in ("../x", "/etc/passwd", NAME)]
+    entries = [{"file": name, "platform": "linux-x86_64", "sha256": "0" * 64} for name in ("../x", "/etc/passwd", NAME)]
     assert [each.file for each in scies.recorded({"scies": entries}, stem="shop")] == [NAME]
     for nonsense in (None, 1, "text", [1, None], {"file": NAME}):
         assert scies.recorded({"scies": nonsense}, stem="shop") == ()
@@ -198,7 +211,7 @@ def test_a_record_cannot_name_files_elsewhere() -> None:
 
 def test_the_scie_for_this_machine_is_found() -> None:
     here = scie_file.this_platform()
-    entries = [{"file": f"shop-{name}", "platform": "wrong"} for name in ("windows-aarch64", here)]
+    entries = [{"file": f"shop-{name}", "platform": "wrong", "sha256": "0" * 64} for name in ("windows-aarch64", here)]
     found = scies.recorded({"scies": entries}, stem="shop")
     chosen = scies.for_this_machine(found)
     assert chosen is not None

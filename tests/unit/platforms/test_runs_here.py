@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from nox_pex.distributions.interpreter import BasePython
+from nox_pex.distributions.pex_file import PexError
+from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.platforms import ask_python, runs_here
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.runs_here import python_for, runs_on
@@ -15,23 +17,29 @@ from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support.platforms import target
 
-INFO = {
-    "requirements": ["a==1", 'win==1; sys_platform == "win32"'],
-    "distributions": {
+INFO = PexInfo(
+    requirements=("a==1", 'win==1; sys_platform == "win32"'),
+    distributions={
         "a-1-cp312-cp312-manylinux_2_28_x86_64.whl": "",
         "a-1-cp39-cp39-manylinux_2_17_aarch64.whl": "",
         "win-1-cp312-cp312-win_amd64.whl": "",
     },
-}
-PURE = {"requirements": ["a==1"], "distributions": {"a-1-py3-none-any.whl": ""}}
+)
+PURE = PexInfo(requirements=("a==1",), distributions={"a-1-py3-none-any.whl": ""})
 
 
 def test_a_binary_runs_if_each_requirement_that_applies_has_a_wheel() -> None:
     here = target("here")
     assert runs_on(INFO, here)
     alone = {"a-1-cp39-cp39-manylinux_2_17_aarch64.whl": ""}
-    assert not runs_on({**INFO, "distributions": alone}, here)
-    assert not runs_on({"requirements": [], "distributions": alone}, here)
+    assert not runs_on(msgspec.structs.replace(INFO, distributions=alone), here)
+    assert not runs_on(PexInfo(distributions=alone), here)
+
+
+@pytest.mark.parametrize("requirement", ["", "a b", "a; nonsense == 1", "\x00"])
+def test_a_requirement_that_is_not_valid_is_an_error_of_the_binary(requirement: str) -> None:
+    with pytest.raises(PexError, match="its PEX-INFO has a requirement that is not valid"):
+        runs_on(PexInfo(requirements=(requirement,)), target("here"))
 
 
 @pytest.fixture

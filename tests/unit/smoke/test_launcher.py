@@ -18,7 +18,7 @@ def test_the_package_exports_only_launch() -> None:
 
 def test_a_unix_socket_needs_a_path_that_answers(tmp_path: Path) -> None:
     binary = tmp_path / "program.pex"
-    binary.touch()
+    binary.write_bytes(b"#!/bin/sh\n")
     with (
         pytest.raises(NoxPexError, match=r"error\[usage\]"),
         smoke.launch(binary, unix_socket="{tmp}/app.sock", ready=None),

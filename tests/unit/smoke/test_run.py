@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ def smoke_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     binary, project, temporary = tmp_path / "program.pex", tmp_path / "project", tmp_path / "temporary"
     for directory in (project, temporary):
         directory.mkdir()
-    binary.touch()
+    binary.write_bytes(b"#!/bin/sh\n")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
     def smoke(*, options: Options | None = None, unavailable_reason: str | None = None, **settings: Any) -> SmokeReport:
@@ -94,6 +95,21 @@ def test_a_binary_for_another_machine_is_skipped(smoke_test: Run) -> None:
     assert report.failure.problem == "cold: skipped: it is for another machine"
 
 
+def test_a_binary_that_is_replaced_during_the_test_has_no_result(tmp_path: Path) -> None:
+    (tmp_path / "program.pex").write_bytes(b"#!/bin/sh\nexit 0\n")
+    (tmp_path / "program.pex").chmod(0o755)
+    replacing = ["sh", "-c", f"echo >> {tmp_path}/program.pex"]
+    smoke = {"command": [{"args": []}], "conditions": ["cold"], "before": [replacing]}
+    with pytest.raises(NoxPexError, match=r"program\.pex was changed while it was tested") as caught:
+        run(
+            target_of(tmp_path / "program.pex", root=tmp_path, smoke=smoke),
+            environ={"PATH": os.environ["PATH"]},
+            secrets=Secrets(),
+            say=lambda _: None,
+        )
+    assert caught.value.code == "launch-failed"
+
+
 @pytest.fixture
 def with_scie(tmp_path: Path) -> Target:
     """A binary in whose settings there is a scie; neither can be started."""
@@ -101,7 +117,7 @@ def with_scie(tmp_path: Path) -> Target:
     table = replace(made.table, scie="eager")
     made = replace(made, prebuilt=None, settings=replace(made.settings, binary={"program": table}))
     made.directory.mkdir()
-    made.output.touch()
+    made.output.write_bytes(b"#!/bin/sh\n")
     return made
 
 
@@ -131,7 +147,7 @@ def test_a_scie_that_was_not_built_is_no_skip(with_scie: Target) -> None:
     assert caught.value.code == "launch-failed"
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"changed")])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"#!/bin/sh\nchanged\n")])
 def test_a_scie_that_is_not_the_recorded_one_is_not_started(
     with_scie: Target, damage: Callable[[Path], object]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,25 @@ def test_a_workspace_is_never_inside_the_project(temporary: Path, binary: Path, 
     with pytest.raises(NoxPexError, match="inside the project /") as caught, open_workspace(binary, project=Path("/")):
         pytest.fail("there is no directory outside /")
     assert caught.value.code == "launch-failed"
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.touch, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_can_be_no_program_is_refused(tmp_path: Path, put: Callable[[Path], object]) -> None:
+    put(tmp_path / "odd.pex")
+    with pytest.raises(NoxPexError, match=r"odd\.pex cannot be started: it .*; build it again with") as caught:
+        existing_binary(tmp_path / "odd.pex")
+    assert caught.value.code == "launch-failed"
+
+
+def test_a_binary_that_cannot_be_copied_is_refused(temporary: Path, tmp_path: Path) -> None:
+    binary = tmp_path / "loose.pex"
+    binary.mkdir()
+    (binary / "__main__.py").touch()
+    os.mkfifo(binary / "fifo")
+    with open_workspace(existing_binary(binary)) as workspace, pytest.raises(NoxPexError, match="fifo in it") as caught:
+        workspace.state("cold")
+    assert caught.value.code == "launch-failed"
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["svc:main", "[a]", "new\nline"])

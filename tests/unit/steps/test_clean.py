@@ -68,6 +68,14 @@ def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, endin
     assert found(tmp_path) == {f"api.{ending}": False}
 
 
+@pytest.mark.parametrize("change", [{"tools": None}, {"tools": 1}, {"inputs": []}, {"name": []}, {"scies": 1}])
+def test_a_record_with_values_of_other_types_is_not_ours(tmp_path: Path, change: dict[str, object]) -> None:
+    record(pex(tmp_path / "api.pex"))
+    known = json.loads((tmp_path / "api.pex.json").read_text("utf-8"))
+    (tmp_path / "api.pex.json").write_text(json.dumps({**known, **change}), "utf-8")
+    assert found(tmp_path, suffix="") == {"api.pex": False, "api.pex.json": False}
+
+
 @pytest.mark.parametrize("stem", ["api", "v1.0-py3.12"])
 def test_a_pylock_file_is_ours_if_nox_pex_made_it(tmp_path: Path, stem: str) -> None:
     path = tmp_path / requirements.pylock_name(stem)

@@ -1,19 +1,31 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
-from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.each_binary import each_binary, remove_results
 from tests.unit.steps.conftest import MakeContext
 
 WIDTHS = pytest.mark.parametrize("at_once", [1, 2, 3])
+
+
+def test_older_results_are_removed_unless_a_directory_is_in_their_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    (tmp_path / "b.json").symlink_to(tmp_path)
+    remove_results(tmp_path / "a.json", tmp_path / "b.json", tmp_path / "missing.json")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "c.json").mkdir()
+    with pytest.raises(NoxPexError, match="a directory with this name exists; move the directory away"):
+        remove_results(tmp_path / "c.json")
 
 
 @WIDTHS

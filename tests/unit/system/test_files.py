@@ -57,6 +57,45 @@ def test_a_file_without_a_json_object_reads_as_empty(tmp_path: Path, text: str) 
     assert files.read_json(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": "\\ud800"}',
+        b'{"\\uDFFF": 1}',
+        b'{"a": "\\u0000"}',
+        b'{"a": "\0"}',
+        b"\xff\xfe{",
+    ],
+)
+def test_json_that_nox_pex_cannot_have_written_counts_as_missing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    assert files.read_json(tmp_path / "a.json") == {}
+
+
+def test_a_name_that_is_not_utf_8_and_a_pair_of_surrogates_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a\xff": "\\ud83d\\ude00"}')
+    assert files.read_json(tmp_path / "a.json") == {"a\udcff": "\U0001f600"}
+
+
+def test_what_is_no_file_has_no_json_and_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "loop", "dangling", "file/x", "zero", "."):
+        assert files.read_json(tmp_path / name) == {}
+        assert files.digest(tmp_path / name) == ""
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(1 << 30)
+    assert files.read_json(tmp_path / "file") == {}
+
+
 @pytest.mark.parametrize("new_is_directory", [True, False])
 @pytest.mark.parametrize("old", ["file", "directory", "link", "none"])
 def test_a_file_or_directory_is_moved_into_place(tmp_path: Path, *, new_is_directory: bool, old: str) -> None:
