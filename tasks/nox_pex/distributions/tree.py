@@ -75,10 +75,27 @@ def digest(directory: int) -> str:
     return hasher.hexdigest()
 
 
+class Entry(Struct, frozen=True):
+    """Anything in a directory: its bytes if it is a regular file, and the levels of directories above it."""
+
+    size: int
+    depth: int
+
+
+def entries(directory: int) -> Iterator[Entry]:
+    """Yield everything in an open directory, in the order of the walk. Raises `OSError`."""
+    depth = 0
+    for step in _walk(directory):
+        if step.status is None:
+            depth -= 1
+            continue
+        yield Entry(step.status.st_size if stat.S_ISREG(step.status.st_mode) else 0, depth)
+        depth += step.kind == "enter"
+
+
 def size(directory: int) -> int:
     """Return the bytes of all regular files in an open directory. Raises `OSError`."""
-    statuses = (step.status for step in _walk(directory))
-    return sum(status.st_size for status in statuses if status is not None and stat.S_ISREG(status.st_mode))
+    return sum(entry.size for entry in entries(directory))
 
 
 def files(directory: int) -> Iterator[str]:
