@@ -20,7 +20,7 @@ from msgspec import Struct
 HANGS_AFTER: Final = 60.0
 """Seconds after which a check counts as hanging. Long, because the machine may be busy; a check takes far below one."""
 
-_LIMIT: Final = 2 << 30
+_MOST_MEMORY: Final = 2 << 30
 """Bytes of address space of the child: more is a crash, and not a danger for the machine."""
 
 _INTERVAL: Final = 0.02
@@ -67,7 +67,8 @@ def _answer(call: Callable[[], Any], writing: int) -> None:
     """Write the result of `call` to a pipe, and end this process."""
     try:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_AS, (_LIMIT, _LIMIT))
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(HANGS_AFTER), int(HANGS_AFTER)))  # also if this test is killed
         answer = {"value": call()}
     except BaseException:  # noqa: BLE001  # the parent reports every exception
         answer = {"crash": traceback.format_exc()[-4000:]}

@@ -1,0 +1,146 @@
+"""Mutated binaries: `verify` has a verdict on each, in bounded time and memory, and passes none.
+
+`FUZZ_ROUNDS=20` in the environment runs twenty mutants of each kind and sample, and `FUZZ_FIRST=1000` begins with
+another seed. A mutant that fails is listed in `FOUND` then.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.verify import run
+from nox_pex.verify.reference import Reference
+from tests.support.tampering import catalogue, coherent, pex_tree
+from tests.support.tampering.fuzz import Fuzzer, Sample, verdict
+from tests.support.tampering.watch import watched
+from tests.support.workbench import PROJECTS, Workbench
+
+pytestmark = pytest.mark.integration
+
+PACKAGED: Final = """
+[tool.nox-pex.binary.installed]
+script = "greet"
+sh-boot = false
+
+[tool.nox-pex.binary.packed]
+script = "greet"
+layout = "packed"
+
+[tool.nox-pex.binary.loose]
+script = "greet"
+layout = "loose"
+"""
+
+LOOSE: Final = """
+[tool.nox-pex]
+extras = ["ini"]
+
+[tool.nox-pex.binary.wheels]
+entry-point = "counter:main"
+pre-install-wheels = false
+
+[tool.nox-pex.binary.loose-wheels]
+entry-point = "counter:main"
+layout = "loose"
+pre-install-wheels = false
+"""
+
+SAMPLES: Final = ("installed", "packed", "loose", "wheels", "loose-wheels")
+
+FOUND: Final[tuple[tuple[str, str, int], ...]] = ()
+"""Mutants that once were not handled: the sample, the mutation, and its seed."""
+
+ROUNDS: Final = int(os.environ.get("FUZZ_ROUNDS", "1"))
+FIRST: Final = int(os.environ.get("FUZZ_FIRST", "0"))
+
+
+@pytest.fixture(scope="module")
+def samples(
+    once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]
+) -> Iterator[dict[str, Sample]]:
+    """The samples by name. What each must be is found out once: a second install and a second build."""
+    with ExitStack() as stack:
+        yield {
+            name: sample
+            for project, tables in (("packaged", PACKAGED), ("loose", LOOSE))
+            for name, sample in _samples(once, environ, project, tables, stack)
+        }
+
+
+def _samples(
+    once: Callable[[str, Callable[[Path], None]], Path],
+    environ: dict[str, str],
+    project: str,
+    tables: str,
+    stack: ExitStack,
+) -> Iterator[tuple[str, Sample]]:
+    def fill(home: Path) -> None:
+        shutil.copytree(PROJECTS / project, home)
+        text = (home / "pyproject.toml").read_text("utf-8").partition("[tool.nox-pex")[0]
+        (home / "pyproject.toml").write_text(text + tables, "utf-8")
+        Workbench(root=home, environ=environ).build()
+
+    bench = Workbench(root=once(f"fuzz-{project}", fill), environ=environ)
+    context = bench.context()
+    for name, target in context.all_targets.items():
+        reference = Reference(
+            target=target,
+            installer=context.installer,
+            deep=False,
+            stack=stack,
+            environment=Environment(path=context.home),
+        )
+        sample = Sample(name=name, source=bench.binary(name), check=lambda path, known=reference: run.judge(path, known))
+        assert sample.check(sample.source).failure is None  # this also finds out all that does not depend on the file
+        yield name, sample
+
+
+@pytest.fixture
+def fuzzer(tmp_path: Path) -> Fuzzer:
+    return Fuzzer(scratch=tmp_path, findings=[])
+
+
+def shown(fuzzer: Fuzzer) -> str:
+    return "\n".join(map(str, fuzzer.findings))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_model_of_a_pex_is_exact(samples: dict[str, Sample], name: str, tmp_path: Path) -> None:
+    """Written again, with all digests computed again, a PEX has the same bytes: a mutant has one change."""
+    sample = samples[name]
+    tree = pex_tree.read(sample.source).copy()
+    coherent.made_coherent(tree)
+    tree.write(tmp_path / "copy.pex")
+    outcome = watched(lambda: verdict(sample, tmp_path / "copy.pex"))
+    assert outcome.crash == ""
+    assert outcome.value["passed"] is True
+    assert outcome.value["sha256"] == sample.check(sample.source).sha256
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_mutant_passes(samples: dict[str, Sample], name: str, fuzzer: Fuzzer) -> None:
+    sample = samples[name]
+    fuzzer.run(sample, catalogue.mutations(sample.source), range(FIRST, FIRST + ROUNDS))
+    assert fuzzer.mutants > 80
+    assert not fuzzer.findings, shown(fuzzer)
+
+
+def test_what_is_no_pex_is_refused(samples: dict[str, Sample], fuzzer: Fuzzer) -> None:
+    fuzzer.run(samples["installed"], catalogue.odd_ones(), range(1))
+    assert not fuzzer.findings, shown(fuzzer)
+
+
+def test_mutants_that_were_not_handled_once_are(samples: dict[str, Sample], fuzzer: Fuzzer) -> None:
+    for name, kind, seed in FOUND:
+        sample = samples[name]
+        fuzzer.run(sample, [m for m in catalogue.mutations(sample.source) if m.name == kind], [seed])
+    assert fuzzer.mutants == len(FOUND)
+    assert not fuzzer.findings, shown(fuzzer)
