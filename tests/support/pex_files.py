@@ -71,9 +71,10 @@ def zipapp(
 
 
 def _digest(members: Mapping[str, bytes], hasher: Any) -> str:
-    """pex's digest of files: over all names, then over all content."""
-    hasher.update("".join(sorted(members)).encode())
-    for name in sorted(members):
+    """pex's digest of files except bytecode: over all names, then over all content."""
+    names = sorted(name for name in members if not name.endswith(".pyc"))
+    hasher.update("".join(names).encode())
+    for name in names:
         hasher.update(members[name])
     digest: str = hasher.hexdigest()
     return digest

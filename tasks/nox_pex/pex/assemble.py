@@ -283,8 +283,11 @@ _MAX_STORED: Final = 1 << 30
 
 
 def _can_reuse_compressed(table: Binary) -> bool:
-    """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary."""
-    plain = table.layout == "zipapp" and table.compress and bool(table.pre_install_wheels)
+    """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary.
+
+    It compresses every file, and pex 2.105 stores bytecode (`compile`) as it is.
+    """
+    plain = table.layout == "zipapp" and table.compress and bool(table.pre_install_wheels) and not table.compile
     return plain and not without_scie_options(table.pex_args)
 
 

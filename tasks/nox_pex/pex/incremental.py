@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from nox_pex.distributions import pex_info
 from nox_pex.distributions.record import record_with
 from nox_pex.pex import zip_members
 from nox_pex.pex.zip_members import Archive, NewMember, ZipMember
@@ -117,18 +118,18 @@ class _PreviousPex(Struct, frozen=True, kw_only=True, dict=True):
         """
         text = self.members[_PEX_INFO].read()
         info: dict[str, Any] = json.loads(text)
-        _require(_json(info) == text, "PEX-INFO is written differently")
-        _require(info.get("pex_hash") == _pex_hash(info), "the PEX hash is computed differently")
+        _require(pex_info.text_of(info) == text, "PEX-INFO is written differently")
+        _require(info.get("pex_hash") == pex_info.pex_hash(info), "the PEX hash is computed differently")
         return info
 
 
 def _write(output: Path, previous: _PreviousPex, change: _Change) -> None:
     info = {**previous.info, **change.info}
-    info["pex_hash"] = _pex_hash(info)
+    info["pex_hash"] = pex_info.pex_hash(info)
     old, new = previous.info["pex_hash"].encode(), info["pex_hash"].encode()
     boot = {name: previous.members[name].read().replace(old, new) for name in _BOOT_MODULES}
     _require(all(new in content for content in boot.values()), "the boot modules do not hold the PEX hash")
-    contents = {**boot, _PEX_INFO: _json(info)}
+    contents = {**boot, _PEX_INFO: pex_info.text_of(info)}
     packed = {
         **change.packed,
         **{
@@ -192,7 +193,7 @@ def _change_of_wheel(previous: _PreviousPex, part: WheelPart) -> _Change:
     _require(bool(files), "the wheel has another name, or is packed as a file")
     changed = _changed_files(files, part.path)
     layout = json.loads(files[_LAYOUT].read())
-    _require(_json(layout) == files[_LAYOUT].read(), "the layout is written differently")
+    _require(pex_info.text_of(layout) == files[_LAYOUT].read(), "the layout is written differently")
     hashed = files.keys() - {_LAYOUT}
     old_hash = _tree_hash(hashlib.sha256, hashed, lambda name: files[name].chunks())
     distributions = previous.info["distributions"]
@@ -200,7 +201,7 @@ def _change_of_wheel(previous: _PreviousPex, part: WheelPart) -> _Change:
     new_hash = _tree_hash(
         hashlib.sha256, hashed, lambda name: iter((changed[name],)) if name in changed else files[name].chunks()
     )
-    changed[_LAYOUT] = _json({**layout, "fingerprint": new_hash})
+    changed[_LAYOUT] = pex_info.text_of({**layout, "fingerprint": new_hash})
     return _Change(
         packed={
             prefix + name: NewMember(name=prefix + name, mode=files[name].mode, content=content)
@@ -303,17 +304,6 @@ def _tree_hash(
         for chunk in content(name):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _pex_hash(info: Mapping[str, Any]) -> str:
-    """Pex's hash of a PEX (`PEXBuilder._prepare_code`)."""
-    hashed = _json({key: value for key, value in info.items() if key != "pex_hash"})
-    return hashlib.sha1(hashed).hexdigest()  # noqa: S324  # pex's choice, as the name of a cache
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    """JSON as pex writes it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _read(path: Path) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ def run(context: Context) -> None:
         result.unlink(missing_ok=True)  # if this run is interrupted, no older result must be left
         found = verify_run.run(
             target,
-            installed=None if target.prebuilt else context.installed(target),
+            environment=context.environments.get(target.selection),
             installer=context.installer,
             deep=context.arguments.deep,
         )

@@ -1,29 +1,31 @@
 """Reads a PEX of any layout: its members, and those of the wheels in it, uncompressed and in bounded memory.
 
 This module trusts neither pex nor our own build: it reports what the archive's directory, or the file system, says.
-Fact sources: pex's `layout.py` and `installed_wheel.py`; APPNOTE.TXT of the ZIP format.
+Fact sources: pex's `layout.py` and `installed_wheel.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final, Protocol
+from pathlib import Path
+from typing import IO, Final
 
 from msgspec import Struct
 
+from nox_pex.distributions import pex_info
+from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.errors import NoxPexError
+from nox_pex.verify import snapshot
+from nox_pex.verify.container import CHUNK, Allowance, Container, DamageError, Member
+from nox_pex.verify.snapshot import Snapshot
+from nox_pex.verify.zip_file import Zip
 
 INFO: Final = "PEX-INFO"
 
@@ -34,66 +36,11 @@ DEPENDENCIES: Final = ".deps/"
 BOOTSTRAP: Final = ".bootstrap"
 
 
-CHUNK: Final = 1 << 20
-"""Bytes that are read at a time."""
-
-
-_LONGEST_HEAD: Final = 1 << 20
-"""Bytes that are read of a zipapp's head (shebang, and the shell script of `--sh-boot`); it has a few kilobytes."""
-
-
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError)
-
-
-_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-
-
-_ENCRYPTED: Final = 0x1
-"""The bit of a member's general purpose flags that marks it as encrypted (APPNOTE.TXT 4.4.4)."""
+_LARGEST_INFO: Final = 16 << 20
+"""Bytes of a PEX-INFO."""
 
 
 _REMEDY: Final = "build it again with `nox -s pex -- --force`"
-
-
-class Member(Struct, frozen=True, kw_only=True):
-    """A file in a container: its POSIX path there, its size in bytes uncompressed, its permissions, its date.
-
-    `date` is None if the container records no date that means anything (a directory).
-    """
-
-    name: str
-    size: int
-    mode: int
-    date: tuple[int, ...] | None = None
-
-
-class Container(Protocol):
-    """Something that holds files: a ZIP archive, a directory, or a part of either."""
-
-    @property
-    def members(self) -> Mapping[str, Member]:
-        """Its files by name, in the order in which they are stored."""
-
-    @property
-    def duplicates(self) -> Sequence[str]:
-        """The names that it holds more than once; which of the copies counts depends on the reader."""
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open the uncompressed content of a member."""
-
-
-def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the content of `stream` in pieces, so that no member is ever complete in memory."""
-    while piece := stream.read(CHUNK):
-        yield piece
-
-
-def read_text(container: Container, name: str, *, limit: int = 16 * CHUNK) -> str:
-    """Return the text of a small member, at most its first `limit` bytes; empty if there is no such member."""
-    if name not in container.members:
-        return ""
-    with container.open(name) as stream:
-        return stream.read(limit).decode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager
@@ -101,66 +48,33 @@ def reporting_damage(what: str) -> Iterator[None]:
     """Raise `NoxPexError` `integrity` about `what` if the block meets damage while it reads an archive."""
     try:
         yield
-    except _DAMAGE as error:
-        problem = f"{what} is damaged: {str(error) or type(error).__name__}"
-        raise NoxPexError("integrity", problem, _REMEDY) from error
-
-
-class Zip:
-    """A ZIP archive in a seekable file. Raises `zipfile.BadZipFile` if Python could not import from it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file)
-        self._infos = [info for info in self._zip.infolist() if not info.is_dir()]
-        for info in self._infos:
-            if info.compress_type not in _COMPRESSIONS or info.flag_bits & _ENCRYPTED:
-                msg = f"{info.filename} is encrypted, or compressed by a method that Python cannot import from"
-                raise zipfile.BadZipFile(msg)
-
-    @cached_property
-    def members(self) -> Mapping[str, Member]:
-        """Its files by name, in the order in which they are stored."""
-        ordered = sorted(self._infos, key=lambda info: info.header_offset)
-        return {
-            info.filename: Member(
-                name=info.filename, size=info.file_size, mode=info.external_attr >> 16, date=info.date_time
-            )
-            for info in ordered
-        }
-
-    @property
-    def duplicates(self) -> Sequence[str]:
-        """The names that its central directory lists more than once."""
-        return tuple(name for name, times in Counter(info.filename for info in self._infos).items() if times > 1)
-
-    @property
-    def head_size(self) -> int:
-        """The number of bytes before the first member: a shebang, a shell script."""
-        return min((info.header_offset for info in self._zip.infolist()), default=0)
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open the uncompressed content of a member; its CRC is checked when the end is read."""
-        return self._zip.open(name)
+    except DamageError as error:
+        raise NoxPexError("integrity", f"{what} is damaged: {error}", _REMEDY) from error
 
 
 class Directory:
-    """A directory on disk. Symbolic links in it are not followed: the content of such a member is the link's target."""
+    """A directory on disk, which must not change. Symbolic links in it are members: their content is their target."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allowance: Allowance | None = None) -> None:
         self._path = path
-
-    @cached_property
-    def members(self) -> Mapping[str, Member]:
-        """Its files by name, sorted."""
-        found = []
-        for top, directories, files in os.walk(self._path):
-            links = [name for name in directories if os.path.islink(f"{top}/{name}")]  # noqa: PTH114  # a Path for each directory is slow
-            for file in (*files, *links):
-                path = Path(top, file)
-                status = path.lstat()
-                name = path.relative_to(self._path).as_posix()
-                found.append(Member(name=name, size=status.st_size, mode=status.st_mode))
-        return {member.name: member for member in sorted(found, key=lambda member: member.name)}
+        found: list[Member] = []
+        directories: list[str] = []
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            with os.scandir(path / below) as entries:
+                for entry in entries:
+                    name = f"{below}/{entry.name}" if below else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(name)
+                        waiting.append(name)
+                    else:
+                        status = entry.stat(follow_symlinks=False)
+                        found.append(Member(name=name, size=status.st_size, mode=status.st_mode))
+        self.members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
+        self.directories = frozenset(directories)
+        size = sum(member.size for member in found)
+        self.allowance = Allowance.of(size) if allowance is None else allowance
 
     @property
     def duplicates(self) -> Sequence[str]:
@@ -175,20 +89,21 @@ class Directory:
         return path.open("rb")
 
 
-class Part(Struct, frozen=True, kw_only=True, dict=True):
-    """The members of another container whose names begin with `prefix`, which ends in a slash."""
+class Part(Struct, frozen=True, kw_only=True):
+    """The members of another container whose names begin with `prefix`, which ends in a slash.
+
+    `members` and `directories` are without the prefix.
+    """
 
     container: Container
     prefix: str
+    members: Mapping[str, Member]
+    directories: frozenset[str]
 
-    @cached_property
-    def members(self) -> Mapping[str, Member]:
-        """Its files by name, without the prefix."""
-        return {
-            name[len(self.prefix) :]: member
-            for name, member in self.container.members.items()
-            if name.startswith(self.prefix)
-        }
+    @property
+    def allowance(self) -> Allowance:
+        """That of the other container."""
+        return self.container.allowance
 
     @property
     def duplicates(self) -> Sequence[str]:
@@ -211,15 +126,18 @@ class PexWheel(Struct, frozen=True, kw_only=True):
     installed: bool
 
 
-class Pex(Struct, frozen=True, kw_only=True):
-    """An open PEX: its path, its outermost container, its parsed PEX-INFO, and the entries of its `.deps`.
+class Pex(Struct, frozen=True, kw_only=True, dict=True):
+    """An open PEX: its outermost container, its parsed PEX-INFO, and the entries of its `.deps`.
 
+    `path` is where it was found, for messages; `sha256` and `size` are those of the content that was opened.
     `bootstrap` is pex's own code, which layout `packed` stores in a separate archive.
     """
 
     path: Path
+    sha256: str
+    size: int
     container: Container
-    info: Mapping[str, Any]
+    info: PexInfo
     wheels: tuple[PexWheel, ...]
     bootstrap: Container
 
@@ -229,75 +147,134 @@ class Pex(Struct, frozen=True, kw_only=True):
             if not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP:
                 yield member
 
+    @cached_property
+    def archives(self) -> Mapping[str, Zip]:
+        """The archives that pex wrote: the file itself, or those in layout `packed`, by their names in the PEX."""
+        found = {"": self.container, BOOTSTRAP: self.bootstrap}
+        found |= {DEPENDENCIES + wheel.name: wheel.content for wheel in self.wheels if wheel.installed}
+        return {name: container for name, container in found.items() if isinstance(container, Zip)}
+
     def head(self) -> bytes:
         """Return what precedes the archive in a zipapp: shebang and shell script; empty for a directory."""
-        if not isinstance(self.container, Zip):
-            return b""
-        with self.path.open("rb") as file:
-            return file.read(min(self.container.head_size, _LONGEST_HEAD))
+        return self.container.head() if isinstance(self.container, Zip) else b""
 
 
 @contextlib.contextmanager
 def open_pex(path: Path) -> Iterator[Pex]:
     """Open the PEX at `path`, of any layout, without running any of its code.
 
-    Raises `NoxPexError`: `usage` if it does not exist, `integrity` if it is not a PEX, or is truncated or damaged.
+    It is read once, into a private copy.
+    Raises `NoxPexError`: as `snapshot.taken`, `integrity` if it is not a PEX, or is truncated or damaged.
     """
-    if not path.exists():
-        raise NoxPexError("usage", f"there is no {path}", "build it with `nox -s pex`, or give the path of one")
     with ExitStack() as stack:
-        with reporting_damage(str(path)):
-            container = _outermost(path, stack)
-            info = _info(path, container)
-            wheels = tuple(_wheels(container, stack, installed=not info.get("deps_are_wheel_files", False)))
-            is_archive = BOOTSTRAP in container.members
-            bootstrap = open_nested(container, BOOTSTRAP, stack) if is_archive else _directory_in(container, BOOTSTRAP)
-        yield Pex(path=path, container=container, info=info, wheels=wheels, bootstrap=bootstrap)
+        with refusing(path):
+            pex = opened(path, stack.enter_context(snapshot.taken(path)), stack)
+        yield pex
+
+
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Raise `NoxPexError` `integrity` about the file at `path` if the block finds that it is not a PEX."""
+    try:
+        yield
+    except DamageError as error:
+        raise NoxPexError("integrity", f"{path} is not a PEX, or is damaged: {error}", _REMEDY) from error
+
+
+def opened(path: Path, taken: Snapshot, stack: ExitStack) -> Pex:
+    """Return the PEX in a copy of the file at `path`; it stays open until `stack` ends. Raises `DamageError`."""
+    if taken.file is not None:
+        container: Container = Zip(taken.file, what="it")
+    else:
+        assert taken.directory is not None  # noqa: S101  # for the type checker: a snapshot has one of them
+        container = Directory(taken.directory)
+    info = _info(container)
+    wheels = tuple(_wheels(container, stack, installed=not info.deps_are_wheel_files))
+    if BOOTSTRAP in container.members:
+        bootstrap: Container = open_nested(container, BOOTSTRAP, stack)
+    else:
+        bootstrap = _part(container, f"{BOOTSTRAP}/")
+    return Pex(
+        path=path,
+        sha256=taken.sha256,
+        size=taken.size,
+        container=container,
+        info=info,
+        wheels=wheels,
+        bootstrap=bootstrap,
+    )
 
 
 def open_nested(container: Container, name: str, stack: ExitStack) -> Zip:
     """Open the archive that is the member `name` of `container`; it stays open until `stack` ends.
 
-    A member of an archive is first copied to a temporary file, because a compressed member is not seekable.
+    A member of an archive is first copied to a temporary file, because a compressed member is not seekable. Raises
+    `DamageError` if it is none.
     """
     if isinstance(container, Directory):
-        return Zip(stack.enter_context(container.open(name)))
-    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-"))  # noqa: SIM115  # the stack closes it
+        file = container.open(name)
+        stack.callback(file.close)
+        if isinstance(file, io.BytesIO):
+            msg = f"{name} is a link"
+            raise DamageError(msg)
+        return Zip(file, allowance=container.allowance, what=name)
+    file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-verify-"))  # noqa: SIM115  # the stack closes it
     with container.open(name) as stream:
         shutil.copyfileobj(stream, file, CHUNK)
-    return Zip(file)
+    file.flush()
+    return Zip(file, allowance=container.allowance, what=name)
 
 
-def _outermost(path: Path, stack: ExitStack) -> Container:
-    if path.is_dir():
-        return Directory(path)
-    file = stack.enter_context(path.open("rb"))
+def _info(container: Container) -> PexInfo:
+    if INFO not in container.members:
+        msg = "it has no PEX-INFO"
+        raise DamageError(msg)
+    with container.open(INFO) as stream:
+        text = stream.read(_LARGEST_INFO)
     try:
-        return Zip(file)
-    except zipfile.BadZipFile as error:
-        problem = f"{path} is not a PEX, or is truncated ({error})"
-        raise NoxPexError("integrity", problem, _REMEDY) from error
-
-
-def _info(path: Path, container: Container) -> Mapping[str, Any]:
-    text = read_text(container, INFO)
-    try:
-        info = json.loads(text)
-    except ValueError:
-        info = None
-    if not isinstance(info, dict):
-        reason = "its PEX-INFO is not a JSON object" if text else "it has no PEX-INFO"
-        raise NoxPexError("integrity", f"{path} is not a PEX: {reason}", _REMEDY)
-    return info
+        return pex_info.parse(text)
+    except ValueError as error:
+        msg = f"its PEX-INFO cannot be read: {error}"
+        raise DamageError(msg) from error
 
 
 def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Iterator[PexWheel]:
-    names = [name for name in container.members if name.startswith(DEPENDENCIES)]
-    for entry in dict.fromkeys(PurePosixPath(name).parts[1] for name in names):
+    for entry, part in _parts(container, DEPENDENCIES).items():
         path = DEPENDENCIES + entry
-        content = open_nested(container, path, stack) if path in container.members else _directory_in(container, path)
+        content = open_nested(container, path, stack) if path in container.members else part
         yield PexWheel(name=entry, content=content, installed=installed)
 
 
-def _directory_in(container: Container, path: str) -> Part:
-    return Part(container=container, prefix=f"{path}/")
+def _parts(container: Container, directory: str) -> Mapping[str, Part]:
+    """Return what is directly in a `directory` (its name ends in a slash) as parts of `container`, by name."""
+    members: dict[str, dict[str, Member]] = {}
+    directories: dict[str, set[str]] = {}
+    for name, member in container.members.items():
+        if name.startswith(directory):
+            entry, _, rest = name.removeprefix(directory).partition("/")
+            found = members.setdefault(entry, {})
+            if rest:
+                found[rest] = member
+    for name in container.directories:
+        if name.startswith(directory):
+            entry, _, rest = name.removeprefix(directory).partition("/")
+            directories.setdefault(entry, set()).update([rest] if rest else [])
+            members.setdefault(entry, {})
+    return {
+        entry: Part(
+            container=container,
+            prefix=f"{directory}{entry}/",
+            members=found,
+            directories=frozenset(directories.get(entry, ())),
+        )
+        for entry, found in members.items()
+    }
+
+
+def _part(container: Container, prefix: str) -> Part:
+    return Part(
+        container=container,
+        prefix=prefix,
+        members={n.removeprefix(prefix): m for n, m in container.members.items() if n.startswith(prefix)},
+        directories=frozenset(n.removeprefix(prefix) for n in container.directories if n.startswith(prefix)),
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import IO, Final
 
 from msgspec import Struct
 
-from nox_pex.verify.archive import BOOTSTRAP, CHUNK, INFO, Container, Member, Pex
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Pex
+from nox_pex.verify.container import CHUNK, Container, Member
 from nox_pex.verify.pex_distributions import LAYOUT
 
 _DERIVED: Final = (LAYOUT, INFO, "__main__.py", "__main__.pyc")
@@ -52,16 +53,30 @@ def _compare_members(first: Pex, second: Pex) -> Iterator[Difference]:
         if name not in ours or name not in theirs:
             yield Difference(wheel=name, member="the complete wheel", phrase=_only_in(first=name in ours))
         else:
-            yield from _compare_containers(ours[name], theirs[name], wheel=name)
-    loose = {member.name for pex in (first, second) for member in pex.project_members()}
-    yield from _compare_containers(first.container, second.container, only=loose)
-    yield from _compare_containers(first.bootstrap, second.bootstrap, wheel=BOOTSTRAP)
+            yield from compare_containers(ours[name], theirs[name], wheel=name)
+    yield from compare_containers(first.container, second.container, only=is_outside_wheels)
+    yield from compare_containers(first.bootstrap, second.bootstrap, wheel=BOOTSTRAP)
 
 
-def _compare_containers(
-    first: Container, second: Container, *, wheel: str | None = None, only: set[str] | None = None
+def is_outside_wheels(name: str) -> bool:
+    """Whether a member of a PEX is outside all distributions and the bootstrap."""
+    return not name.startswith((DEPENDENCIES, f"{BOOTSTRAP}/")) and name != BOOTSTRAP
+
+
+def _any(_: str) -> bool:
+    return True
+
+
+def compare_containers(
+    first: Container, second: Container, *, wheel: str | None = None, only: Callable[[str], bool] = _any
 ) -> Iterator[Difference]:
-    ours, theirs = ([name for name in c.members if only is None or name in only] for c in (first, second))
+    """Yield the differences between two containers: files, empty directories, permissions, dates, and the order.
+
+    `wheel` is what they are, as in a `Difference`. Only the members whose name `only` accepts are compared.
+    """
+    ours, theirs = ([name for name in c.members if only(name)] for c in (first, second))
+    for name in sorted(filter(only, first.directories ^ second.directories)):
+        yield Difference(wheel=wheel, member=f"{name}/", phrase=_only_in(first=name in first.directories))
     for name in sorted({*ours, *theirs}):
         if name not in first.members or name not in second.members:
             phrase: str | None = _only_in(first=name in first.members)
@@ -83,8 +98,14 @@ def _compare_files(first: IO[bytes], second: IO[bytes], ours: Member, theirs: Me
     if ours.mode != theirs.mode:
         return f"has different permissions, {ours.mode:o} and {theirs.mode:o}"
     if ours.date != theirs.date:
-        return f"has different dates, {ours.date} and {theirs.date}"
+        return f"has different dates, {_shown(ours.date)} and {_shown(theirs.date)}"
     return None
+
+
+def _shown(date: int | None) -> tuple[int, ...]:
+    """Return the year, month, day, hour, minute and second of a date in the format of a ZIP archive (APPNOTE 4.4.6)."""
+    day, time = divmod(date or 0, 1 << 16)
+    return ((day >> 9) + 1980, day >> 5 & 0xF, day & 0x1F, time >> 11, time >> 5 & 0x3F, time % 32 * 2)
 
 
 def _is_derived(difference: Difference) -> bool:

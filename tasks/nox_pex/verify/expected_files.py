@@ -22,7 +22,7 @@ from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry.installed import STATE_FILE, Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.system import files
-from nox_pex.verify.archive import chunks
+from nox_pex.verify.container import chunks
 from nox_pex.verify.pex_distributions import (
     Location,
     RecordRow,
@@ -95,11 +95,14 @@ def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFile
 
 
 def is_written_by_installer(location: Location) -> bool:
-    """Whether a file is one that an installer, or Python itself, adds to those of the distribution."""
+    """Whether a file is one that an installer adds to those of the distribution."""
     directory, _, name = location.path.rpartition("/")
-    return (directory.endswith(".dist-info") and "/" not in directory and name in _INSTALLER_FILES) or (
-        "__pycache__" in directory.split("/")
-    )
+    return directory.endswith(".dist-info") and "/" not in directory and name in _INSTALLER_FILES
+
+
+def is_bytecode(path: str) -> bool:
+    """Whether a file is compiled Python code. pex leaves out the one in a wheel."""
+    return path.endswith((".pyc", ".pyo")) or "__pycache__" in path.split("/")
 
 
 def _is_editable(distribution: environment.Distribution) -> bool:
@@ -120,11 +123,20 @@ def _from_record(
         if location.scheme == "scripts":
             scripts[location.path] = Script(row=row, read=(site_packages / row.path).read_bytes)
         elif not is_written_by_installer(location):
-            content[location] = row
+            content[location] = row if row.digest else _with_digest(row, site_packages)
     original = dist_info.read_directory(distribution.directory)
     packable = dist_info.packable(original, direct=distribution.direct, pythons=[python], libraries=libraries)
     content |= _rewritten_rows(distribution.directory.name, original, packable)
     return ExpectedFiles(version=distribution.version, rows=content, scripts=scripts)
+
+
+def _with_digest(row: RecordRow, site_packages: Path) -> RecordRow:
+    """Return a row that lacks a digest with that of the installed file. It stays as it is if there is none."""
+    try:
+        with (site_packages / row.path).open("rb") as file:
+            return RecordRow(path=row.path, algorithm="sha256", digest=_sha256(file))
+    except OSError:
+        return row
 
 
 def _rewritten_rows(

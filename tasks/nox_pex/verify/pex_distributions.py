@@ -5,6 +5,7 @@ Fact sources: the binary distribution format (PEP 427), PEP 376 for RECORD, pex'
 
 from __future__ import annotations
 
+import csv
 import posixpath
 import re
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from msgspec import Struct
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
 from nox_pex.distributions.record import record_rows
-from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Pex, PexWheel, read_text
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Pex, PexWheel
+from nox_pex.verify.container import DamageError, read_text
 
 LAYOUT: Final = ".layout.json"
 """The file that pex adds to a wheel that it has installed; no RECORD lists it."""
@@ -79,10 +81,14 @@ def name_and_version(metadata: str) -> tuple[NormalizedName, str]:
 
 
 def parse_record(text: str) -> Iterator[RecordRow]:
-    """Yield the rows of a RECORD."""
-    for path, digest, _ in record_rows(text):
-        algorithm, _, value = digest.partition("=")
-        yield RecordRow(path=path, algorithm=algorithm, digest=value)
+    """Yield the rows of a RECORD. Raises `DamageError` if it is no CSV."""
+    try:
+        for path, digest, _ in record_rows(text):
+            algorithm, _, value = digest.partition("=")
+            yield RecordRow(path=path, algorithm=algorithm, digest=value)
+    except csv.Error as error:
+        msg = f"its RECORD cannot be read: {error}"
+        raise DamageError(msg) from error
 
 
 def location_in_wheel(path: str, *, name: str) -> Location:

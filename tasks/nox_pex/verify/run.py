@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,26 +11,22 @@ from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
-from nox_pex.distributions import pex_file
+from nox_pex.distributions.environment import Environment
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.pex import disagreements
-from nox_pex.pex.target import Contents, Target
-from nox_pex.platforms.fetch import WheelFetcher
-from nox_pex.poetry import lock
+from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.system import plain_paths
-from nox_pex.verify import expected_files, scies
-from nox_pex.verify.archive import Pex, open_pex, reporting_damage
-from nox_pex.verify.expected_files import ExpectedFiles
+from nox_pex.verify import archive, scies, second_build, snapshot
+from nox_pex.verify.archive import Pex, refusing, reporting_damage
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
-from nox_pex.verify.rebuild import Rebuild, prepare_rebuild
+from nox_pex.verify.reference import Reference
 from nox_pex.verify.report import GATES, Gate, GateResult, VerifyReport
-from nox_pex.verify.scies import OpenScie
+from nox_pex.verify.snapshot import Snapshot
 
 _CODES: Final[Mapping[Gate, Code]] = {
     "closure": "closure",
@@ -51,32 +46,33 @@ _REMEDIES: Final[Mapping[Gate, str]] = {
 }
 
 
+_MOST_PROBLEMS: Final = 1000
+"""The number of problems of a gate that are reported."""
+
+
+_LONGEST_PROBLEM: Final = 500
+"""Characters of a problem that are reported."""
+
+
 _NOTED_BY_CLOSURE: Final = ("moved", "renamed")
 """The kinds of disagreements that the gate `closure` notes itself."""
 
 
 class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
-    """The input of all gates: the open binary, its target, and how to find out what it must contain.
+    """The input of all gates: the open binary, and the reference to compare it with."""
 
-    `installed` and `deep` are as for `run`. `stack` closes what the gates open.
-    """
-
-    target: Target
     pex: Pex
-    installed: Contents | None
-    installer: Installer
-    deep: bool
-    stack: ExitStack
+    reference: Reference
+
+    @property
+    def target(self) -> Target:
+        """The binary in the settings."""
+        return self.reference.target
 
     @cached_property
     def distributions(self) -> tuple[PexDistribution, ...]:
         """The distributions in the binary."""
         return tuple(distributions(self.pex))
-
-    @cached_property
-    def scies(self) -> tuple[OpenScie, ...] | None:
-        """The scies that were built with the binary; None if it has none."""
-        return scies.open_scies(self.target)
 
     @property
     def own_wheels(self) -> tuple[str, ...]:
@@ -93,124 +89,110 @@ class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
         project = self.target.project
         return (project.name, project.version) if project.package_mode else None
 
-    def rebuild(self) -> Rebuild:
-        """Return the copy for a second build, which is prepared once.
 
-        Raises `NoxPexError` for each gate that needs the copy if it could not be prepared.
-        """
-        if isinstance(self._rebuild, NoxPexError):
-            raise self._rebuild
-        return self._rebuild
+def run(target: Target, *, environment: Environment | None, installer: Installer, deep: bool) -> VerifyReport:
+    """Check the binary of `target` at every gate. The arguments are as for `Reference`.
 
-    @cached_property
-    def _rebuild(self) -> Rebuild | NoxPexError:
-        try:
-            return self.stack.enter_context(prepare_rebuild(self.target, self.installer, cold=self.deep))
-        except NoxPexError as error:
-            return error
-
-
-def run(target: Target, *, installed: Contents | None, installer: Installer, deep: bool) -> VerifyReport:
-    """Check the binary of `target` at every gate.
-
-    `installed` is what Poetry had installed when the binary was built. It is None if that is not known (`--binary`);
-    then the binary is compared with what Poetry installs for the gate `reproducible`. If `deep`, Poetry fetches every
-    locked file again for that install.
     Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
     with ExitStack() as stack:
+        reference = Reference(target=target, installer=installer, deep=deep, environment=environment, stack=stack)
+        return judge(target.binary, reference)
+
+
+def judge(binary: Path, reference: Reference) -> VerifyReport:
+    """Check the file or directory `binary`, whatever it is, at every gate.
+
+    It is read once. Raises `NoxPexError` `usage` if it does not exist. All other failures are in the report.
+    """
+    target = reference.target
+    taken: Snapshot | None = None
+    with ExitStack() as stack:
         try:
-            pex = stack.enter_context(open_pex(target.binary))
+            with refusing(binary):
+                taken = stack.enter_context(snapshot.taken(binary))
+                pex = archive.opened(binary, taken, stack)
         except NoxPexError as error:
-            if error.code != "integrity":
+            if error.code == "usage":
                 raise
-            return _report(target, _unreadable(error))
-        inputs = GateInputs(target=target, pex=pex, installed=installed, installer=installer, deep=deep, stack=stack)
-        return _report(target, tuple(_run_gate(gate, inputs) for gate in GATES))
+            return _report(target, taken, _unreadable(error))
+        inputs = GateInputs(pex=pex, reference=reference)
+        return _report(target, taken, tuple(_run_gate(gate, inputs) for gate in GATES))
 
 
 def _closure(inputs: GateInputs) -> Verdict:
-    target, installer = inputs.target, inputs.installer
+    target, reference = inputs.target, inputs.reference
     if target.platforms:
         return closure_by_platform.judge(
             inputs.distributions,
             inputs.pex.info,
-            _plan_by_platform(inputs),
+            reference.planned_by_platform,
             target.platforms,
             project=inputs.project_version,
             exclude=target.table.exclude,
-            by_content=_by_content(inputs),
+            by_content=reference.by_content,
         )
-    planned = closure.plan(
-        target.selection,
-        project=target.project,
-        python=installer.base.find(),
-        provisioner=installer.provisioner,
-        poetry_version=target.settings.poetry_version,
-    )
     return closure.judge(
         inputs.distributions,
-        planned,
+        reference.planned,
         project=inputs.project_version,
         exclude=target.table.exclude,
-        by_content=_by_content(inputs),
-        renamed=_renamed(inputs, planned),
+        by_content=reference.by_content,
+        renamed=_renamed(inputs),
     )
 
 
-def _by_content(inputs: GateInputs) -> frozenset[str]:
-    """Return the names of the distributions that the lock takes from a path, a URL or Git: their versions may move."""
-    return frozenset(package.name for package in lock.read(inputs.target.project.lock).packages if package.is_direct)
-
-
-def _renamed(inputs: GateInputs, planned: Mapping[NormalizedName, str]) -> Mapping[str, str]:
+def _renamed(inputs: GateInputs) -> Mapping[str, str]:
     """Return the names of distributions that the lock calls by another name, and that name."""
     found = {distribution.name for distribution in inputs.distributions}
-    if found.issuperset(_by_content(inputs) & planned.keys()):
+    if found.issuperset(inputs.reference.by_content & inputs.reference.planned.keys()):
         return {}
-    installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
+    installed = inputs.reference.installed
     return installed.renamed if isinstance(installed, Installed) else {}
 
 
 def _integrity(inputs: GateInputs) -> Verdict:
-    verdict = _integrity_of_pex(inputs)
-    return scies.with_scies(verdict, inputs.scies, pex_sha256=pex_file.digest(inputs.pex.path))
-
-
-def _integrity_of_pex(inputs: GateInputs) -> Verdict:
-    installed = inputs.installed if inputs.installed is not None else inputs.rebuild().installed
-    found = disagreements.find(installed, lock.read(inputs.target.project.lock), project=None)
-    remaining = found.without(inputs.target.table.exclude)
-    verdict = replace(
-        integrity.judge(inputs.pex, inputs.distributions, _expected(inputs, installed)),
-        notes=tuple(str(each) for each in remaining if each.kind not in _NOTED_BY_CLOSURE),
+    """Compare the distributions with what Poetry installed again, and everything else with the second build."""
+    pex, reference = inputs.pex, inputs.reference
+    verdict = integrity.judge(pex, inputs.distributions, reference.expected, strict=not reference.deep)
+    problems = list(verdict.problems)
+    # A compiler seldom gives the same bytes twice.
+    compiled = integrity.built_here(pex) if reference.deep else ()
+    try:
+        problems += second_build.problems(pex, reference.second, may_differ=(*inputs.own_wheels, *compiled))
+    except NoxPexError:
+        if not problems:
+            raise
+    return scies.with_scies(
+        replace(
+            verdict,
+            summary=f"{verdict.summary}, the rest as pex makes it",
+            problems=tuple(problems),
+            notes=tuple(str(each) for each in reference.disagreements if each.kind not in _NOTED_BY_CLOSURE),
+        ),
+        reference.scies,
+        pex_sha256=pex.sha256,
     )
-    if inputs.installed is None:
-        return verdict
-    if verdict.problems or not inputs.deep:
-        return verdict
-    fetched_again = _expected(inputs, inputs.rebuild().installed)
-    return replace(integrity.judge(inputs.pex, inputs.distributions, fetched_again, strict=False), notes=verdict.notes)
 
 
 def _leaks(inputs: GateInputs) -> Verdict:
-    shell = inputs.installer.provisioner.shell
+    shell = inputs.reference.installer.provisioner.shell
     machine = leaks.Machine(
         paths=_build_directories(inputs),
         prefixes=_temporary_prefixes(inputs.target),
         home=Path(shell.environ["HOME"]) if shell.environ.get("HOME") else None,
         secrets=shell.secrets,
     )
-    rules, manifests = leaks.Rules.of(machine), scies.manifests(inputs.scies)
+    rules, manifests = leaks.Rules.of(machine), scies.manifests(inputs.reference.scies)
     return leaks.judge(inputs.pex, rules, own_wheels=inputs.own_wheels, documents=manifests)
 
 
 def _reproducible(inputs: GateInputs) -> Verdict:
-    return reproducible.judge(inputs.pex, inputs.rebuild().build(), own_wheels=inputs.own_wheels)
+    return reproducible.judge(inputs.pex, inputs.reference.second, own_wheels=inputs.own_wheels)
 
 
 def _budget(inputs: GateInputs) -> Verdict:
-    return budget.judge(pex_file.size(inputs.target.binary), inputs.target.table.budget)
+    return budget.judge(inputs.pex.size, inputs.target.table.budget)
 
 
 _JUDGES: Final[Mapping[Gate, Callable[[GateInputs], Verdict]]] = {
@@ -222,31 +204,17 @@ _JUDGES: Final[Mapping[Gate, Callable[[GateInputs], Verdict]]] = {
 }
 
 
-def _plan_by_platform(inputs: GateInputs) -> Mapping[str, Mapping[NormalizedName, str]]:
-    """Return what Poetry would install on each platform: its name, mapped to names and versions."""
-    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as scratch:
-        fetcher = WheelFetcher(installer=inputs.installer)
-        planned = fetcher.plan(inputs.target.selection, inputs.target.platforms, scratch=Path(scratch))
-    return {platform: {p.name: p.version for p in packages} for platform, packages in planned.items()}
-
-
-def _expected(inputs: GateInputs, installed: Contents) -> Mapping[str, ExpectedFiles]:
-    if isinstance(installed, Installed):
-        return expected_files.expected_from_environment(installed)
-    return expected_files.expected_from_wheels(installed, lock.read(inputs.target.project.lock))
-
-
 def _build_directories(inputs: GateInputs) -> Mapping[Path, str]:
     """Return the directories of this machine that the build uses, each with its resolved path, and their names."""
-    target = inputs.target
+    target, reference = inputs.target, inputs.reference
     directories = {
         target.project.root: "the project's directory",
         target.directory: "the output directory",
         target.state: "the state of nox-pex",
-        inputs.installer.provisioner.caches.root: "the cache of nox-pex",
+        reference.installer.provisioner.caches.root: "the cache of nox-pex",
     }
-    if inputs.installed is not None:
-        directories[inputs.installed.environment.path] = "the environment that Poetry installed into"
+    if reference.environment is not None:
+        directories[reference.environment.path] = "the environment that Poetry installed into"
     return {form: name for path, name in directories.items() for form in (path, path.resolve())}
 
 
@@ -261,18 +229,17 @@ def _temporary_prefixes(target: Target) -> Mapping[Path, str]:
 
 def _run_gate(gate: Gate, inputs: GateInputs) -> GateResult:
     started = time.monotonic()
-    binary = str(inputs.target.binary)
+    binary = str(inputs.pex.path)
     try:
         with reporting_damage(binary):
             verdict = _JUDGES[gate](inputs)
     except NoxPexError as error:
-        return GateResult(
-            gate=gate,
-            state="failed",
-            summary=f"could not be checked: {error.code}",
-            seconds=time.monotonic() - started,
-            failure=error,
-        )
+        return _not_checked(gate, error, seconds=time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001  # a gate that stops must not count as passed, and must stop no other
+        problem = f"{binary} could not be checked, by a fault of nox-pex: {type(error).__name__}: {error}"
+        failed = NoxPexError(_CODES[gate], problem, "do not trust the file, and report this")
+        return _not_checked(gate, failed, seconds=time.monotonic() - started)
+    verdict = replace(verdict, problems=tuple(map(_shortened, verdict.problems[:_MOST_PROBLEMS])))
     found = failure(_CODES[gate], verdict, subject=binary, remedy=_REMEDIES[gate])
     return GateResult(
         gate=gate,
@@ -286,22 +253,32 @@ def _run_gate(gate: Gate, inputs: GateInputs) -> GateResult:
     )
 
 
+def _not_checked(gate: Gate, error: NoxPexError, *, seconds: float) -> GateResult:
+    summary = f"could not be checked: {error.code}"
+    return GateResult(gate=gate, state="failed", summary=summary, seconds=seconds, failure=error)
+
+
+def _shortened(problem: str) -> str:
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]}…"
+
+
 def _unreadable(error: NoxPexError) -> tuple[GateResult, ...]:
     """Return the results for a file that is not a PEX: `integrity` fails, and the other gates are skipped."""
     summary = "the file cannot be opened"
     return tuple(
-        GateResult(gate=gate, state="failed", summary=summary, problems=(error.problem,), failure=error)
+        GateResult(gate=gate, state="failed", summary=summary, problems=(_shortened(error.problem),), failure=error)
         if gate == "integrity"
         else GateResult(gate=gate, state="skipped", summary=summary)
         for gate in GATES
     )
 
 
-def _report(target: Target, results: tuple[GateResult, ...]) -> VerifyReport:
+def _report(target: Target, taken: Snapshot | None, results: tuple[GateResult, ...]) -> VerifyReport:
+    """Return the report on the content in `taken`; None if it could not be read."""
     return VerifyReport(
         name=target.name,
         binary=target.binary.name,
-        sha256=pex_file.digest(target.binary),
-        size=pex_file.size(target.binary),
+        sha256=taken.sha256 if taken is not None else "",
+        size=taken.size if taken is not None else 0,
         results=results,
     )

@@ -12,7 +12,7 @@ from typing import IO, Final
 
 from msgspec import Struct
 
-from nox_pex.verify.archive import CHUNK
+from nox_pex.verify.container import CHUNK
 
 OVERLAP: Final = 8192
 """Bytes of a piece that are searched again together with the next piece: no match is longer."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 from nox_pex.verify.archive import open_pex
@@ -45,13 +46,24 @@ def judged(bench: Workbench, name: str, path: Path | None = None) -> tuple[str, 
         prepare_rebuild(context.all_targets[name], context.installer, cold=False) as copy,
     ):
         assert copy.target.project.root != bench.root
-        again = copy.build()
         own = [wheel.name for wheel in pex.wheels if wheel.name.startswith("greeting")]
-        return reproducible.judge(pex, again, own_wheels=own).problems
+        with open_pex(copy.build()) as again:
+            return reproducible.judge(pex, again, own_wheels=own).problems
 
 
 def test_a_second_build_has_the_same_bytes(loose: Workbench) -> None:
     assert judged(loose, "loose") == ()
+
+
+def test_a_binary_with_bytecode_has_the_same_bytes(packaged: Workbench, tmp_path: Path) -> None:
+    """pex stores bytecode uncompressed."""
+    shutil.copytree(packaged.root, tmp_path / "project", symlinks=True)
+    bench = Workbench(root=tmp_path / "project", environ=packaged.environ)
+    bench.append("pyproject.toml", '\n[tool.nox-pex.binary.greeting-cards]\nscript = "greet"\ncompile = true\n')
+    bench.build()
+    assert judged(bench, "greeting-cards") == ()
+    with zipfile.ZipFile(bench.binary("greeting-cards")) as pex:
+        assert "__main__.pyc" in pex.namelist()
 
 
 def test_a_changed_binary_differs_from_a_second_build(packaged: Workbench, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_prebuilt_binary_fails_every_gate_that_it_deserves(copy: Workbench, tm
 def test_a_file_that_cannot_be_opened_fails_one_gate(copy: Workbench, tmp_path: Path, spoil: str) -> None:
     path = tmp_path / "x.pex"
     path.write_bytes(b"" if spoil == "empty" else copy.binary("greeting-cards").read_bytes()[:500_000])
-    with pytest.raises(NoxPexError, match=r"is not a PEX, or is truncated") as caught:
+    with pytest.raises(NoxPexError, match=r"is not a PEX, or is damaged: it is no ZIP archive") as caught:
         verify.run(copy.context(binary=path))
     assert caught.value.code == "integrity"
     assert [gate["state"] for gate in gates(copy).values()] == ["skipped", "failed", "skipped", "skipped", "skipped"]

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.verify.archive import Directory, Zip, chunks, open_pex, read_text, reporting_damage
+from nox_pex.verify.archive import Directory, open_pex, reporting_damage
+from nox_pex.verify.container import chunks, read_text
+from nox_pex.verify.zip_file import Zip
 from tests.support.pex_files import archive, wheel
 
 INFO = json.dumps({"deps_are_wheel_files": True, "distributions": {}})
@@ -28,7 +30,7 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, content: bytes
     (tmp_path / "x.pex").write_bytes(content)
     error = refused(tmp_path / "x.pex")
     assert error.code == "integrity"
-    assert "x.pex is not a PEX, or is truncated" in error.problem
+    assert "x.pex is not a PEX, or is damaged: it is no ZIP archive, or is truncated" in error.problem
 
 
 def test_a_truncated_pex_is_refused(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_damage_shows_when_a_member_is_read(tmp_path: Path) -> None:
     with pytest.raises(NoxPexError) as caught, open_pex(path) as pex, reporting_damage(str(path)):
         read_text(pex.container, "main.py")
     assert caught.value.code == "integrity"
-    assert "Bad CRC-32" in caught.value.problem
+    assert "main.py has another CRC" in caught.value.problem
 
 
 @pytest.mark.parametrize("compression", [0, 8])

@@ -59,10 +59,22 @@ def installed(environment: Environment, *, recorded: Mapping[str, object] | None
 def test_the_files_of_an_environment_are_those_of_its_records(environment: Environment) -> None:
     (name, files), *others = expected_from_environment(installed(environment)).items()
     assert (name, files.version, others) == ("lib", "1", [])
-    assert set(files.rows) == {lib("lib/__init__.py"), lib("lib-1.dist-info/METADATA")}
+    bytecode = lib("lib/__pycache__/__init__.cpython-311.pyc")
+    assert set(files.rows) == {lib("lib/__init__.py"), lib("lib-1.dist-info/METADATA"), bytecode}
     assert files.rows[lib("lib/__init__.py")].digest != files.rows[lib("lib-1.dist-info/METADATA")].digest
     assert list(files.scripts) == ["tool"]
     assert files.scripts["tool"].read() == b"#!/x/python\n"
+
+
+def test_a_row_without_a_digest_gets_that_of_its_file(environment: Environment) -> None:
+    with_digest = next(iter(expected_from_environment(installed(environment)).values())).rows[lib("lib/__init__.py")]
+    (record,) = environment.path.glob("lib/*/site-packages/lib-1.dist-info/RECORD")
+    rows = record.read_text("utf-8").splitlines()
+    emptied = ["lib/__init__.py,," if row.startswith("lib/__init__.py,") else row for row in rows]
+    record.write_text("\n".join([*emptied, "lib/none.py,,", ""]), "utf-8")
+    found = next(iter(expected_from_environment(installed(environment)).values())).rows
+    assert found[lib("lib/__init__.py")] == with_digest
+    assert found[lib("lib/none.py")].digest == ""
 
 
 @pytest.mark.parametrize("known", [{}, {"lib": ["1", "0" * 64]}, {"lib": ["2", None]}])
@@ -89,7 +101,7 @@ def test_an_editable_distribution_is_left_out(environment: Environment, names: l
         ("lib-1.dist-info/sub/RECORD", False),
         ("lib/vendored-1.dist-info/RECORD", False),
         ("lib/RECORD", False),
-        ("lib/__pycache__/x.pyc", True),
+        ("lib/__pycache__/x.pyc", False),
         ("lib/__pycache__", False),
     ],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.distributions.entry_points import generated_scripts
-from nox_pex.verify.archive import open_pex, read_text
+from nox_pex.verify.archive import open_pex
+from nox_pex.verify.container import read_text
 from nox_pex.verify.pex_distributions import (
     Location,
     distributions,

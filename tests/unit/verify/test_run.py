@@ -16,6 +16,7 @@ from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
+from nox_pex.verify import reference
 from nox_pex.verify import run as verify
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import closure
@@ -38,7 +39,7 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         raise FAILURE
         yield
 
-    monkeypatch.setattr(verify, "prepare_rebuild", prepare)
+    monkeypatch.setattr(reference, "prepare_rebuild", prepare)
     return prepared
 
 
@@ -58,7 +59,7 @@ def run(
 ) -> VerifyReport:
     target = target_of(binary, root=binary.parent, budget=budget or {})
     (target.project.root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
-    return verify.run(target, installed=None, installer=installer_of(target, secrets), deep=deep)
+    return verify.run(target, environment=None, installer=installer_of(target, secrets), deep=deep)
 
 
 def states(report: VerifyReport) -> dict[str, str]:
@@ -136,7 +137,7 @@ def test_damage_within_a_gate_is_an_integrity_failure_of_that_gate(
     leaks = next(result for result in report.results if result.gate == "leaks")
     assert leaks.failure is not None
     assert leaks.failure.code == "integrity"
-    assert leaks.failure.problem == f"{path} is damaged: Bad CRC-32 for file 'main.py'"
+    assert leaks.failure.problem == f"{path} is damaged: main.py has another CRC than the archive says"
     assert states(report)["closure"] == "passed"
     assert rebuilds
 
@@ -146,10 +147,10 @@ def test_the_projects_own_wheel_is_known_by_its_name(tmp_path: Path) -> None:
     binary = zipapp(tmp_path / "x.pex", wheels)
     target = target_of(binary, root=tmp_path, name="my-app")
     with open_pex(binary) as pex, contextlib.ExitStack() as stack:
-        loose = verify.GateInputs(
-            target=target, pex=pex, installed=None, installer=installer_of(target), deep=False, stack=stack
-        )
+        known = reference.Reference(target=target, installer=installer_of(target), deep=False, stack=stack)
+        loose = verify.GateInputs(pex=pex, reference=known)
         assert (loose.own_wheels, loose.project_version) == ((), None)
-        packaged = replace(loose, target=replace(target, project=replace(target.project, package_mode=True)))
+        other = replace(target, project=replace(target.project, package_mode=True))
+        packaged = replace(loose, reference=replace(known, target=other))
         assert packaged.own_wheels == ("My_App-1-py3-none-any.whl",)
         assert packaged.project_version == ("my-app", "1.0")

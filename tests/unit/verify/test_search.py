@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nox_pex.verify.archive import CHUNK
+from nox_pex.verify.container import CHUNK
 from nox_pex.verify.search import OVERLAP, Literal, Pattern, find_kinds, without_redundant
 
 SECRET = Literal(value=b"s3cret-value", kind="secret")

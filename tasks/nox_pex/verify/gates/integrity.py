@@ -16,7 +16,8 @@ from msgspec import Struct
 from nox_pex.distributions.entry_points import generated_scripts
 from nox_pex.distributions.record import body_digest, encode_digest
 from nox_pex.verify import expected_files
-from nox_pex.verify.archive import DEPENDENCIES, INFO, Container, Pex, PexWheel, chunks, read_text
+from nox_pex.verify.archive import DEPENDENCIES, INFO, Pex, PexWheel
+from nox_pex.verify.container import Container, DamageError, chunks, read_text
 from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import (
@@ -82,7 +83,7 @@ def judge(
     distribution without an entry (the project itself, or an editable one) is compared with its RECORD and PEX-INFO
     only. Unless `strict`, a compiled file that was built on this machine may differ: two runs of a compiler seldom give
     the same bytes.
-    Raises the exceptions that `archive.reporting_damage` turns into `NoxPexError`.
+    Raises `DamageError`.
     """
     counts = _Counts()
     problems = list(_check_archive(pex))
@@ -108,7 +109,7 @@ def _check_archive(pex: Pex) -> Iterator[str]:
             yield f"{DEPENDENCIES}{wheel.name} is empty"
         if not pex.container.duplicates:  # otherwise a directory's duplicates would be reported again
             yield from (f"{wheel.name}: {name} is in the wheel more than once" for name in wheel.content.duplicates)
-    listed, present = set(pex.info.get("distributions", {})), {wheel.name for wheel in pex.wheels}
+    listed, present = set(pex.info.distributions), {wheel.name for wheel in pex.wheels}
     yield from (f"PEX-INFO lists {name}, which is not in {DEPENDENCIES}" for name in sorted(listed - present))
     yield from (f"PEX-INFO does not list {DEPENDENCIES}{name}" for name in sorted(present - listed))
 
@@ -126,10 +127,18 @@ def _check_distribution(
     if dist_info is None:
         yield f"{label}: {wheel.name} does not have exactly one .dist-info directory"
         return
+    try:
+        rows = list(parse_record(read_text(wheel.content, f"{dist_info}/RECORD")))
+    except DamageError as error:
+        yield f"{label}: {error}"
+        return
+    listed = {row.path: row for row in rows}
+    if len(listed) != len(rows):
+        yield f"{label}: its RECORD lists a file more than once"
     comparison = _Comparison(
         distribution=distribution,
         wheel=wheel,
-        listed={row.path: row for row in parse_record(read_text(wheel.content, f"{dist_info}/RECORD"))},
+        listed=listed,
         # Every file of another version would differ from Poetry's. The gate `closure` reports that version once.
         expected=expected if expected and expected.version == distribution.version else None,
         unhashed=frozenset(f"{dist_info}/{name}" for name in _UNHASHED),
@@ -153,7 +162,7 @@ def _check_wheel(pex: Pex, comparison: _Comparison, counts: _Counts) -> Iterator
             counts.files += 1
             yield from _check_file(comparison, name, wheel_hash, counts)
     yield from _find_missing(comparison)
-    listed_digest = pex.info.get("distributions", {}).get(wheel.name)
+    listed_digest = pex.info.distributions.get(wheel.name)
     if listed_digest is not None:
         digest = wheel_hash.hexdigest() if wheel.installed else _file_digest(pex, wheel)
         if digest != listed_digest:
@@ -168,6 +177,8 @@ def _find_missing(comparison: _Comparison) -> Iterator[str]:
     if comparison.expected is not None:
         present = {location_in_wheel(name, name=comparison.distribution.name) for name in members}
         for location in sorted(comparison.expected.rows.keys() - present):
+            if expected_files.is_bytecode(location.path):
+                continue
             yield f"{location.path}, which Poetry installed, is missing"
 
 
@@ -221,7 +232,7 @@ def _check_script(content: Container, name: str, location: Location, expected: E
 
 def _check_loose_files(pex: Pex) -> Iterator[str]:
     """Compare the loose files, which no RECORD lists, with pex's `code_hash` of them."""
-    expected = pex.info.get("code_hash")
+    expected = pex.info.code_hash
     if not expected:
         return
     names = sorted(member.name for member in pex.project_members() if _is_code(member.name))
@@ -257,6 +268,13 @@ def _is_built_here(wheel: PexWheel, name: str) -> bool:
     """Whether a file was compiled on this machine: an index accepts no wheel with the tag `linux_…`."""
     tag = wheel.name.removesuffix(".whl").rpartition("-")[2]
     return tag.startswith("linux_") and (name.endswith(".so") or ".so." in name)
+
+
+def built_here(pex: Pex) -> tuple[str, ...]:
+    """Return the entries of `.deps` with a file that was compiled on this machine."""
+    return tuple(
+        wheel.name for wheel in pex.wheels if any(_is_built_here(wheel, name) for name in wheel.content.members)
+    )
 
 
 def _digests(content: Container, name: str, *expected: RecordRow | None, also: _Hash | None) -> Mapping[str, str]:

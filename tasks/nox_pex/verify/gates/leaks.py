@@ -14,18 +14,18 @@ import io
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Final
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from nox_pex.system.secrets import Secrets, is_secret_name
-from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Container, Pex, open_nested, read_text
+from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Pex, open_nested
+from nox_pex.verify.container import BombError, Container, DamageError, read_text
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import LAYOUT
 from nox_pex.verify.search import Literal, Pattern, find_kinds, without_redundant
@@ -181,7 +181,7 @@ def judge(
     """Search all of `pex`. `own_wheels` are the entries of `.deps` that are the project's own wheels.
 
     `documents` are JSON values that ship with it, by their names for the report: the lift manifests of its scies.
-    Raises the exceptions that `archive.reporting_damage` turns into `NoxPexError`.
+    Raises `DamageError`.
     """
     own = frozenset(own_wheels)
     search = _Search(rules=rules)
@@ -208,6 +208,7 @@ class _Search:
         self._found: dict[tuple[str, str], None] = {}  # pairs of a label and a kind, in order
         self._own = 0
         self._third_party = 0
+        self._notes: list[str] = []
 
     def verdict(self) -> Verdict:
         skipped = self._rules.skipped_secrets
@@ -215,6 +216,7 @@ class _Search:
         return Verdict(
             summary=f"{self._own} own and {self._third_party} third-party files searched{plain}",
             problems=tuple(f"{label} holds {kind}" for label, kind in self._found),
+            notes=tuple(self._notes),
             details={
                 "own": self._own,
                 "others": self._third_party,
@@ -229,9 +231,8 @@ class _Search:
 
     def info(self, pex: Pex) -> None:
         """Search the parsed strings of PEX-INFO, because JSON may have escaped them in the file."""
-        self.document(pex.info, label=INFO)
-        injected: Mapping[str, Any] = pex.info.get("inject_env") or {}
-        for name, value in injected.items():
+        self.document(pex.info.values, label=INFO)
+        for name, value in pex.info.inject_env.items():
             if is_secret_name(name) and value:
                 self._found[f"{INFO} ({name})", BAKED_IN] = None
 
@@ -251,7 +252,7 @@ class _Search:
             patterns = _CODE_PATTERNS  # the description is prose, like a README
         with container.open(name) as stream:
             self._search(label, stream, self._rules.own, patterns)
-        with _archive_in(container, name, depth) as inside:
+        with self._members_in(container, name, label, depth) as inside:
             for found, inner in inside.items():
                 self.own_member(inner, found, label=f"{label}/{found}", depth=depth + 1)
 
@@ -267,9 +268,27 @@ class _Search:
                 patterns = _METADATA_PATTERNS
         with container.open(name) as stream:
             self._search(label, stream, self._rules.anywhere, patterns)
-        with _archive_in(container, name, depth) as inside:
+        with self._members_in(container, name, label, depth) as inside:
             for found, inner in inside.items():
                 self.third_party_member(inner, found, label=f"{label}/{found}", depth=depth + 1)
+
+    @contextlib.contextmanager
+    def _members_in(self, container: Container, name: str, label: str, depth: int) -> Iterator[Mapping[str, Container]]:
+        """Open a member that is an archive, and yield it once for each of its members' names.
+
+        Yields an empty mapping if the member is not an archive, or is nested too deep. A damaged archive within the
+        binary is a file like any other, which was searched as it is.
+        """
+        with ExitStack() as stack, contextlib.suppress(DamageError):
+            inner: Container | None = None
+            if depth < _DEEPEST and name.endswith(_ARCHIVES):
+                try:
+                    inner = open_nested(container, name, stack)
+                except BombError as error:
+                    self._notes.append(f"{label} was not searched: {error}")
+                except DamageError:
+                    inner = None
+            yield dict.fromkeys(inner.members, inner) if inner is not None else {}
 
     def _headers(self, container: Container, name: str, *, label: str) -> None:
         """Search the headers of a METADATA except the description: a build may fill in requirements and addresses."""
@@ -357,17 +376,3 @@ def _strings(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner)
-
-
-@contextlib.contextmanager
-def _archive_in(container: Container, name: str, depth: int) -> Iterator[Mapping[str, Container]]:
-    """Open a member that is an archive, and yield it once for each of its members' names.
-
-    Yields an empty mapping if the member is not an archive, or is nested too deep.
-    """
-    with ExitStack() as stack:
-        inner: Container | None = None
-        if depth < _DEEPEST and name.endswith(_ARCHIVES):
-            with contextlib.suppress(zipfile.BadZipFile):
-                inner = open_nested(container, name, stack)
-        yield dict.fromkeys(inner.members, inner) if inner is not None else {}

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
-from nox_pex.distributions import pex_file
-from nox_pex.verify.archive import Pex, open_pex, reporting_damage
+from nox_pex.verify.archive import Pex
 from nox_pex.verify.difference import Difference, differences
 from nox_pex.verify.gates.verdict import Verdict
 
@@ -19,17 +17,15 @@ _LISTED: Final = 100
 """The highest number of differences that go into the JSON."""
 
 
-def judge(pex: Pex, second_build: Path, *, own_wheels: Collection[str]) -> Verdict:
-    """Compare an open PEX with the file or directory `second_build`.
+def judge(pex: Pex, second: Pex, *, own_wheels: Collection[str]) -> Verdict:
+    """Compare an open PEX with the `second` build of it.
 
-    `own_wheels` are the entries of `.deps` that the project's own build backend built.
+    `own_wheels` are the entries of `.deps` that the project's own build backend built. Raises `DamageError`.
     """
-    first_digest, second_digest = pex_file.digest(pex.path), pex_file.digest(second_build)
-    details = {"sha256": first_digest, "second-sha256": second_digest}
-    if first_digest == second_digest:
+    details = {"sha256": pex.sha256, "second-sha256": second.sha256}
+    if pex.sha256 == second.sha256:
         return Verdict(summary="a second build has the same bytes", details=details)
-    with open_pex(second_build) as second, reporting_damage(str(pex.path)):
-        found = list(islice(differences(pex, second), _LISTED))
+    found = list(islice(differences(pex, second), _LISTED))
     return Verdict(
         summary="a second build has different bytes",
         problems=(_problem(found, own_wheels),),

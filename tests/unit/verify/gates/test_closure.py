@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import cast
 
 import pytest
 from packaging.utils import canonicalize_name
 
-from nox_pex.verify.archive import Container, Directory, PexWheel
+from nox_pex.verify.archive import Part, PexWheel
+from nox_pex.verify.container import Container
 from nox_pex.verify.gates import closure
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import PexDistribution
@@ -33,7 +34,7 @@ def test_operations_are_read_from_a_dry_run() -> None:
 
 
 def holding(*found: str) -> list[PexDistribution]:
-    nothing: Container = Directory(Path())
+    nothing = Part(container=cast("Container", None), prefix="", members={}, directories=frozenset())
     return [
         PexDistribution(
             name=canonicalize_name(name),

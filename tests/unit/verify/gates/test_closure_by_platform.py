@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.platforms.platform import Platform, parse
-from nox_pex.verify.archive import Container, Directory, PexWheel
+from nox_pex.verify.archive import Directory, Part, PexWheel
+from nox_pex.verify.container import Container
 from nox_pex.verify.gates import closure_by_platform
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import PexDistribution
@@ -33,6 +35,7 @@ def platform(name: str, *, python: str, machine: str = "x86_64") -> Platform:
     return parse(name, {"compatible_tags": tags, "marker_environment": markers})
 
 
+EMPTY = Part(container=cast("Container", None), prefix="", members={}, directories=frozenset())
 OLD, NEW = platform("old", python="3.11"), platform("new", python="3.13")
 IDNA = "idna-3.11-py3-none-any.whl"
 NATIVE = {minor: f"lib-1.0-cp3{minor}-cp3{minor}-manylinux_2_28_x86_64.whl" for minor in (11, 13)}
@@ -43,7 +46,7 @@ def found(*wheels: str, content: Container | None = None) -> list[PexDistributio
         PexDistribution(
             name=canonicalize_name(wheel.split("-")[0]),
             version=wheel.split("-")[1],
-            wheel=PexWheel(name=wheel, content=content or Directory(Path("/nonexistent")), installed=True),
+            wheel=PexWheel(name=wheel, content=content or EMPTY, installed=True),
             dist_info=f"{wheel.split('-')[0]}-{wheel.split('-')[1]}.dist-info",
         )
         for wheel in wheels
@@ -61,7 +64,7 @@ def judge(
     *,
     project: tuple[str, str | None] | None = None,
 ) -> Verdict:
-    info: dict[str, Any] = {"requirements": requirements}
+    info = PexInfo(requirements=tuple(requirements))
     return closure_by_platform.judge(distributions, info, plan, [OLD, NEW], project=project, exclude=())
 
 

@@ -147,7 +147,18 @@ def test_bytecode_and_the_launcher_are_in_no_digest_of_pex(judge: Judge, tmp_pat
     with open_pex(spoiled(built, tmp_path / "y.pex", dict(extra))) as pex:
         assert integrity.judge(pex, (), {}).problems == ()
     cache = {"lib/__pycache__/x.cpython-311.pyc": b"0"}
-    assert judge(dict(cache)).problems == ("lib 1: lib/__pycache__/x.cpython-311.pyc is not in its RECORD",)
+    assert judge(dict(cache)).problems == (
+        "lib 1: lib/__pycache__/x.cpython-311.pyc is not in its RECORD",
+        "lib 1: lib/__pycache__/x.cpython-311.pyc is not among the files that Poetry installed",
+    )
+
+
+def test_bytecode_of_the_wheel_itself_may_be_left_out(judge: Judge) -> None:
+    both = {**FILES, "lib/__pycache__/x.cpython-311.pyc": b"0"}
+    assert judge(installed=expected(both)).problems == ()
+    assert judge(files=both, installed=expected(both)).problems == ()
+    planted = judge(files={**both, "lib/__pycache__/x.cpython-311.pyc": b"1"}, installed=expected(both))
+    assert planted.problems == ("lib 1: lib/__pycache__/x.cpython-311.pyc is not the file that Poetry installed",)
 
 
 def test_only_a_second_compiler_run_on_this_machine_may_differ(judge: Judge) -> None:
