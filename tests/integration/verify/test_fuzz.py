@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ import pytest
 from nox_pex.distributions.environment import Environment
 from nox_pex.verify import run
 from nox_pex.verify.reference import Reference
+from nox_pex.verify.report import VerifyReport
 from tests.support.tampering import catalogue, coherent, pex_tree
 from tests.support.tampering.fuzz import Fuzzer, Sample, verdict
 from tests.support.tampering.watch import watched
@@ -98,9 +100,13 @@ def _samples(
             stack=stack,
             environment=Environment(path=context.home),
         )
-        sample = Sample(name=name, source=bench.binary(name), check=lambda path, known=reference: run.judge(path, known))
+        sample = Sample(name=name, source=bench.binary(name), check=partial(_judge, reference))
         assert sample.check(sample.source).failure is None  # this also finds out all that does not depend on the file
         yield name, sample
+
+
+def _judge(reference: Reference, path: Path) -> VerifyReport:
+    return run.judge(path, reference)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from functools import cache
 from random import Random
 from typing import Final
@@ -37,8 +36,12 @@ def _copy(member: Record, name: bytes) -> Record:
 def _huge_member(data: bytes, chosen: Random) -> bytes:
     """2 GB in a member, at a place where they are read as a whole by a careless program."""
     archive = zip_records.read(data)
-    existing = [m.name for m in archive.records if m.name.endswith((b"PEX-INFO", b"__main__.py", b".dist-info/METADATA"))]
-    existing += [m.name for m in archive.records if m.name.endswith((b"/RECORD", b".layout.json", b".whl", b".bootstrap"))]
+    existing = [
+        m.name for m in archive.records if m.name.endswith((b"PEX-INFO", b"__main__.py", b".dist-info/METADATA"))
+    ]
+    existing += [
+        m.name for m in archive.records if m.name.endswith((b"/RECORD", b".layout.json", b".whl", b".bootstrap"))
+    ]
     name = chosen.choice([b"x.bin", b"x.zip", b".deps/x.whl", b".bootstrap", b"x-1.dist-info/METADATA", *existing])
     archive.records = [member for member in archive.records if member.name != name]
     archive.records.append(_copy(_zeros(2000), name))
@@ -65,7 +68,9 @@ def _nested_archives(data: bytes, chosen: Random) -> bytes:
 def _many_members(data: bytes, chosen: Random) -> bytes:
     """60,000 members more: next to each other, or each in an own distribution, or each with an own metadata."""
     archive = zip_records.read(data)
-    form = chosen.choice([b"x/%d.py", b".deps/%d/x.py", b".deps/x.whl/%d", b"%d-1.dist-info/METADATA", b".deps/%d", b"x%d.zip"])
+    form = chosen.choice(
+        [b"x/%d.py", b".deps/%d/x.py", b".deps/x.whl/%d", b"%d-1.dist-info/METADATA", b".deps/%d", b"x%d.zip"]
+    )
     archive.records += [zip_records.record(form % number, b"", stored=True) for number in range(60_000)]
     return zip_records.written(archive)
 
@@ -86,7 +91,7 @@ def _shared_content(data: bytes, chosen: Random) -> bytes:
     return zip_records.written(archive)
 
 
-CHANGES: Final[Mapping[str, Change]] = {
+CHANGES: Final[dict[str, Change]] = {
     "huge-member": _huge_member,
     "nested-archives": _nested_archives,
     "many-members": _many_members,

@@ -10,7 +10,17 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.support.tampering import bombs, contents, directories, odd_files, pex_info, pex_tree, raw, zip_structure
+from tests.support.tampering import (
+    bombs,
+    contents,
+    directories,
+    odd_files,
+    pex_info,
+    pex_tree,
+    raw,
+    wheels,
+    zip_structure,
+)
 from tests.support.tampering.coherent import made_coherent
 from tests.support.tampering.mutation import Mutation, UnchangedError
 from tests.support.tampering.pex_info import Edit
@@ -19,29 +29,32 @@ from tests.support.tampering.raw import Change
 
 _read = lru_cache(pex_tree.read)
 
-_UNGUARDED: Final = frozenset(("own-wheel", "project-file"))
-"""Edits of what the project itself brings, with all digests right: only a second build knows better."""
+_UNGUARDED: Final = frozenset(("own-wheel",))
+"""Edits of what the project's build backend writes, with all digests right: only a second build knows better."""
 
 
 def mutations(source: Path) -> Iterator[Mutation]:
     """Yield all mutations that apply to the PEX `source`, which pex built."""
     tree = _read(source)
-    for name, edit in (contents.EDITS | pex_info.EDITS).items():
+    for name, edit in (contents.EDITS | wheels.EDITS | pex_info.EDITS).items():
         guarded = name not in _UNGUARDED
         yield Mutation(name=name, apply=partial(_edited, edit=edit, coherent=False), guarded=guarded)
         yield Mutation(name=f"{name}+digests", apply=partial(_edited, edit=edit, coherent=True), guarded=guarded)
-    for name, change in (raw.CHANGES | zip_structure.CHANGES).items():
-        if not tree.is_directory:
-            yield Mutation(name=name, apply=partial(_changed, change=change))
-        if tree.nested:
-            yield Mutation(name=f"nested-{name}", apply=partial(_changed_inside, change=change))
-    for name, change in bombs.CHANGES.items():
-        if not tree.is_directory:
-            yield Mutation(name=name, apply=partial(_changed, change=change), heavy=True)
-        if tree.nested:
-            yield Mutation(name=f"nested-{name}", apply=partial(_changed_inside, change=change), heavy=True)
     if not tree.is_directory:
-        return
+        yield from _of_archives("", _changed)
+    if tree.nested:
+        yield from _of_archives("nested-", _changed_inside)
+    if tree.is_directory:
+        yield from _of_directories()
+
+
+def _of_archives(prefix: str, apply: Callable[..., None]) -> Iterator[Mutation]:
+    """Yield the mutations of an archive's bytes."""
+    for name, change in (raw.CHANGES | zip_structure.CHANGES | bombs.CHANGES).items():
+        yield Mutation(name=prefix + name, apply=partial(apply, change=change), heavy=name in bombs.CHANGES)
+
+
+def _of_directories() -> Iterator[Mutation]:
     for name, change in raw.CHANGES.items():
         yield Mutation(name=f"file-{name}", apply=partial(_changed_file, change=change))
     for name, alter in (directories.GUARDED | directories.OTHERS).items():
@@ -120,6 +133,6 @@ def _replaced(_: Path, target: Path, __: Random, *, create: Callable[[Path], Non
 
 
 def remove(path: Path) -> None:
-    """Remove a mutated PEX, and what it has next to it, however deep it is (`shutil.rmtree` of Python 3.11 recurses)."""
+    """Remove a mutated PEX, and what is next to it, however deep it is: `shutil.rmtree` of Python 3.11 recurses."""
     found = [str(each) for each in path.parent.glob(f"{path.name}*")]
     subprocess.run(["rm", "-rf", "--", *found], check=True)

@@ -86,7 +86,9 @@ def _wheel_digest(tree: PexTree, wheel: str, *, as_file: bool) -> str:
 
 def _tree_hash(algorithm: str, tree: PexTree, names: Iterable[str], *, prefix: str) -> str:
     """Pex's hash of a tree: all names, then all contents, without bytecode."""
-    code = sorted(name for name in names if not name.endswith((".pyc", ".pyo")) and "__pycache__" not in name.split("/"))
+    code = sorted(
+        name for name in names if not name.endswith((".pyc", ".pyo")) and "__pycache__" not in name.split("/")
+    )
     hasher = hashlib.new(algorithm)
     hasher.update("".join(name.removeprefix(prefix) for name in code).encode("utf-8", "surrogateescape"))
     for name in code:

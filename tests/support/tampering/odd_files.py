@@ -34,6 +34,14 @@ def _other_zip(path: Path) -> None:
         archive.writestr("__main__.py", "print()\n")
 
 
+def _empty_zip(path: Path) -> None:
+    path.write_bytes(b"PK\5\6" + b"\0" * 18)
+
+
+def _text(path: Path) -> None:
+    path.write_text("#!/usr/bin/env python3\nprint()\n", "utf-8")
+
+
 def _unreadable(path: Path) -> None:
     path.write_bytes(b"x")
     path.chmod(0)
@@ -52,8 +60,8 @@ FILES: Final[Mapping[str, Callable[[Path], None]]] = {
     "proc-mem": lambda path: path.symlink_to("/proc/self/mem"),
     "terminal": lambda path: path.symlink_to("/dev/ptmx"),
     "empty": Path.touch,
-    "text": lambda path: path.write_text("#!/usr/bin/env python3\nprint('x')\n", "utf-8") and None,
-    "empty-archive": lambda path: path.write_bytes(b"PK\5\6" + b"\0" * 18) and None,
+    "text": _text,
+    "empty-archive": _empty_zip,
     "other-zip": _other_zip,
     "tar": _tar,
     "sparse": _sparse,

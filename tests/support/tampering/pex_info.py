@@ -118,7 +118,7 @@ def _repeated_key(tree: PexTree, chosen: Random) -> None:
     """A key twice: which one counts depends on the reader."""
     key = chosen.choice(["entry_point", "distributions", "pex_hash", "code_hash", "venv", "inject_env"])
     text = tree.files[INFO].content.decode()
-    extra = f'{json.dumps(key)}:{json.dumps(chosen.choice(["os:abort", {}, None]))}'
+    extra = f"{json.dumps(key)}:{json.dumps(chosen.choice(['os:abort', {}, None]))}"
     _set_text(tree, f"{{{extra},{text[1:]}" if chosen.random() < 0.5 else f"{text[:-1]},{extra}}}")
 
 
@@ -152,7 +152,7 @@ def _set_text(tree: PexTree, text: str) -> None:
     tree.files[INFO].content = text.encode("utf-8", "surrogatepass")
 
 
-EDITS: Final[Mapping[str, Edit]] = {
+EDITS: Final[dict[str, Edit]] = {
     "info-value": _value,
     "info-inner-value": _inner_value,
     "info-two-values": _two_values,

@@ -128,7 +128,9 @@ class PexTree(Struct, kw_only=True):
             if not archive:
                 outer[name] = file
             elif archive not in outer:
-                outer[archive] = msgspec.structs.replace(self.nested[archive].outer, content=self.archive_bytes(archive))
+                outer[archive] = msgspec.structs.replace(
+                    self.nested[archive].outer, content=self.archive_bytes(archive)
+                )
         return outer
 
 

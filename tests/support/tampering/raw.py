@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -102,11 +102,16 @@ def _other_archive(chosen: Random) -> bytes:
     return stream.getvalue()
 
 
-CHANGES: Final[Mapping[str, Change]] = {
-    "flip-bit": _flip_bit,
-    "set-byte": _set_byte,
+def _of_something(change: Change) -> Change:
+    """Leave the empty content as it is, which has no place to change."""
+    return lambda data, chosen: change(data, chosen) if data else data
+
+
+CHANGES: Final[dict[str, Change]] = {
+    "flip-bit": _of_something(_flip_bit),
+    "set-byte": _of_something(_set_byte),
     "set-word": _set_word,
-    "flip-many": _flip_many,
+    "flip-many": _of_something(_flip_many),
     "insert": _insert,
     "delete": _delete,
     "duplicate": _duplicate,

@@ -72,15 +72,16 @@ def _answer(call: Callable[[], Any], writing: int) -> None:
         answer = {"value": call()}
     except BaseException:  # noqa: BLE001  # the parent reports every exception
         answer = {"crash": traceback.format_exc()[-4000:]}
-    with open(writing, "w", encoding="utf-8", errors="backslashreplace") as pipe:  # noqa: PTH123  # it is no path
+    with open(writing, "w", encoding="utf-8", errors="backslashreplace") as pipe:  # it is no path
         pipe.write(json.dumps(answer))
     os._exit(0)
 
 
 def _follow(child: int, reading: int, *, until: float) -> tuple[str, int, bool]:
     """Return what the child wrote, the most bytes that its open files had, and whether it had to be killed."""
-    pieces, disk = [], 0
-    with open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # it is no path
+    pieces: list[bytes] = []
+    disk = 0
+    with open(reading, "rb", buffering=0) as pipe:  # it is no path
         while True:
             ready, _, _ = select.select([pipe], [], [], _INTERVAL)
             if ready and not (piece := pipe.read(1 << 16)):

@@ -11,12 +11,31 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-LOCAL_FIELDS: Final = ("version", "flags", "method", "time", "date", "crc", "packed", "size", "name_length", "extra_length")
+LOCAL_FIELDS: Final = (
+    "version",
+    "flags",
+    "method",
+    "time",
+    "date",
+    "crc",
+    "packed",
+    "size",
+    "name_length",
+    "extra_length",
+)
 CENTRAL_FIELDS: Final = (
     *("made_by", "version", "flags", "method", "time", "date", "crc", "packed", "size", "name_length", "extra_length"),
     *("comment_length", "disk", "internal", "external", "offset"),
 )
-END_FIELDS: Final = ("disk", "central_disk", "entries_here", "entries", "central_size", "central_offset", "comment_length")
+END_FIELDS: Final = (
+    "disk",
+    "central_disk",
+    "entries_here",
+    "entries",
+    "central_size",
+    "central_offset",
+    "comment_length",
+)
 END64_FIELDS: Final = ("length", "made_by", "version", "disk", "central_disk", "here", "entries", "size", "offset")
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
@@ -67,12 +86,20 @@ class Archive(Struct, kw_only=True):
     end64: dict[str, int] | None = None
 
 
-def record(name: bytes, content: bytes, *, mode: int = 0o100644, stored: bool = False, like: Fields | None = None) -> Record:
+def record(
+    name: bytes, content: bytes, *, mode: int = 0o100644, stored: bool = False, like: Fields | None = None
+) -> Record:
     """A new member, with the fields `like` where they do not depend on the content."""
     method = 0 if stored or name.endswith(b"/") else 8
     packed = content if method == 0 else deflated(content)
     fields = {
-        **{"made_by": 3 << 8 | 20, "version": 20, "flags": 0, "time": 0, "date": 33, "disk": 0, "internal": 0},
+        "made_by": 3 << 8 | 20,
+        "version": 20,
+        "flags": 0,
+        "time": 0,
+        "date": 33,
+        "disk": 0,
+        "internal": 0,
         "external": mode << 16 | (0x10 if name.endswith(b"/") else 0),
         **(like or {}),
     }
@@ -135,8 +162,13 @@ def written(archive: Archive) -> bytes:
     central = b"".join(_central(member, offsets.get(id(member), 0)) for member in listed)
     parts += [central, *_end64(archive, count=len(listed), size=len(central), offset=at)]
     end = {
-        **{"disk": 0, "central_disk": 0, "entries_here": len(listed) & 0xFFFF, "entries": len(listed) & 0xFFFF},
-        **{"central_size": len(central), "central_offset": at, "comment_length": len(archive.comment)},
+        "disk": 0,
+        "central_disk": 0,
+        "entries_here": len(listed) & 0xFFFF,
+        "entries": len(listed) & 0xFFFF,
+        "central_size": len(central),
+        "central_offset": at,
+        "comment_length": len(archive.comment),
         **archive.end,
     }
     return b"".join([*parts, _END.pack(b"PK\5\6", *_values(end, END_FIELDS)), archive.comment])
@@ -146,7 +178,8 @@ def _local(member: Record) -> bytes:
     name = member.name if member.local_name is None else member.local_name
     fields = {
         **member.fields,
-        **{"name_length": len(name) & 0xFFFF, "extra_length": len(member.local_extra)},
+        "name_length": len(name) & 0xFFFF,
+        "extra_length": len(member.local_extra),
         **member.local,
     }
     return _LOCAL.pack(b"PK\3\4", *_values(fields, LOCAL_FIELDS)) + name + member.local_extra
@@ -155,8 +188,10 @@ def _local(member: Record) -> bytes:
 def _central(member: Record, offset: int) -> bytes:
     fields = {
         **member.fields,
-        **{"name_length": len(member.name) & 0xFFFF, "extra_length": len(member.extra)},
-        **{"comment_length": len(member.comment), "offset": offset},
+        "name_length": len(member.name) & 0xFFFF,
+        "extra_length": len(member.extra),
+        "comment_length": len(member.comment),
+        "offset": offset,
         **member.central,
     }
     return _CENTRAL.pack(b"PK\1\2", *_values(fields, CENTRAL_FIELDS)) + member.name + member.extra + member.comment
@@ -166,8 +201,15 @@ def _end64(archive: Archive, *, count: int, size: int, offset: int) -> list[byte
     if archive.end64 is None:
         return []
     fields = {
-        **{"length": _END64.size - 12, "made_by": 45, "version": 45, "disk": 0, "central_disk": 0},
-        **{"here": count, "entries": count, "size": size, "offset": offset},
+        "length": _END64.size - 12,
+        "made_by": 45,
+        "version": 45,
+        "disk": 0,
+        "central_disk": 0,
+        "here": count,
+        "entries": count,
+        "size": size,
+        "offset": offset,
         **archive.end64,
     }
     record64 = _END64.pack(b"PK\6\6", *_values(fields, END64_FIELDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -23,11 +23,43 @@ _TWO_BYTES: Final = frozenset(
 _FLAGS: Final = {"encrypted": 0x1, "descriptor": 0x8, "patched": 0x20, "strong": 0x40, "utf-8": 0x800, "hidden": 0x2000}
 
 _NAMES: Final = (
-    *(b"", b".", b"..", b"/", b"//", b"./x", b"../x.py", b"../../../../tmp/x", b"/etc/x", b"x/../y", b"C:\\x", b"a\\b.py"),
-    *(b".deps", b".deps/", b".deps/.", b".deps/..", b".deps/../x.py", b".deps//x", b".deps//", b".deps/./x/y", b".deps/x"),
+    *(
+        b"",
+        b".",
+        b"..",
+        b"/",
+        b"//",
+        b"./x",
+        b"../x.py",
+        b"../../../../tmp/x",
+        b"/etc/x",
+        b"x/../y",
+        b"C:\\x",
+        b"a\\b.py",
+    ),
+    *(
+        b".deps",
+        b".deps/",
+        b".deps/.",
+        b".deps/..",
+        b".deps/../x.py",
+        b".deps//x",
+        b".deps//",
+        b".deps/./x/y",
+        b".deps/x",
+    ),
     *(b".deps/x.whl", b".deps/x.whl/", b".deps/x.whl/.", b".deps/x.whl/..", b".deps/x.whl//y", b".deps/x.whl/../y"),
     *(b".bootstrap", b".bootstrap/.", b".bootstrap/..", b".bootstrap//x", b"__pex__/.", b"PEX-INFO/", b"PEX-INFO/x"),
-    *(b"\0", b"x\0y.py", b"x.py\0", b"\xff\xfe.py", b"\xc3\x28", b"caf\xc3\xa9.py", b"\xed\xa0\x80", b"\xe2\x80\xae.py"),
+    *(
+        b"\0",
+        b"x\0y.py",
+        b"x.py\0",
+        b"\xff\xfe.py",
+        b"\xc3\x28",
+        b"caf\xc3\xa9.py",
+        b"\xed\xa0\x80",
+        b"\xe2\x80\xae.py",
+    ),
     *(b"pex-info", b"Pex-Info", b"__MAIN__.py", b"x\n.py", b"x\r\n::error::y", b"\x1b[31mx", b" ", b"x ", b"-x", b"~"),
     *(b"x" * 60_000, b"x/" * 30_000, b"x/" * 30_000 + b"y", b"__pycache__/x.cpython-311.pyc"),
 )
@@ -83,7 +115,12 @@ def _end64_field(archive: Archive, data: bytes, chosen: Random) -> None:
     elif field != "none":
         archive.end64[field] = chosen.choice([0, 1, 2, 63, 0xFFFF])
     if chosen.random() < 0.8:
-        archive.end = {"entries": 0xFFFF, "entries_here": 0xFFFF, "central_offset": 0xFFFFFFFF, "central_size": 0xFFFFFFFF}
+        archive.end = {
+            "entries": 0xFFFF,
+            "entries_here": 0xFFFF,
+            "central_offset": 0xFFFFFFFF,
+            "central_size": 0xFFFFFFFF,
+        }
 
 
 def _central_field(archive: Archive, data: bytes, chosen: Random) -> None:
@@ -205,9 +242,7 @@ def _unlist(archive: Archive, _: bytes, chosen: Random) -> None:
 def _overlap(archive: Archive, _: bytes, chosen: Random) -> None:
     """Members that share the bytes of another one."""
     member = _member(archive, chosen)
-    shared = [
-        replace(member, name=b"overlap-%d.py" % number, central=dict(member.central)) for number in range(50)
-    ]
+    shared = [replace(member, name=b"overlap-%d.py" % number, central=dict(member.central)) for number in range(50)]
     archive.listed = [*(archive.listed or archive.records), *shared]
     start = len(archive.head)
     for other in archive.records:
@@ -233,7 +268,7 @@ def _link(archive: Archive, _: bytes, chosen: Random) -> None:
         member.fields["external"] = kind << 16
 
 
-CHANGES: Final[Mapping[str, Change]] = {
+CHANGES: Final[dict[str, Change]] = {
     name: _structural(change)
     for name, change in {
         "end-field": _end_field,
