@@ -1,4 +1,4 @@
-"""Changes of what a PEX contains outside its distributions, and of what any file may be: bytecode, hidden, executable."""
+"""Changes of what a PEX contains outside its distributions, and of what any file of it may be: bytecode, hidden."""
 
 from __future__ import annotations
 
