@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +20,14 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.verify import run
 from nox_pex.verify.reference import Reference
 from nox_pex.verify.report import VerifyReport
+from tests.support import workbench
 from tests.support.tampering import catalogue, coherent, pex_tree
 from tests.support.tampering.fuzz import Fuzzer, Sample, verdict
 from tests.support.tampering.watch import watched
-from tests.support.workbench import PROJECTS, Workbench
+from tests.support.workbench import Workbench
 
-pytestmark = pytest.mark.integration
-
-PACKAGED: Final = """
+PROJECTS: Final = {
+    "packaged": """
 [tool.nox-pex.binary.installed]
 script = "greet"
 sh-boot = false
@@ -39,9 +39,8 @@ layout = "packed"
 [tool.nox-pex.binary.loose]
 script = "greet"
 layout = "loose"
-"""
-
-LOOSE: Final = """
+""",
+    "loose": """
 [tool.nox-pex]
 extras = ["ini"]
 
@@ -53,9 +52,20 @@ pre-install-wheels = false
 entry-point = "counter:main"
 layout = "loose"
 pre-install-wheels = false
-"""
+""",
+}
+"""The fixture projects, and the settings of their binaries."""
 
-SAMPLES: Final = ("installed", "packed", "loose", "wheels", "loose-wheels")
+SAMPLES: Final = {
+    "installed": "packaged",
+    "packed": "packaged",
+    "loose": "packaged",
+    "wheels": "loose",
+    "loose-wheels": "loose",
+}
+"""The binaries, and their projects."""
+
+EACH: Final = [pytest.param(name, marks=[pytest.mark.slow] if name == "loose" else []) for name in SAMPLES]
 
 FOUND: Final[tuple[tuple[str, str, int], ...]] = ()
 """Mutants that once were not handled: the sample, the mutation, and its seed."""
@@ -63,46 +73,37 @@ FOUND: Final[tuple[tuple[str, str, int], ...]] = ()
 ROUNDS: Final = int(os.environ.get("FUZZ_ROUNDS", "1"))
 FIRST: Final = int(os.environ.get("FUZZ_FIRST", "0"))
 
+Once = Callable[[str, Callable[[Path], None]], Path]
+
 
 @pytest.fixture(scope="module")
-def samples(
-    once: Callable[[str, Callable[[Path], None]], Path], environ: dict[str, str]
-) -> Iterator[dict[str, Sample]]:
-    """The samples by name. What each must be is found out once: a second install and a second build."""
+def sample(once: Once, environ: dict[str, str]) -> Iterator[Callable[[str], Sample]]:
+    """Build a sample. What it must be is found out once: a second install and a second build."""
     with ExitStack() as stack:
-        yield {
-            name: sample
-            for project, tables in (("packaged", PACKAGED), ("loose", LOOSE))
-            for name, sample in _samples(once, environ, project, tables, stack)
-        }
+        yield cache(partial(_sample, once, environ, stack))
 
 
-def _samples(
-    once: Callable[[str, Callable[[Path], None]], Path],
-    environ: dict[str, str],
-    project: str,
-    tables: str,
-    stack: ExitStack,
-) -> Iterator[tuple[str, Sample]]:
+def _sample(once: Once, environ: dict[str, str], stack: ExitStack, name: str) -> Sample:
+    project = SAMPLES[name]
+
     def fill(home: Path) -> None:
-        shutil.copytree(PROJECTS / project, home)
+        shutil.copytree(workbench.PROJECTS / project, home)
         text = (home / "pyproject.toml").read_text("utf-8").partition("[tool.nox-pex")[0]
-        (home / "pyproject.toml").write_text(text + tables, "utf-8")
+        (home / "pyproject.toml").write_text(text + PROJECTS[project], "utf-8")
         Workbench(root=home, environ=environ).build()
 
     bench = Workbench(root=once(f"fuzz-{project}", fill), environ=environ)
     context = bench.context()
-    for name, target in context.all_targets.items():
-        reference = Reference(
-            target=target,
-            installer=context.installer,
-            deep=False,
-            stack=stack,
-            environment=Environment(path=context.home),
-        )
-        sample = Sample(name=name, source=bench.binary(name), check=partial(_judge, reference))
-        assert sample.check(sample.source).failure is None  # this also finds out all that does not depend on the file
-        yield name, sample
+    reference = Reference(
+        target=context.all_targets[name],
+        installer=context.installer,
+        deep=False,
+        stack=stack,
+        environment=Environment(path=context.home),
+    )
+    built = Sample(name=name, source=bench.binary(name), check=partial(_judge, reference))
+    assert built.check(built.source).failure is None  # this also finds out all that does not depend on the file
+    return built
 
 
 def _judge(reference: Reference, path: Path) -> VerifyReport:
@@ -118,35 +119,35 @@ def shown(fuzzer: Fuzzer) -> str:
     return "\n".join(map(str, fuzzer.findings))
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_the_model_of_a_pex_is_exact(samples: dict[str, Sample], name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EACH)
+def test_the_model_of_a_pex_is_exact(sample: Callable[[str], Sample], name: str, tmp_path: Path) -> None:
     """Written again, with all digests computed again, a PEX has the same bytes: a mutant has one change."""
-    sample = samples[name]
-    tree = pex_tree.read(sample.source).copy()
+    known = sample(name)
+    tree = pex_tree.read(known.source).copy()
     coherent.made_coherent(tree)
     tree.write(tmp_path / "copy.pex")
-    outcome = watched(lambda: verdict(sample, tmp_path / "copy.pex"))
+    outcome = watched(lambda: verdict(known, tmp_path / "copy.pex"))
     assert outcome.crash == ""
     assert outcome.value["passed"] is True
-    assert outcome.value["sha256"] == sample.check(sample.source).sha256
+    assert outcome.value["sha256"] == known.check(known.source).sha256
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_no_mutant_passes(samples: dict[str, Sample], name: str, fuzzer: Fuzzer) -> None:
-    sample = samples[name]
-    fuzzer.run(sample, catalogue.mutations(sample.source), range(FIRST, FIRST + ROUNDS))
+@pytest.mark.parametrize("name", EACH)
+def test_no_mutant_passes(sample: Callable[[str], Sample], name: str, fuzzer: Fuzzer) -> None:
+    known = sample(name)
+    fuzzer.run(known, catalogue.mutations(known.source), range(FIRST, FIRST + ROUNDS))
     assert fuzzer.mutants > 80
     assert not fuzzer.findings, shown(fuzzer)
 
 
-def test_what_is_no_pex_is_refused(samples: dict[str, Sample], fuzzer: Fuzzer) -> None:
-    fuzzer.run(samples["installed"], catalogue.odd_ones(), range(1))
+def test_what_is_no_pex_is_refused(sample: Callable[[str], Sample], fuzzer: Fuzzer) -> None:
+    fuzzer.run(sample("installed"), catalogue.odd_ones(), range(1))
     assert not fuzzer.findings, shown(fuzzer)
 
 
-def test_mutants_that_were_not_handled_once_are(samples: dict[str, Sample], fuzzer: Fuzzer) -> None:
+def test_mutants_that_were_not_handled_once_are(sample: Callable[[str], Sample], fuzzer: Fuzzer) -> None:
     for name, kind, seed in FOUND:
-        sample = samples[name]
-        fuzzer.run(sample, [m for m in catalogue.mutations(sample.source) if m.name == kind], [seed])
+        known = sample(name)
+        fuzzer.run(known, [m for m in catalogue.mutations(known.source) if m.name == kind], [seed])
     assert fuzzer.mutants == len(FOUND)
     assert not fuzzer.findings, shown(fuzzer)
