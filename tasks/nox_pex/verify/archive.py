@@ -154,6 +154,11 @@ class Pex(Struct, frozen=True, kw_only=True, dict=True):
         found |= {DEPENDENCIES + wheel.name: wheel.content for wheel in self.wheels if wheel.installed}
         return {name: container for name, container in found.items() if isinstance(container, Zip)}
 
+    @property
+    def modes(self) -> Mapping[str, int]:
+        """The permissions of its files, which are not a part of the digest of a directory, by name."""
+        return {name: member.mode for name, member in self.container.members.items()}
+
     def head(self) -> bytes:
         """Return what precedes the archive in a zipapp: shebang and shell script; empty for a directory."""
         return self.container.head() if isinstance(self.container, Zip) else b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
@@ -17,6 +18,7 @@ from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Pex
 from nox_pex.verify.container import Container, DamageError, chunks
 from nox_pex.verify.difference import Difference, compare_containers, is_outside_wheels
+from nox_pex.verify.pex_distributions import LAYOUT
 
 _DIGESTS: Final = ("code_hash", "distributions", "pex_hash")
 """The keys of PEX-INFO that follow from the content."""
@@ -34,13 +36,19 @@ _PYC_HEADER: Final = 16
 """Bytes before the code in a `.pyc` (PEP 552); the last eight are a hash of the source."""
 
 
+_FINGERPRINT: Final = re.compile(rb'"fingerprint":"[0-9a-f]{64}"')
+
+
+_DATES: Final = re.compile(rb"\[\d{4}(?:,\d{1,2}){5}\]")
+
+
 def problems(pex: Pex, second: Pex, *, may_differ: Collection[str]) -> Iterator[str]:
     """Yield the differences between an open PEX and the `second` build of it that a build cannot have made.
 
     `may_differ` are the entries of `.deps` whose content two builds may compile or generate differently. Their files
     have the same names and permissions. Raises `DamageError`.
     """
-    if pex.sha256 == second.sha256:
+    if pex.sha256 == second.sha256 and pex.modes == second.modes:
         return
     ours, theirs = (each.info.build_properties.pex_version for each in (pex, second))
     if ours != theirs:
@@ -136,8 +144,23 @@ def _compare_names(ours: Container, theirs: Container, *, wheel: str) -> Iterato
             yield f"{wheel}: {name} is not in both builds"
         elif first.mode != second.mode:
             yield f"{wheel}: {name} has other permissions than in a second build"
-        elif name.endswith((".pyc", ".pyo")) and _content(ours, name) != _content(theirs, name):
+        elif _is_fixed(name) and _fixed_content(ours, name) != _fixed_content(theirs, name):
             yield f"{wheel}: {name} differs from that in a second build"
+
+
+def _is_fixed(name: str) -> bool:
+    """Whether a file of a wheel is bytecode or metadata, which no build backend has a reason to change."""
+    directory, _, last = name.rpartition("/")
+    metadata = directory.endswith((".dist-info", ".pex-info")) and last not in ("RECORD", "RECORD.jws", "RECORD.p7s")
+    return name.endswith((".pyc", ".pyo")) or metadata or name == LAYOUT
+
+
+def _fixed_content(container: Container, name: str) -> bytes:
+    """Return the content of such a file, without the digests and dates in what pex writes about the wheel."""
+    content = _content(container, name) or b""
+    if name == LAYOUT:
+        return _FINGERPRINT.sub(b"", content)
+    return _DATES.sub(b"", content) if name.endswith(".pex-info/original-whl-info.json") else content
 
 
 def _content(container: Container, name: str) -> bytes | None:

@@ -141,7 +141,7 @@ class Zip:
 
     def __init__(self, file: IO[bytes], *, allowance: Allowance | None = None, what: str = "the archive") -> None:
         self._file = file
-        size = os.fstat(file.fileno()).st_size
+        self._size = size = os.fstat(file.fileno()).st_size
         self.allowance = Allowance.of(size) if allowance is None else allowance
         self._irregularities: dict[str, None] = {}
         directory = self._find_directory(size)
@@ -323,6 +323,8 @@ class Zip:
             self._irregularities["there are bytes after the last member that belong to none"] = None
 
     def _read(self, size: int, start: int) -> bytes:
+        if start > self._size:
+            return b""
         return os.pread(self._file.fileno(), size, start)
 
 

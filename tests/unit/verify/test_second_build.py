@@ -15,6 +15,7 @@ from nox_pex.verify import second_build
 from nox_pex.verify.archive import open_pex
 from tests.support.pex_files import archive, wheel
 
+INFO_FILE = "svc-1.dist-info/METADATA"
 WHEEL, OWN = "lib-1-py3-none-any.whl", "svc-1-py3-none-any.whl"
 INFO = {
     "build_properties": {"pex_version": "2.0"},
@@ -37,6 +38,8 @@ def pex(path: Path, *, members: Members, info: Mapping[str, Any], head: str) -> 
         f".deps/{WHEEL}/lib.py": "x = 1",
         f".deps/{WHEEL}/.layout.json": "{}",
         f".deps/{OWN}/svc.py": "x = 1",
+        f".deps/{OWN}/svc-1.dist-info/METADATA": "Name: svc",
+        f".deps/{OWN}/.layout.json": '{{"fingerprint":"{}"}}'.format("0" * 64),
         "PEX-INFO": json.dumps(values),
         "__main__.py": launcher,
         "__main__.pyc": bytecode,
@@ -74,10 +77,14 @@ def test_the_same_file_has_no_problems(judge: Judge) -> None:
 
 
 def test_the_own_wheel_and_the_hashes_that_follow_from_it_may_differ(judge: Judge) -> None:
-    changed = {f".deps/{OWN}/svc.py": "built = 'now'"}
+    changed = {
+        f".deps/{OWN}/svc.py": "built = 'now'",
+        f".deps/{OWN}/.layout.json": '{{"fingerprint":"{}"}}'.format("1" * 64),
+    }
     assert judge(changed, info={"distributions": {WHEEL: "1", OWN: "3"}}) == []
     assert judge(changed, info={"distributions": {WHEEL: "1", OWN: "3"}}, may_differ=()) == [
         f"PEX-INFO: the digest of {OWN} differs from that of a second build",
+        f"{OWN}: .layout.json has different content, from byte 16, compared with a second build",
         f"{OWN}: svc.py has different content, from byte 0, compared with a second build",
     ]
 
@@ -111,6 +118,8 @@ def test_every_other_difference_is_a_problem(judge: Judge, members: Members, pro
         ({f".deps/{OWN}/more.py": ""}, f"{OWN}: more.py is not in both builds"),
         ({f".deps/{OWN}/empty/": ""}, f"{OWN}: empty is not in both builds"),
         ({f".deps/{OWN}/svc.pyc": "x"}, f"{OWN}: svc.pyc is not in both builds"),
+        ({f".deps/{OWN}/{INFO_FILE}": "evil"}, f"{OWN}: {INFO_FILE} differs from that in a second build"),
+        ({f".deps/{OWN}/.layout.json": "evil"}, f"{OWN}: .layout.json differs from that in a second build"),
         ({".deps/more/x.py": ""}, ".deps/more is not what pex makes of these settings"),
         ({"__main__.py": "evil()", "__main__.pyc": None}, "__main__.py is not what pex makes of these settings"),
         ({"__main__.pyc": b"x" * 40}, "__main__.pyc is not compiled from its source"),
@@ -168,7 +177,8 @@ def test_an_archive_in_the_pex_is_compared_as_it_is_packed(tmp_path: Path) -> No
     def with_wheel(name: str, content: bytes) -> Path:
         info = {**INFO, "deps_are_wheel_files": True}
         removed = {f".deps/{WHEEL}/{file}": None for file in ("lib.py", ".layout.json")}
-        members = {**removed, f".deps/{OWN}/svc.py": None, f".deps/{WHEEL}": content}
+        removed |= {f".deps/{OWN}/{file}": None for file in ("svc.py", ".layout.json", "svc-1.dist-info/METADATA")}
+        members = {**removed, f".deps/{WHEEL}": content}
         return pex(tmp_path / name, members=members, info=info, head="")
 
     packed = wheel({"lib.py": "x = 1"})

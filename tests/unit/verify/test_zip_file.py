@@ -77,6 +77,17 @@ def test_the_end_records_for_zip64_must_agree(content: bytearray, opened: Opened
         opened(content[:place] + record + b"\0" + locator + content[place:])
 
 
+def test_an_offset_beyond_every_file_is_damage(content: bytearray, opened: Opened) -> None:
+    place, directory = content.rindex(CENTRAL), content.index(CENTRAL)
+    extra = struct.pack("<2HQ", 1, 8, (1 << 64) - 1)
+    content[place + 30 : place + 32] = struct.pack("<H", len(extra))
+    content[place + 42 : place + 46] = b"\xff" * 4
+    content[place + 50 : place + 50] = extra
+    patch(END, 12, struct.pack("<L", content.rindex(END) - directory))(content)
+    with pytest.raises(DamageError, match=r"the two records of b\.py contradict each other"):
+        opened(content)
+
+
 def patch(signature: bytes, offset: int, value: bytes, *, last: bool = False) -> Change:
     def change(content: bytearray) -> None:
         place = (content.rindex if last else content.index)(signature) + offset
