@@ -163,7 +163,9 @@ def _check_wheel(pex: Pex, comparison: _Comparison, counts: _Counts) -> Iterator
             yield from _check_file(comparison, name, wheel_hash, counts)
     yield from _find_missing(comparison)
     listed_digest = pex.info.distributions.get(wheel.name)
-    if listed_digest is not None:
+    if not wheel.installed and DEPENDENCIES + wheel.name not in pex.container.members:
+        yield f"{wheel.name} is a directory, and PEX-INFO says that it is a wheel"
+    elif listed_digest is not None:
         digest = wheel_hash.hexdigest() if wheel.installed else _file_digest(pex, wheel)
         if digest != listed_digest:
             yield f"{wheel.name} does not match its digest in PEX-INFO"

@@ -153,6 +153,16 @@ def test_bytecode_and_the_launcher_are_in_no_digest_of_pex(judge: Judge, tmp_pat
     )
 
 
+def test_a_directory_in_the_place_of_a_wheel_is_named(tmp_path: Path) -> None:
+    built = zipapp(tmp_path / "x.pex", {WHEEL: recorded("lib", "1", FILES)})
+    with zipfile.ZipFile(built) as file:
+        info = json.loads(file.read("PEX-INFO"))
+    changed = {"PEX-INFO": json.dumps({**info, "deps_are_wheel_files": True}).encode()}
+    with open_pex(spoiled(built, tmp_path / "y.pex", changed)) as pex:
+        problems = integrity.judge(pex, distributions(pex), {}).problems
+    assert f"lib 1: {WHEEL} is a directory, and PEX-INFO says that it is a wheel" in problems
+
+
 def test_bytecode_of_the_wheel_itself_may_be_left_out(judge: Judge) -> None:
     both = {**FILES, "lib/__pycache__/x.cpython-311.pyc": b"0"}
     assert judge(installed=expected(both)).problems == ()
