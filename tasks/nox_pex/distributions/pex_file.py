@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +25,22 @@ if TYPE_CHECKING:
     from nox_pex.distributions import entry_points, pex_info
     from nox_pex.distributions.pex_info import PexInfo
 else:
-    pex_info = lazy("nox_pex.distributions.pex_info")  # as little
     entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
+    pex_info = lazy("nox_pex.distributions.pex_info")  # only needed after a build, and for a binary for other platforms
 
 
-_DAMAGE: Final = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What reading a damaged archive raises: `RuntimeError` if a member is encrypted, `NotImplementedError` if it is
-compressed by an unknown method, `ValueError` if a name or a PEX-INFO is not valid."""
+_DAMAGE: Final = (
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive raises: `RuntimeError` if a member is encrypted, or compressed by an unknown method,
+`ValueError` if a name or a PEX-INFO is not valid, the others for offsets and sizes that make no sense."""
 
 
 _LARGEST: Final = 16 << 30

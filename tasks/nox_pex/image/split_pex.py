@@ -6,6 +6,7 @@ an engine would unpack and compile everything again after each edit.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -18,6 +19,7 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from nox_pex.distributions import pex_file
+from nox_pex.system import files
 
 _RUNTIME: Final = (".bootstrap/", "__pex__/", "__main__.py")
 
@@ -96,14 +98,25 @@ def _with_hash(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(archive: zipfile.ZipFile, info: Mapping[str, Any], into: Path, *, code: bool) -> None:
     text = json.dumps(info, sort_keys=True).encode()
+    files.require_replaceable(into)
     unfinished = into.with_name(f".{into.name}.new")
-    with unfinished.open("wb") as file:
+    unfinished.unlink(missing_ok=True)
+    with _removed_on_failure(unfinished), unfinished.open("xb") as file:
         file.write(_SHEBANG)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as written:
             _copy(archive, _entries_of_part(archive, info["distributions"], code=code), written)
             written.writestr(_entry(_INFO), text)
     unfinished.chmod(0o755)
     unfinished.replace(into)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _copy(archive: zipfile.ZipFile, entries: Iterable[zipfile.ZipInfo], written: zipfile.ZipFile) -> None:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from nox_pex.distributions.pex_file import PexError
+from nox_pex.errors import NoxPexError
 from nox_pex.image import split_pex
 
 
@@ -40,6 +46,28 @@ def test_a_part_that_was_changed_is_written_again(pex: Callable[..., Path]) -> N
         "service.own.pex",
         "service.pex",
     ]
+
+
+def test_a_damaged_binary_leaves_nothing(pex: Callable[..., Path]) -> None:
+    binary = pex()
+    content = binary.read_bytes()
+    for length in (0, len(content) // 2):
+        binary.write_bytes(content[:length])
+        with pytest.raises(PexError):
+            split_pex.split(binary, project="Own", into=split_pex.split_paths(binary))
+    binary.write_bytes(content.replace(b"loose = 1", b"loose = 2").replace(b"two", b"owt").replace(b"one", b"eno"))
+    with contextlib.suppress(PexError):
+        split_pex.split(binary, project="Own", into=split_pex.split_paths(binary))
+    assert not list(binary.parent.glob(".*"))
+
+
+def test_a_directory_in_the_place_of_a_part_is_an_error(pex: Callable[..., Path]) -> None:
+    binary = pex()
+    parts = split_pex.split_paths(binary)
+    parts.own.mkdir()
+    os.mkfifo(binary.parent / ".service.deps.pex.new")
+    with pytest.raises(NoxPexError, match="move the directory away"):
+        split_pex.split(binary, project="Own", into=parts)
 
 
 def test_the_part_with_the_code_ignores_what_its_wheels_require(pex: Callable[..., Path]) -> None:
