@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,12 +23,13 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.project.pyproject import Project
-from nox_pex.settings import parse
+from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
+from nox_pex.tools import index_secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner, find_uv
 
@@ -75,8 +78,21 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def secrets(self) -> Secrets:
-        """The values that must not be shown or written."""
-        return Secrets.of(self.environ, self.settings.secrets)
+        """The values that must not be shown or written: those of the environment, the project and the indexes.
+
+        Never raises, because an error in the settings is shown with them masked.
+        """
+        document: Mapping[str, Any] = {}
+        with contextlib.suppress(NoxPexError):
+            document = self.project.document
+        file = self.root / "pyproject.toml"
+        known = Secrets.of(self.environ, settings_secrets.listed(document, file))
+        return known.with_values(
+            [
+                *settings_secrets.values(document, file),
+                *index_secrets.values(self.environ, prefix=Path(sys.prefix), project=self.root),
+            ]
+        )
 
     @cached_property
     def all_targets(self) -> Mapping[str, Target]:

@@ -74,14 +74,18 @@ def context_of(
     key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
     if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
         return known
+
+    def mask(line: str) -> str:
+        return context.secrets.mask(line)
+
     context = Context(
         root=root,
         state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
         base=_base(python, missing=missing),
         arguments=arguments.parse(posargs, invoked_from=invoked_from),
         environ=environ,
-        say=say,
-        emit=lambda line: print(line, flush=True),  # noqa: T201  # scripts read such lines from the standard output
+        say=lambda line: say(mask(line)),
+        emit=lambda line: print(mask(line), flush=True),  # noqa: T201  # scripts read such lines from the standard output
         verbose=verbose,
         parallel=parallel,
         suffix=suffix,
@@ -113,20 +117,12 @@ def prepare(step: Step, context: Context) -> None:
 def _guarded(step: Step, context: Context) -> Iterator[None]:
     """Keep `clean` out of the project while `step` runs, and mask the secrets in its failure."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_masked(lambda: _secrets_of(context)))
+        stack.enter_context(_masked(lambda: context.secrets))
         stack.enter_context(files.writing(f"in {context.state}"))
         if not step.exclusive:
             waiting = f"{step.name}: waiting for another run that cleans"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
         yield
-
-
-def _secrets_of(context: Context) -> Secrets:
-    """The secrets of the project; only those of the environment if its settings cannot be read."""
-    try:
-        return context.secrets
-    except NoxPexError:
-        return Secrets.of(context.environ)
 
 
 def _ignore_in_git(directory: Path) -> None:
