@@ -1,4 +1,4 @@
-"""The secrets in a project's `pyproject.toml` and in the files that its settings extend. Pure, apart from those files."""
+"""The secrets in a project's `pyproject.toml`, and in the files that its settings extend."""
 
 from __future__ import annotations
 

@@ -28,6 +28,9 @@ _ENTITY: Final = "&(?:amp;)*"
 """The beginning of an HTML character reference, perhaps escaped more than once."""
 
 
+_ENTITY_OF_QUOTE: Final = rf"|{_ENTITY}(?:apos|quot|#(?:34|39|92|[xX]0*(?:22|27|5[cC])));"
+
+
 _ASCII: Final = 128
 
 
@@ -51,7 +54,7 @@ def plain_form(value: str) -> Form:
 
     Other characters may be escaped as in JSON, Python, C, a shell, a URL or HTML. A line break may be anywhere.
     """
-    parts = re.findall(r"[\r\n]+|\\+|[^\r\n\\]", value)
+    parts = re.findall(r"[\r\n]+|[\\'\"]+|[^\r\n\\'\"]", value)
     return Form(anchors=_anchors(value), source=_BREAK.join(_spellings(part) for part in parts))
 
 
@@ -134,13 +137,14 @@ def _anchors(text: str) -> tuple[str, ...]:
 
 
 def _spellings(part: str) -> str:
-    """Return a regular expression for one character, or for a run of line breaks or of backslashes."""
+    """Return a regular expression for one character, or for a run of line breaks, or of quotes and backslashes."""
     if part[0] in "\r\n":
         # `NoxPexError` and others put a space in place of a line break.
         escaped = rf"\\*\s|\\+(?:[rn]|(?i:u000|x0)[aAdD]|01[25])|{_PERCENT}0[aAdD]|{_ENTITY}#(?:1[03]|[xX]0*[aAdD]);"
         return rf"(?:{escaped}|[ \t|>])+"
-    if part[0] == "\\":
-        return rf"(?:\\+|{_PERCENT}5[Cc]|\\+(?i:u00|x)5[Cc]|{_ENTITY}#(?:92|[xX]0*5[Cc]);)+"
+    if part[0] in "\\'\"":
+        # Shells write a quotation mark as several of both kinds, and escapes multiply.
+        return rf"(?:[\\'\"]|{_PERCENT}(?:5[Cc]|2[27])|(?i:(?<=\\)(?:u00|x)(?:5c|2[27])){_ENTITY_OF_QUOTE})+"
     if part.isascii() and part.isalnum():
         return part
     return f"(?:{'|'.join(_alternatives(part))})"
@@ -151,8 +155,6 @@ def _alternatives(character: str) -> Iterator[str]:
     data = _bytes(character)
     if character == " ":
         yield from (r"\\*\s+", r"\+")
-    elif character == "'":
-        yield from (r"'\"'\"'", r"'\\+''", r"\\*'")
     else:
         yield rf"\\*{re.escape(character)}"
     yield f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})"
@@ -162,8 +164,6 @@ def _alternatives(character: str) -> Iterator[str]:
     yield rf"{_ENTITY}#(?:0*{code}|[xX]0*(?i:{code:x}));"
     if (name := codepoint2name.get(code)) is not None:
         yield f"{_ENTITY}{name};"
-    if character == "'":
-        yield f"{_ENTITY}apos;"
     if code >= _ASCII:
         units = character.encode("utf-16-be", "surrogatepass")
         yield "".join(rf"\\+(?i:u{units[at]:02x}{units[at + 1]:02x})" for at in range(0, len(units), 2))

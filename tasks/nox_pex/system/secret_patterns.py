@@ -128,7 +128,7 @@ def public_url(url: str) -> str:
 
 def mask_named(text: str) -> str:
     """Mask what a URL or a header says to be secret: userinfo, query parameters, credentials, cookies."""
-    if "//" in text:
+    if "@" in text and "/" in text:
         text = _with_userinfo(text, MASK)
     if "=" in text or "%3" in text:
         text = _QUERY.sub(_mask_query, text)
@@ -185,10 +185,14 @@ def _scheme(text: str, end: int) -> str:
 
 
 def _userinfos(text: str, end: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Yield scheme and userinfo of each URL in `text` that has a userinfo."""
+    """Yield scheme and userinfo of each URL in `text` that has a userinfo, in each way to read it."""
     for match in _SLASHES.finditer(text):
-        if userinfo := _userinfo(end.match(text, match.end())):
-            yield _scheme(text, match.start()), userinfo
+        rest = end.match(text, match.end())
+        if userinfo := _userinfo(rest):
+            scheme = _scheme(text, match.start())
+            yield scheme, userinfo
+            if rest is not None and (longer := _userinfo_before_host(rest[0])) != userinfo:
+                yield scheme, longer
 
 
 def _with_userinfo(text: str, mask: str) -> str:
@@ -219,9 +223,13 @@ def _userinfo(match: re.Match[str] | None) -> str:
     at = authority.rfind("@")
     if at >= 0:
         return authority[:at]
-    _, colon, after = rest.partition(":")
-    if not colon or ":" not in authority or rest.startswith("[") or _PORT.match(after):
+    if ":" not in authority or rest.startswith("[") or _PORT.match(rest.partition(":")[2]):
         return ""
+    return _userinfo_before_host(rest)
+
+
+def _userinfo_before_host(rest: str) -> str:
+    """Return the part of a URL before the last `@` that a host follows."""
     found = [each.start() for each in _HOST.finditer(rest)]
     return rest[: found[-1]] if found else ""
 

@@ -115,9 +115,9 @@ def uv_index_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, s
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
-    if pip.url and not any(environ.get(name) for name in _UV_INDEX):
-        if not any(_names_default_index(_toml(file)) for file in uv_files(environ)):
-            added["UV_DEFAULT_INDEX"] = pip.url
+    by_variable = any(environ.get(name) for name in _UV_INDEX)
+    if pip.url and not by_variable and not any(_names_default_index(_toml(file)) for file in uv_files(environ)):
+        added["UV_DEFAULT_INDEX"] = pip.url
     if pip.cert and not environ.get("SSL_CERT_FILE"):
         added["SSL_CERT_FILE"] = pip.cert
     return added
