@@ -11,7 +11,8 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from html.entities import codepoint2name
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -41,12 +42,13 @@ _ANCHOR: Final = 40
 class Form(NamedTuple):
     """A family of spellings of one text.
 
-    `source` is a regular expression. A text that it matches contains one of `anchors`; without anchors, nothing is
-    known about such a text. To look for an anchor takes a hundredth of the time of the expression.
+    `source` returns a regular expression. A text that it matches contains one of `anchors`; without anchors, nothing is
+    known about such a text. To look for an anchor takes a hundredth of the time of the expression, and most
+    expressions are never needed.
     """
 
     anchors: tuple[str, ...]
-    source: str
+    source: Callable[[], str]
 
 
 def plain_form(value: str) -> Form:
@@ -54,22 +56,19 @@ def plain_form(value: str) -> Form:
 
     Other characters may be escaped as in JSON, Python, C, a shell, a URL or HTML. A line break may be anywhere.
     """
-    parts = re.findall(r"[\r\n]+|[\\'\"]+|[^\r\n\\'\"]", value)
-    return Form(anchors=_anchors(value), source=_BREAK.join(_spellings(part) for part in parts))
+    return Form(anchors=_anchors(value), source=partial(_plain_source, value))
 
 
 def base64_forms(value: str) -> Iterator[Form]:
     """Yield the spellings of `value` in a base64 text, standard or URL-safe, one for each of the three alignments."""
     for core in base64_cores(value):
-        source = _BREAK.join(_BASE64.get(character, character) for character in core)
-        # The characters at both ends hold bits of `value` and of its neighbours.
-        yield Form(anchors=_anchors(core), source=f"[A-Za-z0-9]?{source}[A-Za-z0-9]?(?:=|%3[Dd]){{0,2}}")
+        yield Form(anchors=_anchors(core), source=partial(_base64_source, core))
 
 
 def hex_form(value: str) -> Form:
     """Return the spellings of `value` as hexadecimal digits."""
     digits = _bytes(value).hex()
-    return Form(anchors=(*_anchors(digits), *_anchors(digits.upper())), source=f"(?i:{digits})")
+    return Form(anchors=(*_anchors(digits), *_anchors(digits.upper())), source=lambda: f"(?i:{digits})")
 
 
 def forms(value: str) -> Iterator[Form]:
@@ -134,6 +133,17 @@ def _anchors(text: str) -> tuple[str, ...]:
     if half > len("abc"):
         return (longest[:half], longest[half:])
     return tuple(runs[:2])
+
+
+def _plain_source(value: str) -> str:
+    parts = re.findall(r"[\r\n]+|[\\'\"]+|[^\r\n\\'\"]", value)
+    return _BREAK.join(_spellings(part) for part in parts)
+
+
+def _base64_source(core: str) -> str:
+    source = _BREAK.join(_BASE64.get(character, character) for character in core)
+    # The characters at both ends hold bits of the value and of its neighbours.
+    return f"[A-Za-z0-9]?{source}[A-Za-z0-9]?(?:=|%3[Dd]){{0,2}}"
 
 
 def _spellings(part: str) -> str:

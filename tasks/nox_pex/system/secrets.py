@@ -119,17 +119,22 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
         texts = (text for value in self.values for text in (value, *secret_forms.base64_cores(value)))
         return tuple("".join(text.split()) if "\n" in text else text for text in texts)
 
+    @cached_property
+    def _cut_forms(self) -> tuple[str, ...]:
+        """The usual forms of all secrets, on one line."""
+        forms = (form for value in self.values for form in secret_forms.literal_forms(" ".join(value.split())))
+        return tuple(form for form in forms if len(form) > _SHORTEST_PART)
+
     def _mask_cut(self, text: str) -> str:
         """Mask the beginning of a secret before a `…`, and the end of one after it."""
-        for value in self.values:
-            for form in dict.fromkeys((" ".join(value.split()), value, json.dumps(value, ensure_ascii=False)[1:-1])):
-                sizes = range(len(form) - 1, _SHORTEST_PART - 1, -1)
-                if form[:_SHORTEST_PART] in text:
-                    for size in sizes:
-                        text = text.replace(form[:size] + _CUT, MASK + _CUT)
-                if form[-_SHORTEST_PART:] in text:
-                    for size in sizes:
-                        text = text.replace(_CUT + form[-size:], _CUT + MASK)
+        for form in self._cut_forms:
+            sizes = range(len(form) - 1, _SHORTEST_PART - 1, -1)
+            if form[:_SHORTEST_PART] in text:
+                for size in sizes:
+                    text = text.replace(form[:size] + _CUT, MASK + _CUT)
+            if form[-_SHORTEST_PART:] in text:
+                for size in sizes:
+                    text = text.replace(_CUT + form[-size:], _CUT + MASK)
         return text
 
 
@@ -141,7 +146,7 @@ class _Forms(Struct, frozen=True, kw_only=True, dict=True):
     def mask(self, text: str) -> str:
         # Most texts have none of the anchors, and to look for one takes a hundredth of the time of an expression.
         for at in sorted({at for anchor, at in self._anchors if anchor in text}):
-            text = _compiled(self.forms[at].source).sub(MASK, text)
+            text = _compiled(self.forms[at]).sub(MASK, text)
         return text
 
     @cached_property
@@ -208,5 +213,5 @@ def _lines(value: str) -> Iterator[str]:
 
 
 @functools.cache
-def _compiled(source: str) -> re.Pattern[str]:
-    return re.compile(source)
+def _compiled(form: Form) -> re.Pattern[str]:
+    return re.compile(form.source())

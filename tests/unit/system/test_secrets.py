@@ -237,6 +237,8 @@ def test_a_secret_that_is_cut_short_is_masked() -> None:
     assert secrets.mask('got "… canary-01…"') == f'got "… {MASK}…"'
     assert secrets.mask(r'got "… canary-01\"345…"') == f'got "… {MASK}…"'
     assert secrets.mask("…9abcdef and more") == f"…{MASK} and more"
+    encoded = base64.b64encode(b'canary-01"3456789abcdef').decode()
+    assert secrets.mask(f"got {encoded[:18]}…") == f"got {MASK}…"
 
 
 def test_a_switch_is_no_secret() -> None:

@@ -20,7 +20,11 @@ def secrets_in(home: Path, file: str, text: str, **environ: str) -> set[str]:
     ("file", "text", "secret"),
     [
         (".config/pip/pip.conf", "[global]\nindex-url = https://joe:hidden/1@h.example/simple\n", "hidden/1"),
-        (".config/pip/pip.conf", "[global]\nextra-index-url =\n    https://a.example\n    https://j:hidden1@b\n", "hidden1"),
+        (
+            ".config/pip/pip.conf",
+            "[global]\nextra-index-url =\n    https://a.example\n    https://j:hidden1@b\n",
+            "hidden1",
+        ),
         ("prefix/pip.conf", "[install]\nindex-url = https://hidden-token@h.example/simple\n", "hidden-token"),
         (".config/uv/uv.toml", '[[index]]\nurl = "https://joe:hidden1@h.example"\ndefault = true\n', "hidden1"),
         (".config/pypoetry/config.toml", '[repositories.a]\nurl = "https://joe:hidden1@h.example"\n', "hidden1"),
