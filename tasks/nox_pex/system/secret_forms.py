@@ -17,19 +17,22 @@ from html.entities import codepoint2name
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-_BREAK: Final = r"(?:(?:\\*[\r\n]|\\+[rn])[ \t|>]*)*"
-"""A line break, perhaps escaped, with the indentation or quotation mark of the next line: a text may be wrapped."""
+_BREAK: Final = r"(?:(?:\\{0,32}[\r\n]|\\{1,32}[rn])[ \t|>]{0,32}){0,4}"
+"""A line break, perhaps escaped, with the indentation or quotation mark of the next line: a text may be wrapped.
+
+All repetitions are bounded, here and below, so that no text makes a search slow.
+"""
 
 
-_PERCENT: Final = "%(?:25)*"
+_PERCENT: Final = "%(?:25){0,8}"
 """The beginning of a percent-encoded byte, perhaps encoded more than once (RFC 3986, 2.1)."""
 
 
-_ENTITY: Final = "&(?:amp;)*"
+_ENTITY: Final = "&(?:amp;){0,8}"
 """The beginning of an HTML character reference, perhaps escaped more than once."""
 
 
-_ENTITY_OF_QUOTE: Final = rf"|{_ENTITY}(?:apos|quot|#(?:34|39|92|[xX]0*(?:22|27|5[cC])));"
+_ENTITY_OF_QUOTE: Final = rf"|{_ENTITY}(?:apos|quot|#(?:34|39|92|[xX]0{{0,7}}(?:22|27|5[cC])));"
 
 
 _ASCII: Final = 128
@@ -104,8 +107,8 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 _BASE64: Final = {
-    "+": rf"(?:[+ -]|{_PERCENT}2[Bb]|\\+u002[Bb])",
-    "/": rf"(?:\\*[/_]|{_PERCENT}2[Ff])",
+    "+": rf"(?:[+ -]|{_PERCENT}2[Bb]|\\{{1,32}}u002[Bb])",
+    "/": rf"(?:\\{{0,32}}[/_]|{_PERCENT}2[Ff])",
 }
 
 
@@ -150,11 +153,14 @@ def _spellings(part: str) -> str:
     """Return a regular expression for one character, or for a run of line breaks, or of quotes and backslashes."""
     if part[0] in "\r\n":
         # `NoxPexError` and others put a space in place of a line break.
-        escaped = rf"\\*\s|\\+(?:[rn]|(?i:u000|x0)[aAdD]|01[25])|{_PERCENT}0[aAdD]|{_ENTITY}#(?:1[03]|[xX]0*[aAdD]);"
-        return rf"(?:{escaped}|[ \t|>])+"
+        escaped = (
+            rf"\\{{0,32}}\s|\\{{1,32}}(?:[rn]|(?i:u000|x0)[aAdD]|01[25])"
+            rf"|{_PERCENT}0[aAdD]|{_ENTITY}#(?:1[03]|[xX]0{{0,7}}[aAdD]);"
+        )
+        return rf"(?:{escaped}|[ \t|>]){{1,64}}"
     if part[0] in "\\'\"":
         # Shells write a quotation mark as several of both kinds, and escapes multiply.
-        return rf"(?:[\\'\"]|{_PERCENT}(?:5[Cc]|2[27])|(?i:(?<=\\)(?:u00|x)(?:5c|2[27])){_ENTITY_OF_QUOTE})+"
+        return rf"(?:[\\'\"]|{_PERCENT}(?:5[Cc]|2[27])|(?i:(?<=\\)(?:u00|x)(?:5c|2[27])){_ENTITY_OF_QUOTE}){{1,400}}"
     if part.isascii() and part.isalnum():
         return part
     return f"(?:{'|'.join(_alternatives(part))})"
@@ -164,20 +170,20 @@ def _alternatives(character: str) -> Iterator[str]:
     code = ord(character)
     data = _bytes(character)
     if character == " ":
-        yield from (r"\\*\s+", r"\+")
+        yield from (r"\\{0,32}\s{1,64}", r"\+")
     else:
-        yield rf"\\*{re.escape(character)}"
+        yield rf"\\{{0,32}}{re.escape(character)}"
     yield f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})"
-    yield "".join(rf"\\+(?i:x{byte:02x})" for byte in data)
-    yield "".join(rf"\\+{byte:03o}" for byte in data)
-    yield rf"\\+(?i:u{{?0*{code:x}}}?)"
-    yield rf"{_ENTITY}#(?:0*{code}|[xX]0*(?i:{code:x}));"
+    yield "".join(rf"\\{{1,32}}(?i:x{byte:02x})" for byte in data)
+    yield "".join(rf"\\{{1,32}}{byte:03o}" for byte in data)
+    yield rf"\\{{1,32}}(?i:u{{?0{{0,7}}{code:x}}}?)"
+    yield rf"{_ENTITY}#(?:0{{0,7}}{code}|[xX]0{{0,7}}(?i:{code:x}));"
     if (name := codepoint2name.get(code)) is not None:
         yield f"{_ENTITY}{name};"
     if code >= _ASCII:
         units = character.encode("utf-16-be", "surrogatepass")
-        yield "".join(rf"\\+(?i:u{units[at]:02x}{units[at + 1]:02x})" for at in range(0, len(units), 2))
-        yield rf"\\+(?i:x{code:02x})"
+        yield "".join(rf"\\{{1,32}}(?i:u{units[at]:02x}{units[at + 1]:02x})" for at in range(0, len(units), 2))
+        yield rf"\\{{1,32}}(?i:x{code:02x})"
         yield "\N{REPLACEMENT CHARACTER}+"  # the output of a tool is decoded with errors="replace"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -26,7 +26,7 @@ _SLASHES: Final = re.compile(r":(?:\\*/){2}")
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*$")
 
 
-_IN_TEXT: Final = re.compile(r"[^\s'\"<>]*")
+_IN_TEXT: Final = re.compile(r"[^\s'\"<>]{0,4096}")
 """The rest of a URL in a text."""
 
 
@@ -90,16 +90,29 @@ _PRIVATE_KEY: Final = re.compile(
 )
 
 
+_COOKIES: Final = re.compile(r"[\w.-]{1,64}=[^;\s]{1,4096}(?:; ?[\w.-]{1,64}=[^;\s]{0,4096}){0,32};?")
+
+
+_COOKIE: Final = 8
+"""Characters. A shorter value of a cookie may be a word (`theme=dark`)."""
+
+
+_SHORTEST_BASE64: Final = 16
+"""Characters. A shorter value may be base64 by chance."""
+
+
 _END_OF_KEY: Final = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 
 
 _FULL_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}")
 
 
-_LAST_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}|^\W*[A-Za-z0-9+/]*={0,2}\W*$")
+_LAST_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}|^[^A-Za-z0-9+/=]*[A-Za-z0-9+/]*={0,2}[^A-Za-z0-9+/=]*$")
 
 
-_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{16,}|^\W*[A-Za-z0-9+/]*={0,2}\W*$|^\W*[A-Za-z-]{1,32}: ")
+_KEY_LINE: Final = re.compile(
+    r"[A-Za-z0-9+/=]{16,}|^[^A-Za-z0-9+/=]*[A-Za-z0-9+/]*={0,2}[^A-Za-z0-9+/=]*$|^\W*(?:Proc-Type|DEK-Info): "
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -168,11 +181,25 @@ def credentials(value: str) -> Iterator[str]:
     if kind.lower() in ("bearer", "token", "apikey", "basic") and given:
         yield given.strip()
         if kind.lower() == "basic":
-            try:
-                user_and_password = base64.b64decode(given.strip()).decode("utf-8", "replace")
-            except (binascii.Error, ValueError):
-                return
-            yield user_and_password.partition(":")[2]
+            with contextlib.suppress(ValueError):
+                yield base64.b64decode(given.strip()).decode("utf-8", "replace").partition(":")[2]
+
+
+def cookies(value: str) -> Iterator[str]:
+    """Yield the values in a `Cookie` header that are too long for a word; nothing if `value` is no such header."""
+    if _COOKIES.fullmatch(value.strip()):
+        yield from (found for pair in value.split(";") if len(found := pair.strip().partition("=")[2]) >= _COOKIE)
+
+
+def decoded(value: str) -> Iterator[str]:
+    """Yield the text that `value` is the base64 of, and `value` with its escaped line breaks as such."""
+    if "\\n" in value:
+        yield value.replace("\\r", "").replace("\\n", "\n")
+    if len(value) >= _SHORTEST_BASE64:
+        with contextlib.suppress(ValueError):  # `binascii.Error` and `UnicodeDecodeError` are such
+            text = base64.b64decode("".join(value.split()), validate=True).decode("utf-8")
+            if all(character.isprintable() or character.isspace() for character in text):
+                yield text
 
 
 _SSH: Final = ("ssh", "git+ssh", "ssh+git")

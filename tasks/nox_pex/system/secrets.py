@@ -68,8 +68,8 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
     def of(cls, environ: Mapping[str, str], listed: Iterable[str] = ()) -> Secrets:
         """Return the secrets in `environ`: variables with a secret's name, those `listed`, and passwords in URLs.
 
-        If such a value has a structure, the secrets in it count too: the credentials of an `Authorization` header, and
-        the strings with a secret's name in a JSON object.
+        If such a value has a structure, the secrets in it count too: the credentials of an `Authorization` header, the
+        values of cookies, the text in base64, and the strings with a secret's name in a JSON object.
         """
         names = frozenset(listed)
         named = [value for name, value in environ.items() if name in names or is_secret_name(name)]
@@ -182,8 +182,10 @@ class LineMasker:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """Yield the secrets in the value of a secret: those of an `Authorization` header and of a JSON object."""
+    """Yield the secrets in the value of a secret, which a program may read: of a header, base64 or a JSON object."""
     yield from secret_patterns.credentials(value)
+    yield from secret_patterns.cookies(value)
+    yield from secret_patterns.decoded(value)
     if value.lstrip().startswith("{"):
         try:
             document = json.loads(value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from nox_pex.settings import settings_secrets
 
@@ -51,7 +52,8 @@ def test_the_settings_that_a_project_extends_count_too(tmp_path: Path) -> None:
 
 
 def test_settings_with_wrong_types_have_no_secrets() -> None:
-    for wrong in ({}, {"tool": 1}, {"tool": {"nox-pex": []}}, {"tool": {"nox-pex": {"secrets": "A", "extends": 1}}}):
+    documents: list[dict[str, Any]] = [{}, {"tool": 1}, {"tool": {"nox-pex": []}}]
+    for wrong in (*documents, {"tool": {"nox-pex": {"secrets": "A", "extends": 1}}}):
         assert settings_secrets.listed(wrong, Path("pyproject.toml")) == frozenset()
         assert [*settings_secrets.values(wrong, Path("pyproject.toml"))] == []
     partly = {"tool": {"nox-pex": {"secrets": ["A", 1], "binary": {"x": {"inject-env": {"A": 1}, "env": [1]}}}}}

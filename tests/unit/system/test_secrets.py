@@ -225,11 +225,15 @@ def test_the_secrets_within_a_structured_value_are_secrets_too() -> None:
         "HTTP_AUTHORIZATION": "Bearer abcdef-token",
         "PROXY_AUTHORIZATION": f"Basic {base64.b64encode(b'joe:hunter22').decode()}",
         "DOCKER_AUTH_CONFIG": json.dumps({"auths": {"h": {"auth": "am9lOnB3"}}}),
+        "SESSION_COOKIE": "session=abc123abc; theme=light",
+        "ENCODED_KEY": base64.encodebytes(b"a decoded secret").decode(),
+        "ESCAPED_KEY": PEM.replace("Zx9", "Yw8").replace("\n", "\\n"),
         "GOOGLE_CREDENTIALS": json.dumps({"type": "service_account", "private_key": PEM}),
     }
     values = Secrets.of(environ).values
-    assert {"abcdef-token", "hunter22", "am9lOnB3", PEM} <= {*values}
-    assert "service_account" not in values
+    assert {"abcdef-token", "hunter22", "am9lOnB3", PEM, PEM.replace("Zx9", "Yw8")} <= {*values}
+    assert {"abc123abc", "a decoded secret"} <= {*values}
+    assert not {"service_account", "light"} & {*values}
 
 
 def test_a_secret_that_is_cut_short_is_masked() -> None:
@@ -252,3 +256,18 @@ def test_a_long_log_is_masked_quickly() -> None:
     started = time.process_time()
     assert secrets.mask(text) == text
     assert time.process_time() - started < 20.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(character * 100_000 for character in ("\n", "\\", "'", "=", "  |", "://", "a-", ";a", "%25", "&amp;")),
+        *("-----BEGIN PRIVATE KEY-----" * 1000, "https://a:" * 10_000, "-----BEGIN PRIVATE KEY-----\n" * 1000),
+    ],
+)
+def test_no_text_makes_masking_slow(text: str) -> None:
+    secrets = Secrets.of({"A_TOKEN": "canary '\n\\/& 01=234"})
+    started = time.process_time()
+    secrets.mask(f"canary{text}-----END PRIVATE KEY-----")
+    secrets.mask(f"{text}Authorization: x …")
+    assert time.process_time() - started < 10.0
