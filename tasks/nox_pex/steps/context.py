@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -78,21 +79,12 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def secrets(self) -> Secrets:
-        """The values that must not be shown or written: those of the environment, the project and the indexes.
-
-        Never raises, because an error in the settings is shown with them masked.
-        """
-        document: Mapping[str, Any] = {}
-        with contextlib.suppress(NoxPexError):
+        """The values that must not be shown or written. Never raises, because errors are shown with them masked."""
+        try:
             document = self.project.document
-        file = self.root / "pyproject.toml"
-        known = Secrets.of(self.environ, settings_secrets.listed(document, file))
-        return known.with_values(
-            [
-                *settings_secrets.values(document, file),
-                *index_secrets.values(self.environ, prefix=Path(sys.prefix), project=self.root),
-            ]
-        )
+        except NoxPexError:
+            return known_secrets(self.environ, self.root)
+        return known_secrets(self.environ, self.root, document)
 
     @cached_property
     def all_targets(self) -> Mapping[str, Target]:
@@ -188,3 +180,18 @@ def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
     relative = os.path.relpath(root, cache)
     name = Path(relative).name.replace("..", "project")  # the name of the checkout's directory may change
     return cache / "nox-pex" / f"{name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"
+
+
+def known_secrets(environ: Mapping[str, str], root: Path, document: Mapping[str, Any] | None = None) -> Secrets:
+    """Return the secrets of the environment, of the project in `root`, and of the package indexes that it may use.
+
+    `document` is the project's parsed `pyproject.toml`. Without one the file is read; it may be wrong or missing.
+    """
+    file = root / "pyproject.toml"
+    if document is None:
+        document = {}
+        with contextlib.suppress(OSError, ValueError):
+            document = tomllib.loads(file.read_text("utf-8"))
+    known = Secrets.of(environ, settings_secrets.listed(document, file))
+    of_indexes = index_secrets.values(environ, prefix=Path(sys.prefix), project=root)
+    return known.with_values([*settings_secrets.values(document, file), *of_indexes])

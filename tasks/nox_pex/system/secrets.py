@@ -97,6 +97,19 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
         joined = "\n".join(lines)
         return tuple(self.mask(joined).split("\n")) if joined else ()
 
+    def mask_json(self, text: str) -> str:
+        """Return a JSON document, as nox-pex writes it, with `MASK` in place of every secret in its strings."""
+        return json.dumps(self._mask_strings(json.loads(text)), ensure_ascii=False, indent=2) + "\n"
+
+    def _mask_strings(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, list):
+            return [self._mask_strings(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self.mask(key): self._mask_strings(inner) for key, inner in value.items()}
+        return value
+
     def continue_after(self, line: str) -> bool:
         """Whether `line` ends within a secret, which may continue on the next line."""
         end = line.rstrip()[-_LAST:]

@@ -271,3 +271,11 @@ def test_no_text_makes_masking_slow(text: str) -> None:
     secrets.mask(f"canary{text}-----END PRIVATE KEY-----")
     secrets.mask(f"{text}Authorization: x …")
     assert time.process_time() - started < 10.0
+
+
+def test_the_strings_of_a_json_document_are_masked() -> None:
+    secrets = Secrets.of({"A_TOKEN": "canary'\""})
+    document = {"canary'\"": [1, None, True, {"x": "a canary'\""}], "ö": 0.5}
+    text = secrets.mask_json(json.dumps(document))
+    assert json.loads(text) == {MASK: [1, None, True, {"x": f"a {MASK}"}], "ö": 0.5}
+    assert '\n  "ö": 0.5\n}\n' in text
