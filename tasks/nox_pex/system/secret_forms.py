@@ -17,19 +17,23 @@ from html.entities import codepoint2name
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-_BREAK: Final = r"(?:(?:\\{0,32}[\r\n]|\\{1,32}[rn])[ \t|>]{0,32}){0,4}"
-"""A line break, perhaps escaped, with the indentation or quotation mark of the next line: a text may be wrapped.
-
-All repetitions are bounded, here and below, so that no text makes a search slow.
-"""
-
-
 _PERCENT: Final = "%(?:25){0,8}"
 """The beginning of a percent-encoded byte, perhaps encoded more than once (RFC 3986, 2.1)."""
 
 
 _ENTITY: Final = "&(?:amp;){0,8}"
 """The beginning of an HTML character reference, perhaps escaped more than once."""
+
+
+_BACKSLASH: Final = rf"(?:\\|{_PERCENT}5[Cc]|{_ENTITY}#(?:92|[xX]0{{0,7}}5[cC]);)"
+
+
+_BREAK: Final = r"(?:['\"]?[\\\r\n][\\\r\nrn \t|>'\"b]{0,60})?"
+"""A line break, perhaps escaped, with the indentation or quotation mark of the next line: a text may be wrapped.
+
+It is simple because it is in an expression once for each character. All repetitions are bounded, here and below, so
+that no text makes a search slow.
+"""
 
 
 _ENTITY_OF_QUOTE: Final = rf"|{_ENTITY}(?:apos|quot|#(?:34|39|92|[xX]0{{0,7}}(?:22|27|5[cC])));"
@@ -115,7 +119,7 @@ _BASE64: Final = {
 def base64_cores(value: str) -> tuple[str, ...]:
     """Return, for each alignment, the base64 characters that hold bits of `value` alone."""
     cores = []
-    for text in dict.fromkeys((value, json.dumps(value)[1:-1])):
+    for text in dict.fromkeys((value, json.dumps(value)[1:-1], repr(value)[1:-1])):
         data = _bytes(text)
         for before in range(3):
             encoded = base64.b64encode(bytes(before) + data).decode("ascii")
@@ -154,7 +158,7 @@ def _spellings(part: str) -> str:
     if part[0] in "\r\n":
         # `NoxPexError` and others put a space in place of a line break.
         escaped = (
-            rf"\\{{0,32}}\s|\\{{1,32}}(?:[rn]|(?i:u000|x0)[aAdD]|01[25])"
+            rf"{_BACKSLASH}{{0,32}}\s|{_BACKSLASH}{{1,32}}(?:[rn]|(?i:u000|x0)[aAdD]|01[25])"
             rf"|{_PERCENT}0[aAdD]|{_ENTITY}#(?:1[03]|[xX]0{{0,7}}[aAdD]);"
         )
         return rf"(?:{escaped}|[ \t|>]){{1,64}}"
@@ -167,24 +171,25 @@ def _spellings(part: str) -> str:
 
 
 def _alternatives(character: str) -> Iterator[str]:
-    code = ord(character)
-    data = _bytes(character)
-    if character == " ":
-        yield from (r"\\{0,32}\s{1,64}", r"\+")
-    else:
-        yield rf"\\{{0,32}}{re.escape(character)}"
-    yield f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})"
-    yield "".join(rf"\\{{1,32}}(?i:x{byte:02x})" for byte in data)
-    yield "".join(rf"\\{{1,32}}{byte:03o}" for byte in data)
-    yield rf"\\{{1,32}}(?i:u{{?0{{0,7}}{code:x}}}?)"
-    yield rf"{_ENTITY}#(?:0{{0,7}}{code}|[xX]0{{0,7}}(?i:{code:x}));"
+    code, data = ord(character), _bytes(character)
+    literal = [r"\s{1,64}", r"\+"] if character == " " else [re.escape(character)]
+    literal.append(f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})")
+    literal.append(rf"{_ENTITY}#(?:0{{0,7}}{code}|[xX]0{{0,7}}(?i:{code:x}));")
     if (name := codepoint2name.get(code)) is not None:
-        yield f"{_ENTITY}{name};"
+        literal.append(f"{_ENTITY}{name};")
     if code >= _ASCII:
-        units = character.encode("utf-16-be", "surrogatepass")
-        yield "".join(rf"\\{{1,32}}(?i:u{units[at]:02x}{units[at + 1]:02x})" for at in range(0, len(units), 2))
-        yield rf"\\{{1,32}}(?i:x{code:02x})"
-        yield "\N{REPLACEMENT CHARACTER}+"  # the output of a tool is decoded with errors="replace"
+        literal.append("\N{REPLACEMENT CHARACTER}+")  # the output of a tool is decoded with errors="replace"
+    yield f"{_BACKSLASH}{{0,32}}(?:{'|'.join(literal)})"
+    units = character.encode("utf-16-be", "surrogatepass")
+    escapes = (
+        [f"x{byte:02x}" for byte in data],
+        [f"{byte:03o}" for byte in data],
+        [f"u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)],
+        [f"x{code:02x}"],
+        [f"u{{?0{{0,7}}{code:x}}}?"],
+    )
+    for escape in escapes:
+        yield f"(?i:{''.join(f'{_BACKSLASH}{{1,32}}{unit}' for unit in escape)})"
 
 
 def _bytes(text: str) -> bytes:

@@ -35,6 +35,10 @@ _LAST: Final = 6
 """Characters at the end of a line that decide whether a secret continues on the next line."""
 
 
+_AROUND: Final = " \t'\"\\,)]}"
+"""Characters that may follow a part of a secret on its line, as in a list of strings."""
+
+
 _HELD: Final = 200
 """Lines that `LineMasker` holds back at most."""
 
@@ -112,7 +116,7 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
 
     def continue_after(self, line: str) -> bool:
         """Whether `line` ends within a secret, which may continue on the next line."""
-        end = line.rstrip()[-_LAST:]
+        end = line.rstrip(_AROUND)[-_LAST:]
         return len(end) == _LAST and any(-1 < text.find(end) < len(text) - _LAST for text in self._unbroken)
 
     @cached_property
