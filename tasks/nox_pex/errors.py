@@ -138,8 +138,9 @@ class NoxPexError(Exception):
         super().__init__(code, problem, remedy)
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
-        """Return this failure with `mask` applied to problem and remedy. The log was masked when it was read."""
-        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=self.log)
+        """Return this failure with `mask` applied to problem, remedy and log."""
+        log = tuple(mask("\n".join(self.log)).split("\n")) if self.log else ()
+        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=log)
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -297,7 +297,7 @@ def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:
 def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
     """Raise `NoxPexError` `log-forbidden` or `log-missing` if the logs do not match the settings."""
     for path in progress.log_files:
-        found = log.forbidden_line(path, test.smoke.log_forbid)
+        found = log.forbidden_line(path, test.smoke.log_forbid, test.secrets)
         if found is not None:
             problem = f"a line of the log matches `log-forbid` {found[0]!r}: {results.shorten(found[1])}"
             raise NoxPexError("log-forbidden", problem, "fix the cause, or change `log-forbid`")

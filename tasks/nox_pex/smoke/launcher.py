@@ -118,4 +118,4 @@ def launch(
                 raise failure
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
-            raise
+            raise error.masked(secrets.mask) from error

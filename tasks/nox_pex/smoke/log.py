@@ -27,6 +27,9 @@ _PIECE: Final = 1024 * 1024
 """The number of bytes after which a line is cut, so that it can be searched in bounded memory."""
 
 
+_NO_SECRETS: Final = Secrets()
+
+
 _OVERLAP: Final = 4096
 """The number of bytes that two pieces of one line share, so that no match is cut in two."""
 
@@ -81,13 +84,18 @@ def missing_patterns(path: Path, patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def forbidden_line(path: Path, patterns: Sequence[str]) -> tuple[str, str] | None:
-    """Return the first match in the log: the pattern, and the line from the match to its end. None if there is none."""
+def forbidden_line(path: Path, patterns: Sequence[str], secrets: Secrets = _NO_SECRETS) -> tuple[str, str] | None:
+    """Return the first match in the log: the pattern, and the line from the match to its end. None if there is none.
+
+    The line is masked before it is cut. If the match itself was in a secret, the whole line is returned.
+    """
     regexes = [re.compile(pattern) for pattern in patterns]
     for line in _pieces(path) if regexes else ():
         for regex in regexes:
             if match := regex.search(line):
-                return regex.pattern, line[match.start() :][:_WIDTH].strip()
+                masked = secrets.mask(line)
+                shown = match if masked == line else regex.search(masked)
+                return regex.pattern, masked[shown.start() if shown else 0 :][:_WIDTH].strip()
     return None
 
 

@@ -254,7 +254,11 @@ def _run_own_commands(
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:
-    """Return `secrets` together with those in the environment variables of the settings."""
-    environments = (smoke.env, *(command.env for command in smoke.command))
-    more = {value for env in environments for value in Secrets.of(env).values}
-    return Secrets.from_values({*secrets.values, *more})
+    """Return `secrets` together with those in the environment variables and headers of the settings."""
+    named = (
+        smoke.env,
+        *(command.env for command in smoke.command),
+        *(check.request_headers for check in smoke.http),
+        *(check.headers for check in smoke.http),
+    )
+    return secrets.with_values(value for each in named for value in Secrets.of(each).values)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,12 +24,13 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.project.pyproject import Project
-from nox_pex.settings import parse
+from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
+from nox_pex.tools import index_secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner, find_uv
 
@@ -75,8 +79,12 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def secrets(self) -> Secrets:
-        """The values that must not be shown or written."""
-        return Secrets.of(self.environ, self.settings.secrets)
+        """The values that must not be shown or written. Never raises, because errors are shown with them masked."""
+        try:
+            document = self.project.document
+        except NoxPexError:
+            return known_secrets(self.environ, self.root)
+        return known_secrets(self.environ, self.root, document)
 
     @cached_property
     def all_targets(self) -> Mapping[str, Target]:
@@ -172,3 +180,18 @@ def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:
     relative = os.path.relpath(root, cache)
     name = Path(relative).name.replace("..", "project")  # the name of the checkout's directory may change
     return cache / "nox-pex" / f"{name}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}{suffix}"
+
+
+def known_secrets(environ: Mapping[str, str], root: Path, document: Mapping[str, Any] | None = None) -> Secrets:
+    """Return the secrets of the environment, of the project in `root`, and of the package indexes that it may use.
+
+    `document` is the project's parsed `pyproject.toml`. Without one the file is read; it may be wrong or missing.
+    """
+    file = root / "pyproject.toml"
+    if document is None:
+        document = {}
+        with contextlib.suppress(OSError, ValueError):
+            document = tomllib.loads(file.read_text("utf-8"))
+    known = Secrets.of(environ, settings_secrets.listed(document, file))
+    of_indexes = index_secrets.values(environ, prefix=Path(sys.prefix), project=root)
+    return known.with_values([*settings_secrets.values(document, file), *of_indexes])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, table
-from nox_pex.steps.context import Context, state_directory
+from nox_pex.steps.context import Context, known_secrets, state_directory
 from nox_pex.steps.table import Step
 from nox_pex.system import files, locks, outside_text, plain_paths
 from nox_pex.system.environ import discovery_environ
@@ -35,14 +35,19 @@ _CONTEXTS: Final[dict[object, Context]] = {}
 
 @contextlib.contextmanager
 def _masked(secrets: Callable[[], Secrets]) -> Iterator[None]:
-    """Mask `secrets()` in a failure, before a front end shows it."""
+    """Mask `secrets()` in a failure, before a front end shows it, and in any other exception that it shows."""
     try:
         yield
     except NoxPexError as error:
         raise error.masked(secrets().mask) from error
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            cause.args = tuple(secrets().mask(part) if isinstance(part, str) else part for part in cause.args)
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
-@_masked(lambda: Secrets.of(os.environ))
 def context_of(
     directory: Path,
     *,
@@ -63,31 +68,36 @@ def context_of(
     relative to `invoked_from`. `parallel` says that other projects are built at the same time. Raises `NoxPexError`:
     `usage`, `disk-full` if `work` is not writable.
     """
-    for chatty in _CHATTY:
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    root, environ = directory.resolve(), dict(os.environ)
-    plain_paths.check_utf_8(root, what="the project")
-    plain_paths.check_utf_8(work, what="Nox's environments")
-    plain_paths.check_utf_8(Path(environ.get("NOX_PEX_CACHE_DIR", "")), what="NOX_PEX_CACHE_DIR")
-    with files.writing(f"in {work}"):
-        _ignore_in_git(work)
-    key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
-    if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
-        return known
-    context = Context(
-        root=root,
-        state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
-        base=_base(python, missing=missing),
-        arguments=arguments.parse(posargs, invoked_from=invoked_from),
-        environ=environ,
-        say=lambda message: say(outside_text.message(message)),
-        emit=lambda line: print(line, flush=True),  # noqa: T201  # scripts read such lines from the standard output
-        verbose=verbose,
-        parallel=parallel,
-        suffix=suffix,
-    )
-    _CONTEXTS[key] = context
-    return context
+    with _masked(lambda: known_secrets(os.environ, directory)):
+        for chatty in _CHATTY:
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        root, environ = directory.resolve(), dict(os.environ)
+        plain_paths.check_utf_8(root, what="the project")
+        plain_paths.check_utf_8(work, what="Nox's environments")
+        plain_paths.check_utf_8(Path(environ.get("NOX_PEX_CACHE_DIR", "")), what="NOX_PEX_CACHE_DIR")
+        with files.writing(f"in {work}"):
+            _ignore_in_git(work)
+        key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
+        if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
+            return known
+
+        def mask(line: str) -> str:
+            return context.secrets.mask(line)
+
+        context = Context(
+            root=root,
+            state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
+            base=_base(python, missing=missing),
+            arguments=arguments.parse(posargs, invoked_from=invoked_from),
+            environ=environ,
+            say=lambda message: say(outside_text.message(mask(message))),
+            emit=lambda line: print(mask(line), flush=True),  # noqa: T201  # scripts read such lines from the standard output
+            verbose=verbose,
+            parallel=parallel,
+            suffix=suffix,
+        )
+        _CONTEXTS[key] = context
+        return context
 
 
 def perform(step: Step, context: Context) -> None:
@@ -113,20 +123,12 @@ def prepare(step: Step, context: Context) -> None:
 def _guarded(step: Step, context: Context) -> Iterator[None]:
     """Keep `clean` out of the project while `step` runs, and mask the secrets in its failure."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_masked(lambda: _secrets_of(context)))
+        stack.enter_context(_masked(lambda: context.secrets))
         stack.enter_context(files.writing(f"in {context.state}"))
         if not step.exclusive:
             waiting = f"{step.name}: waiting for another run that cleans"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
         yield
-
-
-def _secrets_of(context: Context) -> Secrets:
-    """The secrets of the project; only those of the environment if its settings cannot be read."""
-    try:
-        return context.secrets
-    except NoxPexError:
-        return Secrets.of(context.environ)
 
 
 def _ignore_in_git(directory: Path) -> None:

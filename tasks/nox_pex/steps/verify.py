@@ -26,7 +26,7 @@ def run(context: Context) -> None:
             installer=context.installer,
             deep=context.arguments.deep,
         )
-        files.write_text(result, report.json_text(found))
+        files.write_text(result, context.secrets.mask_json(report.json_text(found)))
         for line in report.table(found):
             context.say(line)
         if found.failure is not None:

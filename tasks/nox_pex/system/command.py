@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.system import outside_text
-from nox_pex.system.secrets import Secrets
+from nox_pex.system.secrets import LineMasker, Secrets
 
 TAIL: Final = 30
 """The number of lines that are shown from the end of a failed tool's output."""
@@ -101,14 +101,21 @@ class Shell(Struct, frozen=True, kw_only=True):
             umask=0o022,  # the modes of built files must not depend on the user's umask
         )
         output: deque[str] = deque(maxlen=_MAX_LINES)
+        masker = LineMasker(self.secrets)
         with _ended_on_exit(process):
             for line in self._lines(process, what=what, started=started):
-                masked = self.secrets.mask(line)
-                output.append(masked)
+                output.append(line)
                 if self.verbose:
-                    self.say(f"  {outside_text.log_line(masked)}")
+                    self._show(masker.feed(line))
+            self._show(masker.flush())
             status = process.wait()
-        return Outcome(status=status, output="\n".join(output), seconds=time.monotonic() - started)
+        # All lines at once, because a secret may be in several.
+        masked = "\n".join(self.secrets.mask_lines(output))
+        return Outcome(status=status, output=masked, seconds=time.monotonic() - started)
+
+    def _show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.say(f"  {outside_text.log_line(line)}")
 
     def _lines(self, process: subprocess.Popen[str], *, what: str, started: float) -> Iterator[str]:
         """Yield the lines of the tool's output. Show the user every `_HEARTBEAT` seconds that it still runs."""

@@ -115,13 +115,23 @@ def uv_index_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, s
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
-    if pip.url and not any(environ.get(name) for name in _UV_INDEX):
-        files = (Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / ".config")), "uv"), Path("/etc/uv"))
-        if not any(_names_default_index(_toml(file / "uv.toml")) for file in files):
-            added["UV_DEFAULT_INDEX"] = pip.url
+    by_variable = any(environ.get(name) for name in _UV_INDEX)
+    if pip.url and not by_variable and not any(_names_default_index(_toml(file)) for file in uv_files(environ)):
+        added["UV_DEFAULT_INDEX"] = pip.url
     if pip.cert and not environ.get("SSL_CERT_FILE"):
         added["SSL_CERT_FILE"] = pip.cert
     return added
+
+
+def uv_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the configuration files of uv, existing or not: the user's and the system's."""
+    user = Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / ".config")))
+    return (user / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))
+
+
+def netrc_file(environ: Mapping[str, str]) -> Path:
+    """Return the file in which pip, uv and Poetry look up passwords by host, existing or not."""
+    return Path(environ.get("NETRC") or _home(environ) / ".netrc")
 
 
 def _names_mirror(settings: Mapping[str, Any]) -> bool:

@@ -66,3 +66,11 @@ def test_a_match_across_two_pieces_of_a_line_is_found(file: Path) -> None:
     file.write_bytes(b"." * (1024 * 1024 - 3) + b"needle" + b"." * 100)
     assert log.missing_patterns(file, ["needle"]) == ()
     assert log.forbidden_line(file, ["needle"]) is not None
+
+
+def test_a_forbidden_line_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text(f"start s3cr3t-t0ken ERROR s3cr3t-t0ken {'x' * 471} s3cr3t-t0ken\n")
+    assert log.forbidden_line(file, ["ERROR"], SECRETS) == ("ERROR", f"ERROR **** {'x' * 471} ****")
+    pattern, line = log.forbidden_line(file, ["t-t0"], SECRETS) or ("", "")
+    assert (pattern, line[:18]) == ("t-t0", "start **** ERROR *")

@@ -50,6 +50,37 @@ def test_secrets_in_a_failure_are_masked(make_context: MakeContext, load: Load, 
     assert caught.value.log == ("as it was read",)
 
 
+def test_the_log_of_a_failure_and_any_other_exception_are_masked(make_context: MakeContext, load: Load) -> None:
+    context = make_context(environ=SECRETS)
+    failures = [NoxPexError("leak", "a", "b", log=("x ghp_01", "23456789 y")), ValueError("abcde-fghij", 1)]
+
+    def fail(_context: Context) -> None:
+        raise failures.pop(0) from KeyError("ghp_0123456789")
+
+    load(fail)
+    with pytest.raises(NoxPexError) as caught:
+        frontend.perform(STEPS["pex"], context)
+    assert caught.value.log == ("x **** y",)
+    with pytest.raises(ValueError, match=r"\*\*\*\*") as other:
+        frontend.perform(STEPS["pex"], context)
+    assert other.value.args == ("****", 1)
+    assert other.value.__cause__ is not None
+    assert other.value.__cause__.args == ("****",)
+
+
+def test_every_line_that_a_step_shows_is_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LICENCE", "abcde-fghij")
+    (tmp_path / "pyproject.toml").write_text('[tool.nox-pex]\nsecrets = ["LICENCE"]\n', "utf-8")  # no name: not valid
+    shown: list[str] = []
+    context = context_of(tmp_path, say=shown.append)
+    context.say("see abcde-fghij")
+    context.emit('{"a": "abcde-fghij"}')
+    assert shown == ["see ****"]
+    assert capsys.readouterr().out == '{"a": "****"}\n'
+
+
 def test_secrets_are_masked_although_the_settings_cannot_be_read(
     make_context: MakeContext, load: Load, tmp_path: Path
 ) -> None:
@@ -133,7 +164,9 @@ def test_only_steps_with_something_to_install_are_prepared(make_context: MakeCon
     assert ran == ["install", "pex"]
 
 
-def context_of(root: Path, *posargs: str, python: str | None = None, **options: Any) -> Context:
+def context_of(
+    root: Path, *posargs: str, python: str | None = None, say: Callable[[str], None] = print, **options: Any
+) -> Context:
     return frontend.context_of(
         root,
         work=root / ".nox",
@@ -142,7 +175,7 @@ def context_of(root: Path, *posargs: str, python: str | None = None, **options: 
         missing=LookupError,
         posargs=posargs,
         invoked_from=root,
-        say=print,
+        say=say,
         verbose=False,
         **options,
     )
@@ -179,6 +212,11 @@ def test_a_secret_among_the_arguments_is_masked(tmp_path: Path, monkeypatch: pyt
         context_of(tmp_path, "--token=ghp_0123456789")
     assert caught.value.code == "usage"
     assert "--token=****" in caught.value.problem
+    monkeypatch.setenv("LICENCE", "abcde-fghij")
+    (tmp_path / "pyproject.toml").write_text('[tool.nox-pex]\nsecrets = ["LICENCE"]\n', "utf-8")
+    with pytest.raises(NoxPexError) as caught:
+        context_of(tmp_path, "--licence=abcde-fghij")
+    assert "--licence=****" in caught.value.problem
 
 
 def test_a_line_cannot_begin_another_one_or_command_a_ci_system(

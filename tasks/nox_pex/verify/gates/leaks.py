@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from nox_pex.system.secret_forms import literal_forms
 from nox_pex.system.secrets import Secrets, is_secret_name
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, INFO, Pex, open_nested
 from nox_pex.verify.container import BombError, Container, DamageError, read_text
@@ -147,7 +148,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         secrets = [
             Literal(value=form.encode("utf-8", "surrogateescape"), kind=SECRET)
             for value in distinctive
-            for form in dict.fromkeys((value, quote(value, safe=""), json.dumps(value)[1:-1]))
+            for form in literal_forms(value)
         ]
         paths = [
             Literal(value=form, kind=f"an absolute path: {name}", path=True, open_ended=open_ended)
