@@ -27,7 +27,7 @@ def run(context: Context) -> None:
             deep=context.arguments.deep,
         )
         files.write_text(result, context.secrets.mask_json(report.json_text(found)))
-        for line in report.table(found):
+        for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
         if found.failure is not None:
             raise found.failure

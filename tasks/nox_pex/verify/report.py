@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -48,16 +48,16 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         return next((result.failure for result in self.results if result.failure is not None), None)
 
 
-def table(report: VerifyReport) -> Iterator[str]:
+def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator[str]:
     """Yield a line for each gate, with its notes, then the errors of all failures except the first.
 
-    The caller raises the first.
+    The caller raises the first. `mask` masks the secrets in an error, before the characters in it are escaped.
     """
     for result in report.results:
         yield f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
         yield from (f"{result.gate:<12}  note: {note}" for note in result.notes)
     failures = [result.failure for result in report.results if result.failure is not None]
-    yield from (str(failure) for failure in failures[1:])
+    yield from (str(failure.masked(mask)) for failure in failures[1:])
 
 
 def json_text(report: VerifyReport) -> str:
