@@ -6,7 +6,7 @@ front ends (`sessions`, `invoke`) turn it into one line and an exit status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 Code = Literal[
@@ -117,9 +117,18 @@ class NoxPexError(Exception):
 
     `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do. Both are one line without a
     full stop. `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
+    `others` are failures that were found together with this one.
     """
 
-    def __init__(self, code: Code, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: Code,
+        problem: str,
+        remedy: str,
+        *,
+        log: tuple[str, ...] = (),
+        others: tuple[NoxPexError, ...] = (),
+    ) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
             raise ValueError(msg)
@@ -127,16 +136,25 @@ class NoxPexError(Exception):
         self.problem = " ".join(problem.split())
         self.remedy = " ".join(remedy.split())
         self.log = log
+        self.others = others
         super().__init__(code, problem, remedy)
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
         """Return this failure with `mask` applied to problem and remedy. The log was masked when it was read."""
-        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=self.log)
+        others = tuple(other.masked(mask) for other in self.others)
+        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=self.log, others=others)
+
+    @classmethod
+    def together(cls, failures: Sequence[NoxPexError]) -> NoxPexError:
+        """Return the first of `failures`, of which there is at least one, with the others."""
+        first, *others = failures
+        return cls(first.code, first.problem, first.remedy, log=first.log, others=(*first.others, *others))
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that a front end shows to the user: the log, and then the error itself."""
-        return (*(f"  | {line}" for line in self.log), str(self))
+        """The lines that a front end shows to the user: the log, the other failures, and last the error itself."""
+        also = (f"also: {other.problem}; {other.remedy}" for other in self.others)
+        return (*(f"  | {line}" for line in self.log), *also, str(self))
 
     def __str__(self) -> str:
         return f"error[{self.code}]: {self.problem}; {self.remedy}"
