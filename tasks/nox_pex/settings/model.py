@@ -109,6 +109,12 @@ class Binary(Table, frozen=True, kw_only=True):
     budget: Budget = Budget()
     image: Image | None = None
 
+    @property
+    def source_paths(self) -> tuple[str, ...]:
+        """The files, directories and patterns that it names as sources, relative to the project's directory."""
+        named = (self.executable, self.sources.root, *self.sources.include)
+        return tuple(name.lstrip("/") for name in named if name)
+
     def _broken_rules(self) -> Iterator[str]:
         yield from _check_entry(self)
         for constraint in self.interpreter_constraints:
@@ -142,9 +148,7 @@ class Settings(Table, frozen=True, kw_only=True):
     def _broken_rules(self) -> Iterator[str]:
         for key, version in (("poetry-version", self.poetry_version), ("pex-version", self.pex_version)):
             yield from _check_version(key, version)
-        if self.output_dir == Path():
-            msg = '`output-dir`: it must not be the directory of the project; write another one, such as "dist"'
-            yield msg
+        yield from _check_output_dir(self.output_dir)
         for name in self.binary:
             if problem := names.problem_with(name):
                 yield _about_binary(name, problem)
@@ -156,6 +160,19 @@ class Settings(Table, frozen=True, kw_only=True):
                     problem = f"pex {self.pex_version} cannot make the scie of {name}"
                     msg = f"`pex-version`: {problem}; write {_FIRST_WITH_SCIES} or later, or remove scie"
                     yield msg
+
+
+def _check_output_dir(directory: Path) -> Iterator[str]:
+    """Yield what is wrong with the text of `output-dir`; `project.output_dir` checks the directory itself."""
+    if directory == Path():
+        msg = '`output-dir`: it must not be the directory of the project; write another one, such as "dist"'
+        yield msg
+    elif not str(directory).isprintable():
+        msg = f'`output-dir`: {str(directory)!r} has a control character; write a plain path, such as "dist"'
+        yield msg
+    elif str(directory).startswith("~"):
+        msg = f'`output-dir`: {str(directory)!r} begins with `~`, which nothing replaces; write a path, such as "dist"'
+        yield msg
 
 
 def _about_binary(name: str, problem: str) -> str:

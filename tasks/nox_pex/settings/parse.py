@@ -53,6 +53,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     settings: Settings | None
+    where: Callable[[str], str]
+    """Returns the place of a dotted path, for an error."""
     problems: tuple[NoxPexError, ...] = ()
     refused: tuple[str, ...] = ()
 
@@ -76,10 +78,14 @@ def read(document: Mapping[str, Any], *, file: str, project_name: str | None, sc
     tool = document.get("tool", {})
     table = tool.get(_KEY, {}) if isinstance(tool, Mapping) else {}
     misspelt = tuple(_misspelt(document, file))
+
+    def own(path: str) -> str:
+        return locate.where(file, path, document)
+
     if misspelt and not table:
-        return Reading(settings=None, problems=misspelt)
+        return Reading(settings=None, where=own, problems=misspelt)
     if not isinstance(table, Mapping) or "extends" not in table:
-        found = _convert(table, lambda path: locate.where(file, path, document), misspelt)
+        found = _convert(table, own, misspelt)
         declared = not isinstance(table, Mapping) or table.get("binary")
         return found if declared else _with_sole_binary(found, file, project_name, scripts)
     return _read_layers(
@@ -127,13 +133,14 @@ def _convert(table: Any, where: Callable[[str], str], problems: tuple[NoxPexErro
     `problems` are those that are known before.
     """
     try:
-        return Reading(settings=msgspec.convert(table, Settings, dec_hook=_dec_hook), problems=problems)
+        return Reading(settings=msgspec.convert(table, Settings, dec_hook=_dec_hook), where=where, problems=problems)
     except msgspec.ValidationError:
         found = explain.explain(table, Settings, path=_PATH, dec_hook=_dec_hook)
     refusals = [NoxPexError("config", f"{where(each.path)}: {each.problem}", each.remedy) for each in found.refusals]
     usable = found.rest is not explain.REFUSED
     return Reading(
         settings=msgspec.convert(found.rest, Settings, dec_hook=_dec_hook) if usable else None,
+        where=where,
         problems=(*problems, *refusals),
         refused=tuple(each.path for each in found.refusals),
     )

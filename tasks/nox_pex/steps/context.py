@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -19,10 +19,11 @@ from nox_pex.poetry import installed
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
-from nox_pex.project import pyproject
+from nox_pex.project import output_dir, pyproject
 from nox_pex.project.pyproject import Project
 from nox_pex.settings import parse
 from nox_pex.settings.model import Settings
+from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
@@ -65,13 +66,30 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def settings(self) -> Settings:
-        """Its `[tool.nox-pex]`. Raises `NoxPexError`: `config`, `entry-missing`."""
-        return parse.parse(
+        """Its `[tool.nox-pex]`. Raises `NoxPexError` with all problems: `config`, `entry-missing`."""
+        if self.reading.problems or self.reading.settings is None:
+            raise NoxPexError.together(self.reading.problems)
+        return self.reading.settings
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The settings with all their problems. Raises `NoxPexError` `config` if `pyproject.toml` cannot be read."""
+        found = parse.read(
             self.project.document,
             file=str(self.project.file),
             project_name=self.project.name,
             scripts=self.project.scripts or self.project.other_scripts,
         )
+        if found.settings is None or "tool.nox-pex.output-dir" in found.refused:
+            return found
+        stems = [f"{name}{self.suffix}" for name in found.settings.binary]
+        named = [name for binary in found.settings.binary.values() for name in binary.source_paths]
+        problem = output_dir.problem_with(self.project, found.settings.output_dir, stems=stems, named=named)
+        if problem is None:
+            return found
+        what, remedy = problem
+        error = NoxPexError("config", f"{found.where('tool.nox-pex.output-dir')}: {what}", remedy)
+        return structs.replace(found, problems=(*found.problems, error))
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -16,7 +16,8 @@ def test_a_good_name_has_no_problem(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "a\0b", "a\nb", "a ", " a", "-a", ".a", "_a", "ü", "a`b", "x" * 129, "a\\b", "\u202ea"]
+    "name",
+    ["", ".", "..", "a/b", "a\0b", "a\nb", "a ", " a", "-a", ".a", "_a", "ü", "a`b", "x" * 129, "\u202ea"],
 )
 def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
     assert names.problem_with(name) is not None
