@@ -138,7 +138,10 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 say=_say,
                 verbose=bool(context.config.run.echo),
             )
-            for needed in table.with_needed([step.name]):
+            needed_steps = table.with_needed([step.name])
+            if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
+                raise NoxPexError.together(problems)  # the failure of this Python, as any other
+            for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:
             yield error

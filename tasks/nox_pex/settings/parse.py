@@ -208,6 +208,11 @@ def _likely(name: str, scripts: Sequence[str]) -> str:
     return nearest(name, scripts, cutoff=0.4) or scripts[0]
 
 
+def binary_key(name: str) -> str:
+    """Return the dotted name of the table of a binary in `pyproject.toml`."""
+    return f"{_PATH}.binary.{toml_text.toml_key(name)}"
+
+
 def is_declared(document: Mapping[str, Any], name: str) -> bool:
     """Whether a parsed `pyproject.toml` itself has a table for the binary `name`."""
     return name in document.get("tool", {}).get("nox-pex", {}).get("binary", {})

@@ -160,18 +160,10 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         if target.table.complete_platforms:
             found = wheelhouse.load_finished(target.selection, target.platforms, self.wheelhouse_of(target))
         else:
-            found = self._installed_here(target.selection)
+            found = _installed_here(self, target.selection)
         if found is None:
             self.base.find()  # if this Python does not exist, that is the error to raise
             raise NoxPexError("usage", f"nothing is installed for {target.name} yet", "run `nox -s install` first")
-        return found
-
-    def _installed_here(self, wanted: Selection) -> Installed | None:
-        found = self.installs.get(wanted)
-        if found is None or not found.environment.usable:  # another run may have cleaned meanwhile
-            found = installed.load_finished(wanted, self.environments[wanted])
-        if found is not None:
-            self.installs[wanted] = found
         return found
 
     def check_prebuilt(self) -> None:
@@ -180,6 +172,15 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
+
+
+def _installed_here(context: Context, wanted: Selection) -> Installed | None:
+    found = context.installs.get(wanted)
+    if found is None or not found.environment.usable:  # another run may have cleaned meanwhile
+        found = installed.load_finished(wanted, context.environments[wanted])
+    if found is not None:
+        context.installs[wanted] = found
+    return found
 
 
 def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:

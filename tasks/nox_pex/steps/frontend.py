@@ -7,13 +7,13 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import arguments, table
+from nox_pex.steps import arguments, needs, table
 from nox_pex.steps.context import Context, state_directory
 from nox_pex.steps.table import Step
 from nox_pex.system import files, locks, plain_paths
@@ -88,6 +88,12 @@ def context_of(
     )
     _CONTEXTS[key] = context
     return context
+
+
+def find_problems(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
+    """Return everything that is wrong in the settings, or missing there for one of `steps`; secrets are masked."""
+    with _masked(lambda: _secrets_of(context)):
+        return tuple(error.masked(_secrets_of(context).mask) for error in needs.find(context, steps))
 
 
 def perform(step: Step, context: Context) -> None:
