@@ -24,6 +24,7 @@ with import_path.without():
     from nox_pex.steps import table
     from nox_pex.steps.arguments import OPTIONS, Option
     from nox_pex.steps.table import Step
+    from nox_pex.system import streams
     from nox_pex.system.lazy import lazy
     from nox_pex.system.supported import check_supported
 
@@ -158,7 +159,7 @@ def _missing(python: str) -> NoxPexError:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a front end may print, and scripts read only the standard output
+    streams.show_line(line, sys.stderr)  # scripts read only the standard output
 
 
 ns = collection()

@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, needs, table
 from nox_pex.steps.context import Context, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, plain_paths, streams
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -81,7 +81,7 @@ def context_of(
         arguments=arguments.parse(posargs, invoked_from=invoked_from),
         environ=environ,
         say=say,
-        emit=lambda line: print(line, flush=True),  # noqa: T201  # scripts read such lines from the standard output
+        emit=lambda line: streams.write_line(line, sys.stdout),
         verbose=verbose,
         parallel=parallel,
         suffix=suffix,
