@@ -16,6 +16,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings import locate
 from nox_pex.settings.explain import dotted
+from nox_pex.system import toml_file
 
 EVERY: Final = "*"
 """The name that means every binary, in a shared file."""
@@ -67,6 +68,9 @@ def layers(project: Layer) -> Sequence[Layer]:
     found = [project]
     while isinstance(named := found[-1].table.get("extends"), str):
         above, key = found[-1], dotted(found[-1].path, "extends")
+        if not named or not named.isprintable():
+            problem = f"{above.where(key)}: {named!r} is not the path of a file"
+            raise NoxPexError("config", problem, 'write one, as in extends = "../nox-pex.toml"')
         file = os.path.normpath(Path(above.file).parent / named)
         if file in (layer.file for layer in found):
             problem = f"{above.where(key)}: {file} extends itself"
@@ -136,9 +140,9 @@ def _joined(prefix: str, path: tuple[str, ...]) -> str:
 
 def _read(file: str, *, named_by: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(Path(file).read_text("utf-8"))
+        return tomllib.loads(toml_file.read_text(Path(file)))
     except FileNotFoundError:
         problem = f"{named_by} names {file}, which does not exist"
         raise NoxPexError("config", problem, "correct the path, which is relative to the file that names it") from None
-    except (OSError, ValueError, RecursionError) as error:  # a path may have a null character
-        raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
+    except toml_file.UNREADABLE as error:
+        raise toml_file.refusal(Path(file), error) from error
