@@ -44,7 +44,7 @@ def line_of(file: str, path: str, document: Mapping[str, Any]) -> int | None:
     """
     try:
         text = Path(file).read_text("utf-8")
-        if tomllib.loads(text) != document:
+        if repr(tomllib.loads(text)) != repr(document):  # `nan` is not equal to itself
             return None
         found = lines(text)
     except (OSError, ValueError, RecursionError, _UnexpectedError):

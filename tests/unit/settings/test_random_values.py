@@ -74,10 +74,10 @@ def value(chance: random.Random, depth: int = 0) -> Any:
             for _ in range(chance.randrange(3))
         },
     ]
-    return chance.choice(kinds if depth < 3 else kinds[:5])()  # noqa: PLR2004  # deep enough
+    return chance.choice(kinds if depth < 3 else kinds[:5])()  # deep enough
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_values_give_settings_or_errors_with_a_dotted_key(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  # not for cryptography
     file = tmp_path / "pyproject.toml"
