@@ -324,8 +324,10 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
         if problem.code != "usage" and line not in _SHOWN:  # the arguments may be about another project
             _SHOWN.add(line)
             session.log(line)
-    if found[own]:
-        raise NoxPexError.together(found[own])
+    others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
+    contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())
+    if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
+        raise NoxPexError.together(problems)
 
 
 def _problems(

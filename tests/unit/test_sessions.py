@@ -239,6 +239,7 @@ def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Records the calls of the front end, instead of making them."""
     calls: list[tuple[str, str]] = []
     monkeypatch.setattr(frontend, "find_problems", lambda _context, _steps: ())
+    monkeypatch.setattr(frontend, "find_shared_files", lambda _context, _others: ())
 
     def note(function: str) -> Callable[[Step, Context], None]:
         return lambda step, _context: calls.append((function, step.name))
@@ -328,6 +329,7 @@ def test_a_failure_is_the_tools_last_lines_and_one_line(tmp_path: Path, monkeypa
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(frontend, "find_problems", lambda _context, _steps: ())
+    monkeypatch.setattr(frontend, "find_shared_files", lambda _context, _others: ())
     monkeypatch.setattr(frontend, "perform", fail)
     sessions.register()
     session: Any = Session(tmp_path)

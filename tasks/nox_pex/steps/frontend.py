@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -94,6 +94,11 @@ def find_problems(context: Context, steps: Collection[str]) -> tuple[NoxPexError
     """Return everything that is wrong in the settings, or missing there for one of `steps`; secrets are masked."""
     with _masked(lambda: _secrets_of(context)):
         return tuple(error.masked(_secrets_of(context).mask) for error in needs.find(context, steps))
+
+
+def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxPexError, ...]:
+    """Return an error for each binary whose files would replace those of a binary of another project."""
+    return tuple(needs.shared_files(context, others))
 
 
 def perform(step: Step, context: Context) -> None:

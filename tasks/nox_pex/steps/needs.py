@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,33 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
         binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
     return (*reading.problems, *_missing(context, {**unusable, **binaries}, steps))
+
+
+def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPexError]:
+    """Yield an error for each binary whose files would replace those of a binary of another project.
+
+    That can only be if `output-dir` is outside of the project.
+    """
+    own = _outputs(context)
+    if all(directory.is_relative_to(context.root) for directory, _ in own):
+        return
+    for other in others:
+        for place in own.keys() & _outputs(other).keys():
+            where = context.reading.where("tool.nox-pex.output-dir")
+            problem = f"{where}: the binary {own[place]!r} has the same files there as one of {other.root}"
+            yield NoxPexError("config", problem, "rename one of them, or write another directory")
+
+
+def _outputs(context: Context) -> dict[tuple[Path, str], str]:
+    """Return the name of each binary, by its directory and the name of its files in a form without case and dots."""
+    try:
+        settings = context.reading.settings
+    except NoxPexError:
+        return {}
+    if settings is None:
+        return {}
+    directory = Path(os.path.realpath(context.root / settings.output_dir))
+    return {(directory, f"{name}{context.suffix}".lower().replace(".", "-")): name for name in settings.binary}
 
 
 def _unusable(context: Context, binaries: Collection[str]) -> dict[str, Binary]:

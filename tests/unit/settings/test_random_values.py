@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ TEXTS = (
 
 def value(chance: random.Random, depth: int = 0) -> Any:
     """A random value that TOML can have."""
-    kinds = [
+    kinds: list[Callable[[], Any]] = [
         lambda: chance.choice(TEXTS),
         lambda: chance.choice([0, 1, -1, 200, 65536, 2**63 - 1, -(2**63), 10**30]),
         lambda: chance.choice([0.0, -1.5, float("inf"), float("-inf"), float("nan"), 1e308]),

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import needs
+from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
 from tests.unit.steps.conftest import MakeContext
 
@@ -98,3 +100,27 @@ def test_all_problems_are_raised_together(make_context: MakeContext, tmp_path: P
     with pytest.raises(NoxPexError) as caught:
         needs.check(context, ["pex"])
     assert len(caught.value.others) == 1
+
+
+def test_two_projects_never_write_the_same_files(tmp_path: Path) -> None:
+    def project(name: str, binary: str, output: str) -> Context:
+        root = tmp_path / name
+        root.mkdir()
+        text = f'[tool.nox-pex]\noutput-dir = "{output}"\n[tool.nox-pex.binary."{binary}"]\nscript = "x"\n'
+        (root / "pyproject.toml").write_text(HEAD + text, "utf-8")
+        return Context(
+            root=root,
+            state=root / ".nox",
+            base=BasePython(name="python", find=lambda: Path()),
+            arguments=Arguments(),
+            environ={},
+            say=print,
+            emit=print,
+        )
+
+    api, worker = project("api", "app.x", "../dist"), project("worker", "App-x", "../dist")
+    other, inside = project("other", "app", "../dist"), project("inside", "app.x", "dist")
+    (error,) = needs.shared_files(api, [worker, other, inside])
+    assert error.problem.startswith(f"{api.root}/pyproject.toml:5: tool.nox-pex.output-dir: the binary 'app.x' has the")
+    assert not list(needs.shared_files(inside, [api]))
+    assert not list(needs.shared_files(api, [other]))
