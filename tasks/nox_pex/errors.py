@@ -61,7 +61,7 @@ Code = Literal[
 """The error codes, as a type. They are stable: scripts may search for them."""
 
 CODES: Final[dict[Code, str]] = {
-    "usage": "The arguments after `--`, the arguments of `register()` or a flag of Nox cannot be used like this.",
+    "usage": "The arguments after `--`, of `register()` or of `launch()`, or a flag of Nox, cannot be used like this.",
     "config": "`[tool.nox-pex]`, or the rest of the project's `pyproject.toml`, has an error.",
     "no-lock": "The project has no `poetry.lock`.",
     "lock-stale": "The dependencies in `pyproject.toml` changed after `poetry.lock` was written.",

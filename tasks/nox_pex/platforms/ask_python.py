@@ -56,8 +56,10 @@ print(json.dumps({{
     }},
 }}))
 """
-"""Runs on Python 3.9 and later, as the modules of `packaging` do. On Linux, the kernel's release and version stay empty, which PEP 508 allows for unknown
-values: they change with the machine, and a container runs on any kernel."""
+"""Runs on Python 3.9 and later, as the modules of `packaging` do.
+
+On Linux, the kernel's release and version stay empty, which PEP 508 allows for unknown values: they change with the
+machine, and a container runs on any kernel."""
 
 
 _REMEDY: Final = "read its last lines above; a Python for binaries is CPython or PyPy 3.9 or later"

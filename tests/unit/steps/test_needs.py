@@ -111,7 +111,7 @@ def test_two_projects_never_write_the_same_files(tmp_path: Path) -> None:
         return Context(
             root=root,
             state=root / ".nox",
-            base=BasePython(name="python", find=lambda: Path()),
+            base=BasePython(name="python", find=Path),
             arguments=Arguments(),
             environ={},
             say=print,
