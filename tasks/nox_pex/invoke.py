@@ -132,7 +132,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 here / configured["project"],
                 work=here / configured["state"],
                 python=one,
-                suffix="" if python is one else f"-py{one}",
+                suffix="" if one is None or python is one else table.suffix_of(one),
                 missing=_missing,
                 posargs=posargs,
                 invoked_from=Path.cwd(),

@@ -96,11 +96,7 @@ def _register(
 
 def _check_types(projects: Sequence[object], *, python: object, prefix: object) -> None:
     """Raise `NoxPexError` `usage` if one of these arguments of `register` has a wrong type."""
-    for project in projects:
-        if not isinstance(project, str | os.PathLike):
-            several = isinstance(project, Sequence) and bool(project)
-            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
-            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
+    _check_projects(projects)
     if not isinstance(prefix, str):
         remedy = 'write a string, as in prefix="ship-", or remove it'
         raise NoxPexError("usage", f"register(prefix={prefix!r}) is not a string", remedy)
@@ -110,10 +106,22 @@ def _check_types(projects: Sequence[object], *, python: object, prefix: object) 
     pythons: Sequence[object] = python if isinstance(python, Sequence) else [python]
     if not pythons:
         raise NoxPexError("usage", f"register(python={python!r}) names no Python", 'write one, as in python="3.12"')
-    if not listed or not all(isinstance(one, str) for one in pythons):
-        problem = f"register(python={python!r}) is not a string, or a list of strings"
+    if not listed or not all(isinstance(one, str) and one.strip() and one.isprintable() for one in pythons):
+        problem = f"register(python={python!r}) is not a string, or a list of strings, that each name a Python"
         shown = ", ".join(_quoted(one) for one in pythons)
         raise NoxPexError("usage", problem, f"write python={f'[{shown}]' if listed else shown}")
+
+
+def _check_projects(projects: Sequence[object]) -> None:
+    """Raise `NoxPexError` `usage` if one of `projects` is no path."""
+    for project in projects:
+        if not isinstance(project, str | os.PathLike):
+            several = isinstance(project, Sequence) and bool(project)
+            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
+            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
+        if isinstance(project, bytes) or "\0" in os.fspath(project):
+            problem = f"register({project!r}) does not name a project"
+            raise NoxPexError("usage", problem, "write a directory or a pattern")
 
 
 def _quoted(python: object) -> str:
@@ -218,9 +226,9 @@ def _add_project(
         return
     for one in python:
         after = [prefix + project.name(needed, python=one) for needed in step.after]
-        session = _session(step, project.directory, suffix=f"-py{one}")
+        session = _session(step, project.directory, suffix=table.suffix_of(one))
         name = prefix + project.name(step.name, python=one)
-        _REGISTERED[name] = _Ours(step, project.directory, f"-py{one}")
+        _REGISTERED[name] = _Ours(step, project.directory, table.suffix_of(one))
         _add(name, session, python=one, requires=[*after, *before], tags=[step.name], existing=existing)
     each = [prefix + project.name(step.name, python=one) for one in python]
     _add(prefix + project.name(step.name), _group(step, "Python"), requires=each, existing=existing)
@@ -319,15 +327,20 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     run = [own, *(each for each in waiting if each is not None)]
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
-    for problem in (problem for each, problems in found.items() if each != own for problem in problems):
-        line = f"also: {problem.problem}; {problem.remedy}"
-        if problem.code != "usage" and line not in _SHOWN:  # the arguments may be about another project
-            _SHOWN.add(line)
-            session.log(line)
+    _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
     others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())
     if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
         raise NoxPexError.together(problems)
+
+
+def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:
+    """Show problems of other projects. Those of the arguments are left out: they may be about another project."""
+    for problem in problems:
+        line = f"also: {problem.problem}; {problem.remedy}"
+        if problem.code != "usage" and line not in _SHOWN:
+            _SHOWN.add(line)
+            session.log(line)
 
 
 def _problems(

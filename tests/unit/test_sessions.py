@@ -14,7 +14,7 @@ import pytest
 
 from nox_pex import sessions
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import frontend
+from nox_pex.steps import frontend, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS, Step
 
@@ -421,3 +421,18 @@ def test_the_problems_of_all_projects_of_the_run_are_shown_before_the_first_step
     assert sum("worker/pyproject.toml:5: tool.nox-pex.binary.worker.layout: " in each for each in session.shown) == 1
     assert sum("the smoke test of api checks nothing" in each for each in session.shown) == 1
     assert not any("error[" in each for each in session.shown)
+
+
+@pytest.mark.parametrize("python", [[""], ["3.12", " "], ["3.12", "a\0"], ["3.11\n"]])
+def test_a_python_without_a_name_is_refused(python: list[str]) -> None:
+    assert "register(python=" in refusal(python=python)
+
+
+def test_a_project_with_a_null_character_is_refused() -> None:
+    assert "does not name a project" in refusal("a\0b")
+
+
+def test_a_python_may_be_a_path_although_it_is_part_of_file_names() -> None:
+    assert table.suffix_of("3.12") == "-py3.12"
+    assert table.suffix_of("/usr/bin/python3.12") == "-pyusr-bin-python3.12"
+    assert table.suffix_of("pypy3.11") == "-pypypy3.11"

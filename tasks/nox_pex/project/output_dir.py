@@ -69,6 +69,13 @@ def _reasons(project: Project, root: Path, real: Path, stems: Collection[str], n
         yield f"{real} is not a directory"
     if file := next((each for each in real.parents if each.exists() and not each.is_dir()), None):
         yield f"{file} is not a directory"
+    yield from _foreign_reasons(root, real)
+    for found in _sources(project, root, real, stems, named):
+        yield f"{real} holds sources ({found})"
+
+
+def _foreign_reasons(root: Path, real: Path) -> Iterator[str]:
+    """Yield each reason why `real` is for something other than results, whatever the project is."""
     if (system := system_directory(real, root)) is not None:
         yield f"{real} is {'' if real == system else f'in {system}, '}a directory of the system"
     if real == Path(os.path.realpath(os.path.expanduser("~"))):  # noqa: PTH111  # `Path.expanduser` fails without a home
@@ -78,8 +85,6 @@ def _reasons(project: Project, root: Path, real: Path, stems: Collection[str], n
         yield f"{real} is in {private}, which belongs to another program"
     if venv := next((each for each in _between(real, root) if (each / "pyvenv.cfg").exists()), None):
         yield f"{venv} is a virtual environment"
-    for found in _sources(project, root, real, stems, named):
-        yield f"{real} holds sources ({found})"
 
 
 def system_directory(real: Path, root: Path) -> Path | None:
@@ -103,8 +108,12 @@ def _sources(project: Project, root: Path, real: Path, stems: Collection[str], n
         place = Path(os.path.realpath(root / directory))
         if place != root and place.is_relative_to(real):
             yield directory
-    if not real.is_dir():
-        return
+    if real.is_dir():
+        yield from _sources_in(root, real, stems)
+
+
+def _sources_in(root: Path, real: Path, stems: Collection[str]) -> Iterator[str]:
+    """Yield the names of files in the directory `real` that are sources."""
     entries = sorted(os.scandir(real), key=lambda entry: entry.name)
     foreign = [entry for entry in entries if not _is_ours(entry.name, stems)]
     for entry in foreign:

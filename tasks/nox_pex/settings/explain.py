@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -138,7 +138,25 @@ class _Explainer(msgspec.Struct, frozen=True, kw_only=True):
                 unsure.append(key)
             if explained.rest is not REFUSED:
                 rest[key] = explained.rest
-        missing = [field.encode_name for field in fields.values() if field.required and field.encode_name not in rest]
+        broken = self._check_rules(value, rest, table, path, unsure=unsure)
+        return Explanation(refusals=(*found, *broken.refusals), rest=broken.rest)
+
+    def _check_rules(
+        self,
+        value: Mapping[str, Any],
+        rest: dict[str, Any],
+        table: type[msgspec.Struct],
+        path: str,
+        *,
+        unsure: Collection[str],
+    ) -> Explanation:
+        """Explain which rules the valid parts of a table, `rest`, break, and which keys are missing.
+
+        Nothing is said of the keys that are `unsure`, because their parts are wrong.
+        """
+        found: list[Refusal] = []
+        fields = msgspec.structs.fields(table)
+        missing = [field.encode_name for field in fields if field.required and field.encode_name not in rest]
         shown = _example(table)
         for key in missing:
             if key not in value and key not in unsure:

@@ -114,24 +114,27 @@ def _missing_files(context: Context, name: str, table: Binary, steps: Collection
 
     Patterns are not checked: a session of the noxfile may make what they match.
     """
-    files: list[tuple[str, str]] = []
-    if "install" in steps:
-        files += [(f"complete-platforms[{at}]", file) for at, file in enumerate(table.complete_platforms)]
-    if "pex" in steps and context.arguments.skip_build_reason is None and table.executable:
-        files.append(("executable", table.executable))
-    if "image" in steps and table.image is not None and table.image.containerfile is not None:
-        files.append(("image.containerfile", table.image.containerfile))
-    if {"smoke", "image"} & set(steps) and table.smoke is not None:
-        for at, check in enumerate(table.smoke.http):
-            named = {"json-schema": check.json_schema, "ca-file": check.ca_file}
-            files += [(f"smoke.http[{at}].{key}", file) for key, file in named.items() if file and "{" not in file]
-    for key, file in files:
+    for key, file in _named_files(context, table, steps):
         if not _exists(context.root / file):
             remedy = "correct the path, which is relative to the project's directory"
             if key.startswith("complete"):
                 remedy = f"correct the path, or create the file on that platform: `nox -s platform > {file}`"
             place = context.reading.where(f"{_key(name)}.{key}")
             yield NoxPexError("source-missing", f"{place} names {file}, which does not exist in {context.root}", remedy)
+
+
+def _named_files(context: Context, table: Binary, steps: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the key, below the binary's table, and the path of each file that one of `steps` reads."""
+    if "install" in steps:
+        yield from ((f"complete-platforms[{at}]", file) for at, file in enumerate(table.complete_platforms))
+    if "pex" in steps and context.arguments.skip_build_reason is None and table.executable:
+        yield "executable", table.executable
+    if "image" in steps and table.image is not None and table.image.containerfile is not None:
+        yield "image.containerfile", table.image.containerfile
+    tested = table.smoke if {"smoke", "image"} & set(steps) else None
+    for at, check in enumerate(tested.http if tested is not None else ()):
+        named = {"json-schema": check.json_schema, "ca-file": check.ca_file}
+        yield from ((f"smoke.http[{at}].{key}", file) for key, file in named.items() if file and "{" not in file)
 
 
 def _exists(file: Path) -> bool:
