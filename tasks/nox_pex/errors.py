@@ -6,7 +6,7 @@ front ends (`sessions`, `invoke`) turn it into one line and an exit status.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from nox_pex.system.lazy import lazy
@@ -68,7 +68,7 @@ Code = Literal[
 """The error codes, as a type. They are stable: scripts may search for them."""
 
 CODES: Final[dict[Code, str]] = {
-    "usage": "The arguments after `--`, the arguments of `register()` or a flag of Nox cannot be used like this.",
+    "usage": "The arguments after `--`, of `register()` or of `launch()`, or a flag of Nox, cannot be used like this.",
     "config": "`[tool.nox-pex]`, or the rest of the project's `pyproject.toml`, has an error.",
     "no-lock": "The project has no `poetry.lock`.",
     "lock-stale": "The dependencies in `pyproject.toml` changed after `poetry.lock` was written.",
@@ -124,10 +124,19 @@ class NoxPexError(Exception):
 
     `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
     `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. All three may
-    contain text from outside as it is: `lines` and `str()` escape it, so that the error is one line.
+    contain text from outside as it is: `lines` and `str()` escape it, so that the error is one line. `others` are
+    failures that were found together with this one.
     """
 
-    def __init__(self, code: Code, problem: str, remedy: str, *, log: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: Code,
+        problem: str,
+        remedy: str,
+        *,
+        log: tuple[str, ...] = (),
+        others: tuple[NoxPexError, ...] = (),
+    ) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
             raise ValueError(msg)
@@ -135,17 +144,27 @@ class NoxPexError(Exception):
         self.problem = problem
         self.remedy = remedy
         self.log = log
+        self.others = others
         super().__init__(code, problem, remedy)
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
-        """Return this failure with `mask` applied to problem, remedy and log."""
+        """Return this failure with `mask` applied to problem, remedy and log, and to the other failures."""
         log = tuple(mask("\n".join(self.log)).split("\n")) if self.log else ()
-        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=log)
+        others = tuple(other.masked(mask) for other in self.others)
+        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=log, others=others)
+
+    @classmethod
+    def together(cls, failures: Sequence[NoxPexError]) -> NoxPexError:
+        """Return the first of `failures`, of which there is at least one, with the others."""
+        first, *others = failures
+        return cls(first.code, first.problem, first.remedy, log=first.log, others=(*first.others, *others))
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that a front end shows to the user: the log, and then the error itself."""
-        return (*(f"  | {outside_text.log_line(line)}" for line in self.log), str(self))
+        """The lines that a front end shows to the user: the log, the other failures, and last the error itself."""
+        log = (f"  | {outside_text.log_line(line)}" for line in self.log)
+        also = (outside_text.shown(f"also: {other.problem}; {other.remedy}") for other in self.others)
+        return (*log, *also, str(self))
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

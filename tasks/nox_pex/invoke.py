@@ -24,6 +24,7 @@ with import_path.without():
     from nox_pex.steps import table
     from nox_pex.steps.arguments import OPTIONS, Option
     from nox_pex.steps.table import Step
+    from nox_pex.system import streams
     from nox_pex.system.lazy import lazy
     from nox_pex.system.supported import check_supported
 
@@ -131,14 +132,17 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 here / configured["project"],
                 work=here / configured["state"],
                 python=one,
-                suffix="" if python is one else f"-py{one}",
+                suffix="" if one is None or python is one else table.suffix_of(one),
                 missing=_missing,
                 posargs=posargs,
                 invoked_from=Path.cwd(),
                 say=_say,
                 verbose=bool(context.config.run.echo),
             )
-            for needed in table.with_needed([step.name]):
+            needed_steps = table.with_needed([step.name])
+            if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
+                raise NoxPexError.together(problems)  # the failure of this Python, as any other
+            for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:
             yield error
@@ -155,7 +159,7 @@ def _missing(python: str) -> NoxPexError:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  # a front end may print, and scripts read only the standard output
+    streams.show_line(line, sys.stderr)  # scripts read only the standard output
 
 
 ns = collection()

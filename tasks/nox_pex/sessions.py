@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import nox
 import nox.registry
@@ -96,11 +96,7 @@ def _register(
 
 def _check_types(projects: Sequence[object], *, python: object, prefix: object) -> None:
     """Raise `NoxPexError` `usage` if one of these arguments of `register` has a wrong type."""
-    for project in projects:
-        if not isinstance(project, str | os.PathLike):
-            several = isinstance(project, Sequence) and bool(project)
-            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
-            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
+    _check_projects(projects)
     if not isinstance(prefix, str):
         remedy = 'write a string, as in prefix="ship-", or remove it'
         raise NoxPexError("usage", f"register(prefix={prefix!r}) is not a string", remedy)
@@ -110,10 +106,22 @@ def _check_types(projects: Sequence[object], *, python: object, prefix: object) 
     pythons: Sequence[object] = python if isinstance(python, Sequence) else [python]
     if not pythons:
         raise NoxPexError("usage", f"register(python={python!r}) names no Python", 'write one, as in python="3.12"')
-    if not listed or not all(isinstance(one, str) for one in pythons):
-        problem = f"register(python={python!r}) is not a string, or a list of strings"
+    if not listed or not all(isinstance(one, str) and one.strip() and one.isprintable() for one in pythons):
+        problem = f"register(python={python!r}) is not a string, or a list of strings, that each name a Python"
         shown = ", ".join(_quoted(one) for one in pythons)
         raise NoxPexError("usage", problem, f"write python={f'[{shown}]' if listed else shown}")
+
+
+def _check_projects(projects: Sequence[object]) -> None:
+    """Raise `NoxPexError` `usage` if one of `projects` is no path."""
+    for project in projects:
+        if not isinstance(project, str | os.PathLike):
+            several = isinstance(project, Sequence) and bool(project)
+            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
+            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
+        if isinstance(project, bytes) or "\0" in os.fspath(project):
+            problem = f"register({project!r}) does not name a project"
+            raise NoxPexError("usage", problem, "write a directory or a pattern")
 
 
 def _quoted(python: object) -> str:
@@ -206,6 +214,7 @@ def _add_project(
     if python is None or isinstance(python, str):
         after = [prefix + project.name(needed) for needed in step.after]
         session = _session(step, project.directory, suffix="")
+        _REGISTERED[prefix + project.name(step.name)] = _Ours(step, project.directory, "")
         _add(
             prefix + project.name(step.name),
             session,
@@ -217,11 +226,28 @@ def _add_project(
         return
     for one in python:
         after = [prefix + project.name(needed, python=one) for needed in step.after]
-        session = _session(step, project.directory, suffix=f"-py{one}")
+        session = _session(step, project.directory, suffix=table.suffix_of(one))
         name = prefix + project.name(step.name, python=one)
+        _REGISTERED[name] = _Ours(step, project.directory, table.suffix_of(one))
         _add(name, session, python=one, requires=[*after, *before], tags=[step.name], existing=existing)
     each = [prefix + project.name(step.name, python=one) for one in python]
     _add(prefix + project.name(step.name), _group(step, "Python"), requires=each, existing=existing)
+
+
+class _Ours(NamedTuple):
+    """A registered session: its step, and its project's directory with the suffix of its files."""
+
+    step: Step
+    directory: Path
+    suffix: str
+
+
+_REGISTERED: Final[dict[str, _Ours]] = {}
+"""The sessions of nox-pex by their names, to recognise them in Nox's queue."""
+
+
+_SHOWN: Final[set[object]] = set()
+"""The problems of other projects that were shown, each with its project."""
 
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
@@ -277,6 +303,7 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
     """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
     flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
+    _check_needs(session, context, _Ours(step, directory, suffix))
     if flags.install_only and not prebuilt:
         session.log(f"{step.name}: only what it needs is installed (--install-only)")
         frontend.prepare(step, context)
@@ -288,6 +315,43 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
         if flags.reuse_venv == "never":
             shutil.rmtree(context.home, ignore_errors=True)
     frontend.perform(step, context)
+
+
+def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
+    """Raise `NoxPexError` for what is wrong in the settings, or missing there for a session of this run.
+
+    The problems of the other projects of the run are only shown, each once: their own sessions fail.
+    """
+    runner = session._runner  # noqa: SLF001  # Nox has no public way to see what runs next
+    waiting = [_REGISTERED.get(each.name) for each, is_queued in runner.manifest.list_all_sessions() if is_queued]
+    run = [own, *(each for each in waiting if each is not None)]
+    projects = dict.fromkeys(each._replace(step=own.step) for each in run)
+    found = {each: _problems(session, context, each, run, own=own) for each in projects}
+    _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
+    others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
+    contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())
+    if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
+        raise NoxPexError.together(problems)
+
+
+def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:
+    """Show problems of other projects. Those of the arguments are left out: they may be about another project."""
+    for problem in problems:
+        line = f"also: {problem.problem}; {problem.remedy}"
+        if problem.code != "usage" and line not in _SHOWN:
+            _SHOWN.add(line)
+            session.log(line)
+
+
+def _problems(
+    session: nox.Session, context: Context, project: _Ours, run: Sequence[_Ours], *, own: _Ours
+) -> tuple[NoxPexError, ...]:
+    """Return the problems of one project of the `run`; `context` is that of the project of the session, `own`."""
+    steps = {each.step.name for each in run if each[1:] == project[1:]}
+    if _flags(session).install_only:
+        steps -= {"smoke", "image"}
+    there = context if project == own else _context(session, project.directory, suffix=project.suffix)
+    return frontend.find_problems(there, steps)
 
 
 def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:

@@ -26,9 +26,16 @@ def parsed(text: str, *, project_name: str | None = "My_App", scripts: Mapping[s
 
 def refused(text: str) -> str:
     """The one line of the error in the settings `text`, from the dotted path of the refused key, without its prefix."""
+    (line,) = (line for line in all_refused(text) if "has no [tool.nox-pex.binary.NAME] table" not in line)
+    return line
+
+
+def all_refused(text: str) -> list[str]:
+    """The lines of all errors in the settings `text`, in the form of `refused`."""
     with pytest.raises(NoxPexError) as caught:
         parsed(text)
     assert caught.value.code == "config"
-    line = str(caught.value)
-    assert "\n" not in line
-    return line.removeprefix("error[config]: pyproject.toml: tool.nox-pex")
+    *others, line = caught.value.lines
+    lines = [line.removeprefix("error[config]: "), *(other.removeprefix("also: ") for other in others)]
+    assert not any("\n" in line for line in lines)
+    return [line.removeprefix("pyproject.toml: tool.nox-pex") for line in lines]

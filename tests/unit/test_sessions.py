@@ -14,7 +14,7 @@ import pytest
 
 from nox_pex import sessions
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import frontend
+from nox_pex.steps import frontend, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS, Step
 
@@ -218,7 +218,14 @@ class Session:
         self.invoked_from = str(root)
         self.shown: list[str] = []
         given = {"install_only": False, "no_install": False, "reuse_venv": "no", "force_venv_backend": None, **flags}
-        self._runner = SimpleNamespace(global_config=SimpleNamespace(**{"verbose": False, **given}))
+        self.queue: list[str] = []
+        """The names of the sessions that run next."""
+        self._runner = SimpleNamespace(
+            global_config=SimpleNamespace(**{"verbose": False, **given}),
+            manifest=SimpleNamespace(
+                list_all_sessions=lambda: [(SimpleNamespace(name=name), True) for name in self.queue]
+            ),
+        )
 
     def log(self, line: str) -> None:
         self.shown.append(line)
@@ -231,6 +238,8 @@ class Session:
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Records the calls of the front end, instead of making them."""
     calls: list[tuple[str, str]] = []
+    monkeypatch.setattr(frontend, "find_problems", lambda _context, _steps: ())
+    monkeypatch.setattr(frontend, "find_shared_files", lambda _context, _others: ())
 
     def note(function: str) -> Callable[[Step, Context], None]:
         return lambda step, _context: calls.append((function, step.name))
@@ -319,6 +328,8 @@ def test_a_failure_is_the_tools_last_lines_and_one_line(tmp_path: Path, monkeypa
         raise NoxPexError("build-failed", "pex could not build it", "read this", log=("one", "two"))
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(frontend, "find_problems", lambda _context, _steps: ())
+    monkeypatch.setattr(frontend, "find_shared_files", lambda _context, _others: ())
     monkeypatch.setattr(frontend, "perform", fail)
     sessions.register()
     session: Any = Session(tmp_path)
@@ -389,3 +400,39 @@ def test_many_projects_are_registered_without_reading_any(tmp_path: Path) -> Non
     opened, registered = result.stdout.splitlines()
     assert opened == "", result.stderr
     assert registered == f"{len(STEPS) * (3 * 100 + 1)} freeze-3.12(api) pex-3.11(api) pex-3.12(api) 100"
+
+
+def test_the_problems_of_all_projects_of_the_run_are_shown_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("api", "worker"):
+        (tmp_path / name).mkdir()
+        binary = f'[tool.nox-pex.binary.{name}]\nscript = "x"\nlayout = "zip"\n'
+        (tmp_path / name / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n{binary}', "utf-8")
+    sessions.register("api", "worker")
+    session: Any = Session(tmp_path)
+    session.queue = ["freeze(api)", "smoke(api)", "install(worker)", "other"]
+    with pytest.raises(AssertionError) as caught:
+        nox.registry.get()["install(api)"](session)
+    line = str(caught.value)
+    assert line.startswith("error[config]: ")
+    assert "api/pyproject.toml:5: tool.nox-pex.binary.api.layout: " in line
+    assert sum("worker/pyproject.toml:5: tool.nox-pex.binary.worker.layout: " in each for each in session.shown) == 1
+    assert sum("the smoke test of api checks nothing" in each for each in session.shown) == 1
+    assert not any("error[" in each for each in session.shown)
+
+
+@pytest.mark.parametrize("python", [[""], ["3.12", " "], ["3.12", "a\0"], ["3.11\n"]])
+def test_a_python_without_a_name_is_refused(python: list[str]) -> None:
+    assert "register(python=" in refusal(python=python)
+
+
+def test_a_project_with_a_null_character_is_refused() -> None:
+    assert "does not name a project" in refusal("a\0b")
+
+
+def test_a_python_may_be_a_path_although_it_is_part_of_file_names() -> None:
+    assert table.suffix_of("3.12") == "-py3.12"
+    assert table.suffix_of("/usr/bin/python3.12") == "-pyusr-bin-python3.12"
+    assert table.suffix_of("pypy3.11") == "-pypypy3.11"

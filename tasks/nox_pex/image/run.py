@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -32,14 +32,25 @@ _BOOT: Final = Boot(condition="container", state="container")
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
     """Raise `NoxPexError` `config` if no target has an image table, or if one that the user `named` has none."""
-    without = [target for target in targets if target.table.image is None]
-    first = without[0] if without and len(without) == len(targets) else None
-    target = next((target for target in without if target.name in named), first)
+    with_image = [target.name for target in targets if target.table.image is not None]
+    lacking = without_image([target.name for target in targets], with_image, named=named)
+    target = next((target for target in targets if target.name == lacking), None)
     if target is not None:
-        table = f"[{target.key}.image]"
-        minor = ".".join(map(str, sys.version_info[:2]))
-        problem = f"{target.project.file} has no {table} table"
-        raise NoxPexError("config", problem, f'add {table} base = "python:{minor}-slim"')
+        raise missing_table(str(target.project.file), target.key)
+
+
+def without_image(names: Iterable[str], with_image: Collection[str], *, named: Sequence[str]) -> str | None:
+    """Return a binary that needs an image table: the first if none has one, or one that the user `named`; else None."""
+    without = [name for name in names if name not in with_image]
+    first = without[0] if without and not with_image else None
+    return next((name for name in without if name in named), first)
+
+
+def missing_table(place: str, key: str) -> NoxPexError:
+    """Return the error for a binary without an image table. `key` is the dotted name of the binary's table."""
+    minor = ".".join(map(str, sys.version_info[:2]))
+    problem = f"{place} has no [{key}.image] table"
+    return NoxPexError("config", problem, f'add [{key}.image], and under it the line base = "python:{minor}-slim"')
 
 
 def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable[[str], None]) -> ImageResult:

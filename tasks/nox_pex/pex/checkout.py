@@ -77,7 +77,7 @@ def extended_files(target: Target) -> list[str]:
     table = target.project.document.get("tool", {}).get("nox-pex", {})
     if "extends" not in table:
         return []
-    above = extends.layers(extends.Layer(table=table, file=str(target.project.file), path=""))[1:]
+    above = extends.layers(extends.Layer(table=table, document=table, file=str(target.project.file), path=""))[1:]
     return [layer.file for layer in above]
 
 

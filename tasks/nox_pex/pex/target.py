@@ -12,6 +12,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection, selection
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Binary, Settings
+from nox_pex.settings.parse import binary_key
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def key(self) -> str:
         """The dotted name of that table, for errors."""
-        return f"tool.nox-pex.binary.{self.name}"
+        return binary_key(self.name)
 
     @property
     def directory(self) -> Path:

@@ -56,8 +56,13 @@ print(json.dumps({{
     }},
 }}))
 """
-"""Runs on Python 3.8 and later. On Linux, the kernel's release and version stay empty, which PEP 508 allows for unknown
-values: they change with the machine, and a container runs on any kernel."""
+"""Runs on Python 3.9 and later, as the modules of `packaging` do.
+
+On Linux, the kernel's release and version stay empty, which PEP 508 allows for unknown values: they change with the
+machine, and a container runs on any kernel."""
+
+
+_REMEDY: Final = "read its last lines above; a Python for binaries is CPython or PyPy 3.9 or later"
 
 
 def script() -> str:
@@ -78,5 +83,9 @@ def ask(python: Path, shell: Shell) -> Platform:
     outcome = shell.run([python, "-I", "-c", script()], what="ask Python", env=tool_environ(shell.environ))
     if outcome.status != 0:
         problem = f"{python} cannot print its tags and markers (exit status {outcome.status})"
-        raise NoxPexError("python-mismatch", problem, "use Python 3.8 or later", log=outcome.tail)
-    return parse_answer(outcome.output.splitlines()[-1], name=str(python))
+        raise NoxPexError("python-mismatch", problem, _REMEDY, log=outcome.tail)
+    try:
+        return parse_answer((outcome.output.splitlines() or [""])[-1], name=str(python))
+    except ValueError as error:
+        problem = f"{python} printed something other than its tags and markers"
+        raise NoxPexError("python-mismatch", problem, _REMEDY, log=outcome.tail) from error

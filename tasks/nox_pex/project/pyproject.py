@@ -17,6 +17,7 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import toml_file
 
 _POETRY_KEYS: Final = (
     "dependencies",
@@ -144,13 +145,13 @@ def read(root: Path) -> Project:
     """
     file = root / "pyproject.toml"
     try:
-        return _parsed(root, file.read_text("utf-8"))
+        return _parsed(root, toml_file.read_text(file))
     except FileNotFoundError:
         problem = f"there is no pyproject.toml in {root}"
         remedy = "call nox_pex.register() from a noxfile next to one, or with the directory of a Poetry project"
         raise NoxPexError("config", problem, remedy) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
+    except toml_file.UNREADABLE as error:
+        raise toml_file.refusal(file, error) from error
 
 
 @functools.lru_cache(maxsize=1000)  # every session reads the file again and finds the same text
@@ -167,6 +168,8 @@ def _parsed(root: Path, text: str) -> Project:
     for key in ("scripts", "group", "extras", "dependencies"):
         _table(poetry, key, file, within="tool.poetry")
     _table(document, "dependency-groups", file)
+    _texts(_table(document, "build-system", file), "requires", file, within="build-system")
+    _check_entries(poetry, file)
     name = project.get("name") or poetry.get("name") or root.name
     version = project.get("version") or poetry.get("version")
     return Project(
@@ -192,8 +195,8 @@ def read_source(root: Path) -> Project:
     Raises `NoxPexError` `config` if it is a Poetry or standard project that `read` refuses.
     """
     document: Mapping[str, Any] = {}
-    with contextlib.suppress(FileNotFoundError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        document = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
+        document = tomllib.loads(toml_file.read_text(root / "pyproject.toml"))
     if "project" in document or "poetry" in document.get("tool", {}):
         return read(root)
     build_system = {"requires": ["setuptools>=61"], **document.get("build-system", {})}
@@ -217,6 +220,24 @@ def _table(table: Mapping[str, Any], key: str, file: Path, *, within: str = "") 
         dotted = f"{within}.{key}" if within else key
         raise NoxPexError("config", f"{file}: `{dotted}` is not a table", f"make it a table, `[{dotted}]`")
     return value
+
+
+def _texts(table: Mapping[str, Any], key: str, file: Path, *, within: str) -> None:
+    """Raise `NoxPexError` `config` unless a key is missing or an array of strings."""
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        problem = f"{file}: `{within}.{key}` is not an array of strings"
+        raise NoxPexError("config", problem, f'make it one, as in {key} = ["text"]')
+
+
+def _check_entries(poetry: Mapping[str, Any], file: Path) -> None:
+    """Raise `NoxPexError` `config` unless `packages` and `include` in `[tool.poetry]` are arrays as Poetry has them."""
+    for key, name in (("packages", "include"), ("include", "path"), ("exclude", "path")):
+        value = poetry.get(key, [])
+        entries = value if isinstance(value, list) else [None]
+        if not all(isinstance(each.get(name) if isinstance(each, dict) else each, str) for each in entries):
+            problem = f"{file}: `tool.poetry.{key}` is not an array of strings, or of tables with the key {name}"
+            raise NoxPexError("config", problem, f'make it one, as in {key} = [{{ {name} = "shop" }}]')
 
 
 def _scripts(project: Mapping[str, Any], poetry: Mapping[str, Any]) -> Mapping[str, str]:

@@ -14,18 +14,25 @@ from typing import Any, Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.settings import locate
 from nox_pex.settings.explain import dotted
+from nox_pex.system import toml_file
 
 EVERY: Final = "*"
 """The name that means every binary, in a shared file."""
 
 
 class Layer(Struct, frozen=True, kw_only=True):
-    """A table of settings, its `file`, and its dotted `path` in that file, which is empty at the top level."""
+    """A table of settings at the dotted `path` (empty: the top level) of `file`, of which `document` is parsed."""
 
     table: Mapping[str, Any]
+    document: Mapping[str, Any]
     file: str
     path: str
+
+    def where(self, path: str) -> str:
+        """Return the place of the dotted `path` in the file, for an error: `nox-pex.toml:3: binary.api`."""
+        return locate.where(self.file, path, self.document)
 
     @property
     def binaries(self) -> Mapping[str, Any]:
@@ -37,20 +44,20 @@ class Layer(Struct, frozen=True, kw_only=True):
 class Merged(Struct, frozen=True, kw_only=True):
     """A table that was merged from several, and the origin of each of its keys, by its dotted path.
 
-    An origin is a file and the dotted path in that file.
+    An origin is a layer and the dotted path in its file.
     """
 
     table: Mapping[str, Any]
-    origins: Mapping[str, tuple[str, str]]
+    origins: Mapping[str, tuple[Layer, str]]
 
-    def origin(self, path: str) -> tuple[str, str] | None:
-        """Return the origin of the value at the dotted `path`, or of the nearest table around it; None for the root."""
+    def where(self, path: str) -> str | None:
+        """Return the place of the value at the dotted `path`, or of the nearest table around it; None for the root."""
         around = [key for key in self.origins if path == key or path.startswith((f"{key}.", f"{key}["))]
         if not around:
             return None
         nearest = max(around, key=len)
-        file, there = self.origins[nearest]
-        return file, there + path[len(nearest) :]
+        layer, there = self.origins[nearest]
+        return layer.where(there + path[len(nearest) :])
 
 
 def layers(project: Layer) -> Sequence[Layer]:
@@ -61,13 +68,17 @@ def layers(project: Layer) -> Sequence[Layer]:
     found = [project]
     while isinstance(named := found[-1].table.get("extends"), str):
         above, key = found[-1], dotted(found[-1].path, "extends")
+        if not named or not named.isprintable():
+            problem = f"{above.where(key)}: {named!r} is not the path of a file"
+            raise NoxPexError("config", problem, 'write one, as in extends = "../nox-pex.toml"')
         file = os.path.normpath(Path(above.file).parent / named)
         if file in (layer.file for layer in found):
-            problem = f"{above.file}: {key}: {file} extends itself"
+            problem = f"{above.where(key)}: {file} extends itself"
             raise NoxPexError("config", problem, "remove one of the keys `extends`")
-        found.append(Layer(table=_read(file, named_by=f"{above.file}: {key}"), file=file, path=""))
+        table = _read(file, named_by=above.where(key))
+        found.append(Layer(table=table, document=table, file=file, path=""))
     if "extends" in (last := found[-1]).table and last is not project:  # `parse` checks the keys of the project
-        problem = f"{last.file}: extends: expected string"
+        problem = f"{last.where('extends')}: expected string"
         raise NoxPexError("config", problem, 'write the path of a file, as in extends = "../nox-pex.toml"')
     return found
 
@@ -76,11 +87,11 @@ def merge(found: Sequence[Layer]) -> Merged:
     """Merge the tables of `found`, nearest first: subtables key by key; of any other value, the nearest wins."""
     names = dict.fromkeys(name for layer in found for name in layer.binaries if name != EVERY or layer is found[0])
     table: dict[str, Any] = {}
-    origins: dict[str, tuple[str, str]] = {}
+    origins: dict[str, tuple[Layer, str]] = {}
     for layer in reversed(found):
         for path, there, value in _keys(layer, names, shared=layer is not found[0]):
             _put(table, path, value)
-            origins[_joined(found[0].path, path)] = (layer.file, there)
+            origins[_joined(found[0].path, path)] = (layer, there)
     return Merged(table=table, origins=origins)
 
 
@@ -129,9 +140,9 @@ def _joined(prefix: str, path: tuple[str, ...]) -> str:
 
 def _read(file: str, *, named_by: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(Path(file).read_text("utf-8"))
+        return tomllib.loads(toml_file.read_text(Path(file)))
     except FileNotFoundError:
         problem = f"{named_by} names {file}, which does not exist"
         raise NoxPexError("config", problem, "correct the path, which is relative to the file that names it") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NoxPexError("config", f"cannot read {file}: {error}", "correct the file") from error
+    except toml_file.UNREADABLE as error:
+        raise toml_file.refusal(Path(file), error) from error

@@ -1,14 +1,14 @@
 """`[tool.nox-pex.binary.NAME.image]` as frozen typed values.
 
-Everything that can be checked without an engine is checked here, while the settings are parsed. An error is a
-`ValueError`, which msgspec reports with its path.
+Everything that can be checked without an engine is checked here, while the settings are parsed.
 Fact sources: the OCI distribution specification (tags), Docker's reference of Dockerfiles.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -47,6 +47,8 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     podman and buildah then write images in Docker's format.
     """
 
+    example: ClassVar[str] = '{ path = "/healthz", port = 8000 }'
+
     path: str | None = None
     port: int | None = None
     command: tuple[str, ...] = ()
@@ -55,15 +57,16 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     start_period: Seconds = 30.0
     retries: Annotated[int, msgspec.Meta(ge=1)] = 3
 
-    def __post_init__(self) -> None:
+    def _broken_rules(self) -> Iterator[str]:
         if (self.path is None) == (not self.command):
-            msg = 'expected exactly one of path, command; write one, such as path = "/healthz"'
-            raise ValueError(msg)
+            remedy = "keep one" if self.command else 'write one, such as path = "/healthz"'
+            msg = f"expected exactly one of path, command; {remedy}"
+            yield msg
         if self.path is not None and not self.path.startswith("/"):
             msg = f'`path`: {self.path!r} must start with `/`; write a path without a host, such as "/healthz"'
-            raise ValueError(msg)
+            yield msg
         if self.port is not None:
-            port_number("port", self.port)
+            yield from _check_port("port", self.port)
 
 
 class EngineArgs(Table, frozen=True, kw_only=True):
@@ -76,6 +79,8 @@ class EngineArgs(Table, frozen=True, kw_only=True):
 
 class Image(Table, frozen=True, kw_only=True):
     """`[tool.nox-pex.binary.NAME.image]`: the contents of the image, and how its container starts."""
+
+    example: ClassVar[str] = '{ base = "python:3.12-slim" }'
 
     base: str
     builder: str | None = None
@@ -94,41 +99,41 @@ class Image(Table, frozen=True, kw_only=True):
     containerfile: str | None = None
     """A file of the project, relative to its directory, that replaces the one that nox-pex writes."""
 
-    def __post_init__(self) -> None:
-        _check_word("base", self.base, example="python:3.12-slim")
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_word("base", self.base, example="python:3.12-slim")
         if self.builder is not None:
-            _check_word("builder", self.builder, example="python:3.12")
+            yield from _check_word("builder", self.builder, example="python:3.12")
         for tag in self.tag:
-            _check_tag(tag)
+            yield from _check_tag(tag)
         if not _USER.fullmatch(str(self.user)):
             msg = f'`user`: {self.user!r} is not a number; write one such as 65532, or with a group "65532:65532"'
-            raise ValueError(msg)
+            yield msg
         for port in self.expose:
-            port_number("expose", port)
-        _check_names("env", self.env)
+            yield from _check_port("expose", port)
+        yield from _check_names("env", self.env)
         for label, value in self.labels.items():
-            _check_line("labels", label)
-            _check_line("labels", value)
+            yield from _check_line("labels", label)
+            yield from _check_line("labels", value)
         check = self.healthcheck
         if check is not None and check.path is not None and check.port is None and not self.expose:
             msg = "`healthcheck`: it has a path, but neither it nor `expose` names a port; add one, such as port = 8000"
-            raise ValueError(msg)
+            yield msg
         if self.containerfile is not None:
-            _check_word("containerfile", self.containerfile, example="Dockerfile")
-            _check_unused(self)
+            yield from _check_word("containerfile", self.containerfile, example="Dockerfile")
+            yield from _check_unused(self)
 
 
 _ONLY_IN_FILE: Final = ("user", "env", "labels", "healthcheck")
 """Keys that nox-pex only writes into its Dockerfile. (`expose` and `args` are also used to test the container.)"""
 
 
-def _check_unused(image: Image) -> None:
-    """Raise `ValueError` for a key that has no effect because the project has its own Dockerfile."""
+def _check_unused(image: Image) -> Iterator[str]:
+    """Yield what is wrong with a key that has no effect because the project has its own Dockerfile."""
     defaults = Image(base=image.base)
     for key in _ONLY_IN_FILE:
         if getattr(image, key) != getattr(defaults, key):
             msg = f"`containerfile`: with it, `{key}` would have no effect; remove `{key}` and write it into the file"
-            raise ValueError(msg)
+            yield msg
 
 
 def port_number(key: str, port: int | str) -> int:
@@ -143,32 +148,40 @@ def port_number(key: str, port: int | str) -> int:
     return int(match["number"])
 
 
-def _check_tag(tag: str) -> None:
+def _check_port(key: str, port: int | str) -> Iterator[str]:
+    try:
+        port_number(key, port)
+    except ValueError as error:
+        yield str(error)
+
+
+def _check_tag(tag: str) -> Iterator[str]:
     for token in _TOKEN.findall(tag):
         if token not in _TOKENS:
             msg = f"`tag`: {tag!r} has the unknown token {token}; use {' or '.join(_TOKENS)}"
-            raise ValueError(msg)
+            yield msg
+            return
     plain = tag.replace("{version}", "1").replace("{git-sha}", "0")
     if not _TAG.fullmatch(plain):
         msg = f'`tag`: {tag!r} is not a name of an image; write one such as "registry.example/service:{{version}}"'
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_names(key: str, variables: dict[str, str]) -> None:
+def _check_names(key: str, variables: dict[str, str]) -> Iterator[str]:
     for name, value in variables.items():
         if not _VARIABLE.fullmatch(name):
             msg = f"`{key}`: {name!r} is not a name of an environment variable; write one such as LOG_LEVEL"
-            raise ValueError(msg)
-        _check_line(key, value)
+            yield msg
+        yield from _check_line(key, value)
 
 
-def _check_line(key: str, text: str) -> None:
+def _check_line(key: str, text: str) -> Iterator[str]:
     if "\n" in text or "\r" in text:
         msg = f"`{key}`: {text!r} has more than one line; write it in one line"
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_word(key: str, text: str, *, example: str) -> None:
+def _check_word(key: str, text: str, *, example: str) -> Iterator[str]:
     if not text or any(character.isspace() for character in text):
         msg = f'`{key}`: {text!r} is empty or has a blank; write a name without blanks, such as "{example}"'
-        raise ValueError(msg)
+        yield msg

@@ -1,27 +1,25 @@
 """The tables of `[tool.nox-pex]` as frozen typed values; docs/settings.md describes every key.
 
-A rule that no type expresses is in `__post_init__`. It raises a `ValueError` with the text "`key`: problem; remedy",
-which `explain` turns into the line for the user.
+A rule that no type expresses is in `_broken_rules`. It yields the text "`key`: problem; remedy", which `explain` turns
+into the line for the user.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from nox_pex.settings import names, pex_args, toml_text
 from nox_pex.settings.image import Image
-from nox_pex.settings.pex_args import check_pex_arguments
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
 
 _IMPLEMENTATION: Final = re.compile(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
 """The optional beginning of an interpreter constraint (pex's `InterpreterImplementation`)."""
@@ -50,23 +48,25 @@ class Sources(Table, frozen=True, kw_only=True):
         path = PurePosixPath(self.root or "").as_posix()
         return "" if path == "." else path
 
-    def __post_init__(self) -> None:
+    def _broken_rules(self) -> Iterator[str]:
         if self.root is not None and (not self.root or self.root.startswith("/") or ".." in self.root.split("/")):
             msg = f'`root`: {self.root!r} is no directory inside the project; write a relative path such as "src"'
-            raise ValueError(msg)
+            yield msg
         for key, patterns in (("include", self.include), ("exclude", self.exclude)):
             for pattern in patterns:
                 if not pattern.strip("/"):
                     msg = f'`{key}`: {pattern!r} does not name a file; write a pattern such as "templates/"'
-                    raise ValueError(msg)
+                    yield msg
                 if pattern.startswith("!"):
                     other = "exclude" if key == "include" else "include"
                     msg = f"`{key}`: {pattern!r} must not begin with `!`; write {pattern[1:]!r} under {other}"
-                    raise ValueError(msg)
+                    yield msg
 
 
 class Binary(Table, frozen=True, kw_only=True):
     """`[tool.nox-pex.binary.NAME]`. A field that is an option of pex has pex's name and meaning."""
+
+    example: ClassVar[str] = '{ script = "uvicorn" }'
 
     # exactly one of these three
     script: str | None = None
@@ -109,22 +109,28 @@ class Binary(Table, frozen=True, kw_only=True):
     budget: Budget = Budget()
     image: Image | None = None
 
-    def __post_init__(self) -> None:
-        _check_entry(self)
+    @property
+    def source_paths(self) -> tuple[str, ...]:
+        """The files, directories and patterns that it names as sources, relative to the project's directory."""
+        named = (self.executable, self.sources.root, *self.sources.include)
+        return tuple(name.lstrip("/") for name in named if name)
+
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_entry(self)
         for constraint in self.interpreter_constraints:
-            _check_constraint(constraint)
+            yield from _check_constraint(constraint)
         for name in self.inject_env:
-            _check_variable(name)
+            yield from _check_variable(name)
         for requirement in self.exclude:
-            _check_requirement(requirement)
-        check_pex_arguments(self.pex_args, has_scie=self.scie is not None)
+            yield from _check_requirement(requirement)
+        yield from pex_args.broken_rules(self.pex_args, has_scie=self.scie is not None)
         if self.scie is not None and self.layout != "zipapp":
             msg = f'`scie`: it holds a PEX that is one file, and layout = "{self.layout}" is a directory; remove layout'
-            raise ValueError(msg)
+            yield msg
         if self.image is not None and self.image.form == "unpacked":
-            _check_unpacked(self)
+            yield from _check_unpacked(self)
         if self.complete_platforms:
-            _check_targets(self)
+            yield from _check_targets(self)
 
 
 class Settings(Table, frozen=True, kw_only=True):
@@ -139,91 +145,114 @@ class Settings(Table, frozen=True, kw_only=True):
     extends: str | None = None
     binary: dict[str, Binary] = {}
 
-    def __post_init__(self) -> None:
+    def _broken_rules(self) -> Iterator[str]:
         for key, version in (("poetry-version", self.poetry_version), ("pex-version", self.pex_version)):
-            _check_version(key, version)
-        if self.output_dir == Path():
-            msg = '`output-dir`: it must not be the directory of the project; write another one, such as "dist"'
-            raise ValueError(msg)
+            yield from _check_version(key, version)
+        yield from _check_output_dir(self.output_dir)
         for name in self.binary:
-            if not _NAME.fullmatch(name):
-                msg = (
-                    f"`binary`: {name!r} is not a safe file name; "
-                    "use letters, digits, dots, underscores and hyphens, with a letter or a digit first"
-                )
-                raise ValueError(msg)
-        if self.pex_version is not None and Version(self.pex_version) < _FIRST_WITH_SCIES:
+            if problem := names.problem_with(name):
+                yield _about_binary(name, problem)
+        for name, problem in names.collisions(self.binary):
+            yield _about_binary(name, problem)
+        if self.pex_version is not None and _is_before(self.pex_version, _FIRST_WITH_SCIES):
             for name, binary in self.binary.items():
                 if binary.scie is not None:
                     problem = f"pex {self.pex_version} cannot make the scie of {name}"
                     msg = f"`pex-version`: {problem}; write {_FIRST_WITH_SCIES} or later, or remove scie"
-                    raise ValueError(msg)
+                    yield msg
 
 
-def _check_entry(binary: Binary) -> None:
-    """Raise `ValueError` unless the binary has exactly one entry, and that is not empty."""
+def _check_output_dir(directory: Path) -> Iterator[str]:
+    """Yield what is wrong with the text of `output-dir`; `project.output_dir` checks the directory itself."""
+    if directory == Path():
+        msg = '`output-dir`: it must not be the directory of the project; write another one, such as "dist"'
+        yield msg
+    elif not str(directory).isprintable():
+        msg = f'`output-dir`: {str(directory)!r} has a control character; write a plain path, such as "dist"'
+        yield msg
+    elif str(directory).startswith("~"):
+        msg = f'`output-dir`: {str(directory)!r} begins with `~`, which nothing replaces; write a path, such as "dist"'
+        yield msg
+
+
+def _about_binary(name: str, problem: str) -> str:
+    """Return a broken rule about the table of a binary; about all of them if its name cannot be in a rule."""
+    key = toml_text.toml_key(name)
+    return f"`binary`: {problem}" if "`" in key else f"`binary.{key}`: {problem}"
+
+
+def _check_entry(binary: Binary) -> Iterator[str]:
+    """Yield what is wrong unless the binary has exactly one entry, and that is not empty."""
     kinds = {"script": binary.script, "entry-point": binary.entry_point, "executable": binary.executable}
     given = [key for key, value in kinds.items() if value is not None]
     if len(given) != 1:
         remedy = "keep one" if given else 'add one, such as script = "…"'
         msg = f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}; {remedy}"
-        raise ValueError(msg)
-    if not kinds[given[0]]:
+        yield msg
+    elif not kinds[given[0]]:
         msg = f"`{given[0]}`: it is empty; name what the binary runs"
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_unpacked(binary: Binary) -> None:
-    """Raise `ValueError` if an image cannot have the binary in the form `unpacked`."""
+def _check_unpacked(binary: Binary) -> Iterator[str]:
+    """Yield what is wrong if an image cannot have the binary in the form `unpacked`."""
     if binary.layout != "zipapp":
         makes = f'layout = "{binary.layout}" makes a directory'
         msg = f'`image`: form = "unpacked" needs a PEX that is one file, and {makes}; remove layout'
-        raise ValueError(msg)
+        yield msg
     if binary.execution_mode != "venv" and not binary.include_tools:
         msg = '`image`: form = "unpacked" needs pex\'s tools in the binary; write include-tools = true'
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_targets(binary: Binary) -> None:
-    """Raise `ValueError` for an option that needs the Python of the target while the binary is built."""
+def _check_targets(binary: Binary) -> Iterator[str]:
+    """Yield what is wrong with an option that needs the Python of the target while the binary is built."""
     for key, wanted in (("compile", binary.compile), ("validate-entry-point", binary.validate_entry_point)):
         if wanted:
             msg = f"`{key}`: it needs the target's Python, and complete-platforms builds without it; remove {key}"
-            raise ValueError(msg)
+            yield msg
 
 
-def _check_version(key: str, version: str | None) -> None:
+def _check_version(key: str, version: str | None) -> Iterator[str]:
     if version is None:
         return
     try:
         Version(version)
-    except InvalidVersion:
+    except ValueError:  # `InvalidVersion` is one, and so is the error for a number of over 4,300 digits
         msg = f'`{key}`: {version!r} is not a version; write a full one, such as "2.5.1"'
-        raise ValueError(msg) from None
+        yield msg
 
 
-def _check_variable(name: str) -> None:
+def _is_before(version: str, other: Version) -> bool:
+    """Whether `version` is before `other`; a text that is not a version is not."""
+    try:
+        return Version(version) < other
+    except ValueError:
+        return False
+
+
+def _check_variable(name: str) -> Iterator[str]:
     if not name or "=" in name:
         msg = f"`inject-env`: {name!r} is not a name of an environment variable; write one such as LOG_LEVEL"
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_constraint(constraint: str) -> None:
+def _check_constraint(constraint: str) -> Iterator[str]:
     try:
         valid = bool(constraint.strip()) and SpecifierSet(_IMPLEMENTATION.sub("", constraint, count=1)) is not None
-    except InvalidSpecifier:
+    except ValueError:  # `InvalidSpecifier` is one
         valid = False
     if not valid:
         msg = (
             f"`interpreter-constraints`: {constraint!r} is not an interpreter constraint; "
             'write one such as ">=3.10,<3.13" or "CPython>=3.11"'
         )
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_requirement(requirement: str) -> None:
+def _check_requirement(requirement: str) -> Iterator[str]:
     try:
         Requirement(requirement)
-    except InvalidRequirement:
+    except ValueError:  # `InvalidRequirement` is one
         msg = f'`exclude`: {requirement!r} is not a requirement; write the name of a distribution, such as "numpy"'
-        raise ValueError(msg) from None
+        yield msg

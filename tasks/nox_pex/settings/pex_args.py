@@ -92,24 +92,32 @@ _SCIE_VALUES: Final = (
 """The options for a scie that take a value."""
 
 
-def check_pex_arguments(arguments: tuple[str, ...], *, has_scie: bool) -> None:
-    """Raise `ValueError` if `pex-args` must not have one of `arguments`.
+def broken_rules(arguments: tuple[str, ...], *, has_scie: bool) -> Iterator[str]:
+    """Yield what is wrong if `pex-args` must not have one of `arguments`.
 
     There is a key for its option, or nox-pex passes the option itself, or it names a file of arguments. Options for a
     scie are refused without the key `scie` (`has_scie`), if their value is missing, or if it has a password.
     """
     for argument in arguments:
-        _check_argument(argument)
+        yield from _check_argument(argument)
     for option, value in scie_options(arguments):
         if not has_scie:
             msg = f'`pex-args`: {option} has no effect without the key scie; write scie = "eager", or leave it out'
-            raise ValueError(msg)
-        if value is None and option in _SCIE_VALUES and option != _DESKTOP_FILE:
+            yield msg
+        elif value is None and option in _SCIE_VALUES and option != _DESKTOP_FILE:
             msg = f"`pex-args`: {option} has no value; write it as the next argument"
-            raise ValueError(msg)
-        if option in _SCIE_URLS and value is not None and "@" in urlsplit(value).netloc:
+            yield msg
+        elif option in _SCIE_URLS and value is not None and _has_user(value):
             msg = f"`pex-args`: the URL of {option} has a password or token; move it to a .netrc file"
-            raise ValueError(msg)
+            yield msg
+
+
+def _has_user(url: str) -> bool:
+    """Whether `url` has a user, a password or a token."""
+    try:
+        return "@" in urlsplit(url).netloc
+    except ValueError:
+        return "@" in url
 
 
 def scie_options(arguments: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
@@ -140,36 +148,42 @@ def _parsed(arguments: tuple[str, ...]) -> Iterator[tuple[str, str | None, tuple
             yield option, value, (argument, value)
 
 
-def _check_argument(argument: str) -> None:
+def _check_argument(argument: str) -> Iterator[str]:
+    """Yield the first reason why `pex-args` must not have `argument`."""
     option = argument.partition("=")[0]
     if argument.startswith("@"):
         msg = f"`pex-args`: {argument!r} reads arguments from a file; write them into `pex-args`"
-        raise ValueError(msg)
+        yield msg
+        return
     for key, options in _COVERED.items():
         if _is_one_of(option, options):
             msg = f"`pex-args`: {option} conflicts with the key {key}; use {key}"
-            raise ValueError(msg)
+            yield msg
+            return
     if _is_one_of(option, _RESERVED):
         msg = f"`pex-args`: {option} conflicts with an option that nox-pex passes to pex; leave it out"
-        raise ValueError(msg)
+        yield msg
+        return
     if option in _OTHER_ENTRY:
         msg = f"`pex-args`: {option} lets the scie start something other than the binary does; leave it out"
-        raise ValueError(msg)
+        yield msg
+        return
     if option.startswith(("--scie", "--no-scie")) and option not in _SCIE_OPTIONS:
         msg = f"`pex-args`: {option} is not an option for a scie that nox-pex knows; leave it out"
-        raise ValueError(msg)
-    _check_abbreviation(option)
+        yield msg
+        return
+    yield from _check_abbreviation(option)
 
 
-def _check_abbreviation(option: str) -> None:
-    """Raise `ValueError` for the beginning of a refused option: pex takes it for the whole option (argparse)."""
+def _check_abbreviation(option: str) -> Iterator[str]:
+    """Yield what is wrong with the beginning of a refused option: pex takes it for the whole option (argparse)."""
     if not option.startswith("--") or option in _LONGER:
         return
     refused = (*(each for options in _COVERED.values() for each in options), *_RESERVED, *_OTHER_ENTRY)
     whole = next((each for each in refused if each.startswith(option) and option != "--"), None)
     if whole is not None:
         msg = f"`pex-args`: pex may take {option} for {whole}, which must not be there; write the option in full"
-        raise ValueError(msg)
+        yield msg
 
 
 def _is_one_of(option: str, options: Iterable[str]) -> bool:

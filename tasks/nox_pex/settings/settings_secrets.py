@@ -49,7 +49,7 @@ def _settings(document: Mapping[str, Any], file: Path) -> list[Mapping[str, Any]
         return []
     if "extends" in table:
         with contextlib.suppress(NoxPexError):
-            layers = extends.layers(extends.Layer(table=table, file=str(file), path=""))
+            layers = extends.layers(extends.Layer(table=table, document=document, file=str(file), path=""))
             return [layer.table for layer in layers]
     return [table]
 

@@ -1,7 +1,7 @@
 """`[tool.nox-pex.binary.NAME.smoke]` and `.budget` as frozen typed values.
 
 Everything that can be checked without running the binary is checked here, while the settings are parsed. A wrong
-regular expression, size, signal or JSONPath is a `ValueError`, which msgspec reports with its path. Any text in the
+regular expression, size, signal or JSONPath breaks a rule of its table. Any text in the
 smoke table may have the tokens `{host}`, `{port}` and `{tmp}`, which `nox_pex.smoke.plan` replaces.
 """
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 else:
     jsonpath = lazy("jsonpath")  # its import takes 80 ms, and only `json-path` needs it
 
-import contextlib
 import re
 import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -106,56 +105,56 @@ def as_tuple(texts: str | tuple[str, ...]) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else texts
 
 
-def _check_patterns(**patterns: str | tuple[str, ...]) -> None:
+def _check_patterns(**patterns: str | tuple[str, ...]) -> Iterator[str]:
     for key, given in patterns.items():
         for pattern in as_tuple(given):
-            _check_pattern(key.replace("_", "-"), pattern)
+            yield from _check_pattern(key.replace("_", "-"), pattern)
 
 
-def _check_pattern(key: str, pattern: str) -> None:
+def _check_pattern(key: str, pattern: str) -> Iterator[str]:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         msg = f"`{key}`: {pattern!r} is not a regular expression: {error}; correct it"
-        raise ValueError(msg) from None
+        yield msg
 
 
-def _check_size(key: str, text: str | None) -> None:
+def _check_size(key: str, text: str | None) -> Iterator[str]:
     if text is not None:
-        with _about(key):
-            parse_size(text)
+        yield from _check_value(key, parse_size, text)
 
 
-@contextlib.contextmanager
-def _about(key: str) -> Iterator[None]:
-    """Name the `key` in the text of a `ValueError`."""
+def _check_value(key: str, read: Callable[[Any], object], value: Any) -> Iterator[str]:
+    """Yield the `ValueError` that `read` raises for the value of `key`, if it does."""
     try:
-        yield
+        read(value)
     except ValueError as error:
-        msg = f"`{key}`: {error}"
-        raise ValueError(msg) from None
+        yield f"`{key}`: {error}"
 
 
-def _check_path(key: str, path: str) -> None:
+def _check_path(key: str, path: str) -> Iterator[str]:
     if not path.startswith("/"):
         msg = f"`{key}`: {path!r} must start with `/`; write only the path, because the host comes from `url`"
-        raise ValueError(msg)
+        yield msg
 
 
 class Ready(Table, frozen=True, kw_only=True):
     """The sign that the program is ready: it answers a GET of `path` with `status`."""
 
+    example: ClassVar[str] = '{ path = "/healthz" }'
+
     path: str
     status: Status = "2xx"
 
-    def __post_init__(self) -> None:
-        _check_path("path", self.path)
-        with _about("status"):
-            statuses(self.status)
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_path("path", self.path)
+        yield from _check_value("status", statuses, self.status)
 
 
 class HttpCheck(Table, frozen=True, kw_only=True):
     """One HTTP request, and conditions on its answer: all keys after `ca_file`."""
+
+    example: ClassVar[str] = '{ path = "/" }'
 
     path: str
     method: str = "GET"
@@ -182,23 +181,24 @@ class HttpCheck(Table, frozen=True, kw_only=True):
     max_seconds: Timeout | None = None
     max_size: str | None = None
 
-    def __post_init__(self) -> None:
-        _check_path("path", self.path)
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_path("path", self.path)
         if not _METHOD.fullmatch(self.method):
             msg = f'`method`: {self.method!r} is not an HTTP method; write one such as "POST"'
-            raise ValueError(msg)
+            yield msg
         if self.request_body is not None and self.request_json is not msgspec.UNSET:
             msg = "`request-body`: a request has either this or `request-json`; keep one"
-            raise ValueError(msg)
-        with _about("status"):
-            statuses(self.status)
-        _check_patterns(matches=self.matches)
-        _check_size("max-size", self.max_size)
-        _check_json_paths(self.json_path)
+            yield msg
+        yield from _check_value("status", statuses, self.status)
+        yield from _check_patterns(matches=self.matches)
+        yield from _check_size("max-size", self.max_size)
+        yield from _check_json_paths(self.json_path)
 
 
 class CommandCheck(Table, frozen=True, kw_only=True):
     """One run of the binary with `args`, in the temporary directory, and conditions on its exit and its output."""
+
+    example: ClassVar[str] = '{ args = ["--version"] }'
 
     script: str | None = None
     """Another script of the distributions in the binary, to run instead of the binary's own entry."""
@@ -211,25 +211,27 @@ class CommandCheck(Table, frozen=True, kw_only=True):
     stderr_matches: str | tuple[str, ...] = ()
     stdout_not_contains: str | tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
+    def _broken_rules(self) -> Iterator[str]:
         if self.script is not None:
-            _check_script(self.script, self.env)
+            yield from _check_script(self.script, self.env)
         if not 0 <= self.exit_code <= _HIGHEST_EXIT:
             msg = f"`exit-code`: {self.exit_code} is not an exit status; write one from 0 to {_HIGHEST_EXIT}"
-            raise ValueError(msg)
-        _check_patterns(stdout_matches=self.stdout_matches, stderr_matches=self.stderr_matches)
+            yield msg
+        yield from _check_patterns(stdout_matches=self.stdout_matches, stderr_matches=self.stderr_matches)
 
 
 class TcpCheck(Table, frozen=True, kw_only=True):
     """A port of the server's host that must accept connections."""
 
+    example: ClassVar[str] = '{ port = "{port}" }'
+
     port: int | str
 
-    def __post_init__(self) -> None:
+    def _broken_rules(self) -> Iterator[str]:
         text = str(self.port)
         if text != "{port}" and not (text.isdecimal() and 0 < int(text) <= HIGHEST_PORT):
             msg = f'`port`: {self.port!r} is not a port; write "{{port}}" or a number from 1 to {HIGHEST_PORT}'
-            raise ValueError(msg)
+            yield msg
 
 
 class Budget(Table, frozen=True, kw_only=True):
@@ -240,9 +242,9 @@ class Budget(Table, frozen=True, kw_only=True):
     warm_boot: Timeout | None = None
     memory: str | None = None
 
-    def __post_init__(self) -> None:
-        _check_size("size", self.size)
-        _check_size("memory", self.memory)
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_size("size", self.size)
+        yield from _check_size("memory", self.memory)
 
 
 class Smoke(Table, frozen=True, kw_only=True):
@@ -270,28 +272,26 @@ class Smoke(Table, frozen=True, kw_only=True):
     command: tuple[CommandCheck, ...] = ()
     tcp: tuple[TcpCheck, ...] = ()
 
-    def __post_init__(self) -> None:
-        _check_url(self.url)
-        with _about("stop-signal"):
-            signal_number(self.stop_signal)
+    def _broken_rules(self) -> Iterator[str]:
+        yield from _check_url(self.url)
+        yield from _check_value("stop-signal", signal_number, self.stop_signal)
         for code in self.stop_exit_codes:
             if isinstance(code, str):
-                with _about("stop-exit-codes"):
-                    signal_number(code)
+                yield from _check_value("stop-exit-codes", signal_number, code)
             elif not -_HIGHEST_EXIT <= code <= _HIGHEST_EXIT:
                 msg = (
                     f"`stop-exit-codes`: {code} is not an exit status; "
                     f'write one from -{_HIGHEST_EXIT} to {_HIGHEST_EXIT}, or a signal such as "TERM"'
                 )
-                raise ValueError(msg)
+                yield msg
         if not self.conditions or len(set(self.conditions)) != len(self.conditions):
             msg = '`conditions`: expected at least one condition, and none twice; write a list such as ["cold"]'
-            raise ValueError(msg)
+            yield msg
         for key, commands in (("before", self.before), ("after", self.after)):
             if not all(commands):
                 msg = f'`{key}`: a command is empty; write commands such as [["python", "seed.py"]]'
-                raise ValueError(msg)
-        _check_patterns(log_require=self.log_require, log_forbid=self.log_forbid)
+                yield msg
+        yield from _check_patterns(log_require=self.log_require, log_forbid=self.log_forbid)
 
 
 PEX_SCRIPT: Final = "PEX_SCRIPT"
@@ -302,41 +302,46 @@ PEX_ENTRIES: Final = frozenset({PEX_SCRIPT, "PEX_MODULE", "PEX_INTERPRETER"})
 """The variables by which a binary starts something else than its own entry. pex accepts one of them."""
 
 
-def _check_script(script: str, env: dict[str, str]) -> None:
+def _check_script(script: str, env: dict[str, str]) -> Iterator[str]:
     if not script or "/" in script or "\0" in script:
         msg = f'`script`: {script!r} is not the name of a script; write one such as "alembic"'
-        raise ValueError(msg)
+        yield msg
     for name in sorted(PEX_ENTRIES & env.keys()):
         msg = f"`env`: {name} contradicts `script`; remove one of them"
-        raise ValueError(msg)
+        yield msg
 
 
-def _check_url(url: str) -> None:
-    msg = (
-        f"`url`: {url!r} is not the address of a server; write `http` or `https`, a host and a port, "
-        'as in "http://127.0.0.1:{port}" or "https://[::1]:{port}"'
-    )
+def _check_url(url: str) -> Iterator[str]:
+    if not _is_url(url):
+        msg = (
+            f"`url`: {url!r} is not the address of a server; write `http` or `https`, a host and a port, "
+            'as in "http://127.0.0.1:{port}" or "https://[::1]:{port}"'
+        )
+        yield msg
+
+
+def _is_url(url: str) -> bool:
+    """Whether `url` is the address of a server, without a query, a fragment or a user."""
     try:
         parts = urlsplit(url.replace("{port}", "1").replace("{host}", "127.0.0.1"))
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise ValueError(msg) from None
-    if not valid or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(msg)
+        return False
+    return valid and not parts.query and not parts.fragment and parts.username is None
 
 
-def _check_json_paths(paths: dict[str, Any]) -> None:
+def _check_json_paths(paths: dict[str, Any]) -> Iterator[str]:
     if not paths:
         return
     environment = jsonpath.JSONPathEnvironment(strict=True)
     for path in paths:
-        _check_json_path(environment.compile, jsonpath.JSONPathError, path)
+        yield from _check_json_path(environment.compile, jsonpath.JSONPathError, path)
 
 
-def _check_json_path(parse: Callable[[str], object], refusal: type[Exception], path: str) -> None:
+def _check_json_path(parse: Callable[[str], object], refusal: type[Exception], path: str) -> Iterator[str]:
     try:
         parse(path)
-    except refusal as error:
+    except (refusal, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         msg = f"`json-path`: {path!r} is not a JSONPath (RFC 9535): {reason}; correct it"
-        raise ValueError(msg) from None
+        yield msg

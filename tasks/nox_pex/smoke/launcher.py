@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
+from nox_pex.settings import explain
+from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
@@ -60,11 +64,9 @@ def launch(
     - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
     - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
       ended before the block or does not stop as it should,
-    - `usage` if `unix_socket` is set and `ready` is None,
+    - `usage` if an argument is not valid, `ca_file` cannot be read or has no certificate, or `unix_socket` is set and
+      `ready` is None,
     - `config` if an argument is not valid with its tokens filled in, or the path of `unix_socket` is too long.
-
-    Raises `ValueError` for a `url`, a signal or an exit status that is not valid, and `OSError` if `ca_file` cannot be
-    read or has no certificate.
 
         with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
             assert httpx2.get(service.url).json() == {"message": "Hello World"}
@@ -73,18 +75,20 @@ def launch(
     if unix_socket is not None and ready is None:
         problem = "`ready=None` waits for a port, but `unix_socket` is not a port"
         raise NoxPexError("usage", problem, "set `ready` to a path that is answered on the socket")
-    smoke = Smoke(
-        args=tuple(args),
-        env=dict(env or {}),
-        url=url,
-        unix_socket=unix_socket,
-        startup_timeout=startup_timeout,
-        stop_signal=stop_signal,
-        stop_timeout=stop_timeout,
-        stop_exit_codes=tuple(stop_exit_codes),
-        http=() if ready is None else (HttpCheck(path=ready),),
-        tcp=(TcpCheck(port="{port}"),),
-    )
+    given = {
+        "args": args,
+        "env": env or {},
+        "pass-env": pass_env,
+        "url": url,
+        "unix-socket": unix_socket,
+        "startup-timeout": startup_timeout,
+        "stop-signal": stop_signal,
+        "stop-timeout": stop_timeout,
+        "stop-exit-codes": stop_exit_codes,
+        "http": [] if ready is None else [{"path": ready}],
+        "tcp": [{"port": "{port}"}],
+    }
+    smoke = _checked(given)
     secrets = Secrets.of({**os.environ, **smoke.env})
     with contextlib.ExitStack() as stack:
         host = plan.host_of(smoke)
@@ -93,14 +97,14 @@ def launch(
         smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
         check = plan.ready_check(smoke) or smoke.tcp[0]
-        tls = http_client.tls_context(Path(ca_file) if ca_file else None) if endpoint.url.startswith("https:") else None
+        tls = _tls_context(ca_file) if endpoint.url.startswith("https:") else None
         server = Server(endpoint=endpoint, check=check, lenient=True, tls=tls)
         check_free(server)
         state = workspace.state("launch")
         output = workspace.root / "log"
         output.touch()
         environment = clean_environment(
-            os.environ, pass_env=pass_env, home=state.home, pex_root=state.pex_root, tmp=workspace.tmp
+            os.environ, pass_env=smoke.pass_env, home=state.home, pex_root=state.pex_root, tmp=workspace.tmp
         )
         program = Program(
             Command(
@@ -119,3 +123,31 @@ def launch(
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
             raise error.masked(secrets.mask) from error
+
+
+def _checked(given: Mapping[str, Any]) -> Smoke:
+    """Return the settings with the keys `given`. Raises `NoxPexError` `usage` with every argument that is not valid."""
+    values = {key: _as_toml(value) for key, value in given.items() if value is not None}
+    found = explain.explain(values, Smoke, path="", dec_hook=lambda _, value: value)
+    if found.refusals:
+        problems = [(each.path.replace("-", "_").replace("http[0].path", "ready"), each) for each in found.refusals]
+        raise NoxPexError.together(
+            [NoxPexError("usage", f"launch({name}=…): {each.problem}", each.remedy) for name, each in problems]
+        )
+    return msgspec.convert(values, Smoke)
+
+
+def _as_toml(value: Any) -> Any:
+    """Return an argument as the value that a setting would have."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value
+
+
+def _tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    try:
+        return http_client.tls_context(Path(ca_file) if ca_file else None)
+    except (OSError, ValueError) as error:  # `ssl.SSLError` is an `OSError`; a path may have a null character
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        problem = f"launch(ca_file={os.fspath(ca_file or '')!r}) cannot be used: {reason}"
+        raise NoxPexError("usage", problem, "name a PEM file with certificates") from None

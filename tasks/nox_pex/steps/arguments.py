@@ -6,12 +6,23 @@ import argparse
 import functools
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, get_args
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.settings.smoke import Condition
+from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.system.wording import did_you_mean
+
+_LONGEST_TIMEOUT: Final = 86_400
+
+
+_LONGEST_SHOWN: Final = 60
+"""The number of characters of an argument that an error shows."""
+
+
+_CONDITIONS: Final[tuple[str, ...]] = (*get_args(Condition), "scie")
 
 
 class Arguments(Struct, frozen=True, kw_only=True):
@@ -62,23 +73,72 @@ def _positive(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        msg = f"{text!r} is not a positive whole number"
+        msg = f"{_cut(text)} is not a positive whole number"
         raise argparse.ArgumentTypeError(msg)
     return number
+
+
+def _port(text: str) -> int:
+    """Convert `text` to a TCP port. Raises `ArgumentTypeError`."""
+    if not (text.isdecimal() and len(text) <= len(str(HIGHEST_PORT)) and 0 < int(text) <= HIGHEST_PORT):
+        msg = f"{_cut(text)} is not a port from 1 to {HIGHEST_PORT}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Convert `text` to a positive number of seconds, up to a day. Raises `ArgumentTypeError`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= _LONGEST_TIMEOUT:
+        msg = f"{_cut(text)} is not a number of seconds above 0, up to {_LONGEST_TIMEOUT} (a day)"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _path(text: str) -> Path:
+    """Convert `text` to a path. Raises `ArgumentTypeError` if it cannot be one."""
+    if not text or "\0" in text:
+        msg = f"{_cut(text)} is not a path"
+        raise argparse.ArgumentTypeError(msg)
+    return Path(text)
+
+
+def _condition(text: str) -> str:
+    """Return the condition `text`. Raises `ArgumentTypeError` if there is no such condition."""
+    if text not in _CONDITIONS:
+        msg = f"there is no condition {_cut(text)}: name one of {', '.join(_CONDITIONS)}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def _image(text: str) -> str:
+    """Return the name `text` of an image. Raises `ArgumentTypeError` if an engine would read it as something else."""
+    if not text or text.startswith("-") or not text.isprintable() or " " in text:
+        msg = f"{_cut(text)} is not the name of an image"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def _cut(text: str) -> str:
+    """Return `text` in quotes, cut off if it is long."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
 
 
 OPTIONS: Final = (
     Option("force", "work even if nothing changed"),
     Option("jobs", "the number of binaries to build at a time (default: one per processor)", "N", _positive),
-    Option("binary", "use this finished file instead of building one", "PATH", Path),
+    Option("binary", "use this finished file instead of building one", "PATH", _path),
     Option("deep", "fetch again every locked file, and compare the binary with them member by member"),
-    Option("only", "run only this condition of the smoke test", "CONDITION"),
+    Option("only", "run only this condition of the smoke test", "CONDITION", _condition),
     Option("keep", "keep the smoke test's directory, and show its path"),
     Option("serve", "leave the program running until Ctrl-C, and show its address"),
-    Option("timeout", "use this timeout instead of startup-timeout", "SECONDS", float),
-    Option("port", "use this port instead of a free one", "PORT", int),
+    Option("timeout", "use this timeout instead of startup-timeout", "SECONDS", _seconds),
+    Option("port", "use this port instead of a free one", "PORT", _port),
     Option("from-source", "build the binary in the first stage of the image's build"),
-    Option("image", "describe the Python of this container image", "IMAGE"),
+    Option("image", "describe the Python of this container image", "IMAGE", _image),
     Option("dry-run", "show what clean would remove, and remove nothing"),
 )
 """Every option, in the order in which users see them."""
@@ -89,7 +149,8 @@ _USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        problem = message.replace("unrecognized", "unrecognised")  # the spelling of all our messages
+        text = message.replace("unrecognized", "unrecognised")  # the spelling of all our messages
+        problem = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
         raise NoxPexError("usage", problem, f"usage: {_USAGE}")
 
 
@@ -120,5 +181,5 @@ def select_binaries(arguments: Arguments, known: Collection[str]) -> tuple[str, 
     for name in arguments.names:
         if name not in known:
             remedy = did_you_mean(name, known, otherwise="there are")
-            raise NoxPexError("usage", f"no binary is called {name!r}", f"{remedy} (usage: {_USAGE})")
+            raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy} (usage: {_USAGE})")
     return tuple(name for name in known if not arguments.names or name in arguments.names)

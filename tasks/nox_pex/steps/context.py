@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -22,10 +22,11 @@ from nox_pex.poetry import installed
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
-from nox_pex.project import pyproject
+from nox_pex.project import output_dir, pyproject
 from nox_pex.project.pyproject import Project
 from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
+from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
@@ -69,13 +70,30 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def settings(self) -> Settings:
-        """Its `[tool.nox-pex]`. Raises `NoxPexError`: `config`, `entry-missing`."""
-        return parse.parse(
+        """Its `[tool.nox-pex]`. Raises `NoxPexError` with all problems: `config`, `entry-missing`."""
+        if self.reading.problems or self.reading.settings is None:
+            raise NoxPexError.together(self.reading.problems)
+        return self.reading.settings
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The settings with all their problems. Raises `NoxPexError` `config` if `pyproject.toml` cannot be read."""
+        found = parse.read(
             self.project.document,
             file=str(self.project.file),
             project_name=self.project.name,
             scripts=self.project.scripts or self.project.other_scripts,
         )
+        if found.settings is None or "tool.nox-pex.output-dir" in found.refused:
+            return found
+        stems = [f"{name}{self.suffix}" for name in found.settings.binary]
+        named = [name for binary in found.settings.binary.values() for name in binary.source_paths]
+        problem = output_dir.problem_with(self.project, found.settings.output_dir, stems=stems, named=named)
+        if problem is None:
+            return found
+        what, remedy = problem
+        error = NoxPexError("config", f"{found.where('tool.nox-pex.output-dir')}: {what}", remedy)
+        return structs.replace(found, problems=(*found.problems, error))
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -150,18 +168,10 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         if target.table.complete_platforms:
             found = wheelhouse.load_finished(target.selection, target.platforms, self.wheelhouse_of(target))
         else:
-            found = self._installed_here(target.selection)
+            found = _installed_here(self, target.selection)
         if found is None:
             self.base.find()  # if this Python does not exist, that is the error to raise
             raise NoxPexError("usage", f"nothing is installed for {target.name} yet", "run `nox -s install` first")
-        return found
-
-    def _installed_here(self, wanted: Selection) -> Installed | None:
-        found = self.installs.get(wanted)
-        if found is None or not found.environment.usable:  # another run may have cleaned meanwhile
-            found = installed.load_finished(wanted, self.environments[wanted])
-        if found is not None:
-            self.installs[wanted] = found
         return found
 
     def check_prebuilt(self) -> None:
@@ -170,6 +180,15 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
+
+
+def _installed_here(context: Context, wanted: Selection) -> Installed | None:
+    found = context.installs.get(wanted)
+    if found is None or not found.environment.usable:  # another run may have cleaned meanwhile
+        found = installed.load_finished(wanted, context.environments[wanted])
+    if found is not None:
+        context.installs[wanted] = found
+    return found
 
 
 def state_directory(cache: Path, *, root: Path, suffix: str) -> Path:

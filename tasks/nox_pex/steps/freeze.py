@@ -30,21 +30,9 @@ else:
 def run(context: Context) -> None:
     """Write `NAME.requirements.txt` and `pylock.NAME.toml` for each binary, unless its inputs are unchanged.
 
-    Raises `NoxPexError` with the first failure, after all binaries; `config` if two binaries have the same file name.
+    Raises `NoxPexError` with the first failure, after all binaries.
     """
-    _check_names(context)
     each_binary(context, functools.partial(_freeze, context))
-
-
-def _check_names(context: Context) -> None:
-    """Raise `NoxPexError` `config` if two binaries would write the same `pylock.NAME.toml`, which has no dots."""
-    names: dict[str, str] = {}
-    for target in context.all_targets.values():
-        other = names.setdefault(requirements.pylock_name(target.stem), target.name)
-        if other != target.name:
-            file = requirements.pylock_name(target.stem)
-            problem = f"the binaries {other!r} and {target.name!r} of {context.project.file} both have the file {file}"
-            raise NoxPexError("config", problem, "rename one of them")
 
 
 def _freeze(context: Context, target: Target) -> None:

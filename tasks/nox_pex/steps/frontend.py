@@ -7,16 +7,16 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import arguments, table
+from nox_pex.steps import arguments, needs, table
 from nox_pex.steps.context import Context, known_secrets, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import files, locks, outside_text, plain_paths
+from nox_pex.system import files, locks, outside_text, plain_paths, streams
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -91,13 +91,24 @@ def context_of(
             arguments=arguments.parse(posargs, invoked_from=invoked_from),
             environ=environ,
             say=lambda message: say(outside_text.message(mask(message))),
-            emit=lambda line: print(mask(line), flush=True),  # noqa: T201  # scripts read such lines from the standard output
+            emit=lambda line: streams.write_line(mask(line), sys.stdout),
             verbose=verbose,
             parallel=parallel,
             suffix=suffix,
         )
         _CONTEXTS[key] = context
         return context
+
+
+def find_problems(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
+    """Return everything that is wrong in the settings, or missing there for one of `steps`; secrets are masked."""
+    with _masked(lambda: context.secrets):
+        return tuple(error.masked(context.secrets.mask) for error in needs.find(context, steps))
+
+
+def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxPexError, ...]:
+    """Return an error for each binary whose files would replace those of a binary of another project."""
+    return tuple(needs.shared_files(context, others))
 
 
 def perform(step: Step, context: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -97,6 +98,14 @@ STEPS: Final = {
     )
 }
 """Every step by its name, each after the steps that it needs."""
+
+
+def suffix_of(python: str) -> str:
+    """Return what follows the name of a binary in file names for one of several Pythons: `-py3.12`.
+
+    A Python may also be named by a path, whose slashes no file name can have.
+    """
+    return f"-py{re.sub('[^A-Za-z0-9._+]+', '-', python).strip('-')}"
 
 
 def load(step: Step) -> Any:

@@ -28,3 +28,13 @@ def test_a_program_that_is_not_a_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoxPexError, match=r"exit status 3") as caught:
         ask_python.ask(broken, SHELL)
     assert caught.value.code == "python-mismatch"
+
+
+@pytest.mark.parametrize("answer", ["", "echo nonsense", "echo '{}'", "echo '[]'", "exit 3"])
+def test_a_python_that_does_not_answer_is_an_error_with_a_code(tmp_path: Path, answer: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{answer}\n", "utf-8")
+    python.chmod(0o755)
+    with pytest.raises(NoxPexError) as caught:
+        ask_python.ask(python, SHELL)
+    assert caught.value.code == "python-mismatch"

@@ -194,3 +194,18 @@ def test_a_path_dependency_keeps_its_build_system(tmp_path: Path) -> None:
     assert pyproject.read_source(tmp_path).build_requires == ("flit_core",)
     (tmp_path / "pyproject.toml").write_text(STANDARD, "utf-8")
     assert pyproject.read_source(tmp_path) == pyproject.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[build-system]\nrequires = 3", "[build-system]\nrequires = [3]", "[tool.poetry]\ninclude = 3"),
+        *("[tool.poetry]\ninclude = [{ x = 1 }]", '[tool.poetry]\ninclude = "x"', "[tool.poetry]\npackages = [3]"),
+        *("[tool.poetry]\npackages = 3", f"[x]\na = {'9' * 5000}", f"[x]\na = {'[' * 5000}"),
+    ],
+)
+def test_a_wrong_type_in_the_rest_of_the_file_is_an_error_with_a_code(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "a"\n{text}\n', "utf-8")
+    with pytest.raises(NoxPexError) as caught:
+        pyproject.read(tmp_path)
+    assert caught.value.code == "config"

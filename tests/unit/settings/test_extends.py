@@ -90,16 +90,16 @@ def test_a_shared_file_extends_another(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "said"),
     [
-        ("grups = []", "SHOP/base.toml: grups: unknown key; use groups"),
-        ("groups = 3", "SHOP/base.toml: groups: expected array, got integer 3"),
-        ('groups = ["main", 3]', "SHOP/base.toml: groups[1]: expected string"),
-        ("[binary.api.smoke]\nargz = []", "SHOP/base.toml: binary.api.smoke.argz: unknown key; use args"),
-        ('[binary."*"]\nlayout = "zip"', 'SHOP/base.toml: binary."*".layout: expected one of'),
+        ("grups = []", "SHOP/base.toml:1: grups: unknown key; use groups"),
+        ("groups = 3", "SHOP/base.toml:1: groups: expected array, got integer 3"),
+        ('groups = ["main", 3]', "SHOP/base.toml:1: groups[1]: expected string"),
+        ("[binary.api.smoke]\nargz = []", "SHOP/base.toml:2: binary.api.smoke.argz: unknown key; use args"),
+        ('[binary."*"]\nlayout = "zip"', 'SHOP/base.toml:2: binary."*".layout: expected one of'),
         ('[binary.api]\nentry-point = "a"', f"{OWN}: tool.nox-pex.binary.api: expected exactly one of"),
-        ("extends = 3", "SHOP/base.toml: extends: expected string"),
-        ('extends = "base.toml"', "SHOP/base.toml: extends: SHOP/base.toml extends itself"),
+        ("extends = 3", "SHOP/base.toml:1: extends: expected string"),
+        ('extends = "base.toml"', "SHOP/base.toml:1: extends: SHOP/base.toml extends itself"),
         ("nonsense", "cannot read SHOP/base.toml: "),
-        ('extends = "gone.toml"', "SHOP/base.toml: extends names SHOP/gone.toml, which does not exist"),
+        ('extends = "gone.toml"', "SHOP/base.toml:1: extends names SHOP/gone.toml, which does not exist"),
     ],
 )
 def test_an_error_names_the_file_that_it_is_in(shop: Path, base: str, said: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.settings import toml_text
 from nox_pex.settings.model import Binary, Settings, Sources
 from nox_pex.settings.smoke import Budget, HttpCheck, Smoke
 from tests.support.settings import SERVICE, parsed, refused
@@ -123,7 +124,7 @@ def test_a_bad_value_is_named_with_what_to_write(text: str, line: str) -> None:
 @pytest.mark.parametrize("name", ["", "my app", "../x", "a/b", ".hidden", "-x", "ü"])
 def test_the_name_of_a_binary_is_a_safe_file_name(name: str) -> None:
     line = refused(f'[tool.nox-pex.binary."{name}"]\nscript = "x"')
-    assert line.startswith(f".binary: {name!r} is not a safe file name; use letters")
+    assert line.startswith(f".binary.{toml_text.toml_key(name)}: {name!r} is not a safe file name; use letters")
 
 
 def test_a_binary_has_exactly_one_entry() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.model import Binary, Settings
-from nox_pex.settings.parse import is_declared
-from tests.support.settings import SERVICE, parsed
+from nox_pex.settings.parse import is_declared, parse
+from tests.support.settings import SERVICE, all_refused, parsed
 
 
 def test_keys_that_are_not_written_have_their_defaults() -> None:
@@ -79,3 +79,66 @@ def test_without_a_table_and_exactly_one_script_the_error_says_what_the_project_
         parsed("", project_name=None, scripts=scripts)
     expected = f"pyproject.toml has no [tool.nox-pex.binary.NAME] table, and the project has {found}"
     assert caught.value.problem == expected
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    text = f"""
+        [tool.nox-pex]
+        grups = []
+        secrets = 3
+        [tool.nox-pex.binary.a]
+        script = "x"
+        executable = "y"
+        layout = "zip"
+        interpreter-constraints = ["a"]
+        smoke.stop-signal = "NONE"
+        smoke.http = [{{ status = 999 }}]
+        [tool.nox-pex.binary."b c"]
+        script = "x"
+        {SERVICE}
+    """
+    assert [line.partition(": ")[0] for line in all_refused(text)] == [
+        *(".grups", ".secrets", ".binary.a.layout"),
+        *(".binary.a.smoke.http[0]", ".binary.a.smoke.http[0].status", ".binary.a.smoke.stop-signal"),
+        *(".binary.a", ".binary.a.interpreter-constraints", '.binary."b c"'),
+    ]
+
+
+def test_a_problem_that_may_only_follow_from_another_is_not_reported() -> None:
+    assert len(all_refused("[tool.nox-pex.binary.a]\nscript = 3")) == 1
+    assert len(all_refused("[tool.nox-pex.binary.a]\nscipt = 'x'")) == 1
+    assert len(all_refused(f"{SERVICE}smoke.conditions = ['hot']")) == 1
+
+
+def test_each_problem_has_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(f"{SERVICE}layout = 'zip'\ncompress = 3\n\n[tool.nox-pex.binary.b]\n", "utf-8")
+    with pytest.raises(NoxPexError) as caught:
+        parse(tomllib.loads(file.read_text("utf-8")), file=str(file), project_name="a", scripts=())
+    problems = [caught.value, *caught.value.others]
+    assert [each.problem.removeprefix(f"{file}:").partition(":")[0] for each in problems] == ["3", "4", "6"]
+    assert len([line for line in caught.value.lines if "error[" in line]) == 1
+    assert caught.value.lines[-1] == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("tool.nox_pex", "tool.noxpex", "tool.nox-pexx", "tool.Nox-Pex", "tool.nox-pec", "tool.nxo-pex"),
+        *("tool.nox.pex", "nox-pex", "nox_pex", "tool-nox-pex", 'tool."nox-pex.binary.a"'),
+    ],
+)
+def test_a_misspelt_table_is_an_error_even_next_to_the_right_one(table: str) -> None:
+    for text in (f"[{table}]\noutput-dir = 'out'", f"[{table}]\noutput-dir = 'out'\n{SERVICE}"):
+        with pytest.raises(NoxPexError) as caught:
+            parsed(text)
+        assert str(caught.value) == (
+            f"error[config]: pyproject.toml: {table}: unknown table, which nothing reads; "
+            "rename it to tool.nox-pex, as in [tool.nox-pex]"
+        )
+        assert not caught.value.others
+
+
+def test_tables_of_other_tools_are_no_misspellings() -> None:
+    for name in ("nox", "pex", "nox-poetry", "pixi", "poetry", "pex-tools", "next", "noxfile"):
+        assert parsed(f"[tool.{name}]\nx = 1\n{SERVICE}").binary

@@ -30,8 +30,9 @@ def test_names_and_options_in_any_order() -> None:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_each_option_is_a_field_of_the_arguments(option: Option) -> None:
     field = option.name.replace("-", "_")
-    given = parse([f"--{option.name}", *(["7"] if option.value else [])], invoked_from=HERE)
-    value = HERE / "7" if field == "binary" else option.convert("7") if option.value else True
+    text = "cold" if field == "only" else "7"
+    given = parse([f"--{option.name}", *([text] if option.value else [])], invoked_from=HERE)
+    value = HERE / "7" if field == "binary" else option.convert(text) if option.value else True
     expected: dict[str, Any] = {field: value}
     assert given == Arguments(**expected)
 
@@ -59,8 +60,8 @@ def test_a_number_of_jobs_that_makes_no_sense_is_refused(given: str) -> None:
         (["-x"], "unrecognised arguments: -x"),
         (["--help"], "unrecognised arguments: --help"),
         (["-h"], "unrecognised arguments: -h"),
-        (["--port", "eighty"], "argument --port: invalid int value: 'eighty'"),
-        (["--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
+        (["--port", "eighty"], "argument --port: 'eighty' is not a port from 1 to 65535"),
+        (["--timeout", "soon"], "argument --timeout: 'soon' is not a number of seconds above 0, up to 86400 (a day)"),
         (["--binary"], "argument --binary: expected one argument"),
     ],
 )
@@ -102,3 +103,19 @@ def test_an_unknown_binary_is_refused(name: str, remedy: str) -> None:
     assert caught.value.code == "usage"
     assert caught.value.problem == f"no binary is called {name!r}"
     assert caught.value.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("--binary=", "--binary=a\0b", "--timeout=nan", "--timeout=inf", "--timeout=-1", "--timeout=0", "--timeout=x"),
+        *("--port=0", "--port=65536", "--port=-1", f"--port={'9' * 5000}", "--port=²", f"--jobs={'9' * 5000}"),
+        *("--only=", "--only=hot", "--image=", "--image=a\nb", "--image=-v", "--x\x1b[31m\n\udcff", "--python"),
+    ],
+)
+def test_nonsense_is_refused_in_one_short_printable_line(argument: str) -> None:
+    with pytest.raises(NoxPexError) as caught:
+        parse([argument], invoked_from=Path("/here"))
+    assert caught.value.code == "usage"
+    assert str(caught.value).isprintable()
+    assert len(caught.value.problem) < 200

@@ -1,0 +1,153 @@
+"""What a run needs of a project's settings, checked before its first expensive step: all problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nox_pex.errors import NoxPexError
+from nox_pex.settings import parse
+from nox_pex.settings.model import Binary
+from nox_pex.settings.smoke import Smoke
+from nox_pex.steps.arguments import select_binaries
+from nox_pex.steps.context import Context
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.image import run as image_run
+    from nox_pex.smoke import plan
+else:
+    image_run = lazy("nox_pex.image.run")  # only needed for `image`
+    plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
+
+
+def check(context: Context, steps: Collection[str]) -> None:
+    """Raise `NoxPexError` with everything that is wrong in the settings, or missing there for one of `steps`."""
+    if problems := find(context, steps):
+        raise NoxPexError.together(problems)
+
+
+def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
+    """Return everything that is wrong in the settings, or missing there for one of `steps`."""
+    try:
+        reading = context.reading
+    except NoxPexError as error:
+        return (error,)
+    binaries = {} if reading.settings is None else reading.settings.binary
+    if not reading.problems:
+        try:
+            selected = select_binaries(context.arguments, binaries)
+        except NoxPexError as error:
+            return (error,)
+        binaries = {name: binaries[name] for name in selected}
+    unusable = _unusable(context, binaries) if reading.problems else {}
+    return (*reading.problems, *_missing(context, {**unusable, **binaries}, steps))
+
+
+def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPexError]:
+    """Yield an error for each binary whose files would replace those of a binary of another project.
+
+    That can only be if `output-dir` is outside of the project.
+    """
+    own = _outputs(context)
+    if all(directory.is_relative_to(context.root) for directory, _ in own):
+        return
+    for other in others:
+        for place in own.keys() & _outputs(other).keys():
+            where = context.reading.where("tool.nox-pex.output-dir")
+            problem = f"{where}: the binary {own[place]!r} has the same files there as one of {other.root}"
+            yield NoxPexError("config", problem, "rename one of them, or write another directory")
+
+
+def _outputs(context: Context) -> dict[tuple[Path, str], str]:
+    """Return the name of each binary, by its directory and the name of its files in a form without case and dots."""
+    try:
+        settings = context.reading.settings
+    except NoxPexError:
+        return {}
+    if settings is None:
+        return {}
+    directory = Path(os.path.realpath(context.root / settings.output_dir))
+    return {(directory, f"{name}{context.suffix}".lower().replace(".", "-")): name for name in settings.binary}
+
+
+def _unusable(context: Context, binaries: Collection[str]) -> dict[str, Binary]:
+    """Return a stand-in for each binary of which the table is wrong as a whole, without smoke test and image."""
+    table = context.project.document.get("tool", {}).get("nox-pex", {})
+    declared = table.get("binary") if isinstance(table, dict) and "extends" not in table else None
+    names = declared if isinstance(declared, dict) else {}
+    return {
+        name: Binary(script=name)
+        for name, each in names.items()
+        if name and name not in binaries and isinstance(each, dict) and not {"smoke", "image"} & each.keys()
+    }
+
+
+def _missing(context: Context, binaries: dict[str, Binary], steps: Collection[str]) -> Iterator[NoxPexError]:
+    """Yield what the settings of `binaries` lack."""
+    named = context.arguments.names
+    sure = {name: table for name, table in binaries.items() if not _is_refused(context, name, "image")}
+    with_image = {name for name, table in binaries.items() if table.image is not None}
+    if "image" in steps and len(sure) == len(binaries):
+        lacking = image_run.without_image(sure, with_image, named=named)
+        if lacking is not None:
+            yield image_run.missing_table(context.reading.where(_key(lacking)), _key(lacking))
+    for name, table in binaries.items():
+        tested = "smoke" in steps or ("image" in steps and name in with_image)
+        if tested and not _is_refused(context, name, "smoke"):
+            yield from _missing_checks(context, name, table)
+        yield from _missing_files(context, name, table, steps)
+
+
+def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxPexError]:
+    declared = parse.is_declared(context.project.document, name)
+    try:
+        plan.require_checks(table.smoke or Smoke(), name=name, undeclared=None if declared else table.script)
+    except NoxPexError as error:
+        yield NoxPexError(error.code, f"{context.reading.where(_key(name))}: {error.problem}", error.remedy)
+
+
+def _missing_files(context: Context, name: str, table: Binary, steps: Collection[str]) -> Iterator[NoxPexError]:
+    """Yield an error for each file that the settings name, one of `steps` reads, and that does not exist.
+
+    Patterns are not checked: a session of the noxfile may make what they match.
+    """
+    for key, file in _named_files(context, table, steps):
+        if not _exists(context.root / file):
+            remedy = "correct the path, which is relative to the project's directory"
+            if key.startswith("complete"):
+                remedy = f"correct the path, or create the file on that platform: `nox -s platform > {file}`"
+            place = context.reading.where(f"{_key(name)}.{key}")
+            yield NoxPexError("source-missing", f"{place} names {file}, which does not exist in {context.root}", remedy)
+
+
+def _named_files(context: Context, table: Binary, steps: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the key, below the binary's table, and the path of each file that one of `steps` reads."""
+    if "install" in steps:
+        yield from ((f"complete-platforms[{at}]", file) for at, file in enumerate(table.complete_platforms))
+    if "pex" in steps and context.arguments.skip_build_reason is None and table.executable:
+        yield "executable", table.executable
+    if "image" in steps and table.image is not None and table.image.containerfile is not None:
+        yield "image.containerfile", table.image.containerfile
+    tested = table.smoke if {"smoke", "image"} & set(steps) else None
+    for at, check in enumerate(tested.http if tested is not None else ()):
+        named = {"json-schema": check.json_schema, "ca-file": check.ca_file}
+        yield from ((f"smoke.http[{at}].{key}", file) for key, file in named.items() if file and "{" not in file)
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # the name is too long, or has a null character
+        return False
+
+
+def _is_refused(context: Context, name: str, part: str) -> bool:
+    """Whether a part of a binary's table is wrong, so that nobody knows what it would have been."""
+    return any(path.startswith(f"{_key(name)}.{part}") for path in context.reading.refused)
+
+
+def _key(name: str) -> str:
+    return parse.binary_key(name)
