@@ -19,7 +19,7 @@ else:
 _NAMED_BY_USERS: Final = frozenset(
     {"env", "inject-env", "request-headers", "headers", "request-json", "json", "json-path", "labels"}
 )
-"""Tables in which a user chooses the keys, so that these can be names of secrets. `pass-env` is none of a secret."""
+"""Tables in which a user chooses the keys, so that these can be names of secrets."""
 
 
 def listed(document: Mapping[str, Any], file: Path) -> frozenset[str]:
@@ -27,7 +27,8 @@ def listed(document: Mapping[str, Any], file: Path) -> frozenset[str]:
     found: set[str] = set()
     for table in _settings(document, file):
         names = table.get("secrets")
-        found.update(name for name in names if isinstance(name, str)) if isinstance(names, list) else None
+        if isinstance(names, list):
+            found.update(name for name in names if isinstance(name, str))
     return frozenset(found)
 
 
