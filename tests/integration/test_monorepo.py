@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ def test_a_shared_setting_rebuilds_the_services_that_extend_it(shop: Project) ->
     assert rebuild_reasons(shop, "-s", "pex") == {"api": "compress changed", "worker": "compress changed"}
     shop.edit("nox-pex.toml", "compress", "compres")
     line = shop.run("-s", "pex(api)").output
-    assert f'error[config]: {shop.root}/nox-pex.toml: binary."*".compres: unknown key; use compress' in line
+    assert f"error[config]: {shop.root}/nox-pex.toml:" in line
+    assert re.search(r"nox-pex\.toml:[0-9]+: binary\.\"\*\"\.compres: unknown key; use compress", line)
 
 
 @pytest.mark.parametrize("mode", [(), ("--parallel", "2")])
