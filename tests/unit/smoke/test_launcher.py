@@ -53,7 +53,7 @@ def test_a_binary_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 )
 def test_a_bad_argument_is_an_error_with_a_code(tmp_path: Path, arguments: dict[str, Any], said: str) -> None:
     binary = tmp_path / "program.pex"
-    binary.touch()
+    binary.write_text("#!/bin/sh\n", "utf-8")
     with pytest.raises(NoxPexError) as caught, smoke.launch(binary, **arguments):
         pytest.fail("it cannot be launched")
     assert caught.value.code == "usage"
