@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,6 +17,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.record import record_digest, record_rows
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class Environment(Struct, frozen=True, kw_only=True):
             file = Path(os.path.normpath(root / path))
             if file.is_relative_to(self.path):
                 file.unlink(missing_ok=True)
-        shutil.rmtree(distribution.directory, ignore_errors=True)
+        files.remove(distribution.directory)
 
     def damaged(self) -> Iterator[str]:
         """Yield each file that differs from its RECORD, and each distribution without one, as `distribution: file`."""

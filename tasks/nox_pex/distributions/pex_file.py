@@ -114,4 +114,4 @@ def size(binary: Path) -> int:
 
 def _files(binary: Path) -> list[Path]:
     """Return the files of a PEX directory, without the bytecode that Python writes into it when it runs there."""
-    return sorted(path for path in binary.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path for path in files.paths(binary) if path.is_file() and "__pycache__" not in path.parts)

@@ -12,6 +12,7 @@ from typing import Final
 
 from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Target
+from nox_pex.system import files
 from nox_pex.system.environ import EPOCH
 from nox_pex.tools import index
 
@@ -37,10 +38,10 @@ def copy_binary(file: Path, into: Path, *, name: str) -> None:
     """Copy a file, or a directory, into the context as `name`, with modes and dates that are the same everywhere."""
     target = into / name
     if file.is_dir():
-        shutil.copytree(file, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        files.copy_tree(file, target, skip=("__pycache__",))
     else:
         shutil.copy(file, target)
-    for path in (target, *target.rglob("*")):
+    for path in (target, *files.paths(target)):
         _normalize(path)
 
 
@@ -55,7 +56,7 @@ def copy_sources(target: Target, *, into: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
         copy.chmod(0o755 if original.stat().st_mode & 0o100 else 0o644)
-    for path in into.rglob("*"):
+    for path in files.paths(into):
         _normalize(path)
 
 

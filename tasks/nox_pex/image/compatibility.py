@@ -20,6 +20,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from nox_pex.distributions.pex_file import distribution_name
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base_image import ImagePython
+from nox_pex.system import files
 
 _CONSTRAINT: Final = re.compile(r"(?P<implementation>[A-Za-z]*)(?P<variant>\+t|-t|\[[a-z-]+\])?(?P<versions>.*)")
 
@@ -215,7 +216,7 @@ class _Members:
     def _names(self) -> Sequence[str]:
         if isinstance(self._source, zipfile.ZipFile):
             return self._source.namelist()
-        return [path.relative_to(self._source).as_posix() for path in self._source.rglob("*") if path.is_file()]
+        return [path.relative_to(self._source).as_posix() for path in files.paths(self._source) if path.is_file()]
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         with self._open(name) as file:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -89,11 +88,10 @@ class Packer(Struct, frozen=True, kw_only=True):
     ) -> None:
         _check_undamaged(installed)
         with (
-            tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
-            locks.try_lock(Path(directory), shared=True),
-            _staging_directory(Path(directory)) as staging,
+            files.temporary_directory(prefix=".packing.", parent=home.parent) as scratch,
+            locks.try_lock(scratch, shared=True),
+            _staging_directory(scratch) as staging,
         ):
-            scratch = Path(directory)
             new = scratch / home.name
             new.mkdir()
             options = cli.RepositoryOptions(

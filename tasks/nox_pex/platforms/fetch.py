@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -101,10 +100,9 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             inputs = {**inputs, "python": python}
         (home / STATE_FILE).unlink(missing_ok=True)
         for abandoned in home.glob(".fetch.*"):
-            shutil.rmtree(abandoned, ignore_errors=True)
+            files.remove(abandoned)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=".fetch.", dir=home) as directory:
-            scratch = Path(directory)
+        with files.temporary_directory(prefix=".fetch.", parent=home) as scratch:
             wheels = self._wheels(wanted, platforms, home, scratch=scratch, lock_fd=lock_fd)
             files.move_into_place(scratch / "wheels", wheels_in(home))
         state = {

@@ -16,7 +16,6 @@ import os
 import platform
 import shlex
 import sysconfig
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -106,10 +105,10 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
         try:
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
-                tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
-                locks.try_lock(Path(directory), shared=True),
+                files.temporary_directory(prefix=f".{self.home.name}.", parent=self.home.parent) as directory,
+                locks.try_lock(directory, shared=True),
             ):
-                new = Path(directory) / self.home.name
+                new = directory / self.home.name
                 new.mkdir()
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 for path in paths:

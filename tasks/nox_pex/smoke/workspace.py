@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,15 +54,20 @@ class Workspace(Struct, frozen=True, kw_only=True):
             for directory in (state.run, state.home, state.pex_root):
                 directory.mkdir(parents=True)
             if self.binary.is_dir():
-                shutil.copytree(self.binary, state.run / self.binary.name, symlinks=True)
+                files.copy_tree(self.binary, state.run / self.binary.name)
             else:
                 shutil.copy2(self.binary, state.run / self.binary.name)
         return state
 
 
 @contextlib.contextmanager
-def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = False) -> Iterator[Workspace]:
-    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`."""
+def open_workspace(
+    binary: Path, *, say: Callable[[str], None] = lambda _: None, project: Path | None = None, keep: bool = False
+) -> Iterator[Workspace]:
+    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
+
+    If the program left something that cannot be removed, `say` is called with a line. That is no failure.
+    """
     parent = _parent(project)
     locks.remove_abandoned(parent, _PREFIX)
     with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
@@ -71,8 +76,8 @@ def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = Fa
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
         finally:
-            if not keep:
-                files.remove(root)
+            if not keep and (error := files.remove(root)) is not None:
+                say(f"smoke: {root} cannot be removed completely: {files.described(error)}")
 
 
 def existing_binary(binary: Path) -> Path:

@@ -47,7 +47,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError`, as from `install_failure`, if
         that fails.
         """
-        shutil.rmtree(path, ignore_errors=True)
+        files.remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.uv:
             argv = [str(self.uv), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)]

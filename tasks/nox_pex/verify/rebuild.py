@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -109,10 +108,10 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     """
     with (
         files.writing("a copy of the project to build it again"),
-        tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as temporary,
+        files.temporary_directory(prefix="nox-pex-verify-") as temporary,
         _umask(_UMASK),
     ):
-        directory = Path(temporary).resolve()
+        directory = temporary.resolve()
         (directory / "tmp").mkdir()
         target = replace(
             original,
