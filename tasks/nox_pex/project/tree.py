@@ -148,13 +148,9 @@ class Tree(Struct, frozen=True, kw_only=True):
             and name not in _CACHES
             and not name.endswith(".egg-info")
             and directory != self.output
-            and not self._is_setuptools_output(directory)
+            and not (_SETUPTOOLS_OUTPUT.match(directory) and not os.path.lexists(f"{self.root}/build/__init__.py"))
             and not any(os.path.lexists(f"{self.root}/{directory}/{marker}") for marker in _ENVIRONMENTS)
         )
-
-    def _is_setuptools_output(self, directory: str) -> bool:
-        is_output = _SETUPTOOLS_OUTPUT.match(directory) is not None
-        return is_output and not os.path.lexists(f"{self.root}/build/__init__.py")
 
     def in_output(self, name: str) -> bool:
         """Whether `name` is below the output directory."""
