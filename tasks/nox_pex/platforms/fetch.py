@@ -41,7 +41,7 @@ from nox_pex.poetry.install_state import PathDependencies
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.project.pyproject import Project
-from nox_pex.system import files, locks, recipe
+from nox_pex.system import files, locks, os_errors, recipe
 from nox_pex.system.command import Outcome
 from nox_pex.system.fingerprint import Inputs, changes
 from nox_pex.system.wording import counted
@@ -71,7 +71,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         anything is fetched, with every package that has no wheel, or the code of Poetry's error.
         """
         say = self._provisioner.shell.say
-        with files.writing(f"the wheels in {home}"):
+        with os_errors.writing(f"the wheels in {home}", place=home):
             waiting = f"waiting for another run that fetches wheels into {home}"
             lock_file = home.with_name(f".{home.name}.lock")
             with locks.locked(lock_file, waiting=lambda: say(waiting)) as lock_fd:

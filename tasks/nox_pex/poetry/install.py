@@ -25,7 +25,7 @@ from nox_pex.poetry.installed import Installed, from_state
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_backend, pyproject, sources
 from nox_pex.project.pyproject import Project
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, changes
@@ -69,7 +69,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         Raises `NoxPexError`: the code of Poetry's error, `no-lock`, `lock-unreadable`, `disk-full`, or `tool-install`
         if Poetry cannot be installed.
         """
-        with files.writing(f"the environment {environment.path}"):
+        with os_errors.writing(f"the environment {environment.path}", place=environment.path):
             waiting = f"waiting for another run that installs into {environment.path}"
             lock_file = environment.path.with_name(f".{environment.path.name}.lock")
             with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as lock_fd:

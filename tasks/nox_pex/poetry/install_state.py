@@ -52,7 +52,7 @@ def read(environment: Environment) -> InstallState | None:
         state = msgspec.convert(files.read_json(state_file(environment)), InstallState)
     except msgspec.ValidationError:
         return None
-    return state if environment.usable and "paths" in state.inputs else None
+    return state if "paths" in state.inputs else None
 
 
 def write(environment: Environment, state: InstallState) -> None:

@@ -100,7 +100,7 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
 def load_finished(wanted: Selection, environment: Environment) -> Installed | None:
     """Load the result of an earlier `Installer.install` of `wanted` into `environment`; None if there was none."""
     state = install_state.read(environment)
-    if state is None or state.selection != wanted.key:
+    if state is None or state.selection != wanted.key or not environment.usable:
         return None
     return from_state(wanted, environment, state, environment.distributions())
 

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, os_errors, plain_paths
 
 _PREFIX: Final = "nox-pex-run-"
 """The prefix of directories that are not needed after the process that has locked them has ended."""
@@ -77,7 +77,7 @@ def open_workspace(
             yield Workspace(root=root, tmp=tmp, binary=binary)
         finally:
             if not keep and (error := files.remove(root)) is not None:
-                say(f"smoke: {root} cannot be removed completely: {files.described(error)}")
+                say(f"smoke: {root} cannot be removed completely: {os_errors.described(error)}")
 
 
 def existing_binary(binary: Path) -> Path:

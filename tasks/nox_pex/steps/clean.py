@@ -17,7 +17,7 @@ from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.system.wording import megabytes
 from nox_pex.tools import cache
 
@@ -89,7 +89,7 @@ class Removal(Struct, kw_only=True):
 
     def _remove(self, path: Path) -> None:
         if not self.dry_run and (error := files.remove(path)) is not None:
-            self.say(f"clean: {path} cannot be removed completely: {files.described(error)}")
+            self.say(f"clean: {path} cannot be removed completely: {os_errors.described(error)}")
 
     def note(self, name: str, size: int) -> None:
         """Show, and count, that `name` is removed, of `size` bytes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nox_pex.errors import NoxPexError
 from nox_pex.system import removal
 from nox_pex.system.lazy import lazy
 
@@ -30,10 +28,6 @@ _AT_FDCWD: Final = -100
 
 _RENAME_EXCHANGE: Final = 2
 """Exchange the two paths (renameat2(2))."""
-
-
-_SHOWN: Final = 200
-"""Characters of a path that are shown in a message."""
 
 
 _CHUNK: Final = 1 << 18
@@ -216,30 +210,3 @@ def _exchange(new: Path, target: Path) -> bool:
         return False
     paths = os.fsencode(new), os.fsencode(target)
     return bool(libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0)
-
-
-def described(error: OSError) -> str:
-    """Return the reason of an error and its path, which is shortened if it is long."""
-    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
-    shown = name if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]}…{name[-_SHOWN // 2 :]}"
-    return f"{error.strerror or error}{f' ({shown})' if shown else ''}"
-
-
-@contextlib.contextmanager
-def writing(what: str) -> Iterator[None]:
-    """Raise `NoxPexError` `disk-full` about `what` if the block finds the disk full, or a place not writable."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "make room, then run it again"
-        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            remedy = (
-                "make it writable, or choose another place (tool.nox-pex.output-dir, Nox's --envdir, NOX_PEX_CACHE_DIR)"
-            )
-        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            remedy = "move away the file that is in the place of a directory"
-        else:
-            raise
-        place = f" ({error.filename})" if error.filename else ""
-        raise NoxPexError("disk-full", f"cannot write {what}: {error.strerror}{place}", remedy) from error

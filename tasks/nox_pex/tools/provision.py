@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, os_errors, plain_paths
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.lazy import lazy
@@ -97,7 +97,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             cache.mark_used(environment.path)
             if marker.exists() and environment.usable:
                 return environment
-        with files.writing(f"the cache {self.caches.root}"):
+        with os_errors.writing(f"the cache {self.caches.root}", place=self.caches.root):
             lock = self.caches.root / "tools" / f"{name}-{key}.lock"
             with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
                 if not (marker.exists() and environment.usable):

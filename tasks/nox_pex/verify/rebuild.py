@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,7 @@ from nox_pex.project import outside, pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
@@ -107,7 +108,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     Raises `NoxPexError` with the code of Poetry's failure.
     """
     with (
-        files.writing("a copy of the project to build it again"),
+        os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
         files.temporary_directory(prefix="nox-pex-verify-") as temporary,
         _umask(_UMASK),
     ):

@@ -50,9 +50,3 @@ def test_a_state_of_another_form_counts_as_missing(environment: Environment, key
     file = install_state.state_file(environment)
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), key: value}), "utf-8")
     assert install_state.read(environment) is None
-
-
-def test_a_state_without_its_environment_counts_as_missing(environment: Environment) -> None:
-    environments.write_state(environment)
-    (environment.path / "pyvenv.cfg").unlink()
-    assert install_state.read(environment) is None

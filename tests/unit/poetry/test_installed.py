@@ -41,6 +41,8 @@ def test_an_install_of_another_selection_or_an_unfinished_one_is_not_loaded(envi
     assert load_finished(MAIN, environment) is None
     written(environment)
     assert load_finished(Selection(("main", "server"), ()), environment) is None
+    (environment.path / "pyvenv.cfg").unlink()
+    assert load_finished(MAIN, environment) is None
 
 
 def test_an_environment_knows_its_modules_programs_and_scripts(environment: Environment) -> None:
