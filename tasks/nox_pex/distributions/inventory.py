@@ -35,22 +35,22 @@ _RESERVED: Final = re.compile(r"pyvenv\.cfg|lib64|bin/(python|pypy|graalpy)[0-9.
 """The files that make a directory an environment: no distribution may install them."""
 
 
-def listed(distribution: Distribution, environment: Environment) -> dict[str, str]:
-    """Return the digests in the RECORD of a distribution, by path from the environment's directory.
+def listed(distribution: Distribution, environment: Environment) -> dict[str, tuple[str, str]]:
+    """Return path and digest in the RECORD of each file of a distribution, by path from the environment's directory.
 
     Raises `OSError` if there is no RECORD, or if it has a row without a strong digest, a second row for a file, or a
     row for a file outside of the environment.
     """
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     info = os.path.relpath(distribution.directory, environment.path)
     unhashed = {f"{info}/{name}" for name in _UNHASHED}
-    for path, _, digest in installed_files(distribution, environment):
+    for path, recorded_path, digest in installed_files(distribution, environment):
         algorithm, _, value = digest.partition("=")
         if path in found:
             raise OSError(0, f"{distribution.name} lists a file twice", path)
         if (digest or path not in unhashed) and not (algorithm in _ALGORITHMS and value):
             raise OSError(0, f"{distribution.name} has no SHA-256 of a file", path)
-        found[path] = digest
+        found[path] = recorded_path, digest
     return found
 
 
@@ -76,7 +76,7 @@ def damaged(environment: Environment) -> Iterator[str]:
             yield f"{distribution.name}: {error.strerror} ({error.filename})"
             continue
         known.update(rows)
-        for path, digest in rows.items():
+        for path, (_, digest) in rows.items():
             if not _is_as_listed(environment.path / path, digest):
                 yield f"{distribution.name}: {_shown(path)}"
     for root in environment.site_packages:

@@ -94,13 +94,15 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             cache.mark_used(self.home)
             source = Environment(path=self.home / _FILES)
             found = source.distributions()
-            rows = [inventory.listed(distribution, source) for distribution in found]
+            listed = [inventory.listed(distribution, source) for distribution in found]
             complete = (
                 snapshot(found) == manifest.distributions
-                and inventory.files_in(source.path) == set().union(*rows)
+                and inventory.files_in(source.path) == set().union(*listed)
                 and all(
-                    _copy_distribution(distribution, source=source, environment=environment, manifest=manifest)
-                    for distribution in found
+                    _copy_distribution(
+                        distribution, rows=rows, source=source, environment=environment, manifest=manifest
+                    )
+                    for distribution, rows in zip(found, listed, strict=True)
                 )
             )
             # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
@@ -165,16 +167,23 @@ def _is_setting(name: str) -> bool:
 
 
 def _copy_distribution(
-    distribution: Distribution, *, source: Environment, environment: Environment, manifest: _Manifest
+    distribution: Distribution,
+    *,
+    rows: Mapping[str, tuple[str, str]],
+    source: Environment,
+    environment: Environment,
+    manifest: _Manifest,
 ) -> bool:
     """Copy a distribution from `source` to `environment`. Returns False if a file does not match its RECORD.
+
+    `rows` are those of the RECORD, as `inventory.listed` returns them.
 
     The scripts get the interpreter of `environment`, and so new rows in the RECORD.
     """
     record = f"{distribution.directory.name}/RECORD"
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
-    for path, recorded_path, digest in installed_files(distribution, source):
+    for path, (recorded_path, digest) in rows.items():
         copy, mode = environment.path / path, 0o755 if path in manifest.executable else 0o644
         if recorded_path == record:
             continue

@@ -92,20 +92,20 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         identity = json.dumps([sorted(requirements), str(python.resolve()), _file_size(python)])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
-        marker = environment.path / "nox-pex.json"
+        marker, content = environment.path / "nox-pex.json", {"requirements": sorted(requirements)}
         if environment.path.is_dir():
             cache.mark_used(environment.path)
-            if marker.exists() and environment.usable:
+            if files.read_json(marker) == content and environment.usable:
                 return environment
         with os_errors.writing(f"the cache {self.caches.root}", place=self.caches.root):
             lock = self.caches.root / "tools" / f"{name}-{key}.lock"
             with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
-                if not (marker.exists() and environment.usable):
+                if not (files.read_json(marker) == content and environment.usable):
                     self.create(environment.path, python=python, seed=True)
                     if requirements:  # a build backend in the project itself may need none
                         self.shell.say(f"installing {', '.join(requirements)}")
                         self.install(environment, requirements, what=", ".join(requirements))
-                    files.write_json(marker, {"requirements": list(requirements)})
+                    files.write_json(marker, content)
                 cache.mark_used(environment.path)
         return environment
 
