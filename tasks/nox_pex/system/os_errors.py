@@ -26,7 +26,7 @@ _REFUSED: Final = (errno.EACCES, errno.EPERM)
 """The system refuses to read or to write: the path says which."""
 
 
-_IN_THE_WAY: Final = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_IN_THE_WAY: Final = (errno.ENOTDIR, errno.EEXIST)
 
 
 _REMEDIES: Final = {
@@ -51,7 +51,7 @@ _OTHERWISE: Final = "check that file, and run it again"
 
 def described(error: OSError) -> str:
     """Return the reason of an error and its path, which is shortened if it is long."""
-    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    name = str(_path_of(error) or "")
     shown = name if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]}…{name[-_SHOWN // 2 :]}"
     return f"{error.strerror or error}{f' ({shown})' if shown else ''}"
 
