@@ -83,5 +83,6 @@ def test_files_at_the_root_of_an_environment_and_deep_trees_break_nothing(
     assert not (app.root / "dist" / ".app.pex.abcdefgh").exists()
 
     write_wares(app, "pyvenv.cfg")
+    (app.root / "poetry.lock").unlink()
     lock(app)
     assert "wares 1.0 installs pyvenv.cfg" in app.refused("install-failed", "-s", "install")
