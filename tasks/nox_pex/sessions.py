@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
 
     from nox_pex.steps import frontend
     from nox_pex.steps.context import Context
-    from nox_pex.system import wording
+    from nox_pex.system import files, wording
 else:
+    files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
@@ -313,7 +313,7 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
             session.log("install: skipped, --no-install is used")
             return
         if flags.reuse_venv == "never":
-            shutil.rmtree(context.home, ignore_errors=True)
+            files.remove(context.home)
     frontend.perform(step, context)
 
 

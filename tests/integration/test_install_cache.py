@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nox_pex.distributions.environment import Distribution, Environment
-from nox_pex.poetry import install_cache, lock
+from nox_pex.poetry import install_cache, install_state, lock
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support.commands import Result, run
@@ -38,12 +38,12 @@ def another_checkout(project: Project, name: str) -> Project:
 
 
 def environment(project: Project) -> dict[str, str]:
-    """Digest and mode of every file in the environment, without bytecode and the state that nox-pex writes there."""
+    """Digest and mode of every file in the environment, without bytecode."""
     root = project.environment()
     return {
         name: f"{digest} {(root / name).stat().st_mode:o}"
         for name, digest in file_digests(root).items()
-        if "__pycache__" not in name and name != "nox-pex.json"
+        if "__pycache__" not in name
     }
 
 
@@ -89,7 +89,7 @@ def test_an_incomplete_file_of_a_killed_run_is_replaced(first: Project) -> None:
     second = another_checkout(first, "second")
     second.nox("-s", "install")
     before = environment(second)
-    (second.environment() / "nox-pex.json").unlink()
+    install_state.remove(Environment(path=second.environment()))
     for dist_info in second.site_packages().glob("*.dist-info"):
         shutil.rmtree(dist_info)
     module = second.site_packages() / "uvicorn" / "config.py"
@@ -114,8 +114,8 @@ def test_an_earlier_lock_restores_its_environment(first: Project) -> None:
 def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(first: Project, damage: str, tmp_path: Path) -> None:
     first.nox("-s", "install")
     (entry,) = cached_installs(first)
-    module = next(entry.glob("lib/*/site-packages/uvicorn/config.py"))
-    dist_info = next(entry.glob("lib/*/site-packages/uvicorn-*.dist-info"))
+    module = next(entry.glob("files/lib/*/site-packages/uvicorn/config.py"))
+    dist_info = next(entry.glob("files/lib/*/site-packages/uvicorn-*.dist-info"))
     content = module.read_bytes()
     if damage == "changed":
         replace(module, content + b"# and more\n")
@@ -131,7 +131,7 @@ def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(first: Project, d
     elif damage == "entry points":
         replace(dist_info / "entry_points.txt", b"garbage\n")
     else:
-        (entry / "nox-pex.json").write_text("{", "utf-8")
+        (entry / "manifest.json").write_text("{", "utf-8")
     second = another_checkout(first, "second")
     result = second.nox("-s", "install")
     assert not result.said(RESTORED)
@@ -170,7 +170,7 @@ def test_poetry_never_installs_into_the_rest_of_a_killed_restore(first: Project)
     first.nox("-s", "install")
     second = another_checkout(first, "second")
     second.nox("-s", "install")
-    (second.environment() / "nox-pex.json").unlink()
+    install_state.remove(Environment(path=second.environment()))
     for dist_info in second.site_packages().glob("*.dist-info"):
         shutil.rmtree(dist_info)
     (second.site_packages() / "stray.py").write_text("", "utf-8")

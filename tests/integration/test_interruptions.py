@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nox_pex.distributions.environment import Environment
+from nox_pex.poetry import install_state
 from tests.support.binaries import answer
 from tests.support.commands import HANGS_AFTER
 from tests.support.digests import digest
@@ -111,7 +113,7 @@ def test_an_install_that_is_killed_is_repeated_by_the_next_run(
 ) -> None:
     loose = built("loose")
     before = loose.dist()
-    state = loose.environment() / "nox-pex.json"
+    state = install_state.state_file(Environment(path=loose.environment()))
     assert state.exists()
     kill_when(loose, lambda: not state.exists(), "-s", "install", "--", "--force", after=after)
     assert loose.dist() == before

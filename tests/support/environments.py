@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nox_pex.distributions.environment import Distribution, Environment
+import msgspec
+
+from nox_pex.distributions.environment import Distribution, Environment, snapshot
 from nox_pex.distributions.record import encode_digest, record_text
+from nox_pex.poetry import install_state
+from nox_pex.poetry.install_state import InstallState, PathDependencies
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.tools.provision import Provisioner
 
@@ -54,6 +58,20 @@ def install(
         rows.append((path, f"sha256={digest}", str(len(text.encode()))))
     (site / info / "RECORD").write_text(record_text(rows), "utf-8")
     return next(found for found in environment.distributions() if found.directory == site / info)
+
+
+def write_state(environment: Environment, **fields: Any) -> None:
+    """Write the state of a finished install of what is in `environment`; `fields` replace those of the state."""
+    state = InstallState(
+        selection="main",
+        id="4711",
+        inputs={"paths": {}},
+        path_dependencies=PathDependencies(lock="0", paths={}),
+        distributions=snapshot(environment.distributions()),
+        top=environment.top_names(),
+        seconds=1.5,
+    )
+    install_state.write(environment, msgspec.structs.replace(state, **fields))
 
 
 class FakeShell(Shell, frozen=True, kw_only=True):

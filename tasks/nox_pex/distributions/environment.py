@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,8 +15,9 @@ from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions.interpreter import Interpreter
-from nox_pex.distributions.record import record_digest, record_rows
+from nox_pex.distributions.record import record_rows
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
@@ -115,19 +115,16 @@ class Environment(Struct, frozen=True, kw_only=True):
     def remove(self, distribution: Distribution) -> None:
         """Remove the files in the RECORD of `distribution`, then its `.dist-info`; it can then be installed again."""
         root = distribution.directory.parent
-        for path, _, _ in record_rows(text_of(distribution.directory / "RECORD")):
-            file = Path(os.path.normpath(root / path))
-            if file.is_relative_to(self.path):
-                file.unlink(missing_ok=True)
-        shutil.rmtree(distribution.directory, ignore_errors=True)
+        with contextlib.suppress(ValueError):
+            for path, _, _ in record_rows(text_of(distribution.directory / "RECORD")):
+                file = Path(os.path.normpath(root / path))
+                if file.is_relative_to(self.path):
+                    file.unlink(missing_ok=True)
+        files.remove(distribution.directory)
 
-    def damaged(self) -> Iterator[str]:
-        """Yield each file that differs from its RECORD, and each distribution without one, as `distribution: file`."""
-        for distribution in self.distributions():
-            if distribution.record is None:
-                yield f"{distribution.name}: no RECORD"
-                continue
-            yield from (f"{distribution.name}: {file}" for file in _unlike_record(distribution.directory))
+    def top_names(self) -> list[str]:
+        """Return the names of the files and directories at the top of site-packages, sorted, without bytecode."""
+        return sorted(name for root in self.site_packages for name in os.listdir(root) if name != "__pycache__")  # noqa: PTH208  # only names
 
 
 def address_of(url: str) -> str:
@@ -149,13 +146,20 @@ def snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None
 def installed_files(distribution: Distribution, environment: Environment) -> Iterator[tuple[str, str, str]]:
     """Yield the files of a distribution: path from the environment's directory, path in RECORD, digest or empty.
 
-    Raises `OSError` if there is no RECORD, or if a file is outside of the environment.
+    Raises `OSError` if there is no RECORD that can be parsed, or if a file is outside of the environment.
     """
     root = distribution.directory.parent
     place = str(root.relative_to(environment.path))
-    for path, digest, _ in record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")):
+    try:
+        rows = tuple(record_rows((distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")))
+    except ValueError as error:
+        raise OSError(0, f"the RECORD of {distribution.name} cannot be parsed", str(distribution.directory)) from error
+    for path, digest, _ in rows:
         inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118  # faster than pathlib, for ten thousand files
-        if inner.startswith(("../", "/")):
+        if inner.startswith("/"):  # Poetry lists the files of an editable install like this
+            above = environment.path if Path(inner).is_relative_to(environment.path) else environment.path.resolve()
+            inner = os.path.relpath(inner, above)
+        if inner == ".." or inner.startswith("../"):
             msg = f"{distribution.name} has a file outside of its environment"
             raise OSError(0, msg, path)
         yield inner, path, digest
@@ -179,19 +183,6 @@ def _distribution(directory: Path) -> Distribution:
         record=hashlib.sha256(record.encode("utf-8", "surrogateescape")).hexdigest() if record.strip() else None,
         direct=(directory / "direct_url.json").exists(),
     )
-
-
-def _unlike_record(directory: Path) -> Iterator[str]:
-    """Yield the paths in the RECORD of a `.dist-info` whose files are missing or have another digest."""
-    root = directory.parent
-    for path, digest, _ in record_rows(text_of(directory / "RECORD")):
-        algorithm, _, expected = digest.partition("=")
-        file = root / path
-        try:
-            if (expected and record_digest(algorithm, file) != expected) or not file.exists():
-                yield path
-        except (OSError, ValueError):
-            yield path
 
 
 def text_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Final
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions import tree
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def copy(binary: Path, into: Path, *, date: int | None = None) -> None:
     Modes and dates are kept, or with `date` are as for `tree.copy`. Raises `PexError` if it cannot be read, or has a
     FIFO, a socket or a device in it, and `NoxPexError` `disk-full` if there is no room.
     """
-    with files.writing(f"a copy of {binary}"), opened(binary) as descriptor:
+    with os_errors.writing(f"a copy of {binary}", place=into.parent), opened(binary) as descriptor:
         if _is_directory(descriptor):
             tree.copy(descriptor, into, date=date)
             return

@@ -22,11 +22,18 @@ Installers write it if the interpreter's path has a space, or is too long for a 
 
 
 def record_rows(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the rows of a RECORD: path relative to site-packages, `algorithm=digest` or empty, size or empty."""
-    for row in csv.reader(text.splitlines()):
-        if row:
-            path, digest, size = (*row, "", "")[:3]
-            yield path, digest, size
+    """Yield the rows of a RECORD: path relative to site-packages, `algorithm=digest` or empty, size or empty.
+
+    Raises `ValueError` if it is not CSV, or has a field of more than 128 KiB.
+    """
+    try:
+        for row in csv.reader(text.splitlines()):
+            if row:
+                path, digest, size = (*row, "", "")[:3]
+                yield path, digest, size
+    except csv.Error as error:
+        msg = f"not a RECORD: {error}"
+        raise ValueError(msg) from error
 
 
 def body_digest(content: bytes) -> bytes:

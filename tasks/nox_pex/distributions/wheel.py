@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -19,6 +18,7 @@ from packaging.utils import NormalizedName, parse_wheel_filename
 from nox_pex.distributions import dist_info, metadata, record
 from nox_pex.distributions.entry_points import Script, scripts_of
 from nox_pex.distributions.record import record_rows, record_text
+from nox_pex.system import files
 
 _LARGE: Final = 1 << 31
 """Bytes of a member above which its sizes may need the ZIP64 format."""
@@ -59,8 +59,8 @@ def with_dist_info(wheel: Path, contents: Mapping[str, bytes], *, output: Path |
             rows = record.record_with(rows, path=path, content=content)
         new[record_path] = rows.encode("utf-8", "surrogateescape")
         final = output or wheel
-        with tempfile.TemporaryDirectory(prefix=".rewriting.", dir=final.parent) as scratch:
-            rewritten = Path(scratch) / wheel.name
+        with files.temporary_directory(prefix=".rewriting.", parent=final.parent) as scratch:
+            rewritten = scratch / wheel.name
             with zipfile.ZipFile(rewritten, "w") as written:
                 for entry in archive.infolist():
                     # a copy, because `open` writes the offset in the new archive into the entry

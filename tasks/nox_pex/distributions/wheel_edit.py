@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 import zipfile
 from collections.abc import Collection, Mapping
 from copy import copy
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from nox_pex.distributions.record import encode_digest, record_rows, record_text
+from nox_pex.system import files
 
 _CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
@@ -44,9 +44,9 @@ def edit(wheel: Path, *, add: Mapping[str, Path], remove: Collection[str]) -> No
     """
     with (
         zipfile.ZipFile(wheel) as archive,
-        tempfile.TemporaryDirectory(prefix=".editing.", dir=wheel.parent) as scratch,
+        files.temporary_directory(prefix=".editing.", parent=wheel.parent) as scratch,
     ):
-        edited = Path(scratch) / wheel.name
+        edited = scratch / wheel.name
         (record,) = (name for name in archive.namelist() if _RECORD.fullmatch(name))
         text = archive.read(record).decode("utf-8", "surrogateescape")
         rows = [row for row in record_rows(text) if row[0] not in {*remove, record}]

@@ -13,6 +13,7 @@ from typing import Final
 from nox_pex.distributions import pex_file
 from nox_pex.pex.inputs import collect_project_files
 from nox_pex.pex.target import Target
+from nox_pex.system import files
 from nox_pex.system.environ import EPOCH
 from nox_pex.tools import index
 
@@ -54,7 +55,7 @@ def copy_sources(target: Target, *, into: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(original, copy)
         copy.chmod(0o755 if original.stat().st_mode & 0o100 else 0o644)
-    for path in into.rglob("*"):
+    for path in files.paths(into):
         _normalize(path)
 
 

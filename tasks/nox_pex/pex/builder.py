@@ -21,7 +21,7 @@ from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.project import left_out, sources
 from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Sources
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.system.command import Clock, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, digests
@@ -64,7 +64,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         Raises `NoxPexError`, for example `build-failed`, `entry-missing`, `source-missing` or `disk-full`. The previous
         binary is then unchanged.
         """
-        with files.writing(f"{target.output}"):
+        with os_errors.writing(f"{target.output}", place=target.directory):
             target.directory.mkdir(parents=True, exist_ok=True)
             waiting = f"pex: waiting for another run that builds {target.output}"
             with locks.locked(target.state_file("lock"), waiting=lambda: self.shell.say(waiting)) as lock_descriptor:

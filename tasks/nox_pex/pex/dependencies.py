@@ -10,14 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from nox_pex.distributions import dist_info, pex_file, wheel
+from nox_pex.distributions import dist_info, inventory, pex_file, wheel
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.record import body_digest, record_rows
 from nox_pex.errors import NoxPexError
@@ -89,11 +88,10 @@ class Packer(Struct, frozen=True, kw_only=True):
     ) -> None:
         _check_undamaged(installed)
         with (
-            tempfile.TemporaryDirectory(prefix=".packing.", dir=home.parent) as directory,
-            locks.try_lock(Path(directory), shared=True),
-            _staging_directory(Path(directory)) as staging,
+            files.temporary_directory(prefix=".packing.", parent=home.parent) as scratch,
+            locks.try_lock(scratch, shared=True),
+            _staging_directory(scratch) as staging,
         ):
-            scratch = Path(directory)
             new = scratch / home.name
             new.mkdir()
             options = cli.RepositoryOptions(
@@ -176,7 +174,11 @@ def _content_digest(distribution: Distribution) -> str:
     each script; and which files are executable, because pex packs that too.
     """
     directory, hasher = distribution.directory, hashlib.sha256()
-    for path, digest, _ in record_rows((directory / "RECORD").read_text("utf-8", "surrogateescape")):
+    try:
+        rows = tuple(record_rows((directory / "RECORD").read_text("utf-8", "surrogateescape")))
+    except (OSError, ValueError):
+        return ""  # `_check_undamaged` refuses such an environment
+    for path, digest, _ in rows:
         file = os.path.join(directory.parent, path)  # noqa: PTH118  # ten times as fast, for ten thousand files
         try:
             mode = os.stat(file).st_mode & 0o111  # noqa: PTH116  # needs no Path for each of ten thousand files
@@ -190,7 +192,7 @@ def _content_digest(distribution: Distribution) -> str:
 def _check_undamaged(installed: Contents) -> None:
     """Raise `NoxPexError` `integrity` if a file is not as it was when it was installed or fetched."""
     if isinstance(installed, Installed):
-        place, damaged = installed.environment.path, next(installed.environment.damaged(), None)
+        place, damaged = installed.environment.path, next(inventory.damaged(installed.environment), None)
     else:
         first = installed.first_damaged_wheel()
         place, damaged = installed.home, first.file if first is not None else None

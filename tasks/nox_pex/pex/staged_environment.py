@@ -9,7 +9,6 @@ packed without a copy.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -72,7 +71,7 @@ def packable_environment(
     if not installed.is_direct and not rewritten and works_in(source):
         return source
     pythons = [target_python.of_this_machine(installed.interpreter)]
-    shutil.copytree(source, into, symlinks=True, copy_function=files.link, ignore=shutil.ignore_patterns("__pycache__"))
+    files.copy_tree(source, into, skip=("__pycache__",), copy=files.link)
     for distribution in installed.distributions:
         copied = into / distribution.directory.relative_to(source)
         if distribution.name in wheels:

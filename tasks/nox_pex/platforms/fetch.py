@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,15 +23,25 @@ from nox_pex.platforms import choose_wheels
 from nox_pex.platforms.choose_wheels import Choice, MissingWheel, PlannedPackage
 from nox_pex.platforms.platform import Platform
 from nox_pex.platforms.wheel_cache import WheelCache, digest_of
-from nox_pex.platforms.wheelhouse import STATE_FILE, Wheel, environment_in, load_finished, platform_digests, wheels_in
+from nox_pex.platforms.wheelhouse import (
+    STATE_FILE,
+    Wheel,
+    WheelhouseState,
+    environment_in,
+    load_finished,
+    platform_digests,
+    read_state,
+    wheels_in,
+)
 from nox_pex.poetry import lock
 from nox_pex.poetry.cli import poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.install import Installer
+from nox_pex.poetry.install_state import PathDependencies
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.project.pyproject import Project
-from nox_pex.system import files, locks, recipe
+from nox_pex.system import files, locks, os_errors, recipe
 from nox_pex.system.command import Outcome
 from nox_pex.system.fingerprint import Inputs, changes
 from nox_pex.system.wording import counted
@@ -62,7 +71,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         anything is fetched, with every package that has no wheel, or the code of Poetry's error.
         """
         say = self._provisioner.shell.say
-        with files.writing(f"the wheels in {home}"):
+        with os_errors.writing(f"the wheels in {home}", place=home):
             waiting = f"waiting for another run that fetches wheels into {home}"
             lock_file = home.with_name(f".{home.name}.lock")
             with locks.locked(lock_file, waiting=lambda: say(waiting)) as lock_fd:
@@ -79,16 +88,17 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         names = ", ".join(platform.name for platform in platforms)
         if not environment.usable:
             self._provisioner.create(environment.path, python=installer.base.find(), seed=False)
-        state = files.read_json(home / STATE_FILE)
+        state = read_state(home)
         lock_digest = lock.digest(self._project.lock)
-        paths = installer.path_dependencies(state, lock_digest)
+        remembered = state.path_dependencies if state is not None else None
+        paths = installer.path_dependencies(remembered, lock_digest)
         inputs = {
             **installer.inputs(wanted, lock_digest, paths),
             "platforms": platform_digests(platforms),
             "python": {"python": environment.interpreter().identity, "asked for": installer.base.name},
             "recipe": {"the code of nox-pex": recipe.digest()},
         }
-        before: Inputs = state.get("inputs", {})
+        before: Inputs = state.inputs if state is not None else {}
         wheelhouse = load_finished(wanted, platforms, home)
         if wheelhouse is not None and before == inputs and not installer.force:
             say(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})")
@@ -101,21 +111,20 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
             inputs = {**inputs, "python": python}
         (home / STATE_FILE).unlink(missing_ok=True)
         for abandoned in home.glob(".fetch.*"):
-            shutil.rmtree(abandoned, ignore_errors=True)
+            files.remove(abandoned)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=".fetch.", dir=home) as directory:
-            scratch = Path(directory)
+        with files.temporary_directory(prefix=".fetch.", parent=home) as scratch:
             wheels = self._wheels(wanted, platforms, home, scratch=scratch, lock_fd=lock_fd)
             files.move_into_place(scratch / "wheels", wheels_in(home))
-        state = {
-            "selection": wanted.key,
-            "inputs": inputs,
-            "path-dependencies": {"lock": lock_digest, "paths": paths},
-            "wheels": [msgspec.to_builtins(wheel) for wheel in wheels],
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        files.write_json(home / STATE_FILE, state)
-        say(f"install: {counted(wheels, 'wheel')} for {names} in {state['seconds']:.1f} s ({wanted})")
+        state = WheelhouseState(
+            selection=wanted.key,
+            inputs={kind: dict(items) for kind, items in inputs.items()},
+            path_dependencies=PathDependencies(lock=lock_digest, paths=dict(paths)),
+            wheels=wheels,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        files.write_json(home / STATE_FILE, msgspec.to_builtins(state))
+        say(f"install: {counted(wheels, 'wheel')} for {names} in {state.seconds:.1f} s ({wanted})")
 
     def _wheels(
         self, wanted: Selection, platforms: Sequence[Platform], home: Path, *, scratch: Path, lock_fd: int

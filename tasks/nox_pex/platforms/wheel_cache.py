@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from nox_pex.system import files
@@ -42,8 +41,8 @@ class WheelCache:
         """Move the file `path`, whose hash has been checked, into the cache. With `copy`, leave the original."""
         target = self.path(expected, path.name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new.", dir=target.parent) as scratch:
-            new = Path(scratch) / path.name
+        with files.temporary_directory(prefix=".new.", parent=target.parent) as scratch:
+            new = scratch / path.name
             (shutil.copyfile if copy else shutil.move)(path, new)
             new.chmod(0o644)
             new.replace(target)

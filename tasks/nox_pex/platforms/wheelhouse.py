@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
@@ -20,6 +21,7 @@ from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.target_python import TargetPython
 from nox_pex.distributions.wheel import WheelLibrary
 from nox_pex.platforms.platform import Platform, marker
+from nox_pex.poetry.install_state import PathDependencies
 from nox_pex.poetry.selection import Selection
 from nox_pex.system import files
 
@@ -139,19 +141,39 @@ class Wheelhouse(Struct, frozen=True, kw_only=True, dict=True):
         return _has(self, f"{path}.", f"{path}/__main__.")
 
 
+class WheelhouseState(Struct, frozen=True, kw_only=True, rename="kebab"):
+    """The content of `STATE_FILE`: the key of the selection, the inputs, the wheels, and how long the fetch took."""
+
+    selection: str
+    inputs: dict[str, dict[str, str]]
+    path_dependencies: PathDependencies
+    wheels: tuple[Wheel, ...]
+    seconds: float
+
+
+def read_state(home: Path) -> WheelhouseState | None:
+    """Return the state of the last fetch into `home`; None if it did not finish, or if the file has another form."""
+    try:
+        state = msgspec.convert(files.read_json(home / STATE_FILE), WheelhouseState)
+    except msgspec.ValidationError:
+        return None
+    complete = {"paths", "platforms"} <= state.inputs.keys()
+    return state if complete and all(Path(each.file).name == each.file for each in state.wheels) else None
+
+
 def load_finished(wanted: Selection, platforms: Sequence[Platform], home: Path) -> Wheelhouse | None:
     """Load the result of an earlier `WheelFetcher.fetch` into `home`; None if there was none or it is incomplete."""
-    state = files.read_json(home / STATE_FILE)
-    if state.get("selection") != wanted.key or state["inputs"]["platforms"] != platform_digests(platforms):
+    state = read_state(home)
+    if state is None or state.selection != wanted.key or state.inputs["platforms"] != platform_digests(platforms):
         return None
     wheelhouse = Wheelhouse(
         selection=wanted,
         platforms=tuple(platforms),
         home=home,
-        wheels=tuple(_wheel(entry) for entry in state["wheels"]),
-        path_digests=state["inputs"]["paths"],
-        seconds=state["seconds"],
-        paths=state.get("path-dependencies", {}).get("paths", {}),
+        wheels=state.wheels,
+        path_digests=state.inputs["paths"],
+        seconds=state.seconds,
+        paths=state.path_dependencies.paths,
     )
     complete = all(_size(wheelhouse.path(wheel)) == wheel.size for wheel in wheelhouse.wheels)
     return wheelhouse if complete and wheelhouse.environment.usable else None
@@ -170,10 +192,6 @@ def wheels_in(home: Path) -> Path:
 def environment_in(home: Path) -> Environment:
     """The empty environment of the Python that builds the binary. pex runs on it."""
     return Environment(path=home / "python")
-
-
-def _wheel(entry: Mapping[str, Any]) -> Wheel:
-    return Wheel(**{**entry, "targets": tuple(entry["targets"])})
 
 
 def _has(wheelhouse: Wheelhouse, *beginnings: str) -> bool:

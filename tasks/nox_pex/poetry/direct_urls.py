@@ -6,13 +6,14 @@ Fact source: Poetry 2.5, `Executor._save_url_reference`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from nox_pex.distributions.environment import Distribution, Environment, text_of
-from nox_pex.distributions.record import record_rows, record_text
+from nox_pex.distributions.record import encode_digest, record_rows, record_text
 from nox_pex.poetry.lock import Lock, Package
 
 
@@ -69,7 +70,9 @@ def _direct_url(package: Package, lock: Lock) -> dict[str, Any]:
 
 def _write(distribution: Distribution, content: dict[str, Any]) -> None:
     file = distribution.directory / "direct_url.json"
-    file.write_text(json.dumps(content), "utf-8")
+    text = json.dumps(content).encode()
+    file.write_bytes(text)
     record = distribution.directory / "RECORD"
-    rows = [*record_rows(text_of(record)), (f"{file.parent.name}/{file.name}", "", "")]
+    digest = f"sha256={encode_digest(hashlib.sha256(text).digest())}"
+    rows = [*record_rows(text_of(record)), (f"{file.parent.name}/{file.name}", digest, str(len(text)))]
     record.write_text(record_text(rows), "utf-8", "surrogateescape")

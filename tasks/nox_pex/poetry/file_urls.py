@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -92,8 +91,7 @@ class FileLocator(Struct, frozen=True, kw_only=True):
         shell = self.provisioner.shell
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
         shell.say(f"freeze: Poetry {poetry.version} asks the package index for the addresses of the locked files")
-        with tempfile.TemporaryDirectory(prefix="nox-pex.") as directory:
-            scratch = Path(directory)
+        with files.temporary_directory(prefix="nox-pex.") as scratch:
             (environments := scratch / "environments").mkdir()
             request, answer = scratch / "names.json", scratch / "answer.json"
             files.write_json(request, names)

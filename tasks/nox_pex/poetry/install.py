@@ -11,18 +11,21 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, is_compiled_here, snapshot
 from nox_pex.distributions.interpreter import BasePython
-from nox_pex.poetry import lock
-from nox_pex.poetry.installed import STATE_FILE, Installed, from_state
+from nox_pex.errors import NoxPexError
+from nox_pex.poetry import install_state, lock
+from nox_pex.poetry.install_state import InstallState, PathDependencies
+from nox_pex.poetry.installed import Installed, from_state
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_backend, pyproject, sources
 from nox_pex.project.pyproject import Project
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, changes
@@ -66,7 +69,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         Raises `NoxPexError`: the code of Poetry's error, `no-lock`, `lock-unreadable`, `disk-full`, or `tool-install`
         if Poetry cannot be installed.
         """
-        with files.writing(f"the environment {environment.path}"):
+        with os_errors.writing(f"the environment {environment.path}", place=environment.path):
             waiting = f"waiting for another run that installs into {environment.path}"
             lock_file = environment.path.with_name(f".{environment.path.name}.lock")
             with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as lock_fd:
@@ -75,14 +78,17 @@ class Installer(Struct, frozen=True, kw_only=True):
     def _install(self, wanted: Selection, environment: Environment, *, lock_fd: int) -> Installed:
         if new := not environment.usable:
             self._create(environment)
-        state = files.read_json(environment.path / STATE_FILE)
+        state = install_state.read(environment)
         lock_digest = lock.digest(self.project.lock)
-        paths = self.path_dependencies(state, lock_digest)
+        remembered = state.path_dependencies if state is not None else None
+        paths = self.path_dependencies(remembered, lock_digest)
         inputs: Inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}
-        before: Inputs = state.get("inputs", {})
+        before: Inputs = state.inputs if state is not None else {}
         found = environment.distributions()
-        untouched = state.get("distributions") == snapshot(found)
-        if untouched and before == inputs and not self.force:
+        untouched = (
+            state is not None and state.distributions == snapshot(found) and state.top == environment.top_names()
+        )
+        if state is not None and untouched and before == inputs and not self.force:
             self.shell.say(f"install: unchanged, {counted(found, 'distribution')} ({wanted})")
             return from_state(wanted, environment, state, found)
         if not new and (reason := self._distrust_reason(environment, state, inputs, untouched=untouched)) is not None:
@@ -90,23 +96,21 @@ class Installer(Struct, frozen=True, kw_only=True):
             inputs, before, new = self._recreate(environment, inputs), {}, True
         if before:
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
-        (environment.path / STATE_FILE).unlink(missing_ok=True)
+        install_state.remove(environment)
         started = time.monotonic()
         inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, lock_fd=lock_fd)
         seconds, found = time.monotonic() - started, environment.distributions()
-        state = {
-            "selection": wanted.key,
-            "id": uuid.uuid4().hex,
-            "inputs": inputs,
-            "path-dependencies": {
-                "lock": lock_digest,
-                "paths": paths,
-                "renamed": lock.read(self.project.lock).renamed(found),
-            },
-            "distributions": snapshot(found),
-            "seconds": round(seconds, 3),
-        }
-        files.write_json(environment.path / STATE_FILE, state)
+        renamed = {str(name): str(known) for name, known in lock.read(self.project.lock).renamed(found).items()}
+        state = InstallState(
+            selection=wanted.key,
+            id=uuid.uuid4().hex,
+            inputs={kind: dict(items) for kind, items in inputs.items()},
+            path_dependencies=PathDependencies(lock=lock_digest, paths=dict(paths), renamed=renamed),
+            distributions=snapshot(found),
+            top=environment.top_names(),
+            seconds=round(seconds, 3),
+        )
+        install_state.write(environment, state)
         if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
             self.shell.say(f"install: compiled on this machine, because there is no wheel: {', '.join(compiled)}")
         how = "restored from the install cache " if restored else ""
@@ -114,20 +118,22 @@ class Installer(Struct, frozen=True, kw_only=True):
         return from_state(wanted, environment, state, found)
 
     def _distrust_reason(
-        self, environment: Environment, state: Mapping[str, Any], inputs: Inputs, *, untouched: bool
+        self, environment: Environment, state: InstallState | None, inputs: Inputs, *, untouched: bool
     ) -> str | None:
         """The reason why `environment` cannot be trusted; None if Poetry may update it.
 
         Poetry compares names and versions only, so it would not notice a changed file. It installs a distribution whose
         METADATA is not UTF-8, but cannot read it again.
         """
-        if not state:
+        if state is None:
             return "the last install did not finish"
-        if not untouched or (self.force and next(environment.damaged(), None) is not None):
+        if state.inputs.get("python") != inputs["python"]:
+            return "it is for another Python"
+        if not untouched or (self.force and next(inventory.damaged(environment), None) is not None):
             return "it was changed after Poetry installed it"
         if (unreadable := next(environment.without_utf_8(), None)) is not None:
             return f"Poetry cannot read the metadata of {unreadable}, which is not UTF-8"
-        return "it is for another Python" if state["inputs"].get("python") != inputs["python"] else None
+        return None
 
     def _fill(
         self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, lock_fd: int
@@ -150,7 +156,12 @@ class Installer(Struct, frozen=True, kw_only=True):
             if changed or distribution.name in renamed:
                 environment.remove(distribution)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
-        poetry.run(wanted, environment, lock_fd=lock_fd)
+        try:
+            poetry.run(wanted, environment, lock_fd=lock_fd)
+        except NoxPexError:
+            inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
+            raise
+        inventory.check_places(environment)
         self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
         environment.make_scripts_executable()
         cached.store(environment, lock.read(self.project.lock), shell=self.shell)
@@ -176,6 +187,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         return False
 
     def _create(self, environment: Environment) -> None:
+        install_state.remove(environment)
         self.provisioner.create(environment.path, python=self.base.find(), seed=False)
 
     def _recreate(self, environment: Environment, inputs: Inputs) -> Inputs:
@@ -203,15 +215,13 @@ class Installer(Struct, frozen=True, kw_only=True):
             "paths": {name: _tree_digest((self.project.root / path).resolve()) for name, path in paths.items()},
         }
 
-    def path_dependencies(self, state: Mapping[str, Any], lock_digest: str) -> Mapping[str, str]:
+    def path_dependencies(self, remembered: PathDependencies | None, lock_digest: str) -> Mapping[str, str]:
         """Return the path dependencies in the lock: name of the distribution to its path from the project's root.
 
-        They are taken from `state`, that of an earlier install, if its lock had the digest `lock_digest`.
+        They are those that an earlier install `remembered`, if its lock had the digest `lock_digest`.
         """
-        remembered = state.get("path-dependencies", {})
-        if remembered.get("lock") == lock_digest:
-            paths: Mapping[str, str] = remembered["paths"]
-            return paths
+        if remembered is not None and remembered.lock == lock_digest:
+            return remembered.paths
         locked = lock.read(self.project.lock)
         return {p.name: p.source.url for p in locked.packages if p.source and p.source.type in lock.BY_PATH}
 

@@ -16,7 +16,6 @@ import os
 import platform
 import shlex
 import sysconfig
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Final
 from msgspec import Struct, convert, to_builtins
 
 import nox_pex
+from nox_pex.distributions import inventory
 from nox_pex.distributions.entry_points import entry_points
 from nox_pex.distributions.environment import Distribution, Environment, installed_files, snapshot
 from nox_pex.distributions.record import encode_digest, record_with
@@ -35,7 +35,12 @@ from nox_pex.system.fingerprint import Inputs
 from nox_pex.system.secrets import is_secret_name, public_url
 from nox_pex.tools import cache, index
 
-_MANIFEST: Final = "nox-pex.json"
+_MANIFEST: Final = "manifest.json"
+"""The file of a cached install that describes it. It is next to the installed files, which may have any name."""
+
+
+_FILES: Final = "files"
+"""The directory of a cached install with the installed files."""
 
 
 _LOCATIONS: Final = (
@@ -81,16 +86,24 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
     def restore(self, environment: Environment) -> bool:
         """Copy the cached install into a new and empty `environment`.
 
-        Returns False if the cached install is damaged; `environment` is then incomplete.
+        Returns False if the cached install is not whole: a file has another digest than its RECORD says or is in no
+        RECORD, or a RECORD has a row without a strong digest. `environment` is then incomplete.
         """
         try:
             manifest = convert(files.read_json(self.home / _MANIFEST), _Manifest)
             cache.mark_used(self.home)
-            source = Environment(path=self.home)
+            source = Environment(path=self.home / _FILES)
             found = source.distributions()
-            complete = snapshot(found) == manifest.distributions and all(
-                _copy_distribution(distribution, source=source, environment=environment, manifest=manifest)
-                for distribution in found
+            listed = [inventory.listed(distribution, source) for distribution in found]
+            complete = (
+                snapshot(found) == manifest.distributions
+                and inventory.files_in(source.path) == set().union(*listed)
+                and all(
+                    _copy_distribution(
+                        distribution, rows=rows, source=source, environment=environment, manifest=manifest
+                    )
+                    for distribution, rows in zip(found, listed, strict=True)
+                )
             )
             # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
             return complete and files.read_json(self.home / _MANIFEST).get("id") == manifest.id
@@ -106,19 +119,19 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
         try:
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),
-                tempfile.TemporaryDirectory(prefix=f".{self.home.name}.", dir=self.home.parent) as directory,
-                locks.try_lock(Path(directory), shared=True),
+                files.temporary_directory(prefix=f".{self.home.name}.", parent=self.home.parent) as directory,
+                locks.try_lock(directory, shared=True),
             ):
-                new = Path(directory) / self.home.name
-                new.mkdir()
+                new = directory / self.home.name
+                (new / _FILES).mkdir(parents=True)
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 for path in paths:
-                    _link(environment.path / path, new / path)
+                    _link(environment.path / path, new / _FILES / path)
                 manifest = _Manifest(
                     id=uuid.uuid4().hex,
                     python=str(environment.python),
                     distributions=snapshot(found),
-                    executable=frozenset(path for path in paths if (new / path).stat().st_mode & 0o100),
+                    executable=frozenset(path for path in paths if (new / _FILES / path).stat().st_mode & 0o100),
                 )
                 files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
@@ -154,23 +167,29 @@ def _is_setting(name: str) -> bool:
 
 
 def _copy_distribution(
-    distribution: Distribution, *, source: Environment, environment: Environment, manifest: _Manifest
+    distribution: Distribution,
+    *,
+    rows: Mapping[str, tuple[str, str]],
+    source: Environment,
+    environment: Environment,
+    manifest: _Manifest,
 ) -> bool:
     """Copy a distribution from `source` to `environment`. Returns False if a file does not match its RECORD.
+
+    `rows` are those of the RECORD, as `inventory.listed` returns them.
 
     The scripts get the interpreter of `environment`, and so new rows in the RECORD.
     """
     record = f"{distribution.directory.name}/RECORD"
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
-    for path, recorded_path, digest in installed_files(distribution, source):
+    for path, (recorded_path, digest) in rows.items():
         copy, mode = environment.path / path, 0o755 if path in manifest.executable else 0o644
         if recorded_path == record:
             continue
         if path.startswith("bin/"):
             content = (source.path / path).read_bytes()
-            algorithm, _, expected = digest.partition("=")
-            if expected and encode_digest(hashlib.new(algorithm, content).digest()) != expected:
+            if not inventory.has_digest(content, digest):
                 return False
             script = _with_interpreter(
                 content, manifest.python, str(environment.python), launcher=copy.name in launchers
@@ -199,7 +218,7 @@ def _copy_file(original: Path, copy: Path, *, digest: str, mode: int) -> bool:
                 yield chunk
 
         _write(copy, chunks(), mode=mode)
-    return not expected or encode_digest(hasher.digest()) == expected
+    return not digest or encode_digest(hasher.digest()) == expected
 
 
 def _write(copy: Path, chunks: Iterable[bytes], *, mode: int) -> None:

@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from nox_pex.distributions.environment import Distribution, Environment, installed_files, text_of
 from nox_pex.distributions.interpreter import Interpreter
+from nox_pex.poetry import install_state
+from nox_pex.poetry.install_state import InstallState
 from nox_pex.poetry.selection import Selection
-from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 else:
     entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
     launcher = lazy("nox_pex.distributions.launcher")  # not needed if nothing changed
-
-STATE_FILE: Final = "nox-pex.json"
-"""The file next to `pyvenv.cfg` that records an install and its inputs. Without it, the install did not finish."""
 
 
 class Installed(Struct, frozen=True, kw_only=True, dict=True):
@@ -101,25 +99,25 @@ class Installed(Struct, frozen=True, kw_only=True, dict=True):
 
 def load_finished(wanted: Selection, environment: Environment) -> Installed | None:
     """Load the result of an earlier `Installer.install` of `wanted` into `environment`; None if there was none."""
-    state = files.read_json(environment.path / STATE_FILE)
-    if state.get("selection") != wanted.key:
+    state = install_state.read(environment)
+    if state is None or state.selection != wanted.key or not environment.usable:
         return None
     return from_state(wanted, environment, state, environment.distributions())
 
 
 def from_state(
-    wanted: Selection, environment: Environment, state: Mapping[str, Any], found: tuple[Distribution, ...]
+    wanted: Selection, environment: Environment, state: InstallState, found: tuple[Distribution, ...]
 ) -> Installed:
-    """The install that `state`, the content of `STATE_FILE`, describes. `found` are its distributions now."""
-    renamed, path_digests = state.get("path-dependencies", {}).get("renamed", {}), state["inputs"]["paths"]
+    """The install that `state` describes. `found` are its distributions now."""
+    renamed, path_digests = state.path_dependencies.renamed, state.inputs["paths"]
     aliases = {name: path_digests[known] for name, known in renamed.items() if known in path_digests}
     return Installed(
         selection=wanted,
         environment=environment,
         distributions=found,
         path_digests={**path_digests, **aliases},
-        id=state.get("id", ""),
-        paths=state.get("path-dependencies", {}).get("paths", {}),
+        id=state.id,
+        paths=state.path_dependencies.paths,
         renamed=renamed,
-        seconds=state["seconds"],
+        seconds=state.seconds,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
+from nox_pex.system import files
 from nox_pex.system.command import Outcome
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
@@ -79,9 +79,9 @@ class Sync(Struct, frozen=True, kw_only=True):
 @contextlib.contextmanager
 def _empty_directory(directory: Path) -> Iterator[Path]:
     """Create `directory`, empty, and remove it after the block. What a killed run left there is removed first."""
-    shutil.rmtree(directory, ignore_errors=True)
+    files.remove(directory)
     directory.mkdir()
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        files.remove(directory)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import subprocess
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from nox_pex.distributions.wheel import clean
 from nox_pex.errors import NoxPexError
 from nox_pex.project import compilers, outside
 from nox_pex.project.pyproject import Project
-from nox_pex.system import environ, plain_paths
+from nox_pex.system import environ, files, plain_paths
 from nox_pex.system.command import Shell
 from nox_pex.system.environ import UTF_8, tool_environ
 from nox_pex.tools.pinned import provide_backend
@@ -83,8 +82,8 @@ def _scratch(into: Path) -> Iterator[Path]:
         with plain_paths.plain_directory() as directory:
             yield directory
         return
-    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=into) as scratch:
-        yield Path(scratch)
+    with files.temporary_directory(prefix=".scratch.", parent=into) as scratch:
+        yield scratch
 
 
 @contextlib.contextmanager

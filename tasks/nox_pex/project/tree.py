@@ -131,25 +131,26 @@ class Tree(Struct, frozen=True, kw_only=True):
         It may not if it, or a directory above it, is hidden (unless hidden files count), a cache, a virtual
         environment or an output directory.
         """
-        if not directory:
-            return True
-        known = self._open.get(directory)
-        if known is None:
-            above, _, name = directory.rpartition("/")
-            known = self._open[directory] = (
-                not self._is_hidden(name)
-                and name not in _CACHES
-                and not name.endswith(".egg-info")
-                and directory != self.output
-                and not self._is_setuptools_output(directory)
-                and self.is_open(above)
-                and not any(os.path.lexists(f"{self.root}/{directory}/{marker}") for marker in _ENVIRONMENTS)
-            )
-        return known
+        unknown = []
+        while directory and directory not in self._open:
+            unknown.append(directory)
+            directory = directory.rpartition("/")[0]
+        is_open = not directory or self._open[directory]
+        for below in reversed(unknown):
+            is_open = self._open[below] = is_open and self._may_enter(below)
+        return is_open
 
-    def _is_setuptools_output(self, directory: str) -> bool:
-        is_output = _SETUPTOOLS_OUTPUT.match(directory) is not None
-        return is_output and not os.path.lexists(f"{self.root}/build/__init__.py")
+    def _may_enter(self, directory: str) -> bool:
+        """Whether `directory` itself is open, if the one above it is."""
+        name = directory.rpartition("/")[2]
+        return (
+            not self._is_hidden(name)
+            and name not in _CACHES
+            and not name.endswith(".egg-info")
+            and directory != self.output
+            and not (_SETUPTOOLS_OUTPUT.match(directory) and not os.path.lexists(f"{self.root}/build/__init__.py"))
+            and not any(os.path.lexists(f"{self.root}/{directory}/{marker}") for marker in _ENVIRONMENTS)
+        )
 
     def in_output(self, name: str) -> bool:
         """Whether `name` is below the output directory."""

@@ -18,6 +18,7 @@ from nox_pex.project import left_out
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.patterns import quoted
 from nox_pex.smoke import log
+from nox_pex.system import files
 from nox_pex.system.outside_text import LINE_BREAK
 
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
@@ -126,11 +127,9 @@ def _has_file(directory: Path, path: str) -> bool:
     """Whether a directory, or one in it, has a file of this relative path; large directories are not searched whole."""
     if (directory / path).exists():
         return True
-    seen = 0
-    for above, _, names in os.walk(directory):
-        seen += len(names)
-        if seen > _MAX_SEARCHED:
+    for seen, entry in enumerate(files.entries(directory)):
+        if seen == _MAX_SEARCHED:
             return False
-        if any(f"{above}/{name}".endswith(f"/{path}") for name in names):
+        if entry.path.endswith(f"/{path}") and not entry.is_dir(follow_symlinks=False):
             return True
     return False

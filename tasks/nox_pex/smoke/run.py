@@ -159,7 +159,7 @@ def run_with(
         stack.enter_context(interrupts.installed())
         host = plan.host_of(smoke)
         port = stack.enter_context(ports.reserved_port(host, port))
-        workspace = stack.enter_context(open_workspace(subject.file, project=project, keep=options.keep))
+        workspace = stack.enter_context(open_workspace(subject.file, say=say, project=project, keep=options.keep))
         smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
         check_files = CheckFiles.load(smoke, project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, os_errors, plain_paths
 
 _PREFIX: Final = "nox-pex-run-"
 """The prefix of directories that are not needed after the process that has locked them has ended."""
@@ -65,8 +65,13 @@ class Workspace(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = False) -> Iterator[Workspace]:
-    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`."""
+def open_workspace(
+    binary: Path, *, say: Callable[[str], None] = lambda _: None, project: Path | None = None, keep: bool = False
+) -> Iterator[Workspace]:
+    """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
+
+    If the program left something that cannot be removed, `say` is called with a line. That is no failure.
+    """
     parent = _parent(project)
     locks.remove_abandoned(parent, _PREFIX)
     with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
@@ -75,8 +80,8 @@ def open_workspace(binary: Path, *, project: Path | None = None, keep: bool = Fa
             tmp.mkdir()
             yield Workspace(root=root, tmp=tmp, binary=binary)
         finally:
-            if not keep:
-                files.remove(root)
+            if not keep and (error := files.remove(root)) is not None:
+                say(f"smoke: {root} cannot be removed completely: {os_errors.described(error)}")
 
 
 def existing_binary(binary: Path) -> Path:

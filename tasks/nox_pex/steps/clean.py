@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import build_record, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.system.wording import megabytes
 from nox_pex.tools import cache
 
@@ -79,16 +78,18 @@ class Removal(Struct, kw_only=True):
     def remove(self, path: Path, name: str) -> None:
         """Remove a file, or a directory with everything in it; `name` is for the user."""
         self.note(name, files.size(path))
-        if not self.dry_run:
-            _remove(path)
+        self._remove(path)
 
     def empty(self, directory: Path, name: str) -> None:
         """Remove everything in a directory. The directory stays, because other processes lock it."""
         if size := files.size(directory):
             self.note(name, size)
-        if not self.dry_run:
-            for entry in directory.iterdir():
-                _remove(entry)
+        for entry in directory.iterdir():
+            self._remove(entry)
+
+    def _remove(self, path: Path) -> None:
+        if not self.dry_run and (error := files.remove(path)) is not None:
+            self.say(f"clean: {path} cannot be removed completely: {os_errors.described(error)}")
 
     def note(self, name: str, size: int) -> None:
         """Show, and count, that `name` is removed, of `size` bytes."""
@@ -159,7 +160,10 @@ def _is_scie(path: Path, stem: str) -> bool:
     return scie.name == stem and scie.pex is not None
 
 
-_TEMPORARY: Final = r"pex\.\w{8}|(?:pex\.json|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt)\.\w{8}"
+_TEMPORARY: Final = (
+    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile)\.\w{8}"
+    r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
+)
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
 
 
@@ -170,13 +174,6 @@ def _former_stems(directory: Path, suffix: str | None) -> list[str]:
     records = [path for path in directory.glob("*.pex.json") if _is_record(path)]
     names = {path.name.removesuffix(".pex.json"): build_record.read(path).get("name") for path in records}
     return [stem for stem, name in names.items() if stem == f"{name}{suffix}"]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _is_record(path: Path) -> bool:
@@ -203,13 +200,15 @@ def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
 def _is_split_part(path: Path) -> bool:
     """Whether a file is one of the two parts of a split binary: a PEX file next to the result of an image."""
     result = path.with_suffix("").with_suffix(".image.json")
-    return _is_image_result(result) and zipfile.is_zipfile(path)
+    return path.is_file() and _is_image_result(result) and zipfile.is_zipfile(path)
 
 
 def _first_line_has(text: str) -> Callable[[Path], bool]:
     """Return a test for a text file whose first line contains `text`."""
 
     def has(path: Path) -> bool:
+        if not path.is_file():
+            return False
         with path.open(encoding="utf-8", errors="replace") as file:
             return text in file.readline()
 

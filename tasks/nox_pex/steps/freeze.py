@@ -15,7 +15,7 @@ from nox_pex.poetry import lock, requirements
 from nox_pex.poetry.lock import Lock
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
-from nox_pex.system import files, recipe
+from nox_pex.system import files, os_errors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import counted
@@ -57,7 +57,7 @@ def _freeze(context: Context, target: Target) -> None:
         marker=installed.marker,
     )
     pylock_text = _pylock_text(context, target, installed, locked)
-    with files.writing(str(pinned)):
+    with os_errors.writing(str(pinned), place=pinned.parent):
         if frozen.direct:
             files.write_text(direct, requirements.direct_text(frozen))
         else:

@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, needs, table
 from nox_pex.steps.context import Context, known_secrets, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import files, locks, outside_text, plain_paths, streams
+from nox_pex.system import locks, os_errors, outside_text, plain_paths, streams
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -75,7 +75,7 @@ def context_of(
         plain_paths.check_utf_8(root, what="the project")
         plain_paths.check_utf_8(work, what="Nox's environments")
         plain_paths.check_utf_8(Path(environ.get("NOX_PEX_CACHE_DIR", "")), what="NOX_PEX_CACHE_DIR")
-        with files.writing(f"in {work}"):
+        with os_errors.one_line("nox-pex", place=work):
             _ignore_in_git(work)
         key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
         if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
@@ -135,7 +135,7 @@ def _guarded(step: Step, context: Context) -> Iterator[None]:
     """Keep `clean` out of the project while `step` runs, and mask the secrets in its failure."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_masked(lambda: context.secrets))
-        stack.enter_context(files.writing(f"in {context.state}"))
+        stack.enter_context(os_errors.one_line(step.name, place=context.state))
         if not step.exclusive:
             waiting = f"{step.name}: waiting for another run that cleans"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))

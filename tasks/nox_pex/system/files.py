@@ -13,12 +13,12 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import outside_text
+from nox_pex.system import outside_text, removal
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -50,18 +50,25 @@ _NOT_THERE: Final = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 """The errors of opening a path that holds no file."""
 
 
-def remove(directory: Path) -> None:
-    """Remove a directory with everything in it, including directories without permissions; it may not exist."""
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(directory)
-        except PermissionError:
-            for parent, _, _ in os.walk(directory):
-                Path(parent).chmod(stat.S_IRWXU)
-                for path in Path(parent).iterdir():
-                    if path.is_dir() and not path.is_symlink():
-                        path.chmod(stat.S_IRWXU)
-            shutil.rmtree(directory)
+def remove(path: Path) -> OSError | None:
+    """Remove a file, or a directory with everything in it, of any depth; it may not exist.
+
+    Everything that can be removed is removed. Returns the first error if something is left, otherwise None.
+    """
+    return removal.remove(path)
+
+
+@contextlib.contextmanager
+def temporary_directory(*, prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """Create a directory in `parent`, or in the directory for temporary files, and remove it after the block.
+
+    What cannot be removed stays. That is no failure of the block.
+    """
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield path
+    finally:
+        remove(path)
 
 
 def link(source: str | Path, target: str | Path) -> None:
@@ -77,16 +84,37 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
+def entries(directory: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield everything below a directory, at any depth; a link is not followed. What cannot be listed is skipped.
+
+    A directory comes before its entries. `os.walk` and `Path.rglob` end with a `RecursionError` in a deep tree.
+    """
+    waiting: list[Path | str] = [directory]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                for entry in found:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:  # removed meanwhile, not readable, or too long for a path
+            continue
+
+
+def paths(directory: Path) -> Iterator[Path]:
+    """Yield the paths of everything below a directory, as `entries` does."""
+    return (Path(entry.path) for entry in entries(directory))
+
+
 def size(path: Path) -> int:
     """Return the bytes of a file, or of all regular files below a directory; links below it do not count."""
     if not path.is_dir() or path.is_symlink():
         return path.lstat().st_size
     total = 0
-    for place, _, names in os.walk(path):
-        for name in names:
+    for entry in entries(path):
+        if entry.is_file(follow_symlinks=False):
             with contextlib.suppress(FileNotFoundError):  # another process may remove files meanwhile
-                found = os.lstat(os.path.join(place, name))  # noqa: PTH118  # ten times as fast, for ten thousand files
-                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+                total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
@@ -130,6 +158,33 @@ def require_replaceable(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         problem = f"cannot write {path}: a directory with this name exists"
         raise NoxPexError("disk-full", problem, "move the directory away")
+
+
+def copy_tree(
+    source: Path, into: Path, *, skip: Collection[str] = (), copy: Callable[[str, str], object] = shutil.copy2
+) -> None:
+    """Copy a directory, of any depth, to the new directory `into`; links stay links.
+
+    Entries with a name in `skip` are left out. `copy` copies a file. Modes and times of directories are kept.
+    Raises `OSError` for what cannot be copied.
+    """
+    into.mkdir()
+    copied = [(source, into)]
+    for original, target in copied:
+        with os.scandir(original) as found:
+            for entry in found:
+                if entry.name in skip:
+                    continue
+                new = target / entry.name
+                if entry.is_symlink():
+                    new.symlink_to(Path(entry.path).readlink())
+                elif entry.is_dir():
+                    new.mkdir()
+                    copied.append((Path(entry.path), new))
+                elif entry.is_file():
+                    copy(entry.path, str(new))
+    for original, target in reversed(copied):
+        shutil.copystat(original, target)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -199,50 +254,28 @@ def _refuse_constant(name: str) -> NoReturn:
 def move_into_place(new: Path, target: Path) -> None:
     """Rename `new` to `target`; each is a file or a directory, and an existing `target` is replaced.
 
-    At every moment, `target` is the complete old one or the complete new one, with two exceptions: for a moment there
-    is none if a directory replaces a file, and, except on Linux (renameat2(2)), if the old one is a directory.
+    At every moment, `target` is the complete old one or the complete new one, except if one of the two is a directory
+    and the system cannot exchange them (renameat2(2), Linux): then there is none for a moment.
     """
-    if target.is_dir() and not target.is_symlink():
-        if _exchange(new, target):
-            return
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-        target.rename(scratch / target.name)
-        new.rename(target)
-        shutil.rmtree(scratch)
+    if not (new.is_dir() or (target.is_dir() and not target.is_symlink())):
+        new.replace(target)
         return
-    if new.is_dir():
-        target.unlink(missing_ok=True)
-    new.replace(target)
+    if _exchange(new, target):
+        remove(new)
+        return
+    with contextlib.ExitStack() as stack:
+        if os.path.lexists(target):
+            scratch = stack.enter_context(temporary_directory(prefix=f".{target.name}.old.", parent=target.parent))
+            target.rename(scratch / target.name)
+        new.rename(target)
 
 
 def _exchange(new: Path, target: Path) -> bool:
-    """Exchange two directories in one step and remove the old one; return False if the system cannot."""
+    """Exchange two files or directories in one step; return False if the system cannot, or if there is no `target`."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
-    if libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) != 0:
-        return False
-    shutil.rmtree(new)
-    return True
-
-
-@contextlib.contextmanager
-def writing(what: str) -> Iterator[None]:
-    """Raise `NoxPexError` `disk-full` about `what` if the block finds the disk full, or a place not writable."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "make room, then run it again"
-        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            remedy = (
-                "make it writable, or choose another place (tool.nox-pex.output-dir, Nox's --envdir, NOX_PEX_CACHE_DIR)"
-            )
-        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            remedy = "move away the file that is in the place of a directory"
-        else:
-            raise
-        place = f" ({error.filename})" if error.filename else ""
-        raise NoxPexError("disk-full", f"cannot write {what}: {error.strerror}{place}", remedy) from error
+    paths = os.fsencode(new), os.fsencode(target)
+    return bool(libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0)

@@ -41,12 +41,12 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[int]:
 def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
     """Lock a directory or a file, exclusively or `shared`, without waiting; yield whether that succeeded.
 
-    It fails if another lock conflicts with it, if `path` does not exist, and if another process removed or replaced
-    `path` before the lock was taken.
+    It fails if another lock conflicts with it, if `path` does not exist or cannot be opened, and if another process
+    removed or replaced `path` before the lock was taken.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         yield False
         return
     try:

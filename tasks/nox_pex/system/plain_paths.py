@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
 
@@ -52,10 +53,10 @@ def plain_directory() -> Iterator[Path]:
             continue
         with contextlib.ExitStack() as stack:
             try:
-                directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="nox-pex-", dir=parent))
+                directory = stack.enter_context(files.temporary_directory(prefix="nox-pex-", parent=parent))
             except OSError:  # it does not exist, or is not writable
                 continue
-            yield Path(directory).resolve()
+            yield directory.resolve()
             return
     problem = f"no temporary directory has a path of plain characters, as in {tempfile.gettempdir()}"
     raise NoxPexError("usage", problem, "set TMPDIR to a directory whose path has letters, digits, `.`, `_`, `-` only")

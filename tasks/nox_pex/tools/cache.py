@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -85,10 +84,7 @@ def remove(part: CachePart) -> bool:
         if not all(stack.enter_context(locks.try_lock(path)) for path in locked):
             return False
         for entry in part.path.iterdir():  # the directory stays, because a process may be waiting for its lock
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+            files.remove(entry)
     return True
 
 

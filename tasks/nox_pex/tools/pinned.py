@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import Interpreter
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.system.environ import tool_environ
 from nox_pex.tools import cache
 from nox_pex.tools.provision import Provisioner, install_failure
@@ -82,7 +82,7 @@ def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
     be installed.
     """
     shared = provisioner.caches
-    with files.writing(f"the cache {shared.root}"):
+    with os_errors.writing(f"the cache {shared.root}", place=shared.root):
         cache.evict_daily(shared.root)
         shared.pex_root.mkdir(parents=True, exist_ok=True)
         cache.mark_used(shared.pex_root)

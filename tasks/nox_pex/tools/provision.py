@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, locks, plain_paths
+from nox_pex.system import files, locks, os_errors, plain_paths
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.lazy import lazy
@@ -47,7 +47,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         `seed` says whether to put pip into it if there is no uv. Raises `NoxPexError`, as from `install_failure`, if
         that fails.
         """
-        shutil.rmtree(path, ignore_errors=True)
+        files.remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.uv:
             argv = [str(self.uv), "venv", "--quiet", "--no-project", "--no-config", "--python", str(python), str(path)]
@@ -92,20 +92,20 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         identity = json.dumps([sorted(requirements), str(python.resolve()), _file_size(python)])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         environment = Environment(path=self.caches.root / "tools" / f"{name}-{key}")
-        marker = environment.path / "nox-pex.json"
+        marker, content = environment.path / "nox-pex.json", {"requirements": sorted(requirements)}
         if environment.path.is_dir():
             cache.mark_used(environment.path)
-            if marker.exists() and environment.usable:
+            if files.read_json(marker) == content and environment.usable:
                 return environment
-        with files.writing(f"the cache {self.caches.root}"):
+        with os_errors.writing(f"the cache {self.caches.root}", place=self.caches.root):
             lock = self.caches.root / "tools" / f"{name}-{key}.lock"
             with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
-                if not (marker.exists() and environment.usable):
+                if not (files.read_json(marker) == content and environment.usable):
                     self.create(environment.path, python=python, seed=True)
                     if requirements:  # a build backend in the project itself may need none
                         self.shell.say(f"installing {', '.join(requirements)}")
                         self.install(environment, requirements, what=", ".join(requirements))
-                    files.write_json(marker, {"requirements": list(requirements)})
+                    files.write_json(marker, content)
                 cache.mark_used(environment.path)
         return environment
 

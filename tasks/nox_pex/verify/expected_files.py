@@ -19,7 +19,8 @@ from nox_pex.distributions.launcher import Library
 from nox_pex.distributions.target_python import TargetPython
 from nox_pex.errors import NoxPexError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
-from nox_pex.poetry.installed import STATE_FILE, Installed
+from nox_pex.poetry import install_state
+from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.system import files
 from nox_pex.verify.container import chunks
@@ -83,7 +84,8 @@ def expected_from_environment(installed: Installed) -> Mapping[str, ExpectedFile
     Distributions that are installed in editable mode are left out: nox-pex builds their wheels itself.
     Raises `NoxPexError` `integrity` if a RECORD has changed since Poetry installed it.
     """
-    recorded = files.read_json(installed.environment.path / STATE_FILE).get("distributions", {})
+    state = install_state.read(installed.environment)
+    recorded = state.distributions if state is not None else {}
     for distribution in installed.distributions:
         if recorded.get(distribution.name) != [distribution.version, distribution.record]:
             path = installed.environment.path

@@ -34,7 +34,7 @@ from nox_pex.project import outside, pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
@@ -108,11 +108,11 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     Raises `NoxPexError` with the code of Poetry's failure.
     """
     with (
-        files.writing("a copy of the project to build it again"),
-        tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as temporary,
+        os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
+        files.temporary_directory(prefix="nox-pex-verify-") as temporary,
         _umask(_UMASK),
     ):
-        directory = Path(temporary).resolve()
+        directory = temporary.resolve()
         (directory / "tmp").mkdir()
         target = replace(
             original,

@@ -9,13 +9,14 @@ import pytest
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
+from nox_pex.poetry import install_state
 from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
-from nox_pex.system import files
 from nox_pex.verify import expected_files
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import integrity
 from nox_pex.verify.pex_distributions import distributions
+from tests.support.environments import write_state
 from tests.support.pex_files import member, spoiled, with_row
 from tests.support.workbench import Workbench, integrity_of, ran
 
@@ -133,12 +134,13 @@ def test_changes_of_loose_files_and_wheels_are_found(loose: Workbench, tmp_path:
 
 def test_a_changed_environment_is_no_evidence(packaged: Workbench, tmp_path: Path) -> None:
     installed = packaged.installed("greeting-cards")
-    note = json.loads((installed.environment.path / "nox-pex.json").read_text("utf-8"))
-    note["distributions"]["idna"][1] = "0" * 64
+    state = install_state.read(installed.environment)
+    assert state is not None
+    state.distributions["idna"][1] = "0" * 64
     other = tmp_path / "environment"
     other.mkdir()
     (other / "lib").symlink_to(installed.environment.path / "lib")
-    (other / "nox-pex.json").write_text(json.dumps(note))
+    install_state.write(Environment(path=other), state)
     with pytest.raises(NoxPexError, match="the RECORD of idna") as caught:
         expected_files.expected_from_environment(_installed(Environment(path=other)))
     assert caught.value.code == "integrity"
@@ -233,6 +235,5 @@ def test_scripts_data_and_headers_are_compared_in_every_layout(
 
 def _as_installed(home: Path) -> Mapping[str, expected_files.ExpectedFiles]:
     environment = Environment(path=home)
-    found = environment.distributions()
-    files.write_json(home / "nox-pex.json", {"distributions": {d.name: [d.version, d.record] for d in found}})
+    write_state(environment)
     return expected_files.expected_from_environment(_installed(environment))

@@ -32,6 +32,7 @@ def install_distribution(environment: Environment, name: str, version: str = "1.
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nName: nobody\n", "utf-8"
     )
     if record:
-        digest = record_digest("sha256", module)
-        (info / "RECORD").write_text(f"{module.name},sha256={digest},10\n{info.name}/RECORD,,\n", "utf-8")
+        listed = (module, info / "METADATA")
+        rows = [f"{file.relative_to(site)},sha256={record_digest('sha256', file)},10\n" for file in listed]
+        (info / "RECORD").write_text("".join([*rows, f"{info.name}/RECORD,,\n"]), "utf-8")
     return info

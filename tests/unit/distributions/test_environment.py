@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, installed_files, is_compiled_here, snapshot
 from nox_pex.distributions.record import record_digest
 from nox_pex.errors import NoxPexError
@@ -43,12 +44,18 @@ def test_installed_distributions_are_sorted_by_name_and_read_from_their_metadata
 def test_each_file_that_differs_from_its_record_is_named(environment: Environment) -> None:
     install_distribution(environment, "alpha")
     install_distribution(environment, "beta")
-    assert list(environment.damaged()) == []
+    assert list(inventory.damaged(environment)) == []
     (site,) = environment.site_packages
     (site / "alpha.py").write_text("VALUE = 2\n", "utf-8")
     (site / "beta.py").unlink()
     install_distribution(environment, "gamma", record=False)
-    assert list(environment.damaged()) == ["alpha: alpha.py", "beta: beta.py", "gamma: no RECORD"]
+    assert list(inventory.damaged(environment)) == [
+        "alpha: alpha.py",
+        "beta: beta.py",
+        "gamma: no RECORD",
+        "no distribution: gamma-1.0.dist-info/METADATA",
+        "no distribution: gamma.py",
+    ]
 
 
 def test_scripts_become_executable_and_nothing_else(environment: Environment) -> None:
@@ -107,8 +114,10 @@ def test_installed_files_have_paths_from_the_environment_and_from_the_record(env
         record.write("../../../bin/run,sha256=abc,3\n")
     site = "lib/python3.11/site-packages"
     digest = record_digest("sha256", info.parent / "alpha.py")
+    metadata = record_digest("sha256", info / "METADATA")
     assert list(installed_files(environment.distributions()[0], environment)) == [
         (f"{site}/alpha.py", "alpha.py", f"sha256={digest}"),
+        (f"{site}/alpha-1.0.dist-info/METADATA", "alpha-1.0.dist-info/METADATA", f"sha256={metadata}"),
         (f"{site}/alpha-1.0.dist-info/RECORD", "alpha-1.0.dist-info/RECORD", ""),
         ("bin/run", "../../../bin/run", "sha256=abc"),
     ]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment
 from nox_pex.pex import staged_environment
 from nox_pex.project import build_wheel
@@ -48,7 +49,7 @@ def test_an_environment_that_pex_cannot_read_is_packed_from_a_copy(tmp_path: Pat
     )
     assert found == tmp_path / "staged"
     assert [each.name for each in Environment(path=found).distributions()] == ["idna"]
-    assert list(Environment(path=found).damaged()) == []
+    assert list(inventory.damaged(Environment(path=found))) == []
 
 
 def test_a_copy_does_not_name_the_origin_of_a_distribution(environment: FakeEnvironment, tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_copy_does_not_name_the_origin_of_a_distribution(environment: FakeEnvi
     assert not (info / "direct_url.json").exists()
     assert "direct_url.json" not in (info / "RECORD").read_text("utf-8")
     assert "Requires-Dist: shelf\n" in (info / "METADATA").read_text("utf-8")
-    assert list(Environment(path=found).damaged()) == []
+    assert list(inventory.damaged(Environment(path=found))) == []
     for path in found.rglob("*"):
         assert not path.is_file() or b"hunter22" not in path.read_bytes()
         assert not path.is_file() or b"/home/joe" not in path.read_bytes()
@@ -123,8 +124,8 @@ def test_only_metadata_that_pex_does_not_accept_is_rewritten(environment: FakeEn
     assert text == (before / "METADATA").read_text("utf-8").replace(
         "Requires-Dist: idna (>=1.*)", "Requires-Dist: idna"
     )
-    assert list(Environment(path=found).damaged()) == []
-    assert list(Environment(path=environment.path).damaged()) == []
+    assert list(inventory.damaged(Environment(path=found))) == []
+    assert list(inventory.damaged(Environment(path=environment.path))) == []
 
 
 def test_bytecode_is_not_copied(environment: FakeEnvironment, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_an_editable_install_is_replaced_by_its_wheel(environment: FakeEnvironme
     assert (site_packages / "shelf" / "__init__.py").read_bytes() == b"SHELF = 1\n"
     assert not (site_packages / "shelf.pth").exists()
     assert not list(site_packages.glob("shelf-*/direct_url.json"))
-    assert list(Environment(path=found).damaged()) == []
+    assert list(inventory.damaged(Environment(path=found))) == []
 
 
 def test_a_wheel_is_built_for_each_editable_install_only(

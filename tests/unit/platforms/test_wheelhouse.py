@@ -50,6 +50,7 @@ def wheelhouse(tmp_path: Path) -> Wheelhouse:
     state = {
         "selection": MAIN.key,
         "inputs": {"platforms": platform_digests((OLD, NEW)), "paths": {"shelf": "dd"}},
+        "path-dependencies": {"lock": "0", "paths": {}},
         "wheels": [msgspec.to_builtins(each) for each in wheels],
         "seconds": 1.5,
     }
@@ -105,3 +106,28 @@ def test_a_changed_wheel_is_found(wheelhouse: Wheelhouse) -> None:
     content = wheelhouse.path(changed).read_bytes()
     wheelhouse.path(changed).write_bytes(content[::-1])
     assert wheelhouse.first_damaged_wheel() == changed
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("selection", None),
+        ("inputs", {}),
+        ("inputs", {"platforms": [], "paths": {}}),
+        ("path-dependencies", {"paths": []}),
+        ("wheels", {}),
+        ("wheels", [{"name": "wares"}]),
+        ("seconds", "x"),
+    ],
+)
+def test_a_state_of_another_form_counts_as_missing(wheelhouse: Wheelhouse, key: str, value: object) -> None:
+    state = wheelhouse.home / STATE_FILE
+    files.write_json(state, {**files.read_json(state), key: value})
+    assert load_finished(MAIN, (OLD, NEW), wheelhouse.home) is None
+
+
+def test_a_wheel_outside_of_the_wheelhouse_is_not_loaded(wheelhouse: Wheelhouse) -> None:
+    state = files.read_json(wheelhouse.home / STATE_FILE)
+    state["wheels"][0]["file"] = "../python/pyvenv.cfg"
+    files.write_json(wheelhouse.home / STATE_FILE, state)
+    assert load_finished(MAIN, (OLD, NEW), wheelhouse.home) is None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment
 from nox_pex.poetry import collisions
 from tests.support import environments
@@ -51,12 +52,12 @@ def test_a_distribution_that_lost_a_file_collides(environment: Environment) -> N
 def test_each_record_names_the_content_that_was_installed_last(environment: Environment) -> None:
     environments.install(environment, "one", contents("one"))
     environments.install(environment, "two", contents("two"))
-    assert list(environment.damaged())
+    assert list(inventory.damaged(environment))
     assert collisions.record_winners(environment) == (
         "shared/__init__.py and 1 more: in one and in two; two was installed last, so its content ships",
         "bin/speak: in one and in two; pex uses one of them, and warns at the first boot",
     )
-    assert list(environment.damaged()) == []
+    assert list(inventory.damaged(environment)) == []
     assert collisions.colliding(environment) == ()
 
 

@@ -9,7 +9,9 @@ import pytest
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
+from nox_pex.poetry import install_state
 from nox_pex.poetry.install import Installer
+from nox_pex.poetry.install_state import PathDependencies
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.system.secrets import Secrets
@@ -124,7 +126,7 @@ def test_an_environment_that_cannot_be_trusted_is_created_again(checkout: Checko
     checkout.install()
     (site,) = checkout.environment.site_packages
     if damage == "unfinished":
-        (checkout.environment.path / "nox-pex.json").unlink()
+        install_state.remove(checkout.environment)
     elif damage == "changed":
         (site / "idna-1.0.dist-info" / "RECORD").write_text("", "utf-8")
     else:
@@ -141,6 +143,16 @@ def test_an_environment_that_cannot_be_trusted_is_created_again(checkout: Checko
         }[damage]
     )
     assert not (site / "stray.py").exists()
+
+
+@pytest.mark.parametrize("name", ["evil.pth", "sitecustomize.py", "module.py"])
+def test_a_new_file_at_the_top_of_site_packages_is_noticed(checkout: Checkout, name: str) -> None:
+    checkout.install()
+    (site,) = checkout.environment.site_packages
+    (site / name).touch()
+    checkout.install()
+    assert checkout.said[0] == "install: creating the environment again: it was changed after Poetry installed it"
+    assert not (site / name).exists()
 
 
 def test_force_finds_a_file_that_was_changed_without_its_record(checkout: Checkout) -> None:
@@ -182,8 +194,8 @@ def test_a_path_dependency_is_installed_again_if_its_content_changes(checkout: C
 def test_the_paths_in_a_lock_are_remembered_until_it_changes(checkout: Checkout) -> None:
     (checkout.root / "poetry.lock").write_text(f"{SHELF}{LOCK}", "utf-8")
     installer = checkout.installer()
-    assert installer.path_dependencies({}, "0") == {"shelf": "shelf"}
-    state = {"path-dependencies": {"lock": "0", "paths": {"other": "elsewhere"}}}
+    assert installer.path_dependencies(None, "0") == {"shelf": "shelf"}
+    state = PathDependencies(lock="0", paths={"other": "elsewhere"})
     assert installer.path_dependencies(state, "0") == {"other": "elsewhere"}
     assert installer.path_dependencies(state, "1") == {"shelf": "shelf"}
 

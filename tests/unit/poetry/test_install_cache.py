@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, snapshot
 from nox_pex.poetry import install_cache
 from nox_pex.poetry.install_cache import CachedInstall
 from nox_pex.poetry.lock import Lock, Package, Source
+from nox_pex.system import files
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support import environments
@@ -104,7 +106,7 @@ def test_an_install_is_restored_with_the_new_interpreter_in_its_scripts(checkout
     second = checkouts.environment("second")
     assert checkouts.cached.exists()
     assert checkouts.cached.restore(second)
-    assert list(second.damaged()) == []
+    assert list(inventory.damaged(second)) == []
     assert snapshot(second.distributions()).keys() == snapshot(first.distributions()).keys()
     serve = second.path / "bin" / "serve"
     assert serve.read_text("utf-8") == f"#!{second.python}\nimport wares\n"
@@ -121,18 +123,18 @@ def test_an_interpreter_with_a_long_path_or_a_blank_gets_a_shell_as_its_launcher
         assert text.startswith("#!/bin/sh\n'''exec' ")
         assert str(environment.python) in text
         assert text.endswith("' '''\nimport wares\n")
-        assert list(environment.damaged()) == []
+        assert list(inventory.damaged(environment)) == []
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "manifest", "script"])
 def test_a_damaged_install_is_not_restored(checkouts: Checkouts, damage: str) -> None:
     checkouts.first()
-    cached = Environment(path=checkouts.cached.home)
+    cached = Environment(path=checkouts.cached.home / "files")
     (site,), info = cached.site_packages, "wares-1.0.dist-info"
     file = {
         "record": site / info / "RECORD",
         "entry points": site / info / "entry_points.txt",
-        "manifest": cached.path / "nox-pex.json",
+        "manifest": checkouts.cached.home / "manifest.json",
         "script": cached.path / "bin" / "serve",
     }.get(damage, site / "wares.py")
     text = file.read_text("utf-8")
@@ -143,6 +145,61 @@ def test_a_damaged_install_is_not_restored(checkouts: Checkouts, damage: str) ->
     elif damage != "gone":
         file.write_text("{" if damage == "manifest" else f"{text}# more\n", "utf-8")
     assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+@pytest.mark.parametrize("row", ["wares.py,,", "wares.py,md5=abc,1", "wares.py,shake_128=abc,1", "wares.py,sha256=,1"])
+def test_a_row_without_a_strong_digest_is_not_restored_even_if_the_manifest_agrees(
+    checkouts: Checkouts, row: str
+) -> None:
+    checkouts.first()
+    cached = Environment(path=checkouts.cached.home / "files")
+    (site,) = cached.site_packages
+    record = site / "wares-1.0.dist-info" / "RECORD"
+    others = [line for line in record.read_text("utf-8").splitlines() if not line.startswith("wares.py")]
+    record.unlink()
+    record.write_text("\n".join([row, *others]), "utf-8")
+    manifest = checkouts.cached.home / "manifest.json"
+    files.write_json(manifest, {**files.read_json(manifest), "distributions": snapshot(cached.distributions())})
+    (site / "wares.py").unlink()
+    (site / "wares.py").write_text("EVIL = True\n", "utf-8")
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.pth",
+        "sitecustomize.py",
+        "__pycache__/wares.cpython-311.pyc",
+        "evil-1.0.dist-info/METADATA",
+        "../../../more",
+    ],
+)
+def test_an_install_with_a_file_in_no_record_is_not_restored(checkouts: Checkouts, name: str) -> None:
+    checkouts.first()
+    (site,) = Environment(path=checkouts.cached.home / "files").site_packages
+    (site / name).parent.mkdir(exist_ok=True)
+    (site / name).touch()
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+@pytest.mark.parametrize("key", ["id", "python", "distributions", "executable"])
+@pytest.mark.parametrize("value", [None, 1, {"x": 1}, [[]]])
+def test_a_manifest_of_another_form_is_not_restored(checkouts: Checkouts, key: str, value: object) -> None:
+    checkouts.first()
+    manifest = checkouts.cached.home / "manifest.json"
+    files.write_json(manifest, {**files.read_json(manifest), key: value})
+    assert not checkouts.cached.restore(checkouts.environment("second"))
+
+
+def test_a_distribution_may_install_any_name_at_the_root(checkouts: Checkouts) -> None:
+    found = checkouts.environment("first")
+    names = ("nox-pex.json", "manifest.json", "files")
+    environments.install(found, "wares", {f"../../../{name}": "{}" for name in names})
+    checkouts.store(found)
+    second = checkouts.environment("second")
+    assert checkouts.cached.restore(second)
+    assert [(second.path / name).read_text("utf-8") for name in names] == ["{}", "{}", "{}"]
 
 
 def test_scripts_of_a_checkout_that_was_moved_are_not_restored(checkouts: Checkouts) -> None:

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.poetry.installed import STATE_FILE, Installed, load_finished
+from nox_pex.poetry.install_state import PathDependencies
+from nox_pex.poetry.installed import Installed, load_finished
 from nox_pex.poetry.selection import Selection
-from nox_pex.system import files
 from tests.support import environments
+from tests.support.environments import write_state
 
 MAIN = Selection(("main",), ())
 
@@ -22,8 +23,7 @@ def environment(tmp_path: Path) -> Environment:
 
 def written(environment: Environment) -> Installed:
     """The install in the environment, after an install that wrote its state."""
-    state = {"selection": MAIN.key, "id": "4711", "inputs": {"paths": {"shelf": "dd"}}, "seconds": 1.5}
-    files.write_json(environment.path / STATE_FILE, state)
+    write_state(environment, selection=MAIN.key, inputs={"paths": {"shelf": "dd"}})
     found = load_finished(MAIN, environment)
     assert found is not None
     return found
@@ -41,6 +41,8 @@ def test_an_install_of_another_selection_or_an_unfinished_one_is_not_loaded(envi
     assert load_finished(MAIN, environment) is None
     written(environment)
     assert load_finished(Selection(("main", "server"), ()), environment) is None
+    (environment.path / "pyvenv.cfg").unlink()
+    assert load_finished(MAIN, environment) is None
 
 
 def test_an_environment_knows_its_modules_programs_and_scripts(environment: Environment) -> None:
@@ -74,13 +76,8 @@ def test_no_distribution_has_a_marker(environment: Environment) -> None:
 
 def test_a_renamed_distribution_has_the_digest_of_its_path_by_both_names(environment: Environment) -> None:
     renamed = {"books": "shelf", "board": "board-api"}  # the second one is from Git
-    state = {
-        "selection": MAIN.key,
-        "inputs": {"paths": {"shelf": "dd"}},
-        "path-dependencies": {"renamed": renamed},
-        "seconds": 1.5,
-    }
-    files.write_json(environment.path / STATE_FILE, state)
+    dependencies = PathDependencies(lock="0", paths={}, renamed=renamed)
+    write_state(environment, selection=MAIN.key, inputs={"paths": {"shelf": "dd"}}, path_dependencies=dependencies)
     found = load_finished(MAIN, environment)
     assert found is not None
     assert (found.renamed, found.path_digests) == (renamed, {"shelf": "dd", "books": "dd"})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.poetry import lock
@@ -149,7 +150,7 @@ def test_the_source_of_a_distribution_with_another_name_is_recorded(
     assert (board.direct, shelf.direct) == (True, True)
     assert board.source == ("https://g.example/board", "lib")
     assert shelf.source == (str((service.root / "shelf").resolve()), None)
-    assert list(environment.damaged()) == []
+    assert list(inventory.damaged(environment)) == []
     locked = lock.read(service.lock)
     assert locked.renamed([board, shelf]) == {"board": "board-api", "shelf": "shelf-api"}
     assert [package.name for package in locked.direct(board)] == ["board-api"]

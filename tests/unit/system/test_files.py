@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from nox_pex.errors import NoxPexError
 from nox_pex.system import files
 
 
@@ -119,36 +118,6 @@ def test_a_file_or_directory_is_moved_into_place(tmp_path: Path, *, new_is_direc
     assert [path.name for path in target.iterdir()] == ["new"] if new_is_directory else target.read_text() == "new"
     assert not new.exists()
     assert {path.name for path in tmp_path.iterdir()} <= {"x.pex", "build", "linked"}
-
-
-@pytest.mark.parametrize(
-    ("number", "remedy"),
-    [
-        (errno.ENOSPC, "make room"),
-        (errno.EDQUOT, "make room"),
-        (errno.EROFS, "make it writable"),
-        (errno.EACCES, "make it writable"),
-        (errno.ENOTDIR, "move away the file"),
-        (errno.EEXIST, "move away the file"),
-    ],
-)
-def test_a_disk_that_cannot_be_written_to_is_an_error_with_a_remedy(number: int, remedy: str) -> None:
-    with pytest.raises(NoxPexError, match=f"; {remedy}") as caught, files.writing("dist/x.pex"):
-        raise OSError(number, os.strerror(number), "/some/file")
-    assert caught.value.code == "disk-full"
-    assert "dist/x.pex" in caught.value.problem
-    assert "/some/file" in caught.value.problem
-
-
-def test_an_error_without_a_file_names_none() -> None:
-    with pytest.raises(NoxPexError) as caught, files.writing("dist/x.pex"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.problem == "cannot write dist/x.pex: No space left on device"
-
-
-def test_any_other_error_is_passed_on() -> None:
-    with pytest.raises(FileNotFoundError), files.writing("dist/x.pex"):
-        raise FileNotFoundError(errno.ENOENT, "no such file")
 
 
 def test_a_directory_is_removed_with_subdirectories_that_may_not_be_read(tmp_path: Path) -> None:

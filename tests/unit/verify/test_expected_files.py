@@ -22,6 +22,7 @@ from nox_pex.verify.expected_files import (
     is_written_by_installer,
 )
 from nox_pex.verify.pex_distributions import Location
+from tests.support.environments import write_state
 from tests.support.pex_files import recorded, wheel, with_row
 
 SELECTION = Selection(groups=("main",), extras=())
@@ -51,8 +52,7 @@ def environment(tmp_path: Path) -> Environment:
 def installed(environment: Environment, *, recorded: Mapping[str, object] | None = None) -> Installed:
     """An install in an environment, whose state file has the RECORDs as they are, or those of `recorded`."""
     found = environment.distributions()
-    state = {"distributions": snapshot(found) if recorded is None else recorded}
-    (environment.path / "nox-pex.json").write_text(json.dumps(state), "utf-8")
+    write_state(environment, distributions=snapshot(found) if recorded is None else recorded)
     return Installed(selection=SELECTION, environment=environment, distributions=found, path_digests={}, seconds=0.0)
 
 

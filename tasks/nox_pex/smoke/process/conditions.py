@@ -12,6 +12,7 @@ from typing import Final
 from nox_pex.settings.smoke import BootCondition
 from nox_pex.smoke.process.program import Confinement
 from nox_pex.smoke.process.without_python import path_without_python
+from nox_pex.system import files
 
 NOBODY: Final = 65534
 """The id of the user and the group that have no rights, on every Linux system."""
@@ -160,8 +161,7 @@ def _listed(directory: Path, prefix: str) -> list[Path]:
 def _walk(path: Path) -> Iterator[Path]:
     """Yield `path`, and everything below it if it is a directory."""
     yield path
-    for parent, directories, files in os.walk(path):
-        yield from (Path(parent, name) for name in (*directories, *files))
+    yield from files.paths(path)
 
 
 def _let_others_read(path: Path) -> None:

@@ -49,6 +49,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
 _PS: Final = ("ps", "-o")
 _CONFINE: Final = Path(__file__).with_name("confine.py")
+_REMOVAL: Final = Path(__file__).parents[2] / "system" / "removal.py"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class _Confinement:
 
 
 def _load_module(name: str, path: Path) -> ModuleType:
-    from importlib import util  # noqa: PLC0415  # slow to load, and only needed for a program that is confined
+    from importlib import util  # noqa: PLC0415  # slow to load, and not needed for most programs
 
     spec = util.spec_from_file_location(name, path)
     assert spec is not None  # noqa: S101  # tells mypy: the file is a Python source file
@@ -385,9 +386,7 @@ def main() -> None:
     if ordered:
         send_event(ended=sorted(unkillable), peak=program.peak)
     elif spec["remove"]:
-        import shutil  # noqa: PLC0415  # takes 20 ms to load, and is only needed after Nox was killed
-
-        shutil.rmtree(spec["remove"], ignore_errors=True)
+        _load_module("removal", _REMOVAL).remove(Path(spec["remove"]))
 
 
 if __name__ == "__main__":
