@@ -95,7 +95,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         ):
             scratch = Path(directory)
             new = scratch / home.name
-            new.mkdir()
+            new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
             options = cli.RepositoryOptions(
                 output=new / "dependencies.pex",
                 pins=new / "pins.txt",

@@ -110,7 +110,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                 locks.try_lock(Path(directory), shared=True),
             ):
                 new = Path(directory) / self.home.name
-                new.mkdir()
+                new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 for path in paths:
                     _link(environment.path / path, new / path)

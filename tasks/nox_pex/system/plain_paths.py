@@ -11,9 +11,9 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from nox_pex.errors import NoxPexError
 
@@ -21,6 +21,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
 
 
 _CANDIDATES: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # mkdtemp is used in them
+
+
+_NOEXEC: Final = getattr(os, "ST_NOEXEC", 0)
+"""The flag of a file system on which no program can be run (statvfs(3)); only Linux has it."""
 
 
 def is_plain(path: Path) -> bool:
@@ -42,21 +46,52 @@ def temporary_parents() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(parent) for parent in (tempfile.gettempdir(), *_CANDIDATES)))
 
 
+def allows_programs(directory: Path) -> bool:
+    """Whether programs and shared libraries in `directory` can be run: its file system is not mounted `noexec`."""
+    try:
+        return not os.statvfs(directory).f_flag & _NOEXEC
+    except OSError:
+        return False
+
+
+def plain_parent(*others: Path) -> Path:
+    """Return a directory for temporary files with a plain path, in which programs can be run.
+
+    It is TMPDIR if that is such a directory, otherwise a common directory, otherwise the first of `others` that is one.
+    Raises `NoxPexError` `usage` if there is none.
+    """
+    return next(_plain_parents(others), None) or _no_parent()
+
+
 @contextlib.contextmanager
 def plain_directory() -> Iterator[Path]:
-    """Yield a temporary directory with a plain path: in TMPDIR if that is plain, otherwise in a common directory.
+    """Yield a temporary directory with a plain path, in which programs can be run: in TMPDIR, or a common directory.
 
     Raises `NoxPexError` `usage` if there is none.
     """
-    for parent in temporary_parents():
-        if not is_plain(parent.resolve()):
-            continue
+    for parent in _plain_parents():
         with contextlib.ExitStack() as stack:
             try:
                 directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="nox-pex-", dir=parent))
-            except OSError:  # it does not exist, or is not writable
+            except OSError:  # it is full, for example
                 continue
-            yield Path(directory).resolve()
+            yield Path(directory)
             return
-    problem = f"no temporary directory has a path of plain characters, as in {tempfile.gettempdir()}"
-    raise NoxPexError("usage", problem, "set TMPDIR to a directory whose path has letters, digits, `.`, `_`, `-` only")
+    _no_parent()
+
+
+def _plain_parents(others: Sequence[Path] = ()) -> Iterator[Path]:
+    for parent in (*temporary_parents(), *others):
+        path = parent.resolve()
+        if is_plain(path) and os.access(path, os.W_OK | os.X_OK) and allows_programs(path):
+            yield path
+
+
+def _no_parent() -> NoReturn:
+    problem = (
+        f"no temporary directory lets programs run and has a path of plain characters, as in {tempfile.gettempdir()}"
+    )
+    remedy = (
+        "set TMPDIR to a directory that is not mounted `noexec`, with a path of letters, digits, `.`, `_`, `-` only"
+    )
+    raise NoxPexError("usage", problem, remedy)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,18 @@ import pytest
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.tools import pinned, provision
+from nox_pex.tools.locked import Locked
 
 
 class Provisioner(provision.Provisioner, frozen=True):
     """Returns an environment whose path is the requirements; nothing is installed."""
 
-    def provide(self, name: str, requirements: object, *, python: Path) -> Environment:
+    def provide(
+        self, name: str, requirements: Sequence[str], *, python: Path, locked: Locked | None = None
+    ) -> Environment:
         assert name == "build"
         assert python == Path("/python")
-        return Environment(path=Path(*requirements))  # type: ignore[misc]
+        return Environment(path=Path(*requirements, locked.name if locked else "unlocked"))
 
 
 @pytest.mark.parametrize(
