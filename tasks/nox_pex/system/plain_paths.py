@@ -60,16 +60,17 @@ def plain_parent(*others: Path) -> Path:
     It is TMPDIR if that is such a directory, otherwise a common directory, otherwise the first of `others` that is one.
     Raises `NoxPexError` `usage` if there is none.
     """
-    return next(_plain_parents(others), None) or _no_parent()
+    return next(filter(allows_programs, _plain_parents(others)), None) or _no_parent()
 
 
 @contextlib.contextmanager
-def plain_directory() -> Iterator[Path]:
-    """Yield a temporary directory with a plain path, in which programs can be run: in TMPDIR, or a common directory.
+def plain_directory(*others: Path) -> Iterator[Path]:
+    """Yield a temporary directory with a plain path: in TMPDIR if that is plain, otherwise in a common directory.
 
+    If possible, programs can be run in it. `others` are directories to try last.
     Raises `NoxPexError` `usage` if there is none.
     """
-    for parent in _plain_parents():
+    for parent in sorted(_plain_parents(others), key=lambda path: not allows_programs(path)):
         with contextlib.ExitStack() as stack:
             try:
                 directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="nox-pex-", dir=parent))
@@ -80,10 +81,11 @@ def plain_directory() -> Iterator[Path]:
     _no_parent()
 
 
-def _plain_parents(others: Sequence[Path] = ()) -> Iterator[Path]:
+def _plain_parents(others: Sequence[Path]) -> Iterator[Path]:
+    """Yield the directories with plain paths in which files can be made."""
     for parent in (*temporary_parents(), *others):
         path = parent.resolve()
-        if is_plain(path) and os.access(path, os.W_OK | os.X_OK) and allows_programs(path):
+        if is_plain(path) and os.access(path, os.W_OK | os.X_OK):
             yield path
 
 

@@ -25,14 +25,14 @@ class Provisioner(provision.Provisioner, frozen=True):
 @pytest.mark.parametrize(
     ("python", "requirement", "pinned_to"),
     [
-        ("3.13.1", "poetry-core>=2", "poetry-core==2.5.0"),
-        ("3.10.4", "poetry-core", "poetry-core==2.5.0"),
-        ("3.9.18", "poetry-core>=1.0.0", "poetry-core==2.2.1"),
-        ("3.8.1", "poetry-core>=1.0.0", "poetry-core==1.9.1"),
-        ("3.11.7", "poetry-core>=1,<2", "poetry-core==1.9.1"),
-        ("3.9.18", "poetry-core>=2.4", "poetry-core>=2.4"),
-        ("3.11.7", "poetry-core @ https://example.org/x.whl", "poetry-core @ https:/example.org/x.whl"),
-        ("3.11.7", "hatchling", "hatchling"),
+        ("3.13.1", "poetry-core>=2", "poetry-core==2.5.0/poetry-core-2.5.0"),
+        ("3.10.4", "poetry-core", "poetry-core==2.5.0/poetry-core-2.5.0"),
+        ("3.9.18", "poetry-core>=1.0.0", "poetry-core==2.2.1/poetry-core-2.2.1"),
+        ("3.8.1", "poetry-core>=1.0.0", "poetry-core==1.9.1/poetry-core-1.9.1"),
+        ("3.11.7", "poetry-core>=1,<2", "poetry-core==1.9.1/poetry-core-1.9.1"),
+        ("3.9.18", "poetry-core>=2.4", "poetry-core>=2.4/unlocked"),
+        ("3.11.7", "poetry-core @ https://example.org/x.whl", "poetry-core @ https:/example.org/x.whl/unlocked"),
+        ("3.11.7", "hatchling", "hatchling/unlocked"),
     ],
 )
 def test_poetry_core_is_pinned_to_the_version_for_the_python(python: str, requirement: str, pinned_to: str) -> None:
