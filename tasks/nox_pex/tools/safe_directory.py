@@ -7,6 +7,7 @@ often inside a directory that everybody may write to.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -31,18 +32,30 @@ _ACL: Final = "system.posix_acl_access"
 _MODE: Final = stat.S_IRWXU
 
 
+_LATER: Final = (errno.EEXIST, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
+"""Reasons why a directory cannot be made that are no error yet: another process made it, or the cache is read-only."""
+
+
+_OTHER: Final = "set NOX_PEX_CACHE_DIR to a directory of your own"
+"""The remedy if a directory cannot be made safe."""
+
+
 def make(directory: Path) -> Path:
     """Return `directory`, which is made for the user alone if it does not exist, whatever the umask.
 
-    Raises `NoxPexError` `cache-unsafe`, as `check` does. A directory that cannot be made is returned nevertheless: a
-    cache on a read-only file system can be incomplete, and who writes to it reports the failure.
+    Raises `NoxPexError` `cache-unsafe`, as `check` does, also for a place in which no directory can be. If it cannot be
+    made because the disk is full or read-only, it is returned nevertheless: such a cache can be incomplete, and the
+    step that writes to it reports the failure.
     """
     try:
         check(directory)
     except FileNotFoundError:
-        with suppress(OSError):
+        try:
             _make(directory)
-        with suppress(FileNotFoundError):  # another process may have made it in the meantime
+        except OSError as error:
+            if error.errno not in _LATER:
+                raise _unusable(directory, error) from error
+        with suppress(FileNotFoundError):
             check(directory)
     return directory
 
@@ -66,33 +79,35 @@ def is_safe(directory: Path) -> bool:
 
 def _unsafe(directory: Path) -> NoxPexError | None:
     """Return the error if `directory` is not safe. Raises `FileNotFoundError` if it does not exist."""
-    other = "set NOX_PEX_CACHE_DIR to a directory of your own"
     try:
         found = directory.stat()
     except FileNotFoundError:
         if not directory.is_symlink():
             raise
         problem = f"{directory} is a link to {directory.readlink()}, which does not exist"
-        return NoxPexError("cache-unsafe", problem, f"remove the link, or {other}")
+        return NoxPexError("cache-unsafe", problem, f"remove the link, or {_OTHER}")
     except OSError as error:
-        problem = f"the cache directory {directory} cannot be used: {error.strerror}"
-        return NoxPexError("cache-unsafe", problem, other)
+        return _unusable(directory, error)
     path = shlex.quote(str(directory))
     if not stat.S_ISDIR(found.st_mode):
-        return NoxPexError("cache-unsafe", f"{directory} is not a directory", f"remove it, or {other}")
+        return NoxPexError("cache-unsafe", f"{directory} is not a directory", f"remove it, or {_OTHER}")
     if found.st_uid != os.geteuid():
         owner, user = _user(found.st_uid), _user(os.geteuid())
         problem = f"the cache directory {directory} belongs to user {owner}, and nox-pex runs as {user}"
         return NoxPexError(
-            "cache-unsafe", problem, f"if you trust its content, run `chown -R {user} {path}`, or {other}"
+            "cache-unsafe", problem, f"if you trust its content, run `chown -R {user} {path}`, or {_OTHER}"
         )
     if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid, directory)):
         problem = f"the cache directory {directory} may be written to by others ({stat.filemode(found.st_mode)})"
-        remedy = other  # such as /tmp
+        remedy = _OTHER  # such as /tmp
         if not found.st_mode & stat.S_ISVTX:
-            remedy = f"if you trust its content, run `chmod -R go-w {path}`, or {other}"
+            remedy = f"if you trust its content, run `chmod -R go-w {path}`, or {_OTHER}"
         return NoxPexError("cache-unsafe", problem, remedy)
     return None
+
+
+def _unusable(directory: Path, error: OSError) -> NoxPexError:
+    return NoxPexError("cache-unsafe", f"the cache directory {directory} cannot be used: {error.strerror}", _OTHER)
 
 
 def _make(directory: Path) -> None:

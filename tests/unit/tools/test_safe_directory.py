@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.tools import safe_directory
+from tests.support.mounts import read_only
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
 
@@ -120,3 +122,16 @@ def test_a_file_or_a_fifo_in_the_place_of_a_directory_is_refused_at_once(tmp_pat
     for name in ("file", "fifo"):
         assert f"{name} is not a directory; remove it, or " in refusal(tmp_path / name)
     assert "Not a directory" in refusal(tmp_path / "file" / "below")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this place")
+def test_a_place_in_which_no_directory_can_be_is_refused() -> None:
+    with pytest.raises(NoxPexError, match="cannot be used") as caught:
+        safe_directory.make(Path("/proc/nowhere/cache"))
+    assert caught.value.code == "cache-unsafe"
+
+
+@ROOT_ONLY
+def test_a_read_only_cache_may_be_incomplete(tmp_path: Path) -> None:
+    with read_only(tmp_path):
+        assert safe_directory.make(tmp_path / "tools") == tmp_path / "tools"
