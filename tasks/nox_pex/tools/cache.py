@@ -198,10 +198,9 @@ def _chosen(value: str) -> Path:
         raise NoxPexError("config", problem, remedy)
     try:
         path = Path(os.path.normpath(Path(value).expanduser().absolute()))
-        home = Path.home()
     except RuntimeError as error:  # there is no such user
         raise NoxPexError("config", f"{_VARIABLE}={value} names a home directory that is not known", remedy) from error
-    if path in (Path(path.anchor), home):
+    if path in (Path(path.anchor), Path(os.path.expanduser("~"))):  # noqa: PTH111  # a user may have no home
         raise NoxPexError("config", f"{_VARIABLE}={value} is a directory for other files ({path})", remedy)
     for name in _OF_A_PROJECT:
         if os.path.lexists(path / name):

@@ -146,6 +146,15 @@ def test_a_value_that_cannot_be_a_cache_is_an_error_that_names_the_variable(
     str(caught.value).encode()
 
 
+def test_a_user_without_a_home_may_choose_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert Caches.of({"NOX_PEX_CACHE_DIR": str(tmp_path / "c")}).root == tmp_path / "c"
+
+
 @pytest.mark.parametrize("name", ["tools", "pex_root", "environments", "dependencies", "wheels", "urls"])
 def test_each_directory_of_the_cache_must_be_the_users_alone(tmp_path: Path, name: str) -> None:
     caches = Caches(chosen=tmp_path / "cache")
