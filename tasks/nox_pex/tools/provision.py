@@ -152,7 +152,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         self.create(environment.path, python=python, seed=True)
         if not requirements:  # a build backend in the project itself may need none
             return
-        self.shell.say(f"installing {', '.join(requirements)}")
+        self.shell.say(f"installing {', '.join(requirements)}{'' if locked else ' (without hashes)'}")
         if locked is not None:
             self._install_locked(environment, locked)
         if locked is None or not set(requirements) <= set(locked.requirements):
