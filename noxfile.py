@@ -85,6 +85,27 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
+@nox.session(name="lock-tools", venv_backend="none", default=False)
+def lock_tools(session: nox.Session) -> None:
+    """Write the requirement files with the hashes of Poetry, pex and poetry-core, after a change of their pins."""
+    from nox_pex.tools import index, pinned, provision  # noqa: PLC0415  # `nox --list` does not need it
+
+    uv = provision.find_uv(os.environ)
+    if uv is None:
+        session.error("uv is not installed; run `pip install uv`")
+    environ = index.uv_index_environ(os.environ, prefix=Path(sys.prefix))
+    requirements = Path(session.create_tmp()) / "requirements.in"
+    for each in pinned.LOCKED:
+        requirements.write_text("\n".join(each.requirements), "utf-8")
+        session.run(
+            *[str(uv), "pip", "compile", str(requirements), "--output-file", str(each.file), "--quiet", "--no-config"],
+            *["--upgrade", "--universal", "--python-version", each.lowest_python, "--generate-hashes"],
+            *["--no-annotate", "--custom-compile-command", "nox -s lock-tools"],
+            env=environ,
+            external=True,
+        )
+
+
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
     """Measure nox-pex and other ways to build a binary; takes most of an hour, or three minutes with `-- --quick`."""

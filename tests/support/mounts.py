@@ -24,6 +24,16 @@ def small_disk(directory: Path, *, kilobytes: int) -> Iterator[None]:
 
 
 @contextmanager
+def file_system(directory: Path, options: str) -> Iterator[None]:
+    """Mount a file system with these mount options on `directory`. Skip the test if that is not allowed."""
+    _mount("-t", "tmpfs", "-o", options, "tmpfs", str(directory))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextmanager
 def read_only(directory: Path) -> Iterator[None]:
     """Mount `directory` over itself, so that not even root can write to it. Skip the test if that is not allowed."""
     _mount("--bind", str(directory), str(directory))

@@ -93,7 +93,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             _staging_directory(scratch) as staging,
         ):
             new = scratch / home.name
-            new.mkdir()
+            new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
             options = cli.RepositoryOptions(
                 output=new / "dependencies.pex",
                 pins=new / "pins.txt",

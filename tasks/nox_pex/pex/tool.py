@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -47,12 +48,17 @@ def provide(provisioner: Provisioner, version: str | None, *, interpreter: Inter
     version = version or pinned.PEX
     root = provisioner.caches.pex_root / version
     environ = cli.pex_environ(provisioner.shell.environ)
-    in_cache = works_in(python) and works_in(root)
+    in_cache = works_in(python) and works_in(root) and plain_paths.allows_programs(provisioner.caches.root)
     replaced = [name for name in _DIRECTORIES if not works_in(Path(environ.get(name, "")))]
+    if "TMPDIR" not in replaced and not plain_paths.allows_programs(
+        Path(environ.get("TMPDIR") or tempfile.gettempdir())
+    ):
+        # There pex cannot see which files are executable (access(2)), and gives them other modes in the binary.
+        replaced.append("TMPDIR")
     if in_cache and not replaced:
         yield Pex(python=python, version=version, root=root, environ=environ)
         return
-    with plain_paths.plain_directory() as directory:
+    with plain_paths.plain_directory(provisioner.caches.root) as directory:
         for name in replaced:
             (directory / name).mkdir()
             environ[name] = str(directory / name)

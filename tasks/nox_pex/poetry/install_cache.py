@@ -123,7 +123,8 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                 locks.try_lock(directory, shared=True),
             ):
                 new = directory / self.home.name
-                (new / _FILES).mkdir(parents=True)
+                new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
+                (new / _FILES).mkdir()
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 for path in paths:
                     _link(environment.path / path, new / _FILES / path)

@@ -108,7 +108,8 @@ def _unusable(binary: Path, error: PexError) -> NoxPexError:
 def _parent(project: Path | None) -> Path:
     """Return a parent for temporary directories outside `project`, if possible one with a plain path.
 
-    A PEX cannot start if there is a `:`, for example, in the path of its PEX_ROOT.
+    A PEX cannot start if there is a `:`, for example, in the path of its PEX_ROOT, or if that is on a file system that
+    is mounted `noexec`.
     Raises `NoxPexError`: `launch-failed` if all candidates are in the project.
     """
     parents = [path.resolve() for path in plain_paths.temporary_parents() if os.access(path, os.W_OK)]
@@ -117,7 +118,7 @@ def _parent(project: Path | None) -> Path:
     if not parents:
         problem = f"every temporary directory is inside the project {project}"
         raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")
-    return next(filter(plain_paths.is_plain, parents), parents[0])
+    return min(parents, key=lambda path: (not plain_paths.allows_programs(path), not plain_paths.is_plain(path)))
 
 
 def _executable(copy: Path, binary: Path) -> Path:

@@ -75,7 +75,7 @@ def _freeze(context: Context, target: Target) -> None:
 def _pylock_text(context: Context, target: Target, installed: Contents, locked: Lock) -> str | None:
     """The content of `pylock.NAME.toml`; None if the package index cannot say where the files are.
 
-    That does not stop a build, which may have everything else from caches.
+    That does not stop a build, which may have everything else from caches. A cache or a tool that is not safe does.
     """
     locator = file_urls.FileLocator(
         project=target.project,
@@ -95,6 +95,8 @@ def _pylock_text(context: Context, target: Target, installed: Contents, locked: 
             directory=target.directory,
         )
     except NoxPexError as error:
+        if error.code in ("cache-unsafe", "hash-mismatch"):
+            raise
         shown = error.masked(context.secrets.mask)
         name = requirements.pylock_name(target.stem)
         context.say(f"freeze: {name} is not written: {shown.problem}; {shown.remedy}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from nox_pex.pex.target import Target
+from nox_pex.poetry.install import Installer
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files
 from nox_pex.verify import report
 from nox_pex.verify import run as verify_run
+from nox_pex.verify.fresh_tools import fresh_tools
 
 
 def run(context: Context) -> None:
@@ -17,13 +21,13 @@ def run(context: Context) -> None:
     """
     context.check_prebuilt()
 
-    def verify(target: Target) -> None:
+    def verify(target: Target, installer: Installer) -> None:
         result = target.file("verify.json")
         remove_results(result)
         found = verify_run.run(
             target,
             environment=context.environments.get(target.selection),
-            installer=context.installer,
+            installer=installer,
             deep=context.arguments.deep,
         )
         files.write_text(result, context.secrets.mask_json(report.json_text(found)))
@@ -32,4 +36,7 @@ def run(context: Context) -> None:
         if found.failure is not None:
             raise found.failure
 
-    each_binary(context, verify)
+    provisioner = context.provisioner
+    with fresh_tools(provisioner, fallbacks=(provisioner.caches.root, context.state)) as fresh:
+        installer = replace(context.installer, provisioner=fresh)
+        each_binary(context, lambda target: verify(target, installer))

@@ -11,9 +11,9 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
@@ -22,6 +22,10 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
 
 
 _CANDIDATES: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # mkdtemp is used in them
+
+
+_NOEXEC: Final = getattr(os, "ST_NOEXEC", 0)
+"""The flag of a file system on which no program can be run (statvfs(3)); only Linux has it."""
 
 
 def is_plain(path: Path) -> bool:
@@ -42,21 +46,54 @@ def temporary_parents() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(Path(parent) for parent in (tempfile.gettempdir(), *_CANDIDATES)))
 
 
-@contextlib.contextmanager
-def plain_directory() -> Iterator[Path]:
-    """Yield a temporary directory with a plain path: in TMPDIR if that is plain, otherwise in a common directory.
+def allows_programs(directory: Path) -> bool:
+    """Whether programs and shared libraries in `directory` can be run: its file system is not mounted `noexec`."""
+    try:
+        return not os.statvfs(directory).f_flag & _NOEXEC
+    except OSError:
+        return False
 
+
+def plain_parent(*others: Path) -> Path:
+    """Return a directory for temporary files with a plain path, in which programs can be run.
+
+    It is TMPDIR if that is such a directory, otherwise a common directory, otherwise the first of `others` that is one.
     Raises `NoxPexError` `usage` if there is none.
     """
-    for parent in temporary_parents():
-        if not is_plain(parent.resolve()):
-            continue
+    return next(filter(allows_programs, _plain_parents(others)), None) or _no_parent()
+
+
+@contextlib.contextmanager
+def plain_directory(*others: Path) -> Iterator[Path]:
+    """Yield a temporary directory with a plain path: in TMPDIR if that is plain, otherwise in a common directory.
+
+    If possible, programs can be run in it. `others` are directories to try last.
+    Raises `NoxPexError` `usage` if there is none.
+    """
+    for parent in sorted(_plain_parents(others), key=lambda path: not allows_programs(path)):
         with contextlib.ExitStack() as stack:
             try:
                 directory = stack.enter_context(files.temporary_directory(prefix="nox-pex-", parent=parent))
-            except OSError:  # it does not exist, or is not writable
+            except OSError:  # it is full, for example
                 continue
-            yield directory.resolve()
+            yield directory
             return
-    problem = f"no temporary directory has a path of plain characters, as in {tempfile.gettempdir()}"
-    raise NoxPexError("usage", problem, "set TMPDIR to a directory whose path has letters, digits, `.`, `_`, `-` only")
+    _no_parent()
+
+
+def _plain_parents(others: Sequence[Path]) -> Iterator[Path]:
+    """Yield the directories with plain paths in which files can be made."""
+    for parent in (*temporary_parents(), *others):
+        path = parent.resolve()
+        if is_plain(path) and os.access(path, os.W_OK | os.X_OK):
+            yield path
+
+
+def _no_parent() -> NoReturn:
+    problem = (
+        f"no temporary directory lets programs run and has a path of plain characters, as in {tempfile.gettempdir()}"
+    )
+    remedy = (
+        "set TMPDIR to a directory that is not mounted `noexec`, with a path of letters, digits, `.`, `_`, `-` only"
+    )
+    raise NoxPexError("usage", problem, remedy)

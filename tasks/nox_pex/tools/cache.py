@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks
 from nox_pex.system.lazy import lazy
+from nox_pex.tools import safe_directory
 
 if TYPE_CHECKING:
     import platformdirs
@@ -36,6 +38,14 @@ _KINDS: Final = ("tools", "environments", "dependencies")
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
+_VARIABLE: Final = "NOX_PEX_CACHE_DIR"
+"""The environment variable that chooses the directory of the cache."""
+
+
+_OF_A_PROJECT: Final = ("pyproject.toml", ".git")
+"""Names in a directory that is a project or a repository."""
+
+
 class CachePart(Struct, frozen=True, kw_only=True):
     """A directory that is removed as a whole: `used` is its last use in seconds of Unix time, `size` is in bytes."""
 
@@ -45,18 +55,27 @@ class CachePart(Struct, frozen=True, kw_only=True):
 
 
 def mark_used(directory: Path) -> None:
-    """Record that `directory` is used now, and keep other processes from removing it until this process ends."""
+    """Record that `directory` is used now, and keep other processes from removing it until this process ends.
+
+    Raises `NoxPexError` `cache-unsafe`.
+    """
+    safe_directory.check(directory)
     locks.lock_until_exit(directory)
     with suppress(OSError):  # a read-only cache is not evicted
         os.utime(directory)
 
 
 def parts(root: Path) -> tuple[CachePart, ...]:
-    """Return the parts of the cache `root` that hold files, the most recently used first."""
-    directories = [path for kind in _KINDS for path in (root / kind).glob("*") if path.is_dir()]
-    directories += [root / "pex", root / "wheels", root / "urls"]
+    """Return the parts of the cache `root` that hold files, the most recently used first.
+
+    A directory that nox-pex does not use, because it is unsafe, is not among them.
+    """
+    kinds = [root / kind for kind in _KINDS if safe_directory.is_safe(root / kind)]
+    directories = [*(path for kind in kinds for path in kind.glob("*")), root / "pex", root / "wheels", root / "urls"]
     found = [
-        CachePart(path=path, used=path.stat().st_mtime, size=files.size(path)) for path in directories if path.is_dir()
+        CachePart(path=path, used=path.stat().st_mtime, size=files.size(path))
+        for path in directories
+        if safe_directory.is_safe(path)
     ]
     return tuple(sorted((part for part in found if part.size), key=lambda part: -part.used))
 
@@ -101,23 +120,36 @@ def evict_daily(root: Path) -> None:
 
 
 class Caches(Struct, frozen=True, kw_only=True, dict=True):
-    """The directories that all projects of the user share: in `chosen`, or if that is None in the user's cache."""
+    """The directories that all projects of the user share: in `chosen`, or if that is None in the user's cache.
+
+    Each property returns a directory that only the user may write to, and makes it if it does not exist. Each raises
+    `NoxPexError` `cache-unsafe`. If a directory cannot be made, the step that writes to it reports that.
+    """
 
     chosen: Path | None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Caches:
-        """Return the caches that `NOX_PEX_CACHE_DIR` chooses, or those in the user's cache directory."""
-        if chosen := environ.get("NOX_PEX_CACHE_DIR"):
-            return cls(chosen=Path(chosen).expanduser().absolute())
+        """Return the caches that `NOX_PEX_CACHE_DIR` chooses, or those in the user's cache directory.
+
+        Raises `NoxPexError` `config` if the variable does not name a directory for a cache.
+        """
+        if chosen := environ.get(_VARIABLE):
+            return cls(chosen=_chosen(chosen))
         return cls(chosen=None)
 
     @cached_property
     def root(self) -> Path:
-        """The directory of the whole cache; it exists only after something was written to it."""
-        if self.chosen is not None:
-            return self.chosen
-        return platformdirs.user_cache_path("nox-pex", appauthor=False)
+        """The directory of the whole cache."""
+        root = self.chosen
+        if root is None:
+            root = platformdirs.user_cache_path("nox-pex", appauthor=False)
+        return safe_directory.make(root)
+
+    @property
+    def tools(self) -> Path:
+        """Environments of tools, by a key of everything that decides their contents."""
+        return safe_directory.make(self.root / "tools")
 
     @property
     def pex_root(self) -> Path:
@@ -126,24 +158,47 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
         Versions of pex name the same wheel differently, so each has its own. The user's PEX_ROOT is not used: pex finds
         files in it by name, so a wrong file that another tool left there would get into a binary.
         """
-        return self.root / "pex"
+        return safe_directory.make(self.root / "pex")
 
     @property
     def environments(self) -> Path:
         """Installed environments, by a key of everything that decides their contents."""
-        return self.root / "environments"
+        return safe_directory.make(self.root / "environments")
 
     @property
     def dependencies(self) -> Path:
         """Dependency PEXes, by a key of their contents."""
-        return self.root / "dependencies"
+        return safe_directory.make(self.root / "dependencies")
 
     @property
     def wheels(self) -> Path:
         """Locked wheels for other platforms, by their hash."""
-        return self.root / "wheels"
+        return safe_directory.make(self.root / "wheels")
 
     @property
     def urls(self) -> Path:
         """The addresses of locked files on their indexes, by a key of the lock and the indexes."""
-        return self.root / "urls"
+        return safe_directory.make(self.root / "urls")
+
+
+def _chosen(value: str) -> Path:
+    """Return the directory that the value of `NOX_PEX_CACHE_DIR` names.
+
+    Raises `NoxPexError` `config`. Parts of the cache are removed when they are old, so a directory with files of the
+    user's own cannot be a cache.
+    """
+    remedy = "name a directory for this cache alone, such as ~/.cache/nox-pex, or unset the variable"
+    shown = os.fsencode(value).decode("utf-8", "backslashreplace")
+    if not shown.isprintable() or shown != value:
+        problem = f"{_VARIABLE} has a character that cannot be in the path of a cache: {shown!r}"
+        raise NoxPexError("config", problem, remedy)
+    try:
+        path = Path(os.path.normpath(Path(value).expanduser().absolute()))
+    except RuntimeError as error:  # there is no such user
+        raise NoxPexError("config", f"{_VARIABLE}={value} names a home directory that is not known", remedy) from error
+    if path in (Path(path.anchor), Path(os.path.expanduser("~"))):  # noqa: PTH111  # a user may have no home
+        raise NoxPexError("config", f"{_VARIABLE}={value} is a directory for other files ({path})", remedy)
+    for name in _OF_A_PROJECT:
+        if os.path.lexists(path / name):
+            raise NoxPexError("config", f"{_VARIABLE}={value} is the directory of a project: it has {name}", remedy)
+    return path

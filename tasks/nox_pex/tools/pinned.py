@@ -18,6 +18,7 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.system import files, os_errors
 from nox_pex.system.environ import tool_environ
 from nox_pex.tools import cache
+from nox_pex.tools.locked import Locked
 from nox_pex.tools.provision import Provisioner, install_failure
 
 POETRY: Final = "2.5.1"
@@ -36,6 +37,31 @@ _MIRROR_PLUGIN: Final = "poetry-plugin-pypi-mirror"
 _MIRROR_PLUGIN_PIN: Final = "0.6.5"
 
 
+_LOCKED_POETRY: Final = Locked(
+    name="poetry",
+    requirements=(f"poetry=={POETRY}", f"{_MIRROR_PLUGIN}=={_MIRROR_PLUGIN_PIN}"),
+    lowest_python="3.11",
+)
+"""Poetry runs on the Python that runs Nox."""
+
+
+_LOCKED_PEX: Final = Locked(name="pex", requirements=(f"pex=={PEX}",), lowest_python="3.8")
+
+
+_LOCKED_POETRY_CORES: Final = {
+    f"poetry-core=={version}": Locked(
+        name=f"poetry-core-{version}",
+        requirements=(f"poetry-core=={version}",),
+        lowest_python=".".join(map(str, lowest)),
+    )
+    for lowest, version in _POETRY_CORES
+}
+
+
+LOCKED: Final = (_LOCKED_POETRY, _LOCKED_PEX, *_LOCKED_POETRY_CORES.values())
+"""Every requirement file that nox-pex ships."""
+
+
 _DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRepository as R; print(R().url)"
 """Code that asks Poetry for the address of its default index, so that nox-pex names no registry."""
 
@@ -51,15 +77,12 @@ class Poetry(Struct, frozen=True, kw_only=True):
 def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
     """Return Poetry, installed in a separate environment on the Python that runs Nox.
 
-    `version` is that of the setting `poetry-version`; the pinned one if None. Raises `NoxPexError` if Poetry cannot be
-    installed.
+    `version` is that of the setting `poetry-version`; the pinned one if None. Only the pinned one is installed by
+    hashes. Raises `NoxPexError` if Poetry cannot be installed.
     """
-    pinned = version in (None, POETRY)
-    requirements = [
-        f"poetry=={version or POETRY}",
-        f"{_MIRROR_PLUGIN}=={_MIRROR_PLUGIN_PIN}" if pinned else _MIRROR_PLUGIN,
-    ]
-    environment = provisioner.provide("poetry", requirements, python=Path(sys.executable))
+    locked = _LOCKED_POETRY if version in (None, POETRY) else None
+    requirements = locked.requirements if locked else (f"poetry=={version}", _MIRROR_PLUGIN)
+    environment = provisioner.provide("poetry", requirements, python=Path(sys.executable), locked=locked)
     default_index = environment.path / "default-index"
     if not default_index.exists():
         argv = [str(environment.python), "-I", "-c", _DEFAULT_INDEX]
@@ -77,28 +100,31 @@ def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
 def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: Interpreter) -> Path:
     """Return the interpreter that runs pex, with `-m pex`.
 
-    `version` is that of the setting `pex-version`; the pinned one if None. pex runs on the binary's Python,
-    `interpreter`, because the bytes of a PEX depend on the Python that pex runs on. Raises `NoxPexError` if pex cannot
-    be installed.
+    `version` is that of the setting `pex-version`; the pinned one if None. Only the pinned one is installed by hashes.
+    pex runs on the binary's Python, `interpreter`, because the bytes of a PEX depend on the Python that pex runs on.
+    Raises `NoxPexError` if pex cannot be installed.
     """
     shared = provisioner.caches
     with os_errors.writing(f"the cache {shared.root}", place=shared.root):
         cache.evict_daily(shared.root)
-        shared.pex_root.mkdir(parents=True, exist_ok=True)
+        shared.pex_root.mkdir(parents=True, exist_ok=True)  # it may be that of a second build
         cache.mark_used(shared.pex_root)
-    requirement = f"pex=={version or PEX}"
-    return provisioner.provide("pex", [requirement], python=interpreter.executable).python
+    locked = _LOCKED_PEX if version in (None, PEX) else None
+    requirements = locked.requirements if locked else (f"pex=={version}",)
+    return provisioner.provide("pex", requirements, python=interpreter.executable, locked=locked).python
 
 
 def provide_backend(provisioner: Provisioner, requires: Sequence[str], *, interpreter: Interpreter) -> Environment:
     """Return an environment with a project's build requirements (PEP 518).
 
-    No lock pins them. Where the requirement allows it, poetry-core is pinned to the version that the pinned Poetry
-    needs, or to the last one for an older Python, so that the wheel's bytes do not depend on the day of the build.
+    No lock pins them. If the requirement allows it, poetry-core is pinned to the version that the pinned Poetry needs,
+    or to the last one for an older Python, so that the wheel's bytes do not depend on the day of the build. That
+    version is installed by its hashes, all other requirements are not.
     Raises `NoxPexError` if the requirements cannot be installed.
     """
     pinned = [_pin_poetry_core(text, interpreter) for text in requires]
-    return provisioner.provide("build", pinned, python=interpreter.executable)
+    locked = next((_LOCKED_POETRY_CORES[text] for text in pinned if text in _LOCKED_POETRY_CORES), None)
+    return provisioner.provide("build", pinned, python=interpreter.executable, locked=locked)
 
 
 def _pin_poetry_core(text: str, interpreter: Interpreter) -> str:

@@ -3,8 +3,8 @@
 The project and its path dependencies are copied to another directory, in another order. There Poetry installs into a
 new environment, from its own download cache or, with `cold`, from an empty one, so that every locked file is fetched
 again. The project's own wheel, the staged environment and the PEX are built again, with an empty PEX_ROOT. Umask, time
-zone, locale, hash seed and temporary directory are different as well. Only the interpreter and the installed tools,
-which are pinned by version, are the same.
+zone, locale, hash seed and temporary directory are different as well. Only the interpreter and the tools are those of
+the installer: `fresh_tools` gives it freshly installed ones.
 """
 
 from __future__ import annotations
@@ -34,10 +34,14 @@ from nox_pex.project import outside, pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
-from nox_pex.system import files, os_errors
+from nox_pex.system import os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
+from nox_pex.verify.fresh_tools import own_directory
+
+_PREFIX: Final = "nox-pex-rebuild-"
+
 
 _UMASK: Final = 0o077
 
@@ -59,13 +63,18 @@ _WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """Caches in the directory `cold`, which begin empty. Only the installed tools are those of the user's cache.
+    """Caches in the directory `cold`, which begin empty. Only the tools are others: those in `installed_tools`.
 
-    Unless `with_wheels`, the wheels for other platforms are those of the user's cache too.
+    Unless `with_wheels`, the wheels for other platforms are those of the user's cache.
     """
 
     cold: Path
+    installed_tools: Path
     with_wheels: bool
+
+    @property
+    def tools(self) -> Path:
+        return self.installed_tools
 
     @property
     def pex_root(self) -> Path:
@@ -109,10 +118,9 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     """
     with (
         os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
-        files.temporary_directory(prefix="nox-pex-verify-") as temporary,
+        own_directory(_PREFIX, fallbacks=(installer.provisioner.caches.root, original.state)) as directory,
         _umask(_UMASK),
     ):
-        directory = temporary.resolve()
         (directory / "tmp").mkdir()
         target = replace(
             original,
@@ -157,8 +165,13 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
         verbose=provisioner.shell.verbose,
         overrides=_OVERRIDES,
     )
-    caches = _ColdCaches(chosen=provisioner.caches.root, cold=directory / "caches", with_wheels=cold)
-    return provision.Provisioner(shell=shell, caches=caches, uv=provisioner.uv)
+    caches = _ColdCaches(
+        chosen=provisioner.caches.root,
+        cold=directory / "caches",
+        installed_tools=provisioner.caches.tools,
+        with_wheels=cold,
+    )
+    return replace(provisioner, shell=shell, caches=caches)
 
 
 def _copy_project(target: Target, *, into: Path) -> Path:

@@ -68,3 +68,19 @@ def test_pex_gets_another_directory_if_it_cannot_work_in_that_of_the_user(
         assert tool.works_in(Path(pex.environ[variable]))
         assert Path(pex.environ[variable]).is_dir()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("provisioner", ["cache"], indirect=True)
+@pytest.mark.parametrize("given", [True, False])
+def test_pex_gets_another_temporary_directory_if_no_program_can_run_in_it(
+    provisioner: Provisioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, given: bool
+) -> None:
+    temporary = tmp_path / "noexec"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(plain_paths, "allows_programs", lambda path: path != temporary)
+    shell = Shell(environ={"TMPDIR": str(temporary)} if given else {}, secrets=Secrets(), say=print)
+    other = Provisioner(shell=shell, caches=provisioner.caches, uv=None)
+    with tool.provide(other, None, interpreter=PYTHON) as pex:
+        assert Path(pex.environ["TMPDIR"]).is_dir()
+        assert not Path(pex.environ["TMPDIR"]).is_relative_to(temporary)

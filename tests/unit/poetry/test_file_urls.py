@@ -96,7 +96,8 @@ def test_a_damaged_answer_is_asked_for_again(locator: FileLocator, asked: Asked,
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(locator: FileLocator, asked: Asked, tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file in the place of the directory", "utf-8")
+    name = locator._key("one")  # noqa: SLF001  # a directory in the place of the file cannot be replaced by one
+    (tmp_path / "cache" / "urls" / f"{name}.json").mkdir(parents=True)
     assert len(locator.locate(packages("idna"), lock_digest="one")) == 1
     assert asked == [["idna"]]
 

@@ -8,6 +8,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import plain_paths
+from tests.support.mounts import file_system
 
 ODD = ["job%2Ffeature", "a#b", "what?", "svc:main", "a b", "a;b", 'it\'s "q"', "a$HOME", "new\nline", "grün", "[a]*{b}"]
 
@@ -48,6 +49,42 @@ def test_no_plain_directory_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(NoxPexError, match="set TMPDIR to a directory") as caught, plain_paths.plain_directory():
         pytest.fail("there is none")
     assert caught.value.code == "usage"
+
+
+@pytest.fixture
+def no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """TMPDIR, as on a file system that is mounted `noexec`."""
+    directory = tmp_path / "no-programs"
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    monkeypatch.setattr(plain_paths, "allows_programs", lambda path: not path.is_relative_to(directory))
+    return directory
+
+
+def test_a_temporary_directory_is_elsewhere_if_no_program_can_run_in_tmpdir(no_programs: Path) -> None:
+    assert plain_paths.plain_parent() != no_programs
+    with plain_paths.plain_directory() as directory:
+        assert directory.parent != no_programs
+
+
+def test_other_directories_are_tried_last(no_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = no_programs.parent
+    assert plain_paths.plain_parent(other) != other
+    monkeypatch.setattr(plain_paths, "_CANDIDATES", ())
+    assert plain_paths.plain_parent(other) == other
+    with plain_paths.plain_directory(other) as directory:
+        assert directory.parent == other
+    with plain_paths.plain_directory() as directory:
+        assert directory.parent == no_programs
+    with pytest.raises(NoxPexError, match="no temporary directory lets programs run"):
+        plain_paths.plain_parent()
+
+
+def test_a_file_system_that_is_mounted_noexec_allows_no_programs(tmp_path: Path) -> None:
+    assert plain_paths.allows_programs(tmp_path)
+    assert not plain_paths.allows_programs(tmp_path / "missing")
+    with file_system(tmp_path, "noexec"):
+        assert not plain_paths.allows_programs(tmp_path)
 
 
 def test_a_path_that_is_not_utf_8_is_refused() -> None:

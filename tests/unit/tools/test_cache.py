@@ -10,6 +10,7 @@ import pytest
 from platformdirs import user_cache_path
 
 import nox_pex
+from nox_pex.errors import NoxPexError
 from nox_pex.system import locks
 from nox_pex.tools import cache
 from nox_pex.tools.cache import CachePart, Caches
@@ -117,11 +118,56 @@ def test_the_caches_are_in_the_directory_that_the_user_chose(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     assert Caches.of({"NOX_PEX_CACHE_DIR": "~/c"}).root == tmp_path / "c"
     assert Caches.of({"NOX_PEX_CACHE_DIR": "c"}).root == tmp_path / "c"
-    chosen = Caches.of({"NOX_PEX_CACHE_DIR": "/c"})
-    directories = [chosen.pex_root, chosen.environments, chosen.dependencies, chosen.wheels]
-    assert directories == [Path("/c", name) for name in ("pex", "environments", "dependencies", "wheels")]
+    chosen = Caches.of({"NOX_PEX_CACHE_DIR": str(tmp_path / "c")})
+    directories = [chosen.tools, chosen.pex_root, chosen.environments, chosen.dependencies, chosen.wheels, chosen.urls]
+    names = ("tools", "pex", "environments", "dependencies", "wheels", "urls")
+    assert directories == [tmp_path / "c" / name for name in names]
 
 
 def test_the_caches_are_in_the_users_cache_unless_another_is_chosen() -> None:
     for environ in ({}, {"NOX_PEX_CACHE_DIR": ""}):
         assert Caches.of(environ).root == user_cache_path("nox-pex", appauthor=False)
+
+
+@pytest.mark.parametrize(
+    "value", ["~nobody-has-this-name/x", "/", "//", "/x/..", "~", "project", "a\nb", "a\x1bb", "gr\udcfcn"]
+)
+def test_a_value_that_cannot_be_a_cache_is_an_error_that_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "pyproject.toml").touch()
+    with pytest.raises(NoxPexError, match="NOX_PEX_CACHE_DIR") as caught:
+        Caches.of({"NOX_PEX_CACHE_DIR": value})
+    assert caught.value.code == "config"
+    assert "\n" not in caught.value.problem
+    str(caught.value).encode()
+
+
+def test_a_user_without_a_home_may_choose_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert Caches.of({"NOX_PEX_CACHE_DIR": str(tmp_path / "c")}).root == tmp_path / "c"
+
+
+@pytest.mark.parametrize("name", ["tools", "pex_root", "environments", "dependencies", "wheels", "urls"])
+def test_each_directory_of_the_cache_must_be_the_users_alone(tmp_path: Path, name: str) -> None:
+    caches = Caches(chosen=tmp_path / "cache")
+    getattr(caches, name).chmod(0o777)
+    with pytest.raises(NoxPexError) as caught:
+        getattr(caches, name)
+    assert caught.value.code == "cache-unsafe"
+
+
+def test_a_part_that_others_may_write_to_is_not_used(root: Path) -> None:
+    part = root / "tools" / "pex-1"
+    part.chmod(0o777)
+    with pytest.raises(NoxPexError) as caught:
+        cache.mark_used(part)
+    assert caught.value.code == "cache-unsafe"
+    assert [found.path for found in cache.parts(root)] == [root / "pex"]

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import uv
 from msgspec import field
+from msgspec.structs import replace
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.system import locks
-from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.command import Clock, Outcome, Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
+from nox_pex.tools.locked import Locked
 from nox_pex.tools.provision import Provisioner, find_uv
 
 
@@ -56,6 +58,7 @@ class Bench:
     """A provisioner with its own cache and home, what it ran, and what it said."""
 
     def __init__(self, path: Path, *, uv: Path | None) -> None:
+        path.mkdir(parents=True, exist_ok=True)
         self.said: list[str] = []
         self.root = path / "cache"
         self.environ = {
@@ -123,6 +126,55 @@ def test_uv_installs_requirements(bench: Bench, tmp_path: Path) -> None:
     assert command[-4:] == ["--python", str(environment.python), "pex==1", "tomli"]
 
 
+def test_the_files_of_uvs_cache_are_copied_and_not_linked(bench: Bench, tmp_path: Path) -> None:
+    bench.provisioner.install(Environment(path=tmp_path / "a"), ["pex==1"], what="pex")
+    (command,) = bench.shell.commands
+    assert command[command.index("--link-mode") + 1] == "copy"
+    assert "--no-cache" not in command
+
+
+def test_fresh_tools_use_no_cache_of_the_installer_and_their_seconds_are_counted(tmp_path: Path) -> None:
+    for program, option in ((Path("/uv"), "--no-cache"), (None, "--no-cache-dir")):
+        bench, clock = Bench(tmp_path / option, uv=program), Clock(seconds={})
+        replace(bench.provisioner, fresh=clock).provide("pex", ["pex==1"], python=bench.python)
+        assert option in bench.shell.commands[-1]
+        assert clock.seconds.keys() == {"pex"}
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Locked:
+    monkeypatch.setattr("nox_pex.tools.locked._DIRECTORY", tmp_path)
+    (tmp_path / "pex.txt").write_text("pex==1 --hash=sha256:00\n", "utf-8")
+    return Locked(name="pex", requirements=("pex==1",), lowest_python="3.8")
+
+
+@pytest.mark.parametrize("with_uv", [True, False])
+def test_what_is_locked_is_installed_by_its_hashes(tmp_path: Path, locked: Locked, *, with_uv: bool) -> None:
+    bench = Bench(tmp_path / "bench", uv=Path("/uv") if with_uv else None)
+    bench.environ.update({"PIP_CONSTRAINT": "/c.txt", "UV_CONSTRAINT": "/c.txt", "UV_OVERRIDE": "/c.txt"})
+    bench.provisioner.provide("pex", ["pex==1"], python=bench.python, locked=locked)
+    assert bench.said == ["installing pex==1"]
+    command, _, env = bench.shell.runs[-1]
+    assert command[-3:] == ["--require-hashes", "--requirement", str(locked.file)]
+    assert len(bench.shell.runs) == 2
+    assert env.keys().isdisjoint({"PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE"})
+
+
+def test_requirements_that_are_not_locked_are_installed_after_those_that_are(bench: Bench, locked: Locked) -> None:
+    bench.provisioner.provide("build", ["pex==1", "tomli"], python=bench.python, locked=locked)
+    _, first, second = bench.shell.commands
+    assert "--require-hashes" in first
+    assert second[-2:] == ["pex==1", "tomli"]
+
+
+def test_other_hashes_have_another_environment(bench: Bench, locked: Locked) -> None:
+    found = [bench.provisioner.provide("pex", ["pex==1"], python=bench.python)]
+    for text in ("pex==1 --hash=sha256:00\n", "pex==1 --hash=sha256:01\n"):
+        locked.file.write_text(text, "utf-8")
+        found.append(bench.provisioner.provide("pex", ["pex==1"], python=bench.python, locked=locked))
+    assert len({environment.path for environment in found}) == 3
+
+
 def test_without_uv_the_environments_pip_installs_requirements(without_uv: Bench, tmp_path: Path) -> None:
     environment = Environment(path=tmp_path / "a")
     without_uv.provisioner.install(environment, ["pex==1"], what="pex")
@@ -133,14 +185,20 @@ def test_without_uv_the_environments_pip_installs_requirements(without_uv: Bench
 
 @pytest.mark.parametrize(
     ("output", "code"),
-    [("no solution", "tool-install"), ("HTTP error 403", "index-auth"), ("dns error", "index-unreachable")],
+    [
+        ("no solution", "tool-install"),
+        ("cause: Hash mismatch for `pex==1`", "hash-mismatch"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "hash-mismatch"),
+        ("HTTP error 403", "index-auth"),
+        ("dns error", "index-unreachable"),
+    ],
 )
 def test_an_install_that_fails_is_an_error_with_the_output(bench: Bench, output: str, code: str) -> None:
     bench.shell.failures.append(Outcome(status=2, output=output, seconds=0.0))
     with pytest.raises(NoxPexError) as caught:
         bench.provisioner.install(Environment(path=bench.root), ["pex==1"], what="pex==1")
     assert caught.value.code == code
-    assert caught.value.problem.startswith("could not install pex==1 (exit status 2)")
+    assert caught.value.problem.startswith("could not install pex==1")
     assert caught.value.log == (output,)
 
 
@@ -155,7 +213,7 @@ def test_an_environment_is_made_once_and_then_comes_from_the_cache(bench: Bench)
     assert environment.path.parent == bench.root / "tools"
     assert environment.path.name.startswith("pex-")
     assert [command[1] for command in bench.shell.commands] == ["venv", "--project"]
-    assert bench.said == ["installing pex==1, tomli"]
+    assert bench.said == ["installing pex==1, tomli (without hashes)"]
     assert bench.provide("tomli", "pex==1") == environment
     assert len(bench.shell.runs) == 2
     with locks.try_lock(environment.path) as exclusive:
@@ -172,11 +230,16 @@ def newer_python(bench: Bench) -> None:
     bench.python.write_bytes(b"123456")
 
 
+def newer_python_of_the_same_size(bench: Bench) -> None:
+    bench.python.write_bytes(b"54321")
+    os.utime(bench.python, ns=(0, bench.python.stat().st_mtime_ns + 1))
+
+
 def another_python(bench: Bench) -> None:
     bench.python = bench.python.rename(bench.python.with_name("python3"))
 
 
-@pytest.mark.parametrize("change", [newer_python, another_python])
+@pytest.mark.parametrize("change", [newer_python, newer_python_of_the_same_size, another_python])
 def test_another_python_has_another_environment(bench: Bench, change: Callable[[Bench], None]) -> None:
     environment = bench.provide("pex==1")
     change(bench)

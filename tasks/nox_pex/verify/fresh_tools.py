@@ -1,0 +1,69 @@
+"""Freshly installed tools for `verify`: Poetry, pex and build backends.
+
+The tools that build a binary are shared by all projects. If somebody changed one of them, it would build the same wrong
+binary again. So the gates use others, which are downloaded for them and removed afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from nox_pex.system import files, locks, os_errors, plain_paths
+from nox_pex.system.command import Clock
+from nox_pex.tools import cache
+from nox_pex.tools.provision import Provisioner
+
+_PREFIX: Final = "nox-pex-tools-"
+
+
+class _FreshCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
+    """The user's caches, but with the tools in the directory `fresh`, which begins empty."""
+
+    fresh: Path
+
+    @property
+    def tools(self) -> Path:
+        return self.fresh
+
+
+@contextlib.contextmanager
+def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Iterator[Provisioner]:
+    """Yield `provisioner` with an empty directory of tools, without uv's or pip's own caches.
+
+    A tool is installed when it is first needed, and removed after the block. The user then sees one line with the
+    seconds that this took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
+    Raises `NoxPexError`: `usage` if there is no such directory, `disk-full` if it cannot be written to.
+    """
+    clock = Clock(seconds={})
+    with contextlib.ExitStack() as stack:
+        with os_errors.writing("freshly installed tools", place=Path(tempfile.gettempdir())):
+            directory = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
+        caches = _FreshCaches(chosen=provisioner.caches.root, fresh=directory)
+        try:
+            yield replace(provisioner, caches=caches, fresh=clock)
+        finally:
+            if clock.seconds:
+                names, seconds = ", ".join(clock.seconds), sum(clock.seconds.values())
+                provisioner.shell.say(f"verify: tools installed again in {seconds:.1f} s ({names})")
+
+
+@contextlib.contextmanager
+def own_directory(prefix: str, *, fallbacks: Sequence[Path]) -> Iterator[Path]:
+    """Yield a new directory with a plain path, in which programs can be run. It is removed after the block.
+
+    `prefix` begins its name. What killed runs left there is removed first. `fallbacks` are as for `fresh_tools`, and so
+    are the errors.
+    """
+    parent = plain_paths.plain_parent(*fallbacks)
+    locks.remove_abandoned(parent, prefix)
+    with locks.locked_tempdir(parent, prefix) as directory:
+        try:
+            yield directory
+        finally:
+            files.remove(directory)

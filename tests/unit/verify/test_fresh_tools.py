@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.system import plain_paths
+from nox_pex.system.command import Shell
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools.cache import Caches
+from nox_pex.tools.provision import Provisioner
+from nox_pex.verify.fresh_tools import fresh_tools, own_directory
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def provisioner(tmp_path: Path, said: list[str]) -> Provisioner:
+    shell = Shell(environ=os.environ, secrets=Secrets(), say=said.append)
+    return Provisioner(shell=shell, caches=Caches(chosen=tmp_path / "cache"), uv=None)
+
+
+@pytest.fixture(autouse=True)
+def tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    return tmp_path / "tmp"
+
+
+def test_only_the_tools_are_others_and_they_are_removed(
+    provisioner: Provisioner, tmpdir: Path, said: list[str]
+) -> None:
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        assert fresh.caches.root == provisioner.caches.root
+        assert fresh.caches.wheels == provisioner.caches.wheels
+        tools = fresh.caches.tools
+        assert tools.parent == tmpdir
+        assert list(tools.iterdir()) == []
+        assert tools.stat().st_mode & 0o077 == 0
+    assert list(tmpdir.iterdir()) == []
+    assert said == []  # nothing was installed
+
+
+def test_one_line_says_what_the_tools_cost_and_an_interruption_leaves_nothing(
+    provisioner: Provisioner, tmpdir: Path, said: list[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), fresh_tools(provisioner, fallbacks=()) as fresh:  # noqa: PT012  # as in a gate
+        assert fresh.fresh is not None
+        fresh.fresh.seconds.update({"poetry": 2.0, "pex": 1.25})
+        (fresh.caches.tools / "poetry-1" / "bin").mkdir(parents=True)
+        raise KeyboardInterrupt
+    assert list(tmpdir.iterdir()) == []
+    assert said == ["verify: tools installed again in 3.2 s (poetry, pex)"]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_run_uses_is_not(tmpdir: Path) -> None:
+    (tmpdir / "x-left").mkdir()
+    with own_directory("x-", fallbacks=()) as first, own_directory("x-", fallbacks=()) as second:
+        assert {*tmpdir.iterdir()} == {first, second}
+
+
+def test_the_fallback_is_used_if_no_temporary_directory_can_hold_programs(
+    provisioner: Provisioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_paths, "temporary_parents", lambda: (tmp_path / "a:b",))
+    (tmp_path / "a:b").mkdir()
+    with fresh_tools(provisioner, fallbacks=(provisioner.caches.root,)) as fresh:
+        assert fresh.caches.tools.parent == provisioner.caches.root
+    with pytest.raises(NoxPexError) as caught, fresh_tools(provisioner, fallbacks=()):
+        pytest.fail("there is no directory")
+    assert caught.value.code == "usage"
