@@ -43,7 +43,7 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
 def remove_results(*results: Path) -> None:
     """Remove the result files of an earlier run: if this run is interrupted, none must be left.
 
-    Raises `NoxPexError` `disk-full` if a directory is in the place of one.
+    Raises `NoxPexError` `os-error` if a directory is in the place of one.
     """
     for result in results:
         files.require_replaceable(result)

@@ -154,10 +154,10 @@ def digest_of(file: io.FileIO) -> str:
 
 
 def require_replaceable(path: Path) -> None:
-    """Raise `NoxPexError` `disk-full` if a directory is in the place of a file that is to be written."""
+    """Raise `NoxPexError` `os-error` if a directory is in the place of a file that is to be written."""
     if path.is_dir() and not path.is_symlink():
         problem = f"cannot write {path}: a directory with this name exists"
-        raise NoxPexError("disk-full", problem, "move the directory away")
+        raise NoxPexError("os-error", problem, "move the directory away")
 
 
 def copy_tree(
@@ -191,9 +191,7 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, with mode 0644: at every moment, `path` is the old file or the complete new one.
 
     Missing parent directories are made. A file name in `text` that is not UTF-8 (PEP 383) is written as its bytes.
-    Raises `NoxPexError` `disk-full` if a directory is in its place.
     """
-    require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

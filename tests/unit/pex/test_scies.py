@@ -197,7 +197,7 @@ def test_a_directory_in_its_place_is_an_error(build: Build, shop: Callable[..., 
     (target.directory / NAME / "of the user").mkdir(parents=True)
     with pytest.raises(NoxPexError, match="a directory with this name exists") as caught:
         build(target)
-    assert caught.value.code == "disk-full"
+    assert caught.value.code == "os-error"
     assert (target.directory / NAME / "of the user").exists()
     assert not target.output.exists()
 
