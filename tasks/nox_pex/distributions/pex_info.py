@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-_DEEPEST: Final = 20
-"""Levels of tables and arrays. Those of pex have three."""
+from nox_pex.system import strict_json
 
 
 class BuildProperties(Struct, frozen=True, kw_only=True):
@@ -43,20 +42,13 @@ class PexInfo(Struct, frozen=True, kw_only=True):
 def parse(text: bytes) -> PexInfo:
     """Return the values in a PEX-INFO. Raises `ValueError` if two readers could understand it differently."""
     try:
-        values = json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
-        json.dumps(values, ensure_ascii=False).encode("utf-8")
-    except RecursionError:
-        values = None
-    except ValueError as error:
-        msg = f"it is no valid JSON ({error})"
-        raise ValueError(msg) from error
-    if not isinstance(values, dict) or _depth(values) > _DEEPEST:
-        msg = "it is no JSON object"
-        raise ValueError(msg)
-    try:
+        values = msgspec.convert(strict_json.parse(text), dict[str, Any])
         return msgspec.convert({**values, "values": values}, PexInfo)
     except msgspec.ValidationError as error:
         msg = f"it is no PEX-INFO: {error}"
+        raise ValueError(msg) from error
+    except ValueError as error:
+        msg = f"it is no valid JSON: {error}"
         raise ValueError(msg) from error
 
 
@@ -69,32 +61,3 @@ def pex_hash(values: Mapping[str, Any]) -> str:
     """Return pex's hash of a PEX whose PEX-INFO has `values` (`PEXBuilder._prepare_code`)."""
     hashed = text_of({key: value for key, value in values.items() if key != "pex_hash"})
     return hashlib.sha1(hashed).hexdigest()  # noqa: S324  # pex's choice, as the name of a cache
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        msg = "a key is there twice"
-        raise ValueError(msg)
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is no number"
-    raise ValueError(msg)
-
-
-def _depth(value: object) -> int:
-    """Return the levels of tables and arrays in a JSON value."""
-    level: list[object] = [value]
-    depth = 0
-    while level:
-        depth += 1
-        inner: list[object] = []
-        for each in level:
-            if isinstance(each, Mapping):
-                inner += each.values()
-            elif isinstance(each, list):
-                inner += each
-        level = inner
-    return depth

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import stat
@@ -16,13 +15,14 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any, Final, NoReturn
+from typing import IO, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
+from nox_pex.system import strict_json
 
 _END_OF_ZIP: Final = b"PK\5\6"
 """The signature of the record at the end of a ZIP archive (APPNOTE.TXT 4.3.16)."""
@@ -38,10 +38,6 @@ _TAIL: Final = _END_OF_ZIP_SIZE + 0xFFFF
 
 _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
-
-
-_DEEPEST: Final = 30
-"""Levels of tables and arrays in a manifest. science writes about eight."""
 
 
 _PLATFORM: Final = r"(?:musl-)?(?:linux|macos|windows)-[a-z0-9_]+"
@@ -174,11 +170,9 @@ def _parse_tail(tail: bytes, *, size: int) -> Scie:
     comment = int.from_bytes(tail[record + _END_OF_ZIP_SIZE - 2 : record + _END_OF_ZIP_SIZE], "little")
     end = record + _END_OF_ZIP_SIZE + comment
     try:
-        document = json.loads(tail[end:].decode("utf-8"), parse_constant=_refuse_constant)
-        json.dumps(document, ensure_ascii=False).encode("utf-8")  # lone surrogates have no bytes
-        _require_flat(document)
+        document = strict_json.parse(tail[end:])
         manifest = msgspec.convert(document, _Manifest)
-    except (ValueError, RecursionError, msgspec.ValidationError):
+    except (ValueError, msgspec.ValidationError):
         msg = "it is no scie: its lift manifest cannot be read"
         raise ScieError(msg) from None
     return _located(manifest, document, end=size - len(tail) + end)
@@ -232,20 +226,3 @@ def _located(manifest: _Manifest, document: Mapping[str, Any], *, end: int) -> S
         msg = "its lift manifest names a file twice"
         raise ScieError(msg)
     return Scie(name=manifest.scie.lift.name, parts=tuple(parts), manifest=document)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is no number of JSON"
-    raise ValueError(msg)
-
-
-def _require_flat(document: object) -> None:
-    """Raise `ValueError` if a JSON value has more than `_DEEPEST` levels."""
-    level: list[object] = [document]
-    for _ in range(_DEEPEST):
-        tables = [each for each in level if isinstance(each, dict)]
-        arrays = [each for each in level if isinstance(each, list)]
-        level = [inner for table in tables for inner in table.values()] + [inner for array in arrays for inner in array]
-    if level:
-        msg = "it has too many levels"
-        raise ValueError(msg)

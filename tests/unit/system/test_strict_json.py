@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from nox_pex.system import strict_json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"1", 1),
+        (b'"\xc3\xb6"', "\xf6"),
+        (b'{"a": [1, {"b": null}]}', {"a": [1, {"b": None}]}),
+        (b"[" * 20 + b"]" * 20, eval("[" * 20 + "]" * 20)),  # noqa: S307  # a constant of this file
+    ],
+)
+def test_json_that_everybody_reads_alike(text: bytes, value: object) -> None:
+    assert strict_json.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "Expecting value"),
+        (b'{"a": 1', "Expecting"),
+        (b'"\xff"', "codec can't decode"),
+        (b'"\\ud800"', "surrogates not allowed"),
+        (b'["\\udc80"]', "surrogates not allowed"),
+        (b"NaN", "NaN is no number of JSON"),
+        (b"[-Infinity]", "-Infinity is no number of JSON"),
+        (b'{"a": 1, "a": 1}', "a key is there twice"),
+        (b"1" * 5000, "digits"),
+        (b"[" * 21 + b"]" * 21, "it has more than 20 levels"),
+        (b"[" * 100_000, "it has more than 20 levels"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "it has more than 20 levels"),
+    ],
+)
+def test_json_that_somebody_may_read_differently_is_refused(text: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        strict_json.parse(text)
