@@ -6,6 +6,7 @@ wheel that fits best. This gate repeats that selection, and compares it with Poe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from email.parser import HeaderParser
 from typing import Any, Final
@@ -14,7 +15,6 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion
 
 from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.platforms.platform import Platform
@@ -24,10 +24,21 @@ from nox_pex.verify.gates import closure
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import PexDistribution
 
-_UNREADABLE: Final = (InvalidRequirement, InvalidVersion, UndefinedComparison, UndefinedEnvironmentName)
-"""The errors of `packaging` about requirements, markers and versions that no tool can read."""
+_UNREADABLE: Final = (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName)
+"""The errors of `packaging` about requirements and markers that no tool can read."""
 
 
+@contextlib.contextmanager
+def _reporting_unreadable() -> Iterator[None]:
+    """Raise `DamageError` if the block meets a requirement that cannot be read."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        msg = f"a requirement in it cannot be read: {error}"
+        raise DamageError(msg) from error
+
+
+@_reporting_unreadable()
 def judge(
     found: Sequence[PexDistribution],
     info: PexInfo,
@@ -42,25 +53,8 @@ def judge(
 
     `info` is the binary's PEX-INFO. `planned` maps a platform's name to names and versions. `project`, `exclude`
     and `by_content` are as for `closure.judge`.
-    Raises `DamageError` if the binary has a requirement or a version that cannot be read.
+    Raises `DamageError` if the binary has a requirement that cannot be read.
     """
-    try:
-        return _judge(found, info, planned, platforms, project=project, exclude=exclude, by_content=by_content)
-    except _UNREADABLE as error:
-        msg = f"a requirement in it cannot be read: {error}"
-        raise DamageError(msg) from error
-
-
-def _judge(
-    found: Sequence[PexDistribution],
-    info: PexInfo,
-    planned: Mapping[str, Mapping[NormalizedName, str]],
-    platforms: Sequence[Platform],
-    *,
-    project: tuple[str, str | None] | None,
-    exclude: Sequence[str],
-    by_content: Collection[str],
-) -> Verdict:
     project_name = canonicalize_name(project[0]) if project is not None else None
     overridden = {canonicalize_name(Requirement(override).name) for override in info.overridden}
     requirements = [

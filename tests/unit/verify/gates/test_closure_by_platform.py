@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+import pytest
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions.pex_info import PexInfo
 from nox_pex.platforms.platform import Platform, parse
 from nox_pex.verify.archive import Directory, Part, PexWheel
-from nox_pex.verify.container import Container
+from nox_pex.verify.container import Container, DamageError
 from nox_pex.verify.gates import closure_by_platform
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import PexDistribution
@@ -112,3 +113,16 @@ def test_requirements_of_the_packaged_project_count_too(tmp_path: Path) -> None:
     assert judge(distributions, [], plan, project=("svc", "1.0")).problems == ()
     without = judge(distributions, [], plan)
     assert "old: idna 3.11 is missing" in without.problems
+
+
+@pytest.mark.parametrize(
+    "requirement", ["no requirement!", 'lib==1.0; no_such_variable == "1"', "lib==1.0; python_version"]
+)
+def test_a_requirement_that_nobody_can_read_is_damage(requirement: str) -> None:
+    with pytest.raises(DamageError, match="a requirement in it cannot be read"):
+        judge(found(NATIVE[11]), [requirement], planned(old={}, new={}))
+
+
+def test_a_version_that_nobody_can_read_fits_no_requirement() -> None:
+    (problem,) = judge(found("lib-odd!-py3-none-any.whl"), ["lib==1.0"], planned(old={}, new={})).problems
+    assert problem.endswith("but no target installs it")
