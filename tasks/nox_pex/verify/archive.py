@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -58,21 +59,20 @@ class Directory:
     def __init__(self, path: Path, *, allowance: Allowance | None = None) -> None:
         self._path = path
         found: list[Member] = []
-        directories: list[str] = []
+        self.directories: dict[str, int] = {}
         waiting = [""]
         while waiting:
             below = waiting.pop()
             with os.scandir(path / below) as entries:
                 for entry in entries:
                     name = f"{below}/{entry.name}" if below else entry.name
+                    status = entry.stat(follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):
-                        directories.append(name)
+                        self.directories[name] = _mode(status)
                         waiting.append(name)
                     else:
-                        status = entry.stat(follow_symlinks=False)
-                        found.append(Member(name=name, size=status.st_size, mode=status.st_mode))
+                        found.append(Member(name=name, size=status.st_size, mode=_mode(status)))
         self.members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
-        self.directories = frozenset(directories)
         size = sum(member.size for member in found)
         self.allowance = Allowance.of(size) if allowance is None else allowance
 
@@ -89,6 +89,18 @@ class Directory:
         return path.open("rb")
 
 
+def _mode(status: os.stat_result) -> int:
+    """Return the permissions of a file on disk that matter: whether it is executable, and any that is unusual.
+
+    What the umask takes away from a copy does not matter.
+    """
+    executable = not stat.S_ISREG(status.st_mode) or status.st_mode & stat.S_IXUSR
+    return stat.S_IFMT(status.st_mode) | status.st_mode & _UNUSUAL | (0o755 if executable else 0o644)
+
+
+_UNUSUAL: Final = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH
+
+
 class Part(Struct, frozen=True, kw_only=True):
     """The members of another container whose names begin with `prefix`, which ends in a slash.
 
@@ -98,7 +110,7 @@ class Part(Struct, frozen=True, kw_only=True):
     container: Container
     prefix: str
     members: Mapping[str, Member]
-    directories: frozenset[str]
+    directories: Mapping[str, int]
 
     @property
     def allowance(self) -> Allowance:
@@ -156,8 +168,9 @@ class Pex(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def modes(self) -> Mapping[str, int]:
-        """The permissions of its files, which are not a part of the digest of a directory, by name."""
-        return {name: member.mode for name, member in self.container.members.items()}
+        """The permissions of its files and directories, which are not a part of the digest of a directory, by name."""
+        files = {name: member.mode for name, member in self.container.members.items()}
+        return {**files, **self.container.directories}
 
     def head(self) -> bytes:
         """Return what precedes the archive in a zipapp: shebang and shell script; empty for a directory."""
@@ -253,24 +266,24 @@ def _wheels(container: Container, stack: ExitStack, *, installed: bool) -> Itera
 def _parts(container: Container, directory: str) -> Mapping[str, Part]:
     """Return what is directly in a `directory` (its name ends in a slash) as parts of `container`, by name."""
     members: dict[str, dict[str, Member]] = {}
-    directories: dict[str, set[str]] = {}
+    directories: dict[str, dict[str, int]] = {}
     for name, member in container.members.items():
         if name.startswith(directory):
             entry, _, rest = name.removeprefix(directory).partition("/")
             found = members.setdefault(entry, {})
             if rest:
                 found[rest] = member
-    for name in container.directories:
+    for name, mode in container.directories.items():
         if name.startswith(directory):
             entry, _, rest = name.removeprefix(directory).partition("/")
-            directories.setdefault(entry, set()).update([rest] if rest else [])
+            directories.setdefault(entry, {}).update({rest: mode} if rest else {})
             members.setdefault(entry, {})
     return {
         entry: Part(
             container=container,
             prefix=f"{directory}{entry}/",
             members=found,
-            directories=frozenset(directories.get(entry, ())),
+            directories=directories.get(entry, {}),
         )
         for entry, found in members.items()
     }
@@ -281,5 +294,5 @@ def _part(container: Container, prefix: str) -> Part:
         container=container,
         prefix=prefix,
         members={n.removeprefix(prefix): m for n, m in container.members.items() if n.startswith(prefix)},
-        directories=frozenset(n.removeprefix(prefix) for n in container.directories if n.startswith(prefix)),
+        directories={n.removeprefix(prefix): m for n, m in container.directories.items() if n.startswith(prefix)},
     )

@@ -72,8 +72,8 @@ class Container(Protocol):
         """Its files by name, in the order in which they are stored."""
 
     @property
-    def directories(self) -> frozenset[str]:
-        """The directories that it lists, empty ones too, without a slash at the end."""
+    def directories(self) -> Mapping[str, int]:
+        """The directories that it lists, empty ones too, without a slash at the end, and their permissions."""
 
     @property
     def duplicates(self) -> Sequence[str]:

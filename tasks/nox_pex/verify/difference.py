@@ -75,8 +75,12 @@ def compare_containers(
     `wheel` is what they are, as in a `Difference`. Only the members whose name `only` accepts are compared.
     """
     ours, theirs = ([name for name in c.members if only(name)] for c in (first, second))
-    for name in sorted(filter(only, first.directories ^ second.directories)):
-        yield Difference(wheel=wheel, member=f"{name}/", phrase=_only_in(first=name in first.directories))
+    for name in sorted(filter(only, {*first.directories, *second.directories})):
+        if name not in first.directories or name not in second.directories:
+            yield Difference(wheel=wheel, member=f"{name}/", phrase=_only_in(first=name in first.directories))
+        elif first.directories[name] != second.directories[name]:
+            other = _permissions(first.directories[name], second.directories[name])
+            yield Difference(wheel=wheel, member=f"{name}/", phrase=other)
     for name in sorted({*ours, *theirs}):
         if name not in first.members or name not in second.members:
             phrase: str | None = _only_in(first=name in first.members)
@@ -96,10 +100,14 @@ def _compare_files(first: IO[bytes], second: IO[bytes], ours: Member, theirs: Me
     if offset is not None:
         return f"has different content, from byte {offset}"
     if ours.mode != theirs.mode:
-        return f"has different permissions, {ours.mode:o} and {theirs.mode:o}"
+        return _permissions(ours.mode, theirs.mode)
     if ours.date != theirs.date:
         return f"has different dates, {_shown(ours.date)} and {_shown(theirs.date)}"
     return None
+
+
+def _permissions(ours: int, theirs: int) -> str:
+    return f"has different permissions, {ours:o} and {theirs:o}"
 
 
 def _shown(date: int | None) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ Fact sources: the binary distribution format (PEP 427), PEP 376 for RECORD, pex'
 
 from __future__ import annotations
 
-import csv
 import posixpath
 import re
 from collections.abc import Iterator
@@ -86,7 +85,7 @@ def parse_record(text: str) -> Iterator[RecordRow]:
         for path, digest, _ in record_rows(text):
             algorithm, _, value = digest.partition("=")
             yield RecordRow(path=path, algorithm=algorithm, digest=value)
-    except csv.Error as error:
+    except ValueError as error:
         msg = f"its RECORD cannot be read: {error}"
         raise DamageError(msg) from error
 

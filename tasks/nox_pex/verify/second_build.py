@@ -138,7 +138,7 @@ def _compare_boot_files(pex: Pex, second: Pex) -> Iterator[str]:
 
 def _compare_names(ours: Container, theirs: Container, *, wheel: str) -> Iterator[str]:
     """Yield the differences between two builds of a wheel apart from the content of its files, except bytecode."""
-    for name in sorted({*ours.members, *theirs.members, *(ours.directories ^ theirs.directories)}):
+    for name in sorted({*ours.members, *theirs.members, *(ours.directories.keys() ^ theirs.directories.keys())}):
         first, second = ours.members.get(name), theirs.members.get(name)
         if first is None or second is None:
             yield f"{wheel}: {name} is not in both builds"

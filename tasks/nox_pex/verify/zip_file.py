@@ -148,9 +148,8 @@ class Zip:
         entries = list(self._read_directory(directory))
         self._check_places(entries, directory)
         self._files = [entry for entry, _ in entries if not entry.name.endswith("/")]
-        folders = [entry.name[:-1] for entry, _ in entries if entry.name.endswith("/")]
-        check_names([entry.name for entry in self._files], folders)
-        self.directories = frozenset(folders)
+        self.directories = {entry.name[:-1]: entry.mode for entry, _ in entries if entry.name.endswith("/")}
+        check_names([entry.name for entry in self._files], list(self.directories))
         self.duplicates = tuple(name for name, times in Counter(e.name for e, _ in entries).items() if times > 1)
         self.allowance.take(sum(entry.size for entry in self._files), what=what)
 

@@ -67,6 +67,13 @@ def test_permissions_and_dates_are_compared_if_the_content_is_the_same(tmp_path:
 
     one = directory("one", 0o644)
     assert first(one, directory("other", 0o755)) == "main.py has different permissions, 100644 and 100755"
+    assert first(one, directory("private", 0o600)) == "nothing"  # what a umask may take away from a copy
+    assert first(one, directory("open", 0o646)) == "main.py has different permissions, 100644 and 100646"
+    for name in ("empty", "shared"):
+        (directory(name, 0o644) / "d").mkdir()
+    (tmp_path / "shared" / "d").chmod(0o777)
+    assert first(one, tmp_path / "empty") == "d/ is only in the second build"
+    assert first(tmp_path / "empty", tmp_path / "shared") == "d/ has different permissions, 40755 and 40777"
     dated = [archive(tmp_path / f"{year}.pex", {"PEX-INFO": INFO}) for year in (2001, 2002)]
     for year, path in zip((2001, 2002), dated, strict=True):
         with zipfile.ZipFile(path, "a") as file:

@@ -34,7 +34,7 @@ def test_operations_are_read_from_a_dry_run() -> None:
 
 
 def holding(*found: str) -> list[PexDistribution]:
-    nothing = Part(container=cast("Container", None), prefix="", members={}, directories=frozenset())
+    nothing = Part(container=cast("Container", None), prefix="", members={}, directories={})
     return [
         PexDistribution(
             name=canonicalize_name(name),

@@ -36,7 +36,7 @@ def platform(name: str, *, python: str, machine: str = "x86_64") -> Platform:
     return parse(name, {"compatible_tags": tags, "marker_environment": markers})
 
 
-EMPTY = Part(container=cast("Container", None), prefix="", members={}, directories=frozenset())
+EMPTY = Part(container=cast("Container", None), prefix="", members={}, directories={})
 OLD, NEW = platform("old", python="3.11"), platform("new", python="3.13")
 IDNA = "idna-3.11-py3-none-any.whl"
 NATIVE = {minor: f"lib-1.0-cp3{minor}-cp3{minor}-manylinux_2_28_x86_64.whl" for minor in (11, 13)}
