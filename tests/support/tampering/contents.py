@@ -148,6 +148,8 @@ def _executable(tree: PexTree, chosen: Random) -> None:
 
 def _unusual_mode(tree: PexTree, chosen: Random) -> None:
     file = tree.files[chosen.choice(tree.names())]
+    if tree.is_directory and stat.S_ISLNK(file.mode):  # the permissions of a link cannot be changed
+        raise UnchangedError
     kind = chosen.choice([stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO, stat.S_IFCHR]) if not tree.is_directory else 0
     file.mode = kind | 0o755 if kind else file.mode | stat.S_ISUID | 0o111
 
