@@ -70,6 +70,7 @@ secrets = ["LICENCE"]
 
 [tool.nox-pex.binary.greet]
 script = "greet"
+inject-env = {{ BAKED_TOKEN = "canarySettings9" }}
 
 [tool.nox-pex.binary.greet.smoke]
 before = [["python3", "before.py"]]
