@@ -70,6 +70,7 @@ secrets = ["LICENCE"]
 
 [tool.nox-pex.binary.greet]
 script = "greet"
+inject-env = {{ BAKED_TOKEN = "canarySettings9" }}
 
 [tool.nox-pex.binary.greet.smoke]
 before = [["python3", "before.py"]]
@@ -113,9 +114,9 @@ def command_lines() -> Iterator[set[str]]:
 
     def watch() -> None:
         while not ended.is_set():
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in Path("/proc").iterdir():  # a glob would fail for a process that ends meanwhile
                 try:
-                    seen.add(process.read_text("utf-8", "replace"))
+                    seen.add((process / "cmdline").read_text("utf-8", "replace"))
                 except OSError:
                     continue
             time.sleep(0.02)

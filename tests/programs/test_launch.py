@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,15 @@ def test_a_program_serves_on_a_unix_socket(binary: Pack, temporary: Path) -> Non
     args = ["on-a-unix-socket", "0", "{tmp}/app.sock"]
     with smoke.launch(binary("listens"), args=args, unix_socket="{tmp}/app.sock") as launched:
         assert launched.tmp.is_relative_to(temporary)
+
+
+def test_no_part_of_a_traceback_shows_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "canary-one")
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho "$API_TOKEN $X_SECRET"\nexit 1\n')
+    program.chmod(0o755)
+    given = {"env": {"X_SECRET": "canary-two"}, "pass_env": ["API_TOKEN"]}
+    for wrong in ({}, {"stop_signal": "canary-two"}, {"url": "http://u:canary-three@127.0.0.1:{port}"}):
+        with pytest.raises(NoxPexError) as caught, smoke.launch(program, **(given | wrong)):  # type: ignore[arg-type]
+            pass
+        assert "canary" not in "".join((*traceback.format_exception(caught.value), *caught.value.log))

@@ -272,7 +272,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
             pex_root=pex.root,
         )
         hold = (self.lock_descriptor,)
-        outcome = shell.run(argv, what=f"pex: {name}", env=pex.environ, cwd=self.directory, hold=hold)
+        environ = {**pex.environ, **cli.inject_environ(table)}
+        outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=hold)
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)
 

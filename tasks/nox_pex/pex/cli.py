@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,15 +43,29 @@ class PexInputs(Struct, frozen=True, kw_only=True):
 
 
 _ONLY_COMPLETE_PLATFORMS: Final = """\
-from pex.bin import pex
 from pex.orderedset import OrderedSet
 from pex.resolve.target_configuration import InterpreterConfiguration
 InterpreterConfiguration.resolve_interpreters = lambda self: OrderedSet()
-pex.main()
 """
 """Runs pex for its `--complete-platform`s only. Plain pex also builds for every local interpreter that satisfies an
 `--interpreter-constraint`, and fails if none does. Here the constraint is only written to PEX-INFO, where the binary
 reads it when it starts."""
+
+
+_INJECT_ENV: Final = "NOX_PEX_INJECT_ENV"
+
+
+_WITH_INJECT_ENV: Final = f"""\
+import json, os, sys
+sys.argv[1:1] = ["--inject-env=" + "=".join(pair) for pair in json.loads(os.environ.pop("{_INJECT_ENV}"))]
+"""
+"""Reads `inject-env` from a variable. Every user of the machine may read a command line, and it may have a secret."""
+
+
+_MAIN: Final = """\
+from pex.bin import pex
+pex.main()
+"""
 
 
 class WheelFormat(Struct, frozen=True, kw_only=True):
@@ -89,9 +104,10 @@ def pex_argv(
     `interpreters` are the Pythons that the binary is for.
     Four options are always passed: `--pre`, because a pin may be a pre-release; a requirements file, because without
     one pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
-    Python that runs pex.
+    Python that runs pex. `inject-env` is not in it: `inject_environ` has that.
     """
-    program = ["-c", _ONLY_COMPLETE_PLATFORMS] if inputs.platforms else ["-m", "pex"]
+    changes = (_ONLY_COMPLETE_PLATFORMS if inputs.platforms else "") + (_WITH_INJECT_ENV if binary.inject_env else "")
+    program = ["-c", changes + _MAIN] if changes else ["-m", "pex"]
     arguments = [str(python), "-I", *program, "--output-file", str(output), "--pex-root", str(pex_root)]
     arguments += ["--pex-repository", str(inputs.repository), "--requirement", str(inputs.pins), "--pre"]
     for wheel in inputs.wheels:
@@ -284,4 +300,8 @@ def _inject_options(binary: Binary) -> Iterator[str]:
     # pex splits the values as a shell does. With `=`, a value that begins with a dash is not taken for an option.
     yield from (f"--inject-args={shlex.quote(argument)}" for argument in binary.inject_args)
     yield from (f"--inject-python-args={shlex.quote(argument)}" for argument in binary.inject_python_args)
-    yield from (f"--inject-env={name}={value}" for name, value in sorted(binary.inject_env.items()))
+
+
+def inject_environ(binary: Binary) -> dict[str, str]:
+    """Return the environment variables with which the command line of `pex_argv` gets the values of `inject-env`."""
+    return {_INJECT_ENV: json.dumps(sorted(binary.inject_env.items()))} if binary.inject_env else {}

@@ -112,7 +112,9 @@ class Image(Table, frozen=True, kw_only=True):
             yield from _check_port("expose", port)
         yield from _check_names("env", self.env)
         for label, value in self.labels.items():
-            yield from _check_line("labels", label)
+            if not label.isprintable() or not _LABEL.fullmatch(label):
+                msg = f"`labels`: {label!r} is not a name of a label; write one such as org.example.team"
+                yield msg
             yield from _check_line("labels", value)
         check = self.healthcheck
         if check is not None and check.path is not None and check.port is None and not self.expose:
@@ -121,6 +123,10 @@ class Image(Table, frozen=True, kw_only=True):
         if self.containerfile is not None:
             yield from _check_word("containerfile", self.containerfile, example="Dockerfile")
             yield from _check_unused(self)
+
+
+_LABEL: Final = re.compile(r"[^\s\"'=\\$#]+")
+"""A name that a Dockerfile has without quotes. Another one would change what the line says."""
 
 
 _ONLY_IN_FILE: Final = ("user", "env", "labels", "healthcheck")
@@ -176,12 +182,18 @@ def _check_names(key: str, variables: dict[str, str]) -> Iterator[str]:
 
 
 def _check_line(key: str, text: str) -> Iterator[str]:
-    if "\n" in text or "\r" in text:
+    if "\0" in text:  # no command line, environment or Dockerfile can hold it
+        msg = f"`{key}`: {text!r} has a NUL character; remove it"
+        yield msg
+    elif len(f"{text}.".splitlines()) > 1:
         msg = f"`{key}`: {text!r} has more than one line; write it in one line"
         yield msg
 
 
 def _check_word(key: str, text: str, *, example: str) -> Iterator[str]:
-    if not text or any(character.isspace() for character in text):
+    if not text.isprintable():
+        msg = f'`{key}`: {text!r} has an invisible character; write a name such as "{example}"'
+        yield msg
+    elif not text or " " in text:
         msg = f'`{key}`: {text!r} is empty or has a blank; write a name without blanks, such as "{example}"'
         yield msg

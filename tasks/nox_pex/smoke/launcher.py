@@ -88,9 +88,9 @@ def launch(
         "http": [] if ready is None else [{"path": ready}],
         "tcp": [{"port": "{port}"}],
     }
-    smoke = _checked(given)
-    secrets = Secrets.of({**os.environ, **smoke.env})
-    with contextlib.ExitStack() as stack:
+    secrets = Secrets.of({**os.environ, **_texts(env)})
+    with _masked(secrets), contextlib.ExitStack() as stack:
+        smoke = _checked(given)
         host = plan.host_of(smoke)
         port = stack.enter_context(ports.reserved_port(host, plan.fixed_port(smoke, None)))
         workspace = stack.enter_context(open_workspace(binary))
@@ -122,7 +122,22 @@ def launch(
                 raise failure
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
-            raise error.masked(secrets.mask) from error
+            raise
+
+
+@contextlib.contextmanager
+def _masked(secrets: Secrets) -> Iterator[None]:
+    """Mask the secrets in a failure. pytest would show the original failure too if it were its cause."""
+    try:
+        yield
+    except NoxPexError as error:
+        raise error.masked(secrets.mask) from None
+
+
+def _texts(env: object) -> dict[str, str]:
+    """Return the variables in the argument `env`, which may be wrong."""
+    items = env.items() if isinstance(env, Mapping) else ()
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, str)}
 
 
 def _checked(given: Mapping[str, Any]) -> Smoke:

@@ -28,15 +28,29 @@ _ENTITY: Final = "&(?:amp;){0,8}"
 _BACKSLASH: Final = rf"(?:\\|{_PERCENT}5[Cc]|{_ENTITY}#(?:92|[xX]0{{0,7}}5[cC]);)"
 
 
-_BREAK: Final = r"(?:['\"]?[\\\r\n][\\\r\nrn \t|>'\"b]{0,60})?"
+_BREAK: Final = r"(?:['\"]?(?:[\r\n]|\\{1,32}[\r\nrn])[\\\r\nrn \t|>'\"b]{0,60}(?<!\\))?"
 """A line break, perhaps escaped, with the indentation or quotation mark of the next line: a text may be wrapped.
 
-It is simple because it is in an expression once for each character. All repetitions are bounded, here and below, so
-that no text makes a search slow.
+It is simple because it is in an expression once for each character. It needs a line break and takes no backslash of the
+next character, because an expression that can read one text in several ways takes exponential time. All repetitions are
+bounded, here and below, for the same reason.
 """
 
 
-_ENTITY_OF_QUOTE: Final = rf"|{_ENTITY}(?:apos|quot|#(?:34|39|92|[xX]0{{0,7}}(?:22|27|5[cC])));"
+_ESCAPED: Final = r"(?:[rnt]|(?i:u00|x)(?i:0[9ad]|2[027]|5c)|(?:01[125]|04[027]|134))"
+"""White space, a quotation mark or a backslash as JSON, Python, C or a shell writes it after a backslash."""
+
+
+_ENCODED: Final = (
+    rf"\\{{1,32}}{_ESCAPED}|{_PERCENT}(?i:0[9ad]|2[027]|5c)"
+    rf"|{_ENTITY}(?:apos|quot|#(?:9|1[03]|3[249]|92|[xX]0{{0,7}}(?i:9|a|d|2[027]|5c)));"
+)
+
+
+_GAP: Final = re.compile(r"[\s\\'\"]")
+
+
+_PARTS: Final = re.compile(r"[\s\\'\"]+|[^\s\\'\"]")
 
 
 _ASCII: Final = 128
@@ -143,8 +157,13 @@ def _anchors(text: str) -> tuple[str, ...]:
 
 
 def _plain_source(value: str) -> str:
-    parts = re.findall(r"[\r\n]+|[\\'\"]+|[^\r\n\\'\"]", value)
-    return _BREAK.join(_spellings(part) for part in parts)
+    source, before = "", ""
+    for part in _PARTS.finditer(value):
+        gap = _GAP.match(part[0]) is not None
+        source += "" if gap or not before or _GAP.match(before) else _BREAK
+        source += _gap(part[0], value[part.end() : part.end() + 1], inside=bool(before)) if gap else _spellings(part[0])
+        before = part[0]
+    return source
 
 
 def _base64_source(core: str) -> str:
@@ -153,26 +172,38 @@ def _base64_source(core: str) -> str:
     return f"[A-Za-z0-9]?{source}[A-Za-z0-9]?(?:=|%3[Dd]){{0,2}}"
 
 
-def _spellings(part: str) -> str:
-    """Return a regular expression for one character, or for a run of line breaks, or of quotes and backslashes."""
-    if part[0] in "\r\n":
-        # `NoxPexError` and others put a space in place of a line break.
-        escaped = (
-            rf"{_BACKSLASH}{{0,32}}\s|{_BACKSLASH}{{1,32}}(?:[rn]|(?i:u000|x0)[aAdD]|01[25])"
-            rf"|{_PERCENT}0[aAdD]|{_ENTITY}#(?:1[03]|[xX]0{{0,7}}[aAdD]);"
-        )
-        return rf"(?:{escaped}|[ \t|>]){{1,64}}"
-    if part[0] in "\\'\"":
-        # Shells write a quotation mark as several of both kinds, and escapes multiply.
-        return rf"(?:[\\'\"]|{_PERCENT}(?:5[Cc]|2[27])|(?i:(?<=\\)(?:u00|x)(?:5c|2[27])){_ENTITY_OF_QUOTE}){{1,400}}"
-    if part.isascii() and part.isalnum():
-        return part
-    return f"(?:{'|'.join(_alternatives(part))})"
+def _gap(gap: str, following: str, *, inside: bool) -> str:
+    """Return a regular expression for a run of white space, quotes and backslashes before the character `following`.
+
+    All of these change and multiply when a text is quoted and wrapped, so any run is read as any other one. It is read
+    at once and never in part (atomic groups): the alternatives end at different places. `inside` says that the run does
+    not begin the value; at both ends, no white space belongs to a secret.
+    """
+    singles = r"'\"\s|>" if inside and following else r"'\""
+    if following in "|>" and following:
+        singles = singles.replace(following, "")
+    if " " in gap and following != "+":
+        singles += "+"  # a space in the query of a URL
+    whole = rf"(?>(?:{_ENCODED}|[{singles}]|\\){{1,400}})"
+    if not following:
+        return whole
+    if following.isascii() and following.isalnum():
+        # The character after a backslash may be `following`, and not a part of an escape.
+        return rf"(?:{whole}|(?>[{singles}\\]{{1,400}})(?<=\\)(?={_ESCAPED}))"
+    # The last backslashes may escape `following`.
+    return rf"(?:{whole}|(?>(?:{_ENCODED}|[{singles}]){{1,400}})(?=\\))"
+
+
+def _spellings(character: str) -> str:
+    """Return a regular expression for one character."""
+    if character.isascii() and character.isalnum():
+        return character
+    return f"(?:{'|'.join(_alternatives(character))})"
 
 
 def _alternatives(character: str) -> Iterator[str]:
     code, data = ord(character), _bytes(character)
-    literal = [r"\s{1,64}", r"\+"] if character == " " else [re.escape(character)]
+    literal = [re.escape(character)]
     literal.append(f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})")
     literal.append(rf"{_ENTITY}#(?:0{{0,7}}{code}|[xX]0{{0,7}}(?i:{code:x}));")
     if (name := codepoint2name.get(code)) is not None:

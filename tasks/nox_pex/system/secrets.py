@@ -78,7 +78,8 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
         names = frozenset(listed)
         named = [value for name, value in environ.items() if name in names or is_secret_name(name)]
         parts = [part for value in named for part in _parts(value)]
-        passwords = [password for value in environ.values() for password in url_passwords(value)]
+        urls = [f"http://{text}" if _is_proxy(name, text) else text for name, text in environ.items()]
+        passwords = [password for url in urls for password in url_passwords(url)]
         return cls.from_values([*named, *parts, *passwords])
 
     def with_values(self, values: Iterable[str]) -> Secrets:
@@ -196,6 +197,11 @@ class LineMasker:
 
     def _continues(self, line: str) -> bool:
         return secret_patterns.in_private_key(self._held) or self._secrets.continue_after(line)
+
+
+def _is_proxy(name: str, value: str) -> bool:
+    """Whether a variable is a proxy without a scheme (`user:password@host:3128`), which pip and curl accept."""
+    return name.upper().endswith("_PROXY") and "://" not in value
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +103,25 @@ def test_the_option_venv_is_given_for_that_execution_mode_only() -> None:
 
 
 def test_injected_arguments_are_quoted_once() -> None:
-    argv = argv_of(inject_args=("--port", "a b"), inject_env={"B": "x y", "A": "="}, inject_python_args=("-X", "dev"))
+    argv = argv_of(inject_args=("--port", "a b"), inject_python_args=("-X", "dev"))
     assert [option for option in argv if option.startswith("--inject-")] == [
         "--inject-args=--port",
         "--inject-args='a b'",
         "--inject-python-args=-X",
         "--inject-python-args=dev",
-        "--inject-env=A==",
-        "--inject-env=B=x y",
     ]
+
+
+def test_injected_variables_are_not_in_the_command_line_but_in_the_environment() -> None:
+    injected = {"B_TOKEN": "x y-canary", "A": "="}
+    argv = argv_of(inject_env=injected)
+    assert "canary" not in " ".join(argv)
+    assert argv[:3] == ["/tools/python", "-I", "-c"]
+    program = argv[3].replace("from pex.bin import pex\npex.main()", "print(sys.argv)")
+    environ = cli.inject_environ(Binary(executable="run.py", inject_env=injected))
+    shown = subprocess.run([sys.executable, "-I", "-c", program, "z"], env=environ, capture_output=True, check=True)
+    assert shown.stdout.decode().strip() == str(["-c", "--inject-env=A==", "--inject-env=B_TOKEN=x y-canary", "z"])
+    assert cli.inject_environ(Binary(executable="run.py")) == {}
 
 
 def test_further_arguments_for_pex_come_last() -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import textwrap
+import time
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -120,6 +121,27 @@ def test_a_secret_is_masked_in_base64_at_each_alignment(
     # The first characters hold `before`, and the last one may hold a few bits of the value.
     rest = masked.replace("\\n", "")
     assert len([c for c in rest if c.isalnum()]) <= len(base64.b64encode(before.encode())), masked
+
+
+@pytest.mark.parametrize("encode", [*ENCODERS.values(), re.escape], ids=[*ENCODERS, "regex"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps({f"key{row}": f"word {row} \\ 'x' \"y\" - é" for row in range(30)}, indent=4),
+        "-".join("a'b\"c \\d" for _ in range(20)) + "\\-\n\\users-%20&" * 10,
+    ],
+    ids=["indented-json", "quotes"],
+)
+def test_a_part_of_a_secret_with_many_quotes_and_spaces_takes_no_exponential_time(
+    value: str, encode: Callable[[str], str]
+) -> None:
+    secrets = Secrets.from_values([value])
+    encoded = encode(value)
+    assert MASK in secrets.mask(encoded)
+    started = time.monotonic()
+    for cut in (1, 3, len(encoded) // 3):
+        secrets.mask(f"{encoded[:-cut]}#")
+    assert time.monotonic() - started < 5  # before, it did not end
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)

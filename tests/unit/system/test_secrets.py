@@ -91,6 +91,11 @@ def test_the_passwords_and_lone_tokens_of_all_urls_are_found() -> None:
     assert list(url_passwords(text)) == ["pass:word"]
 
 
+def test_the_password_of_a_proxy_without_a_scheme_is_a_secret() -> None:
+    assert Secrets.of({"https_proxy": "user:canary@proxy:3128"}).values == ("canary",)
+    assert Secrets.of({"NO_PROXY": "localhost,127.0.0.1:80", "OTHER": "user:canary@proxy:3128"}).values == ()
+
+
 def test_a_public_url_has_no_password_and_no_token() -> None:
     assert public_url("https://token@host.example/a") == "https://host.example/a"
     assert public_url("https://joe:pw@host.example/a") == "https://host.example/a"
