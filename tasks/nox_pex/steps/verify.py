@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from msgspec.structs import replace
 
+from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.steps.context import Context
@@ -21,22 +24,35 @@ def run(context: Context) -> None:
     """
     context.check_prebuilt()
 
-    def verify(target: Target, installer: Installer) -> None:
+    def verify(target: Target, installer: Installer | NoxPexError) -> None:
         result = target.file("verify.json")
         remove_results(result)
-        found = verify_run.run(
-            target,
-            environment=context.environments.get(target.selection),
-            installer=installer,
-            deep=context.arguments.deep,
-        )
+        if isinstance(installer, NoxPexError):
+            found = verify_run.not_run(target, installer)
+        else:
+            found = verify_run.run(
+                target,
+                environment=context.environments.get(target.selection),
+                installer=installer,
+                deep=context.arguments.deep,
+            )
         files.write_text(result, context.secrets.mask_json(report.json_text(found)))
         for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
         if found.failure is not None:
             raise found.failure
 
-    provisioner = context.provisioner
-    with fresh_tools(provisioner, fallbacks=(provisioner.caches.root, context.state)) as fresh:
-        installer = replace(context.installer, provisioner=fresh)
+    with ExitStack() as stack:
+        installer = _installer_with_fresh_tools(context, stack)
         each_binary(context, lambda target: verify(target, installer))
+
+
+def _installer_with_fresh_tools(context: Context, stack: ExitStack) -> Installer | NoxPexError:
+    """Return the installer for the gates, or the error because of which there is none: a report must name it."""
+    try:
+        provisioner = context.provisioner
+        fallbacks = (provisioner.caches.root, context.state)
+        fresh = stack.enter_context(fresh_tools(provisioner, fallbacks=fallbacks))
+        return replace(context.installer, provisioner=fresh)
+    except NoxPexError as error:
+        return error

@@ -22,6 +22,10 @@ from nox_pex.tools.provision import Provisioner
 _PREFIX: Final = "nox-pex-tools-"
 
 
+_VIRTUALENV: Final = ("VIRTUALENV_APP_DATA", "VIRTUALENV_OVERRIDE_APP_DATA")
+"""The variables that choose the directory of virtualenv's own cache: unpacked wheels of pip, and facts of Pythons."""
+
+
 class _FreshCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
     """The user's caches, but with the tools in the directory `fresh`, which begins empty."""
 
@@ -34,7 +38,7 @@ class _FreshCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
 
 @contextlib.contextmanager
 def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Iterator[Provisioner]:
-    """Yield `provisioner` with an empty directory of tools, without uv's or pip's own caches.
+    """Yield `provisioner` with an empty directory of tools, without the caches of uv, pip and virtualenv.
 
     A tool is installed when it is first needed, and removed after the block. The user then sees one line with the
     seconds that this took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
@@ -45,8 +49,10 @@ def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Itera
         with os_errors.writing("freshly installed tools", place=Path(tempfile.gettempdir())):
             directory = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
         caches = _FreshCaches(chosen=provisioner.caches.root, fresh=directory)
+        own = dict.fromkeys(_VIRTUALENV, str(directory / "virtualenv"))
+        shell = replace(provisioner.shell, environ={**provisioner.shell.environ, **own})
         try:
-            yield replace(provisioner, caches=caches, fresh=clock)
+            yield replace(provisioner, shell=shell, caches=caches, fresh=clock)
         finally:
             if clock.seconds:
                 names, seconds = ", ".join(clock.seconds), sum(clock.seconds.values())

@@ -49,7 +49,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
 
 def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator[str]:
-    """Yield a line for each gate, with its notes, then the errors of all failures except the first.
+    """Yield a line for each gate, with its notes, then the errors of all failures except the first, each once.
 
     The caller raises the first. `mask` masks the secrets in an error, before the characters in it are escaped.
     """
@@ -57,7 +57,7 @@ def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator
         yield f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
         yield from (f"{result.gate:<12}  note: {note}" for note in result.notes)
     failures = [result.failure for result in report.results if result.failure is not None]
-    yield from (str(failure.masked(mask)) for failure in failures[1:])
+    yield from tuple(dict.fromkeys(str(failure.masked(mask)) for failure in failures))[1:]  # several may have one cause
 
 
 def json_text(report: VerifyReport) -> str:

@@ -100,6 +100,11 @@ def run(target: Target, *, environment: Environment | None, installer: Installer
         return judge(target.binary, reference)
 
 
+def not_run(target: Target, error: NoxPexError) -> VerifyReport:
+    """Return the report on the binary of `target` if `error` lets no gate run: each one fails with it."""
+    return _report(target, None, tuple(_not_checked(gate, error, seconds=0.0) for gate in GATES))
+
+
 def judge(binary: Path, reference: Reference) -> VerifyReport:
     """Check the file or directory `binary`, whatever it is, at every gate.
 

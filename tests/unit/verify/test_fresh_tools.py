@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import plain_paths
@@ -45,6 +47,24 @@ def test_only_the_tools_are_others_and_they_are_removed(
         assert tools.stat().st_mode & 0o077 == 0
     assert list(tmpdir.iterdir()) == []
     assert said == []  # nothing was installed
+
+
+def test_the_pip_that_installs_the_tools_is_not_the_one_in_the_cache_of_virtualenv(
+    provisioner: Provisioner, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "VIRTUALENV_OVERRIDE_APP_DATA": str(tmp_path / "shared")}
+    provisioner = replace(provisioner, shell=replace(provisioner.shell, environ=environ))
+    pip = "lib/python*/site-packages/pip/__init__.py"
+    provisioner.create(tmp_path / "shared-tool", python=Path(sys.executable), seed=True)
+    for file in (tmp_path / "shared").glob("**/pip/__init__.py"):
+        file.write_text("planted = True\n", "utf-8")
+    provisioner.create(tmp_path / "changed-tool", python=Path(sys.executable), seed=True)
+    (changed,) = (tmp_path / "changed-tool").glob(pip)
+    assert changed.read_text("utf-8") == "planted = True\n"
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        fresh.create(fresh.caches.tools / "tool", python=Path(sys.executable), seed=True)
+        (unchanged,) = (fresh.caches.tools / "tool").glob(pip)
+        assert "planted" not in unchanged.read_text("utf-8")
 
 
 def test_one_line_says_what_the_tools_cost_and_an_interruption_leaves_nothing(

@@ -33,3 +33,10 @@ def test_the_table_and_the_json_have_all_failures_but_the_first_only_once() -> N
     assert value["passed"] is False
     assert value["gates"][0]["failure"] == {"code": "closure", "problem": "x.pex: wrong", "remedy": "fix it"}
     assert value["gates"][2]["failure"] is None
+
+
+def test_an_error_that_fails_several_gates_is_shown_once() -> None:
+    error = NoxPexError("index-unreachable", "could not install pex", "check the network")
+    gates = tuple(GateResult(gate=gate, state="failed", summary="not checked", failure=error) for gate in report.GATES)
+    found = VerifyReport(name="svc", binary="svc.pex", sha256="", size=0, results=gates)
+    assert not [line for line in report.table(found) if "error[" in line]  # the caller raises the first
