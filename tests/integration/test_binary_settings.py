@@ -319,7 +319,7 @@ def test_a_packed_binary_replaces_a_file_and_a_file_replaces_it_again(
     assert (loose.binary("loose") / "wares" / "stock.txt").read_text("utf-8") == "nine figs"
     assert loose.nox("-s", "pex").said("pex: loose unchanged")
     (loose.binary("loose") / "PEX-INFO").write_text("{}", "utf-8")
-    assert loose.nox("-s", "pex").said("rebuilding loose: the file was changed after it was built")
+    assert loose.nox("-s", "pex").said("rebuilding loose: the directory was changed after it was built")
     loose.edit("pyproject.toml", '"packed"', '"zipapp"')
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["stock"] == "nine figs"

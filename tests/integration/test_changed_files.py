@@ -88,7 +88,7 @@ def test_each_change_in_the_tree_of_a_directory_is_seen(built: Callable[[str], P
     ]
     for change in changes:
         change()
-        assert loose.nox("-s", "pex").said("pex: rebuilding loose: the file was changed after it was built")
+        assert loose.nox("-s", "pex").said("pex: rebuilding loose: the directory was changed after it was built")
         assert loose.record("loose")["sha256"] == digest == pex_file.digest(binary)
         assert members(binary) == names
 

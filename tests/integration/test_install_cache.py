@@ -176,7 +176,9 @@ def test_poetry_never_installs_into_the_rest_of_a_killed_restore(first: Project)
     (second.site_packages() / "stray.py").write_text("", "utf-8")
     second.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
     result = second.nox("-s", "install")
-    assert result.said("creating the environment again: the last install did not finish")
+    assert result.said(
+        "creating the environment again: the last install did not finish, or another version of nox-pex made it"
+    )
     assert not result.said(RESTORED)
     assert not (second.site_packages() / "stray.py").exists()
 

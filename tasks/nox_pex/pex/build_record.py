@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -116,6 +116,9 @@ def change(binary: Path, record: Path, *, last: LastBuild | None, inputs: Inputs
     return Change(reasons=changes(last.inputs, inputs), kinds=kinds)
 
 
+_CHANGED_DIRECTORY: Final = "the directory was changed after it was built; to run it in place adds bytecode"
+
+
 def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str | None:
     """Return why the binary or its record is not known to be as nox-pex wrote it, for the user; None if it is."""
     if not binary.exists():
@@ -124,7 +127,7 @@ def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str |
     if not known:
         return "no build record next to it"
     if not _describes(known, binary):
-        return "the file was changed after it was built"
+        return _CHANGED_DIRECTORY if binary.is_dir() else "the file was changed after it was built"
     if last is None:
         return None
     if last.binary != known["sha256"]:

@@ -126,7 +126,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         METADATA is not UTF-8, but cannot read it again.
         """
         if state is None:
-            return "the last install did not finish"
+            return "the last install did not finish, or another version of nox-pex made it"
         if state.inputs.get("python") != inputs["python"]:
             return "it is for another Python"
         if not untouched or (self.force and next(inventory.damaged(environment), None) is not None):

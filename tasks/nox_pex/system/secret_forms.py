@@ -7,15 +7,22 @@ list of the usual encodings, for a search in files. Pure.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
-from html.entities import codepoint2name
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, quote_plus
+
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import html
+    from html import entities
+else:
+    html = lazy("html")  # only needed if a text may have a secret
+    entities = lazy("html.entities")
 
 _PERCENT: Final = "%(?:25){0,8}"
 """The beginning of a percent-encoded byte, perhaps encoded more than once (RFC 3986, 2.1)."""
@@ -206,7 +213,7 @@ def _alternatives(character: str) -> Iterator[str]:
     literal = [re.escape(character)]
     literal.append(f"(?i:{''.join(f'{_PERCENT}{byte:02x}' for byte in data)})")
     literal.append(rf"{_ENTITY}#(?:0{{0,7}}{code}|[xX]0{{0,7}}(?i:{code:x}));")
-    if (name := codepoint2name.get(code)) is not None:
+    if (name := entities.codepoint2name.get(code)) is not None:
         literal.append(f"{_ENTITY}{name};")
     if code >= _ASCII:
         literal.append("\N{REPLACEMENT CHARACTER}+")  # the output of a tool is decoded with errors="replace"

@@ -6,18 +6,23 @@ Fact sources: pip's `pip config` documentation and its `configuration.py` (files
 
 from __future__ import annotations
 
-import configparser
 import locale
 import os
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import configparser
+else:
+    configparser = lazy("configparser")  # only needed to install something
 
 _SECTIONS: Final = ("install", "global")
 """The sections of a pip.conf that `pip install` reads; the first one wins, whichever file each of them is in."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.entry_points import generated_scripts
 from nox_pex.distributions.record import body_digest, encode_digest
+from nox_pex.system.wording import counted
 from nox_pex.verify import expected_files
 from nox_pex.verify.archive import DEPENDENCIES, INFO, Pex, PexWheel
 from nox_pex.verify.container import Container, DamageError, chunks, read_text
@@ -92,7 +93,8 @@ def judge(
             files = expected.get(distribution.wheel.name) or expected.get(distribution.name)
             problems += _check_distribution(pex, distribution, distribution.wheel, files, counts, strict=strict)
     problems += _check_loose_files(pex)
-    summary = f"{counts.files} files of {len(pex.wheels)} distributions, {counts.compared} of them as Poetry installed"
+    inspected = f"{counts.files} files of {counted(pex.wheels, 'distribution')}"
+    summary = f"{inspected}, {counts.compared} of them as Poetry installed"
     return Verdict(
         summary=summary,
         problems=tuple(problems),

@@ -335,10 +335,15 @@ _CODE_PATTERNS: Final = (
 )
 
 
+_ALPHABETS: Final = ("0123456789abcdefghijklmnopqrstuvwxyz0123456789",)
+"""Texts whose parts are no secrets, because many files hold them: `0123456789abcdef` is in most compiled modules."""
+
+
 def _is_distinctive(secret: str) -> bool:
     """Whether an occurrence proves that the secret leaked: it is long enough, and no plain word, number or path."""
     classes = {"a" if c.islower() else "A" if c.isupper() else "0" if c.isdigit() else "-" for c in secret}
     plain = len(classes) == 1 and len(secret) < (_SHORTEST + 2 if classes == {"0"} else 2 * _SHORTEST)
+    plain = plain or any(secret.lower() in alphabet for alphabet in _ALPHABETS)
     return len(secret) >= _SHORTEST and not plain and not Path(secret).is_absolute()
 
 

@@ -73,7 +73,7 @@ def judge(tmp_path: Path) -> Judge:
 def test_files_as_poetry_installed_them_pass(judge: Judge) -> None:
     verdict = judge(loose={"main.py": b"m = 1\n"})
     assert verdict.problems == ()
-    assert verdict.summary == "4 files of 1 distributions, 3 of them as Poetry installed"
+    assert verdict.summary == "4 files of 1 distribution, 3 of them as Poetry installed"
     assert verdict.details == {"files": 4, "compared": 3, "built-here": []}
 
 

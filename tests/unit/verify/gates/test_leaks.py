@@ -217,6 +217,7 @@ def test_the_summary_says_what_was_not_searched(tmp_path: Path) -> None:
 
     assert summary() == "1 own and 1 third-party files searched"
     assert summary("password") == "1 own and 1 third-party files searched; 1 secret is too plain to search for"
+    assert summary("0123456789abcdef") == summary("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == summary("password")
     assert (
         summary("password", "secret") == "1 own and 1 third-party files searched; 2 secrets are too plain to search for"
     )
