@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from nox_pex.system import files
 from nox_pex.system.command import Outcome
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
+
+_SCRIPT: Final = Path(__file__).with_name("install_script.py")
 
 
 class Sync(Struct, frozen=True, kw_only=True):
@@ -52,7 +55,7 @@ class Sync(Struct, frozen=True, kw_only=True):
             )
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"
-            argv = sync_argv(poetry, wanted, self.project)
+            argv = sync_argv(poetry, wanted, self.project, program=(str(_SCRIPT),))
             run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
             outcome = run(argv, env=environ)
             if outcome.status != 0 and git_failures.hides_reason(outcome.output):
