@@ -119,7 +119,7 @@ _REMEDY: Final = "run it again with --verbose to see Poetry's output"
 def _read(path: Path) -> tuple[FileUrls, ...] | None:
     """The answers in a file; None if there is no such file, or if it was damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[FileUrls, ...])
+        return msgspec.json.decode(files.read_bytes(path), type=tuple[FileUrls, ...])
     except (OSError, msgspec.DecodeError):
         return None
 
