@@ -43,7 +43,7 @@ class Sync(Struct, frozen=True, kw_only=True):
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
         if not one_at_a_time:
             shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
-        with _empty_directory(environment.path.with_name(f".{environment.path.name}.poetry")) as scratch:
+        with _empty_directory(scratch_of(environment)) as scratch:
             environments = scratch / "environments"
             environments.mkdir()
             environ = poetry_environ(
@@ -77,6 +77,11 @@ class Sync(Struct, frozen=True, kw_only=True):
         """The locked packages that Poetry says it installed, and that are not in `environment`, by any name."""
         missing = installed_by(outcome) - {distribution.name for distribution in environment.distributions()}
         return direct_urls.complete(environment, lock.read(self.project.lock), missing) if missing else missing
+
+
+def scratch_of(environment: Environment) -> Path:
+    """Return the directory for Poetry's temporary files during an install into `environment`."""
+    return environment.path.with_name(f".{environment.path.name}.poetry")
 
 
 @contextlib.contextmanager
