@@ -72,7 +72,9 @@ def assert_next_run_is_complete(project: Project, home: Path, stock: str) -> Non
     assert project.dist().keys() == FILES
     assert project.record("loose")["sha256"] == project.dist()["loose.pex"]
     assert answer(project.binary("loose"), home=home)["stock"] == stock
+    (project.root / "dist" / ".loose.pex.killed").mkdir()  # as a build with `--force` leaves it
     assert project.nox("-s", "pex").said("pex: loose unchanged")
+    assert build_directory(project) is None
 
 
 @pytest.mark.parametrize("setting", ["", USES_PEX], ids=["incremental", "pex"])

@@ -73,6 +73,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
         files.require_replaceable(target.record)
         known, state = build_record.read(target.record), target.state_file("build.json")
+        locks.remove_abandoned(target.build_prefix.parent, target.build_prefix.name)  # also if nothing is built
         places = places_of(target, _path_dependencies(installed))
         checkout = self._check_out_once(places)  # Git answers while the files are read
         project_files = self._collect_once(target)
@@ -254,13 +255,8 @@ def _build_directory(target: Target) -> Iterator[Path]:
 
     It is locked while it is in use, and removed afterwards. Directories of builds that were killed are removed first.
     """
-    parent, prefix = target.build_prefix.parent, target.build_prefix.name
-    locks.remove_abandoned(parent, prefix)
-    with locks.locked_tempdir(parent, prefix) as path:
-        try:
-            yield path
-        finally:
-            files.remove(path)
+    with locks.scratch(target.build_prefix.name, parent=target.build_prefix.parent) as path:
+        yield path
 
 
 def _record(

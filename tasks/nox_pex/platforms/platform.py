@@ -126,7 +126,7 @@ def read(root: Path, names: Sequence[str], *, key: str) -> tuple[Platform, ...]:
 
 def _read(root: Path, name: str, *, key: str) -> Platform:
     try:
-        text = (root / name).read_text("utf-8")
+        text = files.read_text(root / name)
     except OSError as error:
         problem = f"{key} names {name}, which cannot be read in {root}: {error.strerror}"
         remedy = f"correct the path, or create the file on that platform: `nox -s platform > {name}`"
@@ -135,7 +135,7 @@ def _read(root: Path, name: str, *, key: str) -> Platform:
         text = ""
     try:
         return parse(name, json.loads(text))
-    except ValueError as error:  # `json.JSONDecodeError` is one
+    except (ValueError, RecursionError) as error:  # `json.JSONDecodeError` is one
         reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         problem = f"{root / name}, which {key} names, does not describe a platform: {reason}"
         raise NoxPexError("config", problem, f"create it on that platform: `nox -s platform > {name}`") from None

@@ -33,6 +33,7 @@ def failure(outcome: Outcome, project: Project) -> NoxPexError:
     for pattern, code, problem, remedy in _FAILURES:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
             details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            details["distribution"] = part["name"] if part else "a distribution"
             details["fitting"] = _fitting(details.get("wanted", ""))
             details["python"] = _allowed_python(details.get("wanted", ""))
             return NoxPexError(
@@ -111,6 +112,12 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
         "python-mismatch",
         "{project} allows Python {wanted}, but the session runs on {used}",
         'use one that it allows, such as register(python="{python}"), or run Nox with --force-python',
+    ),
+    (
+        r"a distribution may not replace (?P<path>.+), which belongs to the environment",
+        "install-failed",
+        "{distribution} of {project}/poetry.lock installs {path}, which belongs to the environment",
+        "lock another version of {distribution}, or remove it, and report it to its authors",
     ),
     (
         r"Group\(s\) not found: (?P<groups>.+)",

@@ -22,7 +22,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.poetry.cli import poetry_environ
 from nox_pex.poetry.lock import Package
 from nox_pex.project.pyproject import Project
-from nox_pex.system import files
+from nox_pex.system import files, locks
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.secrets import public_url
 from nox_pex.tools import cache, index, pinned
@@ -91,7 +91,7 @@ class FileLocator(Struct, frozen=True, kw_only=True):
         shell = self.provisioner.shell
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
         shell.say(f"freeze: Poetry {poetry.version} asks the package index for the addresses of the locked files")
-        with files.temporary_directory(prefix="nox-pex.") as scratch:
+        with locks.scratch("nox-pex-urls-") as scratch:
             (environments := scratch / "environments").mkdir()
             request, answer = scratch / "names.json", scratch / "answer.json"
             files.write_json(request, names)
@@ -119,7 +119,7 @@ _REMEDY: Final = "run it again with --verbose to see Poetry's output"
 def _read(path: Path) -> tuple[FileUrls, ...] | None:
     """The answers in a file; None if there is no such file, or if it was damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[FileUrls, ...])
+        return msgspec.json.decode(files.read_bytes(path), type=tuple[FileUrls, ...])
     except (OSError, msgspec.DecodeError):
         return None
 

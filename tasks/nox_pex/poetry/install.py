@@ -188,6 +188,7 @@ class Installer(Struct, frozen=True, kw_only=True):
 
     def _create(self, environment: Environment) -> None:
         install_state.remove(environment)
+        files.remove(sync.scratch_of(environment))  # of a Poetry that was killed
         self.provisioner.create(environment.path, python=self.base.find(), seed=False)
 
     def _recreate(self, environment: Environment, inputs: Inputs) -> Inputs:

@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from nox_pex.distributions.environment import Distribution, address_of
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ def _parsed(path: Path, content: bytes) -> Lock:
         document = tomllib.loads(content.decode("utf-8"))
         packages = tuple(_packages(document))
         lock_version = str(document["metadata"]["lock-version"])
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise NoxPexError("lock-unreadable", f"{path} is damaged: {error}", _RELOCK) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise NoxPexError("lock-unreadable", f"{path} is not a lock file of Poetry ({error!r})", _RELOCK) from error
@@ -149,7 +150,7 @@ _RELOCK: Final = "restore it from version control, or run `poetry lock`"
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except FileNotFoundError:
         raise _no_lock(path) from None
     except OSError as error:
@@ -189,8 +190,8 @@ def _no_lock(path: Path) -> NoxPexError:
 def _candidates(root: Path) -> Iterable[tuple[str, str, str]]:
     """Those of `_LOCKS` and `_LISTS` that may be what the project in `root` has in place of a lock of Poetry."""
     document: Mapping[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        document = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        document = tomllib.loads(files.read_text(root / "pyproject.toml"))
     poetry = document.get("tool", {}).get("poetry")
     if poetry is not None and _POETRY_ONLY & poetry.keys():
         return ()
@@ -212,7 +213,7 @@ def _find(name: str, root: Path) -> Path | None:
 def _is_workspace(file: Path) -> bool:
     """Whether a `pyproject.toml` is that of the root of a workspace of uv."""
     try:
-        return re.search(r"^\s*\[tool\.uv\.workspace\]", file.read_text("utf-8"), re.MULTILINE) is not None
+        return re.search(r"^\s*\[tool\.uv\.workspace\]", files.read_text(file), re.MULTILINE) is not None
     except (OSError, ValueError):
         return False
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from nox_pex.system import files
 from nox_pex.system.command import Outcome
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
+
+_SCRIPT: Final = Path(__file__).with_name("install_script.py")
 
 
 class Sync(Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class Sync(Struct, frozen=True, kw_only=True):
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
         if not one_at_a_time:
             shell.say(f"install: Poetry {poetry.version} installs from the lock ({wanted})")
-        with _empty_directory(environment.path.with_name(f".{environment.path.name}.poetry")) as scratch:
+        with _empty_directory(scratch_of(environment)) as scratch:
             environments = scratch / "environments"
             environments.mkdir()
             environ = poetry_environ(
@@ -52,7 +55,7 @@ class Sync(Struct, frozen=True, kw_only=True):
             )
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"
-            argv = sync_argv(poetry, wanted, self.project)
+            argv = sync_argv(poetry, wanted, self.project, program=(str(_SCRIPT),))
             run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
             outcome = run(argv, env=environ)
             if outcome.status != 0 and git_failures.hides_reason(outcome.output):
@@ -74,6 +77,11 @@ class Sync(Struct, frozen=True, kw_only=True):
         """The locked packages that Poetry says it installed, and that are not in `environment`, by any name."""
         missing = installed_by(outcome) - {distribution.name for distribution in environment.distributions()}
         return direct_urls.complete(environment, lock.read(self.project.lock), missing) if missing else missing
+
+
+def scratch_of(environment: Environment) -> Path:
+    """Return the directory for Poetry's temporary files during an install into `environment`."""
+    return environment.path.with_name(f".{environment.path.name}.poetry")
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from nox_pex.project import outside, sources
 from nox_pex.project.pyproject import Project
+from nox_pex.system import files
 
 Table = Mapping[str, Any]
 
@@ -198,7 +199,7 @@ def _uv_patterns(document: Table) -> Iterator[str]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8", "replace")
+        return files.read_text(file, errors="replace")
     except OSError:
         return ""
 

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.project.tree import directories_above, top_of
+from nox_pex.system import files
 
 MODULES: Final = (".py", ".pyi", ".so")
 """Endings of files that Python imports or that type checkers read."""
@@ -152,8 +153,8 @@ def _separate_projects(files: Mapping[str, str], root: Path) -> frozenset[str]:
 def _describes_project(manifest: Path) -> bool:
     """Whether a `pyproject.toml` is that of a project, and does not only configure tools. Broken TOML is not."""
     try:
-        document = tomllib.loads(manifest.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        document = tomllib.loads(files.read_text(manifest))
+    except (OSError, ValueError, RecursionError):
         return False
     tool = document.get("tool")
     return "project" in document or "build-system" in document or (isinstance(tool, dict) and "poetry" in tool)

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from nox_pex.project.patterns import Pattern, parse_line
+from nox_pex.system import files
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -65,8 +66,7 @@ def _patterns(directory: str) -> tuple[Pattern, ...]:
     if os.path.islink(path):  # noqa: PTH114  # called for each directory of a project
         return ()
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:  # noqa: PTH123  # as above
-            lines = file.read().split("\n")
+        lines = files.read_bytes(Path(path)).decode("utf-8-sig", "surrogateescape").split("\n")
     except OSError:
         return ()
     return tuple(pattern for line in lines if (pattern := parse_line(line)) is not None)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from nox_pex.system import files
+
 Keys: TypeAlias = tuple[str | int, ...]
 """A path in a document: the keys of tables, and the positions of items of arrays."""
 
@@ -43,7 +45,7 @@ def line_of(file: str, path: str, document: Mapping[str, Any]) -> int | None:
     file has changed since, or if the scanner does not understand it.
     """
     try:
-        text = Path(file).read_text("utf-8")
+        text = files.read_text(Path(file))
         if repr(tomllib.loads(text)) != repr(document):  # `nan` is not equal to itself
             return None
         found = lines(text)

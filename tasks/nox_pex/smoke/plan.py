@@ -23,6 +23,7 @@ from nox_pex.settings.smoke import (
     TcpCheck,
 )
 from nox_pex.settings.table import HIGHEST_PORT
+from nox_pex.settings.toml_text import toml_key
 
 EXAMPLE: Final = (
     'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, if it is '
@@ -210,7 +211,7 @@ def require_checks(smoke: Smoke, *, name: str, undeclared: str | None = None) ->
         example = EXAMPLE
         if undeclared is not None:
             example = _WITH_TABLE.replace("SCRIPT", undeclared) + EXAMPLE.removeprefix("paste ")
-        raise NoxPexError("config", f"the smoke test of {name} checks nothing", example.replace("NAME", name))
+        raise NoxPexError("config", f"the smoke test of {name} checks nothing", example.replace("NAME", toml_key(name)))
 
 
 def fill(text: str, tokens: Mapping[str, str]) -> str:

@@ -28,6 +28,7 @@ from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
+from nox_pex.system import files
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -209,8 +210,8 @@ def known_secrets(environ: Mapping[str, str], root: Path, document: Mapping[str,
     file = root / "pyproject.toml"
     if document is None:
         document = {}
-        with contextlib.suppress(OSError, ValueError):
-            document = tomllib.loads(file.read_text("utf-8"))
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            document = tomllib.loads(files.read_text(file))
     known = Secrets.of(environ, settings_secrets.listed(document, file))
     of_indexes = index_secrets.values(environ, prefix=Path(sys.prefix), project=root)
     return known.with_values([*settings_secrets.values(document, file), *of_indexes])

@@ -86,7 +86,7 @@ def context_of(
 
         context = Context(
             root=root,
-            state=state_directory((work / ".cache").resolve(), root=root, suffix=suffix),
+            state=state_directory(Path(os.path.realpath(work / ".cache")), root=root, suffix=suffix),
             base=_base(python, missing=missing),
             arguments=arguments.parse(posargs, invoked_from=invoked_from),
             environ=environ,

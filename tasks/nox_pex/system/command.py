@@ -161,13 +161,18 @@ def _ended_on_exit(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def capture(
-    argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str]
+    argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `argv`, a short question to a tool, until it ends; its output is neither shown nor masked.
 
-    Raises `OSError` if the program cannot be started.
+    Raises `OSError` if the program cannot be started, and `TimeoutError` after `timeout` seconds.
     """
-    return subprocess.run(argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        return subprocess.run(
+            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(str(error)) from error
 
 
 def run_into(

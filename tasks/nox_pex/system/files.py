@@ -38,8 +38,8 @@ _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
 
 
-_LARGEST_JSON: Final = 64 << 20
-"""Bytes of a JSON file that are read. That is enough for the digests of half a million sources."""
+_LARGEST: Final = 64 << 20
+"""Bytes of a file that are read as a whole. That is enough for the digests of half a million sources."""
 
 
 _ODD_ESCAPE: Final = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
@@ -129,6 +129,29 @@ def open_regular(path: Path) -> io.FileIO:
             return os.fdopen(descriptor, "rb", buffering=0)
         os.close(descriptor)
     raise IsADirectoryError(errno.EISDIR, "it is not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file that a user may have put there; never waits for another process.
+
+    Raises `OSError` if it is something else, such as a FIFO, if it cannot be read, or if it has more than 64 MiB.
+    """
+    pieces, size = [], 0
+    with open_regular(path) as file:
+        while piece := file.read(_CHUNK):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LARGEST:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return b"".join(pieces)
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """Return the UTF-8 text of a file, as `read_bytes` reads it. `errors` is as in `bytes.decode`.
+
+    Raises `OSError`, and `UnicodeDecodeError` if the text is not UTF-8.
+    """
+    return read_bytes(path).decode("utf-8", errors).replace("\r\n", "\n")
 
 
 def digest(path: Path) -> str:
@@ -222,26 +245,13 @@ def read_json(path: Path) -> dict[str, Any]:
     thousands of digits, or more levels than Python reads.
     """
     try:
-        with open_regular(path) as file:
-            text = _read_up_to(file, _LARGEST_JSON).decode("utf-8", "surrogateescape")
+        text = read_text(path, errors="surrogateescape")
         value = json.loads(text, parse_constant=_refuse_constant)
         if _ODD_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).replace("\\u0000", "\ud800").encode("utf-8", "surrogateescape")
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _read_up_to(file: io.FileIO, limit: int) -> bytes:
-    """Return the content of a file. Raises `ValueError` if it has more than `limit` bytes."""
-    pieces, size = [], 0
-    while piece := file.read(_CHUNK):
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            msg = "the file is too large"
-            raise ValueError(msg)
-    return b"".join(pieces)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -31,6 +31,22 @@ _TRUST: Final = re.compile(r"^\s*(git config --global --add safe\.directory .+)$
 """Matches the command that Git prints if a directory belongs to another user."""
 
 
+_READ_BY_GIT: Final = (
+    ".git",
+    ".git/HEAD",
+    ".git/config",
+    ".git/index",
+    ".git/info/exclude",
+    ".gitignore",
+    ".gitattributes",
+)
+"""Files in a directory that Git reads, and waits for their end even if they are FIFOs or devices."""
+
+
+_LONGEST: Final = 300.0
+"""Seconds until Git must have answered."""
+
+
 _FATAL: Final = re.compile(r"^(?:fatal|error): (.+)$", re.MULTILINE)
 
 
@@ -91,8 +107,15 @@ class Git(Struct, frozen=True, kw_only=True):
         if repository is None:
             return None
         arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--no-recurse-submodules")
+        if odd := self._endless():
+            problem = f"{odd} is neither a file nor a directory, and Git would wait for its end"
+            raise NoxPexError("git", problem, "remove it")
         try:
             status, output, stderr = self._run(arguments, LC_ALL="C")
+        except TimeoutError:
+            problem = f"Git has not listed the files of {self.root} for {_LONGEST:.0f} s"
+            remedy = f"make `git -C {shlex.quote(str(self.root))} status` work: a FIFO in the place of a file stops it"
+            raise NoxPexError("git", problem, remedy) from None
         except OSError:
             problem = f"{repository} is there, and Git is not installed, so it is unknown which files Git ignores"
             remedy = f"install Git, or remove {repository} from this copy, so that the .gitignore files count"
@@ -128,7 +151,14 @@ class Git(Struct, frozen=True, kw_only=True):
         candidates = (directory / ".git" for directory in (self.root, *self.root.parents))
         return next((path for path in candidates if os.path.lexists(path)), None)
 
+    def _endless(self) -> Path | None:
+        """Return what Git would read without an end, in `root` or a directory above it; None if there is nothing."""
+        above = (directory / name for directory in (self.root, *self.root.parents) for name in _READ_BY_GIT)
+        return next((path for path in above if path.is_fifo() or path.is_char_device()), None)
+
     def _output(self, arguments: tuple[str, ...]) -> bytes | None:
+        if self._endless():
+            return None
         try:
             status, output, _ = self._run(arguments)
         except OSError:
@@ -139,7 +169,7 @@ class Git(Struct, frozen=True, kw_only=True):
         """Return Git's exit status, its standard output and its standard error. Raises `OSError` without Git."""
         environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
         environ = {**environ, "GIT_OPTIONAL_LOCKS": "0", **variables}
-        completed = capture(["git", *arguments], cwd=self.root, env=environ)
+        completed = capture(["git", *arguments], cwd=self.root, env=environ, timeout=_LONGEST)
         return completed.returncode, completed.stdout, completed.stderr
 
 

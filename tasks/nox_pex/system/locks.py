@@ -74,6 +74,21 @@ def locked_tempdir(directory: Path, prefix: str) -> Iterator[Path]:
                 return
 
 
+@contextlib.contextmanager
+def scratch(prefix: str, *, parent: Path | None = None) -> Iterator[Path]:
+    """Make a directory in `parent`, or in the directory for temporary files, and remove it after the block.
+
+    `prefix` begins its name. Those that killed processes left there are removed first. What cannot be removed stays.
+    """
+    directory = parent or Path(tempfile.gettempdir())
+    remove_abandoned(directory, prefix)
+    with locked_tempdir(directory, prefix) as path:
+        try:
+            yield path
+        finally:
+            remove(path)
+
+
 def remove_abandoned(directory: Path, prefix: str) -> None:
     """Remove the directories that killed processes left: `locked_tempdir` made them, and no process locks them.
 

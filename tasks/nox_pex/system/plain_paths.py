@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files
+from nox_pex.system import locks
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
 
@@ -73,7 +73,7 @@ def plain_directory(*others: Path) -> Iterator[Path]:
     for parent in sorted(_plain_parents(others), key=lambda path: not allows_programs(path)):
         with contextlib.ExitStack() as stack:
             try:
-                directory = stack.enter_context(files.temporary_directory(prefix="nox-pex-", parent=parent))
+                directory = stack.enter_context(locks.scratch("nox-pex-plain-", parent=parent))
             except OSError:  # it is full, for example
                 continue
             yield directory

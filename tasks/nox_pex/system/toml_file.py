@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 
 UNREADABLE: Final = (OSError, ValueError, RecursionError)
 """The exceptions of `read_text` and `tomllib.loads`: a file cannot be read, its text is not UTF-8 or not TOML, a number
@@ -20,14 +19,8 @@ _LINE: Final = re.compile(r" \(at line (?P<line>[0-9]+), column [0-9]+\)$")
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a file. Raises `OSError` if it is not a regular file; it never waits for another process."""
-    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, encoding="utf-8") as stream:  # noqa: PTH123  # of a descriptor
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            msg = "it is not a file"
-            raise OSError(msg)
-        return stream.read()
+    """Return the text of a file, as `files.read_text` does. Raises one of `UNREADABLE`."""
+    return files.read_text(file)
 
 
 def refusal(file: Path, error: BaseException) -> NoxPexError:

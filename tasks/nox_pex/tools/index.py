@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -194,8 +195,8 @@ def _ini(file: Path) -> configparser.RawConfigParser:
 def _toml(file: Path) -> dict[str, Any]:
     """Return the contents of a TOML file; empty if it does not exist or is not readable."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(files.read_text(file))
     except OSError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise NoxPexError("config", f"{file} is not valid TOML", "correct it") from error

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from nox_pex.system import files
 from nox_pex.system.secrets import is_secret_name, url_passwords
 from nox_pex.tools import index
 
@@ -57,6 +58,6 @@ def _assigned(text: str) -> Iterator[str]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8", "replace")
+        return files.read_text(file, errors="replace")
     except (OSError, ValueError):
         return ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
@@ -21,6 +19,7 @@ from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
+from nox_pex.system import locks
 from nox_pex.verify import expected_files, scies
 from nox_pex.verify.archive import Pex, open_pex
 from nox_pex.verify.expected_files import ExpectedFiles
@@ -58,9 +57,9 @@ class Reference(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def planned_by_platform(self) -> Mapping[str, Mapping[NormalizedName, str]]:
         """The same for each platform of the binary, by its name. Raises `NoxPexError`."""
-        with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as scratch:
+        with locks.scratch("nox-pex-verify-") as scratch:
             fetcher = WheelFetcher(installer=self.installer)
-            planned = fetcher.plan(self.target.selection, self.target.platforms, scratch=Path(scratch))
+            planned = fetcher.plan(self.target.selection, self.target.platforms, scratch=scratch)
         return {platform: {p.name: p.version for p in packages} for platform, packages in planned.items()}
 
     @property

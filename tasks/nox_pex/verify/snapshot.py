@@ -16,7 +16,7 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file, tree
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files, os_errors
+from nox_pex.system import locks, os_errors
 from nox_pex.system.wording import megabytes
 from nox_pex.verify.container import CHUNK, MOST_FILES, DamageError
 from nox_pex.verify.zip_file import Zip
@@ -58,8 +58,8 @@ def taken(path: Path) -> Iterator[Snapshot]:
                 pex_file.opened(path) as original,
             ):
                 if stat.S_ISDIR(os.fstat(original).st_mode):
-                    temporary = stack.enter_context(files.temporary_directory(prefix="nox-pex-verify-"))
-                    snapshot = _copy_of_directory(original, Path(temporary, "binary"))
+                    temporary = stack.enter_context(locks.scratch("nox-pex-verify-"))
+                    snapshot = _copy_of_directory(original, temporary / "binary")
                 else:
                     file = stack.enter_context(tempfile.TemporaryFile(prefix="nox-pex-verify-"))
                     snapshot = _copy_of_file(original, file)

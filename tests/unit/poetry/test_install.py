@@ -9,7 +9,7 @@ import pytest
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import install_state
+from nox_pex.poetry import install_state, sync
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.install_state import PathDependencies
 from nox_pex.poetry.selection import Selection
@@ -127,12 +127,14 @@ def test_an_environment_that_cannot_be_trusted_is_created_again(checkout: Checko
     (site,) = checkout.environment.site_packages
     if damage == "unfinished":
         install_state.remove(checkout.environment)
+        sync.scratch_of(checkout.environment).mkdir()
     elif damage == "changed":
         (site / "idna-1.0.dist-info" / "RECORD").write_text("", "utf-8")
     else:
         checkout.python.write_bytes(b"a patch release")
     (site / "stray.py").touch()
     checkout.install()
+    assert not sync.scratch_of(checkout.environment).exists()
     assert (
         checkout.said[0]
         == "install: creating the environment again: "

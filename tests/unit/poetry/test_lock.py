@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,18 @@ def test_a_directory_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None
     with pytest.raises(NoxPexError) as caught:
         lock.digest(tmp_path / "poetry.lock")
     assert caught.value.code == "lock-unreadable"
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = 1\na = 2"])
+def test_a_lock_that_no_parser_reads_is_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "poetry.lock").write_text(text, "utf-8")
+    with pytest.raises(NoxPexError, match="is damaged") as refused:
+        lock.read(tmp_path / "poetry.lock")
+    assert refused.value.code == "lock-unreadable"
+
+
+def test_a_lock_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "poetry.lock")
+    with pytest.raises(NoxPexError, match="not a regular file") as refused:
+        lock.digest(tmp_path / "poetry.lock")
+    assert refused.value.code == "lock-unreadable"

@@ -127,6 +127,8 @@ def test_settings_without_a_check_are_refused() -> None:
     assert caught.value.code == "config"
     with pytest.raises(NoxPexError, match=r'paste \[tool\.nox-pex\.binary\.program\], .* script = "greet"'):
         plan.require_checks(smoke(), name="program", undeclared="greet")
+    with pytest.raises(NoxPexError, match=r'paste \[\[tool\.nox-pex\.binary\."a\.b"\.smoke\.http\]\]'):
+        plan.require_checks(smoke(), name="a.b")
     plan.require_checks(smoke(command=[{"args": []}]), name="program")
 
 

@@ -169,3 +169,15 @@ def test_the_digest_of_a_file_is_its_sha256_and_empty_without_one(tmp_path: Path
     assert files.digest(tmp_path / "a") == hashlib.sha256(content).hexdigest()
     assert files.digest(tmp_path / "missing") == ""
     assert files.digest(tmp_path) == ""
+
+
+def test_a_file_is_read_without_waiting_and_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"a\r\nb\xff")
+    assert files.read_text(tmp_path / "text", errors="replace") == "a\nb\N{REPLACEMENT CHARACTER}"
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(1 << 30)
+    for name in ("fifo", "zero", "large", "missing", "."):
+        with pytest.raises(OSError, match=r"(?i)regular|too large|no such"):
+            files.read_bytes(tmp_path / name)

@@ -244,3 +244,13 @@ def test_a_repository_without_a_commit_has_files_and_no_commit(tmp_path: Path) -
     (tmp_path / "main.py").touch()
     assert ask(tmp_path).files() == ["main.py"]
     assert ask(tmp_path).status(["."]) == Status(commit=None, untracked=("main.py",))
+
+
+@pytest.mark.parametrize("path", [".gitignore", ".git/index", ".git/info/exclude", ".git/HEAD", ".git/config"])
+def test_git_is_not_asked_if_it_would_wait_for_a_fifo(repo: Path, path: str) -> None:
+    (repo / path).unlink()
+    os.mkfifo(repo / path)
+    with pytest.raises(NoxPexError, match="is neither a file nor a directory") as refused:
+        Git(root=repo / "app", environ=ENVIRON).files()
+    assert (refused.value.code, str(repo / path) in refused.value.problem) == ("git", True)
+    assert Git(root=repo / "app", environ=ENVIRON).top() is None

@@ -142,3 +142,12 @@ def test_a_lock_until_exit_lasts_and_follows_a_directory_that_was_made_again(tmp
         with locks.try_lock(directory) as exclusive, locks.try_lock(directory, shared=True) as too:
             assert (exclusive, too) == (False, True)
         directory.rmdir()
+
+
+def test_a_scratch_directory_is_removed_and_so_are_those_of_killed_processes(tmp_path: Path) -> None:
+    (tmp_path / "mine-killed" / "content").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    with locks.scratch("mine-", parent=tmp_path) as first, locks.scratch("mine-", parent=tmp_path) as second:
+        (first / "content").mkdir()
+        assert set(tmp_path.iterdir()) == {first, second, tmp_path / "other"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]

@@ -15,6 +15,7 @@ from nox_pex.system.secrets import MASK, LineMasker, Secrets, is_secret_name, pu
     [
         *("GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "POETRY_HTTP_BASIC_PRIVATE_PASSWORD", "APIKEY"),
         *("SESSION_COOKIE", "PROXY_AUTHORIZATION", "BASIC_AUTH", "DOCKER_AUTH_CONFIG", "PRIVATEKEY", "x-api-key"),
+        *("GH_PAT", "DB_PW", "OTP"),
         *("STRIPE_KEY", "SSH_KEYS", "db_pass", "PGPASSWD", "GPG_PASSPHRASE", "GOOGLE_CREDENTIALS", "KEY", "DB_PWD"),
     ],
 )

@@ -23,6 +23,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
 from nox_pex.smoke.checks.http_client import tls_context
+from nox_pex.system import files
 
 
 class CheckFiles(Struct, frozen=True, kw_only=True):
@@ -62,9 +63,9 @@ class CheckFiles(Struct, frozen=True, kw_only=True):
 
 def _load_schema(file: Path) -> Any:
     try:
-        schema = json.loads(file.read_text(encoding="utf-8"))
+        schema = json.loads(files.read_text(file))
         jsonschema.validators.validator_for(schema).check_schema(schema)
-    except (ValueError, jsonschema.exceptions.SchemaError) as error:
+    except (OSError, ValueError, RecursionError, jsonschema.exceptions.SchemaError) as error:
         reason = str(error).partition("\n")[0]
         problem = f"`json-schema` {file.name} is not a JSON Schema: {reason}"
         raise NoxPexError("config", problem, "correct that file") from None

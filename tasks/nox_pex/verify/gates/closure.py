@@ -7,7 +7,6 @@ lock's format, groups and markers here.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from nox_pex.poetry.cli import after_plugins, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
+from nox_pex.system import locks
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
@@ -44,8 +44,8 @@ def plan(
     The result maps names to versions. Raises `NoxPexError` with the code of Poetry's failure.
     """
     poetry = pinned.provide_poetry(provisioner, poetry_version)
-    with tempfile.TemporaryDirectory(prefix="nox-pex-verify-") as empty:
-        environment, environments = Environment(path=Path(empty, "environment")), Path(empty, "environments")
+    with locks.scratch("nox-pex-verify-") as empty:
+        environment, environments = Environment(path=empty / "environment"), empty / "environments"
         environments.mkdir()
         provisioner.create(environment.path, python=python, seed=False)
         outcome = provisioner.shell.run(
