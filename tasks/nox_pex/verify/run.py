@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.system import plain_paths
+from nox_pex.system.secrets import Secrets
+from nox_pex.tools import index_secrets
 from nox_pex.verify import archive, scies, second_build, snapshot
 from nox_pex.verify.archive import Pex, refusing, reporting_damage
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
@@ -181,12 +184,14 @@ def _integrity(inputs: GateInputs) -> Verdict:
 
 
 def _leaks(inputs: GateInputs) -> Verdict:
-    shell = inputs.reference.installer.provisioner.shell
+    shell, project = inputs.reference.installer.provisioner.shell, inputs.target.project
+    # Not those in pyproject.toml, such as the `env` of a smoke test: they are no secrets to whoever has the sources.
+    of_indexes = index_secrets.values(shell.environ, prefix=Path(sys.prefix), project=project.root)
     machine = leaks.Machine(
         paths=_build_directories(inputs),
         prefixes=_temporary_prefixes(inputs.target),
         home=Path(shell.environ["HOME"]) if shell.environ.get("HOME") else None,
-        secrets=shell.secrets,
+        secrets=Secrets.of(shell.environ, inputs.target.settings.secrets).with_values(of_indexes),
     )
     rules, manifests = leaks.Rules.of(machine), scies.manifests(inputs.reference.scies)
     return leaks.judge(inputs.pex, rules, own_wheels=inputs.own_wheels, documents=manifests)

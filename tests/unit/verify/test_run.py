@@ -44,7 +44,8 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def installer_of(target: Target, secrets: tuple[str, ...] = ()) -> Installer:
-    shell = Shell(environ={}, secrets=Secrets(values=secrets), say=lambda _: None)
+    environ = {f"API_TOKEN_{number}": secret for number, secret in enumerate(secrets)}
+    shell = Shell(environ={"HOME": "", **environ}, secrets=Secrets.of(environ), say=lambda _: None)
     return Installer(
         project=target.project,
         base=BasePython(name="3", find=lambda: Path(sys.executable)),
@@ -125,6 +126,23 @@ def test_failed_gates_have_their_own_codes_and_remedies(
     )
     assert secret not in "".join(map(str, failures.values()))
     assert rebuilds == [True]
+
+
+def test_a_value_in_the_settings_is_no_secret_to_search_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rebuilds: list[bool]
+) -> None:
+    """Whoever has the sources knows it, and a placeholder may be in the files of a distribution."""
+    monkeypatch.setattr(closure, "plan", lambda *_, **__: {})
+    secret = "c4nary-0fThisRun"
+    binary = zipapp(tmp_path / "x.pex", {"lib-1-py3-none-any.whl": recorded("lib", "1", {"lib.py": secret.encode()})})
+    smoke = {"env": {"SECRET_KEY": secret}}
+    target = target_of(binary, root=tmp_path, smoke=smoke)
+    document = {"tool": {"nox-pex": {"binary": {"program": {"smoke": smoke}}}}}
+    target = replace(target, project=replace(target.project, document=document))
+    (tmp_path / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
+    report = verify.run(target, environment=None, installer=installer_of(target), deep=False)
+    assert states(report)["leaks"] == "passed"
+    assert rebuilds
 
 
 def test_damage_within_a_gate_is_an_integrity_failure_of_that_gate(
