@@ -113,4 +113,4 @@ def test_what_is_no_file_is_replaced_or_refused(built: Callable[[str], Project],
         line = loose.refused("launch-failed", "-s", "smoke", "--", "--binary", str(path))
         assert f"{path} cannot be started: it " in line
     (loose.root / "dist" / "loose.smoke.json").mkdir()
-    assert "move the directory away" in loose.refused("disk-full", "-s", "smoke")
+    assert "move the directory away" in loose.refused("os-error", "-s", "smoke")

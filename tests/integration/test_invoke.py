@@ -129,7 +129,9 @@ def test_project_and_state_come_from_the_configuration_of_invoke(two: Project) -
     (two.root / "tasks.py").write_text(_NAMESPACE, "utf-8")
     (two.root / "invoke.json").write_text(json.dumps({"nox-pex": {"project": "services/clock", "state": ".work"}}))
     result = inv(two, "pex")
-    assert result.said("pex: clock unchanged")
+    assert result.said(
+        "pex: rebuilding clock", "last build is not known here"
+    )  # the state of it is in another directory
     assert (two.root / ".work" / ".gitignore").read_text("utf-8") == "*\n"
     (two.root / "tasks.py").write_text(f'{_NAMESPACE}\nns.configure({{"nox-pex": {{"project": "services/worker"}}}})\n')
     (two.root / "invoke.json").unlink()

@@ -20,7 +20,8 @@ groups = ["main", "server"]
 extras = ["ini"]
 
 [tool.nox-pex.binary.broken]
-executable = "gone.py"
+entry-point = "counter:main"
+sources.include = ["gone/*"]
 """
 
 
@@ -35,7 +36,7 @@ def several(built: Callable[[str], Project]) -> Project:
 def test_binaries_are_built_at_the_same_time_and_a_failure_stops_no_other(several: Project, home: Path) -> None:
     result = several.run("-s", "pex", "--", "--jobs", "3")
     assert result.status == 1
-    assert result.said("error[source-missing]", "tool.nox-pex.binary.broken", "gone.py")
+    assert result.said("error[source-missing]", "tool.nox-pex.binary.broken", "gone/*")
     assert result.output.count("error[") == 1
     assert result.said("errand | pex: errand built")
     assert result.said("server | pex: server built")
@@ -47,12 +48,15 @@ def test_binaries_are_built_at_the_same_time_and_a_failure_stops_no_other(severa
 
 
 def test_every_failure_is_shown(several: Project) -> None:
-    several.append("pyproject.toml", '\n[tool.nox-pex.binary.adrift]\nexecutable = "nowhere.py"\n')
+    several.append(
+        "pyproject.toml",
+        '\n[tool.nox-pex.binary.adrift]\nentry-point = "counter:main"\nsources.include = ["nowhere/*"]\n',
+    )
     for jobs in ((), ("--jobs", "1")):
         result = several.run("-s", "pex", "--", "broken", "adrift", *jobs)
         assert result.status == 1
-        assert result.said("error[source-missing]", "gone.py")
-        assert result.said("error[source-missing]", "nowhere.py")
+        assert result.said("error[source-missing]", "gone/*")
+        assert result.said("error[source-missing]", "nowhere/*")
         assert result.output.count("error[") == 2
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from nox_pex.system import secret_forms, secret_patterns
+from nox_pex.system import outside_text, secret_forms, secret_patterns
 from nox_pex.system.secret_forms import Form
 from nox_pex.system.secret_patterns import MASK, public_url, url_passwords
 
@@ -104,7 +104,7 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
 
     def mask_json(self, text: str) -> str:
         """Return a JSON document, as nox-pex writes it, with `MASK` in place of every secret in its strings."""
-        return json.dumps(self._mask_strings(json.loads(text)), ensure_ascii=False, indent=2) + "\n"
+        return outside_text.json_text(self._mask_strings(json.loads(text)))
 
     def _mask_strings(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -189,9 +189,8 @@ def _chosen(value: str) -> Path:
     """
     remedy = "name a directory for this cache alone, such as ~/.cache/nox-pex, or unset the variable"
     shown = os.fsencode(value).decode("utf-8", "backslashreplace")
-    if not shown.isprintable() or shown != value:
-        problem = f"{_VARIABLE} has a character that cannot be in the path of a cache: {shown!r}"
-        raise NoxPexError("config", problem, remedy)
+    if shown != value:
+        raise NoxPexError("config", f"{_VARIABLE} is not UTF-8: {shown}", remedy)
     try:
         path = Path(os.path.normpath(Path(value).expanduser().absolute()))
     except RuntimeError as error:  # there is no such user

@@ -116,5 +116,6 @@ def test_a_file_in_place_of_the_output_directory_is_one_error(app: Project) -> N
     result = app.run("-s", "pex")
     lines = [line for line in result.output.splitlines() if "error[" in line]
     assert len(lines) == 1, result.output
-    assert "error[disk-full]" in lines[0]
+    assert "error[config]" in lines[0]
+    assert "dist is not a directory" in lines[0]
     assert "Traceback" not in result.output, result.output

@@ -129,9 +129,7 @@ def test_the_caches_are_in_the_users_cache_unless_another_is_chosen() -> None:
         assert Caches.of(environ).root == user_cache_path("nox-pex", appauthor=False)
 
 
-@pytest.mark.parametrize(
-    "value", ["~nobody-has-this-name/x", "/", "//", "/x/..", "~", "project", "a\nb", "a\x1bb", "gr\udcfcn"]
-)
+@pytest.mark.parametrize("value", ["~nobody-has-this-name/x", "/", "//", "/x/..", "~", "project", "gr\udcfcn"])
 def test_a_value_that_cannot_be_a_cache_is_an_error_that_names_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
