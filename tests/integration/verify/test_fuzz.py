@@ -65,7 +65,7 @@ SAMPLES: Final = {
 }
 """The binaries, and their projects."""
 
-EACH: Final = [pytest.param(name, marks=[pytest.mark.slow] if name == "loose" else []) for name in SAMPLES]
+EACH: Final = [pytest.param(name, marks=[pytest.mark.slow] if name.startswith("loose") else []) for name in SAMPLES]
 
 FOUND: Final = (
     ("installed", "header+digests", 1),
