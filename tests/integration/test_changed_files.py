@@ -1,4 +1,4 @@
-"""What nox-pex wrote and somebody changed: the binary, its record, the tree of a directory; and files that are none."""
+"""Binaries, records and directories that somebody changed after nox-pex wrote them; and files that are none."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def found_in(text: str) -> list[str]:
 
 @contextmanager
 def command_lines() -> Iterator[set[str]]:
-    """The command lines of all processes that run within the block, as far as they are seen."""
+    """The command lines of all processes that run within the block, if they are seen."""
     seen: set[str] = set()
     ended = threading.Event()
 

@@ -22,7 +22,7 @@ FOUNDATION = {"errors", "version"}
 """Modules that every module may import."""
 
 ESCAPING = {"system.outside_text", "system.lazy"}
-"""What `errors` imports, so that no error can be shown with raw text from outside."""
+"""The imports of `errors`, so that no error can be shown with raw text from outside."""
 
 FRONTENDS = {"__init__", "sessions", "invoke"}
 """Modules that may import from every room."""

@@ -39,7 +39,7 @@ _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged archive raises: `RuntimeError` if a member is encrypted, or compressed by an unknown method,
+"""The errors of reading a damaged archive: `RuntimeError` if a member is encrypted, or compressed by an unknown method,
 `ValueError` if a name or a PEX-INFO is not valid, the others for offsets and sizes that make no sense."""
 
 

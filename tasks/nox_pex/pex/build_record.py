@@ -55,7 +55,7 @@ class _Form(Struct, frozen=True, kw_only=True, rename="kebab"):
 
 
 class LastBuild(Struct, frozen=True, kw_only=True):
-    """What the private state keeps of the last build, because anybody may change the files in `dist`.
+    """The last build in the private state, which is kept because anybody may change the files in `dist`.
 
     `binary` is the digest of the binary, `record` that of the file with its build record, and `inputs` are its inputs
     by item.

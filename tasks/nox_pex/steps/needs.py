@@ -1,4 +1,4 @@
-"""What a run needs of a project's settings, checked before its first expensive step: all problems at once."""
+"""The needs of a run in a project's settings, checked before its first expensive step: all problems at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a binary must be: Poetry's plan, its second install, and a second build, each found out without the binary."""
+"""The reference for a binary: Poetry's plan, its second install, and a second build, found out without the binary."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Found = TypeVar("_Found")
 
 
 class Reference(Struct, frozen=True, kw_only=True, dict=True):
-    """What the binary of `target` must be, found out without the binary, each part once and only if it is needed.
+    """The reference for the binary of `target`, found out without the binary, each part once and only if it is needed.
 
     `deep` makes Poetry fetch every locked file again. `environment` is that of the build, None if there is none.
     `stack` removes the copies on disk.
@@ -64,7 +64,7 @@ class Reference(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def installed(self) -> Contents:
-        """What Poetry installed again for `verify`. Raises `NoxPexError`."""
+        """The install that Poetry made again for `verify`. Raises `NoxPexError`."""
         return self._raised_again(self._rebuild).installed
 
     @cached_property

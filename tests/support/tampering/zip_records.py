@@ -111,7 +111,7 @@ def record(
 
 @lru_cache(maxsize=4096)
 def deflated(content: bytes) -> bytes:
-    """What `zipfile` writes of `content`."""
+    """The bytes that `zipfile` writes for `content`."""
     packer = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -15)
     return packer.compress(content) + packer.flush()
 
