@@ -17,15 +17,15 @@ from typing import IO, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-_END: Final = struct.Struct("<4s4H2LH")
+END: Final = struct.Struct("<4s4H2LH")
 """The end record (APPNOTE 4.3.16)."""
 
 
-_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-"""A record of the central directory, up to the name (APPNOTE 4.3.12); its fields are `_CentralFields`."""
+CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+"""A record of the central directory, up to the name (APPNOTE 4.3.12); its fields are `CentralFields`."""
 
 
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
+LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local record, up to the name (APPNOTE 4.3.7)."""
 
 
@@ -33,7 +33,7 @@ _OFFSET_FIELD: Final = slice(42, 46)
 """The bytes of a central record that hold the offset of its local record."""
 
 
-_UTF_8: Final = 0x800
+UTF_8: Final = 0x800
 """The flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)."""
 
 
@@ -57,8 +57,8 @@ class UnsupportedArchiveError(Exception):
     """An archive of a layout that this module does not read or write."""
 
 
-class _CentralFields(NamedTuple):
-    """The fields of `_CENTRAL`, in their order."""
+class CentralFields(NamedTuple):
+    """The fields of `CENTRAL`, in their order."""
 
     signature: bytes
     made_by: int
@@ -139,15 +139,15 @@ class ZipMember(Struct, frozen=True, kw_only=True):
         """Return the same member under the name `prefix` + `name`, not packed again. `prefix` is ASCII."""
         with self.archive.open("rb") as file:
             file.seek(self.start)
-            local = file.read(_LOCAL.size)
-        old = self.central[_CENTRAL.size :][: self._fields.name_length]
+            local = file.read(LOCAL.size)
+        old = self.central[CENTRAL.size :][: self._fields.name_length]
         new = prefix.encode("ascii") + old
         length = struct.pack("<H", len(new))
         return msgspec.structs.replace(
             self,
             name=prefix + self.name,
-            central=self.central[:28] + length + self.central[30 : _CENTRAL.size] + new + self._after_name,
-            start=self.start + _LOCAL.size + len(old),
+            central=self.central[:28] + length + self.central[30 : CENTRAL.size] + new + self._after_name,
+            start=self.start + LOCAL.size + len(old),
             renamed=local[:26] + length + local[28:] + new,
         )
 
@@ -156,13 +156,13 @@ class ZipMember(Struct, frozen=True, kw_only=True):
         return self.central[: _OFFSET_FIELD.start] + struct.pack("<L", offset) + self.central[_OFFSET_FIELD.stop :]
 
     @property
-    def _fields(self) -> _CentralFields:
-        return _CentralFields._make(_CENTRAL.unpack_from(self.central))
+    def _fields(self) -> CentralFields:
+        return CentralFields._make(CENTRAL.unpack_from(self.central))
 
     @property
     def _after_name(self) -> bytes:
         """The extra field and the comment of its central record."""
-        return self.central[_CENTRAL.size + self._fields.name_length :]
+        return self.central[CENTRAL.size + self._fields.name_length :]
 
     def _local_record(self) -> Iterator[bytes]:
         yield self.renamed
@@ -172,11 +172,11 @@ class ZipMember(Struct, frozen=True, kw_only=True):
     def _content_start(self, file: IO[bytes]) -> int:
         """The first byte of its packed content in its archive, open as `file`."""
         if self.renamed:
-            extra: int = _LOCAL.unpack_from(self.renamed)[10]
+            extra: int = LOCAL.unpack_from(self.renamed)[10]
             return self.start + extra
         file.seek(self.start)
-        name_and_extra: tuple[int, int] = _LOCAL.unpack(file.read(_LOCAL.size))[9:]
-        return self.start + _LOCAL.size + sum(name_and_extra)
+        name_and_extra: tuple[int, int] = LOCAL.unpack(file.read(LOCAL.size))[9:]
+        return self.start + LOCAL.size + sum(name_and_extra)
 
 
 class Archive(Struct, frozen=True, kw_only=True):
@@ -198,8 +198,8 @@ def read(path: Path) -> Archive:
     found: list[tuple[str, bytes, int]] = []
     position = 0
     for _ in range(count):
-        fields = _CentralFields._make(_CENTRAL.unpack_from(directory, position))
-        name_start = position + _CENTRAL.size
+        fields = CentralFields._make(CENTRAL.unpack_from(directory, position))
+        name_start = position + CENTRAL.size
         name_end = name_start + fields.name_length
         following = name_end + fields.extra_length + fields.comment_length
         name = _decoded(directory[name_start:name_end], fields.flags, path)
@@ -221,13 +221,13 @@ def read(path: Path) -> Archive:
 def _read_directory(file: IO[bytes], path: Path) -> tuple[int, int, bytes]:
     """The number of members, the offset of the central directory, and its bytes."""
     size = file.seek(0, 2)
-    file.seek(max(size - _END.size, 0))
+    file.seek(max(size - END.size, 0))
     end = file.read()
-    if len(end) != _END.size or not end.startswith(b"PK\x05\x06"):
+    if len(end) != END.size or not end.startswith(b"PK\x05\x06"):
         msg = f"{path} does not end with an end record without a comment"
         raise UnsupportedArchiveError(msg)
-    _, _, _, count, total, length, offset, _ = _END.unpack(end)
-    if count == _ZIP64_COUNT or count != total or offset + length + _END.size != size:
+    _, _, _, count, total, length, offset, _ = END.unpack(end)
+    if count == _ZIP64_COUNT or count != total or offset + length + END.size != size:
         msg = f"{path} is a ZIP64 archive, or one in several parts"
         raise UnsupportedArchiveError(msg)
     file.seek(offset)
@@ -236,7 +236,7 @@ def _read_directory(file: IO[bytes], path: Path) -> tuple[int, int, bytes]:
 
 def _decoded(name: bytes, flags: int, path: Path) -> str:
     try:
-        return name.decode("utf-8" if flags & _UTF_8 else "ascii")
+        return name.decode("utf-8" if flags & UTF_8 else "ascii")
     except UnicodeDecodeError as error:
         msg = f"{path} has a member with the name {name!r}"
         raise UnsupportedArchiveError(msg) from error
@@ -303,7 +303,7 @@ def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
                 file.write(each.renamed)
                 file.writelines(_pieces(archives[each.archive], each.start, each.end))
         file.write(directory)
-        file.write(_END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), offset, 0))
+        file.write(END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), offset, 0))
 
 
 def same_bytes(first: Iterator[bytes], second: Iterator[bytes]) -> bool:

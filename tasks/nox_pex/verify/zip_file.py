@@ -16,12 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import IO, Final, NamedTuple
 
+from nox_pex.pex.zip_members import CENTRAL, END, LOCAL, UTF_8, CentralFields
 from nox_pex.verify.container import CHUNK, MOST_FILES, Allowance, DamageError, check_names
 from nox_pex.verify.zip_member import DEFLATED, STORED, MemberContent, ZipMember
-
-_END: Final = struct.Struct("<4s4H2LH")
-"""The end of the central directory (4.3.16); its fields are `_End`."""
-
 
 _END_64: Final = struct.Struct("<4sQ2H2L4Q")
 """The same for ZIP64 (4.3.14)."""
@@ -31,14 +28,6 @@ _LOCATOR_64: Final = struct.Struct("<4sLQL")
 """The place of the record for ZIP64 (4.3.15)."""
 
 
-_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-"""A record of the central directory, up to the name (4.3.12); its fields are `_Central`."""
-
-
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
-"""A local record, up to the name (4.3.7); its fields are `_Local`."""
-
-
 _LONGEST_COMMENT: Final = 0xFFFF
 
 
@@ -46,15 +35,11 @@ _LARGEST_DIRECTORY: Final = 24 << 20
 """Bytes of a central directory."""
 
 
-_UTF_8: Final = 0x800
-"""The flag of a name in UTF-8 (4.4.4, bit 11)."""
-
-
 _SIZES_FOLLOW: Final = 0x8
 """The flag of a member whose sizes are in a record after its data (4.4.4, bit 3)."""
 
 
-_READABLE_FLAGS: Final = _UTF_8 | _SIZES_FOLLOW | 0x6
+_READABLE_FLAGS: Final = UTF_8 | _SIZES_FOLLOW | 0x6
 """The flags that do not change how a member is read. Bits 1 and 2 say how well it is compressed."""
 
 
@@ -88,26 +73,6 @@ class _End(NamedTuple):
     comment: int
 
 
-class _Central(NamedTuple):
-    signature: bytes
-    made_by: int
-    needs: int
-    flags: int
-    method: int
-    time: int
-    date: int
-    crc: int
-    packed: int
-    size: int
-    name: int
-    extra: int
-    comment: int
-    disk: int
-    internal: int
-    external: int
-    offset: int
-
-
 class _Local(NamedTuple):
     signature: bytes
     needs: int
@@ -129,7 +94,6 @@ class _Directory(NamedTuple):
     size: int
     total: int
     shift: int
-    comment: int
 
 
 class Zip:
@@ -172,15 +136,15 @@ class Zip:
         return io.BufferedReader(MemberContent(self._file.fileno(), self.members[name]), CHUNK)
 
     def _find_directory(self, size: int) -> _Directory:
-        tail_start = max(0, size - _END.size - _LONGEST_COMMENT)
+        tail_start = max(0, size - END.size - _LONGEST_COMMENT)
         tail = self._read(size - tail_start, tail_start)
         position = tail.rfind(b"PK\x05\x06")
-        if position < 0 or len(tail) - position < _END.size:
+        if position < 0 or len(tail) - position < END.size:
             msg = "it is no ZIP archive, or is truncated"
             raise DamageError(msg)
-        end = _End._make(_END.unpack_from(tail, position))
+        end = _End._make(END.unpack_from(tail, position))
         end_start = tail_start + position
-        if end_start + _END.size + end.comment != size:
+        if end_start + END.size + end.comment != size:
             msg = "there are bytes after its end record"
             raise DamageError(msg)
         if end.comment:
@@ -203,7 +167,7 @@ class Zip:
         if end.total > MOST_FILES or end.size > _LARGEST_DIRECTORY:
             msg = f"it has {end.total:,} members"
             raise DamageError(msg)
-        return _Directory(start=start, size=end.size, total=end.total, shift=shift, comment=end.comment)
+        return _Directory(start=start, size=end.size, total=end.total, shift=shift)
 
     def _find_zip64(self, end_start: int) -> int | None:
         """Return the place of the end record for ZIP64; None if there is none."""
@@ -231,24 +195,26 @@ class Zip:
         content = self._read(directory.size, directory.start)
         position = 0
         for _ in range(directory.total):
-            if position + _CENTRAL.size > len(content):
+            if position + CENTRAL.size > len(content):
                 msg = "its central directory is truncated"
                 raise DamageError(msg)
-            record = _Central._make(_CENTRAL.unpack_from(content, position))
-            name_start = position + _CENTRAL.size
-            extra_start = name_start + record.name
-            position = extra_start + record.extra + record.comment
+            record = CentralFields._make(CENTRAL.unpack_from(content, position))
+            name_start = position + CENTRAL.size
+            extra_start = name_start + record.name_length
+            position = extra_start + record.extra_length + record.comment_length
             if record.signature != b"PK\x01\x02" or position > len(content):
                 msg = "its central directory is damaged"
                 raise DamageError(msg)
             raw_name = content[name_start:extra_start]
-            extra = content[extra_start : extra_start + record.extra]
+            extra = content[extra_start : extra_start + record.extra_length]
             yield self._member(record, raw_name, extra, directory)
         if position != len(content):
             msg = "its central directory has another size than its end record says"
             raise DamageError(msg)
 
-    def _member(self, record: _Central, raw_name: bytes, extra: bytes, directory: _Directory) -> tuple[ZipMember, int]:
+    def _member(
+        self, record: CentralFields, raw_name: bytes, extra: bytes, directory: _Directory
+    ) -> tuple[ZipMember, int]:
         name = _decoded(raw_name, record.flags)
         if record.flags & ~_READABLE_FLAGS or record.method not in _METHODS or record.needs & 0xFF > _NEEDED:
             msg = f"{name} is encrypted, or compressed by a method that Python cannot import from"
@@ -256,21 +222,21 @@ class Zip:
         size, packed, offset = _zip64_values(record, extra, name)
         place = offset + directory.shift
         local = self._local_record(place, raw_name, record, name)
-        start = place + _LOCAL.size + local.name + local.extra
+        start = place + LOCAL.size + local.name + local.extra
         if start + packed > directory.start:
             msg = f"the data of {name} is not within the archive"
             raise DamageError(msg)
         if (record.method == STORED and size != packed) or (name.endswith("/") and size):
             msg = f"{name} has a size that contradicts its kind"
             raise DamageError(msg)
-        large = _FULL in (record.size, record.packed, record.offset)
-        unusual = record.comment or record.flags & ~_UTF_8 or record.disk
+        large = _FULL in (record.size, record.packed_size, record.offset)
+        unusual = record.comment_length or record.flags & ~UTF_8 or record.disk
         if unusual or ((extra or local.extra) and not large):
             self._irregularities[f"{name} has fields that pex does not write"] = None
         member = ZipMember(
             name=name,
             size=size,
-            mode=record.external >> 16,
+            mode=record.external_attributes >> 16,
             date=record.date << 16 | record.time,
             crc=record.crc,
             method=record.method,
@@ -279,14 +245,14 @@ class Zip:
         )
         return member, place
 
-    def _local_record(self, place: int, raw_name: bytes, record: _Central, name: str) -> _Local:
+    def _local_record(self, place: int, raw_name: bytes, record: CentralFields, name: str) -> _Local:
         """Return the local record at the byte `place`. Raises `DamageError` if it contradicts the central one."""
-        content = self._read(_LOCAL.size + len(raw_name), place)
-        local = _Local._make(_LOCAL.unpack_from(content)) if len(content) >= _LOCAL.size else None
+        content = self._read(LOCAL.size + len(raw_name), place)
+        local = _Local._make(LOCAL.unpack_from(content)) if len(content) >= LOCAL.size else None
         same = (
             local is not None
             and local.signature == b"PK\x03\x04"
-            and content[_LOCAL.size :] == raw_name
+            and content[LOCAL.size :] == raw_name
             and local.name == len(raw_name)
             and (local.flags ^ record.flags) & ~0x6 == 0
             and local.method == record.method
@@ -330,15 +296,15 @@ class Zip:
 def _decoded(name: bytes, flags: int) -> str:
     """Return the name of a member, in the encoding that its flags name (4.4.17, appendix D)."""
     try:
-        return name.decode("utf-8" if flags & _UTF_8 else "cp437")
+        return name.decode("utf-8" if flags & UTF_8 else "cp437")
     except UnicodeDecodeError as error:
         msg = f"the member name {name!r} is not UTF-8"
         raise DamageError(msg) from error
 
 
-def _zip64_values(record: _Central, extra: bytes, name: str) -> tuple[int, int, int]:
+def _zip64_values(record: CentralFields, extra: bytes, name: str) -> tuple[int, int, int]:
     """Return the size, the packed size and the offset of a member, which may be in an extra field (4.5.3)."""
-    values = [record.size, record.packed, record.offset]
+    values = [record.size, record.packed_size, record.offset]
     wanted = [index for index, value in enumerate(values) if value == _FULL]
     position = 0
     seen = False
