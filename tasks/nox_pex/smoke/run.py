@@ -19,7 +19,7 @@ from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, missing, plan
-from nox_pex.smoke.boot import SmokeTest, run_boot, skipped_boot
+from nox_pex.smoke.boot import run_boot, skipped_boot
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
@@ -28,6 +28,7 @@ from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
+from nox_pex.smoke.smoke_test import SmokeTest
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
