@@ -230,7 +230,8 @@ class RunningContainer:
         self.name = name
         self._runner = runner
         self._command = command
-        self._program = Program(command, remove=None if runner.keep else runner.workspace.root)
+        remove = None if runner.keep else runner.workspace.root
+        self._program = Program(command, remove=remove, contain=False)  # the client leaves a monitor running on purpose
 
     @property
     def output(self) -> Path:

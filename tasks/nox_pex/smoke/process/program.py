@@ -197,7 +197,16 @@ class Program:
     started_at: float
     owns_port: bool = False
 
-    def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
+    def __init__(
+        self,
+        command: Command,
+        *,
+        remove: Path | None = None,
+        confinement: Confinement | None = None,
+        contain: bool = True,
+    ) -> None:
+        self.uncontained: str | None = None
+        self._contain = contain
         self._command = command
         self._confinement = confinement
         self._channel: socket.socket | None = None
@@ -238,6 +247,7 @@ class Program:
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
             cleanup=command.cleanup,
+            contain=self._contain,
             confine=self._confinement and _confinement_spec(self._confinement, cwd=command.cwd),
             sockets=channel,
         )
@@ -246,7 +256,7 @@ class Program:
             raise UnavailableError(event["refused"])
         if "failed" in event:
             raise _launch_failed(Path(command.argv[0]), event["failed"], event["reason"])
-        self.pid, self.started_at = event["started"], event["at"]
+        self.pid, self.started_at, self.uncontained = event["started"], event["at"], event.get("uncontained")
 
     @property
     def network(self) -> Network:
