@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.system import locks
+from tests.support import memory
 from tests.support.locker import Locker
 from tests.support.monorepo import write_monorepo
 from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
@@ -18,6 +19,19 @@ from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test below this directory: pytest calls this hook for no other test."""
     item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def temporary_files() -> Iterator[Path]:
+    """The directory for temporary files of the programs under test, which is removed at the end."""
+    with memory.temporary_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], temporary_files: Path) -> dict[str, str]:
+    """The variables of a user's shell, with a directory for temporary files."""
+    return {**environ, "TMPDIR": str(temporary_files)}
 
 
 @pytest.fixture
