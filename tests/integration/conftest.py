@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def temporary_files() -> Iterator[Path]:
     """The directory for temporary files of the programs under test, which is removed at the end."""
     with memory.temporary_directory() as directory:
         yield directory
+
+
+@pytest.fixture
+def scratch(temporary_files: Path) -> Iterator[Path]:
+    """An empty directory among the temporary files: for a new cache, in which all tools are installed again."""
+    with tempfile.TemporaryDirectory(dir=temporary_files, ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

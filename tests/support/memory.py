@@ -1,6 +1,6 @@
 """A directory in memory for temporary files, on machines that have enough of it.
 
-Each `verify` writes some ten thousand temporary files and removes them. On ext4 that takes longer than all else it does.
+Each `verify` writes some ten thousand temporary files and removes them: on ext4, four seconds of system time.
 """
 
 from __future__ import annotations
