@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import CommandCheck, HttpCheck, TcpCheck
+from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
 from nox_pex.smoke import plan
 from nox_pex.smoke.checks import http_client, results
 from nox_pex.smoke.checks.results import CheckResult, CommandOutput
