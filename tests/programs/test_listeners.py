@@ -155,10 +155,16 @@ def test_other_ways_to_listen_pass(mode: str, smoke_test: SmokeTest) -> None:
         assert tested.code is None, tested.problem
 
 
-def test_a_program_serves_on_a_unix_socket(smoke_test: SmokeTest) -> None:
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "on-a-unix-socket", "on-a-renamed-socket", "on-a-relative-socket", "on-a-linked-socket",
+        "on-the-socket-of-a-process-that-ended",
+    ],
+)  # fmt: skip
+def test_a_program_serves_on_a_unix_socket(mode: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test(
-        "listens", "on-a-unix-socket", "0", "{tmp}/app.sock",
-        url="http://service", unix_socket="{tmp}/app.sock", conditions=["cold", "warm"],
+        "listens", mode, "0", "{tmp}/app.sock", url="http://service", unix_socket="{tmp}/app.sock",
     )  # fmt: skip
     assert tested.code is None, tested.problem
 
