@@ -49,6 +49,8 @@ def test_a_failure_comes_with_the_log(
         pytest.fail("the program is not ready")
     assert caught.value.code == "exited-early"
     assert caught.value.log == ("connecting with ****",)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.endswith("The end of the program's log:\n  | connecting with ****\n")
     assert_nothing_left(temporary, tmp_path)
 
 

@@ -147,7 +147,7 @@ def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -
         "layers": list(built.layers),
         "bytes-over-base": built.added_bytes,
         "seconds": round(built.seconds, 3),
-        "passed": report.failure is None,
+        "passed": report.passed,
         "error": str(report.failure) if report.failure is not None else None,
         "ready-after": report.ready_after("container"),
     }

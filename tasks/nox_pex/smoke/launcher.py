@@ -59,7 +59,7 @@ def launch(
     `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
     Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
 
-    Raises `NoxPexError`, whose `log` has the last lines of the program's log:
+    Raises `NoxPexError`, whose `log` has the last lines of the program's log. A traceback and pytest show them too:
 
     - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
     - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
@@ -127,11 +127,18 @@ def launch(
 
 @contextlib.contextmanager
 def _masked(secrets: Secrets) -> Iterator[None]:
-    """Mask the secrets in a failure. pytest would show the original failure too if it were its cause."""
+    """Mask the secrets in a failure, and add the log to what Python shows of it (PEP 678).
+
+    pytest would show the original failure too if it were its cause.
+    """
     try:
         yield
     except NoxPexError as error:
-        raise error.masked(secrets.mask) from None
+        masked = error.masked(secrets.mask)
+        *before, _ = masked.lines
+        if masked.log:
+            masked.add_note("\n".join(("The end of the program's log:", *before)))
+        raise masked from None
 
 
 def _texts(env: object) -> dict[str, str]:
