@@ -159,8 +159,7 @@ def json_text(report: SmokeReport) -> str:
         **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
         "passed": report.passed,
         "conditions": [_as_json(boot) for boot in report.boot_results],
-        "failure": failure
-        and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, "log": list(failure.log)},
+        "failure": failure and _failure_as_json(failure),
     }
     return to_json(value)
 
@@ -233,6 +232,12 @@ def _stop_cell(stop: Stop | None) -> str:
     if stop is None:
         return ""
     return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
+
+
+def _failure_as_json(failure: NoxPexError) -> dict[str, Any]:
+    by_hand = {"by-hand": failure.by_hand} if failure.by_hand else {}
+    log = {"log": list(failure.log)}
+    return {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, **by_hand, **log}
 
 
 def _as_json(boot: BootResult) -> dict[str, Any]:
