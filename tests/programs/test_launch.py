@@ -50,7 +50,8 @@ def test_a_failure_comes_with_the_log(
     assert caught.value.code == "exited-early"
     assert caught.value.log == ("connecting with ****",)
     shown = "".join(traceback.format_exception(caught.value))
-    assert shown.endswith("The end of the program's log:\n  | connecting with ****\n")
+    assert "The end of the program's log:\n  | connecting with ****\nby hand: cd " in shown
+    assert "s3cr3t" not in shown
     assert_nothing_left(temporary, tmp_path)
 
 

@@ -1,7 +1,8 @@
-"""The command lines with which a user repeats by hand what a smoke test runs. Pure."""
+"""The command lines with which a user repeats by hand what a smoke test runs."""
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,10 @@ from nox_pex.system.secrets import Secrets
 _HERE: Final = '"$PWD"'
 
 
+_LONGEST_STDIN: Final = 400
+"""Characters of the longest text that a line passes to standard input."""
+
+
 def program(
     executable: Path,
     args: Sequence[str],
@@ -20,26 +25,31 @@ def program(
     pass_env: Iterable[str],
     tmp: Path,
     secrets: Secrets,
-    stdin: str = "",
+    stdin: Path = Path(os.devnull),
 ) -> str:
     """Return a line for a POSIX shell that starts a program as the smoke test does.
 
     It runs in an empty directory, with the variables of a new login and those of the settings. That directory is also
-    its HOME, and replaces `tmp`, which does not exist any more. A variable with a secret is the shell's own.
+    its HOME, and replaces `tmp`, which does not exist any more. A variable with a secret is the shell's own. `stdin` is
+    the file that the program reads, which is not shown if it is long.
     """
     variables = {name: _word(value, tmp) for name, value in env.items() if secrets.mask(value) == value}
     shell = {"PATH", *pass_env, *env} - variables.keys()
     assigned = {**{name: f'"${name}"' for name in sorted(shell)}, "HOME": _HERE, "TMPDIR": _HERE, **variables}
     words = [*(f"{name}={value}" for name, value in assigned.items()), str(shlex.quote(str(executable)))]
     line = " ".join(["env -i", *words, *(_word(each, tmp) for each in args)])
-    given = f"printf {_printf(stdin)} | " if stdin else ""
-    return secrets.mask(f'cd "$(mktemp -d)" && {given}{line}')
+    text = stdin.read_text("utf-8") if stdin.is_file() else ""
+    given = f"printf {_printf(text)} | " if 0 < len(text) <= _LONGEST_STDIN else ""
+    after = " < STDIN" if len(text) > _LONGEST_STDIN else ""
+    return secrets.mask(f'cd "$(mktemp -d)" && {given}{line}{after}')
 
 
-def own_command(command: Sequence[str], *, env: Mapping[str, str], project: Path, tmp: Path, secrets: Secrets) -> str:
+def own_command(
+    command: Sequence[str], *, env: Mapping[str, str], project: Path, tmp: Path | None, secrets: Secrets
+) -> str:
     """Return a line for a POSIX shell that runs a command of `before` or `after`: in the project, with `env` added.
 
-    `tmp` does not exist any more: a new directory replaces it.
+    `tmp` does not exist any more: a new directory replaces it. None if the command has none.
     """
     shown = {name: value for name, value in env.items() if secrets.mask(value) == value}
     new = '"$tmp"'
@@ -49,9 +59,10 @@ def own_command(command: Sequence[str], *, env: Mapping[str, str], project: Path
     return secrets.mask(f"cd {shlex.quote(str(project))} && {made}{' '.join(words)}")
 
 
-def _word(text: str, tmp: Path, *, by: str = _HERE) -> str:
+def _word(text: str, tmp: Path | None, *, by: str = _HERE) -> str:
     """Return `text` as one word for a shell, with the variable `by` in the place of the directory `tmp`."""
-    return by.join(_quoted(part) for part in text.split(str(tmp))) or "''"
+    parts = [text] if tmp is None else text.split(str(tmp))
+    return by.join(map(_quoted, parts)) or "''"
 
 
 def _quoted(text: str) -> str:

@@ -16,14 +16,14 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain
 from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import log, plan
+from nox_pex.smoke import by_hand, log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Command, Program, clean_environment
 from nox_pex.smoke.ready import await_ready, check_free
 from nox_pex.smoke.signs import AnswerSign, PortSign, Sign
 from nox_pex.smoke.stop import stop
-from nox_pex.smoke.workspace import existing_binary, open_workspace
+from nox_pex.smoke.workspace import executable, existing_binary, open_workspace
 from nox_pex.system.secrets import Secrets
 
 _NO_SERVER_ERROR: Final = ("1xx", "2xx", "3xx", "4xx")
@@ -128,12 +128,16 @@ def launch(
                 raise failure
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
+            error.by_hand = by_hand.program(
+                executable(binary, binary), smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
+                secrets=secrets,
+            )  # fmt: skip
             raise
 
 
 @contextlib.contextmanager
 def _masked(secrets: Secrets) -> Iterator[None]:
-    """Mask the secrets in a failure, and add the log to what Python shows of it (PEP 678).
+    """Mask the secrets in a failure, and add its other lines to what Python shows of it (PEP 678).
 
     pytest would show the original failure too if it were its cause.
     """
@@ -142,8 +146,8 @@ def _masked(secrets: Secrets) -> Iterator[None]:
     except NoxPexError as error:
         masked = error.masked(secrets.mask)
         *before, _ = masked.lines
-        if masked.log:
-            masked.add_note("\n".join(("The end of the program's log:", *before)))
+        if before:
+            masked.add_note("\n".join(["The end of the program's log:"] * bool(masked.log) + before))
         raise masked from None
 
 

@@ -62,7 +62,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
             run=base / "run",
             home=base / "home",
             pex_root=base / "pex_root",
-            executable=_executable(base / "run" / self.binary.name, self.binary),
+            executable=executable(base / "run" / self.binary.name, self.binary),
         )
         if not base.exists():
             for directory in (state.run, state.home, state.pex_root):
@@ -131,6 +131,6 @@ def _parent(project: Path | None) -> Path:
     return min(parents, key=lambda path: (not plain_paths.allows_programs(path), not plain_paths.is_plain(path)))
 
 
-def _executable(copy: Path, binary: Path) -> Path:
+def executable(copy: Path, binary: Path) -> Path:
     """Return the file that is started: the copy itself, or the `__main__.py` of a packed or loose layout."""
     return copy / "__main__.py" if binary.is_dir() else copy

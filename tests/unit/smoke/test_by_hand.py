@@ -28,11 +28,12 @@ def run(line: str, env: Mapping[str, str]) -> list[Any]:
     return found
 
 
-def test_a_shell_runs_the_program_with_the_same_arguments_and_variables() -> None:
+def test_a_shell_runs_the_program_with_the_same_arguments_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text(NASTY, "utf-8")
     env = {"A": NASTY, "SOCKET": f"unix:{TMP}/app.sock", "EMPTY": "", "API_TOKEN": "s3cr3t-value"}
     line = by_hand.program(
         Path(sys.executable), ["-c", PRINT, f"-{NASTY}", NASTY, f"{TMP}", f"--at={TMP}/x y", ""],
-        env=env, pass_env=["DATABASE_URL"], tmp=TMP, secrets=Secrets.of(env), stdin=NASTY,
+        env=env, pass_env=["DATABASE_URL"], tmp=TMP, secrets=Secrets.of(env), stdin=tmp_path / "in",
     )  # fmt: skip
     assert "s3cr3t" not in line
     shell = {"DATABASE_URL": "postgres://h/d", "API_TOKEN": "of the shell", "PYTHONPATH": "/x"}
