@@ -18,7 +18,7 @@ _LONGEST_STDIN: Final = 400
 
 
 def program(
-    executable: Path,
+    binary: Path,
     args: Sequence[str],
     *,
     env: Mapping[str, str],
@@ -36,7 +36,8 @@ def program(
     variables = {name: _word(value, tmp) for name, value in env.items() if secrets.mask(value) == value}
     shell = {"PATH", *pass_env, *env} - variables.keys()
     assigned = {**{name: f'"${name}"' for name in sorted(shell)}, "HOME": _HERE, "TMPDIR": _HERE, **variables}
-    words = [*(f"{name}={value}" for name, value in assigned.items()), str(shlex.quote(str(executable)))]
+    executable = binary / "__main__.py" if binary.is_dir() else binary
+    words = [*(f"{name}={value}" for name, value in assigned.items()), shlex.quote(str(executable))]
     line = " ".join(["env -i", *words, *(_word(each, tmp) for each in args)])
     text = stdin.read_text("utf-8") if stdin.is_file() else ""
     given = f"printf {_printf(text)} | " if 0 < len(text) <= _LONGEST_STDIN else ""

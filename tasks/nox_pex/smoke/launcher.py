@@ -23,7 +23,7 @@ from nox_pex.smoke.process.program import Command, Program, clean_environment
 from nox_pex.smoke.ready import await_ready, check_free
 from nox_pex.smoke.signs import AnswerSign, PortSign, Sign
 from nox_pex.smoke.stop import stop
-from nox_pex.smoke.workspace import executable, existing_binary, open_workspace
+from nox_pex.smoke.workspace import existing_binary, open_workspace
 from nox_pex.system.secrets import Secrets
 
 _NO_SERVER_ERROR: Final = ("1xx", "2xx", "3xx", "4xx")
@@ -114,7 +114,10 @@ def launch(
         )
         program = Program(
             Command(
-                argv=(str(state.executable), *smoke.args), env=environment | smoke.env, cwd=state.run, stdout=output
+                argv=(str(workspace.executable), *smoke.args),
+                env=environment | smoke.env,
+                cwd=workspace.run,
+                stdout=output,
             ),
             remove=workspace.root,
         )
@@ -129,7 +132,7 @@ def launch(
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
             error.by_hand = by_hand.program(
-                executable(binary, binary), smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
+                binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
                 secrets=secrets,
             )  # fmt: skip
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,7 +41,7 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
         output = self.logs / f"{name}{key}.log"
         label = f"{name}: {key}" if name else key
         for command in commands:
-            line = shlex.join(command)
+            line = " ".join(command)
             self.say(f"{label}: {line}")
             problem = self._problem(command, output)
             if problem is not None:

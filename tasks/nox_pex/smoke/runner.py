@@ -14,7 +14,7 @@ from nox_pex.smoke import by_hand
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
-from nox_pex.smoke.workspace import Workspace, executable
+from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.secrets import Secrets
 
 _CONFINED: Final = frozenset({"unprivileged", "read-only", "offline"})
@@ -89,9 +89,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             boot.condition,
             root=self.workspace.root,
             owned=(state.pex_root, self.workspace.tmp),
-            readable=state.run,
+            readable=self.workspace.run,
         )
-        return state.run.parent
+        return state.base
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """Return the copy as a program of this machine."""
@@ -103,10 +103,10 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             pex_root=state.pex_root,
             tmp=self.workspace.tmp,
         )
-        env = {**conditions.environment(launch.boot.condition, env, scratch=state.run.parent), **launch.env}
+        env = {**conditions.environment(launch.boot.condition, env, scratch=state.base), **launch.env}
         confinement = conditions.confinement(
             launch.boot.condition,
-            executable=state.executable,
+            executable=self.workspace.executable,
             env=env,
             root=self.workspace.root,
             writable=self.workspace.tmp if self.shares_tmp else None,
@@ -114,9 +114,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             join=None if alongside is None else alongside.pid,
         )
         command = Command(
-            argv=(str(state.executable), *launch.args),
+            argv=(str(self.workspace.executable), *launch.args),
             env=env,
-            cwd=state.run,
+            cwd=self.workspace.run,
             stdin=launch.stdin,
             stdout=launch.stdout,
             stderr=launch.stderr,
@@ -131,7 +131,7 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
         """Return a line that starts the binary itself. A condition that confines the program is only named."""
         condition = launch.boot.condition
         line = by_hand.program(
-            executable(self.workspace.binary, self.workspace.binary),
+            self.workspace.binary,
             launch.args,
             env=launch.env,
             pass_env=[name for name in self.pass_env if name in self.environ],
