@@ -46,12 +46,16 @@ _UNBUFFERED_OPTION: Final = re.compile(r"-[A-VYZa-z]*u[A-Za-z]*")
 
 
 class PythonOptions(Struct, frozen=True, kw_only=True):
-    """The settings of a binary that matter here. `unbuffered` says whether it starts its Python with `-u`."""
+    """The settings of a binary that matter here.
+
+    `unbuffered` says whether it starts its Python with `-u`, `takes_arguments` whether it could.
+    """
 
     is_venv: bool = True
     hermetic: bool = True
     inherits_path: bool = False
     unbuffered: bool = False
+    takes_arguments: bool = True
 
     def ignored(self, names: Collection[str]) -> list[str]:
         """Return those of the variables `names` that the binary's Python ignores, sorted."""
@@ -73,6 +77,7 @@ def of_binary(binary: Path) -> PythonOptions | None:
         inherits_path=values.get("inherit_path", "false") not in (False, "false"),
         unbuffered=isinstance(arguments, list)
         and any(isinstance(each, str) and _UNBUFFERED_OPTION.fullmatch(each) for each in arguments),
+        takes_arguments=values.get("script") is None,
     )
 
 
@@ -108,7 +113,9 @@ def buffer_remedy(options: PythonOptions, env: Mapping[str, str]) -> str | None:
     if options.unbuffered:
         return None
     if _UNBUFFERED in options.ignored({*env, _UNBUFFERED}):
-        return f'set inject-python-args = ["-u"] in the table of the binary ({_UNBUFFERED} has no effect on it)'
+        if options.takes_arguments:
+            return f'set inject-python-args = ["-u"] in the table of the binary ({_UNBUFFERED} has no effect on it)'
+        return f'set venv-hermetic-scripts = false in the table of the binary, and {_UNBUFFERED} = "1" in `env`'
     return None if env.get(_UNBUFFERED) else f'set {_UNBUFFERED} = "1" in `env`'
 
 

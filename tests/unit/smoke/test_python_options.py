@@ -29,6 +29,7 @@ def test_the_options_are_those_in_the_file(tmp_path: Path) -> None:
     assert of_info(tmp_path, venv=True, venv_hermetic_scripts=False) == OPEN
     assert of_info(tmp_path, inherit_path="fallback") == PythonOptions(is_venv=False, inherits_path=True)
     assert of_info(tmp_path, inject_python_args=3) == ZIPAPP
+    assert of_info(tmp_path, venv=True, script="serve") == PythonOptions(takes_arguments=False)
     assert python_options.of_binary(tmp_path / "missing") is None
 
 
@@ -68,6 +69,9 @@ def test_a_line_names_each_setting_without_effect_and_the_cause() -> None:
 def test_the_remedy_for_a_full_buffer_is_one_that_works() -> None:
     assert buffer_remedy(ISOLATED, {"PYTHONUNBUFFERED": "1"}) == (
         'set inject-python-args = ["-u"] in the table of the binary (PYTHONUNBUFFERED has no effect on it)'
+    )
+    assert buffer_remedy(PythonOptions(takes_arguments=False), {}) == (
+        'set venv-hermetic-scripts = false in the table of the binary, and PYTHONUNBUFFERED = "1" in `env`'
     )
     assert buffer_remedy(OPEN, {}) == buffer_remedy(ZIPAPP, {}) == 'set PYTHONUNBUFFERED = "1" in `env`'
     assert buffer_remedy(OPEN, {"PYTHONUNBUFFERED": "1"}) is None
