@@ -50,13 +50,18 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
 
 class BootProgress(Struct, kw_only=True):
-    """The results of one boot so far. The boot may end at any point. `memory` is in bytes."""
+    """The results of one boot so far. The boot may end at any point. `memory` is in bytes.
 
+    `launches` are those of the server, if there is one, and of the commands. `served` is in seconds, for `--serve`.
+    """
+
+    launches: list[LaunchSpec] = field(default_factory=list)
     log_files: list[Path] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
     stop: Stop | None = None
     memory: int | None = None
+    served: float | None = None
 
 
 @contextlib.contextmanager
@@ -67,6 +72,7 @@ def started(
 
     Raises `UnavailableError` if the system cannot confine it.
     """
+    progress.launches.append(launch)
     program = test.runner.create_program(launch, alongside=alongside)
     try:
         program.start()
