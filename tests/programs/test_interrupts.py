@@ -21,7 +21,8 @@ import msgspec
 import pytest
 
 from nox_pex.settings.smoke import Budget, Smoke
-from nox_pex.smoke import boot, run, workspace
+from nox_pex.smoke import boot, checking, run, workspace
+from nox_pex.smoke import smoke_test as smoke_test_module
 from nox_pex.smoke.plan import Boot, Options
 from nox_pex.smoke.process import interrupts
 from nox_pex.smoke.process.network import HERE, Network
@@ -34,7 +35,7 @@ from nox_pex.system.secrets import Secrets
 from tests.support.targets import target_of
 
 EVENTS = frozenset({"call", "return", "c_return"})
-MODULES = (boot, command, contextlib, files, interrupts, locks, run, signal, workspace)
+MODULES = (boot, checking, command, contextlib, files, interrupts, locks, run, signal, smoke_test_module, workspace)
 FILES = frozenset({__file__, *(str(module.__file__) for module in MODULES)})
 DEPTH = 3
 Point = tuple[object, ...]

@@ -12,16 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import (
-    PEX_ENTRIES,
-    PEX_SCRIPT,
-    BootCondition,
-    CommandCheck,
-    Condition,
-    HttpCheck,
-    Smoke,
-    TcpCheck,
-)
+from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpCheck, TcpCheck
+from nox_pex.settings.smoke import BootCondition, Condition, Smoke
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.toml_text import toml_key
 
@@ -183,7 +175,7 @@ def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
 
 def ready_check(smoke: Smoke) -> HttpCheck | TcpCheck | None:
     """Return the check that says when the server is ready: `ready`, or the first check. None if it is not a server."""
-    if smoke.ready is not None:
+    if smoke.ready is not None and smoke.ready.path is not None:
         ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
         return HttpCheck(path=smoke.ready.path, status=smoke.ready.status, ca_file=ca_file)
     if smoke.http:

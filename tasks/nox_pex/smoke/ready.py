@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import HttpCheck, TcpCheck
+from nox_pex.settings.checks import HttpCheck, TcpCheck
 from nox_pex.smoke.checks.http_client import connect, request
 from nox_pex.smoke.checks.results import describe_statuses, status_matches
 from nox_pex.smoke.plan import Endpoint

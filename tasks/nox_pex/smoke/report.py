@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import BootCondition, Budget, parse_size
+from nox_pex.settings.smoke import BootCondition, Budget
+from nox_pex.settings.values import parse_size
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.stop import Stop
 from nox_pex.system.outside_text import json_text as to_json

@@ -17,9 +17,10 @@ from nox_pex.errors import Code, NoxPexError
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
+from nox_pex.settings.checks import TextMatch
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import log, missing, plan
-from nox_pex.smoke.boot import SmokeTest, run_boot, skipped_boot
+from nox_pex.smoke.boot import run_boot, skipped_boot
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
@@ -28,6 +29,7 @@ from nox_pex.smoke.ready import Server
 from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
+from nox_pex.smoke.smoke_test import SmokeTest
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
@@ -259,6 +261,12 @@ def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:
         smoke.env,
         *(command.env for command in smoke.command),
         *(check.request_headers for check in smoke.http),
-        *(check.headers for check in smoke.http),
+        *(_exact(check.headers) for check in smoke.http),
+        *((smoke.ready.request_headers,) if smoke.ready is not None else ()),
     )
     return secrets.with_values(value for each in named for value in Secrets.of(each).values)
+
+
+def _exact(headers: Mapping[str, str | TextMatch]) -> dict[str, str]:
+    """Return the headers with exact values."""
+    return {name: value for name, value in headers.items() if isinstance(value, str)}

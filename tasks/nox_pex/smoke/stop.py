@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.settings.smoke import signal_number
+from nox_pex.settings.values import signal_number
 from nox_pex.smoke.checks.results import exit_allowed
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, describe_processes
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
-from nox_pex.settings.smoke import Budget, CommandCheck, HttpCheck, Ready, Smoke, TcpCheck
+from nox_pex.settings.smoke import Budget, Ready, Smoke
 from tests.support.settings import parsed
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "settings.md").read_text("utf-8")
@@ -46,7 +47,13 @@ def test_the_document_has_every_key_with_its_default() -> None:
     sections = re.split(r"^## `(.+)`$", DOCUMENT, flags=re.MULTILINE)
     documented = dict(zip(sections[1::2], sections[2::2], strict=True))
     assert documented.keys() == HEADINGS.keys()
-    for heading, table in HEADINGS.items():
+    below, first, second = re.split(
+        r"^### A condition on a header$|^### A captured value$",
+        documented["[[tool.nox-pex.binary.NAME.smoke.http]]"],
+        flags=re.MULTILINE,
+    )
+    documented |= {"[[tool.nox-pex.binary.NAME.smoke.http]]": below, "header": first, "capture": second}
+    for heading, table in {**HEADINGS, "header": TextMatch, "capture": Capture}.items():
         rows = re.findall(r"^\| `([a-z-]+)` \| .+? \| ?(.*?) \| .+ \|$", documented[heading], re.MULTILINE)
         assert rows == [(field.encode_name, default_in_toml(field)) for field in msgspec.structs.fields(table)]
 

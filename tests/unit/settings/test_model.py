@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from nox_pex.settings import toml_text
+from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.model import Binary, Settings, Sources
-from nox_pex.settings.smoke import Budget, HttpCheck, Smoke
+from nox_pex.settings.smoke import Budget, Smoke
 from tests.support.settings import SERVICE, parsed, refused
 
 

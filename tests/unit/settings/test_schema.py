@@ -10,11 +10,12 @@ from validate_pyproject import api, error_reporting, plugins
 from validate_pyproject.types import Schema
 
 from nox_pex.errors import NoxPexError
+from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
 from nox_pex.settings.parse import parse
 from nox_pex.settings.schema import tool_schema
-from nox_pex.settings.smoke import Budget, CommandCheck, HttpCheck, Ready, Smoke, TcpCheck
+from nox_pex.settings.smoke import Budget, Ready, Smoke
 
 GOOD: list[dict[str, Any]] = [
     {},
@@ -50,7 +51,7 @@ BAD: list[dict[str, Any]] = [
     {"binary": {"a": {"script": "x", "image": {"base": "b", "engine": "rkt"}}}},
 ]
 EVERY = (
-    *(Binary, Sources, Smoke, Ready, HttpCheck, CommandCheck, TcpCheck, Budget),
+    *(Binary, Sources, Smoke, Ready, HttpCheck, Capture, TextMatch, CommandCheck, TcpCheck, Budget),
     *(Image, Healthcheck, EngineArgs),
 )
 TABLES = {table.__name__: table for table in EVERY}

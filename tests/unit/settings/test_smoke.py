@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from nox_pex.settings.smoke import Budget, HttpCheck, Smoke, parse_size, signal_number, statuses
+from nox_pex.settings.checks import HttpCheck
+from nox_pex.settings.smoke import Budget, Smoke
+from nox_pex.settings.values import parse_size, signal_number, statuses
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,27 @@ def test_a_signal_is_named_with_or_without_sig() -> None:
         ({"command": [{"script": "bin/x"}]}, "`script`: 'bin/x' is not the name of a script"),
         ({"command": [{"script": "x", "env": {"PEX_MODULE": "y"}}]}, "`env`: PEX_MODULE contradicts `script`"),
         ({"tcp": [{"port": "{tmp}"}]}, "is not a port"),
+        ({"ready": {}}, "by either `path` or `log`"),
+        ({"ready": {"path": "/", "log": "x"}}, "by either `path` or `log`"),
+        ({"ready": {"log": "("}}, "`log`"),
+        ({"ready": {"log": "x", "request-headers": {"Host": "a"}}}, "`log`: a line of the log has no `status`"),
+        ({"http": [{"path": "x"}]}, r"`path`: 'x' must start with `/`"),
+        ({"http": [{"path": "{x}"}]}, r"'\{x\}' must start with `/`"),
+        ({"http": [{"path": "/", "until": "("}]}, "`until`"),
+        ({"http": [{"path": "/", "headers": {"ETag": {}}}]}, "needs `contains` or `matches`"),
+        ({"http": [{"path": "/", "headers": {"ETag": {"matches": "("}}}]}, "`matches`"),
+        ({"http": [{"path": "/", "capture": {"id": "id"}}]}, "`capture`: 'id' is not a JSONPath"),
+        ({"http": [{"path": "/", "capture": {"id": {}}}]}, "from either `matches` or `header`"),
+        ({"http": [{"path": "/", "capture": {"id": {"matches": "a", "header": "b"}}}]}, "from either"),
+        ({"http": [{"path": "/", "capture": {"port": "$.port"}}]}, r"`capture`: \{port\} already means the server's"),
+        ({"http": [{"path": "/", "capture": {"a b": "$.id"}}]}, "`capture`: 'a b' is not a name"),
+        ({"http": [{"path": "/{id}"}, {"path": "/", "capture": {"id": "$"}}]}, r"`http\[0\]`: uses \{id\}, before"),
+        ({"http": [{"path": "/{id}", "capture": {"id": "$"}}]}, r"`http\[0\]`: uses \{id\}, before"),
+        ({"args": ["{id}"], "http": [{"path": "/", "capture": {"id": "$"}}]}, r"`args`: uses \{id\}, which is needed"),
+        ({"before-all": [["x"], []]}, "`before-all`: a command is empty"),
+        ({"after-all": [["rm", "{tmp}/x"]]}, "`after-all`: it runs once"),
+        ({"before-timeout": 0}, r"\$\.before-timeout"),
+        ({"args": ["x"], "command": [{"args": []}]}, "`args`: it is for a program that keeps running"),
         ({"tcp": [{"port": 70000}]}, "is not a port"),
     ],
 )

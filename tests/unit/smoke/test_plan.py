@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import CommandCheck, Smoke
+from nox_pex.settings.checks import CommandCheck
+from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import CommandCheck, Smoke
+from nox_pex.settings.checks import CommandCheck
+from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke.scripts import check_scripts
 from tests.support.small_pex import SmallPex
 

@@ -21,7 +21,8 @@ from typing import Any
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.smoke import HttpCheck, Smoke, TcpCheck
+from nox_pex.settings.checks import HttpCheck, TcpCheck
+from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke.checks.http_client import tls_context
 from nox_pex.system import files
 

@@ -21,7 +21,8 @@ import httpx2
 import msgspec
 from msgspec import Struct, field
 
-from nox_pex.settings.smoke import HttpCheck, parse_size
+from nox_pex.settings.checks import HttpCheck
+from nox_pex.settings.values import parse_size
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process.network import HERE, Network
 

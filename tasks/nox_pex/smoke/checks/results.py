@@ -25,7 +25,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from nox_pex.settings.smoke import CommandCheck, HttpCheck, Status, as_tuple, parse_size, signal_number, statuses
+from nox_pex.settings.checks import CommandCheck, HttpCheck
+from nox_pex.settings.values import Status, as_tuple, parse_size, signal_number, statuses
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.process.program import describe_status
 

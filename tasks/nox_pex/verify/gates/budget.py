@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nox_pex.settings.smoke import Budget, parse_size
+from nox_pex.settings.smoke import Budget
+from nox_pex.settings.values import parse_size
 from nox_pex.system.wording import megabytes
 from nox_pex.verify.gates.verdict import Verdict
 

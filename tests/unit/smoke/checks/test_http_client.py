@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nox_pex.settings.smoke import HttpCheck
+from nox_pex.settings.checks import HttpCheck
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.plan import Endpoint

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nox_pex.settings.smoke import CommandCheck, HttpCheck
+from nox_pex.settings.checks import CommandCheck, HttpCheck
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.results import CommandOutput, command_result, differences, exit_allowed, http_result, shorten
 

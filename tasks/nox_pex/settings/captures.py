@@ -1,0 +1,59 @@
+"""The rules about several checks: a value is used only after a check has captured it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
+from nox_pex.settings.values import TOKEN, check_path
+
+
+def check_captures(
+    http: Sequence[HttpCheck],
+    tcp: Sequence[TcpCheck],
+    command: Sequence[CommandCheck],
+    *,
+    before: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield a broken rule for each use of a value before it is captured, and each path that begins with no value.
+
+    The checks run in the order `http`, `tcp`, `command`. A path may begin with a captured value, such as that of the
+    header `Location`. `before` are the keys of the table that are needed before any check, with their values.
+    """
+    names = {name for check in http for name in check.capture}
+    for key, value in before.items():
+        yield from _early(key, value, names, "which is needed before any check")
+    captured: set[str] = set()
+    for key, checks in (("http", http), ("tcp", tcp), ("command", command)):
+        for number, check in enumerate(checks):
+            early = "before the check that captures it"
+            yield from _early(f"{key}[{number}]", check, names - captured, early)
+            if isinstance(check, HttpCheck):
+                begins = TOKEN.match(check.path)
+                if begins is not None and begins[1] not in names:
+                    yield from check_path(f"{key}[{number}].path", check.path)
+                captured |= check.capture.keys()
+
+
+def _early(key: str, value: Any, names: set[str], why: str) -> Iterator[str]:
+    """Yield a broken rule for the first of `names` that the texts in the value of `key` use."""
+    for text in _texts(msgspec.to_builtins(value)):
+        for name in TOKEN.findall(text):
+            if name in names:
+                yield f"`{key}`: uses {{{name}}}, {why}; use it in a later check"
+                return
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value, except the keys of tables."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)

@@ -1,0 +1,173 @@
+"""The checks of a smoke test: requests, commands and ports, as frozen typed values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from nox_pex.settings.table import HIGHEST_PORT, Table, Timeout
+from nox_pex.settings.values import (
+    HIGHEST_EXIT,
+    TOKEN,
+    Status,
+    check_json_paths,
+    check_path,
+    check_patterns,
+    check_size,
+    check_value,
+    statuses,
+)
+
+_METHOD: Final = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+
+
+class TextMatch(Table, frozen=True, kw_only=True):
+    """Conditions on the value of a header: texts that it contains, and regular expressions that match in it."""
+
+    example: ClassVar[str] = '{ contains = "text/css" }'
+
+    contains: str | tuple[str, ...] = ()
+    matches: str | tuple[str, ...] = ()
+
+    def _broken_rules(self) -> Iterator[str]:
+        if not (self.contains or self.matches):
+            yield 'a header needs `contains` or `matches`; write one such as { contains = "text/css" }'
+        yield from check_patterns(matches=self.matches)
+
+
+class Capture(Table, frozen=True, kw_only=True):
+    """A part of an answer that later checks use: what `matches` finds in the body, or the value of `header`."""
+
+    example: ClassVar[str] = '{ header = "Location" }'
+
+    matches: str | None = None
+    """A regular expression. The value is its first group, or the whole match if it has no group."""
+    header: str | None = None
+
+    def _broken_rules(self) -> Iterator[str]:
+        if (self.matches is None) is (self.header is None):
+            yield 'a captured value comes from either `matches` or `header`; write one such as { header = "Location" }'
+        yield from check_patterns(matches=self.matches)
+
+
+class HttpCheck(Table, frozen=True, kw_only=True):
+    """One HTTP request, and conditions on its answer: all keys after `ca_file`."""
+
+    example: ClassVar[str] = '{ path = "/" }'
+
+    path: str
+    method: str = "GET"
+    request_headers: dict[str, str] = {}
+    request_body: str | None = None
+    request_json: Any = msgspec.UNSET
+    timeout: Timeout = 10.0
+    """Seconds for the whole exchange, from the connection to the last byte, with its redirects."""
+    follow_redirects: bool = False
+    ca_file: str | None = None
+    """A PEM file, relative to the project, with the certificate authorities to trust for `https`."""
+
+    status: Status = "2xx"
+    headers: dict[str, str | TextMatch] = {}
+    """Names of headers, each with the exact value that it must have, or with conditions on its value."""
+    contains: str | tuple[str, ...] = ()
+    not_contains: str | tuple[str, ...] = ()
+    matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in the text."""
+    json: Any = msgspec.UNSET
+    json_path: dict[str, Any] = {}
+    json_schema: str | None = None
+    """A file, relative to the project."""
+    max_seconds: Timeout | None = None
+    max_size: str | None = None
+    until: str | None = None
+    """A regular expression. The answer is complete as soon as it matches in the body, even if the body has no end."""
+    capture: dict[str, str | Capture] = {}
+    """The names of values for later checks, each with the JSONPath of its value, or with its place in the answer."""
+
+    def _broken_rules(self) -> Iterator[str]:
+        if not TOKEN.match(self.path):
+            yield from check_path("path", self.path)
+        if not _METHOD.fullmatch(self.method):
+            msg = f'`method`: {self.method!r} is not an HTTP method; write one such as "POST"'
+            yield msg
+        if self.request_body is not None and self.request_json is not msgspec.UNSET:
+            msg = "`request-body`: a request has either this or `request-json`; keep one"
+            yield msg
+        yield from check_value("status", statuses, self.status)
+        yield from check_patterns(matches=self.matches, until=self.until)
+        yield from check_size("max-size", self.max_size)
+        yield from check_json_paths("json-path", self.json_path)
+        yield from check_json_paths("capture", (each for each in self.capture.values() if isinstance(each, str)))
+        yield from _check_names(self.capture)
+
+
+class CommandCheck(Table, frozen=True, kw_only=True):
+    """One run of the binary with `args`, in the temporary directory, and conditions on its exit and its output."""
+
+    example: ClassVar[str] = '{ args = ["--version"] }'
+
+    script: str | None = None
+    """Another script of the distributions in the binary, to run instead of the binary's own entry."""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    stdin: str = ""
+    timeout: Timeout = 30.0
+    exit_code: int = 0
+    stdout_matches: str | tuple[str, ...] = ()
+    stderr_matches: str | tuple[str, ...] = ()
+    stdout_not_contains: str | tuple[str, ...] = ()
+
+    def _broken_rules(self) -> Iterator[str]:
+        if self.script is not None:
+            yield from _check_script(self.script, self.env)
+        if not 0 <= self.exit_code <= HIGHEST_EXIT:
+            msg = f"`exit-code`: {self.exit_code} is not an exit status; write one from 0 to {HIGHEST_EXIT}"
+            yield msg
+        yield from check_patterns(stdout_matches=self.stdout_matches, stderr_matches=self.stderr_matches)
+
+
+class TcpCheck(Table, frozen=True, kw_only=True):
+    """A port of the server's host that must accept connections."""
+
+    example: ClassVar[str] = '{ port = "{port}" }'
+
+    port: int | str
+
+    def _broken_rules(self) -> Iterator[str]:
+        text = str(self.port)
+        if text != "{port}" and not (text.isdecimal() and 0 < int(text) <= HIGHEST_PORT):
+            msg = f'`port`: {self.port!r} is not a port; write "{{port}}" or a number from 1 to {HIGHEST_PORT}'
+            yield msg
+
+
+_MEANINGS: Final = {"host": "server's host", "port": "server's port", "tmp": "temporary directory"}
+"""The tokens that every smoke test has."""
+
+
+def _check_names(names: Iterable[str]) -> Iterator[str]:
+    """Yield a broken rule for each name that no captured value can have."""
+    for name in names:
+        if name in _MEANINGS:
+            yield f"`capture`: {{{name}}} already means the {_MEANINGS[name]}; choose another name"
+        elif not TOKEN.fullmatch(f"{{{name}}}"):
+            yield f'`capture`: {name!r} is not a name; begin it with a letter, and use letters, digits, "-" and "_"'
+
+
+PEX_SCRIPT: Final = "PEX_SCRIPT"
+"""The variable by which a binary starts another script."""
+
+
+PEX_ENTRIES: Final = frozenset({PEX_SCRIPT, "PEX_MODULE", "PEX_INTERPRETER"})
+"""The variables by which a binary starts something else than its own entry. pex accepts one of them."""
+
+
+def _check_script(script: str, env: dict[str, str]) -> Iterator[str]:
+    if not script or "/" in script or "\0" in script:
+        msg = f'`script`: {script!r} is not the name of a script; write one such as "alembic"'
+        yield msg
+    for name in sorted(PEX_ENTRIES & env.keys()):
+        msg = f"`env`: {name} contradicts `script`; remove one of them"
+        yield msg
