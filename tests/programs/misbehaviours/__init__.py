@@ -23,8 +23,9 @@ class Misbehaviour(Struct, frozen=True, kw_only=True):
     """A way in which a program misbehaves, and the verdict of its smoke test.
 
     `mode` and `args` are the arguments of `program`, and `settings` its table. `code` is the error code, None if the
-    program passes. `words` are in the message. The smoke test takes at most `seconds`, on a busy machine too. `files`
-    are in the project. `only_root` marks what only root can do; it may leave a directory, which a line names.
+    program passes. `words` are in the message or its remedy. The smoke test takes at most `seconds`, on a busy machine too. `files`
+    are in the project. `only_root` marks what only root can do. `may_leave` is True if a directory may be left, which a
+    line then names.
     """
 
     program: str
@@ -36,6 +37,7 @@ class Misbehaviour(Struct, frozen=True, kw_only=True):
     seconds: float = 12.0
     files: Mapping[str, str] = {}
     only_root: bool = False
+    may_leave: bool = False
 
     def __str__(self) -> str:
         return f"{self.program}:{self.mode}"

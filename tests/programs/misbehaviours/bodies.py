@@ -51,7 +51,7 @@ ROWS: Final = (
             "rot13": "rot13",
             "zlib_codec": "zlib_codec",
             "undefined": "undefined",
-            "x" * 5000: "xxxx",
+            "long": "xxxx",
         }.items()
     ),
 )

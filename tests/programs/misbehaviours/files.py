@@ -22,6 +22,6 @@ ROWS: Final = (
     _Passes(mode="workspace-is-a-link-to-outside", args=_OUTSIDE),
     _Passes(mode="without-its-workspace"),
     _Passes(mode="without-its-own-file"),
-    _Passes(mode="immutable", only_root=True),
-    _Passes(mode="mounted", only_root=True),
+    _Passes(mode="immutable", only_root=True, may_leave=True),
+    _Passes(mode="mounted", only_root=True, may_leave=True),
 )
