@@ -100,7 +100,9 @@ class PidNamespace:
             data, ancillary, _, _ = self._channel.recvmsg(_LARGEST_MESSAGE, socket.CMSG_SPACE(_CREDENTIALS.size))
         except ConnectionError:
             return {}, 0
-        sender = next((_CREDENTIALS.unpack(part)[0] for _, kind, part in ancillary if kind == socket.SCM_CREDENTIALS), 0)
+        sender = next(
+            (_CREDENTIALS.unpack(part)[0] for _, kind, part in ancillary if kind == socket.SCM_CREDENTIALS), 0
+        )
         return (json.loads(data), sender) if data else ({}, 0)
 
 
@@ -162,4 +164,3 @@ def _reap(channel: socket.socket, program: int) -> None:
 def _send(channel: socket.socket, **event: object) -> None:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         channel.send(json.dumps(event).encode())
-
