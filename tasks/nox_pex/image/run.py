@@ -158,7 +158,7 @@ def _published_ports(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapp
 
     `inner` is the container's port for that of `address`; None if it is the same.
     """
-    if plan.ready_check(smoke) is None:
+    if not smoke.is_server:
         return {}
     ports = {int(check.port): int(check.port) for check in smoke.tcp}
     if address.unix_socket is None:

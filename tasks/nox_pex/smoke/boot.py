@@ -8,38 +8,28 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import log
+from nox_pex.smoke import log, plan
 from nox_pex.smoke.checking import run_checks, run_commands
 from nox_pex.smoke.checks import results
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.plan import Boot
-from nox_pex.smoke.process.program import RunningProgram, UnavailableError
-from nox_pex.smoke.ready import Server, await_ready, check_free
+from nox_pex.smoke.process.program import RunningProgram
+from nox_pex.smoke.ready import await_ready, check_free, require_own_listener
 from nox_pex.smoke.report import BootResult
 from nox_pex.smoke.runner import LaunchSpec
+from nox_pex.smoke.signs import AnswerSign, LineSign, PortSign, Sign
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, log_tail, started
 from nox_pex.smoke.stop import check_alive, stop
 from nox_pex.system.secrets import Secrets
 
 
-def skipped_boot(test: SmokeTest, boot: Boot, reason: str) -> BootResult:
-    """Return the result of a boot that is not run, because of `reason`."""
-    return BootResult(condition=boot.condition, state="skipped", reason=reason, check_count=test.check_count)
-
-
 def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | None]:
-    """Run one boot. Return its result, and its failure or None."""
+    """Run one boot. Return its result, and its failure or None. Raises `UnavailableError` if this machine cannot."""
     failure: NoxPexError | None = None
     progress = BootProgress()
     error: NoxPexError | None = None
     try:
         _run_boot(test, boot, progress)
-    except UnavailableError as unavailable:
-        if test.smoke.skips == "fail":
-            problem = f"{boot.condition}: skipped: {unavailable}"
-            remedy = 'run it on a machine that supports the condition, or set `skips = "report"`'
-            failure = NoxPexError("check-failed", problem, remedy)
-        return skipped_boot(test, boot, str(unavailable)), failure
     except NoxPexError as caught:
         error = caught
     if error is not None:
@@ -61,36 +51,38 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
 
 def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
     directory = test.runner.prepare(boot)
-    if test.server is None:
+    if test.smoke.is_server:
+        _boot_server(test, boot, directory, progress)
+    else:
         test.say(f"{boot.condition}: {'first run, to warm up' if boot.warms_up else 'running'} {test.name}")
         failed = run_commands(test, boot, directory, progress)
         progress.ready_after = progress.check_results[0].seconds
         if failed is not None:
             raise failed
-    else:
-        _boot_server(test, test.server, boot, directory, progress)
     _check_logs(test, progress)
 
 
-def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, progress: BootProgress) -> None:
-    if server.endpoint.unix_socket is not None:
-        server.endpoint.unix_socket.unlink(missing_ok=True)  # an earlier boot may have been killed and left it
-    if boot.condition != "offline":  # it gets a new network, in which every port is free
-        check_free(server)
-    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name} on {server}")
+def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootProgress) -> None:
     output = test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log"
     output.touch()
     progress.log_files.append(output)
+    address = _address(test)
+    sign = _sign(test, address, output)
+    if boot.condition != "offline" and address is not None:  # it gets a new network, in which every port is free
+        check_free(address, test.endpoint)
+    place = "" if address is None else f" on {address.address}"
+    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name}{place}")
     launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
     with started(test, launch, progress) as program:
-        server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
         try:
             progress.ready_after = test.interrupts.interruptible(
-                await_ready, program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+                await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
             )
         except NoxPexError as error:
             raise test.interrupts.interruptible(test.runner.explain, error, program) from error
+        if address is not None and sign is not address:
+            test.interrupts.interruptible(require_own_listener, program, address)
         failed = None
         if test.options.serve:
             _serve(test, program, output)
@@ -109,6 +101,26 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
         first = failed or stop_failure
         if first is not None:
             raise first
+
+
+def _sign(test: SmokeTest, address: Sign | None, output: Path) -> Sign:
+    """Return the sign that the program, which writes its log to `output`, is ready."""
+    ready = test.smoke.ready
+    if ready is not None and ready.log is not None:
+        return LineSign(output, ready.log)
+    assert address is not None  # noqa: S101  # tells mypy: a server has a check, or one of the two keys of `ready`
+    return address
+
+
+def _address(test: SmokeTest) -> Sign | None:
+    """Return the sign at the address of the server; None if the program is asked nothing, because it has no port."""
+    check = plan.answer_check(test.smoke)
+    if check is not None:
+        tls = test.check_files.tls(check)
+        return AnswerSign(endpoint=test.endpoint, check=check, explicit=test.smoke.ready is not None, tls=tls)
+    if test.smoke.http:
+        return PortSign(endpoint=test.endpoint, port=test.endpoint.port if test.endpoint.unix_socket is None else None)
+    return PortSign(endpoint=test.endpoint, port=int(test.smoke.tcp[0].port)) if test.smoke.tcp else None
 
 
 def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:

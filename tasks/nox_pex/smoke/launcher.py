@@ -7,22 +7,26 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain
+from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Command, Program, clean_environment
-from nox_pex.smoke.ready import Server, await_ready, check_free
+from nox_pex.smoke.ready import await_ready, check_free
+from nox_pex.smoke.signs import AnswerSign, PortSign, Sign
 from nox_pex.smoke.stop import stop
 from nox_pex.smoke.workspace import existing_binary, open_workspace
 from nox_pex.system.secrets import Secrets
+
+_NO_SERVER_ERROR: Final = ("1xx", "2xx", "3xx", "4xx")
 
 
 class Launched(Struct, frozen=True, kw_only=True):
@@ -96,10 +100,12 @@ def launch(
         workspace = stack.enter_context(open_workspace(binary))
         smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
-        check = plan.ready_check(smoke) or smoke.tcp[0]
         tls = _tls_context(ca_file) if endpoint.url.startswith("https:") else None
-        server = Server(endpoint=endpoint, check=check, lenient=True, tls=tls)
-        check_free(server)
+        sign: Sign = PortSign(endpoint=endpoint, port=port)
+        if ready is not None:
+            check = HttpCheck(path=ready, status=_NO_SERVER_ERROR)
+            sign = AnswerSign(endpoint=endpoint, check=check, explicit=True, tls=tls)
+        check_free(sign, endpoint)
         state = workspace.state("launch")
         output = workspace.root / "log"
         output.touch()
@@ -115,7 +121,7 @@ def launch(
         stack.callback(program.end)
         try:
             program.start()
-            await_ready(program, server, timeout=startup_timeout, say=lambda _: None)
+            await_ready(program, sign, timeout=startup_timeout, say=lambda _: None)
             yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=workspace.tmp, log=output)
             _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:

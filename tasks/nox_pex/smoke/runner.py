@@ -33,6 +33,10 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
 class Runner(Protocol):
     """Runs the boots of one smoke test."""
 
+    def unavailable_reason(self, boot: Boot) -> str | None:
+        """Return why this machine cannot run a boot, if that is known before it is tried; else None."""
+        ...
+
     def prepare(self, boot: Boot) -> Path:
         """Create what a boot needs. Return a directory of this machine for its logs.
 
@@ -65,6 +69,10 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
     size: int
     shares_tmp: bool
     keep: bool
+
+    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # only the kernel knows
+        """Return None."""
+        return None
 
     def prepare(self, boot: Boot) -> Path:
         """Copy the binary, and return the directory above the copy, which the user of the program may read."""
@@ -118,6 +126,10 @@ class WithScie(Struct, frozen=True, kw_only=True):
     pex: Runner
     scie: Runner
 
+    def unavailable_reason(self, boot: Boot) -> str | None:
+        """Return why this machine cannot run the scie or the PEX."""
+        return self._runner(boot).unavailable_reason(boot)
+
     def prepare(self, boot: Boot) -> Path:
         """Create what the boot needs."""
         return self._runner(boot).prepare(boot)
@@ -138,6 +150,10 @@ class UnavailableRunner(Struct, frozen=True, kw_only=True):
     """Runs nothing: every condition is skipped for `reason`."""
 
     reason: str
+
+    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # no boot is possible
+        """Return the reason."""
+        return self.reason
 
     def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # no boot is possible
         """Raise `UnavailableError`."""

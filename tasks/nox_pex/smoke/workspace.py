@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
@@ -36,11 +37,20 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Workspace(Struct, frozen=True, kw_only=True):
-    """The temporary directory `root`. `tmp` in it is the value of the token `{tmp}`, and the program's TMPDIR."""
+    """The temporary directory `root`. `tmp` in it is the value of the token `{tmp}`, and the program's TMPDIR.
+
+    Each condition of a smoke test has another `tmp`, and the same `root`.
+    """
 
     root: Path
     tmp: Path
     binary: Path
+
+    def of_condition(self, number: int) -> Workspace:
+        """Return the workspace of the condition with this number, from 0, with a new and empty `tmp`."""
+        tmp = self.root / f"tmp{number}"
+        tmp.mkdir()
+        return replace(self, tmp=tmp)
 
     def state(self, name: str) -> State:
         """Return the state `name`. The first call creates it, later ones find it as the last boot left it.

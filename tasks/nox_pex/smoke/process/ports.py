@@ -115,11 +115,25 @@ def accepts_connections(host: str, port: int, network: Network = HERE) -> bool:
     return True
 
 
-def listening_process(port: int) -> str:
-    """Return the name and id of the process that listens on `port`, or `another process` if this user cannot see it."""
+def unix_socket_accepts(path: Path) -> bool:
+    """Whether something listens on the Unix socket at `path` now."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_TIMEOUT)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def listening_process(port: int | None) -> str:
+    """Return the name and id of the process that listens on `port`, or `another process` if this user cannot see it.
+
+    A Unix socket has no port: then it is `another process` too.
+    """
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            if _listens_on(connection, port) and connection.pid:
+            if port is not None and _listens_on(connection, port) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return "another process"
 
