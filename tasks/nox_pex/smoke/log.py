@@ -220,11 +220,9 @@ def _blocks(descriptor: int, start: int = 0) -> Iterator[list[str]]:
     A hole in a sparse file is skipped: it contains no text, and may have any size.
     """
     rest = b""
-    position = start
-    while (position := _next_data(descriptor, position)) is not None and (
-        block := _read(descriptor, position, _PIECE)
-    ):
-        position += len(block)
+    position = _next_data(descriptor, start)
+    while position is not None and (block := _read(descriptor, position, _PIECE)):
+        position = _next_data(descriptor, position + len(block))
         whole, newline, after = (rest + block).rpartition(b"\n")
         if newline:
             yield plain_text(whole).split("\n")

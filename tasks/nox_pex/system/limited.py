@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import pickle
 import resource
@@ -56,7 +57,7 @@ class TooSlowError(LimitError):
 def doing(step: str) -> None:
     """Tell the caller of `call` what comes now, such as "`matches` '^a'". A failure names the last step."""
     if _writer is not None:
-        _send(_writer, "at", step)
+        _write(_writer, pickle.dumps(("at", step)))
 
 
 def call(function: Callable[..., _Result], *args: Any, seconds: float, limit: str = "") -> _Result:
@@ -141,9 +142,8 @@ def _read(reader: int, size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def _send(writer: int, kind: str, value: object) -> None:
-    data = pickle.dumps((kind, value))
-    view = memoryview(len(data).to_bytes(_HEADER, "big") + data)
+def _write(writer: int, message: bytes) -> None:
+    view = memoryview(len(message).to_bytes(_HEADER, "big") + message)
     while view:
         view = view[os.write(writer, view) :]
 
@@ -166,22 +166,24 @@ def _run(
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent too, which kills this process
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+        faulthandler.disable()  # the parent reports a crash
         _set_limits(seconds)
-        _send(writer, *_attempt(function, args))
+        _write(writer, _attempt(function, args))
     finally:
         os._exit(0)  # no cleanup of the parent, and nothing that it has buffered
 
 
-def _attempt(function: Callable[..., object], args: tuple[Any, ...]) -> tuple[str, object]:
-    """Return the result of the function, or why it failed. Its exception, with all its frames, is gone then."""
+def _attempt(function: Callable[..., object], args: tuple[Any, ...]) -> bytes:
+    """Return the message with the result of the function, or why it failed. Its exception, with all frames, is gone."""
     try:
-        return "result", function(*args)
+        return pickle.dumps(("result", function(*args)))
     except RecursionError:
-        return "failed", f"needs more than {_DEPTH} nested calls"
+        problem = f"needs more than {_DEPTH} nested calls"
     except MemoryError:
-        return "failed", f"needs more than {_MEMORY >> 30} GiB of memory"
+        problem = f"needs more than {_MEMORY >> 30} GiB of memory"
     except Exception as error:  # noqa: BLE001  # whatever the output of a program can cause
-        return "failed", f"failed: {type(error).__name__}: {error}"
+        problem = f"failed: {type(error).__name__}: {error}"
+    return pickle.dumps(("failed", problem))
 
 
 def _set_limits(seconds: float) -> None:

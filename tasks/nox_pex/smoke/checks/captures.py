@@ -34,14 +34,19 @@ def capture(check: HttpCheck, answer: Answer) -> Captured:
     problem: str | None = None
     for name, where in check.capture.items():
         try:
-            value = _json_value(where, answer) if isinstance(where, str) else _part(where, answer, name)
-            if not value:
-                msg = "found an empty text"
-                raise _NothingError(msg)
-            values[name] = value
+            values[name] = _value(where, answer, name)
         except (_NothingError, NotTextError) as error:
             problem = problem or f"`capture.{name}` {error}"
     return Captured(values=values, problem=problem)
+
+
+def _value(where: str | Capture, answer: Answer, name: str) -> str:
+    """Return the value, which is not empty. Raises `_NothingError`, `NotTextError`."""
+    value = _json_value(where, answer) if isinstance(where, str) else _part(where, answer, name)
+    if not value:
+        msg = "found an empty text"
+        raise _NothingError(msg)
+    return value
 
 
 def _part(where: Capture, answer: Answer, name: str) -> str:

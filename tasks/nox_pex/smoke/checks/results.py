@@ -86,7 +86,7 @@ class _Mismatch(NamedTuple):
     problem: str | None = None
 
 
-def http_result(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] | None = None) -> CheckResult:
+def http_result(check: HttpCheck, answer: Answer, *, schema: Any = None) -> CheckResult:
     """Return the result of an HTTP check: passed, or failed with the first requirement that is not met.
 
     `schema` is the parsed JSON Schema that the check names.
@@ -103,7 +103,17 @@ def http_result(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] |
     )
 
 
-def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
+def failed_http(check: HttpCheck, answer: Answer, problem: str) -> CheckResult:
+    """Return the result of an HTTP check that failed because of `problem`."""
+    return _failed(f"{check.method} {check.path}", problem, seconds=answer.seconds)
+
+
+def command_line(check: CommandCheck, name: str) -> str:
+    """Return the command line of a check, for people. `name` is the name of the binary."""
+    return " ".join((check.script or name, *check.args))
+
+
+def command_result(check: CommandCheck, output: CommandOutput, name: str) -> CheckResult:
     """Return the result of a command: passed, or failed with the first requirement that is not met.
 
     `name` is the name of the binary.
@@ -112,12 +122,28 @@ def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> 
     exited = f"exit status {check.exit_code}"
     expected, actual, problem = mismatch or _Mismatch(exited, exited)
     return CheckResult(
-        check=" ".join((check.script or name, *check.args)),
+        check=command_line(check, name),
         passed=mismatch is None,
         expected=expected,
         actual=actual,
         seconds=output.seconds,
         problem=problem,
+    )
+
+
+def failed_command(check: CommandCheck, output: CommandOutput, name: str, problem: str) -> CheckResult:
+    """Return the result of a command that failed because of `problem`."""
+    return _failed(command_line(check, name), problem, seconds=output.seconds)
+
+
+def not_run(check: str, problem: str) -> CheckResult:
+    """Return the result of a check that was not run because of `problem`."""
+    return _failed(check, problem)
+
+
+def _failed(check: str, problem: str, *, seconds: float = 0.0) -> CheckResult:
+    return CheckResult(
+        check=check, passed=False, expected="a complete check", actual=problem, seconds=seconds, problem=problem
     )
 
 
@@ -188,7 +214,7 @@ def _same(expected: Any, actual: Any) -> bool:
     return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
 
 
-def _http_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
+def _http_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if not status_matches(check.status, answer.status):
         actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
         yield _Mismatch(f"status {describe_statuses(check.status)}", actual)
@@ -240,7 +266,7 @@ def _text_mismatches(check: HttpCheck, answer: Answer) -> Iterator[_Mismatch]:
             yield _Mismatch(f"text that matches {pattern!r}", short_json(shorten(text)))
 
 
-def _json_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
+def _json_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if check.json is msgspec.UNSET and not check.json_path and schema is None:
         return
     doing("parsing the JSON")
