@@ -111,7 +111,7 @@ class FakeRunner:
         return None
 
     def prepare(self, boot: Boot) -> Path:
-        return self._space.state(boot.state).run.parent
+        return self._space.state(boot.state).base
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> FakeProgram:
         del alongside

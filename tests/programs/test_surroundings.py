@@ -142,7 +142,7 @@ def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary:
     kept = tested.report.kept_directory
     assert kept is not None
     assert list(temporary.iterdir()) == [kept]
-    assert (kept / "cold" / "run" / "listens.pex").exists()
+    assert (kept / "run0" / "listens.pex").exists()
     subprocess.run(["rm", "-r", str(kept)], check=True)
 
 

@@ -114,7 +114,10 @@ def launch(
         )
         program = Program(
             Command(
-                argv=(str(state.executable), *smoke.args), env=environment | smoke.env, cwd=state.run, stdout=output
+                argv=(str(workspace.executable), *smoke.args),
+                env=environment | smoke.env,
+                cwd=workspace.run,
+                stdout=output,
             ),
             remove=workspace.root,
         )

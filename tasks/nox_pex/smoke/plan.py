@@ -20,8 +20,9 @@ from nox_pex.settings.toml_text import toml_key
 from nox_pex.settings.values import TOKEN
 
 EXAMPLE: Final = (
-    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, if it is '
-    'not a server, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]'
+    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, for a '
+    'command-line program, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]; or, '
+    'for a worker without a port, set ready = { log = "started" }'
 )
 """The remedy if the smoke test of the binary NAME checks nothing."""
 

@@ -81,9 +81,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             boot.condition,
             root=self.workspace.root,
             owned=(state.pex_root, self.workspace.tmp),
-            readable=state.run,
+            readable=self.workspace.run,
         )
-        return state.run.parent
+        return state.base
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """Return the copy as a program of this machine."""
@@ -95,10 +95,10 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             pex_root=state.pex_root,
             tmp=self.workspace.tmp,
         )
-        env = {**conditions.environment(launch.boot.condition, env, scratch=state.run.parent), **launch.env}
+        env = {**conditions.environment(launch.boot.condition, env, scratch=state.base), **launch.env}
         confinement = conditions.confinement(
             launch.boot.condition,
-            executable=state.executable,
+            executable=self.workspace.executable,
             env=env,
             root=self.workspace.root,
             writable=self.workspace.tmp if self.shares_tmp else None,
@@ -106,9 +106,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             join=None if alongside is None else alongside.pid,
         )
         command = Command(
-            argv=(str(state.executable), *launch.args),
+            argv=(str(self.workspace.executable), *launch.args),
             env=env,
-            cwd=state.run,
+            cwd=self.workspace.run,
             stdin=launch.stdin,
             stdout=launch.stdout,
             stderr=launch.stderr,
