@@ -25,6 +25,11 @@ def backtrack() -> None:
     re.search("^(a+)+$", "a" * 60 + "!")
 
 
+def report_and_backtrack(writer: int) -> None:
+    os.write(writer, b"c")
+    backtrack()
+
+
 def recurse(depth: int = 0) -> int:
     return recurse(depth + 1)
 
@@ -145,7 +150,7 @@ def test_the_child_dies_with_its_parent() -> None:
     parent = os.fork()
     if parent == 0:
         try:
-            limited.call(lambda: (os.write(writer, b"c"), backtrack()), seconds=60.0)
+            limited.call(report_and_backtrack, writer, seconds=60.0)
         finally:
             os._exit(0)
     os.close(writer)

@@ -27,7 +27,8 @@ class FillError(Exception):
 class Conversation:
     """The cookies and captured values of one boot. They are never kept for the next one.
 
-    `secrets` are those of the smoke test, and the captured values whose names say that they are secret.
+    `secrets` are those of the smoke test, the captured values whose names say that they are secret, and the headers and
+    variables with such names in which captured values are.
     """
 
     def __init__(self, endpoint: Endpoint, secrets: Secrets) -> None:
@@ -66,6 +67,8 @@ class Conversation:
         filled = plan.fill_all(values, tokens)
         if isinstance(check, HttpCheck):
             filled["path"] = self._path(filled["path"], filled.get("request-headers", {}))
+        named = filled.get("request-headers") or filled.get("env") or {}
+        self.secrets = self.secrets.with_values(Secrets.of(named).values)
         try:
             return msgspec.convert(filled, type(check), strict=True)
         except msgspec.ValidationError as error:

@@ -91,3 +91,9 @@ def test_a_value_with_the_name_of_a_secret_is_one() -> None:
     assert state.secrets.mask("abcdef123 visible-7") == "**** visible-7"
     failed = conversation({"access_token": "abcdef123"}, passed=False)
     assert failed.secrets.mask("abcdef123") == "****"
+
+
+def test_a_value_in_a_header_with_the_name_of_a_secret_is_one() -> None:
+    state = conversation({"id": "abcdef123"})
+    state.fill(HttpCheck(path="/", request_headers={"Authorization": "Bearer {id}"}))
+    assert state.secrets.mask("with abcdef123") == "with ****"

@@ -178,7 +178,10 @@ def test_a_server_that_closes_without_a_word_is_asked_for_http_2(serve_each: Ser
 
 
 def test_a_server_that_only_closes_is_no_final_verdict(serve_each: ServeEach) -> None:
-    answer = request(serve_each(lambda connection: connection.recv(65536) and None), HttpCheck(path="/"))
+    def only_close(connection: socket.socket) -> None:
+        connection.recv(65536)
+
+    answer = request(serve_each(only_close), HttpCheck(path="/"))
     assert answer.problem == "Server disconnected without sending a response."
     assert not answer.final
 
