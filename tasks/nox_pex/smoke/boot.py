@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import plan
+from nox_pex.smoke import plan, python_options
 from nox_pex.smoke.checking import run_checks, run_commands
 from nox_pex.smoke.checks import results
 from nox_pex.smoke.checks.conversation import Conversation
@@ -47,6 +48,7 @@ def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tupl
         problem, remedy = (secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
         failure = NoxPexError(error.code, problem, remedy, log=error.log or progress.log_tail())
         failure = test.interrupts.interruptible(test.explain, failure, progress.logs)
+        failure.by_hand = _by_hand(test, progress)
     result = BootResult(
         condition=boot.condition,
         state="passed" if failure is None else "failed",
@@ -56,6 +58,7 @@ def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tupl
         check_results=tuple(_mask(result, secrets) for result in progress.check_results),
         stop=progress.stop,
         memory=progress.memory,
+        served=progress.served,
     )
     return result, failure
 
@@ -70,7 +73,8 @@ def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
         progress.ready_after = progress.check_results[0].seconds
         if failed is not None:
             raise failed
-    test.interrupts.interruptible(_check_logs, test, progress)
+    if not test.options.serve:
+        test.interrupts.interruptible(_check_logs, test, progress)
 
 
 def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootProgress) -> None:
@@ -90,12 +94,14 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
                 await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
             )
         except NoxPexError as error:
+            if isinstance(sign, LineSign) and error.code == "startup-timeout":
+                error.remedy = _with_buffer_remedy(test, error.remedy)
             raise test.interrupts.interruptible(test.runner.explain, error, program) from error
         if address is not None and sign is not address:
             test.interrupts.interruptible(require_own_listener, program, address)
         failed = None
         if test.options.serve:
-            _serve(test, program, output.path)
+            progress.served = _serve(test, program, f"{place}, log in {output.path}")
         elif not boot.warms_up:
             failed = test.interrupts.interruptible(run_checks, test, program, progress)
             failed = failed or run_commands(test, boot, directory, progress, alongside=program)
@@ -133,12 +139,27 @@ def _address(test: SmokeTest) -> Sign | None:
     return PortSign(endpoint=test.endpoint, port=int(test.smoke.tcp[0].port)) if test.smoke.tcp else None
 
 
-def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:
-    """Leave the program running until Ctrl-C, or until it ends."""
+def _serve(test: SmokeTest, program: RunningProgram, where: str) -> float:
+    """Leave the program running until Ctrl-C, or until it ends. Return the seconds until then."""
+    started_at = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
-        test.say(f"serving on {test.endpoint}, log in {output}; Ctrl-C stops it")
+        test.say(f"serving{where}; Ctrl-C stops it")
         while test.interrupts.interruptible(program.exited, within=3600.0) is None:
             pass
+    return time.monotonic() - started_at
+
+
+def _by_hand(test: SmokeTest, progress: BootProgress) -> str:
+    """Return the line that repeats the launch which failed: the server's, or that of the command that failed."""
+    if not progress.launches:
+        return ""
+    commands = progress.launches[1:] if test.smoke.is_server else progress.launches
+    before = len(test.smoke.http) + len(test.smoke.tcp)
+    failed = next((number for number, result in enumerate(progress.check_results) if not result.passed), None)
+    launch = progress.launches[0 if test.smoke.is_server else -1]
+    if failed is not None and 0 <= failed - before < len(commands):
+        launch = commands[failed - before]
+    return test.runner.by_hand(launch, progress.conversation.secrets)
 
 
 def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
@@ -160,7 +181,17 @@ def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
     for pattern in test.smoke.log_require:
         if pattern in missing:
             problem = f"no line of the log matches `log-require` {pattern!r}"
-            raise NoxPexError("log-missing", problem, "see its log, or change `log-require`")
+            remedy = "see its log, or change `log-require`"
+            if progress.stop is not None and progress.stop.killed_by_signal:
+                remedy = _with_buffer_remedy(test, remedy)
+            raise NoxPexError("log-missing", problem, remedy)
+
+
+def _with_buffer_remedy(test: SmokeTest, remedy: str) -> str:
+    """Return the remedy for a line that is not in the log, if the program's Python may have it in a buffer."""
+    options = python_options.of_binary(test.workspace.binary)
+    unbuffered = options and python_options.buffer_remedy(options, test.smoke.env)
+    return f"if the program printed it, Python has it in a buffer: {unbuffered}; or {remedy}" if unbuffered else remedy
 
 
 def _mask(result: CheckResult, secrets: Secrets) -> CheckResult:

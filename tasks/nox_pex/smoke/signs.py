@@ -51,6 +51,10 @@ class Sign(Protocol):
         """Return who owns the listener at the address: the program or another."""
         ...
 
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address, whoever owns it."""
+        ...
+
     def attempt(self, network: Network, *, timeout: float) -> Attempt:
         """Look for the sign once, within `timeout` seconds, in the network of the program."""
         ...
@@ -83,6 +87,10 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
         """Return who owns the listener at the address: the program or another."""
         return _owner(program, self.endpoint, self.endpoint.port)
 
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address."""
+        return _listener(self.endpoint, self.port)
+
     def attempt(self, network: Network, *, timeout: float) -> Attempt:
         """Send the request once."""
         timeout = min(timeout, self.check.timeout)
@@ -112,6 +120,10 @@ class PortSign(Struct, frozen=True, kw_only=True):
             return _owner(program, self.endpoint, self.endpoint.port)
         return program.owner(self.endpoint.host, self.port)
 
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address."""
+        return _listener(self.endpoint, self.port)
+
     def attempt(self, network: Network, *, timeout: float) -> Attempt:
         """Open a connection once. `owner` has found a listener on a Unix socket, so that one is ready."""
         if self.port is None:
@@ -136,6 +148,10 @@ class LineSign:
         """Return `ours`."""
         return "ours"
 
+    def listener(self) -> str:
+        """Return `another process`: a log has no listener."""
+        return "another process"
+
     def attempt(self, network: Network, *, timeout: float) -> Attempt:  # noqa: ARG002  # the log is on this machine
         """Search the log once, if it has grown."""
         reason = f"no line of the log matches {self._pattern!r} (`ready.log`)"
@@ -158,6 +174,12 @@ def _owner(program: RunningProgram, endpoint: Endpoint, port: int) -> ports.Owne
             endpoint.unix_socket, lambda: [member.pid for member in program.tree()], program.network
         )
     return program.owner(endpoint.host, port)
+
+
+def _listener(endpoint: Endpoint, port: int | None) -> str:
+    if port is None and endpoint.unix_socket is not None:
+        return ports.unix_listening_process(endpoint.unix_socket)
+    return ports.listening_process(endpoint.port if port is None else port)
 
 
 def _described(answer: Answer) -> str:

@@ -50,14 +50,19 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
 
 class BootProgress(Struct, kw_only=True):
-    """The results of one boot so far. The boot may end at any point. `memory` is in bytes."""
+    """The results of one boot so far. The boot may end at any point. `memory` is in bytes.
+
+    `launches` are those of the server, if there is one, and of the commands. `served` is in seconds, for `--serve`.
+    """
 
     conversation: Conversation
+    launches: list[LaunchSpec] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
     stop: Stop | None = None
     memory: int | None = None
+    served: float | None = None
 
     def log_tail(self, *, latest: int | None = None) -> tuple[str, ...]:
         """Return the last lines of the last log that is not empty, or of the last one of the `latest` logs."""
@@ -78,6 +83,7 @@ def started(
 
     Raises `UnavailableError` if the system cannot confine it.
     """
+    progress.launches.append(launch)
     program = test.runner.create_program(launch, alongside=alongside)
     try:
         program.start()
