@@ -41,6 +41,7 @@ def test_a_package_in_a_directory_with_such_a_name_has_the_same_bytes(
     assert digest(other.binary("greeting-cards")) == digest(packaged.binary("greeting-cards"))
 
 
+@pytest.mark.long
 def test_everything_works_if_all_directories_have_such_names(greet: Project, tmp_path: Path) -> None:
     """Also the cache, which is new, so that all tools are installed there, the temporary directory and the home."""
     greet.nox("-s", "pex")

@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 from nox_pex.settings.smoke import Budget, Smoke
-from nox_pex.smoke import boot, checking, run, workspace
+from nox_pex.smoke import boot, checking, condition, own_commands, run, workspace
 from nox_pex.smoke import smoke_test as smoke_test_module
 from nox_pex.smoke.plan import Boot, Options
 from nox_pex.smoke.process import interrupts
@@ -35,7 +35,10 @@ from nox_pex.system.secrets import Secrets
 from tests.support.targets import target_of
 
 EVENTS = frozenset({"call", "return", "c_return"})
-MODULES = (boot, checking, command, contextlib, files, interrupts, locks, run, signal, smoke_test_module, workspace)
+MODULES = (
+    *(boot, checking, command, condition, contextlib, files, interrupts, locks, own_commands, run, signal),
+    *(smoke_test_module, workspace),
+)
 FILES = frozenset({__file__, *(str(module.__file__) for module in MODULES)})
 DEPTH = 3
 Point = tuple[object, ...]
@@ -103,14 +106,21 @@ class FakeRunner:
         self._space = space
         self._running = running
 
+    def unavailable_reason(self, boot: Boot) -> str | None:
+        del boot
+        return None
+
     def prepare(self, boot: Boot) -> Path:
-        return self._space.state(boot.state).run.parent
+        return self._space.state(boot.state).base
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> FakeProgram:
         del alongside
         return FakeProgram(self._running, server=launch.stderr is None)
 
     def explain(self, error: Exception, program: RunningProgram) -> Any:
+        raise NotImplementedError
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
         raise NotImplementedError
 
 
@@ -166,9 +176,9 @@ def smoke_test(tmp_path: Path, temporary: Path, project: Path, monkeypatch: pyte
     running: list[object] = []
     monkeypatch.setattr(FakeProcess, "running", running, raising=False)
     monkeypatch.setattr("nox_pex.system.command.subprocess.Popen", FakeProcess)
-    monkeypatch.setattr("nox_pex.smoke.run.time.sleep", lambda _: None)
+    monkeypatch.setattr("nox_pex.smoke.own_commands.time.sleep", lambda _: None)
     monkeypatch.setattr("nox_pex.smoke.process.ports.accepts_connections", lambda *_: False)
-    for module in ("ready", "checks.http_client"):
+    for module in ("signs", "checks.http_client"):
         monkeypatch.setattr(f"nox_pex.smoke.{module}.connect", lambda *_, **__: None)
     binary = tmp_path / "program.pex"
     binary.touch()

@@ -89,25 +89,36 @@ def test_the_program_gets_a_clean_environment(
     assert seen["files"] == "['logs.pex']"
 
 
-def test_before_and_after_run_in_the_project(smoke_test: SmokeTest, project: Path) -> None:
+def test_each_condition_is_a_world_of_its_own(smoke_test: SmokeTest, project: Path) -> None:
+    note = 'echo "$0 $(ls "$1")" >> log'
     tested = smoke_test(
-        "listens", "well", "{port}", conditions=["cold", "warm"],
-        before=[["sh", "-c", "echo {port} > before; touch {tmp}/seeded"]], after=[["sh", "-c", "echo after >> after"]],
+        "listens", "well", "{port}", conditions=["warm", "cold", "offline"], env={"A": "{tmp}", "B": "{port}"},
+        before=[["sh", "-c", note, "before", "{tmp}"], ["sh", "-c", "echo {port} > before; mkdir {tmp}/seeded"]],
+        after=[["sh", "-c", note, "after", "{tmp}"]],
+        **{
+            "before-all": [["sh", "-c", 'echo "first $A$B" >> log; test $B = "$0"', "{port}"]],
+            "after-all": [["sh", "-c", "echo last >> log"]],
+        },
     )  # fmt: skip
     assert tested.code is None, tested.problem
-    assert (project / "before").read_text(encoding="utf-8").strip().isdecimal()
-    assert (project / "after").read_text(encoding="utf-8") == "after\n"
+    port = (project / "before").read_text(encoding="utf-8").strip()
+    expected = [f"first {port}", *["before ", "after seeded"] * 3, "last"]
+    assert (project / "log").read_text(encoding="utf-8").splitlines() == expected
 
 
-def test_a_failure_of_before_skips_the_boots_but_not_after(smoke_test: SmokeTest, project: Path) -> None:
+def test_a_failure_of_before_starts_nothing_but_after(smoke_test: SmokeTest, project: Path) -> None:
     tested = smoke_test(
-        "listens", "well", "{port}", before=[["sh", "-c", "echo no database; exit 3"]], after=[["touch", "after"]]
-    )
+        "listens", "well", "{port}", before=[["sh", "-c", "echo no database; exit 3"]], after=[["touch", "after"]],
+        conditions=["cold", "warm"],
+    )  # fmt: skip
     assert tested.code == "launch-failed"
-    assert "exit status 3" in tested.problem
+    assert "cold: `before` command 'sh -c echo no database; exit 3' failed: exit status 3" in tested.problem
     assert tested.log == "no database"
-    assert [outcome.state for outcome in tested.report.boot_results] == ["skipped"]
+    assert [outcome.state for outcome in tested.report.boot_results] == ["failed", "skipped"]
     assert (project / "after").exists()
+    for key in ("before", "before-all"):
+        tested = smoke_test("listens", "well", "{port}", **{key: [["sleep", "9"]], "before-timeout": 0.2})
+        assert "still running after 0.2 s (`before-timeout`), so it was killed" in tested.problem
 
 
 def test_after_runs_although_the_program_failed(smoke_test: SmokeTest, project: Path) -> None:
@@ -120,9 +131,10 @@ def test_after_runs_although_the_program_failed(smoke_test: SmokeTest, project: 
 def test_a_failure_of_after_hides_no_other_failure(smoke_test: SmokeTest) -> None:
     tested = smoke_test("dies", "exit-1", "{port}", after=[["false"]])
     assert tested.code == "exited-early"
-    assert any(line.startswith("also: `after` command 'false' failed") for line in tested.said)
-    tested = smoke_test("listens", "well", "{port}", after=[["false"]], budget={"cold-boot": 0.001})
+    assert any(line.startswith("also: cold: `after` command 'false' failed") for line in tested.said)
+    tested = smoke_test("listens", "well", "{port}", budget={"cold-boot": 0.001}, **{"after-all": [["false"]]})
     assert tested.code == "budget"
+    assert any(line.startswith("also: `after-all` command 'false' failed") for line in tested.said)
 
 
 def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary: Path) -> None:
@@ -130,7 +142,7 @@ def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary:
     kept = tested.report.kept_directory
     assert kept is not None
     assert list(temporary.iterdir()) == [kept]
-    assert (kept / "cold" / "run" / "listens.pex").exists()
+    assert (kept / "run0" / "listens.pex").exists()
     subprocess.run(["rm", "-r", str(kept)], check=True)
 
 

@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import log
+from nox_pex.smoke import log, plan, python_options
 from nox_pex.smoke.checking import run_checks, run_commands
 from nox_pex.smoke.checks import results
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.plan import Boot
-from nox_pex.smoke.process.program import RunningProgram, UnavailableError
-from nox_pex.smoke.ready import Server, await_ready, check_free
+from nox_pex.smoke.process.program import RunningProgram
+from nox_pex.smoke.ready import await_ready, check_free, require_own_listener
 from nox_pex.smoke.report import BootResult
 from nox_pex.smoke.runner import LaunchSpec
+from nox_pex.smoke.signs import AnswerSign, LineSign, PortSign, Sign
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, log_tail, started
 from nox_pex.smoke.stop import check_alive, stop
 from nox_pex.system.secrets import Secrets
 
 
-def skipped_boot(test: SmokeTest, boot: Boot, reason: str) -> BootResult:
-    """Return the result of a boot that is not run, because of `reason`."""
-    return BootResult(condition=boot.condition, state="skipped", reason=reason, check_count=test.check_count)
-
-
 def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | None]:
-    """Run one boot. Return its result, and its failure or None."""
+    """Run one boot. Return its result, and its failure or None. Raises `UnavailableError` if this machine cannot."""
     failure: NoxPexError | None = None
     progress = BootProgress()
     error: NoxPexError | None = None
     try:
         _run_boot(test, boot, progress)
-    except UnavailableError as unavailable:
-        if test.smoke.skips == "fail":
-            problem = f"{boot.condition}: skipped: {unavailable}"
-            remedy = 'run it on a machine that supports the condition, or set `skips = "report"`'
-            failure = NoxPexError("check-failed", problem, remedy)
-        return skipped_boot(test, boot, str(unavailable)), failure
     except NoxPexError as caught:
         error = caught
     if error is not None:
         problem, remedy = (test.secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
         failure = NoxPexError(error.code, problem, remedy, log=error.log or log_tail(test, progress.log_files))
         failure = test.explain(failure, progress.log_files)
+        failure.by_hand = _by_hand(test, progress)
     result = BootResult(
         condition=boot.condition,
         state="passed" if failure is None else "failed",
@@ -55,45 +47,51 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
         check_results=tuple(_mask(result, test.secrets) for result in progress.check_results),
         stop=progress.stop,
         memory=progress.memory,
+        served=progress.served,
     )
     return result, failure
 
 
 def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
     directory = test.runner.prepare(boot)
-    if test.server is None:
+    if test.smoke.is_server:
+        _boot_server(test, boot, directory, progress)
+    else:
         test.say(f"{boot.condition}: {'first run, to warm up' if boot.warms_up else 'running'} {test.name}")
         failed = run_commands(test, boot, directory, progress)
         progress.ready_after = progress.check_results[0].seconds
         if failed is not None:
             raise failed
-    else:
-        _boot_server(test, test.server, boot, directory, progress)
-    _check_logs(test, progress)
+    if not test.options.serve:
+        _check_logs(test, progress)
 
 
-def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, progress: BootProgress) -> None:
-    if server.endpoint.unix_socket is not None:
-        server.endpoint.unix_socket.unlink(missing_ok=True)  # an earlier boot may have been killed and left it
-    if boot.condition != "offline":  # it gets a new network, in which every port is free
-        check_free(server)
-    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name} on {server}")
+def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootProgress) -> None:
     output = test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log"
     output.touch()
     progress.log_files.append(output)
+    address = _address(test)
+    sign = _sign(test, address, output)
+    if boot.condition != "offline" and address is not None:  # it gets a new network, in which every port is free
+        check_free(address, test.endpoint)
+    place = "" if address is None else f" on {address.address}"
+    test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name}{place}")
     launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
     with started(test, launch, progress) as program:
-        server = replace(server, network=program.network)
         timeout = test.options.timeout or test.smoke.startup_timeout
         try:
             progress.ready_after = test.interrupts.interruptible(
-                await_ready, program, server, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+                await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
             )
         except NoxPexError as error:
+            if isinstance(sign, LineSign) and error.code == "startup-timeout":
+                error.remedy = _with_buffer_remedy(test, error.remedy)
             raise test.interrupts.interruptible(test.runner.explain, error, program) from error
+        if address is not None and sign is not address:
+            test.interrupts.interruptible(require_own_listener, program, address)
         failed = None
         if test.options.serve:
-            _serve(test, program, output)
+            progress.served = _serve(test, program, f"{place}, log in {output}")
         elif not boot.warms_up:
             failed = test.interrupts.interruptible(run_checks, test, program, progress)
             failed = failed or run_commands(test, boot, directory, progress, alongside=program)
@@ -111,12 +109,47 @@ def _boot_server(test: SmokeTest, server: Server, boot: Boot, directory: Path, p
             raise first
 
 
-def _serve(test: SmokeTest, program: RunningProgram, output: Path) -> None:
-    """Leave the program running until Ctrl-C, or until it ends."""
+def _sign(test: SmokeTest, address: Sign | None, output: Path) -> Sign:
+    """Return the sign that the program, which writes its log to `output`, is ready."""
+    ready = test.smoke.ready
+    if ready is not None and ready.log is not None:
+        return LineSign(output, ready.log)
+    assert address is not None  # noqa: S101  # tells mypy: a server has a check, or one of the two keys of `ready`
+    return address
+
+
+def _address(test: SmokeTest) -> Sign | None:
+    """Return the sign at the address of the server; None if the program is asked nothing, because it has no port."""
+    check = plan.answer_check(test.smoke)
+    if check is not None:
+        tls = test.check_files.tls(check)
+        return AnswerSign(endpoint=test.endpoint, check=check, explicit=test.smoke.ready is not None, tls=tls)
+    if test.smoke.http:
+        return PortSign(endpoint=test.endpoint, port=test.endpoint.port if test.endpoint.unix_socket is None else None)
+    return PortSign(endpoint=test.endpoint, port=int(test.smoke.tcp[0].port)) if test.smoke.tcp else None
+
+
+def _serve(test: SmokeTest, program: RunningProgram, where: str) -> float:
+    """Leave the program running until Ctrl-C, or until it ends. Return the seconds until then."""
+    started_at = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
-        test.say(f"serving on {test.endpoint}, log in {output}; Ctrl-C stops it")
+        test.say(f"serving{where}; Ctrl-C stops it")
         while test.interrupts.interruptible(program.exited, within=3600.0) is None:
             pass
+    return time.monotonic() - started_at
+
+
+def _by_hand(test: SmokeTest, progress: BootProgress) -> str:
+    """Return the line that repeats the launch which failed: the server's, or that of the command that failed."""
+    if not progress.launches:
+        return ""
+    commands = progress.launches[1:] if test.smoke.is_server else progress.launches
+    before = len(test.smoke.http) + len(test.smoke.tcp)
+    failed = next((number for number, result in enumerate(progress.check_results) if not result.passed), None)
+    launch = progress.launches[0 if test.smoke.is_server else -1]
+    if failed is not None and 0 <= failed - before < len(commands):
+        launch = commands[failed - before]
+    return test.runner.by_hand(launch, test.secrets)
 
 
 def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
@@ -132,7 +165,17 @@ def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
     for pattern in test.smoke.log_require:
         if pattern in missing:
             problem = f"no line of the log matches `log-require` {pattern!r}"
-            raise NoxPexError("log-missing", problem, "see its log, or change `log-require`")
+            remedy = "see its log, or change `log-require`"
+            if progress.stop is not None and progress.stop.killed_by_signal:
+                remedy = _with_buffer_remedy(test, remedy)
+            raise NoxPexError("log-missing", problem, remedy)
+
+
+def _with_buffer_remedy(test: SmokeTest, remedy: str) -> str:
+    """Return the remedy for a line that is not in the log, if the program's Python may have it in a buffer."""
+    options = python_options.of_binary(test.workspace.binary)
+    unbuffered = options and python_options.buffer_remedy(options, test.smoke.env)
+    return f"if the program printed it, Python has it in a buffer: {unbuffered}; or {remedy}" if unbuffered else remedy
 
 
 def _mask(result: CheckResult, secrets: Secrets) -> CheckResult:

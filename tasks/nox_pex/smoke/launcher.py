@@ -7,22 +7,26 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain
+from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import log, plan
+from nox_pex.smoke import by_hand, log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Command, Program, clean_environment
-from nox_pex.smoke.ready import Server, await_ready, check_free
+from nox_pex.smoke.ready import await_ready, check_free
+from nox_pex.smoke.signs import AnswerSign, PortSign, Sign
 from nox_pex.smoke.stop import stop
 from nox_pex.smoke.workspace import existing_binary, open_workspace
 from nox_pex.system.secrets import Secrets
+
+_NO_SERVER_ERROR: Final = ("1xx", "2xx", "3xx", "4xx")
 
 
 class Launched(Struct, frozen=True, kw_only=True):
@@ -59,7 +63,7 @@ def launch(
     `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
     Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
 
-    Raises `NoxPexError`, whose `log` has the last lines of the program's log:
+    Raises `NoxPexError`, whose `log` has the last lines of the program's log. A traceback and pytest show them too:
 
     - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
     - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
@@ -96,10 +100,12 @@ def launch(
         workspace = stack.enter_context(open_workspace(binary))
         smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
         endpoint = plan.endpoint(smoke, host=host, port=port)
-        check = plan.ready_check(smoke) or smoke.tcp[0]
         tls = _tls_context(ca_file) if endpoint.url.startswith("https:") else None
-        server = Server(endpoint=endpoint, check=check, lenient=True, tls=tls)
-        check_free(server)
+        sign: Sign = PortSign(endpoint=endpoint, port=port)
+        if ready is not None:
+            check = HttpCheck(path=ready, status=_NO_SERVER_ERROR)
+            sign = AnswerSign(endpoint=endpoint, check=check, explicit=True, tls=tls)
+        check_free(sign, endpoint)
         state = workspace.state("launch")
         output = workspace.root / "log"
         output.touch()
@@ -108,30 +114,44 @@ def launch(
         )
         program = Program(
             Command(
-                argv=(str(state.executable), *smoke.args), env=environment | smoke.env, cwd=state.run, stdout=output
+                argv=(str(workspace.executable), *smoke.args),
+                env=environment | smoke.env,
+                cwd=workspace.run,
+                stdout=output,
             ),
             remove=workspace.root,
         )
         stack.callback(program.end)
         try:
             program.start()
-            await_ready(program, server, timeout=startup_timeout, say=lambda _: None)
+            await_ready(program, sign, timeout=startup_timeout, say=lambda _: None)
             yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=workspace.tmp, log=output)
             _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:
                 raise failure
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
+            error.by_hand = by_hand.program(
+                binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
+                secrets=secrets,
+            )  # fmt: skip
             raise
 
 
 @contextlib.contextmanager
 def _masked(secrets: Secrets) -> Iterator[None]:
-    """Mask the secrets in a failure. pytest would show the original failure too if it were its cause."""
+    """Mask the secrets in a failure, and add its other lines to what Python shows of it (PEP 678).
+
+    pytest would show the original failure too if it were its cause.
+    """
     try:
         yield
     except NoxPexError as error:
-        raise error.masked(secrets.mask) from None
+        masked = error.masked(secrets.mask)
+        *before, _ = masked.lines
+        if before:
+            masked.add_note("\n".join(["The end of the program's log:"] * bool(masked.log) + before))
+        raise masked from None
 
 
 def _texts(env: object) -> dict[str, str]:

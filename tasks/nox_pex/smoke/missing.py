@@ -84,7 +84,7 @@ def explain(
 
 
 def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:
-    return NoxPexError(error.code, error.problem, remedy, log=error.log)
+    return NoxPexError(error.code, error.problem, remedy, log=error.log, by_hand=error.by_hand)
 
 
 def _missing(lines: Iterable[str]) -> Iterator[Missing]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpCheck, TcpCheck
-from nox_pex.settings.smoke import BootCondition, Condition, Smoke
+from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpCheck
+from nox_pex.settings.smoke import BootCondition, Condition, Ready, Smoke
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.toml_text import toml_key
 
 EXAMPLE: Final = (
-    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, if it is '
-    'not a server, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]'
+    'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, for a '
+    'command-line program, [[tool.nox-pex.binary.NAME.smoke.command]], and under it the line args = ["--version"]; or, '
+    'for a worker without a port, set ready = { log = "started" }'
 )
 """The remedy if the smoke test of the binary NAME checks nothing."""
 
@@ -111,6 +113,14 @@ def plan_boots(smoke: Smoke, only: str | None, *, has_scie: bool = False) -> tup
     return (*planned, *of_scie)
 
 
+def by_condition(boots: Iterable[Boot]) -> tuple[tuple[Boot, ...], ...]:
+    """Return the boots of each condition together, in their order."""
+    grouped: dict[str, list[Boot]] = {}
+    for boot in boots:
+        grouped.setdefault(boot.condition, []).append(boot)
+    return tuple(map(tuple, grouped.values()))
+
+
 def boot_to_serve(boots: tuple[Boot, ...]) -> Boot:
     """Return the boot for `--serve`: the first that can be reached. Raises `NoxPexError`: `usage` if there is none."""
     reachable = next((boot for boot in boots if boot.condition != "offline"), None)
@@ -122,7 +132,7 @@ def boot_to_serve(boots: tuple[Boot, ...]) -> Boot:
 
 def mentions_tmp(smoke: Smoke) -> bool:
     """Whether any text in the settings contains the token `{tmp}`."""
-    return b"{tmp}" in msgspec.json.encode(smoke)
+    return mentions(smoke, ["tmp"])
 
 
 def fixed_port(smoke: Smoke, wanted: int | None) -> int | None:
@@ -161,6 +171,20 @@ def fill_settings(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
         raise NoxPexError("config", problem, "remove the token from that key") from None
 
 
+def fill_for_all(smoke: Smoke, *, host: str, port: int) -> Smoke:
+    """Return the settings for `before-all` and `after-all`, with the tokens filled in that all conditions share.
+
+    A variable of `env` with the token `{tmp}` is left out, because each condition has another value of it.
+    """
+    tokens = {"host": host, "port": str(port)}
+    env = {name: fill(value, tokens) for name, value in smoke.env.items() if not mentions(value, ["tmp"])}
+    commands = {
+        key: tuple(tuple(fill(word, tokens) for word in command) for command in getattr(smoke, key))
+        for key in ("before_all", "after_all")
+    }
+    return replace(smoke, env=env, **commands)
+
+
 def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
     """Return the address of the server from filled settings.
 
@@ -173,14 +197,31 @@ def endpoint(smoke: Smoke, *, host: str, port: int) -> Endpoint:
     return Endpoint(url=smoke.url.rstrip("/"), host=host, port=port, unix_socket=socket)
 
 
-def ready_check(smoke: Smoke) -> HttpCheck | TcpCheck | None:
-    """Return the check that says when the server is ready: `ready`, or the first check. None if it is not a server."""
-    if smoke.ready is not None and smoke.ready.path is not None:
-        ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
-        return HttpCheck(path=smoke.ready.path, status=smoke.ready.status, ca_file=ca_file)
-    if smoke.http:
-        return smoke.http[0]
-    return smoke.tcp[0] if smoke.tcp else None
+def answer_check(smoke: Smoke) -> HttpCheck | None:
+    """Return the request whose answer says that the server is ready; None if another sign says it.
+
+    It is that of `ready`, or else of the first check that changes nothing and can be sent twice: a GET or HEAD without
+    a body and without a captured value.
+    """
+    if smoke.ready is not None:
+        return None if smoke.ready.path is None else _of_ready(smoke, smoke.ready, smoke.ready.path)
+    names = {name for check in smoke.http for name in check.capture}
+    for check in smoke.http:
+        has_body = check.request_body is not None or check.request_json is not msgspec.UNSET
+        if check.method in {"GET", "HEAD"} and not has_body and not mentions(check, names):
+            return check
+    return None
+
+
+def _of_ready(smoke: Smoke, ready: Ready, path: str) -> HttpCheck:
+    ca_file = next((check.ca_file for check in smoke.http if check.ca_file), None)
+    return HttpCheck(path=path, status=ready.status, request_headers=ready.request_headers, ca_file=ca_file)
+
+
+def mentions(value: Any, names: Iterable[str]) -> bool:
+    """Whether any text in a part of the settings contains the token of one of `names`."""
+    text = msgspec.json.encode(value)
+    return any(f"{{{name}}}".encode() in text for name in names)
 
 
 def command_variables(smoke: Smoke, check: CommandCheck) -> dict[str, str]:
@@ -199,7 +240,7 @@ def require_checks(smoke: Smoke, *, name: str, undeclared: str | None = None) ->
 
     `undeclared` is the script of a binary that has no table in the settings.
     """
-    if not (smoke.http or smoke.tcp or smoke.command):
+    if not (smoke.is_server or smoke.command):
         example = EXAMPLE
         if undeclared is not None:
             example = _WITH_TABLE.replace("SCRIPT", undeclared) + EXAMPLE.removeprefix("paste ")

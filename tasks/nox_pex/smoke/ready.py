@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
-
-from msgspec import Struct
+from typing import Final, final
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.checks import HttpCheck, TcpCheck
-from nox_pex.smoke.checks.http_client import connect, request
-from nox_pex.smoke.checks.results import describe_statuses, status_matches
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
-from nox_pex.smoke.process.network import HERE, Network
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram
+from nox_pex.smoke.signs import Attempt, Sign
 from nox_pex.smoke.stop import ended_by_itself
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two attempts. The last one repeats."""
 
 
-_SERVER_ERROR: Final = 500
-"""The first HTTP status that means an error of the server (RFC 9110, section 15.6)."""
+_SETTLED: Final = 2.0
+"""Seconds in which a wrong answer must stay the same before the checks judge it."""
 
 
 _DAEMON_DELAY: Final = 0.05
@@ -35,128 +29,130 @@ _REPORT_INTERVAL: Final = 10.0
 """Seconds between two lines that say why the program is not ready."""
 
 
-class Server(Struct, frozen=True, kw_only=True):
-    """The address of a server, and the check that must pass before it is ready. `tls` is only for `https`.
-
-    Only the status of an HTTP check counts here. A `lenient` server is ready with any status below 500. The checks
-    then find out whether the answer is the expected one. Waiting for that would turn each wrong answer into a timeout.
-    """
-
-    endpoint: Endpoint
-    check: HttpCheck | TcpCheck
-    lenient: bool
-    tls: ssl.SSLContext | None = None
-    network: Network = HERE
-
-    @property
-    def port(self) -> int:
-        """The port that must answer."""
-        return int(self.check.port) if isinstance(self.check, TcpCheck) else self.endpoint.port
-
-    def __str__(self) -> str:
-        return f"{self.endpoint.host} port {self.port}" if isinstance(self.check, TcpCheck) else str(self.endpoint)
-
-    def owner(self, program: RunningProgram) -> ports.Owner:
-        """Return who owns the listener at the address: the program or another."""
-        if isinstance(self.check, HttpCheck) and program.owns_port:
-            return "ours"
-        if self.endpoint.unix_socket is not None and isinstance(self.check, HttpCheck):
-            return ports.unix_owner(self.endpoint.unix_socket, lambda: _pids(program.tree()), self.network)
-        return program.owner(self.endpoint.host, self.port)
-
-    def not_ready_reason(self, timeout: float) -> str | None:
-        """Run the check once, within `timeout` seconds. Return why the program is not ready, None if it is."""
-        if isinstance(self.check, TcpCheck):
-            return connect(self.endpoint.host, self.port, timeout=timeout, network=self.network)
-        timeout = min(timeout, self.check.timeout)
-        answer = request(self.endpoint, self.check, tls=self.tls, timeout=timeout, network=self.network)
-        if answer.status is not None and self.lenient and answer.status < _SERVER_ERROR:
-            return None
-        if status_matches(self.check.status, answer.status):
-            return None
-        expected = f"expected status {describe_statuses(self.check.status)}"
-        actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
-        return f"{self.check.method} {self.check.path}: {expected}, got {actual}"
-
-
-def check_free(server: Server) -> None:
+def check_free(sign: Sign, endpoint: Endpoint) -> None:
     """Raise `NoxPexError` `port-taken` if something listens at the address before the program is started."""
-    if server.endpoint.unix_socket is None and ports.accepts_connections(server.endpoint.host, server.port):
-        raise _port_taken(server)
+    if sign.port is not None:
+        taken = ports.accepts_connections(endpoint.host, sign.port)
+    else:
+        taken = endpoint.unix_socket is not None and ports.unix_socket_accepts(endpoint.unix_socket)
+    if taken:
+        raise _port_taken(sign)
 
 
-def await_ready(program: RunningProgram, server: Server, *, timeout: float, say: Callable[[str], None]) -> float:
-    """Wait until the program is ready. Return the seconds since its start.
+def await_ready(program: RunningProgram, sign: Sign, *, timeout: float, say: Callable[[str], None]) -> float:
+    """Wait until the program is ready. Return the seconds from its start to the sign.
 
-    `timeout` is in seconds. Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`.
+    `timeout` is in seconds. Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`, or
+    `check-failed` if the program's answer shows that it will never be ready.
     """
     deadline = program.started_at + timeout
     report_at = program.started_at + _REPORT_INTERVAL
-    reason: str | None = None
+    attempts = _Attempts()
     pauses = iter(_PAUSES)
     pause = next(pauses)
     warned = False
     while True:
-        ready = False
-        owner = server.owner(program)
+        ready_at: float | None = None
+        owner = sign.owner(program)
         if owner == "unknown" and not warned:
             say("cannot see which process listens: assuming that it is the program")
             warned = True
         if owner in {"ours", "unknown"}:
-            latest = server.not_ready_reason(max(deadline - time.monotonic(), 0.001))
-            ready = latest is None
-            # An earlier reason says more than that of an attempt which the deadline cut short.
-            if reason is None or time.monotonic() < deadline:
-                reason = latest
-        ready_after = time.monotonic() - program.started_at
-        ended = program.exited(within=_DAEMON_DELAY if ready else pause)
+            latest = sign.attempt(program.network, timeout=max(deadline - time.monotonic(), 0.001))
+            ready_at = attempts.ready_at(latest, deadline=deadline)
+        ended = program.exited(within=_DAEMON_DELAY if ready_at is not None else pause)
         if ended is not None:
-            raise _exited_early(program, server, ended)
-        if ready:
-            return ready_after
+            raise _exited_early(program, sign, ended)
+        if ready_at is not None:
+            return ready_at - program.started_at
         now = time.monotonic()
         if now >= deadline:
-            raise _not_ready(program, server, timeout=timeout, reason=reason)
+            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason)
         if now >= report_at:
-            say(f"not ready after {now - program.started_at:.0f} s: {reason or f'nothing listens on {server}'}")
+            reason = attempts.reason or f"nothing listens on {sign.address}"
+            say(f"not ready after {now - program.started_at:.0f} s: {reason}")
             report_at += _REPORT_INTERVAL
         pause = next(pauses, pause)
+
+
+@final
+class _Attempts:
+    """The attempts so far: why the last one failed, and since when the program has given the same answer."""
+
+    reason: str | None
+
+    def __init__(self) -> None:
+        self.reason = None
+        self._settled: str | None = None
+        self._since = 0.0
+
+    def ready_at(self, latest: Attempt, *, deadline: float) -> float | None:
+        """Return the time at which the program was ready, as the `latest` attempt shows, or None.
+
+        All times are on the monotonic clock. Raises `NoxPexError` `check-failed` if the program will never be ready.
+        """
+        now = time.monotonic()
+        if latest.settled is None or latest.settled != self._settled:
+            self._settled, self._since = latest.settled, now
+        # An earlier reason says more than that of an attempt which the deadline cut short.
+        if self.reason is None or now < deadline:
+            self.reason = latest.reason
+        if latest.reason is None:
+            return now
+        if latest.settled is not None and (latest.hopeless or now - self._since >= _SETTLED):
+            return self._since
+        if latest.hopeless:
+            problem = f"the program cannot become ready: {latest.reason}"
+            raise NoxPexError("check-failed", problem, "correct `ready`, or the program")
+        return None
+
+
+def require_own_listener(program: RunningProgram, sign: Sign) -> None:
+    """Raise `NoxPexError` `wrong-listener` if another program listens at the address."""
+    if sign.owner(program) == "foreign":
+        raise _wrong_listener(sign)
 
 
 def _pids(members: Iterable[ProcessInfo]) -> list[int]:
     return [member.pid for member in members]
 
 
-def _exited_early(program: RunningProgram, server: Server, ended: Exit) -> NoxPexError:
-    if server.owner(program) == "foreign":
-        return _port_taken(server)
+def _exited_early(program: RunningProgram, sign: Sign, ended: Exit) -> NoxPexError:
+    if sign.owner(program) == "foreign":
+        return _port_taken(sign)
     return ended_by_itself(
         "exited-early", program, ended, f"after {ended.at - program.started_at:.1f} s, before it was ready"
     )
 
 
-def _not_ready(program: RunningProgram, server: Server, *, timeout: float, reason: str | None) -> NoxPexError:
+def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: str | None) -> NoxPexError:
     members = program.tree()
-    owner = server.owner(program)
+    owner = sign.owner(program)
     if owner == "foreign":
-        problem = f"{ports.listening_process(server.port)} answers on {server} instead of the program under test"
-        remedy = "make the program listen on {host} and {port}, and end the other process"
-        return NoxPexError("wrong-listener", problem, remedy)
+        return _wrong_listener(sign)
     problem = f"the program was not ready after {timeout:g} s"
     if reason is not None:
         return NoxPexError("startup-timeout", f"{problem}: {reason}", "see its log, or raise `startup-timeout`")
     if owner == "ours":
         remedy = "see its log, or raise `startup-timeout`"
-        return NoxPexError("startup-timeout", f"{problem}: it has just begun to listen on {server}", remedy)
-    others = ports.listening_addresses(_pids(members), server.network)
+        return NoxPexError("startup-timeout", f"{problem}: it has just begun to listen on {sign.address}", remedy)
+    others = ports.listening_addresses(_pids(members), program.network)
     if others:
-        problem += f": it listens on {', '.join(others[:3])}, not on {server}"
+        problem += f": it listens on {', '.join(others[:3])}, not on {sign.address}"
         return NoxPexError("startup-timeout", problem, "pass {host} and {port} to it in `args` or `env`")
     return NoxPexError(
-        "startup-timeout", f"{problem}: nothing listens on {server}", "see its log, or raise `startup-timeout`"
+        "startup-timeout", f"{problem}: nothing listens on {sign.address}", "see its log, or raise `startup-timeout`"
     )
 
 
-def _port_taken(server: Server) -> NoxPexError:
-    problem = f"{ports.listening_process(server.port)} already listens on {server}"
-    return NoxPexError("port-taken", problem, 'end it, or write "{port}" to use a free port')
+def _wrong_listener(sign: Sign) -> NoxPexError:
+    problem = f"{sign.listener()} answers on {sign.address} instead of the program under test"
+    place = "{host} and {port}" if sign.port is not None else "the path of `unix-socket`"
+    remedy = f"make the program listen on {place}, and end the other process"
+    return NoxPexError("wrong-listener", problem, remedy)
+
+
+def _port_taken(sign: Sign) -> NoxPexError:
+    problem = f"{sign.listener()} already listens on {sign.address}"
+    free = '"{port}" to use a free port' if sign.port is not None else '"{tmp}/NAME.sock" to use a new socket'
+    return NoxPexError("port-taken", problem, f"end it, or write {free}")

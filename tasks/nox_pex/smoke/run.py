@@ -1,11 +1,10 @@
-"""Run a smoke test: `before`, one boot for each condition, and `after`, in a temporary directory."""
+"""Run a smoke test: `before-all`, each condition, and `after-all`, in a temporary directory."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,32 +12,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
-from nox_pex.errors import Code, NoxPexError
+from nox_pex.errors import NoxPexError
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.checks import TextMatch
 from nox_pex.settings.smoke import Budget, Smoke
-from nox_pex.smoke import log, missing, plan
-from nox_pex.smoke.boot import run_boot, skipped_boot
+from nox_pex.smoke import missing, plan
 from nox_pex.smoke.checks.check_files import CheckFiles
+from nox_pex.smoke.condition import run_condition, skipped_boot
+from nox_pex.smoke.own_commands import OwnCommands
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
-from nox_pex.smoke.ready import Server
-from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
+from nox_pex.smoke.report import AFTER_FAILURE, BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.smoke_test import SmokeTest
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
-from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
 _DEFAULTS: Final = Options()
-
-
-_COMMAND_TIMEOUT: Final = 600.0
-"""Seconds that a command of `before` or `after` may take."""
 
 
 def run(
@@ -65,9 +59,6 @@ def run(
     boots = plan.plan_boots(smoke, options.only, has_scie=has_scie)
     starts_scie = any(boot.condition == "scie" for boot in boots)
     scie, scie_reason = _scie_of(target) if starts_scie else (None, None)
-
-    if unavailable_reason is not None and scie is None:
-        smoke = replace(smoke, before=(), after=())
 
     def create_runner(workspace: Workspace, smoke: Smoke, _: Endpoint) -> Runner:
         def local(file: Path) -> Runner:
@@ -99,7 +90,7 @@ def run(
     tested = None if scie is None else (scie.file, scie.sha256)
     if not options.serve and pex_file.digest(binary) != sha256:
         problem = f"{binary} was changed while it was tested"
-        raise NoxPexError("launch-failed", problem, "run it again, when nothing builds the file meanwhile")
+        raise NoxPexError("launch-failed", problem, "run it again while nothing builds the file")
     return replace(report, sha256=sha256, scie=tested)
 
 
@@ -150,8 +141,8 @@ def run_with(
     """
     name, boots, project = subject.target.name, subject.boots, subject.target.project.root
     plan.require_checks(smoke, name=name)
-    if options.serve and not (smoke.http or smoke.tcp or smoke.ready):
-        problem = f"{name} is not a server: its smoke test has neither `http` nor `tcp`"
+    if options.serve and not smoke.is_server:
+        problem = f"{name} does not keep running: its smoke test has neither `http` nor `tcp` nor `ready`"
         raise NoxPexError("usage", problem, "omit `--serve`")
     if options.serve:
         boots = (plan.boot_to_serve(boots),)
@@ -162,97 +153,89 @@ def run_with(
         host = plan.host_of(smoke)
         port = stack.enter_context(ports.reserved_port(host, port))
         workspace = stack.enter_context(open_workspace(subject.file, say=say, project=project, keep=options.keep))
-        smoke = plan.fill_settings(smoke, host=host, port=port, tmp=workspace.tmp)
-        endpoint = plan.endpoint(smoke, host=host, port=port)
         check_files = CheckFiles.load(smoke, project)
-        ready = plan.ready_check(smoke)
-        server = None
-        if ready is not None:
-            server = Server(endpoint=endpoint, check=ready, lenient=smoke.ready is None, tls=check_files.tls(ready))
         secrets = _with_secrets_of(smoke, secrets)
-        test = SmokeTest(
-            name=name,
-            smoke=smoke,
-            workspace=workspace,
-            project=project,
-            environ=environ,
-            secrets=secrets,
-            options=options,
-            say=lambda line: say(secrets.mask(line)),
-            interrupts=interrupts,
-            endpoint=endpoint,
-            server=server,
-            check_files=check_files,
-            runner=create_runner(workspace, smoke, endpoint),
-            explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
-        )
+        masked = functools.partial(_say_masked, say, secrets)
+
+        def own_commands(env: Mapping[str, str], tmp: Path | None = None) -> OwnCommands:
+            return OwnCommands(
+                project=project,
+                environ=environ,
+                variables=env,
+                tmp=tmp,
+                timeout=smoke.before_timeout,
+                logs=workspace.root,
+                secrets=secrets,
+                say=masked,
+                interrupts=interrupts,
+            )
+
+        def create_test(number: int) -> SmokeTest:
+            space = workspace.of_condition(number)
+            filled = plan.fill_settings(smoke, host=host, port=port, tmp=space.tmp)
+            endpoint = plan.endpoint(filled, host=host, port=port)
+            return SmokeTest(
+                name=name,
+                smoke=filled,
+                workspace=space,
+                secrets=secrets,
+                options=options,
+                say=masked,
+                interrupts=interrupts,
+                endpoint=endpoint,
+                check_files=check_files,
+                runner=create_runner(space, filled, endpoint),
+                own_commands=own_commands(filled.env, space.tmp),
+                explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
+            )
+
+        conditions = [(create_test(number), each) for number, each in enumerate(plan.by_condition(boots))]
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
-        report = _run_boots(test, boots, report, budget)
+        for_all = plan.fill_for_all(smoke, host=host, port=port)
+        report = _run_conditions(conditions, for_all, own_commands(for_all.env), report=report, budget=budget)
         return replace(report, kept_directory=workspace.root if options.keep else None)
 
 
-def _run_boots(test: SmokeTest, boots: tuple[Boot, ...], report: SmokeReport, budget: Budget) -> SmokeReport:
-    """Run `before`, the boots and `after`. Return `report` with the results and the first failure.
+def _run_conditions(
+    conditions: Sequence[tuple[SmokeTest, tuple[Boot, ...]]],
+    smoke: Smoke,
+    own_commands: OwnCommands,
+    *,
+    report: SmokeReport,
+    budget: Budget,
+) -> SmokeReport:
+    """Run `before-all`, the boots of each condition, and `after-all`, which runs even after a failure.
 
-    After a failure the remaining boots are skipped, but `after` still runs.
+    Return `report` with the results and the first failure. After a failed condition, the remaining ones are skipped. If
+    this machine can run none of them, `before-all` and `after-all` do not run either.
     """
     boot_results: list[BootResult] = []
     failures: list[NoxPexError | None] = []
-    passing = True
+    possible = any(test.runner.unavailable_reason(boots[0]) is None for test, boots in conditions)
     try:
-        failures.append(_run_own_commands(test, "before", test.smoke.before, "launch-failed"))
-        passing = failures[0] is None
-        for boot in boots:
-            if not passing:
-                if boot.condition not in {boot_result.condition for boot_result in boot_results}:
-                    boot_results.append(skipped_boot(test, boot, "an earlier step failed"))
-                continue
-            boot_result, failure = run_boot(test, boot)
-            failures.append(failure)
-            passing = boot_result.state != "failed"
-            if failure is not None or not boot.warms_up:
-                test.say(str(boot_result))
-                boot_results.append(boot_result)
+        if possible:
+            failures.append(own_commands.run("before-all", smoke.before_all, code="launch-failed"))
+        passing = not any(failures)
+        for test, boots in conditions:
+            if passing:
+                boot_result, found = run_condition(test, boots)
+                failures += found
+                passing = boot_result.state != "failed"
+            else:
+                boot_result = skipped_boot(test, boots[0], AFTER_FAILURE)
+            boot_results.append(boot_result)
     finally:
-        after_failure = _run_own_commands(test, "after", test.smoke.after, "check-failed")
+        commands = smoke.after_all if possible else ()
+        after_failure = own_commands.run("after-all", commands, code="check-failed")
     report = replace(report, boot_results=tuple(boot_results))
-    found = [each for each in (*failures, budget_error(report, budget), after_failure) if each is not None]
-    for other in found[1:]:
-        test.say(f"also: {other.problem}")
-    return replace(report, failure=found[0] if found else None)
+    every = [each for each in (*failures, budget_error(report, budget), after_failure) if each is not None]
+    for other in every[1:]:
+        own_commands.say(f"also: {other.problem}")
+    return replace(report, failure=every[0] if every else None)
 
 
-def _run_own_commands(
-    test: SmokeTest, key: str, commands: tuple[tuple[str, ...], ...], code: Code
-) -> NoxPexError | None:
-    """Run the commands of `before` or `after` in the project's directory, up to the first that fails.
-
-    These are the project's own tools, such as the start script of a database. They get the environment of the session,
-    and what they leave running is not ended. Return the failure, with the error code `code`, or None.
-    """
-    output = test.workspace.root / f"{key}.log"
-    for command in commands:
-        line = " ".join(command)
-        test.say(f"{key}: {line}")
-        try:
-            environ = {**test.environ, **test.smoke.env}
-            status = run_into(
-                output,
-                command,
-                cwd=test.project,
-                env=environ,
-                timeout=_COMMAND_TIMEOUT,
-                sleep=lambda seconds: test.interrupts.interruptible(time.sleep, seconds),
-            )
-            late = f"still running after {_COMMAND_TIMEOUT:g} s, so it was killed"
-            problem = late if status is None else f"exit status {status}" if status else None
-        except OSError as error:
-            problem = error.strerror
-        if problem is not None:
-            problem = test.secrets.mask(f"`{key}` command {line!r} failed: {problem}")
-            remedy = f"run it by hand in {test.project.name}"
-            return NoxPexError(code, problem, remedy, log=log.tail(output, test.secrets))
-    return None
+def _say_masked(say: Callable[[str], None], secrets: Secrets, line: str) -> None:
+    say(secrets.mask(line))
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:

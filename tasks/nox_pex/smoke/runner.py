@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import by_hand
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.secrets import Secrets
+
+_CONFINED: Final = frozenset({"unprivileged", "read-only", "offline"})
 
 
 class LaunchSpec(Struct, frozen=True, kw_only=True):
@@ -33,6 +37,10 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
 class Runner(Protocol):
     """Runs the boots of one smoke test."""
 
+    def unavailable_reason(self, boot: Boot) -> str | None:
+        """Return why this machine cannot run a boot, if that is known before it is tried; else None."""
+        ...
+
     def prepare(self, boot: Boot) -> Path:
         """Create what a boot needs. Return a directory of this machine for its logs.
 
@@ -51,6 +59,10 @@ class Runner(Protocol):
         """Return an error that explains a failed start better, or `error` itself."""
         ...
 
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return a line for a shell that repeats the launch, without `secrets`; "" if there is none."""
+        ...
+
 
 class LocalRunner(Struct, frozen=True, kw_only=True):
     """Runs a copy of the binary on this machine: in an empty directory, with a clean environment, confined if needed.
@@ -66,6 +78,10 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
     shares_tmp: bool
     keep: bool
 
+    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # only the kernel knows
+        """Return None."""
+        return None
+
     def prepare(self, boot: Boot) -> Path:
         """Copy the binary, and return the directory above the copy, which the user of the program may read."""
         state = self.workspace.state(boot.state)
@@ -73,9 +89,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             boot.condition,
             root=self.workspace.root,
             owned=(state.pex_root, self.workspace.tmp),
-            readable=state.run,
+            readable=self.workspace.run,
         )
-        return state.run.parent
+        return state.base
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
         """Return the copy as a program of this machine."""
@@ -87,10 +103,10 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             pex_root=state.pex_root,
             tmp=self.workspace.tmp,
         )
-        env = {**conditions.environment(launch.boot.condition, env, scratch=state.run.parent), **launch.env}
+        env = {**conditions.environment(launch.boot.condition, env, scratch=state.base), **launch.env}
         confinement = conditions.confinement(
             launch.boot.condition,
-            executable=state.executable,
+            executable=self.workspace.executable,
             env=env,
             root=self.workspace.root,
             writable=self.workspace.tmp if self.shares_tmp else None,
@@ -98,9 +114,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
             join=None if alongside is None else alongside.pid,
         )
         command = Command(
-            argv=(str(state.executable), *launch.args),
+            argv=(str(self.workspace.executable), *launch.args),
             env=env,
-            cwd=state.run,
+            cwd=self.workspace.run,
             stdin=launch.stdin,
             stdout=launch.stdout,
             stderr=launch.stderr,
@@ -111,12 +127,30 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
         """Return `error`."""
         return error
 
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return a line that starts the binary itself. A condition that confines the program is only named."""
+        condition = launch.boot.condition
+        line = by_hand.program(
+            self.workspace.binary,
+            launch.args,
+            env=launch.env,
+            pass_env=[name for name in self.pass_env if name in self.environ],
+            tmp=self.workspace.tmp,
+            secrets=secrets,
+            stdin=launch.stdin,
+        )
+        return f"{line} # without the limits of the condition {condition}" if condition in _CONFINED else line
+
 
 class WithScie(Struct, frozen=True, kw_only=True):
     """Runs the boot of the scie with the runner `scie`, and all others with the runner `pex`."""
 
     pex: Runner
     scie: Runner
+
+    def unavailable_reason(self, boot: Boot) -> str | None:
+        """Return why this machine cannot run the scie or the PEX."""
+        return self._runner(boot).unavailable_reason(boot)
 
     def prepare(self, boot: Boot) -> Path:
         """Create what the boot needs."""
@@ -130,6 +164,10 @@ class WithScie(Struct, frozen=True, kw_only=True):
         """Return what the runner of the PEX makes of the error."""
         return self.pex.explain(error, program)
 
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return the line of the runner that starts the program."""
+        return self._runner(launch.boot).by_hand(launch, secrets)
+
     def _runner(self, boot: Boot) -> Runner:
         return self.scie if boot.condition == "scie" else self.pex
 
@@ -138,6 +176,10 @@ class UnavailableRunner(Struct, frozen=True, kw_only=True):
     """Runs nothing: every condition is skipped for `reason`."""
 
     reason: str
+
+    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # no boot is possible
+        """Return the reason."""
+        return self.reason
 
     def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # no boot is possible
         """Raise `UnavailableError`."""
@@ -155,3 +197,7 @@ class UnavailableRunner(Struct, frozen=True, kw_only=True):
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing was run
         """Return `error`."""
         return error
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:  # noqa: ARG002  # nothing was run
+        """Return ""."""
+        return ""

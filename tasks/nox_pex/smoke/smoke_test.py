@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -13,10 +13,10 @@ from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import log
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke.own_commands import OwnCommands
 from nox_pex.smoke.plan import Endpoint, Options
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.process.program import RunningProgram
-from nox_pex.smoke.ready import Server
 from nox_pex.smoke.runner import LaunchSpec, Runner
 from nox_pex.smoke.stop import Stop
 from nox_pex.smoke.workspace import Workspace
@@ -24,7 +24,7 @@ from nox_pex.system.secrets import Secrets
 
 
 class SmokeTest(Struct, frozen=True, kw_only=True):
-    """The values that stay the same during one smoke test. `server` is None if the program is not a server.
+    """The values that stay the same during one condition of a smoke test.
 
     The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
     says more than the given one, with the logs of the program.
@@ -33,16 +33,14 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     name: str
     smoke: Smoke
     workspace: Workspace
-    project: Path
-    environ: Mapping[str, str]
     secrets: Secrets
     options: Options
     say: Callable[[str], None]
     interrupts: Interrupts
     endpoint: Endpoint
-    server: Server | None
     check_files: CheckFiles
     runner: Runner
+    own_commands: OwnCommands
     explain: Callable[[NoxPexError, Sequence[Path]], NoxPexError]
 
     @property
@@ -52,13 +50,18 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
 
 class BootProgress(Struct, kw_only=True):
-    """The results of one boot so far. The boot may end at any point. `memory` is in bytes."""
+    """The results of one boot so far. The boot may end at any point. `memory` is in bytes.
 
+    `launches` are those of the server, if there is one, and of the commands. `served` is in seconds, for `--serve`.
+    """
+
+    launches: list[LaunchSpec] = field(default_factory=list)
     log_files: list[Path] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
     stop: Stop | None = None
     memory: int | None = None
+    served: float | None = None
 
 
 @contextlib.contextmanager
@@ -69,6 +72,7 @@ def started(
 
     Raises `UnavailableError` if the system cannot confine it.
     """
+    progress.launches.append(launch)
     program = test.runner.create_program(launch, alongside=alongside)
     try:
         program.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
@@ -24,41 +25,56 @@ _KEPT_PREFIX: Final = "nox-pex-kept-"
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """The directories of a boot: `home`, `pex_root`, and `run` with nothing but a copy of the binary.
+    """What a boot finds of earlier boots: `home` and `pex_root`, in the directory `base`."""
 
-    `executable` is the file in the copy that is started.
-    """
-
-    run: Path
+    base: Path
     home: Path
     pex_root: Path
-    executable: Path
 
 
 class Workspace(Struct, frozen=True, kw_only=True):
-    """The temporary directory `root`. `tmp` in it is the value of the token `{tmp}`, and the program's TMPDIR."""
+    """The temporary directory `root` of a smoke test, and in it the directories of the condition `number`."""
 
     root: Path
-    tmp: Path
     binary: Path
+    number: int = 0
+
+    @property
+    def tmp(self) -> Path:
+        """The value of the token `{tmp}`, and the program's TMPDIR."""
+        return self.root / f"tmp{self.number}"
+
+    @property
+    def run(self) -> Path:
+        """The working directory of the program, with nothing but a copy of the binary."""
+        return self.root / f"run{self.number}"
+
+    @property
+    def executable(self) -> Path:
+        """The file that is started: the copy itself, or the `__main__.py` of a packed or loose layout."""
+        copy = self.run / self.binary.name
+        return copy / "__main__.py" if self.binary.is_dir() else copy
+
+    def of_condition(self, number: int) -> Workspace:
+        """Return the workspace of another condition, with an empty `tmp`."""
+        space = replace(self, number=number)
+        space.tmp.mkdir(exist_ok=True)
+        return space
 
     def state(self, name: str) -> State:
-        """Return the state `name`. The first call creates it, later ones find it as the last boot left it.
+        """Copy the binary, if this condition has no copy yet, and return the state `name`.
 
+        The first call with a name creates it, later ones find it as the last boot left it.
         Raises `NoxPexError`: `launch-failed` if the binary cannot be copied, `disk-full`.
         """
         base = self.root / name
-        state = State(
-            run=base / "run",
-            home=base / "home",
-            pex_root=base / "pex_root",
-            executable=_executable(base / "run" / self.binary.name, self.binary),
-        )
-        if not base.exists():
-            for directory in (state.run, state.home, state.pex_root):
-                directory.mkdir(parents=True)
+        state = State(base=base, home=base / "home", pex_root=base / "pex_root")
+        for directory in (state.home, state.pex_root):
+            directory.mkdir(parents=True, exist_ok=True)
+        if not self.run.exists():
+            self.run.mkdir()
             try:
-                pex_file.copy(self.binary, state.run / self.binary.name)
+                pex_file.copy(self.binary, self.run / self.binary.name)
             except PexError as error:
                 raise _unusable(self.binary, error) from error
         return state
@@ -76,9 +92,7 @@ def open_workspace(
     locks.remove_abandoned(parent, _PREFIX)
     with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
         try:
-            tmp = root / "tmp"
-            tmp.mkdir()
-            yield Workspace(root=root, tmp=tmp, binary=binary)
+            yield Workspace(root=root, binary=binary).of_condition(0)
         finally:
             if not keep and (error := files.remove(root)) is not None:
                 say(f"smoke: {root} cannot be removed completely: {os_errors.described(error)}")
@@ -119,8 +133,3 @@ def _parent(project: Path | None) -> Path:
         problem = f"every temporary directory is inside the project {project}"
         raise NoxPexError("launch-failed", problem, "set TMPDIR to a directory outside it")
     return min(parents, key=lambda path: (not plain_paths.allows_programs(path), not plain_paths.is_plain(path)))
-
-
-def _executable(copy: Path, binary: Path) -> Path:
-    """Return the file that is started: the copy itself, or the `__main__.py` of a packed or loose layout."""
-    return copy / "__main__.py" if binary.is_dir() else copy

@@ -47,7 +47,7 @@ def place(tmp_path: Path, scripted: ScriptedShell, **others: Any) -> ContainerRu
         "engine": engine("podman"),
         "shell": scripted,
         "image": IMAGE,
-        "workspace": Workspace(root=tmp_path, tmp=tmp_path / "tmp", binary=tmp_path / "s.pex"),
+        "workspace": Workspace(root=tmp_path, binary=tmp_path / "s.pex"),
         "host": "127.0.0.1",
         "published": {8001: 8000},
         "smoke_args": True,
@@ -113,9 +113,9 @@ def test_a_value_with_several_lines_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shared_directory_is_writable_for_the_containers_user(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp0").mkdir()
     assert place(tmp_path, shell(), shares_tmp=True).prepare(BOOT) == tmp_path / "container"
-    assert (tmp_path / "tmp").stat().st_mode & 0o7777 == 0o1777
+    assert (tmp_path / "tmp0").stat().st_mode & 0o7777 == 0o1777
     assert tmp_path.stat().st_mode & 0o777 == 0o711
 
 

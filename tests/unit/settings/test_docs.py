@@ -53,7 +53,8 @@ def test_the_document_has_every_key_with_its_default() -> None:
         flags=re.MULTILINE,
     )
     documented |= {"[[tool.nox-pex.binary.NAME.smoke.http]]": below, "header": first, "capture": second}
-    for heading, table in {**HEADINGS, "header": TextMatch, "capture": Capture}.items():
+    tables: dict[str, type[msgspec.Struct]] = {**HEADINGS, "header": TextMatch, "capture": Capture}
+    for heading, table in tables.items():
         rows = re.findall(r"^\| `([a-z-]+)` \| .+? \| ?(.*?) \| .+ \|$", documented[heading], re.MULTILINE)
         assert rows == [(field.encode_name, default_in_toml(field)) for field in msgspec.structs.fields(table)]
 

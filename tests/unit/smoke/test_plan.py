@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.checks import CommandCheck
+from nox_pex.settings.checks import CommandCheck, HttpCheck
 from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot
@@ -110,16 +110,41 @@ def test_the_path_of_a_unix_socket_fits_every_system() -> None:
     assert caught.value.code == "config"
 
 
-def test_ready_or_the_first_check_says_when_the_server_is_ready() -> None:
-    http, tcp = {"path": "/a", "ca-file": "ca.pem"}, {"port": 81}
-    ready = plan.ready_check(smoke(ready={"path": "/healthz", "status": 204}, http=[http]))
-    assert ready is not None
-    assert msgspec.to_builtins(ready)["path"] == "/healthz"
-    assert msgspec.to_builtins(ready)["ca-file"] == "ca.pem"
-    both = smoke(http=[http], tcp=[tcp])
-    assert plan.ready_check(both) == both.http[0]
-    assert plan.ready_check(smoke(tcp=[tcp])) == both.tcp[0]
-    assert plan.ready_check(smoke(command=[{"args": []}])) is None
+def test_the_request_of_ready_says_when_the_server_is_ready() -> None:
+    ready = {"path": "/healthz", "status": 204, "request-headers": {"Host": "a"}}
+    assert plan.answer_check(smoke(ready=ready, http=[{"path": "/a", "ca-file": "ca.pem"}])) == HttpCheck(
+        path="/healthz", status=204, request_headers={"Host": "a"}, ca_file="ca.pem"
+    )
+    assert plan.answer_check(smoke(ready={"log": "ready"}, http=[{"path": "/a"}])) is None
+
+
+@pytest.mark.parametrize(
+    "changing",
+    [
+        {"method": "POST"},
+        {"request-body": "x"},
+        {"request-json": {}},
+        {"path": "/{id}"},
+        {"request-headers": {"X-Token": "{id}"}},
+    ],
+)
+def test_only_a_request_that_can_be_sent_twice_says_when_the_server_is_ready(changing: dict[str, Any]) -> None:
+    first, second = {"path": "/", "capture": {"id": "$.id"}, "method": "PUT"}, {"path": "/b", "method": "HEAD"}
+    checks = smoke(http=[first, {"path": "/a", **changing}, second])
+    assert plan.answer_check(checks) == checks.http[2]
+    assert plan.answer_check(smoke(http=[first, {"path": "/a", **changing}])) is None
+
+
+def test_the_boots_of_a_condition_are_together() -> None:
+    boots = plan.plan_boots(smoke(conditions=["warm", "cold"]), None)
+    assert [len(each) for each in plan.by_condition(boots)] == [2, 1]
+
+
+def test_the_commands_for_all_conditions_have_no_temporary_directory() -> None:
+    settings = smoke(env={"A": "{tmp}/a", "B": "{port}"}, before_all=[["x", "{host}:{port}"]])
+    filled = plan.fill_for_all(settings, host="::1", port=7)
+    assert filled.env == {"B": "7"}
+    assert filled.before_all == (("x", "::1:7"),)
 
 
 def test_settings_without_a_check_are_refused() -> None:
@@ -131,6 +156,7 @@ def test_settings_without_a_check_are_refused() -> None:
     with pytest.raises(NoxPexError, match=r'paste \[\[tool\.nox-pex\.binary\."a\.b"\.smoke\.http\]\]'):
         plan.require_checks(smoke(), name="a.b")
     plan.require_checks(smoke(command=[{"args": []}]), name="program")
+    plan.require_checks(smoke(ready={"log": "ready"}), name="program")
 
 
 def test_a_command_may_run_another_script() -> None:

@@ -66,7 +66,7 @@ def test_options_that_make_no_sense_are_refused(options: Options, smoke_test: Ru
 def test_only_a_server_with_a_network_can_be_served(smoke_test: Run) -> None:
     with pytest.raises(NoxPexError, match=r"error\[usage\].*offline"):
         smoke_test(options=Options(serve=True), http=[{"path": "/"}], conditions=["offline"])
-    with pytest.raises(NoxPexError, match=r"error\[usage\].*not a server"):
+    with pytest.raises(NoxPexError, match=r"error\[usage\].*does not keep running"):
         smoke_test(options=Options(serve=True), command=[{"args": []}])
 
 

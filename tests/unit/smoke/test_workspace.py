@@ -30,16 +30,22 @@ def binary(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_state_has_a_copy_of_the_binary_and_is_created_once(temporary: Path, binary: Path) -> None:
+def test_a_condition_has_a_copy_of_the_binary_and_finds_the_state_of_an_earlier_one(
+    temporary: Path, binary: Path
+) -> None:
     with open_workspace(binary) as workspace:
         assert workspace.root.parent == temporary
         state = workspace.state("cold")
-        assert state.executable.read_text("utf-8") == "#!/bin/sh\n"
-        assert [path.name for path in state.run.iterdir()] == ["program.pex"]
-        (state.pex_root / "cached").touch()
-        assert workspace.state("cold") == state
-        assert (state.pex_root / "cached").exists()
-        assert workspace.state("warm").pex_root != state.pex_root
+        assert workspace.executable.read_text("utf-8") == "#!/bin/sh\n"
+        assert [path.name for path in workspace.run.iterdir()] == ["program.pex"]
+        for place in (state.pex_root, workspace.run, workspace.tmp):
+            (place / "created").touch()
+        other = workspace.of_condition(1)
+        assert other.state("cold") == state
+        assert (state.pex_root / "created").exists()
+        assert [path.name for path in other.run.iterdir()] == ["program.pex"]
+        assert list(other.tmp.iterdir()) == []
+        assert other.state("offline").pex_root != state.pex_root
     assert list(temporary.iterdir()) == []
 
 
@@ -48,8 +54,9 @@ def test_the_main_module_of_a_directory_is_started(temporary: Path, tmp_path: Pa
     directory.mkdir()
     (directory / "__main__.py").touch()
     with open_workspace(directory) as workspace:
-        assert workspace.state("cold").executable == workspace.root / "cold" / "run" / "loose.pex" / "__main__.py"
-        assert workspace.state("cold").executable.exists()
+        workspace.state("cold")
+        assert workspace.executable == workspace.run / "loose.pex" / "__main__.py"
+        assert workspace.executable.exists()
     assert list(temporary.iterdir()) == []
 
 

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import signal
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,12 +19,16 @@ from typing import Any, Final
 
 _CLONE_NEWNS: Final = 0x00020000
 _CLONE_NEWUSER: Final = 0x10000000
+_CLONE_NEWPID: Final = 0x20000000
 _CLONE_NEWNET: Final = 0x40000000
 _MS_NOSUID: Final = 0x2
 _MS_NODEV: Final = 0x4
+_MS_NOEXEC: Final = 0x8
 _MS_BIND: Final = 0x1000
 _MS_REC: Final = 0x4000
 _MS_PRIVATE: Final = 0x40000
+_MS_SLAVE: Final = 0x80000
+_PR_SET_PDEATHSIG: Final = 1
 _AT_FDCWD: Final = -100
 _AT_RECURSIVE: Final = 0x8000
 _MOUNT_ATTR_RDONLY: Final = 0x1
@@ -43,6 +48,81 @@ class RefusedError(Exception):
 
 class _MountAttr(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd"))
+
+
+class Confinement:
+    """The confinement that `spec` describes. `refusal` says why the system refused it, if that is known."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+
+    @property
+    def file_systems_of(self) -> int | None:
+        """The id of the process whose file systems the program shares."""
+        join: int | None = self._spec["join"] if self._spec["kind"] == "read-only" else None
+        return join
+
+    def confine_supervisor(self) -> str | None:
+        """Enter the network that this process shares with the program. Return why the system refused, if it did."""
+        if self._spec["kind"] == "offline":
+            try:
+                enter_network(self._spec["join"])
+            except RefusedError as refusal:
+                return str(refusal)
+        return None
+
+    def confine_program(self, *, entered: bool) -> None:
+        """Confine this process, in the child just before it executes the program.
+
+        `entered` says that it is already in the file systems of the process `file_systems_of`. `subprocess` does not
+        pass on the text of an exception that is raised here, so a pipe does.
+        """
+        try:
+            if entered and self.file_systems_of is not None:
+                os.chdir(self._spec["cwd"])
+            else:
+                confine(self._spec)
+        except (RefusedError, OSError) as refusal:
+            os.write(self._writer, str(refusal).encode(errors="replace"))
+            raise
+
+    @property
+    def refusal(self) -> str:
+        """Return why the system refused to confine the program."""
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._reader, 4096).decode()
+        return "the system refuses it"
+
+
+def enter_new_pid_namespace(join: int | None) -> None:
+    """Give the next child of this process a new PID namespace, and this process private mounts.
+
+    With `join`, enter the file systems of that process first. Mounts of this machine still appear in the private ones.
+    """
+    if join is not None:
+        _join(join, "mnt", _CLONE_NEWNS)
+    _unshare(_CLONE_NEWPID | _CLONE_NEWNS)
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+
+
+def mount_proc() -> None:
+    """Mount a `/proc` that shows the PID namespace of this process. The old one shows other processes by its ids."""
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        _refuse("to end a process with its parent")
+
+
+def shares_pid_namespace(pid: int) -> bool:
+    """Whether a process is in the same PID namespace as this one."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(Path(f"/proc/{pid}/ns/pid").stat(), Path("/proc/self/ns/pid").stat())
+    return False
 
 
 def enter_network(join: int | None) -> None:

@@ -24,6 +24,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network
+from nox_pex.system import plain_paths
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
@@ -197,7 +198,16 @@ class Program:
     started_at: float
     owns_port: bool = False
 
-    def __init__(self, command: Command, *, remove: Path | None = None, confinement: Confinement | None = None) -> None:
+    def __init__(
+        self,
+        command: Command,
+        *,
+        remove: Path | None = None,
+        confinement: Confinement | None = None,
+        contain: bool = True,
+    ) -> None:
+        self.uncontained: str | None = None
+        self._contain = contain
         self._command = command
         self._confinement = confinement
         self._channel: socket.socket | None = None
@@ -238,6 +248,7 @@ class Program:
             stderr=str(command.stderr) if command.stderr else None,
             remove=str(self._remove) if self._remove else None,
             cleanup=command.cleanup,
+            contain=self._contain,
             confine=self._confinement and _confinement_spec(self._confinement, cwd=command.cwd),
             sockets=channel,
         )
@@ -246,7 +257,7 @@ class Program:
             raise UnavailableError(event["refused"])
         if "failed" in event:
             raise _launch_failed(Path(command.argv[0]), event["failed"], event["reason"])
-        self.pid, self.started_at = event["started"], event["at"]
+        self.pid, self.started_at, self.uncontained = event["started"], event["at"], event.get("uncontained")
 
     @property
     def network(self) -> Network:
@@ -378,10 +389,14 @@ def _launch_failed(program: Path, number: int, reason: str) -> NoxPexError:
     if number == errno.ENOENT and program.exists():
         cause = f"its interpreter {_shebang(program)} is not on this machine"
         remedy = "install that interpreter, or build with another `python-shebang`"
+    elif number == errno.EACCES and not plain_paths.allows_programs(program.parent):
+        cause = f"the file system of {program.parent} is mounted noexec"
+        remedy = "set TMPDIR to a directory on a file system that lets programs run"
     elif number == errno.EACCES and not os.access(program, os.X_OK):
         cause, remedy = "it is not executable", "run chmod +x on it, or build it again"
     elif number == errno.EACCES:
-        remedy = "check that its interpreter is executable, and that TMPDIR is not on a file system mounted noexec"
+        cause = f"{reason}: its interpreter is {_shebang(program)}"
+        remedy = "check that the interpreter is executable, and is not on a file system mounted noexec"
     elif number == errno.ENOEXEC:
         cause = "it is empty, damaged or built for another system"
     return NoxPexError("launch-failed", f"{program.name} cannot be started: {cause}", remedy)

@@ -21,13 +21,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from types import ModuleType
+from typing import IO, Any, Final
 
 _INPUT: Final = 0
 """The file descriptor of the orders."""
@@ -49,6 +47,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
 _PS: Final = ("ps", "-o")
 _CONFINE: Final = Path(__file__).with_name("confine.py")
+_PID_NAMESPACE: Final = Path(__file__).with_name("pid_namespace.py")
 _REMOVAL: Final = Path(__file__).parents[2] / "system" / "removal.py"
 
 
@@ -116,10 +115,10 @@ def descendants(table: Mapping[int, ProcessRow], ancestor: int) -> set[int]:
     return found
 
 
-def own_children() -> set[int]:
-    """Return this process's children, read in one piece. Empty if the kernel does not list them (proc(5))."""
+def children_of(pid: int) -> set[int]:
+    """Return the children of a process, read in one piece. Empty if the kernel does not list them (proc(5))."""
     try:
-        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()))
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()))
     except OSError:
         return set()
 
@@ -135,51 +134,12 @@ def command_line(pid: int) -> str:
         return ""
 
 
-class _Confinement:
-    """The confinement that `spec` describes. `refusal` says why the system refused it, if that is known."""
+def _load_module(path: Path) -> ModuleType:
+    from importlib.machinery import SourceFileLoader  # noqa: PLC0415  # not needed on every system
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self._spec = spec
-        self._module = _load_module("confine", _CONFINE)
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-
-    def confine_supervisor(self) -> str | None:
-        """Enter the network that this process shares with the program. Return why the system refused, if it did."""
-        if self._spec["kind"] == "offline":
-            try:
-                self._module.enter_network(self._spec["join"])
-            except self._module.RefusedError as refusal:
-                return str(refusal)
-        return None
-
-    def confine_program(self) -> None:
-        """Confine this process, in the child just before it executes the program.
-
-        `subprocess` does not pass on the text of an exception that is raised there, so a pipe does.
-        """
-        try:
-            self._module.confine(self._spec)
-        except (self._module.RefusedError, OSError) as refusal:
-            os.write(self._writer, str(refusal).encode(errors="replace"))
-            raise
-
-    @property
-    def refusal(self) -> str:
-        with contextlib.suppress(BlockingIOError):
-            return os.read(self._reader, 4096).decode()
-        return "the system refuses it"
-
-
-def _load_module(name: str, path: Path) -> ModuleType:
-    from importlib import util  # noqa: PLC0415  # slow to load, and not needed for most programs
-
-    spec = util.spec_from_file_location(name, path)
-    assert spec is not None  # noqa: S101  # tells mypy: the file is a Python source file
-    assert spec.loader is not None  # noqa: S101  # tells mypy: a source file has a loader
-    module = util.module_from_spec(spec)
     sys.dont_write_bytecode = True
-    spec.loader.exec_module(module)
+    module = ModuleType(path.stem)
+    SourceFileLoader(path.stem, str(path)).exec_module(module)
     return module
 
 
@@ -195,38 +155,75 @@ class SupervisedProgram:
         self._sample_at = 0.0
         self._pid: int | None = None
         self._exited = False
+        self._confinement: Any = None
+        self._namespace: Any = None
+        self._sockets: list[int] = [] if spec["sockets"] is None else [spec["sockets"]]
 
     def start(self) -> bool:
-        """Start the program. If the system refuses, send an event that says why and return False."""
+        """Start the program. Send an event that says so, or why the system refuses. Return whether it was started."""
         spec = self._spec
-        confinement = _Confinement(spec["confine"]) if spec["confine"] else None
+        if spec["confine"]:
+            self._confinement = _load_module(_CONFINE).Confinement(spec["confine"])
         with contextlib.ExitStack() as stack:
             stdin, stdout = (
                 stack.enter_context(Path(spec[name]).open(mode)) for name, mode in (("stdin", "rb"), ("stdout", "ab"))
             )
             stderr = stack.enter_context(Path(spec["stderr"]).open("ab")) if spec["stderr"] else stdout
-            refusal = confinement.confine_supervisor() if confinement else None
-            if refusal is not None:
-                send_event(refused=refusal)
-                return False
-            started = time.monotonic()
-            try:
-                # In a new session it has no terminal, and a signal to Nox's process group does not reach it.
-                self._program = subprocess.Popen(
-                    spec["argv"], env=spec["env"], cwd=spec["cwd"], stdin=stdin, stdout=stdout, stderr=stderr,
-                    start_new_session=True,
-                    preexec_fn=confinement.confine_program if confinement else None,  # noqa: PLW1509  # there is one thread
-                )  # fmt: skip
-            except OSError as error:
-                send_event(failed=error.errno, reason=error.strerror)
-                return False
-            except subprocess.SubprocessError:
-                send_event(refused=confinement.refusal if confinement else "")
-                return False
-        self._pid = self._program.pid
-        self._groups.add(self._pid)
-        send_event(started=self._pid, at=started)
-        return True
+            refusal = self._confinement.confine_supervisor() if self._confinement else None
+            event = {"refused": refusal} if refusal is not None else self._launch_all([stdin, stdout, stderr])
+        if "started" in event:
+            self._pid = event["started"]
+            self._groups.add(event["started"])
+        send_event(**event)
+        return self._pid is not None
+
+    def _launch_all(self, streams: list[IO[bytes]]) -> dict[str, Any]:
+        """Launch the program, if possible in a PID namespace. Return an event; `uncontained` says why it is in none."""
+        if not self._spec["contain"] or not self._is_subreaper:
+            return self._launch(streams)
+        module, confine = _load_module(_PID_NAMESPACE), _load_module(_CONFINE)
+        join = self._confinement.file_systems_of if self._confinement else None
+        try:
+            self._namespace = module.PidNamespace(
+                confine,
+                lambda announce: self._launch(streams, announce=announce),
+                join=join,
+                private=[_INPUT, _OUTPUT, *self._sockets],
+            )
+        except confine.RefusedError as refusal:
+            if join is not None and not confine.shares_pid_namespace(join):
+                return {"refused": str(refusal)}  # in its file systems, `/proc` would show other processes
+            return {**self._launch(streams), "uncontained": str(refusal)}
+        event: dict[str, Any] = self._namespace.launch()
+        return event
+
+    def _launch(self, streams: list[IO[bytes]], *, announce: Callable[[], None] | None = None) -> dict[str, Any]:
+        """Launch the program as a child of this process. Return an event.
+
+        `announce` is called in the child, if this process is the init of a PID namespace.
+        """
+        spec, confinement = self._spec, self._confinement
+        stdin, stdout, stderr = streams
+
+        def prepare() -> None:
+            if announce is not None:
+                announce()
+            if confinement is not None:
+                confinement.confine_program(entered=announce is not None)
+
+        started = time.monotonic()
+        try:
+            # In a new session it has no terminal, and a signal to Nox's process group does not reach it.
+            self._program = subprocess.Popen(
+                spec["argv"], env=spec["env"], cwd=spec["cwd"], stdin=stdin, stdout=stdout, stderr=stderr,
+                start_new_session=True,
+                preexec_fn=prepare if confinement or announce else None,  # noqa: PLW1509  # there is one thread
+            )  # fmt: skip
+        except OSError as error:
+            return {"failed": error.errno, "reason": error.strerror}
+        except subprocess.SubprocessError:
+            return {"refused": confinement.refusal if confinement else "the system refuses it"}
+        return {"started": self._program.pid, "at": started}
 
     def watch(self, parent: int) -> bool:
         """Follow orders, reap and measure until the order to end. Return False if Nox ended without giving it."""
@@ -234,9 +231,12 @@ class SupervisedProgram:
         os.set_blocking(wakeup, False)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         self._reap()  # the processes that ended before the wakeup was set
-        sockets = [self._spec["sockets"]] if self._spec["sockets"] is not None else []
+        sockets = self._sockets
         while True:
-            readable, _, _ = select.select([_INPUT, signalled, *sockets], [], [], _SAMPLE_INTERVAL)
+            sources = [_INPUT, signalled, *sockets]
+            if self._namespace is not None and self._namespace.fileno() != -1:
+                sources.append(self._namespace.fileno())
+            readable, _, _ = select.select(sources, [], [], _SAMPLE_INTERVAL)
             if signalled in readable:
                 os.read(signalled, 4096)
             if sockets and sockets[0] in readable and not send_socket(sockets[0]):
@@ -262,13 +262,20 @@ class SupervisedProgram:
                 )  # fmt: skip
         deadline = time.monotonic() + _END_TIMEOUT
         pause = 0.001
-        while (members := self._living()) and time.monotonic() < deadline:
+        while (members := self._to_kill()) and time.monotonic() < deadline:
             for pid in members:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-        return members
+        return members if self._namespace is None else self._members(processes())
+
+    def _to_kill(self) -> set[int]:
+        """Return the processes whose end ends the whole tree. The end of an init ends all processes below it."""
+        if self._namespace is None:
+            return self._living()
+        self._reap()
+        return set() if self._namespace.has_ended else {self._namespace.init}
 
     @property
     def peak(self) -> int:
@@ -293,20 +300,38 @@ class SupervisedProgram:
         return False
 
     def _reap(self) -> bool:
-        """Reap the children that have ended. Return whether a child is left."""
+        """Reap the children that have ended, and read the events of the init. Return whether a process may be left."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
-            if pid == 0:
+            if self._namespace is not None:
+                self._follow_namespace(ended=pid == self._namespace.init)
+                if pid == 0:
+                    return not self._namespace.is_empty
+            elif pid == 0:
                 return True
-            # The kernel knows the peak of a process that ended before it was ever measured.
-            self._peak = max(self._peak, usage.ru_maxrss * _MAXRSS)
-            if pid == self._pid and not self._exited:
-                self._exited = True
-                self._program.returncode = os.waitstatus_to_exitcode(status)
-                send_event(exited=self._program.returncode, at=time.monotonic())
+            else:
+                # The kernel knows the peak of a process that ended before it was ever measured.
+                self._peak = max(self._peak, usage.ru_maxrss * _MAXRSS)
+                if pid == self._pid:
+                    self._note_exit(os.waitstatus_to_exitcode(status), time.monotonic())
+
+    def _follow_namespace(self, *, ended: bool) -> None:
+        for event in self._namespace.events():
+            self._peak = max(self._peak, event.get("maxrss", 0) * _MAXRSS)
+            if "exited" in event:
+                self._note_exit(event["exited"], event["at"])
+        if ended:
+            self._namespace.has_ended = self._namespace.is_empty = True
+            self._note_exit(-signal.SIGKILL, time.monotonic())  # the kernel killed it with the init
+
+    def _note_exit(self, status: int, at: float) -> None:
+        """Send the end of the program, once."""
+        if not self._exited:
+            self._exited = True
+            send_event(exited=status, at=at)
 
     def _living(self) -> set[int]:
         """Return the tree. One listing of `/proc` can miss a process that forks and exits again and again."""
@@ -315,11 +340,16 @@ class SupervisedProgram:
             members = self._members(processes())
             if members or not self._reap() or time.monotonic() > deadline:
                 return members
-            if members := own_children():
+            if members := children_of(self._root):
                 return members
 
+    @property
+    def _root(self) -> int:
+        """The process that becomes the parent of the tree's orphans: the init, or this process."""
+        return os.getpid() if self._namespace is None else self._namespace.init
+
     def _members(self, table: Mapping[int, ProcessRow]) -> set[int]:
-        members = descendants(table, os.getpid())
+        members = descendants(table, self._root)
         if not self._is_subreaper:
             # Orphans leave the tree, but stay in their process group. So remember each group that the tree ever had.
             members |= {pid for pid, row in table.items() if row.group in self._groups}
@@ -386,7 +416,7 @@ def main() -> None:
     if ordered:
         send_event(ended=sorted(unkillable), peak=program.peak)
     elif spec["remove"]:
-        _load_module("removal", _REMOVAL).remove(Path(spec["remove"]))
+        _load_module(_REMOVAL).remove(Path(spec["remove"]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Run the commands of `before`, `after`, `before-all` and `after-all`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from nox_pex.errors import Code, NoxPexError
+from nox_pex.smoke import by_hand, log
+from nox_pex.smoke.process.interrupts import Interrupts
+from nox_pex.system.command import run_into
+from nox_pex.system.secrets import Secrets
+
+
+class OwnCommands(Struct, frozen=True, kw_only=True):
+    """Runs the user's own commands, such as the start script of a database, in the directory `project`.
+
+    They get the environment of the session, and the `variables` of the smoke test. What they leave running is not
+    ended. `timeout` is in seconds, for each command. `logs` is the directory for their output. `tmp`
+    is the value of the token `{tmp}`, None if there is none.
+    """
+
+    project: Path
+    environ: Mapping[str, str]
+    variables: Mapping[str, str]
+    tmp: Path | None
+    timeout: float
+    logs: Path
+    secrets: Secrets
+    say: Callable[[str], None]
+    interrupts: Interrupts
+
+    def run(self, key: str, commands: tuple[tuple[str, ...], ...], *, code: Code, name: str = "") -> NoxPexError | None:
+        """Run the commands of `key` up to the first that fails. Return the failure, with the error code `code`.
+
+        `name` is the condition for which they run, if it is for one.
+        """
+        output = self.logs / f"{name}{key}.log"
+        label = f"{name}: {key}" if name else key
+        for command in commands:
+            line = " ".join(command)
+            self.say(f"{label}: {line}")
+            problem = self._problem(command, output)
+            if problem is not None:
+                where = f"{name}: " if name else ""
+                problem = self.secrets.mask(f"{where}`{key}` command {line!r} failed: {problem}")
+                line = by_hand.own_command(
+                    command, env=self.variables, project=self.project, tmp=self.tmp, secrets=self.secrets
+                )
+                remedy = f"run it by hand in {self.project.name}"
+                return NoxPexError(code, problem, remedy, log=log.tail(output, self.secrets), by_hand=line)
+        return None
+
+    def _problem(self, command: tuple[str, ...], output: Path) -> str | None:
+        try:
+            status = run_into(
+                output,
+                command,
+                cwd=self.project,
+                env={**self.environ, **self.variables},
+                timeout=self.timeout,
+                sleep=lambda seconds: self.interrupts.interruptible(time.sleep, seconds),
+            )
+        except OSError as error:
+            return error.strerror
+        if status is None:
+            return f"still running after {self.timeout:g} s (`before-timeout`), so it was killed"
+        return f"exit status {status}" if status else None

@@ -1,0 +1,186 @@
+"""The signs that a program is ready: an answer, an open port, or a line of its log."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Final, Protocol, final
+
+from msgspec import Struct
+
+from nox_pex.settings.checks import HttpCheck
+from nox_pex.smoke import log
+from nox_pex.smoke.checks.http_client import Answer, connect, request
+from nox_pex.smoke.checks.results import describe_statuses, shorten, status_matches
+from nox_pex.smoke.plan import Endpoint
+from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.network import Network
+from nox_pex.smoke.process.program import RunningProgram
+
+_NOT_YET: Final = frozenset({502, 503, 504})
+"""The statuses that only say that a server is not ready: of a proxy without its backend, or of an overloaded server
+(RFC 9110, section 15.6)."""
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One look for a sign. `reason` says why the program is not ready; None if it is.
+
+    `settled` is the same text as long as the program gives the same answer, if that answer counts as ready when it
+    stays the same. `hopeless` says that waiting longer cannot help.
+    """
+
+    reason: str | None = None
+    settled: str | None = None
+    hopeless: bool = False
+
+
+class Sign(Protocol):
+    """A sign that a program is ready."""
+
+    @property
+    def address(self) -> str | None:
+        """The address at which the sign is looked for, for people; None if the sign is in the log."""
+        ...
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that must answer, None if there is none."""
+        ...
+
+    def owner(self, program: RunningProgram) -> ports.Owner:
+        """Return who owns the listener at the address: the program or another."""
+        ...
+
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address, whoever owns it."""
+        ...
+
+    def attempt(self, network: Network, *, timeout: float) -> Attempt:
+        """Look for the sign once, within `timeout` seconds, in the network of the program."""
+        ...
+
+
+class AnswerSign(Struct, frozen=True, kw_only=True):
+    """The answer to the request of `check`, of which only the status counts. `tls` is only for `https`.
+
+    An `explicit` sign must have the status of the check. Otherwise any other answer counts too if it stays the same,
+    because the checks judge it: waiting for the right one would turn each wrong answer into a timeout. An answer that
+    says that the server is not ready yet never counts.
+    """
+
+    endpoint: Endpoint
+    check: HttpCheck
+    explicit: bool
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def address(self) -> str | None:
+        """The URL of the server, and its Unix socket."""
+        return str(self.endpoint)
+
+    @property
+    def port(self) -> int | None:
+        """The port of the server."""
+        return None if self.endpoint.unix_socket is not None else self.endpoint.port
+
+    def owner(self, program: RunningProgram) -> ports.Owner:
+        """Return who owns the listener at the address: the program or another."""
+        return _owner(program, self.endpoint, self.endpoint.port)
+
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address."""
+        return _listener(self.endpoint, self.port)
+
+    def attempt(self, network: Network, *, timeout: float) -> Attempt:
+        """Send the request once."""
+        timeout = min(timeout, self.check.timeout)
+        answer = request(self.endpoint, self.check, tls=self.tls, timeout=timeout, network=network)
+        if status_matches(self.check.status, answer.status):
+            return Attempt()
+        expected = f"expected status {describe_statuses(self.check.status)}"
+        reason = f"{self.check.method} {self.check.path}: {expected}, got {_described(answer)}"
+        counts = not self.explicit and answer.status is not None and answer.status not in _NOT_YET
+        return Attempt(reason=reason, settled=f"{answer.status}" if counts else None)
+
+
+class PortSign(Struct, frozen=True, kw_only=True):
+    """A `port` that accepts connections, or the server's Unix socket if it is None."""
+
+    endpoint: Endpoint
+    port: int | None
+
+    @property
+    def address(self) -> str | None:
+        """The host and the port, or the Unix socket."""
+        return str(self.endpoint) if self.port is None else f"{self.endpoint.host} port {self.port}"
+
+    def owner(self, program: RunningProgram) -> ports.Owner:
+        """Return who owns the listener at the address: the program or another."""
+        if self.port is None:
+            return _owner(program, self.endpoint, self.endpoint.port)
+        return program.owner(self.endpoint.host, self.port)
+
+    def listener(self) -> str:
+        """Return the name and id of the process that listens at the address."""
+        return _listener(self.endpoint, self.port)
+
+    def attempt(self, network: Network, *, timeout: float) -> Attempt:
+        """Open a connection once. `owner` has found a listener on a Unix socket, so that one is ready."""
+        if self.port is None:
+            return Attempt()
+        return Attempt(reason=connect(self.endpoint.host, self.port, timeout=timeout, network=network))
+
+
+@final
+class LineSign:
+    """A line of the log file `path` that the regular expression `pattern` matches."""
+
+    address: str | None = None
+    port: int | None = None
+
+    def __init__(self, path: Path, pattern: str) -> None:
+        self._path = path
+        self._pattern = pattern
+        self._seen = 0
+
+    def owner(self, program: RunningProgram) -> ports.Owner:  # noqa: ARG002  # only the program writes its log
+        """Return `ours`."""
+        return "ours"
+
+    def listener(self) -> str:
+        """Return `another process`: a log has no listener."""
+        return "another process"
+
+    def attempt(self, network: Network, *, timeout: float) -> Attempt:  # noqa: ARG002  # the log is on this machine
+        """Search the log once, if it has grown."""
+        reason = f"no line of the log matches {self._pattern!r} (`ready.log`)"
+        size = self._path.stat().st_size
+        if size == self._seen:
+            return Attempt(reason=reason)
+        self._seen = size
+        missing = log.missing_patterns(self._path, (self._pattern,))
+        return Attempt(reason=reason if missing else None)
+
+
+def _owner(program: RunningProgram, endpoint: Endpoint, port: int) -> ports.Owner:
+    if program.owns_port:
+        return "ours"
+    if endpoint.unix_socket is not None:
+        return ports.unix_owner(
+            endpoint.unix_socket, lambda: [member.pid for member in program.tree()], program.network
+        )
+    return program.owner(endpoint.host, port)
+
+
+def _listener(endpoint: Endpoint, port: int | None) -> str:
+    if port is None and endpoint.unix_socket is not None:
+        return ports.unix_listening_process(endpoint.unix_socket)
+    return ports.listening_process(endpoint.port if port is None else port)
+
+
+def _described(answer: Answer) -> str:
+    """Return an answer for people: its status and the beginning of its body, or its problem."""
+    if answer.status is None:
+        return answer.problem or "nothing"
+    body = shorten(answer.body[:1000].decode(errors="replace"))
+    return f"status {answer.status}" + (f" with the body {body!r}" if body else "")
