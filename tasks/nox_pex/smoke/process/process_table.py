@@ -78,11 +78,12 @@ def children_of(pid: int) -> set[int]:
 
 
 def command_line(pid: int) -> str:
-    """Return the command line of a process, or "" if the process has ended."""
+    """Return the command line of a process, or "" if the process has ended. Bytes that are not UTF-8 are escaped."""
     try:
         if _LINUX:
-            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")).strip()
-        argv = [*_PS, "command=", "-p", str(pid)]
-        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+            argv = Path(f"/proc/{pid}/cmdline").read_bytes()
+            return argv.replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()
+        ps = subprocess.run([*_PS, "command=", "-p", str(pid)], capture_output=True, check=False)
+        return ps.stdout.decode("utf-8", "backslashreplace").strip()
     except OSError:
         return ""

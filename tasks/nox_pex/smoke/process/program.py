@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, final
 
+import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
@@ -30,6 +31,10 @@ _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
 _REPLY_TIMEOUT: Final = 30.0
 """Seconds in which the supervisor must reply. On a loaded machine, ending a thousand processes takes some of them."""
+
+
+_LONGEST_EVENT: Final = 1024
+"""The number of reads, of at most 64 KiB each, that one event may take."""
 
 
 _NAMED: Final = 3
@@ -137,6 +142,32 @@ def describe_processes(processes: Iterable[ProcessInfo]) -> str:
     return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
+class _Event(Struct, frozen=True, kw_only=True):
+    """An event of the supervisor. `damaged` is set for a line that the supervisor never writes."""
+
+    started: int | None = None
+    exited: int | None = None
+    at: float | None = None
+    uncontained: str | None = None
+    refused: str | None = None
+    failed: int | None = None
+    reason: str = ""
+    tree: tuple[tuple[int, str], ...] | None = None
+    ended: tuple[int, ...] | None = None
+    peak: int = 0
+    damaged: bool = False
+
+    @classmethod
+    def parse(cls, line: bytes) -> _Event:
+        """Return the event of a line. It never fails."""
+        try:
+            event = msgspec.json.decode(line, type=cls)
+        except (ValueError, RecursionError):  # `msgspec.DecodeError` is a `ValueError`
+            return cls(damaged=True)
+        has_time = event.at is not None or (event.started is None and event.exited is None)
+        return event if has_time else cls(damaged=True)
+
+
 class RunningProgram(Protocol):
     """A program under test with all the processes that it starts, from `start` to `end`."""
 
@@ -211,7 +242,7 @@ class Program:
         self._confinement = confinement
         self._channel: socket.socket | None = None
         self._remove = remove
-        self._received = b""
+        self._received: list[bytes] = []
         self._exit: Exit | None = None
         self._peak: int | None = None
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -252,11 +283,13 @@ class Program:
             sockets=channel,
         )
         event = self._await("started", "failed", "refused")
-        if "refused" in event:
-            raise UnavailableError(event["refused"])
-        if "failed" in event:
-            raise _launch_failed(Path(command.argv[0]), event["failed"], event["reason"])
-        self.pid, self.started_at, self.uncontained = event["started"], event["at"], event.get("uncontained")
+        if event.refused is not None:
+            raise UnavailableError(event.refused)
+        if event.failed is not None:
+            raise _launch_failed(Path(command.argv[0]), event.failed, event.reason)
+        assert event.started is not None  # noqa: S101  # tells mypy: it is none of the other two
+        assert event.at is not None  # noqa: S101  # tells mypy: `parse` requires it
+        self.pid, self.started_at, self.uncontained = event.started, event.at, event.uncontained
 
     @property
     def network(self) -> Network:
@@ -281,8 +314,8 @@ class Program:
     def tree(self) -> tuple[ProcessInfo, ...]:
         """Return the living processes of the tree: the program and everything that it started, including daemons."""
         self._send(tree=True)
-        members = self._await("tree")["tree"]
-        return tuple(ProcessInfo(pid=pid, command=command) for pid, command in members)
+        members = self._await("tree").tree
+        return tuple(ProcessInfo(pid=pid, command=command) for pid, command in members or ())
 
     def owner(self, host: str, port: int) -> ports.Owner:
         """Return who owns the listener that a connection to the address would reach."""
@@ -303,7 +336,7 @@ class Program:
         self._supervisor = None
         if self._channel is not None:
             self._channel.close()
-        self._peak = reply["peak"] if reply else 0
+        self._peak = reply.peak if reply else 0
         for pipe in (supervisor.stdin, supervisor.stdout):
             if pipe is not None:
                 pipe.close()
@@ -332,32 +365,40 @@ class Program:
         except OSError:
             raise _supervisor_gone() from None
 
-    def _await(self, *keys: str) -> dict[str, Any]:
+    def _await(self, *keys: str) -> _Event:
         """Return the next event with one of `keys`."""
         deadline = time.monotonic() + _REPLY_TIMEOUT
-        while event := self._receive(deadline - time.monotonic()):
-            if any(key in event for key in keys):
+        while event := self._receive(deadline - time.monotonic(), damaged="ended" in keys):
+            if any(getattr(event, key) is not None for key in keys):
                 return event
         raise _supervisor_gone()
 
-    def _receive(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next event, or None if there is none within `seconds`."""
+    def _receive(self, seconds: float, *, damaged: bool = False) -> _Event | None:
+        """Return the next event, or None if there is none within `seconds`.
+
+        Raises `NoxPexError` `crashed` if the supervisor has ended, or unless `damaged`, if a line is not from it.
+        """
         assert self._supervisor is not None  # noqa: S101  # tells mypy: only called after `start`
         assert self._supervisor.stdout is not None  # noqa: S101  # tells mypy: it is a pipe
         deadline = time.monotonic() + seconds
-        while b"\n" not in self._received:
+        while not self._received or b"\n" not in self._received[-1]:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._supervisor.stdout, selectors.EVENT_READ)
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     return None
-            part = self._supervisor.stdout.read(65536)
-            if not part:
+            # One call, because a signal may raise between two: then a part that was read would be lost.
+            self._received.extend(map(self._supervisor.stdout.read, (65536,)))
+            if not self._received[-1]:
                 raise _supervisor_gone()
-            self._received += part
-        line, _, self._received = self._received.partition(b"\n")
-        event: dict[str, Any] = json.loads(line)
-        if "exited" in event:
-            self._exit = Exit(status=event["exited"], at=event["at"])
+            if len(self._received) > _LONGEST_EVENT:
+                self._received[:-1] = [b"too long"]
+        line, _, rest = b"".join(self._received).partition(b"\n")
+        event = _Event.parse(line)
+        if event.exited is not None and event.at is not None:
+            self._exit = Exit(status=event.exited, at=event.at)
+        self._received[:] = [rest] if rest else []  # at last: if a signal raises before, the event comes again
+        if event.damaged and not damaged:
+            raise _damaged()
         return event
 
 
@@ -380,6 +421,14 @@ def _supervisor_gone() -> NoxPexError:
         "crashed",
         "the process that supervises the program was killed",
         "see whether the program kills other processes, or whether the machine ran out of memory",
+    )
+
+
+def _damaged() -> NoxPexError:
+    return NoxPexError(
+        "crashed",
+        "another process has written to the pipe of the process that supervises the program",
+        "see whether the program writes to /proc/PID/fd of other processes",
     )
 
 

@@ -160,7 +160,10 @@ class SupervisedProgram:
         """Follow the orders that are complete. Return whether one of them is to end."""
         *orders, self._received = (self._received + received).split(b"\n")
         for line in orders:
-            order = json.loads(line)
+            try:
+                order = dict(json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                continue  # the program, or another process of this user, has written to the pipe
             if "tree" not in order:
                 self._sample_at = 0.0  # measure now: the order may make the tree smaller
                 self._measure()
