@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.commands import clean_environ
@@ -46,7 +48,8 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]
     return copy
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes about half a minute; starts before the others")
     # A shell may start pytest in the background, so that it and its children ignore Ctrl-C. Tests send that signal.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,7 +59,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests that take minutes each")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return one more than the processors of this process, because tests also wait: for timeouts, servers, the disk."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist reads it
+    return len(psutil.Process().cpu_affinity()) + 1 if sys.platform == "linux" else (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # A worker that begins a long test last would leave the others without work.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if config.getoption("--slow"):
         return
     for item in items:

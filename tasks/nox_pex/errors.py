@@ -129,7 +129,7 @@ class NoxPexError(Exception):
     `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
     `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. All three may
     contain text from outside as it is: `lines` and `str()` escape it, so that the error is one line. `others` are
-    failures that were found together with this one.
+    failures that were found together with this one. `by_hand` is a line for a shell that repeats what failed, or "".
     """
 
     def __init__(
@@ -140,6 +140,7 @@ class NoxPexError(Exception):
         *,
         log: tuple[str, ...] = (),
         others: tuple[NoxPexError, ...] = (),
+        by_hand: str = "",
     ) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
@@ -149,26 +150,30 @@ class NoxPexError(Exception):
         self.remedy = remedy
         self.log = log
         self.others = others
+        self.by_hand = by_hand
         super().__init__(code, problem, remedy)
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
-        """Return this failure with `mask` applied to problem, remedy and log, and to the other failures."""
+        """Return this failure with `mask` applied to each of its texts, and to the other failures."""
         log = tuple(mask("\n".join(self.log)).split("\n")) if self.log else ()
         others = tuple(other.masked(mask) for other in self.others)
-        return NoxPexError(self.code, mask(self.problem), mask(self.remedy), log=log, others=others)
+        problem, remedy, by_hand = map(mask, (self.problem, self.remedy, self.by_hand))
+        return NoxPexError(self.code, problem, remedy, log=log, others=others, by_hand=by_hand)
 
     @classmethod
     def together(cls, failures: Sequence[NoxPexError]) -> NoxPexError:
         """Return the first of `failures`, of which there is at least one, with the others."""
         first, *others = failures
-        return cls(first.code, first.problem, first.remedy, log=first.log, others=(*first.others, *others))
+        together = (*first.others, *others)
+        return cls(first.code, first.problem, first.remedy, log=first.log, others=together, by_hand=first.by_hand)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that a front end shows to the user: the log, the other failures, and last the error itself."""
+        """The lines that a front end shows: the log, the other failures, the line to paste, and the error itself."""
         log = (f"  | {outside_text.log_line(line)}" for line in self.log)
         also = (outside_text.shown(f"also: {other.problem}; {other.remedy}") for other in self.others)
-        return (*log, *also, str(self))
+        by_hand = (outside_text.shown(f"by hand: {self.by_hand}"),) if self.by_hand else ()
+        return (*log, *also, *by_hand, str(self))
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nox_pex.system import locks
+from tests.support import memory
 from tests.support.locker import Locker
 from tests.support.monorepo import write_monorepo
 from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
@@ -18,6 +20,26 @@ from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test below this directory: pytest calls this hook for no other test."""
     item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def temporary_files() -> Iterator[Path]:
+    """The directory for temporary files of the programs under test, which is removed at the end."""
+    with memory.temporary_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def scratch(temporary_files: Path) -> Iterator[Path]:
+    """An empty directory among the temporary files: for a new cache, in which all tools are installed again."""
+    with tempfile.TemporaryDirectory(dir=temporary_files, ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], temporary_files: Path) -> dict[str, str]:
+    """The variables of a user's shell, with a directory for temporary files."""
+    return {**environ, "TMPDIR": str(temporary_files)}
 
 
 @pytest.fixture

@@ -83,9 +83,8 @@ def machine(shared: Path, environ: dict[str, str]) -> Path:
 
 
 @pytest.fixture
-def runner(repository: Project, machine: Path, tmp_path: Path) -> Runner:
-    (tmp_path / "storage").mkdir()
-    return Runner(repository=repository, programs=machine, storage=tmp_path / "storage")
+def runner(repository: Project, machine: Path, scratch: Path) -> Runner:
+    return Runner(repository=repository, programs=machine, storage=scratch)
 
 
 def digests_of_one_machine(repository: Project) -> dict[str, str]:
@@ -94,6 +93,7 @@ def digests_of_one_machine(repository: Project) -> dict[str, str]:
     return {name: digest(service_binary(repository, name)) for name in _SERVICES}
 
 
+@pytest.mark.long
 def test_jobs_of_github_actions_give_the_bytes_of_one_machine_and_reuse_their_caches(runner: Runner) -> None:
     jobs = read("github-actions.yml")["jobs"]
     first = runner.job("list")

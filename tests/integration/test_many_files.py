@@ -53,6 +53,7 @@ def write_big_wheel(directory: Path, *, files: int) -> Path:
     return wheel
 
 
+@pytest.mark.long
 def test_distributions_with_too_many_files_are_stored_as_wheels(
     write_project: Callable[..., Project], lock: Locker, tmp_path: Path
 ) -> None:

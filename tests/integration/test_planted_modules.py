@@ -60,11 +60,11 @@ def all_libraries(built: Callable[[str], Project]) -> set[str]:
 
 
 @pytest.fixture
-def greet(project: Callable[[str], Project], tmp_path: Path) -> Project:
+def greet(project: Callable[[str], Project], scratch: Path) -> Project:
     """A packaged project with a smoke test, and a new cache, so that every tool is installed."""
     packaged = project("packaged")
     packaged.append("pyproject.toml", SMOKE)
-    environ = {**packaged.environ, "NOX_PEX_CACHE_DIR": str(tmp_path / "cache")}
+    environ = {**packaged.environ, "NOX_PEX_CACHE_DIR": str(scratch / "cache")}
     return Project(root=packaged.root, environ=environ)
 
 
@@ -75,6 +75,7 @@ def run_script(project: Project, *arguments: str) -> Result:
     return run([script, *arguments], cwd=project.root, env={**project.environ, "PWD": str(project.root)})
 
 
+@pytest.mark.long
 def test_no_tool_imports_a_module_of_a_package(greet: Project, all_libraries: set[str]) -> None:
     assert {"build", "requests", "packaging", "installer", "pex", "uv", "msgspec"} <= all_libraries
     imported = plant(greet, all_libraries | STANDARD | STARTUP)
@@ -92,6 +93,7 @@ def test_no_tool_imports_a_loose_source(project: Callable[[str], Project], all_l
     assert result.status == 0, result.output
 
 
+@pytest.mark.long
 def test_nox_pex_itself_imports_no_module_of_the_project(greet: Project, all_libraries: set[str]) -> None:
     """`python -m nox` and PYTHONPATH put the project's directory on `sys.path`."""
     existing = {name for name in STANDARD if importlib.util.find_spec(name) is not None}  # the library tries others

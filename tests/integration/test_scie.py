@@ -94,6 +94,7 @@ def bench(project: Callable[[str], Project], tmp_path: Path) -> Iterator[Bench]:
         yield Bench(project=loose, mirror=mirror, server=server)
 
 
+@pytest.mark.long
 def test_a_scie_is_built_booted_verified_and_removed(bench: Bench) -> None:
     loose = bench.project
     bench.set('scie = "eager"')
@@ -210,6 +211,7 @@ def test_a_host_that_cannot_be_reached_is_named_and_nothing_is_half_written(benc
     assert "science could not download scie-jump or a Python from 127.0.0.1, for the scie of loose: " in line
 
 
+@pytest.mark.long
 def test_a_pex_for_several_platforms_has_a_scie_for_each(bench: Bench) -> None:
     loose = bench.project
     bench.set('scie = "lazy"', "complete-platforms = []")

@@ -121,6 +121,7 @@ def app(write_project: Callable[..., Project], lock: Locker) -> Callable[[str], 
     return make
 
 
+@pytest.mark.long
 def test_every_script_of_a_dependency_starts_in_every_mode(app: Callable[[str], Project]) -> None:
     there = ('complete-platforms = ["here.json"]', 'venv-bin-path = "append"')
     project = app(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.support.nox_project import Project
 
 _BODY: Final = "\n".join(f"MIIEcanary{row}{'aB3Cd+' * 8}z9" for row in range(12))
@@ -138,6 +140,7 @@ def written_files(project: Project) -> Iterator[tuple[Path, bytes]]:
                 yield path, path.read_bytes()
 
 
+@pytest.mark.long
 def test_no_session_shows_or_writes_a_secret(built: Callable[[str], Project]) -> None:
     project = built("packaged")
     (project.root / "backend.py").write_text(BACKEND, "utf-8")

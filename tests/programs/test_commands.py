@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +32,7 @@ def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None
         (
             {"args": ["hang"], "timeout": 0.5},
             "check-failed",
-            "program hang: still running after 0.5 s (`timeout`), so it was killed",
+            "program hang: still running after 1.5 s (`timeout` and `startup-timeout`), so it was killed",
         ),
         ({"stdout-matches": "2.0"}, "check-failed", "stdout that matches '2.0', got \"commands 1.2.3\""),
         ({"stdout-not-contains": "1.2"}, "check-failed", 'stdout without "1.2"'),
@@ -40,7 +43,7 @@ def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None
 def test_each_requirement_of_a_command_can_fail(
     command: dict[str, Any], code: str, message: str, smoke_test: SmokeTest
 ) -> None:
-    tested = smoke_test("commands", command=[command])
+    tested = smoke_test("commands", command=[command], startup_timeout=1.0)
     assert tested.code == code
     assert message in tested.problem
     assert tested.seconds < 8
@@ -57,6 +60,33 @@ def test_the_output_of_the_command_that_failed_is_shown(smoke_test: SmokeTest) -
     tested = smoke_test("commands", command=[{"args": ["complain"]}, {"args": ["--version"]}])
     assert tested.log == "no thing"
     assert (tested.report.boot_results[0].passed_checks, tested.report.boot_results[0].check_count) == (1, 2)
+
+
+def test_a_failure_has_a_line_that_repeats_it(smoke_test: SmokeTest) -> None:
+    commands = [{"args": ["--version"]}, {"args": ["complain"], "env": {"THING": "it's {tmp}/x"}}, {"args": ["cat"]}]
+    tested = smoke_test("commands", command=commands)
+    failure = tested.report.failure
+    assert failure is not None
+    assert failure.lines[-2] == f"by hand: {failure.by_hand}"
+    again = subprocess.run(["/bin/sh", "-c", f"{failure.by_hand}; pwd"], capture_output=True, text=True, check=True)
+    directory = Path(again.stdout.strip())
+    assert again.stderr == f"no it's {directory}/x\n"
+    directory.rmdir()
+    tested = smoke_test("listens", "well", "{port}", "a b", http=[{"path": "/", "status": 404}], conditions=["offline"])
+    assert tested.report.failure is not None
+    line = tested.report.failure.by_hand
+    assert re.search(r"/listens.pex well \d+ 'a b' # without the limits of the condition offline$", line), line
+
+
+def test_a_failed_command_of_the_project_has_a_line_that_repeats_it(smoke_test: SmokeTest, project: Path) -> None:
+    command = ["sh", "-c", "echo no $THING; exit 3"]
+    tested = smoke_test("listens", "well", "{port}", before=[command], env={"THING": "bread and butter"})
+    assert tested.code == "launch-failed"
+    assert tested.report.failure is not None
+    line = tested.report.failure.by_hand
+    again = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stdout) == (3, "no bread and butter\n")
+    assert str(project) in line
 
 
 def test_a_seed_that_fails_is_reported_once(smoke_test: SmokeTest) -> None:

@@ -120,6 +120,9 @@ class FakeRunner:
     def explain(self, error: Exception, program: RunningProgram) -> Any:
         raise NotImplementedError
 
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        raise NotImplementedError
+
 
 class FakeProcess:
     """A command of the project, which is in `running` until it has ended. It ends at the second look at it."""

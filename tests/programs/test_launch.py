@@ -49,6 +49,9 @@ def test_a_failure_comes_with_the_log(
         pytest.fail("the program is not ready")
     assert caught.value.code == "exited-early"
     assert caught.value.log == ("connecting with ****",)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "The end of the program's log:\n  | connecting with ****\nby hand: cd " in shown
+    assert "s3cr3t" not in shown
     assert_nothing_left(temporary, tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import ports
+from tests.support.processes import wait_until
 from tests.support.smoke_test import LEFT_OPEN, SmokeTest
 
 
@@ -155,12 +157,48 @@ def test_other_ways_to_listen_pass(mode: str, smoke_test: SmokeTest) -> None:
         assert tested.code is None, tested.problem
 
 
-def test_a_program_serves_on_a_unix_socket(smoke_test: SmokeTest) -> None:
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "on-a-unix-socket", "on-a-renamed-socket", "on-a-relative-socket", "on-a-linked-socket",
+        "on-the-socket-of-a-process-that-ended",
+    ],
+)  # fmt: skip
+def test_a_program_serves_on_a_unix_socket(mode: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test(
-        "listens", "on-a-unix-socket", "0", "{tmp}/app.sock",
-        url="http://service", unix_socket="{tmp}/app.sock", conditions=["cold", "warm"],
+        "listens", mode, "0", "{tmp}/app.sock", url="http://service", unix_socket="{tmp}/app.sock",
     )  # fmt: skip
     assert tested.code is None, tested.problem
+
+
+@pytest.fixture
+def foreign_socket() -> Iterator[socket.socket]:
+    """A Unix socket of the test, which is bound when the program has been started."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        yield listener
+
+
+def test_another_program_on_the_unix_socket_does_not_pass(
+    smoke_test: SmokeTest, foreign_socket: socket.socket, temporary: Path, tmp_path: Path
+) -> None:
+    sign, path = tmp_path / "port", temporary / "foreign.sock"
+
+    def listen() -> None:
+        wait_until(sign.exists)
+        foreign_socket.bind(str(path))
+        foreign_socket.listen()
+        Path(f"{sign}.done").touch()
+
+    accomplice = threading.Thread(target=listen)
+    accomplice.start()
+    tested = smoke_test("listens", "too-late", "0", str(sign), unix_socket=str(path), startup_timeout=2.0)
+    accomplice.join()
+    assert tested.code == "wrong-listener"
+    assert f"(pid {os.getpid()}) answers on " in tested.problem
+    again = smoke_test("listens", "too-late", "0", str(sign), unix_socket=str(path), startup_timeout=2.0)
+    assert again.code == "port-taken"
+    assert f"(pid {os.getpid()}) already listens on " in again.problem
+    path.unlink()
 
 
 def test_an_open_port_is_enough_without_http(smoke_test: SmokeTest) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import resource
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +50,21 @@ def test_a_required_line_must_be_in_the_log(smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs", "escapes", "{port}", log_require=["^red alert", "green"])
     assert tested.code == "log-missing"
     assert "'green'" in tested.problem
+
+
+@pytest.mark.parametrize("settings", [{"log_require": ["ready"]}, {"ready": {"log": "ready"}, "startup_timeout": 1.0}])
+def test_a_line_that_python_has_not_written_yet_is_explained(
+    settings: dict[str, Any], smoke_test: SmokeTest, binary: Callable[[str], Path]
+) -> None:
+    program = binary("logs")
+    with zipfile.ZipFile(program, "a") as archive:
+        archive.writestr("PEX-INFO", "{}")
+    tested = smoke_test(program, "a-line-in-the-buffer", "{port}", **settings)
+    assert tested.code == ("log-missing" if "log_require" in settings else "startup-timeout")
+    assert tested.report.failure is not None
+    assert tested.report.failure.remedy.startswith(
+        'if the program printed it, Python has it in a buffer: set PYTHONUNBUFFERED = "1" in `env`; or see its log'
+    )
 
 
 def test_a_secret_is_masked_everywhere(smoke_test: SmokeTest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,20 @@ def test_a_signal_ends_a_command_of_before(
     assert not command.is_running()
     assert_nothing_left(temporary)
     assert (project / "after").exists()
+
+
+def test_a_program_that_is_served_is_not_said_to_pass_or_fail_checks(
+    drive: Callable[[str], subprocess.Popen[str]], temporary: Path
+) -> None:
+    process = drive("serve")
+    await_line(process, "serving on http://127.0.0.1:")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert re.search(r"^cold: ready after \S+ s, served for \d+ s, stopped by SIGTERM in ", output, re.MULTILINE)
+    assert "checks passed" not in output
+    assert "done None" in output
+    assert_nothing_left(temporary)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="on other systems the supervisor notices only the end of its input")

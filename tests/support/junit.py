@@ -1,41 +1,35 @@
-"""The rules for a JUnit report that CI systems accept."""
+"""The schemas of a JUnit report that CI systems accept.
+
+`JUnit.xsd` is Ant's, as windyroad/JUnit-Schema publishes it (Apache License 2.0); `junit-10.xsd` is that of Jenkins'
+xUnit plugin (MIT License). Both are unchanged copies, with their licence in the file.
+"""
 
 from __future__ import annotations
 
-import re
+import functools
 import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Final
 
-_SUITE = {
-    "id": r"\d+", "package": r"\S+", "name": r"\S+", "hostname": r"\S+", "tests": r"\d+", "failures": r"\d+",
-    "errors": r"\d+", "skipped": r"\d+", "time": r"\d+\.\d+", "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
-}  # fmt: skip
-_CASE = {"name": ".+", "classname": r"\S+", "time": r"\d+\.\d+"}
-_FAILURE = {"message": ".*", "type": ".+"}
+import xmlschema
+
+_SCHEMAS: Final = ("JUnit.xsd", "junit-10.xsd")
 
 
 def assert_valid_junit(text: str) -> None:
-    """Check the rules that the schemas of Ant (JUnit.xsd) and Jenkins (junit-10.xsd) have in common."""
+    """Check that the schemas of Ant and of Jenkins accept a report, and that its numbers are right."""
     assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n')
-    root = ET.fromstring(text)  # noqa: S314  # nox-pex wrote it
-    assert (root.tag, root.attrib) == ("testsuites", {})
-    for number, suite in enumerate(root):
-        _assert_element(suite, "testsuite", _SUITE)
+    for name in _SCHEMAS:
+        _schema(name).validate(text)
+    for number, suite in enumerate(ET.fromstring(text)):  # noqa: S314  # nox-pex wrote it
         assert suite.get("id") == str(number)
-        tags = [child.tag for child in suite]
         cases = suite.findall("testcase")
-        assert tags == ["properties", *["testcase"] * len(cases), "system-out", "system-err"]
         assert int(suite.get("tests", "")) == len(cases) > 0
         assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
         assert int(suite.get("skipped", "")) == len(suite.findall("testcase/skipped"))
-        for case in cases:
-            _assert_element(case, "testcase", _CASE)
-            assert len(case) <= 1
-            for child in case:
-                _assert_element(child, child.tag, {"failure": _FAILURE, "skipped": {}}[child.tag])
+        assert all(each.get("message") for each in suite.iter("skipped"))
 
 
-def _assert_element(element: ET.Element, tag: str, attributes: dict[str, str]) -> None:
-    assert element.tag == tag
-    assert set(element.attrib) == set(attributes)
-    for name, pattern in attributes.items():
-        assert re.fullmatch(pattern, element.attrib[name], re.DOTALL), (name, element.attrib[name])
+@functools.cache
+def _schema(name: str) -> xmlschema.XMLSchema10:
+    return xmlschema.XMLSchema10(Path(__file__).with_name("schemas") / name)

@@ -28,12 +28,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def assert_nothing_left(*places: Path) -> None:
-    """Assert that the first directory is empty, and that no process names any of these directories."""
+    """Assert that the first directory is empty and has no mounts, and that no process knows any of these directories.
+
+    A program under test knows them by its TMPDIR, even if it has changed its command line.
+    """
     names = [str(place) for place in places]
     left = []
-    for process in psutil.process_iter(["cmdline", "pid"]):
+    for process in psutil.process_iter(["cmdline", "pid", "environ"]):
         line = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and any(name in line for name in names):
-            left.append(line)
+        variables = " ".join((process.info["environ"] or {}).values())
+        if process.pid != os.getpid() and any(name in line or name in variables for name in names):
+            left.append(f"{process.pid} {line}")
     assert left == []
     assert list(places[0].iterdir()) == []
+    mounts = Path("/proc/self/mountinfo")
+    assert not mounts.exists() or f" {names[0]}" not in mounts.read_text(encoding="utf-8", errors="replace")

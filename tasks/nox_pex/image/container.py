@@ -20,6 +20,7 @@ from nox_pex.smoke.process.program import Command, Exit, ProcessInfo, Program, R
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.secrets import Secrets
 
 _ENGINE_FAILED: Final = 125
 """The exit status of `run` if the engine, not the program, failed (podman-run(1), docker-run(1))."""
@@ -129,6 +130,10 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
         )
         argv = self.engine.run_argv(start)
         return RunningContainer(self, name, self._command(launch, argv, cleanup=self.engine.remove_argv(name)))
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:  # noqa: ARG002  # the image is run, not the binary
+        """Return ""."""
+        return ""
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """Return a more exact error if the container is unreachable or unreadable, or its engine did not start it."""

@@ -17,6 +17,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.image import EngineArgs, EngineName
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.environ import EPOCH
+from nox_pex.system.wording import either
 
 _PROBES: Final[Mapping[EngineName, tuple[str, ...]]] = {
     "docker": ("version", "--format", "{{.Server.Version}}"),
@@ -171,7 +172,7 @@ def find_engine(
             return engine
         silent.append((name, outcome))
     if not silent:
-        problem = f"there is no {' and no '.join(candidates)} on PATH"
+        problem = f"there is no {either(candidates)} on PATH"
         raise NoxPexError("engine-missing", problem, "install one; podman needs no daemon")
     name, outcome = silent[0]
     reason = outcome.tail[-1].strip() if outcome.tail else f"exit status {outcome.status}"

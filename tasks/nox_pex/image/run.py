@@ -126,7 +126,7 @@ def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None
     reason = "buildah builds images but starts no services: install podman, which sees the same images"
     failure = None
     if smoke.skips == "fail":
-        failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'or set `skips` to "report"')
+        failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'use podman, or set `skips = "report"`')
     count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
     skipped = BootResult(condition="container", state="skipped", reason=reason, check_count=count)
     say(str(skipped))
@@ -147,7 +147,7 @@ def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -
         "layers": list(built.layers),
         "bytes-over-base": built.added_bytes,
         "seconds": round(built.seconds, 3),
-        "passed": report.failure is None,
+        "passed": report.passed,
         "error": str(report.failure) if report.failure is not None else None,
         "ready-after": report.ready_after("container"),
     }

@@ -71,7 +71,7 @@ class Packer(Struct, frozen=True, kw_only=True):
             cache.mark_used(home)
         if not _is_intact(home):
             lock, say = home.with_name(f"{home.name}.lock"), self.provisioner.shell.say
-            with locks.locked(lock, waiting=lambda: say("pex: waiting for another run that packs dependencies")):
+            with locks.locked(lock, waiting=lambda: say("pex: waiting until the dependencies are packed")):
                 if not _is_intact(home):
                     self._pack(installed, home, disagreements, wheel_format=wheel_format, hold=hold)
                 cache.mark_used(home)

@@ -72,7 +72,7 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         """
         say = self._provisioner.shell.say
         with os_errors.writing(f"the wheels in {home}", place=home):
-            waiting = f"waiting for another run that fetches wheels into {home}"
+            waiting = f"waiting until the wheels in {home} are fetched"
             lock_file = home.with_name(f".{home.name}.lock")
             with locks.locked(lock_file, waiting=lambda: say(waiting)) as lock_fd:
                 self._fetch(wanted, platforms, home, lock_fd=lock_fd)

@@ -70,7 +70,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         if Poetry cannot be installed.
         """
         with os_errors.writing(f"the environment {environment.path}", place=environment.path):
-            waiting = f"waiting for another run that installs into {environment.path}"
+            waiting = f"waiting until the install into {environment.path} is finished"
             lock_file = environment.path.with_name(f".{environment.path.name}.lock")
             with locks.locked(lock_file, waiting=lambda: self.shell.say(waiting)) as lock_fd:
                 return self._install(wanted, environment, lock_fd=lock_fd)

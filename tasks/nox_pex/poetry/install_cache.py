@@ -115,7 +115,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
         found = environment.distributions()
         if any(package.source for package in locked.packages) or any(distribution.direct for distribution in found):
             return
-        waiting = f"waiting for another run that writes {self.home}"
+        waiting = f"waiting until {self.home} is written"
         try:
             with (
                 locks.locked(self.home.with_name(f"{self.home.name}.lock"), waiting=lambda: shell.say(waiting)),

@@ -20,6 +20,7 @@ from nox_pex.settings.values import (
     check_path,
     check_patterns,
     check_size,
+    check_socket,
     check_url,
     check_value,
     signal_number,
@@ -99,6 +100,7 @@ class Smoke(Table, frozen=True, kw_only=True):
 
     def _broken_rules(self) -> Iterator[str]:
         yield from check_url(self.url)
+        yield from check_socket("unix-socket", self.unix_socket)
         yield from check_value("stop-signal", signal_number, self.stop_signal)
         for code in self.stop_exit_codes:
             if isinstance(code, str):

@@ -128,6 +128,12 @@ def check_path(key: str, path: str) -> Iterator[str]:
         yield msg
 
 
+def check_socket(key: str, path: str | None) -> Iterator[str]:
+    """Yield a broken rule if the value of `key` is not the absolute path of a file, which may begin with a token."""
+    if path is not None and (not path.startswith(("/", "{tmp}/")) or "\0" in path):
+        yield f'`{key}`: {path!r} is not an absolute path; write one such as "{{tmp}}/app.sock"'
+
+
 def check_url(url: str) -> Iterator[str]:
     """Yield a broken rule if `url` is not the address of a server."""
     if not _is_url(url):

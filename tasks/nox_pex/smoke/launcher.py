@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain
 from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import log, plan
+from nox_pex.smoke import by_hand, log, plan
 from nox_pex.smoke.checks import http_client
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Command, Program, clean_environment
@@ -63,7 +63,7 @@ def launch(
     `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
     Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
 
-    Raises `NoxPexError`, whose `log` has the last lines of the program's log:
+    Raises `NoxPexError`, whose `log` has the last lines of the program's log. A traceback and pytest show them too:
 
     - `launch-failed`, `exited-early`, `port-taken`, `wrong-listener` or `startup-timeout` if it does not become ready,
     - `crashed`, `stop-timeout`, `stop-exit-code` or `left-processes` if the block does not raise, but the program has
@@ -131,16 +131,27 @@ def launch(
                 raise failure
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
+            error.by_hand = by_hand.program(
+                binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
+                secrets=secrets,
+            )  # fmt: skip
             raise
 
 
 @contextlib.contextmanager
 def _masked(secrets: Secrets) -> Iterator[None]:
-    """Mask the secrets in a failure. pytest would show the original failure too if it were its cause."""
+    """Mask the secrets in a failure, and add its other lines to what Python shows of it (PEP 678).
+
+    pytest would show the original failure too if it were its cause.
+    """
     try:
         yield
     except NoxPexError as error:
-        raise error.masked(secrets.mask) from None
+        masked = error.masked(secrets.mask)
+        *before, _ = masked.lines
+        if before:
+            masked.add_note("\n".join(["The end of the program's log:"] * bool(masked.log) + before))
+        raise masked from None
 
 
 def _texts(env: object) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.smoke import log
+from nox_pex.smoke import by_hand, log
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
@@ -18,12 +18,15 @@ from nox_pex.system.secrets import Secrets
 class OwnCommands(Struct, frozen=True, kw_only=True):
     """Runs the user's own commands, such as the start script of a database, in the directory `project`.
 
-    They get the environment of the session and the variables of the smoke test. What they leave running is not ended.
-    `timeout` is in seconds, for each command. `logs` is the directory for their output.
+    They get the environment of the session, and the `variables` of the smoke test. What they leave running is not
+    ended. `timeout` is in seconds, for each command. `logs` is the directory for their output. `tmp`
+    is the value of the token `{tmp}`, None if there is none.
     """
 
     project: Path
     environ: Mapping[str, str]
+    variables: Mapping[str, str]
+    tmp: Path | None
     timeout: float
     logs: Path
     secrets: Secrets
@@ -44,8 +47,11 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
             if problem is not None:
                 where = f"{name}: " if name else ""
                 problem = self.secrets.mask(f"{where}`{key}` command {line!r} failed: {problem}")
+                line = by_hand.own_command(
+                    command, env=self.variables, project=self.project, tmp=self.tmp, secrets=self.secrets
+                )
                 remedy = f"run it by hand in {self.project.name}"
-                return NoxPexError(code, problem, remedy, log=log.tail(output, self.secrets))
+                return NoxPexError(code, problem, remedy, log=log.tail(output, self.secrets), by_hand=line)
         return None
 
     def _problem(self, command: tuple[str, ...], output: Path) -> str | None:
@@ -54,7 +60,7 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
                 output,
                 command,
                 cwd=self.project,
-                env=self.environ,
+                env={**self.environ, **self.variables},
                 timeout=self.timeout,
                 sleep=lambda seconds: self.interrupts.interruptible(time.sleep, seconds),
             )

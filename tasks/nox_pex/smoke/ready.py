@@ -146,12 +146,13 @@ def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: s
 
 
 def _wrong_listener(sign: Sign) -> NoxPexError:
-    problem = f"{ports.listening_process(sign.port)} answers on {sign.address} instead of the program under test"
-    remedy = "make the program listen on {host} and {port}, and end the other process"
+    problem = f"{sign.listener()} answers on {sign.address} instead of the program under test"
+    place = "{host} and {port}" if sign.port is not None else "the path of `unix-socket`"
+    remedy = f"make the program listen on {place}, and end the other process"
     return NoxPexError("wrong-listener", problem, remedy)
 
 
 def _port_taken(sign: Sign) -> NoxPexError:
-    problem = f"{ports.listening_process(sign.port)} already listens on {sign.address}"
+    problem = f"{sign.listener()} already listens on {sign.address}"
     free = '"{port}" to use a free port' if sign.port is not None else '"{tmp}/NAME.sock" to use a new socket'
     return NoxPexError("port-taken", problem, f"end it, or write {free}")

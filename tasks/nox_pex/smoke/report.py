@@ -22,12 +22,17 @@ from nox_pex.system.outside_text import log_line, shown
 _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 
 
+AFTER_FAILURE: Final = "an earlier step failed"
+"""The reason for which the conditions after a failure are skipped. It is no cause of its own."""
+
+
 class BootResult(Struct, frozen=True, kw_only=True):
     """The result of the boot under one condition.
 
     `check_count` is the number of checks in the settings, `check_results` are the results of those that were run.
     `reason` says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready.
-    `memory` is the highest resident memory in bytes, None if it is unknown.
+    `memory` is the highest resident memory in bytes, None if it is unknown. `served` is for `--serve`, which checks
+    nothing: the seconds until Ctrl-C, or until the program ended.
     """
 
     condition: BootCondition
@@ -38,6 +43,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     check_results: tuple[CheckResult, ...] = ()
     stop: Stop | None = None
     memory: int | None = None
+    served: float | None = None
 
     @property
     def passed_checks(self) -> int:
@@ -48,9 +54,10 @@ class BootResult(Struct, frozen=True, kw_only=True):
         if self.state == "skipped":
             return f"{self.condition}: skipped: {self.reason}"
         ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
+        checked = f"{self.passed_checks} of {self.check_count} checks passed" if self.check_count else ""
         parts = [
             ready,
-            f"{self.passed_checks} of {self.check_count} checks passed",
+            checked if self.served is None else f"served for {self.served:.0f} s",
             str(self.stop) if self.stop else "",
         ]
         return f"{self.condition}: {', '.join(part for part in parts if part)}"
@@ -73,6 +80,16 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
     kept_directory: Path | None = None
 
     @property
+    def passed(self) -> bool | None:
+        """Whether all checks passed. None if `--serve` checked nothing and the program did not fail."""
+        return None if self.failure is None and self.served else self.failure is None
+
+    @property
+    def served(self) -> bool:
+        """Whether the program was served instead of checked."""
+        return any(boot.served is not None for boot in self.boot_results)
+
+    @property
     def memory(self) -> int | None:
         """The highest resident memory of the binary under all conditions in bytes, None if it is unknown.
 
@@ -87,7 +104,12 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
 
 
 def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
-    """Return the error for the first limit of the budget that the program exceeds, None if it exceeds none."""
+    """Return the error for the first limit of the budget that the program exceeds, None if it exceeds none.
+
+    A program that is served has no budget: it gets any number of requests.
+    """
+    if report.served:
+        return None
     max_size, max_memory = (None if text is None else parse_size(text) for text in (budget.size, budget.memory))
     limits: tuple[tuple[str, str, float | None, float | None], ...] = (
         ("size", "bytes", report.size, max_size),
@@ -104,7 +126,7 @@ def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
 
 
 def table(report: SmokeReport) -> Iterator[str]:
-    """Yield the lines of the table for the terminal, and the checks that failed.
+    """Yield the lines of the table for the terminal, after the name of the binary, and the checks that failed.
 
     The failure and its log are not included. The caller shows them last.
     """
@@ -113,6 +135,7 @@ def table(report: SmokeReport) -> Iterator[str]:
     widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
     # The reason for a skip is not padded: it would make a column too wide.
     lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.boot_results)]
+    yield f"{report.name} ({report.binary.name}):"
     for row in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
     for boot in report.boot_results:
@@ -134,10 +157,9 @@ def json_text(report: SmokeReport) -> str:
         "sha256": report.sha256,
         "size": report.size,
         **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
-        "passed": failure is None,
+        "passed": report.passed,
         "conditions": [_as_json(boot) for boot in report.boot_results],
-        "failure": failure
-        and {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, "log": list(failure.log)},
+        "failure": failure and _failure_as_json(failure),
     }
     return to_json(value)
 
@@ -145,26 +167,43 @@ def json_text(report: SmokeReport) -> str:
 def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     """Return the content of `NAME.smoke.xml`: a suite for each condition, with a case for its boot and for each check.
 
-    `now` is the timestamp, the current time by default. The schemas of Ant and Jenkins both accept the attributes and
-    their order.
+    A failure outside the conditions (`before`, `after`, the budget, a skip that is not allowed) is the only case of the
+    suite `smoke`. `now` is the timestamp, the current time by default. The schemas of Ant and Jenkins both accept the
+    attributes and their order.
     """
-    moment = now or dt.datetime.now(dt.UTC)
-    root = ET.Element("testsuites")
-    for number, boot in enumerate(report.boot_results):
-        _add_suite(root, report, boot, number, moment.strftime("%Y-%m-%dT%H:%M:%S"))
+    moment = (now or dt.datetime.now(dt.UTC)).strftime("%Y-%m-%dT%H:%M:%S")
+    root, failure = ET.Element("testsuites"), report.failure
+    for boot in report.boot_results:
+        classname = f"{shown(report.name)}.{boot.condition}"
+        cases = [_boot_case(boot, classname), *(_check_case(result, classname) for result in boot.check_results)]
+        log = failure.log if failure is not None and boot.state == "failed" else ()
+        root.append(_suite(report, boot.condition, cases, log=log, number=len(root), timestamp=moment))
+    if failure is not None and not any(boot.state == "failed" for boot in report.boot_results):
+        case = ET.Element("testcase", name=failure.code, classname=f"{shown(report.name)}.smoke", time="0.000")
+        _add_failure(case, failure.problem, code=failure.code)
+        root.append(_suite(report, "smoke", [case], log=failure.log, number=len(root), timestamp=moment))
     ET.indent(root)
     # ElementTree would write a declaration with the encoding of the locale.
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
 def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines with which GitHub Actions annotates a failure or a skipped condition. No lines elsewhere."""
+    """Yield the lines with which GitHub Actions annotates a failure or skipped conditions. No lines elsewhere.
+
+    Each cause has one annotation. What was skipped because of the failure is not annotated, and the conditions that
+    were skipped for the same reason share a line.
+    """
     if environ.get("GITHUB_ACTIONS") != "true":
         return
     title = _escaped(shown(f"smoke {report.name}")).replace(":", "%3A").replace(",", "%2C")
+    skipped: dict[str, list[str]] = {}
     for boot in report.boot_results:
-        if boot.state == "skipped":
-            yield f"::warning title={title}::{_escaped(shown(str(boot)))}"
+        fails = report.failure is not None and report.failure.problem == str(boot)
+        if boot.state == "skipped" and boot.reason != AFTER_FAILURE and not fails:
+            skipped.setdefault(boot.reason or "", []).append(boot.condition)
+    for reason, conditions in skipped.items():
+        message = f"{', '.join(conditions)}: skipped: {reason}"
+        yield f"::warning title={title}::{_escaped(shown(message))}"
     if report.failure is not None:
         yield f"::error title={title}::{_escaped(str(report.failure))}"
 
@@ -180,10 +219,11 @@ def _skip(boot: BootResult) -> str:
 def _row(boot: BootResult) -> tuple[str, ...]:
     ready = f"{boot.ready_after:.2f} s" if boot.ready_after is not None else "never"
     memory = f"{boot.memory / 10**6:.0f} MB" if boot.memory is not None else ""
+    checked = f"{boot.passed_checks} of {boot.check_count}" if boot.check_count else "none"
     return (
         boot.condition,
         ready,
-        f"{boot.passed_checks} of {boot.check_count}",
+        checked if boot.served is None else f"served {boot.served:.0f} s",
         _stop_cell(boot.stop),
         memory,
     )
@@ -193,6 +233,12 @@ def _stop_cell(stop: Stop | None) -> str:
     if stop is None:
         return ""
     return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
+
+
+def _failure_as_json(failure: NoxPexError) -> dict[str, Any]:
+    by_hand = {"by-hand": failure.by_hand} if failure.by_hand else {}
+    log = {"log": list(failure.log)}
+    return {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, **by_hand, **log}
 
 
 def _as_json(boot: BootResult) -> dict[str, Any]:
@@ -219,21 +265,14 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
     }
 
 
-def _add_suite(root: ET.Element, report: SmokeReport, boot: BootResult, number: int, timestamp: str) -> None:
-    classname = f"{shown(report.name)}.{boot.condition}"
-    cases = [_boot_case(boot, classname)]
-    for result in boot.check_results:
-        case = ET.Element("testcase", name=shown(result.check), classname=classname, time=f"{result.seconds:.3f}")
-        if not result.passed:
-            message = shown(result.explanation)
-            ET.SubElement(case, "failure", message=message, type="check-failed").text = message
-        cases.append(case)
-    suite = ET.SubElement(
-        root,
+def _suite(
+    report: SmokeReport, name: str, cases: list[ET.Element], *, log: tuple[str, ...], number: int, timestamp: str
+) -> ET.Element:
+    suite = ET.Element(
         "testsuite",
         id=str(number),
         package=shown(report.name),
-        name=boot.condition,
+        name=name,
         timestamp=timestamp,
         hostname="localhost",  # required by the schemas; the real name is private
         tests=str(len(cases)),
@@ -244,19 +283,29 @@ def _add_suite(root: ET.Element, report: SmokeReport, boot: BootResult, number: 
     )
     ET.SubElement(suite, "properties")
     suite.extend(cases)
-    failed = boot.state == "failed" and report.failure is not None
-    ET.SubElement(suite, "system-out").text = (
-        "\n".join(map(log_line, report.failure.log)) if failed and report.failure else ""
-    )
+    ET.SubElement(suite, "system-out").text = "\n".join(map(log_line, log))
     ET.SubElement(suite, "system-err").text = ""
+    return suite
+
+
+def _check_case(result: CheckResult, classname: str) -> ET.Element:
+    case = ET.Element("testcase", name=shown(result.check), classname=classname, time=f"{result.seconds:.3f}")
+    if not result.passed:
+        _add_failure(case, result.explanation, code="check-failed")
+    return case
 
 
 def _boot_case(boot: BootResult, classname: str) -> ET.Element:
     """Return the case for everything that is not a single check, such as the start and the stop."""
     case = ET.Element("testcase", name="boot", classname=classname, time=f"{boot.ready_after or 0.0:.3f}")
     if boot.state == "skipped":
-        ET.SubElement(case, "skipped")
+        ET.SubElement(case, "skipped", message=shown(boot.reason or ""))
+    elif boot.served is not None and boot.state == "passed":
+        ET.SubElement(case, "skipped", message="served, not checked")
     elif boot.state == "failed" and all(result.passed for result in boot.check_results):
-        message = shown(boot.reason or "")
-        ET.SubElement(case, "failure", message=message, type="boot").text = message
+        _add_failure(case, boot.reason or "", code="boot")
     return case
+
+
+def _add_failure(case: ET.Element, message: str, *, code: str) -> None:
+    ET.SubElement(case, "failure", message=shown(message), type=code).text = shown(message)

@@ -25,7 +25,7 @@ from nox_pex.smoke.own_commands import OwnCommands
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
-from nox_pex.smoke.report import BootResult, SmokeReport, budget_error
+from nox_pex.smoke.report import AFTER_FAILURE, BootResult, SmokeReport, budget_error
 from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.smoke_test import SmokeTest
@@ -90,7 +90,7 @@ def run(
     tested = None if scie is None else (scie.file, scie.sha256)
     if not options.serve and pex_file.digest(binary) != sha256:
         problem = f"{binary} was changed while it was tested"
-        raise NoxPexError("launch-failed", problem, "run it again, when nothing builds the file meanwhile")
+        raise NoxPexError("launch-failed", problem, "run it again while nothing builds the file")
     return replace(report, sha256=sha256, scie=tested)
 
 
@@ -157,10 +157,12 @@ def run_with(
         secrets = _with_secrets_of(smoke, secrets)
         masked = functools.partial(_say_masked, say, secrets)
 
-        def own_commands(env: Mapping[str, str]) -> OwnCommands:
+        def own_commands(env: Mapping[str, str], tmp: Path | None = None) -> OwnCommands:
             return OwnCommands(
                 project=project,
-                environ={**environ, **env},
+                environ=environ,
+                variables=env,
+                tmp=tmp,
                 timeout=smoke.before_timeout,
                 logs=workspace.root,
                 secrets=secrets,
@@ -183,7 +185,7 @@ def run_with(
                 endpoint=endpoint,
                 check_files=check_files,
                 runner=create_runner(space, filled, endpoint),
-                own_commands=own_commands(filled.env),
+                own_commands=own_commands(filled.env, space.tmp),
                 explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
             )
 
@@ -220,7 +222,7 @@ def _run_conditions(
                 failures += found
                 passing = boot_result.state != "failed"
             else:
-                boot_result = skipped_boot(test, boots[0], "an earlier step failed")
+                boot_result = skipped_boot(test, boots[0], AFTER_FAILURE)
             boot_results.append(boot_result)
     finally:
         commands = smoke.after_all if possible else ()
@@ -245,7 +247,10 @@ def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:
         *(_exact(check.headers) for check in smoke.http),
         *((smoke.ready.request_headers,) if smoke.ready is not None else ()),
     )
-    return secrets.with_values(value for each in named for value in Secrets.of(each).values)
+    captured = [f"{{{name}}}" for check in smoke.http for name in check.capture]
+    values = (value for each in named for value in Secrets.of(each).values)
+    # A token is no secret. `Conversation` knows the value that replaces it.
+    return secrets.with_values(value for value in values if not any(token in value for token in captured))
 
 
 def _exact(headers: Mapping[str, str | TextMatch]) -> dict[str, str]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import by_hand
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.secrets import Secrets
+
+_CONFINED: Final = frozenset({"unprivileged", "read-only", "offline"})
 
 
 class LaunchSpec(Struct, frozen=True, kw_only=True):
@@ -53,6 +57,10 @@ class Runner(Protocol):
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """Return an error that explains a failed start better, or `error` itself."""
+        ...
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return a line for a shell that repeats the launch, without `secrets`; "" if there is none."""
         ...
 
 
@@ -119,6 +127,20 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
         """Return `error`."""
         return error
 
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return a line that starts the binary itself. A condition that confines the program is only named."""
+        condition = launch.boot.condition
+        line = by_hand.program(
+            self.workspace.binary,
+            launch.args,
+            env=launch.env,
+            pass_env=[name for name in self.pass_env if name in self.environ],
+            tmp=self.workspace.tmp,
+            secrets=secrets,
+            stdin=launch.stdin,
+        )
+        return f"{line} # without the limits of the condition {condition}" if condition in _CONFINED else line
+
 
 class WithScie(Struct, frozen=True, kw_only=True):
     """Runs the boot of the scie with the runner `scie`, and all others with the runner `pex`."""
@@ -141,6 +163,10 @@ class WithScie(Struct, frozen=True, kw_only=True):
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
         """Return what the runner of the PEX makes of the error."""
         return self.pex.explain(error, program)
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:
+        """Return the line of the runner that starts the program."""
+        return self._runner(launch.boot).by_hand(launch, secrets)
 
     def _runner(self, boot: Boot) -> Runner:
         return self.scie if boot.condition == "scie" else self.pex
@@ -171,3 +197,7 @@ class UnavailableRunner(Struct, frozen=True, kw_only=True):
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing was run
         """Return `error`."""
         return error
+
+    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:  # noqa: ARG002  # nothing was run
+        """Return ""."""
+        return ""

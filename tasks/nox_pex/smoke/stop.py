@@ -28,6 +28,11 @@ class Stop(Struct, frozen=True, kw_only=True):
     status: int | None
     seconds: float
 
+    @property
+    def killed_by_signal(self) -> bool:
+        """Whether a signal ended the program, so that it could not write what it had in its buffers."""
+        return self.status is None or self.status < 0
+
     def __str__(self) -> str:
         if self.status is None:
             return f"killed: still running {self.seconds:.1f} s after SIG{self.signal}"

@@ -150,6 +150,7 @@ _USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         text = message.replace("unrecognized", "unrecognised")  # the spelling of all our messages
+        text = text.replace("ignored explicit argument", "it takes no value, got")
         problem = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
         raise NoxPexError("usage", problem, f"usage: {_USAGE}")
 
@@ -181,5 +182,5 @@ def select_binaries(arguments: Arguments, known: Collection[str]) -> tuple[str, 
     for name in arguments.names:
         if name not in known:
             remedy = did_you_mean(name, known, otherwise="there are")
-            raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy} (usage: {_USAGE})")
+            raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy}; usage: {_USAGE}")
     return tuple(name for name in known if not arguments.names or name in arguments.names)

@@ -137,7 +137,7 @@ def _guarded(step: Step, context: Context) -> Iterator[None]:
         stack.enter_context(_masked(lambda: context.secrets))
         stack.enter_context(os_errors.one_line(step.name, place=context.state))
         if not step.exclusive:
-            waiting = f"{step.name}: waiting for another run that cleans"
+            waiting = f"{step.name}: waiting until another run has cleaned the project"
             stack.enter_context(locks.shared_lock(context.state, waiting=lambda: context.say(waiting)))
         yield
 

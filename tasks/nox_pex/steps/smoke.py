@@ -13,7 +13,7 @@ from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import plan, report, workspace
+from nox_pex.smoke import plan, python_options, report, workspace
 from nox_pex.smoke import run as smoke_run
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
@@ -25,6 +25,7 @@ from nox_pex.system import files
 def run(context: Context) -> None:
     """Launch each binary, check its answers, and write `NAME.smoke.json` and `NAME.smoke.xml`.
 
+    With `--serve` nothing is checked: no result is written, and that of an earlier run stays.
     Raises `NoxPexError` with the first failure, after all binaries.
     """
     context.check_prebuilt()
@@ -33,7 +34,9 @@ def run(context: Context) -> None:
         if not parse.is_declared(context.project.document, target.name):
             plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit = target.file("smoke.json"), target.file("smoke.xml")
-        remove_results(result, junit)
+        if not context.arguments.serve:
+            remove_results(result, junit)
+        _warn_of_ignored_variables(context, target)
         python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,
@@ -43,8 +46,9 @@ def run(context: Context) -> None:
             say=context.say,
             unavailable_reason=unavailable_reason,
         )
-        files.write_text(result, report.json_text(found))
-        files.write_text(junit, report.junit_text(found))
+        if not context.arguments.serve:
+            files.write_text(result, report.json_text(found))
+            files.write_text(junit, report.junit_text(found))
         show_report(context, found)
 
     each_binary(context, smoke)
@@ -64,6 +68,15 @@ def show_report(context: Context, found: SmokeReport) -> None:
         context.emit(line)
     if found.failure is not None:
         raise found.failure
+
+
+def _warn_of_ignored_variables(context: Context, target: Target) -> None:
+    """Show a line for each setting with variables that the binary's Python ignores."""
+    options = python_options.of_binary(target.binary)
+    if options is not None and target.table.smoke is not None:
+        smoke = target.table.smoke
+        for line in python_options.warnings(options, smoke, environ=context.environ, key=target.key):
+            context.say(f"smoke: {line}")
 
 
 def _with_python(environ: Mapping[str, str], python: Path | None) -> dict[str, str]:

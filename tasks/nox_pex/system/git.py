@@ -117,7 +117,7 @@ class Git(Struct, frozen=True, kw_only=True):
             remedy = f"make `git -C {shlex.quote(str(self.root))} status` work: a FIFO in the place of a file stops it"
             raise NoxPexError("git", problem, remedy) from None
         except OSError:
-            problem = f"{repository} is there, and Git is not installed, so it is unknown which files Git ignores"
+            problem = f"{repository} exists, but Git is not installed, so it is unknown which files Git ignores"
             remedy = f"install Git, or remove {repository} from this copy, so that the .gitignore files count"
             raise NoxPexError("git", problem, remedy) from None
         if status != 0:

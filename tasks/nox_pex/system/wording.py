@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from typing import TYPE_CHECKING
 
 from nox_pex.system.lazy import lazy
@@ -23,6 +23,12 @@ def counted(things: Sized, noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
+def either(names: Sequence[str]) -> str:
+    """Return a list with one or more names as text: `docker`, `docker or podman`, `docker, podman or buildah`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Return the one of `known` that is most similar to `name`; None if all are less similar than `cutoff`, 0 to 1."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
@@ -31,8 +37,9 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:
     """Return the remedy for an unknown `name`: the nearest of `known`, or the text `otherwise` and all of them.
 
-    `otherwise` begins a list, as `there are` does. The list is sorted, or `none` if `known` is empty.
+    `otherwise` begins a list, as `there are` does. The list is sorted, or `none` if `known` is empty. The question is
+    in parentheses, because Nox ends the line with a full stop.
     """
     names = sorted(known)
     near = nearest(name, names)
-    return f"did you mean {near!r}?" if near else f"{otherwise} {', '.join(names) or 'none'}"
+    return f"correct the name (did you mean {near!r}?)" if near else f"{otherwise} {', '.join(names) or 'none'}"

@@ -137,7 +137,9 @@ class Provisioner(Struct, frozen=True, kw_only=True):
                 return environment
         with os_errors.writing(f"the cache {self.caches.root}", place=self.caches.root):
             lock = environment.path.with_name(f"{environment.path.name}.lock")
-            with locks.locked(lock, waiting=lambda: self.shell.say(f"waiting for another run that installs {name}")):
+            # Another binary of this run may be installing it, or another run.
+            waiting = f"waiting until {', '.join(requirements) or name} is installed"
+            with locks.locked(lock, waiting=lambda: self.shell.say(waiting)):
                 if not (files.read_json(marker) == content and environment.usable):
                     with self.fresh.step(name) if self.fresh else nullcontext():
                         self._make(environment, requirements, python=python, locked=locked)

@@ -80,6 +80,7 @@ def test_the_file_of_the_last_distribution_ships_in_every_build(make: Callable[.
     assert "install: unchanged" in app.nox("-s", "pex").output
 
 
+@pytest.mark.long
 def test_the_right_file_ships_after_either_distribution_changed_or_was_removed(
     make: Callable[..., Project], home: Path
 ) -> None:

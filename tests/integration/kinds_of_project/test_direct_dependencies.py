@@ -53,6 +53,7 @@ def assert_pip_accepts(requirements: Path, into: Path) -> None:
     assert result.status == 0, result.output
 
 
+@pytest.mark.long
 def test_directories_and_files_ship_are_frozen_by_their_hashes_and_rebuild_the_binary(
     write_project: WriteProject, lock: Locker, tmp_path: Path, home: Path
 ) -> None:

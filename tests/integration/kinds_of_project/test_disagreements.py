@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.support.binaries import launch, pex_info
 from tests.support.digests import digest
 from tests.support.distribution_files import write_wheel
@@ -110,6 +112,7 @@ REWRITTEN: Final = {
 """The fields that pex refuses, by distribution, as the binary has them, for a Python of any platform."""
 
 
+@pytest.mark.long
 def test_what_pex_objects_to_ships_as_poetry_installed_it(
     write_project: WriteProject, lock: Locker, home: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_dependencies_from_project_and_tool_poetry_with_groups_and_extras_ship(p
     assert mixed.nox("-s", "pex").said("rebuilding mixed", "generated/made.txt changed")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(len(pythons()) < 2, reason="needs two Pythons, from pyenv or on PATH")
 def test_each_python_gets_its_version_of_a_package_that_is_locked_several_times(project: Make, home: Path) -> None:
     several = project("several_versions")

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.binaries import launch, members
 from tests.support.digests import digest
 from tests.support.git_repository import GitRepository
@@ -16,6 +18,7 @@ from tests.support.poetry_package import BUILD_SYSTEM
 WriteProject = Callable[..., Project]
 
 
+@pytest.mark.long
 def test_a_dependency_whose_metadata_has_another_name_than_the_lock_ships(
     write_project: WriteProject, lock: Locker, home: Path
 ) -> None:
@@ -49,6 +52,7 @@ def test_a_dependency_whose_metadata_has_another_name_than_the_lock_ships(
     assert launch(app.binary("app"), home=home).output == "second\n"
 
 
+@pytest.mark.long
 def test_packages_outside_of_the_project_ship_and_are_inputs(
     write_project: WriteProject, lock: Locker, home: Path, tmp_path: Path
 ) -> None:

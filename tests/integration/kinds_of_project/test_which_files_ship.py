@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.binaries import answer, launch, members, source_members
 from tests.support.digests import digest
 from tests.support.git_repository import GitRepository
@@ -185,6 +187,7 @@ def test_a_smoke_failure_names_what_was_left_out(built: Make) -> None:
     assert result.said("error[check-failed]", 'the binary lacks tests/ (tests): add "tests/" to ')
 
 
+@pytest.mark.long
 def test_a_wheel_gets_files_where_the_package_finds_them(built: Make, home: Path) -> None:
     cards = built("packaged")
     write(

@@ -84,6 +84,7 @@ def test_every_distribution_without_a_fitting_wheel_is_named_and_nothing_is_fetc
     assert "pure" not in line
 
 
+@pytest.mark.long
 def test_a_private_source_with_a_password_and_its_errors(
     write_project: WriteProject, lock: Locker, only_python: OnlyPython, tmp_path: Path, home: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_private_source_with_a_password_and_its_errors(
     app.refused("index-unreachable", "-s", "pex", "--", "--force")
 
 
+@pytest.mark.long
 def test_each_python_gets_its_locked_version_although_others_require_any_version(
     write_project: WriteProject, lock: Locker, only_python: OnlyPython, tmp_path: Path, home: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_each_python_gets_its_locked_version_although_others_require_any_version
     assert [found["version"] for found in app.record("app")["distributions"]] == ["1.0", "1.0", "2.0"]
 
 
+@pytest.mark.long
 def test_dependencies_from_a_directory_and_from_git_are_built_for_the_target(
     write_project: WriteProject, lock: Locker, only_python: OnlyPython, tmp_path: Path, home: Path
 ) -> None:

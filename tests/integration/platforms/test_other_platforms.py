@@ -94,6 +94,7 @@ def test_one_binary_for_several_platforms_runs_on_each(project: Make, only_pytho
     assert ('python_version == "3.9"' in markers) == (old in runnable)
 
 
+@pytest.mark.long
 def test_a_binary_that_cannot_run_here_is_built_and_verified_and_its_smoke_test_says_why_it_is_skipped(
     project: Make,
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_binary_that_cannot_run_here_is_built_and_verified_and_its_smoke_test_
     assert all(name.endswith(("musllinux_1_2_x86_64.whl", "none-any.whl")) for name in wheels(abroad, "markupsafe"))
 
 
+@pytest.mark.long
 def test_a_packaged_project_for_another_python_ships_its_pure_wheel(
     project: Make, only_python: OnlyPython, home: Path
 ) -> None:

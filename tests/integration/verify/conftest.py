@@ -20,8 +20,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environ(shared: Path) -> dict[str, str]:
-    return clean_environ(shared / "cache")
+def environ(shared: Path, temporary_files: Path) -> dict[str, str]:
+    return {**clean_environ(shared / "cache"), "TMPDIR": str(temporary_files)}
+
+
+@pytest.fixture(autouse=True)
+def _temporary_files(temporary_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the steps, which run in this process, write their temporary files to the directory of the tests."""
+    monkeypatch.setattr("tempfile.tempdir", str(temporary_files))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import freeze, install, pex, verify
 from nox_pex.tools.cache import Caches
 from tests.support.mounts import file_system
-from tests.support.workbench import PROJECTS, Workbench, clean_environ
+from tests.support.workbench import PROJECTS, Workbench
 
 POETRY = """
 _write = WheelDestination.write_to_fs
@@ -35,9 +35,9 @@ CHANGES = {
 
 
 @pytest.fixture
-def bench(packaged: Workbench, tmp_path: Path) -> Workbench:
+def bench(packaged: Workbench, scratch: Path, tmp_path: Path) -> Workbench:
     """The project with a separate cache, in which the tools are copies of the real ones."""
-    environ = clean_environ(tmp_path / "cache")
+    environ = {**packaged.environ, "NOX_PEX_CACHE_DIR": str(scratch / "cache")}
     tools = Caches.of(packaged.environ).tools
     shutil.copytree(tools, Caches.of(environ).tools, symlinks=True, dirs_exist_ok=True)
     shutil.copytree(PROJECTS / "packaged", tmp_path / "project")

@@ -40,6 +40,12 @@ def the_environment() -> None:
     write(f"cwd={Path.cwd()}\nfiles={[path.name for path in Path().iterdir()]}\n".encode())
 
 
+def a_line_in_the_buffer() -> None:
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # the flush below is not of this one
+    sys.stdout.write("ready\n")
+    serve(listening(int(sys.argv[2])))
+
+
 globals()[sys.argv[1].replace("-", "_")]()
 sys.stdout.flush()
 if sys.argv[3:] == ["exit"]:

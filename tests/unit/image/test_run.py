@@ -53,5 +53,5 @@ def test_a_skipped_container_fails_if_the_settings_say_so(tmp_path: Path) -> Non
     assert failure is not None
     assert str(failure) == (
         "error[check-failed]: container: skipped: buildah builds images but starts no services: install podman, which"
-        ' sees the same images; or set `skips` to "report"'
+        ' sees the same images; use podman, or set `skips = "report"`'
     )

@@ -131,8 +131,8 @@ def test_an_entry_point_of_the_projects_wheel(
 @pytest.mark.parametrize(
     ("script", "remedy"),
     [
-        ("srve", "did you mean 'serve'?"),
-        ("shwo", "did you mean 'show'?"),
+        ("srve", "correct the name (did you mean 'serve'?)"),
+        ("shwo", "correct the name (did you mean 'show'?)"),
         ("zzz", "there are idna, run.sh, serve, show"),
     ],
 )

@@ -48,8 +48,13 @@ CRASHED = SmokeReport(
 )
 
 
+def skipped(condition: Any, reason: str) -> BootResult:
+    return BootResult(condition=condition, state="skipped", check_count=1, reason=reason)
+
+
 def test_the_table_shows_every_condition_and_the_checks_that_failed() -> None:
     assert list(report.table(FAILED)) == [
+        "service (service.pex):",
         "condition  ready after  checks  stop            memory",
         "cold       3.25 s       2 of 2  SIGTERM, 0.1 s  60 MB",
         "warm       1.00 s       1 of 2",
@@ -74,6 +79,14 @@ def test_the_json_report_has_stable_keys() -> None:
     }  # fmt: skip
 
 
+def test_the_json_report_has_the_line_to_paste() -> None:
+    failure = NoxPexError("crashed", "it ended", "see its log", by_hand="./service.pex")
+    found = json.loads(report.json_text(replace(CRASHED, failure=failure)))["failure"]
+    assert found == {
+        "code": "crashed", "problem": "it ended", "remedy": "see its log", "by-hand": "./service.pex", "log": [],
+    }  # fmt: skip
+
+
 def test_an_annotation_is_one_command_whatever_the_program_wrote() -> None:
     failure = NoxPexError("check-failed", "got a\r\n::add-mask::x ##[group]y%0A", "fix it")
     (line,) = report.github_lines(replace(CRASHED, name="a\n::b", failure=failure), {"GITHUB_ACTIONS": "true"})
@@ -90,7 +103,47 @@ def test_github_gets_annotations_only_in_its_actions() -> None:
     ]
 
 
-@pytest.mark.parametrize("each", [FAILED, CRASHED])
+def test_github_gets_one_annotation_for_one_cause() -> None:
+    after = [skipped(condition, report.AFTER_FAILURE) for condition in ("warm", "offline")]
+    failed = replace(CRASHED, boot_results=(*CRASHED.boot_results, *after))
+    assert list(report.github_lines(failed, {"GITHUB_ACTIONS": "true"})) == [
+        "::error title=smoke service::error[exited-early]: cold: the program ended; see its log"
+    ]
+    elsewhere = [skipped(condition, "it is for macOS") for condition in ("cold", "warm")]
+    nowhere = replace(CRASHED, boot_results=tuple(elsewhere), failure=None)
+    assert list(report.github_lines(nowhere, {"GITHUB_ACTIONS": "true"})) == [
+        "::warning title=smoke service::cold, warm: skipped: it is for macOS"
+    ]
+    refused = NoxPexError("check-failed", "cold: skipped: it is for macOS", "run it elsewhere")
+    not_allowed = replace(CRASHED, boot_results=(elsewhere[0],), failure=refused)
+    assert list(report.github_lines(not_allowed, {"GITHUB_ACTIONS": "true"})) == [
+        "::error title=smoke service::error[check-failed]: cold: skipped: it is for macOS; run it elsewhere"
+    ]
+
+
+def test_a_program_that_is_served_has_no_verdict() -> None:
+    stop = Stop(signal="TERM", status=0, seconds=0.1)
+    boot = BootResult(
+        condition="cold", state="passed", check_count=3, ready_after=1.5, stop=stop, memory=10**9, served=61.7
+    )
+    served = SmokeReport(name="service", binary=Path("service.pex"), size=1, boot_results=(boot,))
+    assert str(boot) == "cold: ready after 1.5 s, served for 62 s, stopped by SIGTERM in 0.1 s"
+    assert list(report.table(served))[-1] == "cold       1.50 s       served 62 s  SIGTERM, 0.1 s  1000 MB"
+    assert served.passed is None
+    assert json.loads(report.json_text(served))["passed"] is None
+    assert_valid_junit(report.junit_text(served, now=NOW))
+    assert report.budget_error(served, Budget(memory="1 MB", cold_boot=0.1)) is None
+    assert replace(served, failure=NoxPexError("crashed", "the program ended", "see its log")).passed is False
+
+
+BEFORE = replace(
+    FAILED,
+    boot_results=(skipped("cold", report.AFTER_FAILURE),),
+    failure=NoxPexError("launch-failed", "`before` failed\x00", "run it by hand", log=("one",)),
+)
+
+
+@pytest.mark.parametrize("each", [FAILED, CRASHED, BEFORE])
 def test_the_junit_report_matches_both_schemas(each: SmokeReport) -> None:
     assert_valid_junit(report.junit_text(each, now=NOW))
 
@@ -108,6 +161,21 @@ def test_the_junit_report_says_what_failed() -> None:
     assert root[1].findtext("system-out") == "one\ntwo \\x01"
     root = ET.fromstring(report.junit_text(CRASHED, now=NOW))  # noqa: S314  # nox-pex wrote it
     assert [failure.get("message") for failure in root.iter("failure")] == ["cold: the program ended"]
+
+
+def test_the_junit_report_says_why_a_condition_was_skipped() -> None:
+    root = ET.fromstring(report.junit_text(FAILED, now=NOW))  # noqa: S314  # nox-pex wrote it
+    assert [each.get("message") for each in root.iter("skipped")] == ["this machine does not support it"]
+
+
+def test_the_junit_report_has_a_failure_that_belongs_to_no_condition() -> None:
+    root = ET.fromstring(report.junit_text(BEFORE, now=NOW))  # noqa: S314  # nox-pex wrote it
+    assert [(suite.get("name"), suite.get("failures")) for suite in root] == [("cold", "0"), ("smoke", "1")]
+    case = root.find("testsuite[@name='smoke']/testcase")
+    assert case is not None
+    assert case.attrib == {"name": "launch-failed", "classname": "service.smoke", "time": "0.000"}
+    assert [each.get("message") for each in case] == [r"`before` failed\x00"]
+    assert root[1].findtext("system-out") == "one"
 
 
 @pytest.mark.parametrize(

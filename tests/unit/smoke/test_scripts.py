@@ -27,7 +27,7 @@ def test_a_script_that_is_not_in_the_binary_is_an_error(tmp_path: Path) -> None:
     assert caught.value.problem == (
         "tool.nox-pex.binary.shop.smoke.command[1].script is 'srve', and shop.pex has no such script"
     )
-    assert caught.value.remedy == "did you mean 'serve'?"
+    assert caught.value.remedy == "correct the name (did you mean 'serve'?)"
 
 
 def test_a_file_that_is_no_pex_is_left_to_the_smoke_test(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ def test_the_names_select_binaries_in_the_order_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("wroker", "did you mean 'worker'? (usage: nox"), ("zzz", "there are api, worker (usage: nox")]
+    ("name", "remedy"),
+    [("wroker", "correct the name (did you mean 'worker'?); usage: nox"), ("zzz", "there are api, worker; usage: nox")],
 )
 def test_an_unknown_binary_is_refused(name: str, remedy: str) -> None:
     with pytest.raises(NoxPexError) as caught:

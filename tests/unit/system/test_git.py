@@ -177,7 +177,7 @@ def refusal(root: Path, **variables: str) -> NoxPexError:
 def test_without_git_there_is_no_answer_and_no_guess_what_it_ignores(repo: Path, tmp_path: Path) -> None:
     assert other_answers(ask(repo, PATH=str(tmp_path))) == [None] * 4
     error = refusal(repo / "app", PATH=str(tmp_path))
-    assert error.problem.startswith(f"{repo / '.git'} is there, and Git is not installed")
+    assert error.problem.startswith(f"{repo / '.git'} exists, but Git is not installed")
     assert error.remedy.startswith(f"install Git, or remove {repo / '.git'}")
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nox_pex.system.wording import counted, did_you_mean, megabytes, nearest
+from nox_pex.system.wording import counted, did_you_mean, either, megabytes, nearest
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0.0 MB"), (49_999, "0.0 MB"), (12_345_678, "12.3 MB")])
@@ -21,8 +21,13 @@ def test_the_nearest_name_is_the_one_that_was_most_likely_meant() -> None:
     assert nearest("api", []) is None
 
 
+@pytest.mark.parametrize(("names", "text"), [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c")])
+def test_alternatives_have_an_or_before_the_last(names: str, text: str) -> None:
+    assert either(names) == text
+
+
 def test_the_remedy_for_an_unknown_name_is_the_nearest_or_the_list() -> None:
     names = {"worker", "api"}
-    assert did_you_mean("wroker", names, otherwise="there are") == "did you mean 'worker'?"
+    assert did_you_mean("wroker", names, otherwise="there are") == "correct the name (did you mean 'worker'?)"
     assert did_you_mean("zzz", names, otherwise="there are") == "there are api, worker"
     assert did_you_mean("zzz", (), otherwise="it has") == "it has none"

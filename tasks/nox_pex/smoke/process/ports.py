@@ -7,6 +7,7 @@ import ipaddress
 import os
 import random
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -42,6 +43,13 @@ _LISTENING: Final = "0A"
 
 _UNIX_LISTENING: Final = 0x10000
 """The flag `__SO_ACCEPTCON` in `/proc/net/unix` (proc(5))."""
+
+
+_CREDENTIALS: Final = struct.Struct("iII")
+"""`struct ucred` (unix(7)): process id, user id, group id."""
+
+
+_UNKNOWN_PID: Final = -1
 
 
 _CONNECT_TIMEOUT: Final = 1.0
@@ -117,23 +125,14 @@ def accepts_connections(host: str, port: int, network: Network = HERE) -> bool:
 
 def unix_socket_accepts(path: Path) -> bool:
     """Whether something listens on the Unix socket at `path` now."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_CONNECT_TIMEOUT)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
+    return _unix_listener(path) is not None
 
 
-def listening_process(port: int | None) -> str:
-    """Return the name and id of the process that listens on `port`, or `another process` if this user cannot see it.
-
-    A Unix socket has no port: then it is `another process` too.
-    """
+def listening_process(port: int) -> str:
+    """Return the name and id of the process that listens on `port`, or `another process` if this user cannot see it."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            if port is not None and _listens_on(connection, port) and connection.pid:
+            if _listens_on(connection, port) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return "another process"
 
@@ -151,15 +150,76 @@ def owner(host: str, port: int, tree: ProcessIds, network: Network = HERE) -> Ow
 
 
 def unix_owner(path: Path, tree: ProcessIds, network: Network = HERE) -> Owner:
-    """Return who owns the listener on the Unix socket at `path`: a process of `tree`, or another."""
-    if not _LINUX:
-        return "unknown" if path.is_socket() else "nobody"
-    inodes = set()
+    """Return who owns the listener that a connection to the Unix socket at `path` would reach.
+
+    The kernel names the process that called `listen` (SO_PEERCRED, unix(7)), whatever name the socket was bound to: it
+    may have been renamed, bound by a relative name, or be reached through a link.
+    """
+    pid = _unix_listener(path)
+    if pid is None or not _LINUX:
+        return "nobody" if pid is None else "unknown"
+    members = set(tree())
+    if pid in members:
+        return "ours"
+    if pid == _UNKNOWN_PID or _has_ended(pid):
+        return _unix_owner_by_table(path, members, network)
+    return "foreign"
+
+
+def unix_listening_process(path: Path) -> str:
+    """Return the name and id of the process that listens on the Unix socket at `path`, or `another process`."""
+    pid = _unix_listener(path) if _LINUX else None
+    with contextlib.suppress(psutil.Error, ValueError):
+        if pid:
+            return f"{psutil.Process(pid).name()} (pid {pid})"
+    return "another process"
+
+
+def _unix_listener(path: Path) -> int | None:
+    """Return the id of the process that listens on a Unix socket: `_UNKNOWN_PID` if it is unknown, None if none does.
+
+    The id is 0 if the process is not visible to this one, because it is outside of a container, for example.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        try:
+            connection.connect(os.fspath(path))
+        except (BlockingIOError, PermissionError):  # the queue of the listener is full, or it is another user's
+            return _UNKNOWN_PID
+        except (OSError, ValueError):
+            return None
+        if not _LINUX:
+            return _UNKNOWN_PID
+        pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+    except psutil.NoSuchProcess:
+        return pid != 0
+    except psutil.Error:
+        return False
+
+
+def _unix_owner_by_table(path: Path, members: set[int], network: Network) -> Owner:
+    """Return who owns the listener, if it is not known which process called `listen`, or if that one has ended.
+
+    Its children may still have the socket. The kernel's table has the names to which sockets were bound: if none is
+    `path`, a listener of the program counts.
+    """
+    named: set[int] = set()
+    others: set[int] = set()
     for line in (network.tables / "unix").read_text(errors="surrogateescape").splitlines()[1:]:
         fields = line.split(maxsplit=7)
-        if len(fields) > 7 and fields[7] == str(path) and int(fields[3], 16) & _UNIX_LISTENING:  # noqa: PLR2004  # proc(5)
-            inodes.add(int(fields[6]))
-    return _owner_of(inodes, tree()) if inodes else "nobody"
+        if int(fields[3], 16) & _UNIX_LISTENING:
+            bound_to_path = len(fields) > 7 and fields[7] == str(path)  # noqa: PLR2004  # proc(5)
+            (named if bound_to_path else others).add(int(fields[6]))
+    held, all_visible = _sockets_of(members)
+    if named <= held if named else others & held:
+        return "ours"
+    return "foreign" if all_visible else "unknown"
 
 
 def listening_addresses(pids: Iterable[int], network: Network = HERE) -> tuple[str, ...]:
@@ -225,16 +285,17 @@ def _addresses(host: str, port: int) -> set[str]:
 
 
 def _owner_of(inodes: set[int], tree: Iterable[int]) -> Owner:
-    missing = set(inodes)
-    hidden = False
-    for pid in tree:
-        links, visible = _sockets(pid)
-        hidden = hidden or not visible
-        missing -= links
+    held, all_visible = _sockets_of(tree)
     # All of them must be ours: if two programs share a port (SO_REUSEPORT), either may answer.
-    if not missing:
+    if inodes <= held:
         return "ours"
-    return "unknown" if hidden else "foreign"
+    return "foreign" if all_visible else "unknown"
+
+
+def _sockets_of(tree: Iterable[int]) -> tuple[set[int], bool]:
+    """Return the inodes of the sockets of all processes, and whether this user may read the descriptors of each."""
+    found = [_sockets(pid) for pid in tree]
+    return set[int]().union(*(inodes for inodes, _ in found)), all(visible for _, visible in found)
 
 
 def _sockets(pid: int) -> tuple[set[int], bool]:

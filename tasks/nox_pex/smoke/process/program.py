@@ -25,6 +25,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import HERE, Network
+from nox_pex.system import plain_paths
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
@@ -437,10 +438,14 @@ def _launch_failed(program: Path, number: int, reason: str) -> NoxPexError:
     if number == errno.ENOENT and program.exists():
         cause = f"its interpreter {_shebang(program)} is not on this machine"
         remedy = "install that interpreter, or build with another `python-shebang`"
+    elif number == errno.EACCES and not plain_paths.allows_programs(program.parent):
+        cause = f"the file system of {program.parent} is mounted noexec"
+        remedy = "set TMPDIR to a directory on a file system that lets programs run"
     elif number == errno.EACCES and not os.access(program, os.X_OK):
         cause, remedy = "it is not executable", "run chmod +x on it, or build it again"
     elif number == errno.EACCES:
-        remedy = "check that its interpreter is executable, and that TMPDIR is not on a file system mounted noexec"
+        cause = f"{reason}: its interpreter is {_shebang(program)}"
+        remedy = "check that the interpreter is executable, and is not on a file system mounted noexec"
     elif number == errno.ENOEXEC:
         cause = "it is empty, damaged or built for another system"
     return NoxPexError("launch-failed", f"{program.name} cannot be started: {cause}", remedy)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +48,76 @@ def test_the_owner_of_a_listener_is_found() -> None:
         assert f"(pid {os.getpid()})" in ports.listening_process(port)
     with ports.reserved_port("127.0.0.1") as free:
         assert ports.owner("127.0.0.1", free, lambda: [os.getpid()]) == "nobody"
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the process that listens")
+
+
+@pytest.fixture
+def unix_socket(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "first.sock"))
+        yield listener
+
+
+@linux
+def test_the_owner_of_a_unix_socket_is_found_whatever_its_name(unix_socket: socket.socket, tmp_path: Path) -> None:
+    first, second, link = (tmp_path / f"{name}.sock" for name in ("first", "second", "link"))
+    assert ports.unix_owner(first, lambda: [os.getpid()]) == "nobody"  # nothing accepts connections yet
+    unix_socket.listen()
+    first.rename(second)
+    link.symlink_to("second.sock")
+    for path in (second, link):
+        assert ports.unix_owner(path, lambda: [os.getpid()]) == "ours"
+        assert ports.unix_owner(path, lambda: [os.getppid()]) == "foreign"
+        assert f"(pid {os.getpid()})" in ports.unix_listening_process(path)
+    assert ports.unix_owner(first, lambda: [os.getpid()]) == "nobody"
+    unix_socket.close()
+    assert ports.unix_owner(second, lambda: [os.getpid()]) == "nobody"
+
+
+@linux
+def test_what_is_no_unix_socket_has_no_owner(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("x" * 200), Path("a\0b")):
+        assert ports.unix_owner(path, lambda: [os.getpid()]) == "nobody"
+        assert ports.unix_listening_process(path) == "another process"
+
+
+@linux
+def test_a_unix_socket_with_a_full_queue_has_an_owner(unix_socket: socket.socket, tmp_path: Path) -> None:
+    unix_socket.listen(0)
+    path = tmp_path / "first.sock"
+    renamed = path.rename(tmp_path / "second.sock")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(renamed))
+        assert ports.unix_owner(renamed, lambda: [os.getpid()]) == "ours"
+        assert ports.unix_owner(renamed, list) == "foreign"
+
+
+@linux
+def test_a_unix_socket_belongs_to_the_processes_that_the_listening_one_left(
+    unix_socket: socket.socket, tmp_path: Path
+) -> None:
+    listens = f"import socket; socket.socket(fileno={unix_socket.fileno()}).listen()"
+    renamed = (tmp_path / "first.sock").rename(tmp_path / "second.sock")
+    with subprocess.Popen([sys.executable, "-c", listens], pass_fds=[unix_socket.fileno()]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        for _ in range(2):  # as a zombie, and when nothing is left of it
+            assert ports.unix_owner(renamed, lambda: [os.getpid()]) == "ours"
+            assert ports.unix_owner(renamed, list) == "foreign"
+            ended.wait()
+
+
+@linux
+def test_a_unix_socket_of_another_process_is_foreign(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    listens = f"import socket; a = socket.socket(socket.AF_UNIX); a.bind({str(path)!r}); a.listen(); print(flush=True)"
+    command = [sys.executable, "-c", f"{listens}; input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert ports.unix_owner(path, lambda: [os.getpid()]) == "foreign"
+        assert ports.unix_owner(path, lambda: [os.getpid(), other.pid]) == "ours"
+        assert f"(pid {other.pid})" in ports.unix_listening_process(path)
+    assert ports.unix_owner(path, lambda: [other.pid]) == "nobody"

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from nox_pex.smoke.process.program import ProcessInfo, clean_environment, describe_processes, describe_status
+import pytest
+
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.process.program import (
+    Command,
+    ProcessInfo,
+    Program,
+    clean_environment,
+    describe_processes,
+    describe_status,
+)
+from tests.support.mounts import file_system
 
 
 def test_the_environment_has_only_what_a_login_has_and_what_is_passed() -> None:
@@ -37,3 +49,25 @@ def test_the_first_three_processes_are_named() -> None:
     every = [ProcessInfo(pid=pid, command="" if pid == 1 else f"worker {pid}") for pid in range(1, 6)]
     assert describe_processes(every[:1]) == "a process (pid 1)"
     assert describe_processes(every) == "a process (pid 1), worker 2 (pid 2), worker 3 (pid 3) and 2 more"
+
+
+@pytest.mark.parametrize("of_interpreter", [False, True])
+def test_a_program_on_a_file_system_that_allows_none_is_not_called_not_executable(
+    tmp_path: Path, *, of_interpreter: bool
+) -> None:
+    forbidding = tmp_path / "forbidding"
+    forbidding.mkdir()
+    with file_system(forbidding, "noexec"):
+        shell = Path("/bin/sh")
+        if of_interpreter:
+            shell = Path(shutil.copy(shell, forbidding))
+        program = (tmp_path if of_interpreter else forbidding) / "service.pex"
+        program.write_text(f"#!{shell}\n")
+        program.chmod(0o755)
+        started = Program(Command(argv=(str(program),), env={}, cwd=tmp_path, stdout=tmp_path / "log"))
+        try:
+            with pytest.raises(NoxPexError, match=r"error\[launch-failed\].*noexec") as caught:
+                started.start()
+        finally:
+            started.end()
+    assert "chmod" not in str(caught.value)
