@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import selectors
@@ -17,15 +16,15 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, final
+from typing import Final, Literal, Protocol, final
 
-import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.events import Event, damaged_events, supervisor_gone
+from nox_pex.smoke.process.launch_failure import launch_failed
 from nox_pex.smoke.process.network import HERE, Network
-from nox_pex.system import plain_paths
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
@@ -143,32 +142,6 @@ def describe_processes(processes: Iterable[ProcessInfo]) -> str:
     return text if len(every) <= _NAMED else f"{text} and {len(every) - _NAMED} more"
 
 
-class _Event(Struct, frozen=True, kw_only=True):
-    """An event of the supervisor. `damaged` is set for a line that the supervisor never writes."""
-
-    started: int | None = None
-    exited: int | None = None
-    at: float | None = None
-    uncontained: str | None = None
-    refused: str | None = None
-    failed: int | None = None
-    reason: str = ""
-    tree: tuple[tuple[int, str], ...] | None = None
-    ended: tuple[int, ...] | None = None
-    peak: int = 0
-    damaged: bool = False
-
-    @classmethod
-    def parse(cls, line: bytes) -> _Event:
-        """Return the event of a line. It never fails."""
-        try:
-            event = msgspec.json.decode(line, type=cls)
-        except (ValueError, RecursionError):  # `msgspec.DecodeError` is a `ValueError`
-            return cls(damaged=True)
-        has_time = event.at is not None or (event.started is None and event.exited is None)
-        return event if has_time else cls(damaged=True)
-
-
 class RunningProgram(Protocol):
     """A program under test with all the processes that it starts, from `start` to `end`."""
 
@@ -190,6 +163,11 @@ class RunningProgram(Protocol):
     @property
     def network(self) -> Network:
         """The network in which the program's addresses are reached."""
+        ...
+
+    @property
+    def uncontained(self) -> str | None:
+        """The reason why the kernel gave the started program no PID namespace; None if it has one, or needs none."""
         ...
 
     def start(self) -> None:
@@ -287,7 +265,7 @@ class Program:
         if event.refused is not None:
             raise UnavailableError(event.refused)
         if event.failed is not None:
-            raise _launch_failed(Path(command.argv[0]), event.failed, event.reason)
+            raise launch_failed(Path(command.argv[0]), event.failed, event.reason)
         assert event.started is not None  # noqa: S101  # tells mypy: it is none of the other two
         assert event.at is not None  # noqa: S101  # tells mypy: `parse` requires it
         self.pid, self.started_at, self.uncontained = event.started, event.at, event.uncontained
@@ -353,7 +331,7 @@ class Program:
         self._channel.sendall(bytes([family]))
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         if not descriptors:
-            raise _supervisor_gone()
+            raise supervisor_gone()
         return socket.socket(fileno=descriptors[0])
 
     def _send(self, **order: object) -> None:
@@ -364,17 +342,17 @@ class Program:
             while line:
                 line = line[self._supervisor.stdin.write(line) :]
         except OSError:
-            raise _supervisor_gone() from None
+            raise supervisor_gone() from None
 
-    def _await(self, *keys: str) -> _Event:
+    def _await(self, *keys: str) -> Event:
         """Return the next event with one of `keys`."""
         deadline = time.monotonic() + _REPLY_TIMEOUT
         while event := self._receive(deadline - time.monotonic(), damaged="ended" in keys):
             if any(getattr(event, key) is not None for key in keys):
                 return event
-        raise _supervisor_gone()
+        raise supervisor_gone()
 
-    def _receive(self, seconds: float, *, damaged: bool = False) -> _Event | None:
+    def _receive(self, seconds: float, *, damaged: bool = False) -> Event | None:
         """Return the next event, or None if there is none within `seconds`.
 
         Raises `NoxPexError` `crashed` if the supervisor has ended, or unless `damaged`, if a line is not from it.
@@ -390,16 +368,16 @@ class Program:
             # One call, because a signal may raise between two: then a part that was read would be lost.
             self._received.extend(map(self._supervisor.stdout.read, (65536,)))
             if not self._received[-1]:
-                raise _supervisor_gone()
+                raise supervisor_gone()
             if len(self._received) > _LONGEST_EVENT:
                 self._received[:-1] = [b"too long"]
         line, _, rest = b"".join(self._received).partition(b"\n")
-        event = _Event.parse(line)
+        event = Event.parse(line)
         if event.exited is not None and event.at is not None:
             self._exit = Exit(status=event.exited, at=event.at)
         self._received[:] = [rest] if rest else []  # at last: if a signal raises before, the event comes again
         if event.damaged and not damaged:
-            raise _damaged()
+            raise damaged_events()
         return event
 
 
@@ -415,43 +393,3 @@ def _confinement_spec(confinement: Confinement, *, cwd: Path) -> dict[str, objec
         "writable": confinement.writable,
         "cwd": str(cwd),
     }
-
-
-def _supervisor_gone() -> NoxPexError:
-    return NoxPexError(
-        "crashed",
-        "the process that supervises the program was killed",
-        "see whether the program kills other processes, or whether the machine ran out of memory",
-    )
-
-
-def _damaged() -> NoxPexError:
-    return NoxPexError(
-        "crashed",
-        "another process has written to the pipe of the process that supervises the program",
-        "see whether the program writes to /proc/PID/fd of other processes",
-    )
-
-
-def _launch_failed(program: Path, number: int, reason: str) -> NoxPexError:
-    cause, remedy = reason, "build it again"
-    if number == errno.ENOENT and program.exists():
-        cause = f"its interpreter {_shebang(program)} is not on this machine"
-        remedy = "install that interpreter, or build with another `python-shebang`"
-    elif number == errno.EACCES and not plain_paths.allows_programs(program.parent):
-        cause = f"the file system of {program.parent} is mounted noexec"
-        remedy = "set TMPDIR to a directory on a file system that lets programs run"
-    elif number == errno.EACCES and not os.access(program, os.X_OK):
-        cause, remedy = "it is not executable", "run chmod +x on it, or build it again"
-    elif number == errno.EACCES:
-        cause = f"{reason}: its interpreter is {_shebang(program)}"
-        remedy = "check that the interpreter is executable, and is not on a file system mounted noexec"
-    elif number == errno.ENOEXEC:
-        cause = "it is empty, damaged or built for another system"
-    return NoxPexError("launch-failed", f"{program.name} cannot be started: {cause}", remedy)
-
-
-def _shebang(program: Path) -> str:
-    with program.open("rb") as file:
-        first = file.readline(256)
-    return os.fsdecode(first[2:]).strip() if first.startswith(b"#!") else "(of its ELF header)"

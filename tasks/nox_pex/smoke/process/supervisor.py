@@ -170,7 +170,7 @@ class SupervisedProgram:
             if "end" in order:
                 return True
             if "signal" in order and not self._exited and self._pid is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, TypeError, ValueError):
                     os.kill(self._pid, order["signal"])
             if "tree" in order:
                 send_event(tree=[[pid, process_table.command_line(pid)] for pid in sorted(self._living())])
