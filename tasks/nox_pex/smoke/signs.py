@@ -99,8 +99,8 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
             return Attempt()
         expected = f"expected status {describe_statuses(self.check.status)}"
         reason = f"{self.check.method} {self.check.path}: {expected}, got {_described(answer)}"
-        counts = not self.explicit and answer.status is not None and answer.status not in _NOT_YET
-        return Attempt(reason=reason, settled=f"{answer.status}" if counts else None, hopeless=answer.final)
+        settled = None if self.explicit else _settled(answer)
+        return Attempt(reason=reason, settled=settled, hopeless=answer.final)
 
 
 class PortSign(Struct, frozen=True, kw_only=True):
@@ -180,6 +180,13 @@ def _listener(endpoint: Endpoint, port: int | None) -> str:
     if port is None and endpoint.unix_socket is not None:
         return ports.unix_listening_process(endpoint.unix_socket)
     return ports.listening_process(endpoint.port if port is None else port)
+
+
+def _settled(answer: Answer) -> str | None:
+    """Return what an answer says as long as it stays the same; None if it says that the server is not ready yet."""
+    if answer.status is None:
+        return answer.problem if answer.final else None
+    return None if answer.status in _NOT_YET else str(answer.status)
 
 
 def _described(answer: Answer) -> str:

@@ -22,26 +22,30 @@ ALL_CONDITIONS = ("cold", "warm", *CONFINED)
 
 @pytest.fixture
 def smoke(project: Callable[[str], Project]) -> Smoke:
-    """Run `nox -s smoke` in a fixture project. Its binaries must pass the expected conditions. Return their reports."""
+    """Copy a fixture project, and return the reports of its `smoke_test`."""
 
     def smoke(name: str, **expected: tuple[str, ...]) -> dict[str, Any]:
-        server = project(name)
-        result = server.nox("-s", "smoke")
-        found = {path.name.removesuffix(".smoke.json") for path in (server.root / "dist").glob("*.smoke.json")}
-        assert found == set(expected), result.output
-        reports = {binary: _report(server.root, binary) for binary in expected}
-        for binary, conditions in expected.items():
-            report = reports[binary]
-            assert report["passed"], result.output
-            assert tuple(each["condition"] for each in report["conditions"]) == conditions
-            for each in report["conditions"]:
-                if sys.platform == "linux" or each["condition"] not in CONFINED:
-                    assert each["state"] == "passed", each
-                    assert each["passed"] == each["checks"] > 0, each
-                    assert each["memory"] > 5_000_000, each
-        return reports
+        return smoke_test(project(name), **expected)
 
     return smoke
+
+
+def smoke_test(server: Project, **expected: tuple[str, ...]) -> dict[str, Any]:
+    """Run `nox -s smoke` in a project. Its binaries must pass the expected conditions. Return their reports."""
+    result = server.nox("-s", "smoke")
+    found = {path.name.removesuffix(".smoke.json") for path in (server.root / "dist").glob("*.smoke.json")}
+    assert found == set(expected), result.output
+    reports = {binary: _report(server.root, binary) for binary in expected}
+    for binary, conditions in expected.items():
+        report = reports[binary]
+        assert report["passed"], result.output
+        assert tuple(each["condition"] for each in report["conditions"]) == conditions
+        for each in report["conditions"]:
+            if sys.platform == "linux" or each["condition"] not in CONFINED:
+                assert each["state"] == "passed", each
+                assert each["passed"] == each["checks"], each
+                assert each["memory"] > 5_000_000, each
+    return reports
 
 
 def _report(root: Path, binary: str) -> dict[str, Any]:
@@ -49,26 +53,47 @@ def _report(root: Path, binary: str) -> dict[str, Any]:
     return report
 
 
-def test_uvicorn_passes_all_conditions_and_its_workers_count_as_its_memory(smoke: Smoke) -> None:
-    reports = smoke("with_uvicorn", one=ALL_CONDITIONS, several=("cold", "warm"))
+def test_uvicorn_and_granian_pass_with_workers_and_endless_answers_but_not_if_they_speak_only_http_2(
+    project: Callable[[str], Project],
+) -> None:
+    server = project("with_uvicorn")
+    reports = smoke_test(
+        server, one=ALL_CONDITIONS, several=("cold", "warm"), events=("cold", "warm"), granian=("cold",)
+    )
     one, several = (reports[name]["conditions"][1]["memory"] for name in ("one", "several"))
     assert several > 2 * one, "the memory of the three workers counts"
 
+    server.edit("pyproject.toml", '"--http", "auto"', '"--http", "2"')
+    result = server.run("-s", "smoke", "--", "granian")
+    assert result.status == 1
+    assert result.said("error[check-failed]: cold: ", "speaks only HTTP/2"), result.output
+    assert not result.said("not ready after"), "the verdict does not wait for `startup-timeout`"
 
-def test_gunicorn_with_uvicorn_workers_passes_on_a_port_and_on_a_socket(smoke: Smoke) -> None:
-    smoke("with_gunicorn", **{"service": ("cold", "warm", "read-only"), "on-a-socket": ("cold",)})
+
+def test_gunicorn_passes_on_a_port_and_as_another_user_on_a_socket_that_gets_its_name_late(smoke: Smoke) -> None:
+    smoke("with_gunicorn", **{"service": ("cold", "warm", "read-only"), "on-a-socket": ("cold", "unprivileged")})
 
 
 def test_hypercorn_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_hypercorn", service=("cold", "warm"))
 
 
-def test_flask_with_waitress_passes_its_smoke_test(smoke: Smoke) -> None:
+def test_flask_with_static_files_and_migrations_by_alembic_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_flask", service=("cold", "warm"))
 
 
-def test_django_with_static_files_passes_its_smoke_test(smoke: Smoke) -> None:
+def test_django_with_static_files_and_a_login_passes_its_smoke_test(smoke: Smoke) -> None:
     smoke("with_django", site=("cold", "warm"))
+
+
+def test_a_celery_worker_does_a_job_and_a_scheduler_without_any_check_is_watched(smoke: Smoke) -> None:
+    reports = smoke("with_celery", worker=("cold", "unprivileged"), scheduler=("cold", "warm"))
+    assert all(each["checks"] == 1 for each in reports["worker"]["conditions"])
+    assert all(each["stop"]["signal"] == "TERM" for each in reports["scheduler"]["conditions"]), reports
+
+
+def test_the_first_command_of_a_large_program_may_take_as_long_as_it_unpacks(smoke: Smoke) -> None:
+    smoke("with_pandas", report=("cold", "warm"))
 
 
 def test_aiohttp_passes_its_smoke_test(smoke: Smoke) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -20,6 +21,8 @@ from nox_pex.steps import arguments
 TEXT = (Path(__file__).parents[3] / "docs" / "smoke.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SETTINGS = [block for kind, block in BLOCKS if kind == "toml"]
+EXAMPLES = [block for block in SETTINGS if TEXT.index(block) > TEXT.index("## Examples")]
+PROJECTS = Path(__file__).parents[2] / "integration" / "servers" / "projects"
 CODES_OF_SMOKE = tuple(CODES)[tuple(CODES).index("launch-failed") : tuple(CODES).index("engine-missing")]
 
 
@@ -29,13 +32,48 @@ def test_the_settings_in_the_examples_are_valid(block: str) -> None:
     for binary in parsed.binary.values():
         assert binary.smoke is not None
         assert plan_boots(binary.smoke, None)
-        assert binary.smoke.http or binary.smoke.tcp or binary.smoke.command
+        assert binary.smoke.is_server or binary.smoke.command
+
+
+@pytest.mark.parametrize("name", ["service", "site", "on-a-socket", "events", "worker", "scheduler", "report", "greet"])
+def test_an_example_is_part_of_a_project_that_the_integration_tests_run(name: str) -> None:
+    examples = [table for table in tables(EXAMPLES) if table.keys() == {name}]
+    projects = tables(path.read_text("utf-8") for path in PROJECTS.glob("*/pyproject.toml"))
+    assert examples
+    for example in examples:
+        assert any(is_part(example, whole) for whole in projects)
+
+
+def tables(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """The tables of the binaries in each of the TOML texts."""
+    return [tomllib.loads(text)["tool"]["nox-pex"]["binary"] for text in texts]
+
+
+def is_part(example: object, whole: object) -> bool:
+    """Whether each value of `example` is in `whole`: keys at the same place, elements of arrays in the same order."""
+    if isinstance(example, dict) and isinstance(whole, dict):
+        return all(key in whole and is_part(value, whole[key]) for key, value in example.items())
+    if isinstance(example, list) and isinstance(whole, list) and all(isinstance(each, dict) for each in example):
+        rest = iter(whole)
+        return all(any(is_part(each, other) for other in rest) for each in example)
+    return example == whole
 
 
 def test_there_are_examples_of_the_main_keys() -> None:
-    assert len(SETTINGS) >= 5
-    for key in ("before", "after", "pass-env", "stdin", "json-path", "unix-socket", "skips", "conditions", "budget"):
-        assert key in TEXT
+    for key in (
+        "before-all",
+        "before",
+        "after-all",
+        "pass-env",
+        "stdin",
+        "json-path",
+        "unix-socket",
+        "skips",
+        "budget",
+    ):
+        assert key in "".join(SETTINGS)
+    for key in ("capture", "until", "follow-redirects", "matches", "soak", "log-require", "log-forbid", "conditions"):
+        assert key in "".join(SETTINGS)
 
 
 def test_the_python_example_calls_launch_correctly() -> None:
