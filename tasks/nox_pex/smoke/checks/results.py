@@ -216,7 +216,11 @@ def _same(expected: Any, actual: Any) -> bool:
 
 def _http_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if not status_matches(check.status, answer.status):
-        actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
+        location = answer.headers.get("location")
+        place = f" to {shorten(location)}" if location is not None else ""
+        actual = f"status {answer.status}{place}"
+        if answer.status is None or answer.final:
+            actual = answer.problem or "nothing"
         yield _Mismatch(f"status {describe_statuses(check.status)}", actual)
     if answer.problem is not None:
         yield _Mismatch("a complete answer", answer.problem, problem=answer.problem)
