@@ -44,5 +44,5 @@ class Misbehaviour(Struct, frozen=True, kw_only=True):
 
 
 def get(**keys: Any) -> Mapping[str, Any]:
-    """The settings of one check: a GET of `/` with a timeout of 2 s, and `keys`."""
-    return {"http": [{"path": "/", "timeout": 2.0} | {key.replace("_", "-"): value for key, value in keys.items()}]}
+    """The settings of one check: a GET of `/` with a timeout of 1 s, and `keys`."""
+    return {"http": [{"path": "/", "timeout": 1.0} | {key.replace("_", "-"): value for key, value in keys.items()}]}

@@ -35,13 +35,11 @@ ROWS: Final = (
         settings=LISTENING | {"log-require": [HOSTILE]},
         code="log-missing",
         words=(HOSTILE,),
-        seconds=25.0,
     ),
     _Row(
         mode="hostile",
         settings=LISTENING | {"log-forbid": [HOSTILE]},
         code="log-forbidden",
         words=(HOSTILE,),
-        seconds=25.0,
     ),
 )

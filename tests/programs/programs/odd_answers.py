@@ -1,5 +1,6 @@
 """Answer as no good web server does, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -165,6 +166,21 @@ def never_accepted() -> None:
     listener.close()
 
 
+def with_400_at_once() -> None:
+    """Answer any first bytes, as web servers do that are asked in TLS."""
+    listener = listening(PORT)
+    while True:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(response(b"", status="400 Bad Request"))
+
+
+def nothing_in_tls() -> None:
+    """Take the first bytes, and answer nothing."""
+    serve(listening(PORT), lambda *_: time.sleep(60))
+
+
 def certificate_of_nobody() -> None:
     """Speak TLS without a certificate: each handshake fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -178,7 +194,7 @@ def certificate_of_nobody() -> None:
 
 
 mode = globals()[sys.argv[1].replace("-", "_")]
-if mode in (banner_first, never_accepted, certificate_of_nobody):
+if mode in (banner_first, never_accepted, with_400_at_once, nothing_in_tls, certificate_of_nobody):
     mode()
 else:
     serve(listening(PORT), mode)
