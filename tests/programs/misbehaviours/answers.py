@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from tests.programs.misbehaviours import LISTENING, Misbehaviour, get
+from tests.programs.misbehaviours import Misbehaviour, get
 
 _Row = partial(Misbehaviour, program="odd_answers")
 _Wrong = partial(_Row, code="check-failed")
 _NeverReady = partial(_Row, code="startup-timeout", seconds=8.0)
-SHORT: Final = {"startup-timeout": 1.0}
+SHORT: Final[dict[str, Any]] = {"startup-timeout": 1.0}
 
 ROWS: Final = (
     # A status
     _Wrong(mode="with-500", words=("GET /", "status 500")),
-    _Wrong(mode="with-404", words=("GET /", "status 404")),
     _Wrong(mode="with-status-999", words=("GET /", "999")),
     _NeverReady(mode="with-502", settings=SHORT, words=("status 502",)),
     _NeverReady(mode="with-changing-errors", settings=SHORT | get(), words=("got status 50",)),
@@ -52,7 +51,6 @@ ROWS: Final = (
         mode="with-another-host", settings=get(follow_redirects=True), words=("redirected to https://login.example",)
     ),
     _Wrong(mode="with-another-host", settings=get(), words=("status 302", "https://login.example")),
-    _Wrong(mode="with-a-bad-location", settings=get(follow_redirects=True), words=("[::1",)),
     _Wrong(mode="with-another-scheme", settings=get(follow_redirects=True), words=("file:///etc/passwd",)),
     # Endless and broken bodies
     _Wrong(mode="with-a-stream", settings=get(), words=("no complete answer within 1 s", "`until`")),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tests.programs.misbehaviours import LISTENING, Misbehaviour, get
 
 _Row = partial(Misbehaviour, program="odd_listeners")
-_SHORT: Final = {"startup-timeout": 1.0}
+_SHORT: Final[dict[str, Any]] = {"startup-timeout": 1.0}
 _NeverReady = partial(_Row, code="startup-timeout", settings=_SHORT, seconds=8.0)
-_UNIX: Final = {"url": "http://service", "unix-socket": "{tmp}/s"}
+_UNIX: Final[dict[str, Any]] = {"url": "http://service", "unix-socket": "{tmp}/s"}
 _OnUnix = partial(_Row, args=("0", "{tmp}/s"))
 
 ROWS: Final = (

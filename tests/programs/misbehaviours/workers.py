@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tests.programs.misbehaviours import HOSTILE, Misbehaviour
 
-_READY: Final = {"http": [], "ready": {"log": "^worker ready"}}
-_SHORT: Final = _READY | {"startup-timeout": 1.0}
+_READY: Final[dict[str, Any]] = {"http": [], "ready": {"log": "^worker ready"}}
+_SHORT: Final[dict[str, Any]] = _READY | {"startup-timeout": 1.0}
 _Worker = partial(Misbehaviour, program="odd_workers", args=(), settings=_READY)
 
 

@@ -1,4 +1,4 @@
-"""Answer as no good web server does, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
+"""Answer oddly, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
 
 import contextlib
 import itertools
@@ -19,10 +19,6 @@ POSTED = itertools.count()
 
 def with_500(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"no such table: users", status="500 Internal Server Error"))
-
-
-def with_404(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", status="404 Not Found"))
 
 
 def with_502(connection: Connection, *_: object) -> None:
@@ -102,10 +98,6 @@ def with_endless_redirects(connection: Connection, _request: bytes, number: int)
 
 def with_another_host(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", "Location: https://login.example.invalid/", status="302 Found"))
-
-
-def with_a_bad_location(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", "Location: http://[::1/", status="302 Found"))
 
 
 def with_another_scheme(connection: Connection, *_: object) -> None:

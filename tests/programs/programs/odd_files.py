@@ -1,4 +1,4 @@
-"""Leave files that are hard to remove, then serve: `odd_files.py MODE PORT [ARGUMENT]`. MODE is one of the functions."""
+"""Leave odd files, then serve: `odd_files.py MODE PORT [ARGUMENT]`. MODE is one of the functions."""
 
 import ctypes
 import os
