@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from nox_pex.smoke import python_options
 from tests.support.binaries import answer, launch, members, pex_info, source_members
 from tests.support.commands import run
 from tests.support.nox_project import Project
@@ -83,6 +84,7 @@ def mode_zipapp(binary: Path, home: Path) -> None:
     assert report["stock"] == "seven apples"
     assert report["distributions"][0] == "idna"
     assert not has_tools(binary, home)
+    check_ignored_variables(binary, home, ignored=False)
 
 
 def no_sh_boot(binary: Path, home: Path) -> None:
@@ -189,12 +191,24 @@ def script_obeys_pythonpath(binary: Path, home: Path) -> bool:
     return result.output == "from the path\n"
 
 
+def check_ignored_variables(binary: Path, home: Path, *, ignored: bool) -> None:
+    """Check that the smoke test knows which variables the Python of the binary ignores."""
+    options = python_options.of_binary(binary)
+    assert options is not None
+    for others in ({}, {"PYTHONPATH": str(home)}) if options.is_venv else ({},):
+        env = {"PYTHONDEVMODE": "1", **others}
+        assert answer(binary, home=home, env=env)["flags"]["dev_mode"] is not ignored
+        assert options.ignored(env) == (sorted(env) if ignored else [])
+
+
 def not_hermetic_scripts(binary: Path, home: Path) -> None:
     assert script_obeys_pythonpath(binary, home)
+    check_ignored_variables(binary, home, ignored=False)
 
 
 def hermetic_scripts(binary: Path, home: Path) -> None:
     assert not script_obeys_pythonpath(binary, home)
+    check_ignored_variables(binary, home, ignored=True)
 
 
 def bin_first(binary: Path, home: Path) -> None:

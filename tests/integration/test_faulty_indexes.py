@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from nox_pex.system import locks
 from tests.support.commands import run
 from tests.support.faulty_index import Fault, FaultyIndex, serve_index
 from tests.support.nox_project import Project
@@ -33,7 +35,9 @@ def index() -> Iterator[FaultyIndex]:
 
 
 @pytest.fixture
-def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path, environ: dict[str, str]) -> Project:
+def courier(
+    index: FaultyIndex, built: Callable[[str], Project], shared: Path, tmp_path: Path, environ: dict[str, str]
+) -> Project:
     """A locked project whose only dependency comes from `index`, with an empty cache of Poetry."""
     built("loose")  # installs the tools from the real index, which this project does not use
     root = tmp_path / "courier"
@@ -49,9 +53,15 @@ def courier(index: FaultyIndex, built: Callable[[str], Project], tmp_path: Path,
     }
     project = Project(root=root, environ=environ)
     project.write_noxfile()
-    argv = [str(project.poetry()), "-m", "poetry", "lock", "--no-interaction"]
-    locked = run(argv, cwd=root, env={**environ, "POETRY_PYPI_MIRROR_URL": index.url})
-    assert locked.status == 0, locked.output
+    finished = shared / "courier" / "poetry.lock"  # it names no address, so it is the same for every index
+    with locks.locked(shared / "courier.lock", waiting=lambda: None):
+        if not finished.exists():
+            argv = [str(project.poetry()), "-m", "poetry", "lock", "--no-interaction"]
+            locked = run(argv, cwd=root, env={**environ, "POETRY_PYPI_MIRROR_URL": index.url})
+            assert locked.status == 0, locked.output
+            finished.parent.mkdir()
+            shutil.copy(root / "poetry.lock", finished)
+    shutil.copy(finished, root / "poetry.lock")
     # The install under test must not use the downloads of the lock.
     project.environ["POETRY_CACHE_DIR"] = str(tmp_path / "empty")
     return project

@@ -42,10 +42,10 @@ def test_a_package_in_a_directory_with_such_a_name_has_the_same_bytes(
 
 
 @pytest.mark.long
-def test_everything_works_if_all_directories_have_such_names(greet: Project, tmp_path: Path) -> None:
+def test_everything_works_if_all_directories_have_such_names(greet: Project, scratch: Path) -> None:
     """Also the cache, which is new, so that all tools are installed there, the temporary directory and the home."""
     greet.nox("-s", "pex")
-    place = tmp_path / EVERYTHING
+    place = scratch / EVERYTHING
     environ = {"NOX_PEX_CACHE_DIR": str(place / "cache"), "TMPDIR": str(place / "tmp"), "HOME": str(place / "home")}
     for name in ("TMPDIR", "HOME"):
         Path(environ[name]).mkdir(parents=True)

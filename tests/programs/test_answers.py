@@ -23,7 +23,6 @@ def test_a_program_is_not_ready_while_it_answers_503(smoke_test: SmokeTest) -> N
         ("nothing", "no complete answer within"),
         ("a-byte-a-while", "no complete answer within"),
         ("with-503-for-ever", "got status 503"),
-        ("no-http", "expected status 200"),
     ],
 )
 def test_a_program_that_is_never_ready_times_out(mode: str, message: str, smoke_test: SmokeTest) -> None:
@@ -31,6 +30,13 @@ def test_a_program_that_is_never_ready_times_out(mode: str, message: str, smoke_
     assert tested.code == "startup-timeout"
     assert message in tested.problem
     assert tested.seconds < 9
+
+
+def test_a_program_that_speaks_no_http_fails_at_once(smoke_test: SmokeTest) -> None:
+    tested = smoke_test("answers", "no-http", "{port}", startup_timeout=30.0)
+    assert tested.code == "check-failed"
+    assert "the server does not speak HTTP: its answer begins with" in tested.problem
+    assert tested.seconds < 20
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None
         (
             {"args": ["hang"], "timeout": 0.5},
             "check-failed",
-            "program hang: still running after 0.5 s (`timeout`), so it was killed",
+            "program hang: still running after 1.5 s (`timeout` and `startup-timeout`), so it was killed",
         ),
         ({"stdout-matches": "2.0"}, "check-failed", "stdout that matches '2.0', got \"commands 1.2.3\""),
         ({"stdout-not-contains": "1.2"}, "check-failed", 'stdout without "1.2"'),
@@ -43,7 +43,7 @@ def test_commands_that_meet_all_requirements_pass(smoke_test: SmokeTest) -> None
 def test_each_requirement_of_a_command_can_fail(
     command: dict[str, Any], code: str, message: str, smoke_test: SmokeTest
 ) -> None:
-    tested = smoke_test("commands", command=[command])
+    tested = smoke_test("commands", command=[command], startup_timeout=1.0)
     assert tested.code == code
     assert message in tested.problem
     assert tested.seconds < 8

@@ -26,6 +26,19 @@ def test_text_from_outside_in_an_error_cannot_begin_a_line_or_be_a_command() -> 
     )
 
 
+def test_the_line_to_paste_comes_last_before_the_error_without_secrets() -> None:
+    other = NoxPexError("config", "b", "c")
+    error = NoxPexError("crashed", "it ended", "see its log", log=("x",), by_hand="run s3cret\nnow", others=(other,))
+    masked = NoxPexError.together([error.masked(lambda text: text.replace("s3cret", "****")), other])
+    assert masked.lines == (
+        "  | x",
+        "also: b; c",
+        "also: b; c",
+        r"by hand: run ****\nnow",
+        "error[crashed]: it ended; see its log",
+    )
+
+
 def test_an_unknown_code_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown error code 'oops'"):
         NoxPexError("oops", "a", "b")  # type: ignore[arg-type]  # mypy refuses it too

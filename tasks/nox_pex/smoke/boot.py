@@ -9,34 +9,45 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.smoke import log, plan, python_options
+from nox_pex.smoke import plan, python_options
 from nox_pex.smoke.checking import run_checks, run_commands
 from nox_pex.smoke.checks import results
+from nox_pex.smoke.checks.conversation import Conversation
 from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process.program import RunningProgram
 from nox_pex.smoke.ready import await_ready, check_free, require_own_listener
 from nox_pex.smoke.report import BootResult
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.signs import AnswerSign, LineSign, PortSign, Sign
-from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, log_tail, started
+from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, stop
+from nox_pex.system.limited import LimitError
 from nox_pex.system.secrets import Secrets
 
 
 def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | None]:
     """Run one boot. Return its result, and its failure or None. Raises `UnavailableError` if this machine cannot."""
+    progress = BootProgress(conversation=Conversation(test.endpoint, test.secrets))
+    try:
+        return _run_and_report(test, boot, progress)
+    finally:
+        progress.close()
+
+
+def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tuple[BootResult, NoxPexError | None]:
     failure: NoxPexError | None = None
-    progress = BootProgress()
     error: NoxPexError | None = None
     try:
         _run_boot(test, boot, progress)
     except NoxPexError as caught:
         error = caught
+    secrets = progress.conversation.secrets
     if error is not None:
-        problem, remedy = (test.secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
-        failure = NoxPexError(error.code, problem, remedy, log=error.log or log_tail(test, progress.log_files))
-        failure = test.explain(failure, progress.log_files)
+        problem, remedy = (secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
+        failure = NoxPexError(error.code, problem, remedy, log=error.log or progress.log_tail())
+        failure = test.interrupts.interruptible(test.explain, failure, progress.logs)
         failure.by_hand = _by_hand(test, progress)
     result = BootResult(
         condition=boot.condition,
@@ -44,7 +55,7 @@ def run_boot(test: SmokeTest, boot: Boot) -> tuple[BootResult, NoxPexError | Non
         reason=None if failure is None else failure.problem,
         check_count=test.check_count,
         ready_after=progress.ready_after,
-        check_results=tuple(_mask(result, test.secrets) for result in progress.check_results),
+        check_results=tuple(_mask(result, secrets) for result in progress.check_results),
         stop=progress.stop,
         memory=progress.memory,
         served=progress.served,
@@ -63,20 +74,19 @@ def _run_boot(test: SmokeTest, boot: Boot, progress: BootProgress) -> None:
         if failed is not None:
             raise failed
     if not test.options.serve:
-        _check_logs(test, progress)
+        test.interrupts.interruptible(_check_logs, test, progress)
 
 
 def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootProgress) -> None:
-    output = test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log"
-    output.touch()
-    progress.log_files.append(output)
+    output = Log.create(test.workspace.root / f"{boot.condition}{'-seed' if boot.warms_up else ''}.log")
+    progress.logs.append(output)
     address = _address(test)
     sign = _sign(test, address, output)
     if boot.condition != "offline" and address is not None:  # it gets a new network, in which every port is free
         check_free(address, test.endpoint)
     place = "" if address is None else f" on {address.address}"
     test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name}{place}")
-    launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output)
+    launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output.path)
     with started(test, launch, progress) as program:
         timeout = test.options.timeout or test.smoke.startup_timeout
         try:
@@ -91,7 +101,7 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
             test.interrupts.interruptible(require_own_listener, program, address)
         failed = None
         if test.options.serve:
-            progress.served = _serve(test, program, f"{place}, log in {output}")
+            progress.served = _serve(test, program, f"{place}, log in {output.path}")
         elif not boot.warms_up:
             failed = test.interrupts.interruptible(run_checks, test, program, progress)
             failed = failed or run_commands(test, boot, directory, progress, alongside=program)
@@ -109,7 +119,7 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
             raise first
 
 
-def _sign(test: SmokeTest, address: Sign | None, output: Path) -> Sign:
+def _sign(test: SmokeTest, address: Sign | None, output: Log) -> Sign:
     """Return the sign that the program, which writes its log to `output`, is ready."""
     ready = test.smoke.ready
     if ready is not None and ready.log is not None:
@@ -149,19 +159,25 @@ def _by_hand(test: SmokeTest, progress: BootProgress) -> str:
     launch = progress.launches[0 if test.smoke.is_server else -1]
     if failed is not None and 0 <= failed - before < len(commands):
         launch = commands[failed - before]
-    return test.runner.by_hand(launch, test.secrets)
+    return test.runner.by_hand(launch, progress.conversation.secrets)
 
 
 def _check_logs(test: SmokeTest, progress: BootProgress) -> None:
     """Raise `NoxPexError` `log-forbidden` or `log-missing` if the logs do not match the settings."""
-    for path in progress.log_files:
-        found = log.forbidden_line(path, test.smoke.log_forbid, test.secrets)
-        if found is not None:
-            problem = f"a line of the log matches `log-forbid` {found[0]!r}: {results.shorten(found[1])}"
-            raise NoxPexError("log-forbidden", problem, "fix the cause, or change `log-forbid`")
+    try:
+        for each in progress.logs:
+            found = each.forbidden_line(test.smoke.log_forbid, progress.conversation.secrets)
+            if found is not None:
+                problem = f"a line of the log matches `log-forbid` {found[0]!r}: {results.shorten(found[1])}"
+                raise NoxPexError("log-forbidden", problem, "fix the cause, or change `log-forbid`")
+    except LimitError as error:
+        raise NoxPexError("log-forbidden", f"the log cannot be searched: {error}", "simplify the pattern") from None
     missing = set(test.smoke.log_require)
-    for path in progress.log_files:
-        missing &= set(log.missing_patterns(path, test.smoke.log_require))
+    try:
+        for each in progress.logs:
+            missing &= set(each.missing_patterns(test.smoke.log_require))
+    except LimitError as error:
+        raise NoxPexError("log-missing", f"the log cannot be searched: {error}", "simplify the pattern") from None
     for pattern in test.smoke.log_require:
         if pattern in missing:
             problem = f"no line of the log matches `log-require` {pattern!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,19 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
 from nox_pex.smoke import plan
 from nox_pex.smoke.checks import http_client, results
+from nox_pex.smoke.checks.captures import Captured, capture
+from nox_pex.smoke.checks.conversation import FillError
+from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.results import CheckResult, CommandOutput
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
-from nox_pex.smoke.process.program import ProcessInfo, RunningProgram, UnavailableError
+from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, UnavailableError
 from nox_pex.smoke.runner import LaunchSpec
-from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, log_tail, started
+from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, left_processes, remaining_processes
+from nox_pex.system import limited
+from nox_pex.system.limited import LimitError
 
 _CRASH_TIMEOUT: Final = 0.3
 """Seconds to wait after a failed check. A program that has crashed ends within them."""
@@ -30,12 +37,23 @@ _OUTPUT_LIMIT: Final = 16 * 2**20
 """The number of bytes of a command's output that are checked."""
 
 
+_SHORTEST_COMPARISON: Final = 1.0
+"""Seconds that the comparison may take, even if the program has used the whole timeout of the check."""
+
+
+_REPORT_INTERVAL: Final = 10.0
+"""Seconds between two lines that say that a command is still running."""
+
+
 def run_checks(test: SmokeTest, program: RunningProgram, progress: BootProgress) -> NoxPexError | None:
     """Run all checks of `http` and `tcp`. Return the first failure. Raises `NoxPexError` `crashed`."""
     failed: NoxPexError | None = None
     every: tuple[HttpCheck | TcpCheck, ...] = (*test.smoke.http, *test.smoke.tcp)
     for check in every:
-        result = _check_http(test, check, program) if isinstance(check, HttpCheck) else _check_tcp(test, check, program)
+        if isinstance(check, HttpCheck):
+            result = _check_http(test, check, program, progress)
+        else:
+            result = _check_tcp(test, check, program)
         progress.check_results.append(result)
         if not result.passed:
             check_alive(program, f"while it was asked for {result.check}", within=_CRASH_TIMEOUT)
@@ -43,10 +61,49 @@ def run_checks(test: SmokeTest, program: RunningProgram, progress: BootProgress)
     return failed
 
 
-def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram) -> CheckResult:
-    tls = test.check_files.tls(check)
-    answer = http_client.request(test.endpoint, check, tls=tls, timeout=check.timeout, network=program.network)
-    return results.http_result(check, answer, schema=test.check_files.schema(check))
+def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram, progress: BootProgress) -> CheckResult:
+    conversation = progress.conversation
+    try:
+        filled = conversation.fill(check)
+    except FillError as error:
+        conversation.record(check, Captured(), passed=False)
+        return results.not_run(f"{check.method} {check.path}", str(error))
+    answer = http_client.request(
+        test.endpoint,
+        filled,
+        tls=test.check_files.tls(check),
+        timeout=check.timeout,
+        network=program.network,
+        cookies=conversation.cookies,
+    )
+    try:
+        result, captured = limited.call(
+            _compare,
+            filled,
+            answer,
+            test.check_files.schema(check),
+            seconds=max(check.timeout - answer.seconds, _SHORTEST_COMPARISON),
+            limit=_rest_of("timeout", check.timeout, answer.seconds),
+        )
+    except LimitError as error:
+        result, captured = results.failed_http(filled, answer, str(error)), Captured()
+    conversation.record(check, captured, passed=result.passed)
+    return result
+
+
+def _compare(check: HttpCheck, answer: Answer, schema: object) -> tuple[CheckResult, Captured]:
+    """Return the result of a check, and what it captures: also if it failed, because that must be masked."""
+    result = results.http_result(check, answer, schema=schema)
+    captured = capture(check, answer)
+    if result.passed and captured.problem is not None:
+        result = results.failed_http(check, answer, captured.problem)
+    return result, captured
+
+
+def _rest_of(key: str, timeout: float, used: float) -> str:
+    """Return the time that is left for a comparison, for people."""
+    left = max(timeout - used, _SHORTEST_COMPARISON)
+    return f"the {left:.1f} s that were left of `{key}`" if used > timeout / 10 else f"{timeout:g} s (`{key}`)"
 
 
 def _check_tcp(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> CheckResult:
@@ -84,7 +141,7 @@ def run_commands(
         if remaining and failure is None:
             failure = left_processes(result.check, remaining)
         if failure is not None and failed is None:
-            failure.log = log_tail(test, progress.log_files[-2:])
+            failure.log = progress.log_tail(latest=2)
             failed = failure
     return failed
 
@@ -99,37 +156,73 @@ def _run_command(
     alongside: RunningProgram | None,
 ) -> tuple[CheckResult, tuple[ProcessInfo, ...]]:
     """Run one command. Return its result, and the processes that it left running."""
+    try:
+        check = progress.conversation.fill(check)
+    except FillError as error:
+        return results.not_run(results.command_line(check, test.name), str(error)), ()
     stem = directory / f"command-{len(progress.check_results)}"
-    stdin, stdout, stderr = (stem.with_suffix(suffix) for suffix in (".in", ".out", ".err"))
+    stdin = stem.with_suffix(".in")
     stdin.write_text(check.stdin, encoding="utf-8")
-    for stream in (stdout, stderr):
-        stream.write_bytes(b"")
-        progress.log_files.append(stream)
+    stdout, stderr = (Log.create(stem.with_suffix(suffix)) for suffix in (".out", ".err"))
+    progress.logs += (stdout, stderr)
     launch = LaunchSpec(
         boot=boot,
         args=check.args,
         env=plan.command_variables(test.smoke, check),
         stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
+        stdout=stdout.path,
+        stderr=stderr.path,
     )
+    extra = 0.0
+    if alongside is None and not any(test.workspace.state(boot.state).pex_root.iterdir()):
+        extra = test.options.timeout or test.smoke.startup_timeout
     with started(test, launch, progress, alongside=alongside) as program:
-        ended = test.interrupts.interruptible(program.exited, within=check.timeout)
+        line = progress.conversation.secrets.mask(results.command_line(check, test.name))
+        ended = test.interrupts.interruptible(
+            _wait,
+            program,
+            timeout=check.timeout + extra,
+            report=lambda seconds: test.say(f"{boot.condition}: {line} is still running after {seconds:.0f} s"),
+        )
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
         remaining = test.interrupts.interruptible(remaining_processes, program) if ended else ()
     output = CommandOutput(
         status=ended.status if ended else None,
-        stdout=_read_output(stdout),
-        stderr=_read_output(stderr),
+        stdout=stdout.read(_OUTPUT_LIMIT),
+        stderr=stderr.read(_OUTPUT_LIMIT),
         seconds=seconds,
+        extra_timeout=extra,
     )
-    return results.command_result(check, output, name=test.name), remaining
+    return test.interrupts.interruptible(_command_result, check, output, name=test.name), remaining
+
+
+def _wait(program: RunningProgram, *, timeout: float, report: Callable[[float], None]) -> Exit | None:
+    """Wait until the program ends, at most `timeout` seconds. Call `report` every 10 s with the seconds so far."""
+    deadline = program.started_at + timeout
+    report_at = program.started_at + _REPORT_INTERVAL
+    while True:
+        now = time.monotonic()
+        ended = program.exited(within=max(min(deadline, report_at) - now, 0.0))
+        if ended is not None or time.monotonic() >= deadline:
+            return ended
+        report(time.monotonic() - program.started_at)
+        report_at += _REPORT_INTERVAL
+
+
+def _command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
+    used = min(output.seconds, check.timeout)
+    try:
+        return limited.call(
+            results.command_result,
+            check,
+            output,
+            name,
+            seconds=max(check.timeout - used, _SHORTEST_COMPARISON),
+            limit=_rest_of("timeout", check.timeout, used),
+        )
+    except LimitError as error:
+        return results.failed_command(check, output, name, str(error))
 
 
 def _check_failed(result: CheckResult) -> NoxPexError:
     return NoxPexError("check-failed", str(result), "fix the program or the check")
-
-
-def _read_output(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(_OUTPUT_LIMIT).decode(errors="replace")

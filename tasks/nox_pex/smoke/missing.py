@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,8 +18,9 @@ from nox_pex.pex.target import Target
 from nox_pex.project import left_out
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.patterns import quoted
-from nox_pex.smoke import log
-from nox_pex.system import files
+from nox_pex.smoke.log import Log
+from nox_pex.system import files, limited
+from nox_pex.system.limited import LimitError
 from nox_pex.system.outside_text import LINE_BREAK
 
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
@@ -42,6 +44,10 @@ _MAX_SHOWN: Final = 3
 """The number of entries that a failure names."""
 
 
+_SECONDS: Final = 10.0
+"""Seconds in which one log is searched."""
+
+
 _MAX_SEARCHED: Final = 5_000
 """The number of files in a directory that are compared with a name."""
 
@@ -54,7 +60,7 @@ class Missing(Struct, frozen=True):
 
 
 def explain(
-    error: NoxPexError, logs: Sequence[Path], *, target: Target, binary: Path, say: Callable[[str], None]
+    error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: Path, say: Callable[[str], None]
 ) -> NoxPexError:
     """Return a failure that names what is missing, if the binary lacks it because it was left out; else `error`.
 
@@ -62,8 +68,9 @@ def explain(
     the table that includes the missing files.
     """
     wanted = {*_missing(error.log), *_missing([error.problem])}
-    for path in logs:
-        wanted.update(_missing(log.lines(path)))
+    for each in logs:
+        with contextlib.suppress(LimitError):  # the failure itself is more important
+            wanted.update(limited.call(_missing_in, each, seconds=_SECONDS))
     if not wanted:
         return error
     record = build_record.of_file(binary)
@@ -85,6 +92,10 @@ def explain(
 
 def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:
     return NoxPexError(error.code, error.problem, remedy, log=error.log, by_hand=error.by_hand)
+
+
+def _missing_in(output: Log) -> set[Missing]:
+    return {*_missing(output.lines())}
 
 
 def _missing(lines: Iterable[str]) -> Iterator[Missing]:

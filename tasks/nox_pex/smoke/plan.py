@@ -17,6 +17,7 @@ from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpC
 from nox_pex.settings.smoke import BootCondition, Condition, Ready, Smoke
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.toml_text import toml_key
+from nox_pex.settings.values import TOKEN
 
 EXAMPLE: Final = (
     'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, for a '
@@ -30,14 +31,11 @@ _WITH_TABLE: Final = 'paste [tool.nox-pex.binary.NAME], under it the line script
 """The beginning of the remedy if the settings have no table for the binary. A subtable alone would be an error."""
 
 
-_TOKEN: Final = re.compile(r"\{(host|port|tmp)\}")
-
-
 _SCIE: Final = "scie"
 """The condition of the boot that starts the scie, without a Python on PATH."""
 
 
-_PATTERNS: Final = frozenset({"matches", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
+_PATTERNS: Final = frozenset({"matches", "until", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
 """The keys with regular expressions. The values of tokens are escaped there."""
 
 
@@ -165,7 +163,7 @@ def fill_settings(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
     tokens = {"host": host, "port": str(port), "tmp": str(tmp)}
     values = msgspec.to_builtins(smoke)
     try:
-        return msgspec.convert(_fill_all(values, tokens), Smoke, strict=True)
+        return msgspec.convert(fill_all(values, tokens), Smoke, strict=True)
     except msgspec.ValidationError as error:
         problem = f"with the tokens filled in: {error}"
         raise NoxPexError("config", problem, "remove the token from that key") from None
@@ -249,15 +247,16 @@ def require_checks(smoke: Smoke, *, name: str, undeclared: str | None = None) ->
 
 def fill(text: str, tokens: Mapping[str, str]) -> str:
     """Return `text` with `tokens` replaced once. A token in a value is not replaced."""
-    return _TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
+    return TOKEN.sub(lambda match: tokens.get(match[1], match[0]), text)
 
 
-def _fill_all(value: Any, tokens: Mapping[str, str]) -> Any:
+def fill_all(value: Any, tokens: Mapping[str, str]) -> Any:
+    """Return a part of the settings with `tokens` replaced in all its texts, and escaped in regular expressions."""
     if isinstance(value, str):
         return fill(value, tokens)
     if isinstance(value, list | tuple):
-        return [_fill_all(item, tokens) for item in value]
+        return [fill_all(item, tokens) for item in value]
     if isinstance(value, dict):
         escaped = {token: re.escape(text) for token, text in tokens.items()}
-        return {key: _fill_all(item, escaped if key in _PATTERNS else tokens) for key, item in value.items()}
+        return {key: fill_all(item, escaped if key in _PATTERNS else tokens) for key, item in value.items()}
     return value

@@ -54,7 +54,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
         if self.state == "skipped":
             return f"{self.condition}: skipped: {self.reason}"
         ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
-        checked = f"{self.passed_checks} of {self.check_count} checks passed"
+        checked = f"{self.passed_checks} of {self.check_count} checks passed" if self.check_count else ""
         parts = [
             ready,
             checked if self.served is None else f"served for {self.served:.0f} s",
@@ -219,10 +219,11 @@ def _skip(boot: BootResult) -> str:
 def _row(boot: BootResult) -> tuple[str, ...]:
     ready = f"{boot.ready_after:.2f} s" if boot.ready_after is not None else "never"
     memory = f"{boot.memory / 10**6:.0f} MB" if boot.memory is not None else ""
+    checked = f"{boot.passed_checks} of {boot.check_count}" if boot.check_count else "none"
     return (
         boot.condition,
         ready,
-        f"{boot.passed_checks} of {boot.check_count}" if boot.served is None else f"served {boot.served:.0f} s",
+        checked if boot.served is None else f"served {boot.served:.0f} s",
         _stop_cell(boot.stop),
         memory,
     )

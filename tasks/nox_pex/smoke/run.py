@@ -247,7 +247,10 @@ def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:
         *(_exact(check.headers) for check in smoke.http),
         *((smoke.ready.request_headers,) if smoke.ready is not None else ()),
     )
-    return secrets.with_values(value for each in named for value in Secrets.of(each).values)
+    captured = [f"{{{name}}}" for check in smoke.http for name in check.capture]
+    values = (value for each in named for value in Secrets.of(each).values)
+    # A token is no secret. `Conversation` knows the value that replaces it.
+    return secrets.with_values(value for value in values if not any(token in value for token in captured))
 
 
 def _exact(headers: Mapping[str, str | TextMatch]) -> dict[str, str]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Final, Protocol, final
 
 from msgspec import Struct
 
 from nox_pex.settings.checks import HttpCheck
-from nox_pex.smoke import log
 from nox_pex.smoke.checks.http_client import Answer, connect, request
 from nox_pex.smoke.checks.results import describe_statuses, shorten, status_matches
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import Network
 from nox_pex.smoke.process.program import RunningProgram
+from nox_pex.system.limited import LimitError
 
 _NOT_YET: Final = frozenset({502, 503, 504})
 """The statuses that only say that a server is not ready: of a proxy without its backend, or of an overloaded server
@@ -99,8 +99,8 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
             return Attempt()
         expected = f"expected status {describe_statuses(self.check.status)}"
         reason = f"{self.check.method} {self.check.path}: {expected}, got {_described(answer)}"
-        counts = not self.explicit and answer.status is not None and answer.status not in _NOT_YET
-        return Attempt(reason=reason, settled=f"{answer.status}" if counts else None)
+        settled = None if self.explicit else _settled(answer)
+        return Attempt(reason=reason, settled=settled, hopeless=answer.final)
 
 
 class PortSign(Struct, frozen=True, kw_only=True):
@@ -133,15 +133,16 @@ class PortSign(Struct, frozen=True, kw_only=True):
 
 @final
 class LineSign:
-    """A line of the log file `path` that the regular expression `pattern` matches."""
+    """A line of a log that the regular expression `pattern` matches."""
 
     address: str | None = None
     port: int | None = None
 
-    def __init__(self, path: Path, pattern: str) -> None:
-        self._path = path
+    def __init__(self, output: Log, pattern: str) -> None:
+        self._log = output
         self._pattern = pattern
-        self._seen = 0
+        self._start = 0
+        self._size = 0
 
     def owner(self, program: RunningProgram) -> ports.Owner:  # noqa: ARG002  # only the program writes its log
         """Return `ours`."""
@@ -154,12 +155,15 @@ class LineSign:
     def attempt(self, network: Network, *, timeout: float) -> Attempt:  # noqa: ARG002  # the log is on this machine
         """Search the log once, if it has grown."""
         reason = f"no line of the log matches {self._pattern!r} (`ready.log`)"
-        size = self._path.stat().st_size
-        if size == self._seen:
+        size = self._log.size()
+        if size == self._size:
             return Attempt(reason=reason)
-        self._seen = size
-        missing = log.missing_patterns(self._path, (self._pattern,))
-        return Attempt(reason=reason if missing else None)
+        self._size = size
+        try:
+            found, self._start = self._log.matches(self._pattern, start=self._start, seconds=timeout)
+        except LimitError as error:
+            return Attempt(reason=str(error), hopeless=True)
+        return Attempt(reason=None if found else reason)
 
 
 def _owner(program: RunningProgram, endpoint: Endpoint, port: int) -> ports.Owner:
@@ -176,6 +180,13 @@ def _listener(endpoint: Endpoint, port: int | None) -> str:
     if port is None and endpoint.unix_socket is not None:
         return ports.unix_listening_process(endpoint.unix_socket)
     return ports.listening_process(endpoint.port if port is None else port)
+
+
+def _settled(answer: Answer) -> str | None:
+    """Return what an answer says as long as it stays the same; None if it says that the server is not ready yet."""
+    if answer.status is None:
+        return answer.problem if answer.final else None
+    return None if answer.status in _NOT_YET else str(answer.status)
 
 
 def _described(answer: Answer) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from msgspec import Struct, field
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import log
 from nox_pex.smoke.checks.check_files import CheckFiles
+from nox_pex.smoke.checks.conversation import Conversation
 from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.own_commands import OwnCommands
 from nox_pex.smoke.plan import Endpoint, Options
 from nox_pex.smoke.process.interrupts import Interrupts
@@ -41,7 +41,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     check_files: CheckFiles
     runner: Runner
     own_commands: OwnCommands
-    explain: Callable[[NoxPexError, Sequence[Path]], NoxPexError]
+    explain: Callable[[NoxPexError, Sequence[Log]], NoxPexError]
 
     @property
     def check_count(self) -> int:
@@ -55,13 +55,24 @@ class BootProgress(Struct, kw_only=True):
     `launches` are those of the server, if there is one, and of the commands. `served` is in seconds, for `--serve`.
     """
 
+    conversation: Conversation
     launches: list[LaunchSpec] = field(default_factory=list)
-    log_files: list[Path] = field(default_factory=list)
+    logs: list[Log] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
     stop: Stop | None = None
     memory: int | None = None
     served: float | None = None
+
+    def log_tail(self, *, latest: int | None = None) -> tuple[str, ...]:
+        """Return the last lines of the last log that is not empty, or of the last one of the `latest` logs."""
+        logs = self.logs if latest is None else self.logs[-latest:]
+        return next((lines for each in reversed(logs) if (lines := each.tail(self.conversation.secrets))), ())
+
+    def close(self) -> None:
+        """Close the logs."""
+        for each in self.logs:
+            each.close()
 
 
 @contextlib.contextmanager
@@ -81,8 +92,3 @@ def started(
         peak = program.end()
         if peak is not None:
             progress.memory = max(progress.memory or 0, peak)
-
-
-def log_tail(test: SmokeTest, log_files: list[Path]) -> tuple[str, ...]:
-    """Return the last lines of the last log that is not empty."""
-    return next((lines for path in reversed(log_files) if (lines := log.tail(path, test.secrets))), ())

@@ -32,7 +32,9 @@ def nested_1200() -> None:
 def nested_1200_without_permissions() -> None:
     """Nest directories that their owner may not read, if it is not root."""
     nest(1200)
-    subprocess.run(["find", TMP, "-depth", "-mindepth", "1", "-type", "d", "-exec", "chmod", "0", "{}", "+"], check=False)
+    subprocess.run(
+        ["find", TMP, "-depth", "-mindepth", "1", "-type", "d", "-exec", "chmod", "0", "{}", "+"], check=False
+    )
 
 
 def many() -> None:

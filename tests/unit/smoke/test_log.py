@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nox_pex.smoke import log
+from nox_pex.smoke.log import Log
+from nox_pex.system.limited import LimitError
 from nox_pex.system.secrets import Secrets
 
+NONE = Secrets()
 SECRETS = Secrets.of({"SERVICE_TOKEN": "s3cr3t-t0ken"})
 
 
@@ -54,23 +60,104 @@ def test_a_log_that_does_not_exist_has_no_tail(file: Path) -> None:
     assert log.tail(file, Secrets()) == ()
 
 
-def test_patterns_are_searched_line_by_line(file: Path) -> None:
-    file.write_text("ready\nTraceback (most recent call last):\n", "utf-8")
-    assert log.missing_patterns(file, ["^ready$", "^steady$"]) == ("^steady$",)
-    assert log.missing_patterns(file, ["ready.Traceback"]) == ("ready.Traceback",)
-    assert log.forbidden_line(file, ["^steady$", "most recent"]) == ("most recent", "most recent call last):")
-    assert log.forbidden_line(file, ["^steady$"]) is None
+@pytest.fixture
+def log_of(file: Path) -> Iterator[Callable[[bytes], Log]]:
+    """Return a log with the given content."""
+    opened: list[Log] = []
+
+    def create(content: bytes) -> Log:
+        opened.append(Log.create(file))
+        file.write_bytes(content)
+        return opened[-1]
+
+    yield create
+    for each in opened:
+        each.close()
 
 
-def test_a_match_across_two_pieces_of_a_line_is_found(file: Path) -> None:
-    file.write_bytes(b"." * (1024 * 1024 - 3) + b"needle" + b"." * 100)
-    assert log.missing_patterns(file, ["needle"]) == ()
-    assert log.forbidden_line(file, ["needle"]) is not None
+LogOf = Callable[[bytes], Log]
 
 
-def test_a_forbidden_line_is_masked_before_it_is_cut(tmp_path: Path) -> None:
-    file = tmp_path / "log"
-    file.write_text(f"start s3cr3t-t0ken ERROR s3cr3t-t0ken {'x' * 471} s3cr3t-t0ken\n")
-    assert log.forbidden_line(file, ["ERROR"], SECRETS) == ("ERROR", f"ERROR **** {'x' * 471} ****")
-    pattern, line = log.forbidden_line(file, ["t-t0"], SECRETS) or ("", "")
+def test_patterns_are_searched_line_by_line(log_of: LogOf) -> None:
+    output = log_of(b"ready\nTraceback (most recent call last):\n")
+    assert output.missing_patterns(["^ready$", "^steady$"]) == ("^steady$",)
+    assert output.missing_patterns(["ready.Traceback"]) == ("ready.Traceback",)
+    assert output.forbidden_line(["^steady$", "most recent"], NONE) == ("most recent", "most recent call last):")
+    assert output.forbidden_line(["most recent", "^ready$"], NONE) == ("^ready$", "ready")
+    assert output.forbidden_line(["^steady$"], NONE) is None
+
+
+def test_a_match_across_two_pieces_of_a_line_is_found(log_of: LogOf) -> None:
+    output = log_of(b"." * (2 * 1024 * 1024 - 3) + b"needle" + b"." * 100)
+    assert output.missing_patterns(["needle"]) == ()
+    assert output.forbidden_line(["needle"], NONE) is not None
+
+
+def test_a_line_across_two_blocks_is_one_line(log_of: LogOf) -> None:
+    output = log_of(b"." * (1024 * 1024 - 10) + b"\none needle here\n")
+    assert output.missing_patterns(["^one needle here$"]) == ()
+    assert len([*output.lines()]) == 2
+
+
+def test_a_forbidden_line_is_masked_before_it_is_cut(log_of: LogOf) -> None:
+    output = log_of(f"start s3cr3t-t0ken ERROR s3cr3t-t0ken {'x' * 471} s3cr3t-t0ken\n".encode())
+    assert output.forbidden_line(["ERROR"], SECRETS) == ("ERROR", f"ERROR **** {'x' * 471} ****")
+    pattern, line = output.forbidden_line(["t-t0"], SECRETS) or ("", "")
     assert (pattern, line[:18]) == ("t-t0", "start **** ERROR *")
+
+
+@pytest.mark.parametrize("replacement", ["pipe", "link", "nothing", "directory"])
+def test_a_log_is_read_through_the_descriptor_that_was_opened(log_of: LogOf, file: Path, replacement: str) -> None:
+    output = log_of(b"ready\n")
+    file.unlink()
+    if replacement == "pipe":
+        os.mkfifo(file)
+    elif replacement == "link":
+        file.symlink_to("/dev/zero")
+    elif replacement == "directory":
+        file.mkdir()
+    assert output.tail(NONE) == ("ready",)
+    assert [*output.lines()] == ["ready"]
+    assert output.missing_patterns(["ready", "steady"]) == ("steady",)
+    if replacement in {"pipe", "nothing", "directory"}:
+        assert log.tail(file, NONE) == ()
+
+
+def test_a_log_replaces_a_link_and_does_not_follow_it(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("before")
+    (tmp_path / "log").symlink_to(tmp_path / "target")
+    Log.create(tmp_path / "log").close()
+    assert (tmp_path / "target").read_text() == "before"
+    assert not (tmp_path / "log").is_symlink()
+
+
+def test_a_huge_sparse_log_is_searched_at_once(log_of: LogOf, file: Path) -> None:
+    output = log_of(b"first\n")
+    with file.open("r+b") as stream:
+        stream.truncate(20 * 2**30)
+        stream.seek(10 * 2**30)
+        stream.write(b"\nlast\n")
+    assert output.missing_patterns(["^first$", "^last$", "x"]) == ("x",)
+
+
+@pytest.mark.parametrize("method", ["missing_patterns", "forbidden_line"])
+def test_a_search_that_takes_too_long_names_the_key_and_the_pattern(
+    log_of: LogOf, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "_SECONDS", 0.5)
+    output = log_of(b"fine\n" + b"a" * 50 + b"!\n")
+    search = functools.partial(getattr(output, method), ["fine?!", "^(a+)+$"])
+    key = "log-require" if method == "missing_patterns" else "log-forbid"
+    with pytest.raises(LimitError) as error:
+        search() if method == "missing_patterns" else search(NONE)
+    assert str(error.value) == f"`{key}` '^(a+)+$' took longer than 0.5 s on a log of 57 bytes"
+
+
+def test_a_growing_log_is_searched_from_its_unfinished_line_on(log_of: LogOf, file: Path) -> None:
+    output = log_of(b"starting\nrea")
+    found, start = output.matches("^ready$", start=0, seconds=10.0)
+    assert (found, start) == (False, len("starting\n"))
+    assert output.matches("^starting$", start=start, seconds=10.0)[0] is False
+    with file.open("ab") as stream:
+        stream.write(b"dy\n")
+    assert output.matches("^ready$", start=start, seconds=10.0)[0]

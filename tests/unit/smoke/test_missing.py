@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke import missing
+from nox_pex.smoke.log import Log
 from nox_pex.system import outside_text
 from tests.support.targets import target_of
 
@@ -43,17 +45,19 @@ def explain(tmp_path: Path, said: list[str]) -> Explain:
     ) -> NoxPexError:
         known = {"sha256": sha256 or pex_file.digest(binary), "left-out": list(ENTRIES.values()), **record}
         (tmp_path / "dist" / "program.pex.json").write_text(json.dumps(known), "utf-8")
-        log = tmp_path / "cold.log"
-        log.write_text(f"Traceback\n{line}\nmore\n" + "noise\n" * 100, "utf-8")
+        log, gone = Log.create(tmp_path / "cold.log"), Log.create(tmp_path / "gone.log")
+        gone.path.unlink()
+        log.path.write_text(f"Traceback\n{line}\nmore\n" + "noise\n" * 100, "utf-8")
         error = NoxPexError("exited-early", "cold: it ended", "see its log", log=("noise",))
         target = target_of(binary, root=root, sources=sources or {})
-        return missing.explain(
-            error,
-            [log, tmp_path / "gone.log"],
-            target=target,
-            binary=binary,
-            say=lambda text: said.append(outside_text.message(text)),
-        )
+        with contextlib.closing(log), contextlib.closing(gone):
+            return missing.explain(
+                error,
+                [log, gone],
+                target=target,
+                binary=binary,
+                say=lambda text: said.append(outside_text.message(text)),
+            )
 
     return go
 

@@ -79,6 +79,14 @@ def test_the_json_report_has_stable_keys() -> None:
     }  # fmt: skip
 
 
+def test_the_json_report_has_the_line_to_paste() -> None:
+    failure = NoxPexError("crashed", "it ended", "see its log", by_hand="./service.pex")
+    found = json.loads(report.json_text(replace(CRASHED, failure=failure)))["failure"]
+    assert found == {
+        "code": "crashed", "problem": "it ended", "remedy": "see its log", "by-hand": "./service.pex", "log": [],
+    }  # fmt: skip
+
+
 def test_an_annotation_is_one_command_whatever_the_program_wrote() -> None:
     failure = NoxPexError("check-failed", "got a\r\n::add-mask::x ##[group]y%0A", "fix it")
     (line,) = report.github_lines(replace(CRASHED, name="a\n::b", failure=failure), {"GITHUB_ACTIONS": "true"})

@@ -1,4 +1,8 @@
-"""The results of checks: a program's answer or output, compared with what the check expects. Pure."""
+"""The results of checks: a program's answer or output, compared with what the check expects. Pure.
+
+The comparison may take for ever, or need any amount of memory: `limited.call` bounds it. Each requirement is announced
+with `limited.doing`, so that a failure names the one that took too long.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,29 @@ from typing import TYPE_CHECKING
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import jsonpath
     import jsonschema
     import referencing
     import referencing.exceptions
-else:  # they take 80 and 130 ms to load, and are only needed for `json-path` and `json-schema`
-    jsonpath, jsonschema, referencing = lazy("jsonpath"), lazy("jsonschema"), lazy("referencing")
+else:  # they take 130 ms to load, and are only needed for `json-schema`
+    jsonschema, referencing = lazy("jsonschema"), lazy("referencing")
 
 
-import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from email.message import Message
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from nox_pex.settings.checks import CommandCheck, HttpCheck
+from nox_pex.settings.checks import CommandCheck, HttpCheck, TextMatch
 from nox_pex.settings.values import Status, as_tuple, parse_size, signal_number, statuses
+from nox_pex.smoke import log
+from nox_pex.smoke.checks import json_values
+from nox_pex.smoke.checks.charsets import NotTextError, text_of
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.process.program import describe_status
+from nox_pex.system.limited import doing
 
 _SHOWN: Final = 160
 """The number of characters that are shown of an expected or an actual text."""
@@ -61,12 +66,16 @@ class CheckResult(Struct, frozen=True, kw_only=True):
 
 
 class CommandOutput(Struct, frozen=True, kw_only=True):
-    """The exit status of a command (-N after signal N, None if it was killed after its timeout), and its output."""
+    """The exit status of a command (-N after signal N, None if it was killed after its timeout), and its output.
+
+    `extra_timeout` are the seconds of `startup-timeout`, if the command had them on top of its own `timeout`.
+    """
 
     status: int | None
-    stdout: str
-    stderr: str
+    stdout: bytes
+    stderr: bytes
     seconds: float
+    extra_timeout: float = 0.0
 
 
 class _Mismatch(NamedTuple):
@@ -77,11 +86,7 @@ class _Mismatch(NamedTuple):
     problem: str | None = None
 
 
-class _NotTextError(Exception):
-    """The body is not text in the charset of its Content-Type."""
-
-
-def http_result(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] | None = None) -> CheckResult:
+def http_result(check: HttpCheck, answer: Answer, *, schema: Any = None) -> CheckResult:
     """Return the result of an HTTP check: passed, or failed with the first requirement that is not met.
 
     `schema` is the parsed JSON Schema that the check names.
@@ -98,7 +103,17 @@ def http_result(check: HttpCheck, answer: Answer, *, schema: Mapping[str, Any] |
     )
 
 
-def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
+def failed_http(check: HttpCheck, answer: Answer, problem: str) -> CheckResult:
+    """Return the result of an HTTP check that failed because of `problem`."""
+    return _failed(f"{check.method} {check.path}", problem, seconds=answer.seconds)
+
+
+def command_line(check: CommandCheck, name: str) -> str:
+    """Return the command line of a check, for people. `name` is the name of the binary."""
+    return " ".join((check.script or name, *check.args))
+
+
+def command_result(check: CommandCheck, output: CommandOutput, name: str) -> CheckResult:
     """Return the result of a command: passed, or failed with the first requirement that is not met.
 
     `name` is the name of the binary.
@@ -107,12 +122,28 @@ def command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> 
     exited = f"exit status {check.exit_code}"
     expected, actual, problem = mismatch or _Mismatch(exited, exited)
     return CheckResult(
-        check=" ".join((check.script or name, *check.args)),
+        check=command_line(check, name),
         passed=mismatch is None,
         expected=expected,
         actual=actual,
         seconds=output.seconds,
         problem=problem,
+    )
+
+
+def failed_command(check: CommandCheck, output: CommandOutput, name: str, problem: str) -> CheckResult:
+    """Return the result of a command that failed because of `problem`."""
+    return _failed(command_line(check, name), problem, seconds=output.seconds)
+
+
+def not_run(check: str, problem: str) -> CheckResult:
+    """Return the result of a check that was not run because of `problem`."""
+    return _failed(check, problem)
+
+
+def _failed(check: str, problem: str, *, seconds: float = 0.0) -> CheckResult:
+    return CheckResult(
+        check=check, passed=False, expected="a complete check", actual=problem, seconds=seconds, problem=problem
     )
 
 
@@ -167,8 +198,9 @@ def shorten(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return a text with its line breaks and indentation as single spaces."""
-    return _WHITE_SPACE.sub(" ", text).strip(" ")
+    """Return a text with its line breaks and indentation as single spaces, and lone surrogates escaped."""
+    line = _WHITE_SPACE.sub(" ", text).strip(" ")
+    return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _short_json_of_end(text: str) -> str:
@@ -182,7 +214,7 @@ def _same(expected: Any, actual: Any) -> bool:
     return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
 
 
-def _http_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
+def _http_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if not status_matches(check.status, answer.status):
         actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
         yield _Mismatch(f"status {describe_statuses(check.status)}", actual)
@@ -192,21 +224,35 @@ def _http_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any]
         yield _Mismatch(f"an answer within {check.max_seconds:g} s", f"one after {answer.seconds:.2f} s")
     if check.max_size is not None and len(answer.body) > parse_size(check.max_size):
         yield _Mismatch(f"at most {check.max_size}", f"{len(answer.body)} bytes")
-    for name, value in check.headers.items():
-        given = answer.headers.get(name.lower())
-        if given != value:
-            yield _Mismatch(f"header {name}: {value}", "none" if given is None else shorten(given))
+    for name, wanted in check.headers.items():
+        yield from _header_mismatches(name, wanted, answer.headers.get(name.lower()))
     try:
         yield from _text_mismatches(check, answer)
         yield from _json_mismatches(check, answer, schema)
-    except _NotTextError as error:
+    except NotTextError as error:
         yield _Mismatch("text", str(error))
+
+
+def _header_mismatches(name: str, wanted: str | TextMatch, given: str | None) -> Iterator[_Mismatch]:
+    actual = "none" if given is None else shorten(given)
+    if isinstance(wanted, str):
+        if given != wanted:
+            yield _Mismatch(f"header {name}: {wanted}", actual)
+        return
+    for text in as_tuple(wanted.contains):
+        if given is None or text not in given:
+            yield _Mismatch(f"header {name} with {short_json(text)}", actual)
+    for pattern in as_tuple(wanted.matches):
+        doing(f"`headers.{name}.matches` {pattern!r}")
+        if given is None or not re.search(pattern, given):
+            yield _Mismatch(f"header {name} that matches {pattern!r}", actual)
 
 
 def _text_mismatches(check: HttpCheck, answer: Answer) -> Iterator[_Mismatch]:
     if not (check.contains or check.not_contains or check.matches):
         return
-    text = _text(answer)
+    doing("decoding the text")
+    text = text_of(answer.headers, answer.body)
     for wanted in as_tuple(check.contains):
         if wanted not in text:
             yield _Mismatch(f"text with {short_json(wanted)}", short_json(shorten(text)))
@@ -215,20 +261,23 @@ def _text_mismatches(check: HttpCheck, answer: Answer) -> Iterator[_Mismatch]:
             start = max(0, text.index(unwanted) - _SHOWN // 4)
             yield _Mismatch(f"text without {short_json(unwanted)}", short_json(shorten(text[start:])))
     for pattern in as_tuple(check.matches):
+        doing(f"`matches` {pattern!r}")
         if not re.search(pattern, text):
             yield _Mismatch(f"text that matches {pattern!r}", short_json(shorten(text)))
 
 
-def _json_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any] | None) -> Iterator[_Mismatch]:
+def _json_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if check.json is msgspec.UNSET and not check.json_path and schema is None:
         return
-    text = _text(answer)
+    doing("parsing the JSON")
+    text = text_of(answer.headers, answer.body)
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        value = json_values.parse(text)
+    except ValueError as error:
         yield _Mismatch("JSON", f"{short_json(shorten(text))} ({error})")
         return
     if check.json is not msgspec.UNSET:
+        doing("`json`")
         found = list(differences(check.json, value))
         if found:
             more = f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""
@@ -241,9 +290,9 @@ def _json_mismatches(check: HttpCheck, answer: Answer, schema: Mapping[str, Any]
 
 
 def _path_mismatches(paths: Mapping[str, Any], value: Any) -> Iterator[_Mismatch]:
-    environment = jsonpath.JSONPathEnvironment(strict=True)
     for path, expected in paths.items():
-        found = environment.findall(path, value)
+        doing(f"`json-path` {path!r}")
+        found = json_values.find(path, value)
         # A single match may equal the expectation. Otherwise the list of all matches must.
         one = len(found) == 1 and not any(differences(expected, found[0]))
         if not one and any(differences(expected, found)):
@@ -252,6 +301,7 @@ def _path_mismatches(paths: Mapping[str, Any], value: Any) -> Iterator[_Mismatch
 
 
 def _schema_mismatches(name: str, schema: Mapping[str, Any], value: Any) -> Iterator[_Mismatch]:
+    doing(f"`json-schema` {name!r}")
     # With an empty registry, because jsonschema would otherwise fetch a `$ref` from the network.
     validator = jsonschema.validators.validator_for(schema)(schema, registry=referencing.Registry())
     try:
@@ -265,37 +315,29 @@ def _schema_mismatches(name: str, schema: Mapping[str, Any], value: Any) -> Iter
 
 def _command_mismatches(check: CommandCheck, output: CommandOutput) -> Iterator[_Mismatch]:
     if output.status is None:
-        problem = f"still running after {check.timeout:g} s (`timeout`), so it was killed"
+        keys = "`timeout` and `startup-timeout`" if output.extra_timeout else "`timeout`"
+        seconds = check.timeout + output.extra_timeout
+        problem = f"still running after {seconds:g} s ({keys}), so it was killed"
         yield _Mismatch(f"exit status {check.exit_code}", problem, problem=problem)
     elif output.status != check.exit_code:
         actual = describe_status(output.status).removeprefix("exit status ")
         yield _Mismatch(f"exit status {check.exit_code}", actual)
-    for stream, patterns, text, actual in (
-        ("stdout", check.stdout_matches, output.stdout, short_json(shorten(output.stdout))),
-        ("stderr", check.stderr_matches, output.stderr, _short_json_of_end(output.stderr)),
+    stdout, stderr = (data.decode(errors="replace") for data in (output.stdout, output.stderr))
+    for stream, patterns, data, actual in (
+        ("stdout", check.stdout_matches, output.stdout, short_json(shorten(stdout))),
+        ("stderr", check.stderr_matches, output.stderr, _short_json_of_end(stderr)),
     ):
+        texts = _texts(data) if patterns else ()
         for pattern in as_tuple(patterns):
-            if not re.search(pattern, text):
+            doing(f"`{stream}-matches` {pattern!r}")
+            if not any(re.search(pattern, text, re.MULTILINE) for text in texts):
                 yield _Mismatch(f"{stream} that matches {pattern!r}", actual)
     for unwanted in as_tuple(check.stdout_not_contains):
-        if unwanted in output.stdout:
-            yield _Mismatch(f"stdout without {short_json(unwanted)}", short_json(shorten(output.stdout)))
+        if any(unwanted in text for text in (stdout, *_texts(output.stdout))):
+            yield _Mismatch(f"stdout without {short_json(unwanted)}", short_json(shorten(stdout)))
 
 
-def _text(answer: Answer) -> str:
-    message = Message()
-    message["Content-Type"] = answer.headers.get("content-type", "")
-    charset = message.get_content_charset("utf-8")
-    try:
-        return answer.body.decode(codecs.lookup(charset).name)
-    except LookupError:
-        msg = f"a body in the unknown charset {charset!r}"
-        raise _NotTextError(msg) from None
-    except UnicodeDecodeError as error:
-        msg = f"a body that is not {charset} (byte {error.start})"
-        raise _NotTextError(msg) from None
-
-
-def _refuse_constant(name: str) -> Any:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
+def _texts(data: bytes) -> tuple[str, ...]:
+    """Return the output as patterns see it: without escape sequences, and as it is. CRLF ends a line in both."""
+    plain, text = log.plain_text(data), data.decode(errors="replace").replace("\r\n", "\n")
+    return (plain,) if plain == text else (plain, text)
