@@ -65,7 +65,7 @@ def clean_environment(
 
 
 def _is_system_directory(entry: Path) -> bool:
-    return entry.is_absolute() and not (entry.parent / "pyvenv.cfg").exists()
+    return entry.is_absolute() and not os.path.exists(entry.parent / "pyvenv.cfg")  # noqa: PTH110  # `Path.exists` raises if it is denied
 
 
 class Command(Struct, frozen=True, kw_only=True):

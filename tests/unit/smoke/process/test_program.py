@@ -36,6 +36,11 @@ def test_the_directories_of_a_virtual_environment_are_not_in_the_path(tmp_path: 
     assert env["PATH"] == "/usr/bin"
 
 
+def test_a_directory_in_the_path_that_cannot_be_looked_into_is_kept(tmp_path: Path) -> None:
+    path = f"/{'x' * 300}/bin"  # its name is too long, which also holds for root
+    assert clean_environment({"PATH": path}, home=tmp_path, pex_root=tmp_path, tmp=tmp_path)["PATH"] == path
+
+
 def test_an_exit_status_is_a_number_or_a_signal() -> None:
     assert [describe_status(status) for status in (0, 1, -11, -200)] == [
         "exit status 0",
