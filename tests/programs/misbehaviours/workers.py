@@ -48,7 +48,7 @@ ROWS: Final = (
     _command("prints-hostile-text", timeout=1.0, stdout_matches=HOSTILE, words=("stdout", HOSTILE)),
     _command("prints-hostile-text", timeout=1.0, stderr_matches=HOSTILE, words=("stderr", HOSTILE)),
     _command("prints-no-utf-8", stdout_matches="^done", words=("stdout",)),
-    _command("prints-20-megabytes", stdout_matches="1", words=("stdout",)),
+    _command("prints-5-megabytes", stdout_matches="1", words=("stdout",)),
     _command("stops-itself", timeout=0.5, words=("still running",)),
     _command("reads-without-end", timeout=0.5, words=("still running",)),
     _command("closes-its-output-and-goes-on", timeout=0.5, words=("still running",)),

@@ -33,10 +33,6 @@ def with_changing_errors(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", status=next(ERRORS)))
 
 
-def with_status_999(connection: Connection, *_: object) -> None:
-    connection.sendall(response(status="999 Beyond"))
-
-
 def created_once(connection: Connection, request: bytes, _number: int) -> None:
     if not request.startswith(b"POST "):
         connection.sendall(response(b"", status="405 Method Not Allowed"))
@@ -148,8 +144,10 @@ def banner_first() -> None:
     listener = listening(PORT)
     while True:
         connection, _ = listener.accept()
-        with connection:
+        with connection, contextlib.suppress(OSError):
             connection.sendall(b"220 ftp.example FTP server ready\r\n")
+            while connection.recv(4096):
+                connection.sendall(b"500 unknown command\r\n")
 
 
 def never_accepted() -> None:
