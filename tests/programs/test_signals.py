@@ -144,7 +144,8 @@ def test_the_next_run_removes_the_directory_of_a_killed_one(
     nox = psutil.Process(process.pid)
     wait_until(lambda: program_of(nox) is not None)
     running = nox.children(recursive=True)
-    for each in (process, *running):  # no process is left to clean up
+    process.kill()
+    for each in running:  # no process is left to clean up
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     process.communicate(timeout=10)
