@@ -16,7 +16,12 @@ def _command(mode: str, *, words: tuple[str, ...], **keys: object) -> Misbehavio
     """A command `mode` that fails, with the `keys` of its check."""
     check = {"args": [mode], **{key.replace("_", "-"): value for key, value in keys.items()}}
     return Misbehaviour(
-        program="odd_workers", mode=mode, args=(), settings={"command": [check]}, code="check-failed", words=words
+        program="odd_workers",
+        mode=mode,
+        args=(),
+        settings={"command": [check], "startup-timeout": 2.0},
+        code="check-failed",
+        words=words,
     )
 
 
@@ -26,9 +31,7 @@ ROWS: Final = (
     _Worker(mode="ready-on-stderr", code=None),
     _Worker(mode="ready-in-a-flood", code=None),
     _Worker(mode="silent", settings=_SHORT, code="startup-timeout", words=("'^worker ready'",)),
-    _Worker(
-        mode="ready-in-its-buffer", settings=_SHORT, code="startup-timeout", words=("'^worker ready'",)
-    ),
+    _Worker(mode="ready-in-its-buffer", settings=_SHORT, code="startup-timeout", words=("'^worker ready'",)),
     _Worker(mode="ready-and-dead", settings=_READY | {"soak": 1.0}, code="crashed", words=("SIGSEGV",)),
     _Worker(mode="ready-and-soon-dead", settings=_READY | {"soak": 5.0}, code="crashed", words=("exit status 3",)),
     _Worker(mode="ready-only-at-its-end", code="exited-early", words=("exit status 0",)),
