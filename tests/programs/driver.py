@@ -1,4 +1,4 @@
-"""Run one smoke test in a separate process: `driver.py BINARY PROJECT TEMPORARY MODE[:CONDITION]`.
+"""Run one smoke test in a separate process: `driver.py BINARY PROJECT TEMPORARY MODE[:CONDITION] [PROGRAM-MODE]`.
 
 MODE is `soak` (30 s), `before` (60 s in `before`), `serve`, `fail` (skipped conditions fail), `report` or `well`.
 """
@@ -23,11 +23,11 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    binary, project, temporary, mode = sys.argv[1:]
+    binary, project, temporary, mode, *program_mode = sys.argv[1:]
     mode, _, condition = mode.partition(":")
     tempfile.tempdir = temporary
     settings = {
-        "args": ["well", "{port}"],
+        "args": [*(program_mode or ["well"]), "{port}"],
         "http": [{"path": "/"}],
         "soak": 30 if mode == "soak" else 0.05,
         "conditions": [condition] if condition else ["cold", "warm"],

@@ -23,7 +23,7 @@ from nox_pex.smoke.plan import Options
 from nox_pex.smoke.process import conditions
 from nox_pex.smoke.process.conditions import NOBODY
 from nox_pex.smoke.process.program import Command, Program
-from tests.support.processes import IMPORTABLE, assert_nothing_left, wait_until
+from tests.support.processes import IMPORTABLE, assert_nothing_left, program_of, wait_until
 from tests.support.smoke_test import LEFT_OPEN, SmokeTest, Tested
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux supports these conditions")
@@ -243,7 +243,7 @@ def test_a_killed_run_leaves_no_confined_process(
             if "starting" in line:
                 break
         nox = psutil.Process(process.pid)
-        wait_until(lambda: len(nox.children(recursive=True)) == 2 or process.poll() is not None)
+        wait_until(lambda: program_of(nox) is not None or process.poll() is not None)
         if process.poll() is not None:
             pytest.skip("not supported here")
         running = nox.children(recursive=True)
@@ -321,7 +321,7 @@ def test_a_program_that_does_not_exist_cannot_be_launched_under_any_condition(tm
     output = tmp_path / "log"
     output.touch()
     for condition in CONFINED:
-        conditions.give_access(condition, root=tmp_path, owned=(), readable=tmp_path)
+        conditions.give_access(condition, root=tmp_path, tmp=tmp_path, pex_root=tmp_path, run=tmp_path)
         command = Command(argv=(str(tmp_path / "none"),), env={}, cwd=tmp_path, stdout=output)
         confinement = conditions.confinement(
             condition, executable=tmp_path / "none", env={}, root=tmp_path, writable=None, size=1, join=None

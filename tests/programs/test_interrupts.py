@@ -71,6 +71,7 @@ class FakeProgram:
     started_at = 0.0
     owns_port = True
     network: Network = HERE
+    uncontained = None
 
     def __init__(self, running: list[object], *, server: bool) -> None:
         self._running = running

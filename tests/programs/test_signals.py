@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from nox_pex import smoke
-from tests.support.processes import IMPORTABLE, assert_nothing_left, wait_until
+from tests.support.processes import IMPORTABLE, assert_nothing_left, program_of, wait_until
 
 Pack = Callable[[str], Path]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -124,7 +125,7 @@ def test_a_killed_run_leaves_no_process_and_no_directory(
     process = drive(what)
     await_line(process, "cold: starting" if what == "soak" else "serving on http://127.0.0.1:")
     nox = psutil.Process(process.pid)
-    wait_until(lambda: len(nox.children(recursive=True)) == 2)  # the supervisor and the program
+    wait_until(lambda: program_of(nox) is not None)
     running = nox.children(recursive=True)
     process.kill()
     process.communicate(timeout=10)
@@ -141,12 +142,14 @@ def test_the_next_run_removes_the_directory_of_a_killed_one(
     process = drive("soak")
     await_line(process, "cold: starting")
     nox = psutil.Process(process.pid)
-    wait_until(lambda: len(nox.children(recursive=True)) == 2)
-    supervisor, program = nox.children(recursive=True)
-    for each in (process, supervisor, program):  # no process is left to clean up
-        each.kill()
+    wait_until(lambda: program_of(nox) is not None)
+    running = nox.children(recursive=True)
+    process.kill()
+    for each in running:  # no process is left to clean up
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
     process.communicate(timeout=10)
-    psutil.wait_procs([supervisor, program], timeout=10)
+    psutil.wait_procs(running, timeout=10)
     (abandoned,) = temporary.iterdir()
     with smoke.launch(binary("listens"), args=["well", "{port}"]) as first:
         assert not abandoned.exists()

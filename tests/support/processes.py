@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +26,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"still false after {_PATIENCE} s"
         time.sleep(0.02)
+
+
+def program_of(nox: psutil.Process) -> psutil.Process | None:
+    """Return the process of the binary under test that the process `nox` has started, if it runs."""
+    for each in nox.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(part.endswith(".pex") for part in each.cmdline()[:4]):
+                return each
+    return None
 
 
 def assert_nothing_left(*places: Path) -> None:

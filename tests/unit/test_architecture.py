@@ -27,7 +27,10 @@ ESCAPING = {"system.outside_text", "system.lazy"}
 FRONTENDS = {"__init__", "sessions", "invoke"}
 """Modules that may import from every room."""
 
-STANDALONE = {"smoke/process/supervisor.py", "smoke/process/confine.py", "platforms/poetry_script.py"}
+STANDALONE = {
+    *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "confine")),
+    "platforms/poetry_script.py",
+}
 """Modules that run in a process without nox-pex."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

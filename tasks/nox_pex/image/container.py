@@ -258,6 +258,11 @@ class RunningContainer:
         """This machine's network, in which the port is published."""
         return HERE
 
+    @property
+    def uncontained(self) -> None:
+        """None: the engine gives every container a PID namespace."""
+        return None
+
     def start(self) -> None:
         """Start it with the engine."""
         self._program.start()

@@ -170,6 +170,8 @@ def run_with(
                 interrupts=interrupts,
             )
 
+        notices: set[str] = set()
+
         def create_test(number: int) -> SmokeTest:
             space = workspace.of_condition(number)
             filled = plan.fill_settings(smoke, host=host, port=port, tmp=space.tmp)
@@ -187,6 +189,7 @@ def run_with(
                 runner=create_runner(space, filled, endpoint),
                 own_commands=own_commands(filled.env, space.tmp),
                 explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
+                notices=notices,
             )
 
         conditions = [(create_test(number), each) for number, each in enumerate(plan.by_condition(boots))]

@@ -27,7 +27,8 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     """The values that stay the same during one condition of a smoke test.
 
     The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
-    says more than the given one, with the logs of the program.
+    says more than the given one, with the logs of the program. `notices` are the facts about the machine that were
+    shown, once for all conditions.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     runner: Runner
     own_commands: OwnCommands
     explain: Callable[[NoxPexError, Sequence[Log]], NoxPexError]
+    notices: set[str]
 
     @property
     def check_count(self) -> int:
@@ -87,6 +89,9 @@ def started(
     program = test.runner.create_program(launch, alongside=alongside)
     try:
         program.start()
+        if program.uncontained is not None and program.uncontained not in test.notices:
+            test.notices.add(program.uncontained)
+            test.say(f"smoke: {program.uncontained}, so its processes may outlive a run that is killed by SIGKILL")
         yield program
     finally:
         peak = program.end()

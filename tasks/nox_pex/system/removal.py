@@ -2,7 +2,7 @@
 
 Programs under test and build backends leave trees that `shutil.rmtree` cannot remove: more nested directories than
 Python's recursion limit, paths longer than PATH_MAX, directories without permissions. This module uses only the
-standard library and nothing of nox-pex, because the supervisor of a program loads it by its path.
+standard library and nothing of nox-pex, because the supervisor of a program imports it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Answer as no good web server does, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
+"""Answer oddly, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -18,10 +19,6 @@ POSTED = itertools.count()
 
 def with_500(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"no such table: users", status="500 Internal Server Error"))
-
-
-def with_404(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", status="404 Not Found"))
 
 
 def with_502(connection: Connection, *_: object) -> None:
@@ -103,10 +100,6 @@ def with_another_host(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", "Location: https://login.example.invalid/", status="302 Found"))
 
 
-def with_a_bad_location(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", "Location: http://[::1/", status="302 Found"))
-
-
 def with_another_scheme(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", "Location: file:///etc/passwd", status="302 Found"))
 
@@ -165,6 +158,21 @@ def never_accepted() -> None:
     listener.close()
 
 
+def with_400_at_once() -> None:
+    """Answer any first bytes, as web servers do that are asked in TLS."""
+    listener = listening(PORT)
+    while True:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(response(b"", status="400 Bad Request"))
+
+
+def nothing_in_tls() -> None:
+    """Take the first bytes, and answer nothing."""
+    serve(listening(PORT), lambda *_: time.sleep(60))
+
+
 def certificate_of_nobody() -> None:
     """Speak TLS without a certificate: each handshake fails."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -178,7 +186,7 @@ def certificate_of_nobody() -> None:
 
 
 mode = globals()[sys.argv[1].replace("-", "_")]
-if mode in (banner_first, never_accepted, certificate_of_nobody):
+if mode in (banner_first, never_accepted, with_400_at_once, nothing_in_tls, certificate_of_nobody):
     mode()
 else:
     serve(listening(PORT), mode)

@@ -26,7 +26,8 @@ class StubProgram:
     ended: Exit | None = None
     commands: list[Command] = []  # noqa: RUF012  # one list for the test, which reads it
 
-    def __init__(self, command: Command, *, remove: Path | None = None) -> None:
+    def __init__(self, command: Command, *, remove: Path | None, contain: bool) -> None:
+        assert not contain, "the client of the engine leaves a process that watches the container"
         self.commands.append(command)
         self.remove = remove
 

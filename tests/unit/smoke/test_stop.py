@@ -18,6 +18,7 @@ class FakeProgram:
     started_at = 0.0
     owns_port = False
     network: Network = HERE
+    uncontained = None
 
     def __init__(self, status: int | None, *, running: bool = True, remaining: tuple[ProcessInfo, ...] = ()) -> None:
         self._status = status

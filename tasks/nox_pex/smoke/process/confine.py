@@ -1,6 +1,6 @@
 """Confine a program just before it starts: take away its network, its writable file systems or its user.
 
-The supervisor loads this file by its path, so it may import only the standard library. It works only on Linux and uses
+The supervisor imports this file, so it may import only the standard library. It works only on Linux and uses
 system calls directly: first with the rights of this process, then in a user namespace, in which an ordinary user has
 the same rights over its own resources (user_namespaces(7)). If the kernel refuses both, it raises `RefusedError`.
 """

@@ -5,7 +5,7 @@ the init when the supervisor ends (`PR_SET_PDEATHSIG` in prctl(2)). So nothing o
 however it ends. The supervisor stays outside, and finds and measures the processes by their ids on this machine.
 
 The program is not the init itself, because the kernel ignores a signal to an init that has no handler for it.
-The supervisor loads this file by its path, so it may import only the standard library.
+The supervisor imports this file, so it may import only the standard library.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
 from typing import Any, Final, NoReturn
+
+from nox_pex.smoke.process import confine
 
 _CREDENTIALS: Final = struct.Struct("3i")
 """The process, user and group id of a sender (`struct ucred` in unix(7))."""
@@ -28,8 +29,7 @@ _LARGEST_MESSAGE: Final = 65536
 
 Event = dict[str, Any]
 Launch = Callable[[Callable[[], None]], Event]
-"""Starts the program, calls its argument in the new process before it executes the program, returns `started`,
-`failed` or `refused`."""
+"""Starts the program, calls its argument in the new process, and returns an event."""
 
 
 class PidNamespace:
@@ -39,11 +39,11 @@ class PidNamespace:
     appear in the namespace any more. `has_ended` is set when the supervisor has reaped the init.
     """
 
-    def __init__(self, confine: ModuleType, launch: Launch, *, join: int | None, private: Iterable[int]) -> None:
+    def __init__(self, launch: Launch, *, join: int | None, private: Iterable[int]) -> None:
         """Create the namespace, with `launch` to be called in it.
 
         `join` is a process whose file systems are entered first. `private` are the descriptors that only the supervisor
-        may have. The module `confine` has the system calls. Raises its `RefusedError` if the kernel refuses one of them.
+        may have. Raises `RefusedError` if the kernel refuses it.
         """
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -54,7 +54,7 @@ class PidNamespace:
             # becomes the parent of the init.
             outer = os.fork()
             if outer == 0:
-                _enter(confine, launch, channel=theirs, join=join, private=[*private, self._channel.fileno()])
+                _enter(launch, channel=theirs, join=join, private=[*private, self._channel.fileno()])
         os.waitpid(outer, 0)
         event, self.init = self._receive()
         if "ready" not in event:
@@ -78,8 +78,11 @@ class PidNamespace:
         """Return the descriptor from which the events come; -1 after their end."""
         return self._channel.fileno()
 
-    def events(self) -> Iterator[Event]:
-        """Yield the events that the init has sent: `exited` and `at`, `maxrss`, `empty`."""
+    def events(self, *, ended: bool) -> Iterator[Event]:
+        """Yield the events that the init has sent: `exited` with `at`, `maxrss`. `ended` says that it was reaped.
+
+        If it did not send the end of the program before it ended, the kernel has killed the program with it.
+        """
         with contextlib.suppress(BlockingIOError):
             while self._channel.fileno() != -1:
                 event, sender = self._receive()
@@ -88,11 +91,9 @@ class PidNamespace:
                 elif sender == self.init:
                     self.is_empty = self.is_empty or "empty" in event
                     yield event
-
-    def kill(self) -> None:
-        """Kill the init, and with it every process of the namespace."""
-        if not self.has_ended:
-            os.kill(self.init, signal.SIGKILL)
+        if ended and not self.has_ended:
+            self.has_ended = self.is_empty = True
+            yield {"exited": -signal.SIGKILL, "at": time.monotonic()}
 
     def _receive(self) -> tuple[Event, int]:
         """Return the next event, and the process id of its sender on this machine; ({}, 0) at the end."""
@@ -106,9 +107,7 @@ class PidNamespace:
         return (json.loads(data), sender) if data else ({}, 0)
 
 
-def _enter(
-    confine: ModuleType, launch: Launch, *, channel: socket.socket, join: int | None, private: Iterable[int]
-) -> NoReturn:
+def _enter(launch: Launch, *, channel: socket.socket, join: int | None, private: Iterable[int]) -> NoReturn:
     """Create the namespace and its init, and end this process, which is a child of the supervisor."""
     try:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -117,14 +116,14 @@ def _enter(
         confine.enter_new_pid_namespace(join)
         if os.fork() == 0:
             confine.mount_proc()
-            _run_init(confine, launch, channel)
+            _run_init(launch, channel)
     except (confine.RefusedError, OSError) as refusal:
         _send(channel, refused=str(refusal))
     finally:
         os._exit(0)
 
 
-def _run_init(confine: ModuleType, launch: Launch, channel: socket.socket) -> None:
+def _run_init(launch: Launch, channel: socket.socket) -> None:
     """Start the program, and reap every process of the namespace until the supervisor ends this process.
 
     The init must not end by itself: the supervisor could not see any more which processes the program left.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import selectors
@@ -17,20 +16,25 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, final
+from typing import Final, Literal, Protocol, final
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.events import Event, damaged_events, supervisor_gone
+from nox_pex.smoke.process.launch_failure import launch_failed
 from nox_pex.smoke.process.network import HERE, Network
-from nox_pex.system import plain_paths
 
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 
 
 _REPLY_TIMEOUT: Final = 30.0
 """Seconds in which the supervisor must reply. On a loaded machine, ending a thousand processes takes some of them."""
+
+
+_LONGEST_EVENT: Final = 1024
+"""The number of reads, of at most 64 KiB each, that one event may take."""
 
 
 _NAMED: Final = 3
@@ -161,6 +165,11 @@ class RunningProgram(Protocol):
         """The network in which the program's addresses are reached."""
         ...
 
+    @property
+    def uncontained(self) -> str | None:
+        """The reason why the kernel gave the started program no PID namespace; None if it has one, or needs none."""
+        ...
+
     def start(self) -> None:
         """Start the program."""
         ...
@@ -212,7 +221,7 @@ class Program:
         self._confinement = confinement
         self._channel: socket.socket | None = None
         self._remove = remove
-        self._received = b""
+        self._received: list[bytes] = []
         self._exit: Exit | None = None
         self._peak: int | None = None
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -253,11 +262,13 @@ class Program:
             sockets=channel,
         )
         event = self._await("started", "failed", "refused")
-        if "refused" in event:
-            raise UnavailableError(event["refused"])
-        if "failed" in event:
-            raise _launch_failed(Path(command.argv[0]), event["failed"], event["reason"])
-        self.pid, self.started_at, self.uncontained = event["started"], event["at"], event.get("uncontained")
+        if event.refused is not None:
+            raise UnavailableError(event.refused)
+        if event.failed is not None:
+            raise launch_failed(Path(command.argv[0]), event.failed, event.reason)
+        assert event.started is not None  # noqa: S101  # tells mypy: it is none of the other two
+        assert event.at is not None  # noqa: S101  # tells mypy: `parse` requires it
+        self.pid, self.started_at, self.uncontained = event.started, event.at, event.uncontained
 
     @property
     def network(self) -> Network:
@@ -282,8 +293,8 @@ class Program:
     def tree(self) -> tuple[ProcessInfo, ...]:
         """Return the living processes of the tree: the program and everything that it started, including daemons."""
         self._send(tree=True)
-        members = self._await("tree")["tree"]
-        return tuple(ProcessInfo(pid=pid, command=command) for pid, command in members)
+        members = self._await("tree").tree
+        return tuple(ProcessInfo(pid=pid, command=command) for pid, command in members or ())
 
     def owner(self, host: str, port: int) -> ports.Owner:
         """Return who owns the listener that a connection to the address would reach."""
@@ -304,7 +315,7 @@ class Program:
         self._supervisor = None
         if self._channel is not None:
             self._channel.close()
-        self._peak = reply["peak"] if reply else 0
+        self._peak = reply.peak if reply else 0
         for pipe in (supervisor.stdin, supervisor.stdout):
             if pipe is not None:
                 pipe.close()
@@ -320,7 +331,7 @@ class Program:
         self._channel.sendall(bytes([family]))
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         if not descriptors:
-            raise _supervisor_gone()
+            raise supervisor_gone()
         return socket.socket(fileno=descriptors[0])
 
     def _send(self, **order: object) -> None:
@@ -331,34 +342,42 @@ class Program:
             while line:
                 line = line[self._supervisor.stdin.write(line) :]
         except OSError:
-            raise _supervisor_gone() from None
+            raise supervisor_gone() from None
 
-    def _await(self, *keys: str) -> dict[str, Any]:
+    def _await(self, *keys: str) -> Event:
         """Return the next event with one of `keys`."""
         deadline = time.monotonic() + _REPLY_TIMEOUT
-        while event := self._receive(deadline - time.monotonic()):
-            if any(key in event for key in keys):
+        while event := self._receive(deadline - time.monotonic(), damaged="ended" in keys):
+            if any(getattr(event, key) is not None for key in keys):
                 return event
-        raise _supervisor_gone()
+        raise supervisor_gone()
 
-    def _receive(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next event, or None if there is none within `seconds`."""
+    def _receive(self, seconds: float, *, damaged: bool = False) -> Event | None:
+        """Return the next event, or None if there is none within `seconds`.
+
+        Raises `NoxPexError` `crashed` if the supervisor has ended, or unless `damaged`, if a line is not from it.
+        """
         assert self._supervisor is not None  # noqa: S101  # tells mypy: only called after `start`
         assert self._supervisor.stdout is not None  # noqa: S101  # tells mypy: it is a pipe
         deadline = time.monotonic() + seconds
-        while b"\n" not in self._received:
+        while not self._received or b"\n" not in self._received[-1]:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._supervisor.stdout, selectors.EVENT_READ)
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     return None
-            part = self._supervisor.stdout.read(65536)
-            if not part:
-                raise _supervisor_gone()
-            self._received += part
-        line, _, self._received = self._received.partition(b"\n")
-        event: dict[str, Any] = json.loads(line)
-        if "exited" in event:
-            self._exit = Exit(status=event["exited"], at=event["at"])
+            # One call, because a signal may raise between two: then a part that was read would be lost.
+            self._received.extend(map(self._supervisor.stdout.read, (65536,)))
+            if not self._received[-1]:
+                raise supervisor_gone()
+            if len(self._received) > _LONGEST_EVENT:
+                self._received[:-1] = [b"too long"]
+        line, _, rest = b"".join(self._received).partition(b"\n")
+        event = Event.parse(line)
+        if event.exited is not None and event.at is not None:
+            self._exit = Exit(status=event.exited, at=event.at)
+        self._received[:] = [rest] if rest else []  # at last: if a signal raises before, the event comes again
+        if event.damaged and not damaged:
+            raise damaged_events()
         return event
 
 
@@ -374,35 +393,3 @@ def _confinement_spec(confinement: Confinement, *, cwd: Path) -> dict[str, objec
         "writable": confinement.writable,
         "cwd": str(cwd),
     }
-
-
-def _supervisor_gone() -> NoxPexError:
-    return NoxPexError(
-        "crashed",
-        "the process that supervises the program was killed",
-        "see whether the program kills other processes, or whether the machine ran out of memory",
-    )
-
-
-def _launch_failed(program: Path, number: int, reason: str) -> NoxPexError:
-    cause, remedy = reason, "build it again"
-    if number == errno.ENOENT and program.exists():
-        cause = f"its interpreter {_shebang(program)} is not on this machine"
-        remedy = "install that interpreter, or build with another `python-shebang`"
-    elif number == errno.EACCES and not plain_paths.allows_programs(program.parent):
-        cause = f"the file system of {program.parent} is mounted noexec"
-        remedy = "set TMPDIR to a directory on a file system that lets programs run"
-    elif number == errno.EACCES and not os.access(program, os.X_OK):
-        cause, remedy = "it is not executable", "run chmod +x on it, or build it again"
-    elif number == errno.EACCES:
-        cause = f"{reason}: its interpreter is {_shebang(program)}"
-        remedy = "check that the interpreter is executable, and is not on a file system mounted noexec"
-    elif number == errno.ENOEXEC:
-        cause = "it is empty, damaged or built for another system"
-    return NoxPexError("launch-failed", f"{program.name} cannot be started: {cause}", remedy)
-
-
-def _shebang(program: Path) -> str:
-    with program.open("rb") as file:
-        first = file.readline(256)
-    return os.fsdecode(first[2:]).strip() if first.startswith(b"#!") else "(of its ELF header)"

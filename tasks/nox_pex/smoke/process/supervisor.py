@@ -21,11 +21,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if __name__ == "__main__":
+    # The packages, without their `__init__.py`, because those import more than the standard library.
+    for _name, _depth in (("nox_pex", 2), ("nox_pex.system", 2), ("nox_pex.smoke", 1), ("nox_pex.smoke.process", 0)):
+        _package = ModuleType(_name)
+        _package.__path__ = [str(Path(__file__).parents[_depth] / ("system" if _name == "nox_pex.system" else ""))]
+        sys.modules[_name] = _package
+    sys.dont_write_bytecode = True
+
+from nox_pex.smoke.process import process_table, start
+from nox_pex.smoke.process.process_table import ProcessRow
+
+if TYPE_CHECKING:
+    from nox_pex.smoke.process.pid_namespace import PidNamespace
 
 _INPUT: Final = 0
 """The file descriptor of the orders."""
@@ -45,19 +58,6 @@ _CHILD_SEARCH_TIMEOUT: Final = 1.0
 """Seconds in which a child that must exist is searched for. `/proc` may always hide the child of another user."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _LINUX: Final = sys.platform == "linux"
-_PS: Final = ("ps", "-o")
-_CONFINE: Final = Path(__file__).with_name("confine.py")
-_PID_NAMESPACE: Final = Path(__file__).with_name("pid_namespace.py")
-_REMOVAL: Final = Path(__file__).parents[2] / "system" / "removal.py"
-
-
-@dataclass(frozen=True)
-class ProcessRow:
-    """A living process: the id of its parent, its process group, and its resident bytes."""
-
-    parent: int
-    group: int
-    resident: int
 
 
 def become_subreaper() -> bool:
@@ -69,78 +69,6 @@ def become_subreaper() -> bool:
     except ImportError:
         return False
     return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def processes() -> dict[int, ProcessRow]:
-    """Return all living processes of the machine by id. A zombie has no memory and cannot run, so it does not count."""
-    return dict(_rows_of_proc() if _LINUX else _rows_of_ps())
-
-
-def _rows_of_proc() -> Iterator[tuple[int, ProcessRow]]:
-    page = os.sysconf("SC_PAGE_SIZE")
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        # The process may have ended, or this user may not see it.
-        with contextlib.suppress(OSError), (entry / "stat").open("rb") as file:
-            stat = file.read()
-            # The program's name is in parentheses, and may contain parentheses and spaces (proc(5)).
-            fields = stat[stat.rindex(b")") + 2 :].split()
-            if fields[0] not in {b"Z", b"X"}:
-                yield int(entry.name), ProcessRow(int(fields[1]), int(fields[2]), int(fields[21]) * page)
-
-
-def _rows_of_ps() -> Iterator[tuple[int, ProcessRow]]:
-    argv = [*_PS, "pid=,ppid=,pgid=,rss=,stat=", "-A"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ps:
-        output = ps.communicate()[0]
-    for line in output.splitlines():
-        pid, parent, group, kilobytes, state = line.split()[:5]
-        if int(pid) != ps.pid and not state.startswith("Z"):
-            yield int(pid), ProcessRow(int(parent), int(group), int(kilobytes) * 1024)
-
-
-def descendants(table: Mapping[int, ProcessRow], ancestor: int) -> set[int]:
-    """Return the processes that `ancestor` started, and those that they started in turn."""
-    children: dict[int, list[int]] = {}
-    for pid, row in table.items():
-        children.setdefault(row.parent, []).append(pid)
-    found: set[int] = set()
-    waiting = children.get(ancestor, [])
-    while waiting:
-        pid = waiting.pop()
-        if pid not in found:
-            found.add(pid)
-            waiting.extend(children.get(pid, []))
-    return found
-
-
-def children_of(pid: int) -> set[int]:
-    """Return the children of a process, read in one piece. Empty if the kernel does not list them (proc(5))."""
-    try:
-        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()))
-    except OSError:
-        return set()
-
-
-def command_line(pid: int) -> str:
-    """Return the command line of a process, or "" if the process has ended."""
-    try:
-        if _LINUX:
-            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")).strip()
-        argv = [*_PS, "command=", "-p", str(pid)]
-        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:
-        return ""
-
-
-def _load_module(path: Path) -> ModuleType:
-    from importlib.machinery import SourceFileLoader  # noqa: PLC0415  # not needed on every system
-
-    sys.dont_write_bytecode = True
-    module = ModuleType(path.stem)
-    SourceFileLoader(path.stem, str(path)).exec_module(module)
-    return module
 
 
 class SupervisedProgram:
@@ -155,75 +83,21 @@ class SupervisedProgram:
         self._sample_at = 0.0
         self._pid: int | None = None
         self._exited = False
-        self._confinement: Any = None
-        self._namespace: Any = None
+        self._namespace: PidNamespace | None = None
+        self._root = os.getpid()
         self._sockets: list[int] = [] if spec["sockets"] is None else [spec["sockets"]]
 
     def start(self) -> bool:
         """Start the program. Send an event that says so, or why the system refuses. Return whether it was started."""
-        spec = self._spec
-        if spec["confine"]:
-            self._confinement = _load_module(_CONFINE).Confinement(spec["confine"])
-        with contextlib.ExitStack() as stack:
-            stdin, stdout = (
-                stack.enter_context(Path(spec[name]).open(mode)) for name, mode in (("stdin", "rb"), ("stdout", "ab"))
-            )
-            stderr = stack.enter_context(Path(spec["stderr"]).open("ab")) if spec["stderr"] else stdout
-            refusal = self._confinement.confine_supervisor() if self._confinement else None
-            event = {"refused": refusal} if refusal is not None else self._launch_all([stdin, stdout, stderr])
+        contain = self._spec["contain"] and self._is_subreaper
+        event, self._namespace = start.start(self._spec, contain=contain, private=[_INPUT, _OUTPUT, *self._sockets])
+        if self._namespace is not None:
+            self._root = self._namespace.init
         if "started" in event:
             self._pid = event["started"]
             self._groups.add(event["started"])
         send_event(**event)
         return self._pid is not None
-
-    def _launch_all(self, streams: list[IO[bytes]]) -> dict[str, Any]:
-        """Launch the program, if possible in a PID namespace. Return an event; `uncontained` says why it is in none."""
-        if not self._spec["contain"] or not self._is_subreaper:
-            return self._launch(streams)
-        module, confine = _load_module(_PID_NAMESPACE), _load_module(_CONFINE)
-        join = self._confinement.file_systems_of if self._confinement else None
-        try:
-            self._namespace = module.PidNamespace(
-                confine,
-                lambda announce: self._launch(streams, announce=announce),
-                join=join,
-                private=[_INPUT, _OUTPUT, *self._sockets],
-            )
-        except confine.RefusedError as refusal:
-            if join is not None and not confine.shares_pid_namespace(join):
-                return {"refused": str(refusal)}  # in its file systems, `/proc` would show other processes
-            return {**self._launch(streams), "uncontained": str(refusal)}
-        event: dict[str, Any] = self._namespace.launch()
-        return event
-
-    def _launch(self, streams: list[IO[bytes]], *, announce: Callable[[], None] | None = None) -> dict[str, Any]:
-        """Launch the program as a child of this process. Return an event.
-
-        `announce` is called in the child, if this process is the init of a PID namespace.
-        """
-        spec, confinement = self._spec, self._confinement
-        stdin, stdout, stderr = streams
-
-        def prepare() -> None:
-            if announce is not None:
-                announce()
-            if confinement is not None:
-                confinement.confine_program(entered=announce is not None)
-
-        started = time.monotonic()
-        try:
-            # In a new session it has no terminal, and a signal to Nox's process group does not reach it.
-            self._program = subprocess.Popen(
-                spec["argv"], env=spec["env"], cwd=spec["cwd"], stdin=stdin, stdout=stdout, stderr=stderr,
-                start_new_session=True,
-                preexec_fn=prepare if confinement or announce else None,  # noqa: PLW1509  # there is one thread
-            )  # fmt: skip
-        except OSError as error:
-            return {"failed": error.errno, "reason": error.strerror}
-        except subprocess.SubprocessError:
-            return {"refused": confinement.refusal if confinement else "the system refuses it"}
-        return {"started": self._program.pid, "at": started}
 
     def watch(self, parent: int) -> bool:
         """Follow orders, reap and measure until the order to end. Return False if Nox ended without giving it."""
@@ -268,7 +142,7 @@ class SupervisedProgram:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-        return members if self._namespace is None else self._members(processes())
+        return members if self._namespace is None else self._members(process_table.processes())
 
     def _to_kill(self) -> set[int]:
         """Return the processes whose end ends the whole tree. The end of an init ends all processes below it."""
@@ -286,17 +160,20 @@ class SupervisedProgram:
         """Follow the orders that are complete. Return whether one of them is to end."""
         *orders, self._received = (self._received + received).split(b"\n")
         for line in orders:
-            order = json.loads(line)
+            try:
+                order = dict(json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                continue  # the program, or another process of this user, has written to the pipe
             if "tree" not in order:
                 self._sample_at = 0.0  # measure now: the order may make the tree smaller
                 self._measure()
             if "end" in order:
                 return True
             if "signal" in order and not self._exited and self._pid is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, TypeError, ValueError):
                     os.kill(self._pid, order["signal"])
             if "tree" in order:
-                send_event(tree=[[pid, command_line(pid)] for pid in sorted(self._living())])
+                send_event(tree=[[pid, process_table.command_line(pid)] for pid in sorted(self._living())])
         return False
 
     def _reap(self) -> bool:
@@ -305,27 +182,19 @@ class SupervisedProgram:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return False
+                pid = -1
             if self._namespace is not None:
-                self._follow_namespace(ended=pid == self._namespace.init)
-                if pid == 0:
-                    return not self._namespace.is_empty
-            elif pid == 0:
-                return True
-            else:
+                for event in self._namespace.events(ended=pid in {-1, self._namespace.init}):
+                    self._peak = max(self._peak, event.get("maxrss", 0) * _MAXRSS)
+                    if "exited" in event:
+                        self._note_exit(event["exited"], event["at"])
+            if pid <= 0:
+                return pid == 0 and not (self._namespace and self._namespace.is_empty)
+            if self._namespace is None:
                 # The kernel knows the peak of a process that ended before it was ever measured.
                 self._peak = max(self._peak, usage.ru_maxrss * _MAXRSS)
                 if pid == self._pid:
                     self._note_exit(os.waitstatus_to_exitcode(status), time.monotonic())
-
-    def _follow_namespace(self, *, ended: bool) -> None:
-        for event in self._namespace.events():
-            self._peak = max(self._peak, event.get("maxrss", 0) * _MAXRSS)
-            if "exited" in event:
-                self._note_exit(event["exited"], event["at"])
-        if ended:
-            self._namespace.has_ended = self._namespace.is_empty = True
-            self._note_exit(-signal.SIGKILL, time.monotonic())  # the kernel killed it with the init
 
     def _note_exit(self, status: int, at: float) -> None:
         """Send the end of the program, once."""
@@ -337,19 +206,14 @@ class SupervisedProgram:
         """Return the tree. One listing of `/proc` can miss a process that forks and exits again and again."""
         deadline = time.monotonic() + _CHILD_SEARCH_TIMEOUT
         while True:
-            members = self._members(processes())
+            members = self._members(process_table.processes())
             if members or not self._reap() or time.monotonic() > deadline:
                 return members
-            if members := children_of(self._root):
+            if members := process_table.children_of(self._root):
                 return members
 
-    @property
-    def _root(self) -> int:
-        """The process that becomes the parent of the tree's orphans: the init, or this process."""
-        return os.getpid() if self._namespace is None else self._namespace.init
-
     def _members(self, table: Mapping[int, ProcessRow]) -> set[int]:
-        members = descendants(table, self._root)
+        members = process_table.descendants(table, self._root)
         if not self._is_subreaper:
             # Orphans leave the tree, but stay in their process group. So remember each group that the tree ever had.
             members |= {pid for pid, row in table.items() if row.group in self._groups}
@@ -360,7 +224,7 @@ class SupervisedProgram:
         now = time.monotonic()
         if now < self._sample_at:
             return
-        table = processes()
+        table = process_table.processes()
         self._peak = max(self._peak, sum(table[pid].resident for pid in self._members(table)))
         cost = time.monotonic() - now
         self._sample_at = now + max(_SAMPLE_INTERVAL, cost * _REST_FACTOR)
@@ -416,7 +280,9 @@ def main() -> None:
     if ordered:
         send_event(ended=sorted(unkillable), peak=program.peak)
     elif spec["remove"]:
-        _load_module(_REMOVAL).remove(Path(spec["remove"]))
+        from nox_pex.system.removal import remove  # noqa: PLC0415  # only needed if Nox was killed
+
+        remove(Path(spec["remove"]))
 
 
 if __name__ == "__main__":

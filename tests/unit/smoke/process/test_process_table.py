@@ -1,4 +1,4 @@
-"""The process tree that the supervisor watches."""
+"""The living processes, and the tree that the supervisor watches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from nox_pex.smoke.process import supervisor
-from nox_pex.smoke.process.supervisor import ProcessRow, descendants
+from nox_pex.smoke.process import process_table
+from nox_pex.smoke.process.process_table import ProcessRow, descendants
 
 
 def test_descendants_are_found_at_any_depth() -> None:
@@ -19,9 +19,9 @@ def test_descendants_are_found_at_any_depth() -> None:
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="there is no `ps` on this machine")
 def test_processes_are_found_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_LINUX", False)
-    row = supervisor.processes()[os.getpid()]
+    monkeypatch.setattr(process_table, "_LINUX", False)
+    row = process_table.processes()[os.getpid()]
     assert row.parent == os.getppid()
     assert row.group == os.getpgrp()
     assert row.resident > 1_000_000
-    assert "py" in supervisor.command_line(os.getpid())
+    assert "py" in process_table.command_line(os.getpid())

@@ -1,0 +1,216 @@
+"""A program runs in a PID namespace, if the kernel has them, so that nothing of it outlives its run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nox_pex import smoke
+from nox_pex.errors import NoxPexError
+from nox_pex.smoke.process.program import Command, Program
+from tests.support.processes import IMPORTABLE, assert_nothing_left, program_of, wait_until
+from tests.support.smoke_test import SmokeTest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PID namespaces")
+
+ROOT = os.geteuid() == 0
+CONDITIONS = ("cold", "unprivileged", "read-only", "offline")
+DRIVER = Path(__file__).with_name("driver.py")
+Pack = Callable[[str], Path]
+
+
+@pytest.fixture
+def contained(smoke_test: SmokeTest) -> SmokeTest:
+    """Return the smoke test. Skip if the kernel refuses a PID namespace."""
+    tested = smoke_test("contained", "nothing", "{port}", http=[{"path": "/"}])
+    if any("may outlive" in line for line in tested.said):
+        pytest.skip("the kernel refuses a PID namespace")
+    return smoke_test
+
+
+def start(tmp_path: Path, *argv: str, contain: bool = True) -> Program:
+    output = tmp_path / "log"
+    output.touch()
+    program = Program(
+        Command(argv=argv, env={"PATH": os.defpath}, cwd=tmp_path, stdout=output), contain=contain, remove=None
+    )
+    program.start()
+    return program
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_program_sees_its_own_processes_under_every_condition(condition: str, contained: SmokeTest) -> None:
+    seen = {"$.self": True, "$.parent": 1, "$.init": True, "$.session": True, "$.zombies": []}
+    command = {"args": ["ask"], "stdout-matches": '"self": true, "parent": 1, "init": true.*"processes": 2'}
+    tested = contained(
+        "contained", "an-orphan", "{port}", conditions=[condition], http=[{"path": "/", "json-path": seen}],
+        command=[command, command],
+    )  # fmt: skip
+    assert tested.code is None, (tested.problem, tested.log)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_what_a_command_leaves_and_how_it_ends_is_found(condition: str, contained: SmokeTest) -> None:
+    for name in ("SIGTERM", "SIGKILL", "SIGRTMIN"):
+        tested = contained("contained", command=[{"args": ["signalled", name]}], conditions=[condition])
+        assert tested.code == "check-failed"
+        assert name in tested.problem
+    tested = contained("contained", command=[{"args": ["survivor"]}], conditions=[condition])
+    assert tested.code == "left-processes"
+    assert "time.sleep(20)" in tested.problem
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may become another user")
+def test_a_program_of_root_may_become_another_user(contained: SmokeTest) -> None:
+    checks = [{"path": "/", "json-path": {"$.user": 65534}}]
+    assert contained("contained", "another-user", "{port}", http=checks).code is None
+
+
+def test_the_process_id_is_that_of_this_machine(contained: SmokeTest, binary: Pack) -> None:
+    del contained
+    with smoke.launch(binary("listens"), args=["well", "{port}"]) as launched:
+        assert any("listens.pex" in part for part in psutil.Process(launched.pid).cmdline())
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGCHLD, signal.SIGRTMIN + 3])
+@pytest.mark.parametrize("contain", [True, False])
+def test_signals_reach_the_program_and_its_status_comes_back(number: int, *, contain: bool, tmp_path: Path) -> None:
+    script = f"trap 'exit 7' {int(number)}; echo up; while :; do sleep 0.02; done"
+    program = start(tmp_path, "/bin/sh", "-c", script, contain=contain)
+    try:
+        wait_until(lambda: (tmp_path / "log").read_text() != "")
+        program.signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(program.pid).status() == psutil.STATUS_STOPPED)
+        program.signal(number)
+        assert program.exited(within=0.2) is None
+        program.signal(signal.SIGCONT)
+        ended = program.exited(within=10.0)
+        assert ended is not None
+        assert ended.status == 7
+        wait_until(lambda: program.tree() == ())
+    finally:
+        assert program.end() > 100_000
+    assert not psutil.pid_exists(program.pid)
+
+
+@pytest.mark.parametrize("victims", ["nox", "supervisor", "both", "group", "init"])
+def test_nothing_is_left_whoever_is_killed(
+    victims: str, contained: SmokeTest, binary: Pack, project: Path, temporary: Path
+) -> None:
+    del contained
+    packed = binary("contained")
+    argv = [sys.executable, str(DRIVER), str(packed), str(project), str(temporary), "soak", "forking-on"]
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": IMPORTABLE}
+    )
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: program_of(nox) is not None)
+    program = program_of(nox)
+    assert program is not None
+    wait_until(lambda: len(running(packed)) > 3)
+    init = program.parent()
+    assert init is not None
+    supervisor = init.parent()
+    assert supervisor is not None
+    killed = {"nox": [nox], "supervisor": [supervisor], "both": [nox, supervisor], "init": [init], "group": []}[victims]
+    for each in killed:
+        each.kill()
+    if victims == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(supervisor.pid, signal.SIGKILL)
+    started = time.monotonic()
+    output = process.communicate(timeout=30)[0]
+    wait_until(lambda: not running(packed))
+    assert time.monotonic() - started < 10, "the processes end by themselves only after 20 s"
+    if victims in {"supervisor", "init"}:
+        assert "done error[crashed]" in output
+    if victims not in {"both", "group"}:
+        wait_until(lambda: not list(temporary.iterdir()))
+    for left in temporary.iterdir():
+        with smoke.launch(binary("listens"), args=["well", "{port}"]):  # the next run removes it
+            assert not left.exists()
+    assert_nothing_left(temporary)
+
+
+def running(binary: Path) -> list[int]:
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if each.status() != psutil.STATUS_ZOMBIE and f"/{binary.name} forking-on" in " ".join(each.cmdline()):
+                found.append(each.pid)
+    return found
+
+
+JUNK = {
+    "text": b"junk\n",
+    "bytes": b"\xff\n",
+    "no time": b'{"exited": 0}\n',
+    "wrong types": b'{"tree": [[1]]}\n',
+    "deep": b"[" * 50_000 + b"\n",
+    "half": b"half",
+    "a number": b"7\n",
+    "long": b"x" * 70_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_junk_in_the_pipe_of_the_supervisor_is_a_clear_failure(kind: str, tmp_path: Path) -> None:
+    program = start(tmp_path, "/bin/sleep", "20", contain=False)
+    supervisor = psutil.Process(program.pid).parent()
+    assert supervisor is not None
+    pipe = Path(f"/proc/{supervisor.pid}/fd/1").open("wb", buffering=0)  # noqa: SIM115  # the thread closes it
+    writer = threading.Thread(target=write, args=(pipe, JUNK[kind]))
+    writer.start()
+    if kind != "long":
+        writer.join()
+    with pytest.raises(NoxPexError, match=r"error\[crashed\]"):
+        use(program)
+    writer.join()
+    program.end()
+    wait_until(lambda: not psutil.pid_exists(program.pid))
+
+
+def write(pipe: io.FileIO, junk: bytes) -> None:
+    with pipe:
+        while junk:
+            junk = junk[pipe.write(junk) :]
+
+
+def use(program: Program) -> None:
+    program.exited(within=1.0)
+    program.tree()
+
+
+def test_junk_in_the_orders_of_the_supervisor_is_ignored(tmp_path: Path) -> None:
+    program = start(tmp_path, "/bin/sleep", "20", contain=False)
+    supervisor = psutil.Process(program.pid).parent()
+    assert supervisor is not None
+    Path(f"/proc/{supervisor.pid}/fd/0").write_bytes(b"\xff\n[]\n7\n" + b'"end"\n' + b'{"signal": "x"}\n')
+    assert len(program.tree()) == 1
+    assert program.end() > 0
+
+
+def test_a_command_line_that_is_not_utf_8_is_escaped(tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(20)', b'\\xff\\xfe'])"
+    )
+    program = start(tmp_path, sys.executable, "-c", script)
+    try:
+        wait_until(lambda: len(program.tree()) > 1)
+        lines = [each.command for each in program.tree()]
+        assert any(line.endswith(r"\xff\xfe") for line in lines), lines
+        json.dumps(lines).encode()
+    finally:
+        program.end()
