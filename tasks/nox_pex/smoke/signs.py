@@ -15,7 +15,7 @@ from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.network import Network
 from nox_pex.smoke.process.program import RunningProgram
-from nox_pex.system.limited import LimitError, TooSlowError
+from nox_pex.system.limited import LimitError
 
 _NOT_YET: Final = frozenset({502, 503, 504})
 """The statuses that only say that a server is not ready: of a proxy without its backend, or of an overloaded server
@@ -162,7 +162,7 @@ class LineSign:
         try:
             found, self._start = self._log.matches(self._pattern, start=self._start, seconds=timeout)
         except LimitError as error:
-            return Attempt(reason=str(error), hopeless=not isinstance(error, TooSlowError))
+            return Attempt(reason=str(error), hopeless=True)
         return Attempt(reason=None if found else reason)
 
 
