@@ -153,6 +153,23 @@ def running(binary: Path) -> list[int]:
     return found
 
 
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-Ur", "true"], check=False, capture_output=True).returncode != 0,
+    reason="no user namespaces here",
+)
+def test_a_kernel_that_refuses_is_named_once_and_the_test_goes_on(binary: Pack, project: Path, temporary: Path) -> None:
+    argv = [sys.executable, str(DRIVER), str(binary("listens")), str(project), str(temporary), "well"]
+    limit = 'echo 0 > /proc/sys/user/max_pid_namespaces; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", limit, "sh", *argv],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": IMPORTABLE},
+    )  # fmt: skip
+    assert done.stdout.count("may outlive") == 1
+    assert "user.max_" in done.stdout
+    assert "done None" in done.stdout
+    assert_nothing_left(temporary)
+
+
 JUNK = {
     "text": b"junk\n",
     "bytes": b"\xff\n",

@@ -32,7 +32,8 @@ def program_of(nox: psutil.Process) -> psutil.Process | None:
     """Return the process of the binary under test that the process `nox` has started, if it runs."""
     for each in nox.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if any(part.endswith(".pex") for part in each.cmdline()[:4]):
+            # A child of `nox` is the supervisor. Before it executes Python, its command line is that of `nox`.
+            if each.ppid() != nox.pid and any(part.endswith(".pex") for part in each.cmdline()[:4]):
                 return each
     return None
 

@@ -4,12 +4,15 @@ import contextlib
 import fcntl
 import multiprocessing
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nox_pex.system import locks
+from tests.support.mounts import file_system
 
 
 def _hold(path: Path, ready: object, release: object) -> None:
@@ -151,3 +154,28 @@ def test_a_scratch_directory_is_removed_and_so_are_those_of_killed_processes(tmp
         (first / "content").mkdir()
         assert set(tmp_path.iterdir()) == {first, second, tmp_path / "other"}
     assert list(tmp_path.iterdir()) == [tmp_path / "other"]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root makes files immutable on Linux")
+def test_a_directory_that_cannot_be_removed_disturbs_no_later_run(tmp_path: Path) -> None:
+    (tmp_path / "run-1" / "mounted").mkdir(parents=True)
+    deep = os.open(tmp_path / "run-1", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=deep)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(deep)
+    (tmp_path / "run-1" / "closed").mkdir(mode=0)
+    fixed = tmp_path / "run-1" / "fixed"
+    fixed.touch()
+    immutable = subprocess.run(["chattr", "+i", fixed], capture_output=True, check=False).returncode == 0
+    with file_system(tmp_path / "run-1" / "mounted", "size=64k"):
+        for _ in range(2):
+            with locks.scratch("run-", parent=tmp_path) as path:
+                assert path.is_dir()
+        left = {each.name for each in (tmp_path / "run-1").iterdir()}
+        assert left == ({"mounted", "fixed"} if immutable else {"mounted"})
+    subprocess.run(["chattr", "-i", fixed], capture_output=True, check=False)
+    with locks.scratch("run-", parent=tmp_path):
+        assert not (tmp_path / "run-1").exists()

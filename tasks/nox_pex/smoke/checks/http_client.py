@@ -145,7 +145,8 @@ def _other_protocol(endpoint: Endpoint, network: Network, wire: Wire, problem: s
     if expects_tls:
         silent = not wire.has_tls and (problem.startswith(_LATE) or "EOF" in problem)  # no alert of TLS came
         return protocols.probe_plain(connect) if silent else None
-    return protocols.probe(connect) if problem == _NO_ANSWER else None
+    closed = problem == _NO_ANSWER or "reset by peer" in problem or "Broken pipe" in problem
+    return protocols.probe(connect) if closed else None
 
 
 def _connect(endpoint: Endpoint, network: Network, *, timeout: float) -> socket.socket:
@@ -221,16 +222,18 @@ def _exchange(
 ) -> None:
     following: httpx2.Request | None = _build_request(client, endpoint, check)
     origin = _origin(following.url) if following else None
+    location = ""
     for _ in range(_REDIRECTS + 1):
         if following is None:
             return
         if _origin(following.url) != origin:
-            msg = f"redirected to {following.url}, which is outside {endpoint.url}"
+            msg = f"redirected to {location}, which is outside {endpoint.url}"
             raise _StrayRedirectError(msg)
         following.extensions["trace"] = deadline.watch
         response = client.send(following, stream=True, follow_redirects=False)
         with contextlib.closing(response):
             following = response.next_request if check.follow_redirects else None
+            location = response.headers.get("location", "")
             wire.before_read = None
             if until is None or following is not None:
                 _receive(response, exchange)

@@ -25,6 +25,10 @@ _PROBE_TIMEOUT: Final = 0.5
 """Seconds in which the program must answer a probe."""
 
 
+_BANNER_TIMEOUT: Final = 0.1
+"""Seconds in which a server that speaks first does so."""
+
+
 HTTP_2: Final = "the server speaks only HTTP/2, and nox-pex checks by HTTP/1.1; let it accept HTTP/1.1 too"
 
 
@@ -82,6 +86,10 @@ def probe(connect: Callable[[float], socket.socket]) -> str | None:
 
     `connect` takes a timeout in seconds and returns a new connection, or raises `OSError`.
     """
+    with contextlib.suppress(OSError), contextlib.closing(connect(_PROBE_TIMEOUT)) as connection:
+        connection.settimeout(_BANNER_TIMEOUT)
+        if banner := connection.recv(64):  # a reset after the request may have destroyed it
+            return describe_bytes(banner, "", header_limit=0)
     with contextlib.suppress(OSError), contextlib.closing(connect(_PROBE_TIMEOUT)) as connection:
         connection.settimeout(_PROBE_TIMEOUT)
         connection.sendall(_PREFACE)

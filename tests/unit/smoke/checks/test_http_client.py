@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -174,6 +175,17 @@ def test_a_server_that_closes_without_a_word_is_asked_for_http_2(serve_each: Ser
     answer = request(serve_each(only_http_2), HttpCheck(path="/"))
     assert answer.problem is not None
     assert answer.problem.startswith("the server speaks only HTTP/2")
+    assert answer.final
+
+
+def test_a_server_that_speaks_first_is_heard_although_it_resets_the_connection(serve_each: ServeEach) -> None:
+    def banner(connection: socket.socket) -> None:
+        connection.sendall(b"220 ftp.example\r\n")
+        time.sleep(0.2)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    answer = request(serve_each(banner), HttpCheck(path="/"))
+    assert answer.problem == r"the server does not speak HTTP: its answer begins with b'220 ftp.example\r\n'"
     assert answer.final
 
 
