@@ -26,6 +26,7 @@ ROWS: Final = (
     _Wrong(mode="in-ssh", words=("SSH-2.0",)),
     _Wrong(mode="in-redis", words=("-ERR unknown command",)),
     _Wrong(mode="banner-first", words=("220 ftp.example",)),
+    _Wrong(mode="banner-first-and-last", words=("220 ftp.example",)),
     _Wrong(mode="with-400-at-once", settings={"url": "https://127.0.0.1:{port}"}, words=("TLS",)),
     # No answer
     _NeverReady(mode="never-accepted", settings=SHORT, words=("no complete answer within",)),

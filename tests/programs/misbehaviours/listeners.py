@@ -25,5 +25,5 @@ ROWS: Final = (
     _OnUnix(mode="on-a-socket-of-a-child", settings=_UNIX | {"stop-exit-codes": ["KILL"]}, code=None),
     _OnUnix(mode="on-a-file", settings=_UNIX | _SHORT, code="startup-timeout", words=("nothing listens",)),
     _OnUnix(mode="on-a-datagram-socket", settings=_UNIX | _SHORT, code="startup-timeout", words=("not ready",)),
-    _OnUnix(mode="on-a-socket-without-permissions", settings=_UNIX, code=None),
+    _OnUnix(mode="on-a-socket-without-permissions", settings=_UNIX, code=None, only_root=True),
 )

@@ -20,7 +20,7 @@ def _command(mode: str, *, words: tuple[str, ...], **keys: object) -> Misbehavio
         mode=mode,
         args=(),
         settings={"command": [check], "startup-timeout": 1.0},
-        code="startup-timeout",
+        code="check-failed",
         words=words,
     )
 
@@ -40,7 +40,7 @@ ROWS: Final = (
     _Worker(
         mode="hostile",
         settings={"http": [], "ready": {"log": HOSTILE}, "startup-timeout": 1.0},
-        code="startup-timeout",
+        code="check-failed",
         words=(HOSTILE,),
         seconds=15.0,
     ),

@@ -150,6 +150,15 @@ def banner_first() -> None:
                 connection.sendall(b"500 unknown command\r\n")
 
 
+def banner_first_and_last() -> None:
+    """Speak first, and close the connection, as servers do that refuse a client."""
+    listener = listening(PORT)
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"220 ftp.example FTP server ready\r\n")
+
+
 def never_accepted() -> None:
     listener = listening(PORT)
     time.sleep(60)
@@ -183,8 +192,18 @@ def certificate_of_nobody() -> None:
             connection.close()
 
 
+LISTENERS = (
+    banner_first,
+    banner_first_and_last,
+    certificate_of_nobody,
+    never_accepted,
+    nothing_in_tls,
+    with_400_at_once,
+)
+"""The modes that accept connections by themselves. All others answer a request."""
+
 mode = globals()[sys.argv[1].replace("-", "_")]
-if mode in (banner_first, never_accepted, with_400_at_once, nothing_in_tls, certificate_of_nobody):
+if mode in LISTENERS:
     mode()
 else:
     serve(listening(PORT), mode)
