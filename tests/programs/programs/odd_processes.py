@@ -114,6 +114,7 @@ def stopped_at_the_second_request() -> None:
     def answer(connection: socket.socket, request: bytes, number: int) -> None:
         if number:
             os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(LIFE)  # this thread may stop a moment later
         greet(connection, request, number)
 
     serve(listening(PORT), answer)
