@@ -321,7 +321,7 @@ def test_a_program_that_does_not_exist_cannot_be_launched_under_any_condition(tm
     output = tmp_path / "log"
     output.touch()
     for condition in CONFINED:
-        conditions.give_access(condition, root=tmp_path, owned=(), readable=tmp_path)
+        conditions.give_access(condition, root=tmp_path, tmp=tmp_path, pex_root=tmp_path, run=tmp_path)
         command = Command(argv=(str(tmp_path / "none"),), env={}, cwd=tmp_path, stdout=output)
         confinement = conditions.confinement(
             condition, executable=tmp_path / "none", env={}, root=tmp_path, writable=None, size=1, join=None

@@ -174,7 +174,7 @@ def _run_command(
         stderr=stderr.path,
     )
     extra = 0.0
-    if alongside is None and not any(test.workspace.state(boot.state).pex_root.iterdir()):
+    if alongside is None and _is_empty(test.workspace.state(boot.state).pex_root):
         extra = test.options.timeout or test.smoke.startup_timeout
     with started(test, launch, progress, alongside=alongside) as program:
         line = progress.conversation.secrets.mask(results.command_line(check, test.name))
@@ -194,6 +194,14 @@ def _run_command(
         extra_timeout=extra,
     )
     return test.interrupts.interruptible(_command_result, check, output, name=test.name), remaining
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether a directory is empty. A container has its own `PEX_ROOT`, and this one does not exist."""
+    try:
+        return not any(directory.iterdir())
+    except OSError:
+        return True
 
 
 def _wait(program: RunningProgram, *, timeout: float, report: Callable[[float], None]) -> Exit | None:

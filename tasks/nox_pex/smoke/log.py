@@ -115,15 +115,16 @@ class Log(Struct, frozen=True, kw_only=True):
             start = limited.call(_start_of_match, pattern, masked, seconds=_SECONDS)
         return pattern, masked[start:][:_WIDTH].strip()
 
-    def matches(self, pattern: str, *, start: int, seconds: float, key: str = "ready.log") -> tuple[bool, int]:
+    def matches(self, pattern: str, *, start: int, seconds: float) -> tuple[bool, int]:
         """Return whether a line from the byte `start` on matches, and the `start` for the next call.
 
-        An unfinished last line is searched now, and again by the next call. Raises `LimitError`, which names `key` and
-        the pattern, if the result is not known after `seconds`.
+        An unfinished last line is searched now, and again by the next call. Raises `LimitError`, which names the
+        pattern of `ready.log`, if the result is not known after `seconds`.
         """
         if self.size() <= start:
             return False, start
-        return limited.call(_matches, self.descriptor, pattern, start, key, seconds=seconds)
+        limit = f"{seconds:.1f} s, the rest of `startup-timeout`"
+        return limited.call(_matches, self.descriptor, pattern, start, seconds=seconds, limit=limit)
 
     def _search(self, function: Callable[..., _Result], patterns: Sequence[str], *, key: str) -> _Result:
         limit = f"{_SECONDS:g} s on a log of {self.size()} bytes"
@@ -203,8 +204,8 @@ def _start_of_match(pattern: str, line: str) -> int:
     return match.start() if match else 0
 
 
-def _matches(descriptor: int, pattern: str, start: int, key: str) -> tuple[bool, int]:
-    limited.doing(f"`{key}` {pattern!r}")
+def _matches(descriptor: int, pattern: str, start: int) -> tuple[bool, int]:
+    limited.doing(f"`ready.log` {pattern!r}")
     end = os.fstat(descriptor).st_size
     regex = re.compile(pattern)
     if any(regex.search(line) for lines in _blocks(descriptor, start) for line in lines):

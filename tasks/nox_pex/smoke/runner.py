@@ -88,8 +88,9 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
         conditions.give_access(
             boot.condition,
             root=self.workspace.root,
-            owned=(state.pex_root, self.workspace.tmp),
-            readable=self.workspace.run,
+            tmp=self.workspace.tmp,
+            pex_root=state.pex_root,
+            run=self.workspace.run,
         )
         return state.base
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nox_pex.settings.checks import HttpCheck
 from nox_pex.smoke.checks.http_client import Answer, connect, request
-from nox_pex.smoke.checks.results import describe_statuses, shorten, status_matches
+from nox_pex.smoke.checks.results import describe_answer, describe_statuses, status_matches
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
@@ -97,8 +97,9 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
         answer = request(self.endpoint, self.check, tls=self.tls, timeout=timeout, network=network)
         if status_matches(self.check.status, answer.status):
             return Attempt()
-        expected = f"expected status {describe_statuses(self.check.status)}"
-        reason = f"{self.check.method} {self.check.path}: {expected}, got {_described(answer)}"
+        got = describe_answer(answer)
+        why = got if answer.final else f"expected status {describe_statuses(self.check.status)}, got {got}"
+        reason = f"{self.check.method} {self.check.path}: {why}"
         settled = None if self.explicit else _settled(answer)
         return Attempt(reason=reason, settled=settled, hopeless=answer.final)
 
@@ -187,11 +188,3 @@ def _settled(answer: Answer) -> str | None:
     if answer.status is None:
         return answer.problem if answer.final else None
     return None if answer.status in _NOT_YET else str(answer.status)
-
-
-def _described(answer: Answer) -> str:
-    """Return an answer for people: its status and the beginning of its body, or its problem."""
-    if answer.status is None:
-        return answer.problem or "nothing"
-    body = shorten(answer.body[:1000].decode(errors="replace"))
-    return f"status {answer.status}" + (f" with the body {body!r}" if body else "")

@@ -195,7 +195,8 @@ def _set_limits(seconds: float) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, ValueError), open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  # nothing is allocated for a path
             size = int(statm.read().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, resource.RLIM_INFINITY))
+            _, highest = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, highest))
 
 
 def _die_with(parent: int) -> None:

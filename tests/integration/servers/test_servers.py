@@ -57,9 +57,7 @@ def test_uvicorn_and_granian_pass_with_workers_and_endless_answers_but_not_if_th
     project: Callable[[str], Project],
 ) -> None:
     server = project("with_uvicorn")
-    reports = smoke_test(
-        server, one=ALL_CONDITIONS, several=("cold", "warm"), events=("cold", "warm"), granian=("cold",)
-    )
+    reports = smoke_test(server, one=ALL_CONDITIONS, several=("cold", "warm"), events=("cold",), granian=("cold",))
     one, several = (reports[name]["conditions"][1]["memory"] for name in ("one", "several"))
     assert several > 2 * one, "the memory of the three workers counts"
 

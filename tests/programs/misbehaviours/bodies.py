@@ -38,7 +38,7 @@ ROWS: Final = (
     _Wrong(mode="hostile", settings=get(json_path={_SEARCH: 1}), words=("search",)),
     # Content codings
     _Wrong(mode="a-deflate-bomb", settings=get(timeout=10.0), words=("larger than 16777216 bytes",)),
-    _Wrong(mode="ten-codings", settings=get(json=_HELLO), words=("expected",)),
+    _Wrong(mode="ten-codings", settings=get(json=_HELLO), words=("expected JSON",)),
     _Wrong(mode="half-a-gzip", settings=get(json=_HELLO), words=("gzip",)),
     # Charsets that are no text, or slow, or not those of the web
     *(

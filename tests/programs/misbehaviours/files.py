@@ -19,7 +19,7 @@ ROWS: Final = (
     _Passes(mode="sparse"),
     _Passes(mode="link-to-outside", args=_OUTSIDE),
     _Passes(mode="tmp-is-a-link-to-outside", args=_OUTSIDE),
-    _Passes(mode="workspace-is-a-link-to-outside", args=_OUTSIDE),
+    _Passes(mode="workspace-is-a-link-to-outside", args=_OUTSIDE, may_leave=True),
     _Passes(mode="without-its-workspace"),
     _Passes(mode="without-its-own-file"),
     _Passes(mode="immutable", only_root=True, may_leave=True),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tests.programs.misbehaviours import HOSTILE, LISTENING, Misbehaviour
 
 _Row = partial(Misbehaviour, program="odd_logs")
-_WRITTEN: Final = LISTENING | {"log-require": ["^begun"], "log-forbid": ["^root:"]}
+_WRITTEN: Final[dict[str, Any]] = LISTENING | {"log-require": ["^begun"], "log-forbid": ["^root:"]}
 _EXITS: Final = ("{port}", "exit")
 
 ROWS: Final = (
@@ -35,13 +35,11 @@ ROWS: Final = (
         settings=LISTENING | {"log-require": [HOSTILE]},
         code="log-missing",
         words=(HOSTILE,),
-        seconds=25.0,
     ),
     _Row(
         mode="hostile",
         settings=LISTENING | {"log-forbid": [HOSTILE]},
         code="log-forbidden",
         words=(HOSTILE,),
-        seconds=25.0,
     ),
 )

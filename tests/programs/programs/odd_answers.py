@@ -1,5 +1,6 @@
-"""Answer as no good web server does, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
+"""Answer oddly, or in another protocol: `odd_answers.py MODE PORT`. MODE is one of the functions."""
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -20,10 +21,6 @@ def with_500(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"no such table: users", status="500 Internal Server Error"))
 
 
-def with_404(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", status="404 Not Found"))
-
-
 def with_502(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", status="502 Bad Gateway"))
 
@@ -34,10 +31,6 @@ def with_504_for_a_while(connection: Connection, _request: bytes, number: int) -
 
 def with_changing_errors(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", status=next(ERRORS)))
-
-
-def with_status_999(connection: Connection, *_: object) -> None:
-    connection.sendall(response(status="999 Beyond"))
 
 
 def created_once(connection: Connection, request: bytes, _number: int) -> None:
@@ -103,10 +96,6 @@ def with_another_host(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", "Location: https://login.example.invalid/", status="302 Found"))
 
 
-def with_a_bad_location(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", "Location: http://[::1/", status="302 Found"))
-
-
 def with_another_scheme(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", "Location: file:///etc/passwd", status="302 Found"))
 
@@ -155,14 +144,31 @@ def banner_first() -> None:
     listener = listening(PORT)
     while True:
         connection, _ = listener.accept()
-        with connection:
+        with connection, contextlib.suppress(OSError):
             connection.sendall(b"220 ftp.example FTP server ready\r\n")
+            while connection.recv(4096):
+                connection.sendall(b"500 unknown command\r\n")
 
 
 def never_accepted() -> None:
     listener = listening(PORT)
     time.sleep(60)
     listener.close()
+
+
+def with_400_at_once() -> None:
+    """Answer any first bytes, as web servers do that are asked in TLS."""
+    listener = listening(PORT)
+    while True:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(response(b"", status="400 Bad Request"))
+
+
+def nothing_in_tls() -> None:
+    """Take the first bytes, and answer nothing."""
+    serve(listening(PORT), lambda *_: time.sleep(60))
 
 
 def certificate_of_nobody() -> None:
@@ -178,7 +184,7 @@ def certificate_of_nobody() -> None:
 
 
 mode = globals()[sys.argv[1].replace("-", "_")]
-if mode in (banner_first, never_accepted, certificate_of_nobody):
+if mode in (banner_first, never_accepted, with_400_at_once, nothing_in_tls, certificate_of_nobody):
     mode()
 else:
     serve(listening(PORT), mode)

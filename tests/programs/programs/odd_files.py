@@ -1,4 +1,4 @@
-"""Leave files that are hard to remove, then serve: `odd_files.py MODE PORT [ARGUMENT]`. MODE is one of the functions."""
+"""Leave odd files, then serve: `odd_files.py MODE PORT [ARGUMENT]`. MODE is one of the functions."""
 
 import ctypes
 import os
@@ -38,7 +38,7 @@ def nested_1200_without_permissions() -> None:
 
 
 def many() -> None:
-    for number in range(5000):
+    for number in range(2000):
         (TMP / f"file-{number}").touch()
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from serving import greet, listening, response, serve
+from serving import greet, listening, serve
 
 PORT = int(sys.argv[2])
 
@@ -101,7 +101,7 @@ def on_a_datagram_socket() -> None:
 def on_a_socket_without_permissions() -> None:
     listener = unix(sys.argv[3])
     Path(sys.argv[3]).chmod(0)
-    serve(listener, lambda connection, *_: connection.sendall(response(b"", status="500 No")))
+    serve(listener)
 
 
 globals()[sys.argv[1].replace("-", "_")]()

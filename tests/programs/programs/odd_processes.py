@@ -92,23 +92,8 @@ def leaving_one_with_commands_in_its_command_line() -> None:
     subprocess.Popen([*SLEEPER, "\n::error::x\n##[error]y\x1b[2J\r\u202e"])
 
 
-def leaving_one_that_holds_the_log() -> None:
-    subprocess.Popen(["tail", "-f", "/dev/null"], start_new_session=True)
-
-
 def leaving_one_that_listens() -> None:
     child(lambda: serve(listening(0)))
-
-
-def leaving_one_in_a_vfork() -> None:
-    """Leave a child of a child that has ended, in another session and process group."""
-
-    def daemon() -> None:
-        os.setsid()
-        child(rest)
-
-    child(daemon)
-    os.wait()
 
 
 # --- the program itself
@@ -141,12 +126,13 @@ def stopped_when_it_should_stop() -> None:
 def started_again_by_itself() -> None:
     """Become another program, as a launcher does."""
     if sys.argv[3:] != ["again"]:
-        os.execv(sys.argv[0], [*sys.argv, "again"])
+        os.execv(sys.argv[0], [*sys.argv, "again"])  # noqa: S606  # it starts itself
 
 
 def without_utf_8_in_its_name() -> None:
     if sys.argv[3:] != ["again"]:
-        os.execv(sys.argv[0], [b"\xff\xfe", *map(os.fsencode, sys.argv[1:]), b"again"])
+        argv = [b"\xff\xfe", *map(os.fsencode, sys.argv[1:]), b"again"]
+        os.execv(sys.argv[0], argv)  # noqa: S606  # it starts itself
 
 
 def with_many_threads() -> None:
@@ -195,7 +181,7 @@ def killing_its_parent() -> None:
 def killing_everything() -> None:
     """Kill all processes of a private PID namespace. The third argument is the namespace of the machine."""
     try:
-        is_private = os.readlink("/proc/self/ns/pid") != sys.argv[3]
+        is_private = str(Path("/proc/self/ns/pid").readlink()) != sys.argv[3]
     except OSError:
         is_private = False
     if is_private:

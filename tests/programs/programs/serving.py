@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def greet(connection: socket.socket, _request: bytes, _number: int) -> None:
 
 
 def serve(listener: Listener, answer: Answer = greet) -> None:
-    """Answer requests until the program is stopped."""
+    """Answer requests until the program is stopped, for five minutes at the longest."""
+    if signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0):
+        signal.alarm(300)  # no defect of nox-pex may leave a server for ever
     for number in itertools.count():
         connection, _ = listener.accept()
         threading.Thread(target=_converse, args=(connection, answer, number), daemon=True).start()

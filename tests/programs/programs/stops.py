@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serving import listening, serve
 
-SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", sys.argv[0]]
+SLEEPER = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(120)", sys.argv[0]]
 
 
 def at_once() -> None:
@@ -57,23 +57,25 @@ def leaving_a_daemon() -> None:
         return
     os.setsid()
     if os.fork() == 0:
-        time.sleep(600)
+        time.sleep(120)
     os._exit(0)
 
 
 def leaving_a_thousand() -> None:
     for _ in range(1000):
         if os.fork() == 0:
-            time.sleep(600)
+            time.sleep(120)
 
 
 def leaving_one_that_forks_on() -> None:
     if os.fork():
         return
-    while True:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:  # no defect of nox-pex may leave it for ever
         if os.fork():
             os._exit(0)
         time.sleep(0.01)
+    os._exit(0)
 
 
 def from_another_group() -> None:
@@ -81,7 +83,7 @@ def from_another_group() -> None:
     leader = os.fork()
     if leader == 0:
         os.setpgid(0, 0)
-        time.sleep(600)
+        time.sleep(120)
     time.sleep(0.1)
     os.setpgid(leader, leader)
 

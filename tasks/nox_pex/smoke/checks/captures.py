@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ from nox_pex.smoke.checks.charsets import NotTextError, text_of
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.results import shorten
 from nox_pex.system.limited import doing
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can express, and which no request and no command can have."""
 
 
 class Captured(Struct, frozen=True, kw_only=True):
@@ -45,6 +48,9 @@ def _value(where: str | Capture, answer: Answer, name: str) -> str:
     value = _json_value(where, answer) if isinstance(where, str) else _part(where, answer, name)
     if not value:
         msg = "found an empty text"
+        raise _NothingError(msg)
+    if _SURROGATE.search(value):
+        msg = f"found {value[:40]!r}, which is no text in Unicode"
         raise _NothingError(msg)
     return value
 

@@ -10,7 +10,7 @@ _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """The content codings that can be decoded, and the `wbits` of zlib for each."""
 
 
-_MOST_CODINGS: Final = 5
+_MOST_CODINGS: Final = 10
 """The number of content codings that are decoded. Each one is a level of nested generators, and servers use one."""
 
 
@@ -29,7 +29,7 @@ def decode(parts: Iterator[bytes], encoding: str, limit: int) -> Iterator[bytes]
     """
     codings = [name for each in encoding.split(",") if (name := each.strip().lower()) not in {"", "identity"}]
     if len(codings) > _MOST_CODINGS:
-        msg = f"the body has {len(codings)} content codings, more than {_MOST_CODINGS}"
+        msg = f"the Content-Encoding of the body lists {len(codings)} codings, more than {_MOST_CODINGS}"
         raise UndecodableError(msg)
     for coding in reversed(codings):
         parts = _decompress(parts, coding, limit)

@@ -98,6 +98,7 @@ def request(
 ) -> Answer:
     """Send the request of `check` and return the answer, after `timeout` seconds at the latest, including redirects.
 
+    A server that says nothing is then asked, within one second more, whether it speaks another protocol.
     The request has those of the `cookies` that are for its URL. Cookies of the answer are added to them.
     """
     limit = max(BODY_LIMIT, parse_size(check.max_size) if check.max_size else 0)
@@ -110,9 +111,9 @@ def request(
         client = httpx2.Client(transport=transport, trust_env=False, timeout=timeout, cookies=cookies)
         with client:
             problem = _attempt(client, endpoint, check, exchange, wire, deadline=deadline, until=until)
-    if problem.text == _NO_ANSWER and tls is None:
-        found = protocols.probe(lambda seconds: _connect(endpoint, network, timeout=seconds))
-        problem = _Problem(found or _NO_ANSWER, final=found is not None)
+    if exchange.status is None and problem.text is not None and not problem.final:
+        found = _other_protocol(endpoint, network, wire, problem.text, expects_tls=tls is not None)
+        problem = problem if found is None else _Problem(found, final=True)
     seconds = time.monotonic() - started
     return Answer(
         status=exchange.status,
@@ -135,10 +136,26 @@ def connect(host: str, port: int, *, timeout: float, network: Network = HERE) ->
     return None
 
 
+def _other_protocol(endpoint: Endpoint, network: Network, wire: Wire, problem: str, *, expects_tls: bool) -> str | None:
+    """Return the problem of a server that speaks another protocol than expected, None if that is not known."""
+
+    def connect(timeout: float) -> socket.socket:
+        return _connect(endpoint, network, timeout=timeout)
+
+    if expects_tls:
+        silent = not wire.has_tls and (problem.startswith(_LATE) or "EOF" in problem)  # no alert of TLS came
+        return protocols.probe_plain(connect) if silent else None
+    closed = problem == _NO_ANSWER or "reset by peer" in problem or "Broken pipe" in problem
+    return protocols.probe(connect) if closed else None
+
+
 def _connect(endpoint: Endpoint, network: Network, *, timeout: float) -> socket.socket:
     if endpoint.unix_socket is not None:
         return connect_unix(endpoint.unix_socket, timeout=timeout)
     return network.connect(endpoint.host, endpoint.port, timeout=timeout)
+
+
+_LATE: Final = "no complete answer within"
 
 
 _NO_ANSWER: Final = "Server disconnected without sending a response."
@@ -175,9 +192,10 @@ def _attempt(
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
         problem = _describe_error(error, wire)
     if late or deadline.expired:
-        problem = _Problem(f"no complete answer within {deadline.timeout:g} s")
+        problem = _Problem(f"{_LATE} {deadline.timeout:g} s")
     if until is None or exchange.status is None:
-        return problem
+        endless = problem.text is not None and problem.text.startswith(_LATE) and exchange.body
+        return _Problem(f"{problem.text}; if it has no end, set `until`") if endless else problem
     end = repr(_end_of(exchange)) if exchange.body else "no body"
     return _Problem(
         f"`until` {check.until!r} did not match: {problem.text or 'the answer is complete'}; it ends: {end}"
@@ -204,16 +222,18 @@ def _exchange(
 ) -> None:
     following: httpx2.Request | None = _build_request(client, endpoint, check)
     origin = _origin(following.url) if following else None
+    location = ""
     for _ in range(_REDIRECTS + 1):
         if following is None:
             return
         if _origin(following.url) != origin:
-            msg = f"redirected to {following.url}, which is outside {endpoint.url}"
+            msg = f"redirected to {location}, which is outside {endpoint.url}"
             raise _StrayRedirectError(msg)
         following.extensions["trace"] = deadline.watch
         response = client.send(following, stream=True, follow_redirects=False)
         with contextlib.closing(response):
             following = response.next_request if check.follow_redirects else None
+            location = response.headers.get("location", "")
             wire.before_read = None
             if until is None or following is not None:
                 _receive(response, exchange)

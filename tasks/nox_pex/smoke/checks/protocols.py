@@ -25,7 +25,14 @@ _PROBE_TIMEOUT: Final = 0.5
 """Seconds in which the program must answer a probe."""
 
 
+_BANNER_TIMEOUT: Final = 0.1
+"""Seconds in which a server that speaks first does so."""
+
+
 HTTP_2: Final = "the server speaks only HTTP/2, and nox-pex checks by HTTP/1.1; let it accept HTTP/1.1 too"
+
+
+_NO_TLS: Final = "the server does not speak TLS; write `http` in `url`"
 
 
 _TLS: Final = "the server speaks TLS; write `https` in `url`"
@@ -57,8 +64,21 @@ def describe_tls_error(text: str) -> str | None:
     if re.search(r"no.application.protocol", text, re.IGNORECASE):
         return HTTP_2
     if re.search(r"wrong.version.number|record.layer.failure|http.request", text, re.IGNORECASE):
-        return f"the server does not speak TLS; write `http` in `url` ({text})"
-    return text if "[SSL" in text else None
+        return f"{_NO_TLS} ({text})"
+    return None
+
+
+def probe_plain(connect: Callable[[float], socket.socket]) -> str | None:
+    """Return the problem of a server with which no TLS handshake ended, None if it does not answer plain HTTP either.
+
+    `connect` takes a timeout in seconds and returns a new connection, or raises `OSError`.
+    """
+    with contextlib.suppress(OSError), contextlib.closing(connect(_PROBE_TIMEOUT)) as connection:
+        connection.settimeout(_PROBE_TIMEOUT)
+        connection.sendall(b"OPTIONS * HTTP/1.0\r\n\r\n")
+        if connection.recv(64).startswith(b"HTTP/"):
+            return _NO_TLS
+    return None
 
 
 def probe(connect: Callable[[float], socket.socket]) -> str | None:
@@ -66,6 +86,10 @@ def probe(connect: Callable[[float], socket.socket]) -> str | None:
 
     `connect` takes a timeout in seconds and returns a new connection, or raises `OSError`.
     """
+    with contextlib.suppress(OSError), contextlib.closing(connect(_PROBE_TIMEOUT)) as connection:
+        connection.settimeout(_BANNER_TIMEOUT)
+        if banner := connection.recv(64):  # a reset after the request may have destroyed it
+            return describe_bytes(banner, "", header_limit=0)
     with contextlib.suppress(OSError), contextlib.closing(connect(_PROBE_TIMEOUT)) as connection:
         connection.settimeout(_PROBE_TIMEOUT)
         connection.sendall(_PREFACE)

@@ -39,6 +39,10 @@ _SHOWN: Final = 160
 """The number of characters that are shown of an expected or an actual text."""
 
 
+_BODY_SHOWN: Final = 1000
+"""The number of bytes of a body of which the beginning is shown."""
+
+
 _WHITE_SPACE: Final = re.compile(r"[ \t\r\n]+")
 """Other white space (U+0085, U+2028, …) is shown as it is, escaped."""
 
@@ -157,6 +161,17 @@ def describe_statuses(status: Status) -> str:
     return " or ".join(str(each) for each in (status if isinstance(status, tuple) else (status,)))
 
 
+def describe_answer(answer: Answer) -> str:
+    """Return an answer for people: its status, with where it leads or the beginning of its body; or its problem."""
+    if answer.status is None or answer.final:
+        return answer.problem or "nothing"
+    location = answer.headers.get("location")
+    if location is not None:
+        return f"status {answer.status} to {shorten(location)}"
+    body = shorten(answer.body[:_BODY_SHOWN].decode(errors="backslashreplace"))
+    return f"status {answer.status} with the body {short_json(body)}" if body else f"status {answer.status}"
+
+
 def exit_allowed(status: int, codes: tuple[int | str, ...]) -> bool:
     """Whether an exit status (-N after signal N) is in `stop-exit-codes`. The name of a signal means -N and 128+N."""
     allowed: set[int] = set()
@@ -216,8 +231,8 @@ def _same(expected: Any, actual: Any) -> bool:
 
 def _http_mismatches(check: HttpCheck, answer: Answer, schema: Any) -> Iterator[_Mismatch]:
     if not status_matches(check.status, answer.status):
-        actual = f"status {answer.status}" if answer.status is not None else answer.problem or "nothing"
-        yield _Mismatch(f"status {describe_statuses(check.status)}", actual)
+        problem = answer.problem if answer.final else None
+        yield _Mismatch(f"status {describe_statuses(check.status)}", describe_answer(answer), problem=problem)
     if answer.problem is not None:
         yield _Mismatch("a complete answer", answer.problem, problem=answer.problem)
     if check.max_seconds is not None and answer.seconds > check.max_seconds:

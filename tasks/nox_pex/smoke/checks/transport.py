@@ -15,28 +15,26 @@ import httpx2
 
 from nox_pex.smoke.process.network import Network
 
-HEADER_LIMIT: Final = 256 * 1024
-"""The number of bytes of a status line with its headers that are read."""
+HEADER_LIMIT: Final = httpcore2.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
+"""The number of bytes of a status line with its headers that are read. Proxies and browsers read no more."""
 
 
 _FIRST_BYTES: Final = 64
-
-
-httpcore2.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = HEADER_LIMIT  # 100 KiB by default, and no option for it
 
 
 @final
 class Wire:
     """What is known about the connections of one exchange.
 
-    `first_bytes` are the first bytes that the program sent on the latest connection. `before_read` is called with the
-    socket before each read, when everything that has arrived is parsed.
+    `first_bytes` are the first bytes that the program sent on the latest connection, after the TLS handshake if there
+    is one. `has_tls` says whether that handshake has ended. `before_read` is called with the socket before each read,
+    when everything that has arrived is parsed.
     """
 
     def __init__(self) -> None:
         self.first_bytes = b""
         self.before_read: Callable[[socket.socket], None] | None = None
-        self.connected = False
+        self.has_tls = False
 
 
 @final
@@ -82,7 +80,7 @@ class _Stream(httpcore2.NetworkStream):
         self._socket = connection
         self._wire = wire
         wire.first_bytes = b""
-        wire.connected = True
+        wire.has_tls = isinstance(connection, ssl.SSLSocket)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._wire.before_read is not None:

@@ -74,7 +74,8 @@ class Until:
 
 def _found(pattern: str, body: bytearray, codec: str) -> bool:
     limited.doing(f"`until` {pattern!r}")
-    return re.search(pattern, body.decode(codec, errors="replace")) is not None
+    # At each line, because a stream of events has lines, and its beginning says nothing.
+    return re.search(pattern, body.decode(codec, errors="replace"), re.MULTILINE) is not None
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:

@@ -85,19 +85,24 @@ def confinement(
     )
 
 
-def give_access(condition: BootCondition, *, root: Path, owned: tuple[Path, ...], readable: Path) -> None:
-    """Let the user of an unprivileged boot enter the directory `root`, read `readable`, and own the files in `owned`.
+def give_access(condition: BootCondition, *, root: Path, tmp: Path, pex_root: Path, run: Path) -> None:
+    """Let other users enter the directory `root`, read `run` and `pex_root`, and write to `tmp`, as to `/tmp`.
 
-    It does nothing unless this process runs as root. Otherwise the file system sees the program as this user anyway.
+    A server that root starts may give up its rights (`gunicorn --user www-data`). An unprivileged boot has no rights to
+    give up: its user owns `tmp` and `pex_root`. If this process does not run as root, this function does nothing,
+    because the file system then sees each program as this user.
     """
-    if condition != "unprivileged" or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return
     root.chmod(0o711)
-    for path in _walk(readable):
+    tmp.chmod(0o1777)
+    for path in (pex_root.parent, pex_root):
+        path.chmod(0o755)
+    for path in _walk(run):
         _let_others_read(path)
     # If root may not change owners, in a container or a user namespace, it cannot switch users either.
     with contextlib.suppress(OSError):
-        for directory in owned:
+        for directory in (pex_root, tmp) if condition == "unprivileged" else ():
             for path in _walk(directory):
                 os.lchown(path, NOBODY, NOBODY)
 

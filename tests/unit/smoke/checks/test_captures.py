@@ -8,7 +8,7 @@ from nox_pex.settings.checks import Capture, HttpCheck
 from nox_pex.smoke.checks.captures import capture
 from nox_pex.smoke.checks.http_client import Answer
 
-BODY = b'{"id": 7, "token": "t-1", "ok": true, "items": [1, 2], "none": null, "empty": "", "price": 1.5}'
+BODY = b'{"id": 7, "token": "t-1", "ok": true, "items": [1.5, 2], "none": null, "empty": "", "half": "\\ud800"}'
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ BODY = b'{"id": 7, "token": "t-1", "ok": true, "items": [1, 2], "none": null, "e
         ("$.token", "t-1"),
         ("$.id", "7"),
         ("$.ok", "true"),
-        ("$.price", "1.5"),
         ("$.items[1]", "2"),
+        ("$.items[0]", "1.5"),
         (Capture(header="location"), "/items/7"),
         (Capture(matches='"token": "([^"]+)"'), "t-1"),
         (Capture(matches="t-[0-9]"), "t-1"),
@@ -39,6 +39,7 @@ def test_a_value_is_text(where: str | Capture, value: str) -> None:
         ("$", "`capture.x` found an object at '$'"),
         ("$.none", "`capture.x` found null at '$.none'"),
         ("$.empty", "`capture.x` found an empty text"),
+        ("$.half", r"`capture.x` found '\ud800', which is no text in Unicode"),
         (Capture(header="Location"), "`capture.x` found no header Location"),
         (Capture(matches="nothing"), "`capture.x` found no match of 'nothing' in "),
         (Capture(matches="(nothing)?"), "`capture.x` found an empty text"),

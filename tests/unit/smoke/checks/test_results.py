@@ -67,7 +67,7 @@ def test_a_schema_is_never_fetched() -> None:
 def test_the_first_mismatch_is_the_result() -> None:
     check = HttpCheck(path="/", contains="x", headers={"X-Other": "y"})
     result = http_result(check, Answer(status=500, body=b"z"))
-    assert str(result) == "GET /: expected status 2xx, got status 500"
+    assert str(result) == 'GET /: expected status 2xx, got status 500 with the body "z"'
     result = http_result(check, Answer(status=200, body=b"z"))
     assert str(result) == "GET /: expected header X-Other: y, got none"
     result = http_result(check, Answer(status=200, body=b"z", headers={"x-other": "y"}))
