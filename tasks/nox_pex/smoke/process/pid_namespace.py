@@ -150,6 +150,8 @@ def _reap(channel: socket.socket, program: int) -> None:
         except ChildProcessError:
             _send(channel, empty=True)
             return
+        if os.WIFSTOPPED(status):
+            continue  # a child that asked to be traced has stopped (ptrace(2))
         event: Event = {}
         if usage.ru_maxrss > peak:
             event["maxrss"] = peak = usage.ru_maxrss

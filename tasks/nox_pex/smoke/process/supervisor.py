@@ -193,7 +193,7 @@ class SupervisedProgram:
             if self._namespace is None:
                 # The kernel knows the peak of a process that ended before it was ever measured.
                 self._peak = max(self._peak, usage.ru_maxrss * _MAXRSS)
-                if pid == self._pid:
+                if pid == self._pid and not os.WIFSTOPPED(status):  # traced, and stopped (ptrace(2))
                     self._note_exit(os.waitstatus_to_exitcode(status), time.monotonic())
 
     def _note_exit(self, status: int, at: float) -> None:
