@@ -20,6 +20,11 @@ HEADER_LIMIT: Final = httpcore2.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
 
 
 _FIRST_BYTES: Final = 64
+"""The number of bytes of an answer that are kept for messages."""
+
+
+_HTTP: Final = b"HTTP/"
+"""The beginning of a status line (RFC 9112, section 4)."""
 
 
 @final
@@ -89,7 +94,10 @@ class _Stream(httpcore2.NetworkStream):
             self._socket.settimeout(timeout)
             data = self._socket.recv(max_bytes)
         if len(self._wire.first_bytes) < _FIRST_BYTES:
-            self._wire.first_bytes = (self._wire.first_bytes + data)[:_FIRST_BYTES]
+            self._wire.first_bytes = first = (self._wire.first_bytes + data)[:_FIRST_BYTES]
+            if first[: len(_HTTP)] != _HTTP[: len(first)]:  # the parser would wait for the end of the headers
+                msg = "it does not begin with HTTP/"
+                raise httpcore2.RemoteProtocolError(msg)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
