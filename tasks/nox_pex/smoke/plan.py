@@ -17,7 +17,7 @@ from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpC
 from nox_pex.settings.smoke import BootCondition, Condition, Ready, Smoke
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.toml_text import toml_key
-from nox_pex.settings.values import TOKEN
+from nox_pex.settings.values import TOKEN, tokens_in
 
 EXAMPLE: Final = (
     'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, for a '
@@ -218,8 +218,7 @@ def _of_ready(smoke: Smoke, ready: Ready, path: str) -> HttpCheck:
 
 def mentions(value: Any, names: Iterable[str]) -> bool:
     """Whether any text in a part of the settings contains the token of one of `names`."""
-    text = msgspec.json.encode(value)
-    return any(f"{{{name}}}".encode() in text for name in names)
+    return not set(names).isdisjoint(tokens_in(msgspec.to_builtins(value)))
 
 
 def command_variables(smoke: Smoke, check: CommandCheck) -> dict[str, str]:
