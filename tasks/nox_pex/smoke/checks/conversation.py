@@ -64,7 +64,7 @@ class Conversation:
         if not tokens:
             return check
         self._check_lines(values, tokens, is_http=isinstance(check, HttpCheck))
-        filled = plan.fill_all(values, tokens)
+        filled = plan.fill_all(check, tokens)
         if isinstance(check, HttpCheck):
             filled["path"] = self._path(filled["path"], filled.get("request-headers", {}))
         named = filled.get("request-headers") or filled.get("env") or {}
