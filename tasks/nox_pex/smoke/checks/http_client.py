@@ -43,6 +43,14 @@ _END_SHOWN: Final = 80
 """The number of characters at the end of a body that a failed `until` shows."""
 
 
+_LATE: Final = "no complete answer within"
+"""The beginning of the problem of an exchange that its deadline ended."""
+
+
+_NO_ANSWER: Final = "Server disconnected without sending a response."
+"""The message of httpcore if the server closes the connection before its first byte."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """The answer to a request: complete, or up to the `problem` that ended the exchange. Header names are lower case.
 
@@ -153,13 +161,6 @@ def _connect(endpoint: Endpoint, network: Network, *, timeout: float) -> socket.
     if endpoint.unix_socket is not None:
         return connect_unix(endpoint.unix_socket, timeout=timeout)
     return network.connect(endpoint.host, endpoint.port, timeout=timeout)
-
-
-_LATE: Final = "no complete answer within"
-
-
-_NO_ANSWER: Final = "Server disconnected without sending a response."
-"""The message of httpcore if the server closes the connection before its first byte."""
 
 
 def _attempt(
