@@ -29,13 +29,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def program_of(nox: psutil.Process) -> psutil.Process | None:
-    """Return the process of the binary under test that the process `nox` has started, if it runs."""
+    """Return the process of the binary under test that the process `nox` has started, if it runs.
+
+    It is the oldest one, because those that it forks have the same command line.
+    """
+    found: list[psutil.Process] = []
     for each in nox.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             # A child of `nox` is the supervisor. Before it executes Python, its command line is that of `nox`.
             if each.ppid() != nox.pid and any(part.endswith(".pex") for part in each.cmdline()[:4]):
-                return each
-    return None
+                found.append(each)
+    return min(found, key=lambda each: (each.create_time(), each.pid), default=None)
 
 
 def assert_nothing_left(*places: Path) -> None:
