@@ -16,7 +16,7 @@ else:
 
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -90,6 +90,20 @@ def _status_range(status: int | str) -> range:
 def as_tuple(texts: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return the texts of a key that takes one text or a list of them."""
     return (texts,) if isinstance(texts, str) else texts
+
+
+def tokens_in(value: Any) -> Iterator[str]:
+    """Yield the name of each token in the texts of a part of the settings. `value` is made of Python's built-in types.
+
+    The keys of tables are not searched, because they are never filled in.
+    """
+    if isinstance(value, str):
+        yield from TOKEN.findall(value)
+    elif isinstance(value, Mapping):
+        yield from tokens_in(tuple(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from tokens_in(each)
 
 
 def check_patterns(**patterns: str | tuple[str, ...] | None) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Run the boots under one condition: `before`, then one boot or two, and `after`.
 
-Each condition is a world of its own: nothing that a boot creates in `{tmp}`, or in what `before` prepares, is there in
-the next condition.
+What a boot creates in `{tmp}`, or in what `before` prepares, does not exist in the next condition.
 """
 
 from __future__ import annotations

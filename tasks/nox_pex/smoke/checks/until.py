@@ -34,7 +34,6 @@ class Until:
     """The search for a pattern in a body. `deadline` is on the monotonic clock."""
 
     def __init__(self, pattern: str, *, deadline: float, timeout: float) -> None:
-        self.matched = False
         self._pattern = pattern
         self._deadline = deadline
         self._limit = f"the rest of `timeout` ({timeout:g} s)"
@@ -79,7 +78,6 @@ class Until:
         ended = time.monotonic()
         self._next = ended + max(_PAUSE, _SHARE * (ended - started))
         if found:
-            self.matched = True
             raise MatchedError
 
 

@@ -1,4 +1,4 @@
-"""Run a program in a PID namespace of its own, under a small init (pid_namespaces(7)).
+"""Run a program in a separate PID namespace, under a small init (pid_namespaces(7)).
 
 The kernel kills every process of the namespace when its init ends, and lets no process there fork any more. It kills
 the init when the supervisor ends (`PR_SET_PDEATHSIG` in prctl(2)). So nothing of the program outlives the supervisor,
