@@ -96,7 +96,10 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
             progress.served = _serve(test, program, f"{place}, log in {output.path}")
         elif not boot.warms_up:
             failed = test.interrupts.interruptible(run_checks, test, program, progress)
-            failed = failed or run_commands(test, boot, directory, progress, alongside=program)
+            failed_command = run_commands(test, boot, directory, progress, alongside=program)
+            if failed is not None:  # the first failure is the server's, so the server is what to run by hand
+                progress.failed_launch = None
+            failed = failed or failed_command
             soak = test.smoke.soak if failed is None else 0.0
             test.interrupts.interruptible(check_alive, program, "after the checks", within=soak)
         progress.stop, stop_failure = test.interrupts.interruptible(
