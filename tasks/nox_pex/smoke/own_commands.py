@@ -39,6 +39,8 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
         `name` is the condition for which they run, if it is for one.
         """
         output = self.logs / f"{name}{key}.log"
+        if commands:
+            log.Log.create(output).close()
         label = f"{name}: {key}" if name else key
         for command in commands:
             line = " ".join(command)
