@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,20 @@ def test_what_a_command_leaves_and_how_it_ends_is_found(condition: str, containe
 def test_a_program_of_root_may_become_another_user(contained: SmokeTest) -> None:
     checks = [{"path": "/", "json-path": {"$.user": 65534}}]
     assert contained("contained", "another-user", "{port}", http=checks).code is None
+
+
+@pytest.mark.skipif(not ROOT or shutil.which("setpriv") is None, reason="only root has rights to lose")
+def test_root_without_the_right_to_namespaces_can_still_become_another_user(
+    binary: Pack, project: Path, temporary: Path
+) -> None:
+    rights = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    argv = [sys.executable, str(DRIVER), str(binary("contained")), str(project), str(temporary), "well", "another-user"]
+    done = subprocess.run(
+        [*rights, *argv], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": IMPORTABLE}
+    )
+    assert "done None" in done.stdout
+    assert done.stdout.count("may outlive") == 1
+    assert_nothing_left(temporary)
 
 
 def test_the_process_id_is_that_of_this_machine(contained: SmokeTest, binary: Pack) -> None:
