@@ -159,6 +159,24 @@ def test_nothing_is_left_whoever_is_killed(
     assert_nothing_left(temporary)
 
 
+def test_a_command_of_before_does_not_outlive_nox(binary: Pack, project: Path, temporary: Path) -> None:
+    argv = [sys.executable, str(DRIVER), str(binary("listens")), str(project), str(temporary), "before"]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": IMPORTABLE})
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: any(child.name() == "sleep" for child in nox.children()))
+    (command,) = nox.children()
+    process.kill()
+    process.wait()
+    try:
+        wait_until(lambda: not command.is_running())
+    finally:
+        with contextlib.suppress(psutil.Error):
+            command.kill()
+    for left in temporary.iterdir():
+        with smoke.launch(binary("listens"), args=["well", "{port}"]):  # the next run removes it
+            assert not left.exists()
+
+
 def running(binary: Path) -> list[int]:
     found = []
     for each in psutil.process_iter():
