@@ -42,7 +42,10 @@ def test_a_login_works_under_each_condition(smoke_test: SmokeTest) -> None:
 
 def test_a_captured_secret_is_masked_in_the_log_of_a_failure(smoke_test: SmokeTest) -> None:
     tested = smoke_test("logs_in", "{port}", http=[FORM, LOGIN, {"path": "/{access_token}"}], log_forbid=["logged"])
-    assert (tested.code, tested.problem) == ("check-failed", "cold: GET /****: expected status 2xx, got status 404")
+    assert (tested.code, tested.problem) == (
+        "check-failed",
+        'cold: GET /****: expected status 2xx, got status 404 with the body "{}"',
+    )
     assert tested.log == "logged in with ****"
     assert "t0ken-of-a-customer" not in repr(tested)
     tested = smoke_test("logs_in", "{port}", http=[FORM, LOGIN], log_forbid=["logged.*"])
@@ -52,7 +55,7 @@ def test_a_captured_secret_is_masked_in_the_log_of_a_failure(smoke_test: SmokeTe
 def test_a_check_without_its_value_is_not_sent(smoke_test: SmokeTest) -> None:
     bad = {**LOGIN, "request-body": "csrf=wrong&name=me"}
     tested = smoke_test("logs_in", "{port}", http=[FORM, bad, CREATE, SHOW], command=[COMMAND])
-    assert tested.problem == "cold: POST /login: expected status 2xx, got status 403"
+    assert tested.problem == 'cold: POST /login: expected status 2xx, got status 403 with the body "{}"'
     explained = [result.explanation for result in tested.report.boot_results[0].check_results]
     assert explained[2] == "not run: it needs {access_token}, which POST /login did not capture"
     assert explained[3] == "not run: it needs {item}, which POST /items did not capture"

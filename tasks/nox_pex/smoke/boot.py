@@ -159,12 +159,7 @@ def _by_hand(test: SmokeTest, progress: BootProgress) -> str:
     """Return the line that repeats the launch which failed: the server's, or that of the command that failed."""
     if not progress.launches:
         return ""
-    commands = progress.launches[1:] if test.smoke.is_server else progress.launches
-    before = len(test.smoke.http) + len(test.smoke.tcp)
-    failed = next((number for number, result in enumerate(progress.check_results) if not result.passed), None)
-    launch = progress.launches[0 if test.smoke.is_server else -1]
-    if failed is not None and 0 <= failed - before < len(commands):
-        launch = commands[failed - before]
+    launch = progress.failed_launch or progress.launches[0 if test.smoke.is_server else -1]
     return test.runner.by_hand(launch, progress.conversation.secrets)
 
 

@@ -130,6 +130,7 @@ def run_commands(
     """Run all commands, `alongside` the server if there is one. Return the first failure."""
     failed: NoxPexError | None = None
     for check in test.smoke.command:
+        launched = len(progress.launches)
         try:
             result, remaining = _run_command(test, boot, directory, check, progress, alongside=alongside)
         except UnavailableError:
@@ -143,6 +144,7 @@ def run_commands(
         if failure is not None and failed is None:
             failure.log = progress.log_tail(latest=2)
             failed = failure
+            progress.failed_launch = progress.launches[-1] if len(progress.launches) > launched else None
     return failed
 
 

@@ -54,11 +54,13 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 class BootProgress(Struct, kw_only=True):
     """The results of one boot so far. The boot may end at any point. `memory` is in bytes.
 
-    `launches` are those of the server, if there is one, and of the commands. `served` is in seconds, for `--serve`.
+    `launches` are those of the server, if there is one, and of the commands. `failed_launch` is that of the first
+    command that failed. `served` is in seconds, for `--serve`.
     """
 
     conversation: Conversation
     launches: list[LaunchSpec] = field(default_factory=list)
+    failed_launch: LaunchSpec | None = None
     logs: list[Log] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
