@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tupl
         _run_boot(test, boot, progress)
     except NoxPexError as caught:
         error = caught
+    except OSError as caught:
+        if caught.errno != errno.EAGAIN:
+            raise
+        problem = "no process or thread can be started: this user has reached the limit (`ulimit -u`)"
+        error = NoxPexError("os-error", problem, "make the program start fewer processes, or raise the limit")
     secrets = progress.conversation.secrets
     if error is not None:
         problem, remedy = (secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))

@@ -165,7 +165,7 @@ def _run(
     """Be the child process. It never returns, so nothing that the parent has begun is ended here."""
     global _writer  # noqa: PLW0603  # `doing` is called from anywhere, without knowing of the pipe
     try:
-        _die_with(parent)
+        die_with(parent)
         _writer = writer
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -204,7 +204,8 @@ def _set_limits(seconds: float) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, highest))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
+    """Let this process, a new child of the process `parent`, be killed when the thread that created it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
