@@ -56,6 +56,16 @@ def test_a_command_runs_while_the_server_runs(smoke_test: SmokeTest) -> None:
     assert tested.report.boot_results[0].passed_checks == 2
 
 
+def test_commands_run_even_if_a_request_failed(smoke_test: SmokeTest) -> None:
+    commands = [{"args": ["not-at-all", "0"]}, {"args": ["not-at-all", "0"], "exit-code": 3}]
+    tested = smoke_test("listens", "well", "{port}", http=[{"path": "/", "status": 418}], command=commands)
+    assert tested.code == "check-failed"
+    assert "expected status 418" in tested.problem
+    assert [result.passed for result in tested.report.boot_results[0].check_results] == [False, True, False]
+    assert tested.report.failure is not None
+    assert " well " in tested.report.failure.by_hand
+
+
 def test_the_output_of_the_command_that_failed_is_shown(smoke_test: SmokeTest) -> None:
     tested = smoke_test("commands", command=[{"args": ["complain"]}, {"args": ["--version"]}])
     assert tested.log == "no thing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tupl
         _run_boot(test, boot, progress)
     except NoxPexError as caught:
         error = caught
+    except OSError as caught:
+        if caught.errno != errno.EAGAIN:
+            raise
+        problem = "no process or thread can be started: this user has reached the limit (`ulimit -u`)"
+        error = NoxPexError("os-error", problem, "make the program start fewer processes, or raise the limit")
     secrets = progress.conversation.secrets
     if error is not None:
         problem, remedy = (secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
@@ -96,7 +102,10 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
             progress.served = _serve(test, program, f"{place}, log in {output.path}")
         elif not boot.warms_up:
             failed = test.interrupts.interruptible(run_checks, test, program, progress)
-            failed = failed or run_commands(test, boot, directory, progress, alongside=program)
+            failed_command = run_commands(test, boot, directory, progress, alongside=program)
+            if failed is not None:  # the first failure is the server's, so the server is what to run by hand
+                progress.failed_launch = None
+            failed = failed or failed_command
             soak = test.smoke.soak if failed is None else 0.0
             test.interrupts.interruptible(check_alive, program, "after the checks", within=soak)
         progress.stop, stop_failure = test.interrupts.interruptible(

@@ -17,6 +17,10 @@ _PAUSE: Final = 0.02
 """Seconds between two searches, at least. Data that arrives meanwhile is searched together."""
 
 
+_SHORTEST_SEARCH: Final = 1.0
+"""Seconds that a search may take, even if the answer has used the whole timeout of the check."""
+
+
 _SHARE: Final = 10
 """A search that took a second is followed by this number of seconds without one, unless no more data arrives."""
 
@@ -62,8 +66,15 @@ class Until:
         started = time.monotonic()
         codec = codec_of(self._headers)
         self._searched = len(self._body)
-        seconds = max(self._deadline - started, _PAUSE)
-        found = limited.call(_found, self._pattern, self._body, codec, seconds=seconds, limit=self._limit)
+        found = limited.call(
+            _found,
+            self._pattern,
+            self._body,
+            codec,
+            seconds=max(self._deadline - started, _SHORTEST_SEARCH),
+            limit=self._limit,
+            step=f"`until` {self._pattern!r}",
+        )
         ended = time.monotonic()
         self._next = ended + max(_PAUSE, _SHARE * (ended - started))
         if found:
@@ -71,7 +82,6 @@ class Until:
 
 
 def _found(pattern: str, body: bytearray, codec: str) -> bool:
-    limited.doing(f"`until` {pattern!r}")
     # At each line, because a stream of events has lines, and its beginning says nothing.
     return re.search(pattern, body.decode(codec, errors="replace"), re.MULTILINE) is not None
 
