@@ -17,6 +17,11 @@ _PAUSE: Final = 0.02
 """Seconds between two searches, at least. Data that arrives meanwhile is searched together."""
 
 
+_SHORTEST: Final = 1.0
+"""Seconds that a search may take, even if the timeout ends earlier: what arrived in time may match. A search that the
+end of the timeout cut short would say that the pattern is too slow, and not that it did not match."""
+
+
 _SHARE: Final = 10
 """A search that took a second is followed by this number of seconds without one, unless no more data arrives."""
 
@@ -63,7 +68,7 @@ class Until:
         started = time.monotonic()
         codec = codec_of(self._headers)
         self._searched = len(self._body)
-        seconds = max(self._deadline - started, _PAUSE)
+        seconds = max(self._deadline - started, _SHORTEST)
         found = limited.call(_found, self._pattern, self._body, codec, seconds=seconds, limit=self._limit)
         ended = time.monotonic()
         self._next = ended + max(_PAUSE, _SHARE * (ended - started))
