@@ -48,8 +48,7 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]
     return copy
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes about half a minute; starts before the others")
+def pytest_configure() -> None:
     # A shell may start pytest in the background, so that it and its children ignore Ctrl-C. Tests send that signal.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

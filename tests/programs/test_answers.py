@@ -32,13 +32,6 @@ def test_a_program_that_is_never_ready_times_out(mode: str, message: str, smoke_
     assert tested.seconds < 9
 
 
-def test_a_program_that_speaks_no_http_fails_at_once(smoke_test: SmokeTest) -> None:
-    tested = smoke_test("answers", "no-http", "{port}", startup_timeout=30.0)
-    assert tested.code == "check-failed"
-    assert "the server does not speak HTTP: its answer begins with" in tested.problem
-    assert tested.seconds < 20
-
-
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
@@ -47,16 +40,12 @@ def test_a_program_that_speaks_no_http_fails_at_once(smoke_test: SmokeTest) -> N
         ("with-a-short-length", "expected JSON, got "),
         ("a-body-byte-a-while", "no complete answer within 1 s"),
         ("endlessly", "the body is larger than 16777216 bytes"),
-        ("with-a-bomb", "the body is larger than 16777216 bytes"),
         ("with-a-bomb-in-a-bomb", "the body is larger than 16777216 bytes"),
         ("badly-compressed", "the body is not gzip, as its Content-Encoding says"),
         ("oddly-compressed", "the body has the unsupported Content-Encoding 'shrink'"),
-        ("deep-json", "expected JSON, got "),
         ("no-json", "expected JSON, got "),
         ("no-utf-8", "expected text, got a body that is not utf-8"),
-        ("in-klingon", "expected text, got a body in the unknown charset 'klingon'"),
         ("in-circles", "more than 10 redirects"),
-        ("elsewhere", "redirected to http://example.invalid/"),
         ("next-door", "redirected to http://127.0.0.1:"),
     ],
 )

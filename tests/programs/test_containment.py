@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,11 +33,12 @@ Pack = Callable[[str], Path]
 
 
 @pytest.fixture
-def contained(smoke_test: SmokeTest) -> SmokeTest:
+def contained(smoke_test: SmokeTest, tmp_path: Path) -> SmokeTest:
     """Return the smoke test. Skip if the kernel refuses a PID namespace."""
-    tested = smoke_test("contained", "nothing", "{port}", http=[{"path": "/"}])
-    if any("may outlive" in line for line in tested.said):
-        pytest.skip("the kernel refuses a PID namespace")
+    program = start(tmp_path, "/bin/true")
+    program.end()
+    if program.uncontained is not None:
+        pytest.skip(f"the kernel refuses a PID namespace: {program.uncontained}")
     return smoke_test
 
 
@@ -76,6 +78,20 @@ def test_what_a_command_leaves_and_how_it_ends_is_found(condition: str, containe
 def test_a_program_of_root_may_become_another_user(contained: SmokeTest) -> None:
     checks = [{"path": "/", "json-path": {"$.user": 65534}}]
     assert contained("contained", "another-user", "{port}", http=checks).code is None
+
+
+@pytest.mark.skipif(not ROOT or shutil.which("setpriv") is None, reason="only root has rights to lose")
+def test_root_without_the_right_to_namespaces_can_still_become_another_user(
+    binary: Pack, project: Path, temporary: Path
+) -> None:
+    rights = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    argv = [sys.executable, str(DRIVER), str(binary("contained")), str(project), str(temporary), "well", "another-user"]
+    done = subprocess.run(
+        [*rights, *argv], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": IMPORTABLE}
+    )
+    assert "done None" in done.stdout
+    assert done.stdout.count("may outlive") == 1
+    assert_nothing_left(temporary)
 
 
 def test_the_process_id_is_that_of_this_machine(contained: SmokeTest, binary: Pack) -> None:
@@ -142,6 +158,24 @@ def test_nothing_is_left_whoever_is_killed(
         with smoke.launch(binary("listens"), args=["well", "{port}"]):  # the next run removes it
             assert not left.exists()
     assert_nothing_left(temporary)
+
+
+def test_a_command_of_before_does_not_outlive_nox(binary: Pack, project: Path, temporary: Path) -> None:
+    argv = [sys.executable, str(DRIVER), str(binary("listens")), str(project), str(temporary), "before"]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": IMPORTABLE})
+    nox = psutil.Process(process.pid)
+    wait_until(lambda: any(child.name() == "sleep" for child in nox.children()))
+    (command,) = nox.children()
+    process.kill()
+    process.wait()
+    try:
+        wait_until(lambda: not command.is_running())
+    finally:
+        with contextlib.suppress(psutil.Error):
+            command.kill()
+    for left in temporary.iterdir():
+        with smoke.launch(binary("listens"), args=["well", "{port}"]):  # the next run removes it
+            assert not left.exists()
 
 
 def running(binary: Path) -> list[int]:

@@ -39,8 +39,14 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "outside"
     (directory / "tmp").mkdir(parents=True)
     (directory / "tmp" / "file").write_text("kept", encoding="utf-8")
+    before = contents(directory)
     yield directory
+    assert contents(directory) == before
     assert [(path.name, path.read_text(encoding="utf-8")) for path in directory.rglob("file")] == [("file", "kept")]
+
+
+def contents(directory: Path) -> list[tuple[Path, int, int]]:
+    return sorted((path, path.stat().st_mode, path.stat().st_uid) for path in (directory, *directory.rglob("*")))
 
 
 @pytest.fixture

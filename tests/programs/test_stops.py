@@ -39,7 +39,6 @@ def test_another_signal_can_be_set(smoke_test: SmokeTest) -> None:
         "leaving-a-worker-of-another-session",
         "leaving-a-daemon",
         "leaving-a-thousand",
-        "leaving-one-that-forks-on",
         "from-another-group",
     ],
 )

@@ -85,7 +85,7 @@ def test_a_wrong_value_is_refused_in_words_and_not_by_the_name_of_a_function(opt
         parse([f"--{option.name}={value}"], invoked_from=Path("/here"))
     except NoxPexError as error:
         assert error.problem.startswith(f"argument --{option.name}: ")  # noqa: PT017  # most values are valid for one
-        assert not re.search(r"invalid|_\w+ value", error.problem)  # noqa: PT017  # as above for the other options
+        assert not re.search(r"invalid|_\w+ value", error.problem)  # noqa: PT017  # most values are valid for one
 
 
 def test_a_switch_takes_no_value() -> None:

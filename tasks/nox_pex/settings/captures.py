@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
-from nox_pex.settings.values import TOKEN, check_path
+from nox_pex.settings.values import TOKEN, check_path, tokens_in
 
 
 def check_captures(
@@ -40,20 +40,6 @@ def check_captures(
 
 def _early(key: str, value: Any, names: set[str], why: str) -> Iterator[str]:
     """Yield a broken rule for the first of `names` that the texts in the value of `key` use."""
-    for text in _texts(msgspec.to_builtins(value)):
-        for name in TOKEN.findall(text):
-            if name in names:
-                yield f"`{key}`: uses {{{name}}}, {why}; use it in a later check"
-                return
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a value, except the keys of tables."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
+    early = next((name for name in tokens_in(msgspec.to_builtins(value)) if name in names), None)
+    if early is not None:
+        yield f"`{key}`: uses {{{early}}}, {why}; use it in a later check"

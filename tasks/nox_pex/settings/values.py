@@ -100,6 +100,20 @@ def as_tuple(texts: str | tuple[str, ...]) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else texts
 
 
+def tokens_in(value: Any) -> Iterator[str]:
+    """Yield the name of each token in the texts of a part of the settings. `value` is made of Python's built-in types.
+
+    The keys of tables are not searched, because they are never filled in.
+    """
+    if isinstance(value, str):
+        yield from TOKEN.findall(value)
+    elif isinstance(value, Mapping):
+        yield from tokens_in(tuple(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from tokens_in(each)
+
+
 def check_patterns(**patterns: str | tuple[str, ...] | None) -> Iterator[str]:
     """Yield a broken rule for each regular expression that is not valid. The names are those of the keys, with `_`."""
     for key, given in patterns.items():

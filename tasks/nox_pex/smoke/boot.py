@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def _run_and_report(test: SmokeTest, boot: Boot, progress: BootProgress) -> tupl
         _run_boot(test, boot, progress)
     except NoxPexError as caught:
         error = caught
+    except OSError as caught:
+        if caught.errno != errno.EAGAIN:
+            raise
+        problem = "no process or thread can be started: this user has reached the limit (`ulimit -u`)"
+        error = NoxPexError("os-error", problem, "make the program start fewer processes, or raise the limit")
     secrets = progress.conversation.secrets
     if error is not None:
         problem, remedy = (secrets.mask(text) for text in (f"{boot.condition}: {error.problem}", error.remedy))
@@ -88,15 +94,7 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
     test.say(f"{boot.condition}: {'first start, to warm up' if boot.warms_up else 'starting'} {test.name}{place}")
     launch = LaunchSpec(boot=boot, args=test.smoke.args, env=test.smoke.env, stdout=output.path)
     with started(test, launch, progress) as program:
-        timeout = test.options.timeout or test.smoke.startup_timeout
-        try:
-            progress.ready_after = test.interrupts.interruptible(
-                await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
-            )
-        except NoxPexError as error:
-            if isinstance(sign, LineSign) and error.code == "startup-timeout":
-                error.remedy = _with_buffer_remedy(test, error.remedy)
-            raise test.interrupts.interruptible(test.runner.explain, error, program) from error
+        progress.ready_after = _await_ready(test, boot, program, sign)
         if address is not None and sign is not address:
             test.interrupts.interruptible(require_own_listener, program, address)
         failed = None
@@ -120,6 +118,19 @@ def _boot_server(test: SmokeTest, boot: Boot, directory: Path, progress: BootPro
         first = failed or stop_failure
         if first is not None:
             raise first
+
+
+def _await_ready(test: SmokeTest, boot: Boot, program: RunningProgram, sign: Sign) -> float:
+    """Wait for the sign. Return the seconds until then. Raises the errors of `await_ready`, explained."""
+    timeout = test.options.timeout or test.smoke.startup_timeout
+    try:
+        return test.interrupts.interruptible(
+            await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+        )
+    except NoxPexError as error:
+        if isinstance(sign, LineSign) and error.code == "startup-timeout":
+            error.remedy = _with_buffer_remedy(test, error.remedy)
+        raise test.interrupts.interruptible(test.runner.explain, error, program) from error
 
 
 def _sign(test: SmokeTest, address: Sign | None, output: Log) -> Sign:

@@ -22,7 +22,7 @@ from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, Una
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, left_processes, remaining_processes
-from nox_pex.system import limited
+from nox_pex.system import files, limited
 from nox_pex.system.limited import LimitError
 
 _CRASH_TIMEOUT: Final = 0.3
@@ -164,7 +164,8 @@ def _run_command(
         return results.not_run(results.command_line(check, test.name), str(error)), ()
     stem = directory / f"command-{len(progress.check_results)}"
     stdin = stem.with_suffix(".in")
-    stdin.write_text(check.stdin, encoding="utf-8")
+    files.remove(stdin)
+    files.write_text(stdin, check.stdin)  # it opens no file of that name: a program may have put a FIFO there
     stdout, stderr = (Log.create(stem.with_suffix(suffix)) for suffix in (".out", ".err"))
     progress.logs += (stdout, stderr)
     launch = LaunchSpec(

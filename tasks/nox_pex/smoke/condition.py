@@ -1,7 +1,6 @@
 """Run the boots under one condition: `before`, then one boot or two, and `after`.
 
-Each condition is a world of its own: nothing that a boot creates in `{tmp}`, or in what `before` prepares, is there in
-the next condition.
+What a boot creates in `{tmp}`, or in what `before` prepares, does not exist in the next condition.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
     if reason is not None:
         return _unavailable(test, boots[0], reason)
     try:
-        failure = test.own_commands.run("before", test.smoke.before, code="launch-failed", name=condition)
+        failure = _prepare(test, condition)
         if failure is None:
             result, failures = _run_boots(test, boots)
         else:
@@ -46,6 +45,15 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
         if result.state == "passed":
             result = replace(result, state="failed", reason=after_failure.problem)
     return result, failures
+
+
+def _prepare(test: SmokeTest, condition: str) -> NoxPexError | None:
+    """Empty the directories of the condition, and run `before`. Return the failure."""
+    try:
+        test.workspace.clear()
+    except NoxPexError as error:
+        return NoxPexError(error.code, f"{condition}: {error.problem}", error.remedy)
+    return test.own_commands.run("before", test.smoke.before, code="launch-failed", name=condition)
 
 
 def _run_boots(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, list[NoxPexError]]:

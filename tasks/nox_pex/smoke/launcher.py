@@ -132,9 +132,8 @@ def launch(
         except NoxPexError as error:
             error.log = error.log or log.tail(output, secrets)
             error.by_hand = by_hand.program(
-                binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp,
-                secrets=secrets,
-            )  # fmt: skip
+                binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp, secrets=secrets
+            )
             raise
 
 

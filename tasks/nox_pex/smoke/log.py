@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from nox_pex.system import limited, outside_text
+from nox_pex.system import files, limited, outside_text
 from nox_pex.system.limited import LimitError
 from nox_pex.system.secrets import Secrets
 
@@ -65,8 +65,8 @@ class Log(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def create(cls, path: Path) -> Log:
-        """Create an empty file, which replaces an existing one, and open it. Raises `OSError`."""
-        path.unlink(missing_ok=True)
+        """Create an empty file, which replaces whatever a program left there, and open it. Raises `OSError`."""
+        files.remove(path)
         flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return cls(path=path, descriptor=os.open(path, flags, 0o600))
 

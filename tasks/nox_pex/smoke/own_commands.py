@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from msgspec import Struct
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.smoke import by_hand, log
 from nox_pex.smoke.process.interrupts import Interrupts
+from nox_pex.system import limited
 from nox_pex.system.command import run_into
 from nox_pex.system.secrets import Secrets
 
@@ -19,8 +22,8 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
     """Runs the user's own commands, such as the start script of a database, in the directory `project`.
 
     They get the environment of the session, and the `variables` of the smoke test. What they leave running is not
-    ended. `timeout` is in seconds, for each command. `logs` is the directory for their output. `tmp`
-    is the value of the token `{tmp}`, None if there is none.
+    ended, but a command itself is, even if this process is killed. `timeout` is in seconds, for each command. `logs` is
+    the directory for their output. `tmp` is the value of the token `{tmp}`, None if there is none.
     """
 
     project: Path
@@ -39,6 +42,8 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
         `name` is the condition for which they run, if it is for one.
         """
         output = self.logs / f"{name}{key}.log"
+        if commands:
+            log.Log.create(output).close()
         label = f"{name}: {key}" if name else key
         for command in commands:
             line = " ".join(command)
@@ -63,6 +68,7 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
                 env={**self.environ, **self.variables},
                 timeout=self.timeout,
                 sleep=lambda seconds: self.interrupts.interruptible(time.sleep, seconds),
+                in_child=functools.partial(limited.die_with, os.getpid()),
             )
         except OSError as error:
             return error.strerror

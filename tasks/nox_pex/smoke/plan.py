@@ -17,7 +17,7 @@ from nox_pex.settings.checks import PEX_ENTRIES, PEX_SCRIPT, CommandCheck, HttpC
 from nox_pex.settings.smoke import BootCondition, Condition, Ready, Smoke
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.toml_text import toml_key
-from nox_pex.settings.values import TOKEN
+from nox_pex.settings.values import TOKEN, tokens_in
 
 EXAMPLE: Final = (
     'paste [[tool.nox-pex.binary.NAME.smoke.http]], and under it the lines path = "/" and status = 200; or, for a '
@@ -35,7 +35,9 @@ _SCIE: Final = "scie"
 """The condition of the boot that starts the scie, without a Python on PATH."""
 
 
-_PATTERNS: Final = frozenset({"matches", "until", "stdout-matches", "stderr-matches", "log-require", "log-forbid"})
+_PATTERNS: Final = frozenset(
+    {"matches", "until", "stdout-matches", "stderr-matches", "log", "log-require", "log-forbid"},
+)
 """The keys with regular expressions. The values of tokens are escaped there."""
 
 
@@ -161,9 +163,8 @@ def fill_settings(smoke: Smoke, *, host: str, port: int, tmp: Path) -> Smoke:
     Raises `NoxPexError`: `config` if the settings are then invalid.
     """
     tokens = {"host": host, "port": str(port), "tmp": str(tmp)}
-    values = msgspec.to_builtins(smoke)
     try:
-        return msgspec.convert(fill_all(values, tokens), Smoke, strict=True)
+        return msgspec.convert(fill_all(smoke, tokens), Smoke, strict=True)
     except msgspec.ValidationError as error:
         problem = f"with the tokens filled in: {error}"
         raise NoxPexError("config", problem, "remove the token from that key") from None
@@ -218,8 +219,7 @@ def _of_ready(smoke: Smoke, ready: Ready, path: str) -> HttpCheck:
 
 def mentions(value: Any, names: Iterable[str]) -> bool:
     """Whether any text in a part of the settings contains the token of one of `names`."""
-    text = msgspec.json.encode(value)
-    return any(f"{{{name}}}".encode() in text for name in names)
+    return not set(names).isdisjoint(tokens_in(msgspec.to_builtins(value)))
 
 
 def command_variables(smoke: Smoke, check: CommandCheck) -> dict[str, str]:
@@ -251,12 +251,23 @@ def fill(text: str, tokens: Mapping[str, str]) -> str:
 
 
 def fill_all(value: Any, tokens: Mapping[str, str]) -> Any:
-    """Return a part of the settings with `tokens` replaced in all its texts, and escaped in regular expressions."""
+    """Return a part of the settings as built-in types, with `tokens` replaced in all its texts.
+
+    Their values are escaped in regular expressions. Those are keys of the settings: a JSON value or a header may have a
+    key of the same name.
+    """
     if isinstance(value, str):
         return fill(value, tokens)
     if isinstance(value, list | tuple):
         return [fill_all(item, tokens) for item in value]
     if isinstance(value, dict):
+        return {key: fill_all(item, tokens) for key, item in value.items()}
+    if isinstance(value, Struct):
         escaped = {token: re.escape(text) for token, text in tokens.items()}
-        return {key: fill_all(item, escaped if key in _PATTERNS else tokens) for key, item in value.items()}
-    return value
+        given = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        return {
+            key: fill_all(item, escaped if key in _PATTERNS else tokens)
+            for key, item in given
+            if item is not msgspec.UNSET
+        }
+    return msgspec.to_builtins(value)

@@ -18,7 +18,7 @@ _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
 
 
 _SETTLED: Final = 2.0
-"""Seconds in which a wrong answer must stay the same before the checks judge it."""
+"""Seconds in which a wrong answer must stay the same before the checks run and report it."""
 
 
 _DAEMON_DELAY: Final = 0.05

@@ -23,7 +23,7 @@ _COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
 
 
 AFTER_FAILURE: Final = "an earlier step failed"
-"""The reason for which the conditions after a failure are skipped. It is no cause of its own."""
+"""The reason for which the conditions after a failure are skipped. It is not a cause itself."""
 
 
 class BootResult(Struct, frozen=True, kw_only=True):

@@ -162,7 +162,7 @@ class WithScie(Struct, frozen=True, kw_only=True):
         return self._runner(launch.boot).create_program(launch, alongside=alongside)
 
     def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:
-        """Return what the runner of the PEX makes of the error."""
+        """Return the error, explained by the runner of the PEX."""
         return self.pex.explain(error, program)
 
     def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:

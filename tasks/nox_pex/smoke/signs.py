@@ -64,7 +64,7 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
     """The answer to the request of `check`, of which only the status counts. `tls` is only for `https`.
 
     An `explicit` sign must have the status of the check. Otherwise any other answer counts too if it stays the same,
-    because the checks judge it: waiting for the right one would turn each wrong answer into a timeout. An answer that
+    because the checks report it: waiting for the right one would turn each wrong answer into a timeout. An answer that
     says that the server is not ready yet never counts.
     """
 

@@ -61,23 +61,49 @@ class Workspace(Struct, frozen=True, kw_only=True):
         space.tmp.mkdir(exist_ok=True)
         return space
 
+    def clear(self) -> None:
+        """Empty the directories of this condition: programs of earlier ones may have put something there.
+
+        Raises `NoxPexError`: `launch-failed` if one of them replaced `root`.
+        """
+        self._require_root()
+        for directory in (self.tmp, self.run):
+            files.remove(directory)
+        _require_directory(self.tmp)
+
     def state(self, name: str) -> State:
         """Copy the binary, if this condition has no copy yet, and return the state `name`.
 
-        The first call with a name creates it, later ones find it as the last boot left it.
-        Raises `NoxPexError`: `launch-failed` if the binary cannot be copied, `disk-full`.
+        The first call with a name creates it, later ones find it as the last boot left it. But if the program replaced
+        one of the directories, by a link for example, it is created again: nox-pex changes nothing outside of `root`.
+        Raises `NoxPexError`: `launch-failed` if the binary cannot be copied, or if the program replaced `root`,
+        `disk-full`.
         """
+        self._require_root()
         base = self.root / name
         state = State(base=base, home=base / "home", pex_root=base / "pex_root")
-        for directory in (state.home, state.pex_root):
-            directory.mkdir(parents=True, exist_ok=True)
-        if not self.run.exists():
-            self.run.mkdir()
+        for directory in (self.tmp, state.base, state.home, state.pex_root):
+            _require_directory(directory)
+        if _require_directory(self.run):
             try:
                 pex_file.copy(self.binary, self.run / self.binary.name)
             except PexError as error:
                 raise _unusable(self.binary, error) from error
         return state
+
+    def _require_root(self) -> None:
+        if self.root.is_symlink() or not self.root.is_dir():
+            problem = f"the program removed or replaced the directory {self.root}, in which it is tested"
+            raise NoxPexError("launch-failed", problem, "make it leave the directories above its TMPDIR alone")
+
+
+def _require_directory(path: Path) -> bool:
+    """Replace what is at `path` by an empty directory, unless it is a directory. Return whether it was created."""
+    if path.is_dir() and not path.is_symlink():
+        return False
+    files.remove(path)
+    path.mkdir()
+    return True
 
 
 @contextlib.contextmanager

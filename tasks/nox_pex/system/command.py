@@ -183,16 +183,24 @@ def run_into(
     env: Mapping[str, str],
     timeout: float,
     sleep: Callable[[float], None] = time.sleep,
+    in_child: Callable[[], None] | None = None,
 ) -> int | None:
     """Run `argv` until it ends and append its output to the file `output`; `timeout` is in seconds.
 
     Returns the exit status, or None if the program was still running after `timeout` and was killed. Raises `OSError`
     if the program cannot be started. `sleep` waits for a number of seconds. If it raises, the program is killed too,
-    but after a `KeyboardInterrupt` it first has `_GRACE` seconds to end by itself.
+    but after a `KeyboardInterrupt` it first has `_GRACE` seconds to end by itself. `in_child` is called in the new
+    process before it becomes the program.
     """
     with output.open("ab") as file:
         process = subprocess.Popen(
-            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            argv,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            preexec_fn=in_child,  # noqa: PLW1509  # `die_with` takes no lock that another thread may have
         )
     deadline = time.monotonic() + timeout
     try:

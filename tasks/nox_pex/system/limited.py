@@ -60,11 +60,14 @@ def doing(step: str) -> None:
         _write(_writer, pickle.dumps(("at", step)))
 
 
-def call(function: Callable[..., _Result], *args: Any, seconds: float, limit: str = "") -> _Result:
+def call(
+    function: Callable[..., _Result], *args: Any, seconds: float, limit: str = "", step: str = "the comparison"
+) -> _Result:
     """Return `function(*args)`, called in a child process. The result must be picklable; side effects are lost.
 
     Raises `LimitError`: if the function raises any exception, needs more than 2 GiB of memory, or crashes, and its
     subclass `TooSlowError` if it needs more than `seconds`. `limit` is how the message names that time (`10 s`).
+    `step` is what the message says the function was doing, until `doing` tells another step.
     """
     deadline = time.monotonic() + seconds
     parent = os.getpid()
@@ -78,7 +81,7 @@ def call(function: Callable[..., _Result], *args: Any, seconds: float, limit: st
         os.close(writer)
         writer = -1
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        step, kind, value = _outcome(reader, deadline)
+        step, kind, value = _outcome(reader, deadline, step)
         if kind == "ended":
             value = _reap(pid)
             pid = 0
@@ -107,9 +110,11 @@ def _fork() -> int:
         return os.fork()
 
 
-def _outcome(reader: int, deadline: float) -> tuple[str, str, Any]:
-    """Return the last step of the child, and its last message: `result`, `failed`, or `late` or `ended` without one."""
-    step = "the comparison"
+def _outcome(reader: int, deadline: float, step: str) -> tuple[str, str, Any]:
+    """Return the last step of the child, and its last message: `result`, `failed`, or `late` or `ended` without one.
+
+    `step` is the first step.
+    """
     while True:
         try:
             kind, value = _receive(reader, deadline)
@@ -160,7 +165,7 @@ def _run(
     """Be the child process. It never returns, so nothing that the parent has begun is ended here."""
     global _writer  # noqa: PLW0603  # `doing` is called from anywhere, without knowing of the pipe
     try:
-        _die_with(parent)
+        die_with(parent)
         _writer = writer
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -199,7 +204,8 @@ def _set_limits(seconds: float) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, highest))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
+    """Let this process, a new child of the process `parent`, be killed when the thread that created it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

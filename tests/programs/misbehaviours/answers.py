@@ -18,7 +18,6 @@ ROWS: Final = (
     _NeverReady(mode="with-502", settings=SHORT, words=("status 502",)),
     _NeverReady(mode="with-changing-errors", settings=SHORT | get(), words=("got status 50",)),
     _NeverReady(mode="with-500", settings=SHORT | {"ready": {"path": "/up"}}, words=("GET /up", "status 500")),
-    _Row(mode="with-504-for-a-while", code=None),
     _Row(mode="created-once", settings=get(method="POST", status=201, request_json={}), code=None),
     # Another protocol: the verdict comes at once, and not after the `startup-timeout` of 15 s
     _Wrong(mode="in-http-2", words=("HTTP/2",)),
@@ -48,7 +47,6 @@ ROWS: Final = (
     _Wrong(mode="with-two-lengths", words=("Content-Length",)),
     _Wrong(mode="with-1100-codings", words=("1100 codings",)),
     # Redirects
-    _Wrong(mode="with-endless-redirects", settings=get(follow_redirects=True), words=("more than 10 redirects",)),
     _Wrong(
         mode="with-another-host", settings=get(follow_redirects=True), words=("redirected to https://login.example",)
     ),

@@ -5,9 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from tests.programs.misbehaviours import Misbehaviour
+from tests.programs.misbehaviours import Misbehaviour, get
 
 _Passes = partial(Misbehaviour, program="odd_files", code=None)
+_Failed = partial(Misbehaviour, program="odd_files", code="launch-failed", may_leave=True)
+_CONDITIONS: Final = {"conditions": ["cold", "warm", "unprivileged"]}
+_COMMANDS: Final = {
+    "args": ["in-the-way", "{port}"],
+    "before": [["true"]],
+    "command": [{"args": ["command"], "stdin": "input"}],
+}
 _OUTSIDE: Final = ("{port}", "{outside}")
 
 ROWS: Final = (
@@ -20,6 +27,9 @@ ROWS: Final = (
     _Passes(mode="link-to-outside", args=_OUTSIDE),
     _Passes(mode="tmp-is-a-link-to-outside", args=_OUTSIDE),
     _Passes(mode="workspace-is-a-link-to-outside", args=_OUTSIDE, may_leave=True),
+    _Passes(mode="all-directories-are-links-to-outside", args=_OUTSIDE, settings=_CONDITIONS),
+    _Passes(mode="in-the-way", settings=get() | _CONDITIONS | _COMMANDS),
+    _Failed(mode="workspace-is-a-link-to-outside", args=_OUTSIDE, settings=_CONDITIONS, words=("warm: ", "replaced")),
     _Passes(mode="without-its-workspace"),
     _Passes(mode="without-its-own-file"),
     _Passes(mode="immutable", only_root=True, may_leave=True),

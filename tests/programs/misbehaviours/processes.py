@@ -51,4 +51,5 @@ ROWS: Final = (
     _Contained(mode="writing-to-its-parent"),
     _Contained(mode="reading-from-its-parent"),
     _Contained(mode="stopping-its-parent"),
+    _Contained(mode="sending-as-its-parent"),
 )

@@ -31,7 +31,6 @@ ROWS: Final = (
     _Worker(mode="ready-on-stderr", code=None),
     _Worker(mode="ready-in-a-flood", code=None),
     _Worker(mode="silent", settings=_SHORT, code="startup-timeout", words=("'^worker ready'",)),
-    _Worker(mode="ready-in-its-buffer", settings=_SHORT, code="startup-timeout", words=("'^worker ready'",)),
     _Worker(mode="ready-and-dead", settings=_READY | {"soak": 1.0}, code="exited-early", words=("SIGSEGV",)),
     _Worker(mode="ready-and-soon-dead", settings=_READY | {"soak": 5.0}, code="crashed", words=("exit status 3",)),
     _Worker(mode="ready-only-at-its-end", code="exited-early", words=("exit status 0",)),
@@ -52,5 +51,4 @@ ROWS: Final = (
     _command("stops-itself", timeout=0.5, words=("still running",)),
     _command("reads-without-end", timeout=0.5, words=("still running",)),
     _command("closes-its-output-and-goes-on", timeout=0.5, words=("still running",)),
-    _command("ends-by-alarm", words=("SIGALRM",)),
 )

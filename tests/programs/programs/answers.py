@@ -67,10 +67,6 @@ def endlessly(connection: Connection, *_: object) -> None:
         connection.sendall(bytes(65536))
 
 
-def with_a_bomb(connection: Connection, *_: object) -> None:
-    connection.sendall(response(BOMB, "Content-Encoding: gzip"))
-
-
 def with_a_bomb_in_a_bomb(connection: Connection, *_: object) -> None:
     connection.sendall(response(gzip.compress(BOMB), "Content-Encoding: gzip, gzip"))
 
@@ -91,24 +87,12 @@ def no_json(connection: Connection, *_: object) -> None:
     connection.sendall(response(b'{"message": '))
 
 
-def deep_json(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"[" * 200_000))
-
-
 def no_utf_8(connection: Connection, *_: object) -> None:
     connection.sendall(response(b'{"message": "\xff"}', "Content-Type: application/json"))
 
 
-def in_klingon(connection: Connection, *_: object) -> None:
-    connection.sendall(response(GREETING, "Content-Type: application/json; charset=klingon"))
-
-
 def in_circles(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", f"Location: http://127.0.0.1:{PORT}/", status="302 Found"))
-
-
-def elsewhere(connection: Connection, *_: object) -> None:
-    connection.sendall(response(b"", "Location: http://example.invalid/", status="302 Found"))
 
 
 def next_door(connection: Connection, *_: object) -> None:
@@ -118,10 +102,6 @@ def next_door(connection: Connection, *_: object) -> None:
 def round_the_corner(connection: Connection, request: bytes, _number: int) -> None:
     arrived = b"GET /there " in request
     connection.sendall(response() if arrived else response(b"", "Location: /there", status="303 See Other"))
-
-
-def no_http(connection: Connection, *_: object) -> None:
-    connection.sendall(b"220 mail.example ESMTP\r\n")
 
 
 BOMB = gzip.compress(bytes(64_000_000)) if "bomb" in sys.argv[1] else b""

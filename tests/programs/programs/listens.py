@@ -50,30 +50,6 @@ def on_a_unix_socket(_port: int) -> None:
         serve(listener)
 
 
-def on_a_renamed_socket(_port: int) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[3] + ".new")
-        listener.listen(64)
-        Path(sys.argv[3] + ".new").rename(sys.argv[3])
-        serve(listener)
-
-
-def on_a_relative_socket(_port: int) -> None:
-    os.chdir(Path(sys.argv[3]).parent)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(Path(sys.argv[3]).name)
-        listener.listen(64)
-        serve(listener)
-
-
-def on_a_linked_socket(_port: int) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[3] + ".real")
-        Path(sys.argv[3]).symlink_to(sys.argv[3] + ".real")
-        listener.listen(64)
-        serve(listener)
-
-
 def on_the_socket_of_a_process_that_ended(_port: int) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[3] + ".new")

@@ -25,10 +25,6 @@ def with_502(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", status="502 Bad Gateway"))
 
 
-def with_504_for_a_while(connection: Connection, _request: bytes, number: int) -> None:
-    connection.sendall(response(status="200 OK" if number > 3 else "504 Gateway Timeout"))
-
-
 def with_changing_errors(connection: Connection, *_: object) -> None:
     connection.sendall(response(b"", status=next(ERRORS)))
 
@@ -86,10 +82,6 @@ def with_endless_1xx(connection: Connection, *_: object) -> None:
     while time.monotonic() < DEADLINE:
         connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
         time.sleep(0.001)
-
-
-def with_endless_redirects(connection: Connection, _request: bytes, number: int) -> None:
-    connection.sendall(response(b"", f"Location: /{'a' * number}", status="307 Temporary Redirect"))
 
 
 def with_another_host(connection: Connection, *_: object) -> None:

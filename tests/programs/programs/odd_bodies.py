@@ -41,12 +41,8 @@ BODIES = {
     "a-deflate-bomb": lambda: plain(zlib.compress(bytes(64_000_000)), "Content-Encoding: deflate"),
     "ten-codings": lambda: plain(_compressed(10), f"Content-Encoding: {', '.join(['gzip'] * 10)}"),
     "half-a-gzip": lambda: plain(gzip.compress(GREETING)[:-6], "Content-Encoding: gzip"),
-    "more-than-a-gzip": lambda: plain(gzip.compress(GREETING) + b"x" * 1000, "Content-Encoding: gzip"),
     "charset-long": lambda: in_charset("x" * 5000),
-    **{
-        f"charset-{charset}": lambda charset=charset: in_charset(charset, b"\xff-\\x" + b"a" * 300 + b".." + GREETING)
-        for charset in ("idna", "punycode", "unicode_escape", "utf-7", "rot13", "zlib_codec", "undefined")
-    },
+    "charset-idna": lambda: in_charset("idna", b"\xff-\\x" + b"a" * 300 + b".." + GREETING),
 }
 
 

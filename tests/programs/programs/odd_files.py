@@ -71,6 +71,32 @@ def workspace_is_a_link_to_outside() -> None:
     WORKSPACE.symlink_to(sys.argv[3])
 
 
+def all_directories_are_links_to_outside() -> None:
+    """Replace the directories of the first condition and of the later ones."""
+    if TMP.name == "tmp0":
+        for path in [*WORKSPACE.iterdir()]:
+            path.rename(f"{path}-away")
+            path.symlink_to(sys.argv[3])
+
+
+def in_the_way() -> None:
+    """Put something in the place of each file and directory that comes later."""
+    if TMP.name == "tmp0":
+        for name in ("run1", "tmp1", "run2", "tmp2", "warm.log", "warmbefore.log"):
+            shutil.rmtree(WORKSPACE / name, ignore_errors=True)
+            os.mkfifo(WORKSPACE / name)
+        for name in ("unprivileged.log", "unprivilegedbefore.log"):
+            (WORKSPACE / name / "directory").mkdir(parents=True)
+        for suffix in ("in", "out", "err"):
+            path = Path(os.environ["HOME"]).parent / f"command-1.{suffix}"
+            os.mkfifo(path)
+
+
+def command() -> None:
+    """Run as a command: end at once."""
+    sys.exit(sys.stdin.read() != "input")
+
+
 def without_its_workspace() -> None:
     """Remove the directory that the program runs in, its log, and everything next to it."""
     shutil.rmtree(WORKSPACE, ignore_errors=True)

@@ -223,6 +223,19 @@ def stopping_its_parent() -> None:
     child(lambda: (time.sleep(1), os.kill(PARENT, signal.SIGCONT)))  # so that no supervisor is left stopped
 
 
+def sending_as_its_parent() -> None:
+    """Take the sockets of the init, and send nonsense on them. Write to its standard error too."""
+    libc = ctypes.CDLL(None)
+    process = os.pidfd_open(1)
+    for number in range(20):
+        descriptor = libc.syscall(438, process, number, 0)  # pidfd_getfd(2)
+        if descriptor >= 0 and stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            for message in (b"", b"\xff", b"{}", b"[1]", b"[" * 50_000, b'{"exited": 1, "at": 1}', b'{"empty": true}'):
+                libc.send(descriptor, message, len(message), 0)
+    with contextlib.suppress(OSError):
+        Path("/proc/1/fd/2").write_text("written by the program\n")
+
+
 PARENT = os.getppid()
 globals()[sys.argv[1].replace("-", "_")]()
 serve(listening(PORT))

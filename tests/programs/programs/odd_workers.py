@@ -48,11 +48,6 @@ def ready_only_at_its_end() -> None:
     sys.exit(0)
 
 
-def ready_in_its_buffer() -> None:
-    sys.stdout.write("worker ready\n")
-    time.sleep(20)
-
-
 def ready_and_deaf() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ready()
@@ -107,11 +102,6 @@ def reads_without_end() -> None:
 def closes_its_output_and_goes_on() -> None:
     os.closerange(0, 3)
     time.sleep(20)
-
-
-def ends_by_alarm() -> None:
-    os.kill(os.getpid(), signal.SIGALRM)
-    time.sleep(1)
 
 
 globals()[sys.argv[1].replace("-", "_")]()

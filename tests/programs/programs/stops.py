@@ -67,17 +67,6 @@ def leaving_a_thousand() -> None:
             time.sleep(120)
 
 
-def leaving_one_that_forks_on() -> None:
-    if os.fork():
-        return
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:  # no defect of nox-pex may leave it for ever
-        if os.fork():
-            os._exit(0)
-        time.sleep(0.01)
-    os._exit(0)
-
-
 def from_another_group() -> None:
     """Leave the process group in which it was started."""
     leader = os.fork()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.checks import CommandCheck, HttpCheck
+from nox_pex.settings.checks import CommandCheck, HttpCheck, TextMatch
 from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot
@@ -74,6 +74,27 @@ def test_exactly_three_tokens_are_filled_in() -> None:
     assert filled.http[0].path == "/80"
     assert filled.http[0].json == {"at": ["127.0.0.1", 1]}
     assert filled.http[0].matches == r"127\.0\.0\.1\d{3}"
+
+
+def test_values_are_escaped_in_regular_expressions_and_not_in_data_with_the_same_keys() -> None:
+    given = smoke(
+        ready={"log": "^on {host}$"},
+        http=[
+            {
+                "path": "/",
+                "request-json": {"until": "{host}", "log": ["{host}"], "matches": {"matches": "{host}"}},
+                "headers": {"Until": "{host}", "matches": {"matches": "{host}", "contains": "{host}"}},
+                "json": {"matches": "{host}"},
+            }
+        ],
+    )
+    filled = plan.fill_settings(given, host="a.b", port=80, tmp=Path("/t"))
+    assert filled.ready is not None
+    assert filled.ready.log == r"^on a\.b$"
+    (check,) = filled.http
+    assert check.request_json == {"until": "a.b", "log": ["a.b"], "matches": {"matches": "a.b"}}
+    assert check.headers == {"Until": "a.b", "matches": TextMatch(matches=r"a\.b", contains="a.b")}
+    assert check.json == {"matches": "a.b"}
 
 
 def test_a_token_that_makes_a_setting_invalid_is_an_error() -> None:

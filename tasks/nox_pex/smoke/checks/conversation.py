@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
-from nox_pex.settings.values import TOKEN
+from nox_pex.settings.values import tokens_in
 from nox_pex.smoke import plan
 from nox_pex.smoke.checks.captures import Captured
 from nox_pex.smoke.plan import Endpoint
@@ -55,7 +55,7 @@ class Conversation:
         Raises `FillError`: if a value was not captured, or is invalid in its place.
         """
         values = msgspec.to_builtins(check)
-        used = {name for text in _texts(values) for name in TOKEN.findall(text)}
+        used = set(tokens_in(values))
         missing = next((name for name in sorted(used) if name in self._missing and name not in self._values), None)
         if missing is not None:
             msg = f"not run: it needs {{{missing}}}, which {self._missing[missing]} did not capture"
@@ -64,7 +64,7 @@ class Conversation:
         if not tokens:
             return check
         self._check_lines(values, tokens, is_http=isinstance(check, HttpCheck))
-        filled = plan.fill_all(values, tokens)
+        filled = plan.fill_all(check, tokens)
         if isinstance(check, HttpCheck):
             filled["path"] = self._path(filled["path"], filled.get("request-headers", {}))
         named = filled.get("request-headers") or filled.get("env") or {}
@@ -78,7 +78,7 @@ class Conversation:
     def _check_lines(self, values: Mapping[str, Any], tokens: Mapping[str, str], *, is_http: bool) -> None:
         """Raise `FillError` if a value would end a line of the request, or an argument."""
         places = (values.get("path"), values.get("request-headers")) if is_http else (values,)
-        for name in {name for text in _texts(places) for name in TOKEN.findall(text)} & tokens.keys():
+        for name in tokens.keys() & tokens_in(places):
             bad = "\0" if not is_http else "\0\r\n"
             if any(character in tokens[name] for character in bad):
                 place = "a path or a header" if is_http else "a command"
@@ -110,14 +110,3 @@ class Conversation:
 def _port(parts: Any, scheme: str) -> int:
     port: int | None = parts.port
     return port or (443 if (parts.scheme or scheme) == "https" else 80)
-
-
-def _texts(value: Any) -> list[str]:
-    """Return every text in a value, except the keys of tables."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for each in value.values() for text in _texts(each)]
-    if isinstance(value, list | tuple):
-        return [text for each in value for text in _texts(each)]
-    return []

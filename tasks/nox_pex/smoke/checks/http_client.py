@@ -43,6 +43,14 @@ _END_SHOWN: Final = 80
 """The number of characters at the end of a body that a failed `until` shows."""
 
 
+_LATE: Final = "no complete answer within"
+"""The beginning of the problem of an exchange that its deadline ended."""
+
+
+_NO_ANSWER: Final = "Server disconnected without sending a response."
+"""The message of httpcore if the server closes the connection before its first byte."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """The answer to a request: complete, or up to the `problem` that ended the exchange. Header names are lower case.
 
@@ -155,13 +163,6 @@ def _connect(endpoint: Endpoint, network: Network, *, timeout: float) -> socket.
     return network.connect(endpoint.host, endpoint.port, timeout=timeout)
 
 
-_LATE: Final = "no complete answer within"
-
-
-_NO_ANSWER: Final = "Server disconnected without sending a response."
-"""The message of httpcore if the server closes the connection before its first byte."""
-
-
 def _attempt(
     client: httpx2.Client,
     endpoint: Endpoint,
@@ -193,13 +194,17 @@ def _attempt(
         problem = _describe_error(error, wire)
     if late or deadline.expired:
         problem = _Problem(f"{_LATE} {deadline.timeout:g} s")
-    if until is None or exchange.status is None:
-        endless = problem.text is not None and problem.text.startswith(_LATE) and exchange.body
-        return _Problem(f"{problem.text}; if it has no end, set `until`") if endless else problem
-    end = repr(_end_of(exchange)) if exchange.body else "no body"
-    return _Problem(
-        f"`until` {check.until!r} did not match: {problem.text or 'the answer is complete'}; it ends: {end}"
-    )
+    return _with_until(problem, exchange, check.until)
+
+
+def _with_until(problem: _Problem, exchange: _Exchange, until: str | None) -> _Problem:
+    """Return the problem with what it means for `until`, which has not matched; or that `until` may be missing."""
+    if until is not None and exchange.status is not None:
+        end = repr(_end_of(exchange)) if exchange.body else "no body"
+        return _Problem(f"`until` {until!r} did not match: {problem.text or 'the answer is complete'}; it ends: {end}")
+    if problem.text is not None and problem.text.startswith(_LATE) and exchange.body:
+        return _Problem(f"{problem.text}; if it has no end, set `until`")
+    return problem
 
 
 def _end_of(exchange: _Exchange) -> str:

@@ -1,7 +1,7 @@
 """The results of checks: a program's answer or output, compared with what the check expects. Pure.
 
 The comparison may take for ever, or need any amount of memory: `limited.call` bounds it. Each requirement is announced
-with `limited.doing`, so that a failure names the one that took too long.
+with `limited.doing`, so that a failure names the requirement that took too long.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
 class CommandOutput(Struct, frozen=True, kw_only=True):
     """The exit status of a command (-N after signal N, None if it was killed after its timeout), and its output.
 
-    `extra_timeout` are the seconds of `startup-timeout`, if the command had them on top of its own `timeout`.
+    `extra_timeout` are the seconds of `startup-timeout`, if the command had them on top of its `timeout`.
     """
 
     status: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
@@ -159,7 +160,11 @@ class Deadline:
         self._timer.daemon = True
 
     def __enter__(self) -> Deadline:
-        self._timer.start()
+        """Raise `BlockingIOError` if the system has no thread left for it."""
+        try:
+            self._timer.start()
+        except RuntimeError as error:
+            raise BlockingIOError(errno.EAGAIN, str(error)) from None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,9 +17,8 @@ _PAUSE: Final = 0.02
 """Seconds between two searches, at least. Data that arrives meanwhile is searched together."""
 
 
-_SHORTEST: Final = 1.0
-"""Seconds that a search may take, even if the timeout ends earlier: what arrived in time may match. A search that the
-end of the timeout cut short would say that the pattern is too slow, and not that it did not match."""
+_SHORTEST_SEARCH: Final = 1.0
+"""Seconds that a search may take, even if the answer has used the whole timeout of the check."""
 
 
 _SHARE: Final = 10
@@ -35,7 +34,6 @@ class Until:
     """The search for a pattern in a body. `deadline` is on the monotonic clock."""
 
     def __init__(self, pattern: str, *, deadline: float, timeout: float) -> None:
-        self.matched = False
         self._pattern = pattern
         self._deadline = deadline
         self._limit = f"the rest of `timeout` ({timeout:g} s)"
@@ -68,17 +66,22 @@ class Until:
         started = time.monotonic()
         codec = codec_of(self._headers)
         self._searched = len(self._body)
-        seconds = max(self._deadline - started, _SHORTEST)
-        found = limited.call(_found, self._pattern, self._body, codec, seconds=seconds, limit=self._limit)
+        found = limited.call(
+            _found,
+            self._pattern,
+            self._body,
+            codec,
+            seconds=max(self._deadline - started, _SHORTEST_SEARCH),
+            limit=self._limit,
+            step=f"`until` {self._pattern!r}",
+        )
         ended = time.monotonic()
         self._next = ended + max(_PAUSE, _SHARE * (ended - started))
         if found:
-            self.matched = True
             raise MatchedError
 
 
 def _found(pattern: str, body: bytearray, codec: str) -> bool:
-    limited.doing(f"`until` {pattern!r}")
     # At each line, because a stream of events has lines, and its beginning says nothing.
     return re.search(pattern, body.decode(codec, errors="replace"), re.MULTILINE) is not None
 

@@ -94,10 +94,8 @@ def give_access(condition: BootCondition, *, root: Path, tmp: Path, pex_root: Pa
     """
     if os.geteuid() != 0:
         return
-    root.chmod(0o711)
-    tmp.chmod(0o1777)
-    for path in (pex_root.parent, pex_root):
-        path.chmod(0o755)
+    for path, mode in ((root, 0o711), (tmp, 0o1777), (pex_root.parent, 0o755), (pex_root, 0o755)):
+        _set_mode(path, mode)
     for path in _walk(run):
         _let_others_read(path)
     # If root may not change owners, in a container or a user namespace, it cannot switch users either.
@@ -164,9 +162,19 @@ def _listed(directory: Path, prefix: str) -> list[Path]:
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    """Yield `path`, and everything below it if it is a directory."""
+    """Yield `path`, and everything below it if it is a directory, and not a link to one."""
     yield path
-    yield from files.paths(path)
+    if not path.is_symlink():
+        yield from files.paths(path)
+
+
+def _set_mode(directory: Path, mode: int) -> None:
+    """Change the mode of a directory. Raises `OSError` if it is a link: a program may have put it there."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _let_others_read(path: Path) -> None:

@@ -100,10 +100,11 @@ def enter_new_pid_namespace(join: int | None) -> None:
     """Give the next child of this process a new PID namespace, and this process private mounts.
 
     With `join`, enter the file systems of that process first. Mounts of this machine still appear in the private ones.
+    Root gets no user namespace for it: only one user exists there, and a server could not give up root's rights.
     """
     if join is not None:
         _join(join, "mnt", _CLONE_NEWNS)
-    _unshare(_CLONE_NEWPID | _CLONE_NEWNS)
+    _unshare(_CLONE_NEWPID | _CLONE_NEWNS, as_user=os.geteuid() != 0)
     _mount(None, "/", None, _MS_REC | _MS_SLAVE)
 
 
@@ -237,11 +238,14 @@ def _bind_back(hidden: Mapping[str, int]) -> None:
     os.umask(mask)
 
 
-def _unshare(kind: int) -> None:
-    """Move this process to a new namespace of a kind, inside a new user namespace if it has no right to one."""
+def _unshare(kind: int, *, as_user: bool = True) -> None:
+    """Move this process to a new namespace of a kind, inside a new user namespace if it has no right to one.
+
+    `as_user` says whether a user namespace may be used.
+    """
     if _libc.unshare(kind) == 0:
         return
-    if ctypes.get_errno() != errno.EPERM:
+    if ctypes.get_errno() != errno.EPERM or not as_user:
         _refuse("a namespace")
     _unshare_user(kind)
 

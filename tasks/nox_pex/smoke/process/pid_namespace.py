@@ -1,4 +1,4 @@
-"""Run a program in a PID namespace of its own, under a small init (pid_namespaces(7)).
+"""Run a program in a separate PID namespace, under a small init (pid_namespaces(7)).
 
 The kernel kills every process of the namespace when its init ends, and lets no process there fork any more. It kills
 the init when the supervisor ends (`PR_SET_PDEATHSIG` in prctl(2)). So nothing of the program outlives the supervisor,
@@ -26,6 +26,7 @@ from nox_pex.smoke.process import confine
 _CREDENTIALS: Final = struct.Struct("3i")
 """The process, user and group id of a sender (`struct ucred` in unix(7))."""
 _LARGEST_MESSAGE: Final = 65536
+_STDERR: Final = 2
 
 Event = dict[str, Any]
 Launch = Callable[[Callable[[], None]], Event]
@@ -68,7 +69,9 @@ class PidNamespace:
         self._channel.send(b"go")
         event, program = self._receive()
         if "announced" in event:
-            event, _ = self._receive()
+            event, sender = self._receive()
+            while event and sender != self.init:  # the program already runs
+                event, sender = self._receive()
         self._channel.setblocking(False)
         if "started" in event:
             event["started"] = program
@@ -96,22 +99,29 @@ class PidNamespace:
             yield {"exited": -signal.SIGKILL, "at": time.monotonic()}
 
     def _receive(self) -> tuple[Event, int]:
-        """Return the next event, and the process id of its sender on this machine; ({}, 0) at the end."""
+        """Return the next event, and the process id of its sender on this machine; ({}, 0) at the end.
+
+        The program may take the socket from the init (pidfd_getfd(2)) and send anything: then it is the sender.
+        """
         try:
             data, ancillary, _, _ = self._channel.recvmsg(_LARGEST_MESSAGE, socket.CMSG_SPACE(_CREDENTIALS.size))
         except ConnectionError:
             return {}, 0
-        sender = next(
-            (_CREDENTIALS.unpack(part)[0] for _, kind, part in ancillary if kind == socket.SCM_CREDENTIALS), 0
-        )
-        return (json.loads(data), sender) if data else ({}, 0)
+        senders = [_CREDENTIALS.unpack(part)[0] for _, kind, part in ancillary if kind == socket.SCM_CREDENTIALS]
+        if not senders:
+            return {}, 0
+        try:
+            event = dict(json.loads(data))
+        except (ValueError, TypeError, RecursionError):
+            event = {}
+        return event or {"damaged": True}, senders[0]
 
 
 def _enter(launch: Launch, *, channel: socket.socket, join: int | None, private: Iterable[int]) -> NoReturn:
     """Create the namespace and its init, and end this process, which is a child of the supervisor."""
     try:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for descriptor in private:
+        for descriptor in (*private, _STDERR):  # the program can open those of its init (proc(5))
             os.dup2(null, descriptor, inheritable=False)
         confine.enter_new_pid_namespace(join)
         if os.fork() == 0:
