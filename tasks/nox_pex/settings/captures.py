@@ -25,11 +25,11 @@ def check_captures(
     """
     names = {name for check in http for name in check.capture}
     for key, value in before.items():
-        yield from _early(key, value, names, "which is needed before any check")
+        yield from _early(key, value, names, "but it is needed before any check")
     captured: set[str] = set()
     for key, checks in (("http", http), ("tcp", tcp), ("command", command)):
         for number, check in enumerate(checks):
-            early = "before the check that captures it"
+            early = "but no earlier check captures it"
             yield from _early(f"{key}[{number}]", check, names - captured, early)
             if isinstance(check, HttpCheck):
                 begins = TOKEN.match(check.path)

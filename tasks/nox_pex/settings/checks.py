@@ -13,6 +13,8 @@ from nox_pex.settings.values import (
     HIGHEST_EXIT,
     TOKEN,
     Status,
+    check_header_names,
+    check_headers,
     check_json_paths,
     check_path,
     check_patterns,
@@ -50,6 +52,8 @@ class Capture(Table, frozen=True, kw_only=True):
     def _broken_rules(self) -> Iterator[str]:
         if (self.matches is None) is (self.header is None):
             yield 'a captured value comes from either `matches` or `header`; write one such as { header = "Location" }'
+        if self.header is not None:
+            yield from check_header_names("header", [self.header])
         yield from check_patterns(matches=self.matches)
 
 
@@ -96,6 +100,8 @@ class HttpCheck(Table, frozen=True, kw_only=True):
         if self.request_body is not None and self.request_json is not msgspec.UNSET:
             msg = "`request-body`: a request has either this or `request-json`; keep one"
             yield msg
+        yield from check_headers("request-headers", self.request_headers)
+        yield from check_header_names("headers", self.headers)
         yield from check_value("status", statuses, self.status)
         yield from check_patterns(matches=self.matches, until=self.until)
         yield from check_size("max-size", self.max_size)

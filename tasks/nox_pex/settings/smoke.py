@@ -17,6 +17,7 @@ from nox_pex.settings.table import Seconds, Table, Timeout
 from nox_pex.settings.values import (
     HIGHEST_EXIT,
     Status,
+    check_headers,
     check_path,
     check_patterns,
     check_size,
@@ -52,6 +53,7 @@ class Ready(Table, frozen=True, kw_only=True):
             yield from check_path("path", self.path)
         elif self.request_headers or self.status != "2xx":
             yield "`log`: a line of the log has no `status` and no `request-headers`; remove them"
+        yield from check_headers("request-headers", self.request_headers)
         yield from check_value("status", statuses, self.status)
         yield from check_patterns(log=self.log)
 

@@ -39,6 +39,14 @@ TOKEN: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 """A token, such as `{csrf}`."""
 
 
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""The name of a header (RFC 9110, section 5.1)."""
+
+
+_HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+"""The value of a header (RFC 9110, section 5.5), without bytes that are not ASCII."""
+
+
 _CLASS: Final = re.compile(r"[1-5]xx")
 
 
@@ -119,6 +127,21 @@ def _check_pattern(key: str, pattern: str) -> Iterator[str]:
     except (re.error, OverflowError, RecursionError) as error:
         msg = f"`{key}`: {pattern!r} is not a regular expression: {error}; correct it"
         yield msg
+
+
+def check_header_names(key: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield a broken rule for each of `names` that no header can have."""
+    for name in names:
+        if not _HEADER_NAME.fullmatch(name):
+            yield f'`{key}`: {name!r} is not the name of a header; write one such as "Content-Type"'
+
+
+def check_headers(key: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield a broken rule for each header that cannot be sent. It does not show the value, which may be secret."""
+    yield from check_header_names(key, headers)
+    for name, value in headers.items():
+        if not _HEADER_VALUE.fullmatch(value):
+            yield f"`{key}`: the value of {name!r} cannot be sent; write one line of ASCII text, without outer spaces"
 
 
 def check_size(key: str, text: str | None) -> Iterator[str]:
