@@ -167,8 +167,8 @@ def test_commands_run_under_every_condition(condition: str, smoke_test: SmokeTes
 @pytest.mark.parametrize("condition", ["cold", *CONFINED])
 def test_a_unix_socket_works_under_every_condition(condition: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test(
-        "listens", "on-a-renamed-socket", "0", "{tmp}/app.sock", unix_socket="{tmp}/app.sock", conditions=[condition],
-        url="http://www.example.org",
+        "odd_listeners", "on-a-renamed-socket", "0", "{tmp}/app.sock", unix_socket="{tmp}/app.sock",
+        conditions=[condition], url="http://www.example.org",
     )  # fmt: skip
     assert tested.code is None, tested.problem
 

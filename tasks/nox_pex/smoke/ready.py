@@ -132,7 +132,9 @@ def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: s
         return _wrong_listener(sign)
     problem = f"the program was not ready after {timeout:g} s"
     if reason is not None:
-        return NoxPexError("startup-timeout", f"{problem}: {reason}", "see its log, or raise `startup-timeout`")
+        return NoxPexError(
+            "startup-timeout", f"{problem}: {reason}", "see its log, correct `ready`, or raise `startup-timeout`"
+        )
     if owner == "ours":
         remedy = "see its log, or raise `startup-timeout`"
         return NoxPexError("startup-timeout", f"{problem}: it has just begun to listen on {sign.address}", remedy)
