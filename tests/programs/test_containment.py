@@ -103,7 +103,7 @@ def test_the_process_id_is_that_of_this_machine(contained: SmokeTest, binary: Pa
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGCHLD, signal.SIGRTMIN + 3])
 @pytest.mark.parametrize("contain", [True, False])
 def test_signals_reach_the_program_and_its_status_comes_back(number: int, *, contain: bool, tmp_path: Path) -> None:
-    script = f"trap 'exit 7' {int(number)}; echo up; while :; do sleep 0.02; done"
+    script = f"trap 'exit 7' {int(number)}; echo up; while :; do :; done"  # without a child, which would send SIGCHLD
     program = start(tmp_path, "/bin/sh", "-c", script, contain=contain)
     try:
         wait_until(lambda: (tmp_path / "log").read_text() != "")
@@ -127,12 +127,14 @@ def test_nothing_is_left_whoever_is_killed(
 ) -> None:
     del contained
     packed = binary("contained")
+    packed = packed.rename(packed.with_name(f"{victims}.pex"))  # these tests may run at the same time
     argv = [sys.executable, str(DRIVER), str(packed), str(project), str(temporary), "soak", "forking-on"]
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "PYTHONPATH": IMPORTABLE}
     )
     nox = psutil.Process(process.pid)
-    wait_until(lambda: len(running(packed)) > 1)  # those that fork live for milliseconds, so few are ever seen
+    # Those that fork live for milliseconds, so few are ever seen.
+    wait_until(lambda: len(running(packed)) > 1 and program_of(nox) is not None)
     program = program_of(nox)
     assert program is not None
     init = program.parent()
