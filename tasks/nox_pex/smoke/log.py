@@ -55,7 +55,7 @@ _C1_CONTROL: Final = re.compile(r"[\x80-\x9f]")
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """What a program writes to a file. It is read by the `descriptor` that was opened before the program started.
+    """The file with the output of a program. It is read by the `descriptor` that was opened before the program started.
 
     The program may remove or replace the file at `path`. `close` must be called at the end.
     """

@@ -25,7 +25,7 @@ _KEPT_PREFIX: Final = "nox-pex-kept-"
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """What a boot finds of earlier boots: `home` and `pex_root`, in the directory `base`."""
+    """The directories that a boot finds as earlier boots left them: `home` and `pex_root`, in the directory `base`."""
 
     base: Path
     home: Path

@@ -30,7 +30,7 @@ _HTTP: Final = b"HTTP/"
 
 @final
 class Wire:
-    """What is known about the connections of one exchange.
+    """The known facts about the connections of one exchange.
 
     `first_bytes` are the first bytes that the program sent on the latest connection, after the TLS handshake if there
     is one. `has_tls` says whether that handshake has ended. `before_read` is called with the socket before each read,
