@@ -107,10 +107,6 @@ class FakeRunner:
         self._space = space
         self._running = running
 
-    def unavailable_reason(self, boot: Boot) -> str | None:
-        del boot
-        return None
-
     def prepare(self, boot: Boot) -> Path:
         return self._space.state(boot.state).base
 

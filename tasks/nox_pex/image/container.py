@@ -98,10 +98,6 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
     pass_env: tuple[str, ...]
     keep: bool
 
-    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # the engine has answered before
-        """Return None."""
-        return None
-
     def prepare(self, boot: Boot) -> Path:
         """Create the directory for the logs and, if `{tmp}` is shared, let the container's user write to that."""
         directory = self.workspace.root / boot.state

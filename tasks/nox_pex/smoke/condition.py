@@ -29,9 +29,8 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
     which is a failure too if `skips` is `fail`.
     """
     condition = boots[0].condition
-    reason = test.runner.unavailable_reason(boots[0])
-    if reason is not None:
-        return _unavailable(test, boots[0], reason)
+    if test.unavailable_reason is not None:
+        return _unavailable(test, boots[0], test.unavailable_reason)
     try:
         failure = _prepare(test, condition)
         if failure is None:

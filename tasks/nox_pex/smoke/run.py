@@ -17,7 +17,7 @@ from nox_pex.pex import build_record, scies
 from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.checks import TextMatch
-from nox_pex.settings.smoke import Budget, Smoke
+from nox_pex.settings.smoke import BootCondition, Budget, Smoke
 from nox_pex.smoke import missing, plan
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.condition import run_condition, skipped_boot
@@ -26,7 +26,7 @@ from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.report import AFTER_FAILURE, BootResult, SmokeReport, budget_error
-from nox_pex.smoke.runner import LocalRunner, Runner, UnavailableRunner, WithScie
+from nox_pex.smoke.runner import LocalRunner, Runner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.smoke_test import SmokeTest
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
@@ -71,15 +71,17 @@ def run(
                 keep=options.keep,
             )
 
-        of_pex = local(binary) if unavailable_reason is None else UnavailableRunner(reason=unavailable_reason)
-        if not starts_scie:
-            return of_pex
-        of_scie = UnavailableRunner(reason=scie_reason or "") if scie is None else local(target.directory / scie.file)
-        return WithScie(pex=of_pex, scie=of_scie)
+        of_pex = local(binary)
+        return of_pex if scie is None else WithScie(pex=of_pex, scie=local(target.directory / scie.file))
 
+    unavailable = {
+        boot.condition: reason
+        for boot in boots
+        if (reason := scie_reason if boot.condition == "scie" else unavailable_reason) is not None
+    }
     report = run_with(
         create_runner,
-        subject=Subject(target=target, file=binary, size=size, boots=boots),
+        subject=Subject(target=target, file=binary, size=size, boots=boots, unavailable=unavailable),
         smoke=smoke,
         budget=target.table.budget,
         environ=environ,
@@ -113,12 +115,16 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
 
 
 class Subject(Struct, frozen=True, kw_only=True):
-    """The subject of a smoke test: the binary `target`, the `file` to report, its size in bytes, and its boots."""
+    """The subject of a smoke test: the binary `target`, the `file` to report, its size in bytes, and its boots.
+
+    `unavailable` are the conditions that this machine cannot provide, each with the reason.
+    """
 
     target: Target
     file: Path
     size: int
     boots: tuple[Boot, ...]
+    unavailable: Mapping[BootCondition, str] = {}
 
 
 def run_with(
@@ -172,7 +178,7 @@ def run_with(
 
         notices: set[str] = set()
 
-        def create_test(number: int) -> SmokeTest:
+        def create_test(number: int, condition: BootCondition) -> SmokeTest:
             space = workspace.of_condition(number)
             filled = plan.fill_settings(smoke, host=host, port=port, tmp=space.tmp)
             endpoint = plan.endpoint(filled, host=host, port=port)
@@ -190,9 +196,12 @@ def run_with(
                 own_commands=own_commands(filled.env, space.tmp),
                 explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
                 notices=notices,
+                unavailable_reason=subject.unavailable.get(condition),
             )
 
-        conditions = [(create_test(number), each) for number, each in enumerate(plan.by_condition(boots))]
+        conditions = [
+            (create_test(number, each[0].condition), each) for number, each in enumerate(plan.by_condition(boots))
+        ]
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
         for_all = plan.fill_for_all(smoke, host=host, port=port)
         report = _run_conditions(conditions, for_all, own_commands(for_all.env), report=report, budget=budget)
@@ -214,7 +223,7 @@ def _run_conditions(
     """
     boot_results: list[BootResult] = []
     failures: list[NoxPexError | None] = []
-    possible = any(test.runner.unavailable_reason(boots[0]) is None for test, boots in conditions)
+    possible = any(test.unavailable_reason is None for test, _ in conditions)
     try:
         if possible:
             failures.append(own_commands.run("before-all", smoke.before_all, code="launch-failed"))

@@ -13,7 +13,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.smoke import by_hand
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import conditions
-from nox_pex.smoke.process.program import Command, Program, RunningProgram, UnavailableError, clean_environment
+from nox_pex.smoke.process.program import Command, Program, RunningProgram, clean_environment
 from nox_pex.smoke.workspace import Workspace
 from nox_pex.system.secrets import Secrets
 
@@ -37,15 +37,8 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
 class Runner(Protocol):
     """Runs the boots of one smoke test."""
 
-    def unavailable_reason(self, boot: Boot) -> str | None:
-        """Return why this machine cannot run a boot, if that is known before it is tried; else None."""
-        ...
-
     def prepare(self, boot: Boot) -> Path:
-        """Create what a boot needs. Return a directory of this machine for its logs.
-
-        Raises `UnavailableError` if the boot is impossible.
-        """
+        """Create what a boot needs. Return a directory of this machine for its logs."""
         ...
 
     def create_program(self, launch: LaunchSpec, *, alongside: RunningProgram | None = None) -> RunningProgram:
@@ -77,10 +70,6 @@ class LocalRunner(Struct, frozen=True, kw_only=True):
     size: int
     shares_tmp: bool
     keep: bool
-
-    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # only the kernel knows
-        """Return None."""
-        return None
 
     def prepare(self, boot: Boot) -> Path:
         """Copy the binary, and return the directory above the copy, which the user of the program may read."""
@@ -149,10 +138,6 @@ class WithScie(Struct, frozen=True, kw_only=True):
     pex: Runner
     scie: Runner
 
-    def unavailable_reason(self, boot: Boot) -> str | None:
-        """Return why this machine cannot run the scie or the PEX."""
-        return self._runner(boot).unavailable_reason(boot)
-
     def prepare(self, boot: Boot) -> Path:
         """Create what the boot needs."""
         return self._runner(boot).prepare(boot)
@@ -171,34 +156,3 @@ class WithScie(Struct, frozen=True, kw_only=True):
 
     def _runner(self, boot: Boot) -> Runner:
         return self.scie if boot.condition == "scie" else self.pex
-
-
-class UnavailableRunner(Struct, frozen=True, kw_only=True):
-    """Runs nothing: every condition is skipped for `reason`."""
-
-    reason: str
-
-    def unavailable_reason(self, boot: Boot) -> str | None:  # noqa: ARG002  # no boot is possible
-        """Return the reason."""
-        return self.reason
-
-    def prepare(self, boot: Boot) -> Path:  # noqa: ARG002  # no boot is possible
-        """Raise `UnavailableError`."""
-        raise UnavailableError(self.reason)
-
-    def create_program(
-        self,
-        launch: LaunchSpec,  # noqa: ARG002  # no launch is possible
-        *,
-        alongside: RunningProgram | None = None,  # noqa: ARG002  # no launch is possible
-    ) -> RunningProgram:
-        """Raise `UnavailableError`."""
-        raise UnavailableError(self.reason)
-
-    def explain(self, error: NoxPexError, program: RunningProgram) -> NoxPexError:  # noqa: ARG002  # nothing was run
-        """Return `error`."""
-        return error
-
-    def by_hand(self, launch: LaunchSpec, secrets: Secrets) -> str:  # noqa: ARG002  # nothing was run
-        """Return ""."""
-        return ""

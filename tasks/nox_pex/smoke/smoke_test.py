@@ -28,7 +28,8 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
     The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
     says more than the given one, with the logs of the program. `notices` are the facts about the machine that were
-    shown, once for all conditions.
+    shown, once for all conditions. `unavailable_reason` says why this machine cannot provide the condition, if that is
+    known before it is tried.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     own_commands: OwnCommands
     explain: Callable[[NoxPexError, Sequence[Log]], NoxPexError]
     notices: set[str]
+    unavailable_reason: str | None = None
 
     @property
     def check_count(self) -> int:
