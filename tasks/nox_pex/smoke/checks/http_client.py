@@ -67,8 +67,17 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class _Exchange(Struct, kw_only=True):
-    """The part of an answer that has arrived. The exchange may end at any point. `body` holds at most `limit` bytes."""
+    """A request, and the part of its answer that has arrived. It may end at any point.
 
+    `body` holds at most `limit` bytes. `wire` is what is known of the connections, `until` the search for the pattern
+    that ends the answer, None if the check has none.
+    """
+
+    endpoint: Endpoint
+    check: HttpCheck
+    wire: Wire
+    deadline: Deadline
+    until: Until | None
     limit: int
 
     status: int | None = None
@@ -110,15 +119,15 @@ def request(
     The request has those of the `cookies` that are for its URL. Cookies of the answer are added to them.
     """
     limit = max(BODY_LIMIT, parse_size(check.max_size) if check.max_size else 0)
-    exchange = _Exchange(limit=limit)
     wire = Wire()
     started = time.monotonic()
     until = Until(check.until, deadline=started + timeout, timeout=timeout) if check.until is not None else None
     with Deadline(timeout) as deadline:
+        exchange = _Exchange(endpoint=endpoint, check=check, wire=wire, deadline=deadline, until=until, limit=limit)
         transport = Transport(network, wire, tls=tls, unix_socket=endpoint.unix_socket)
         client = httpx2.Client(transport=transport, trust_env=False, timeout=timeout, cookies=cookies)
         with client:
-            problem = _attempt(client, endpoint, check, exchange, wire, deadline=deadline, until=until)
+            problem = _attempt(client, exchange)
     if exchange.status is None and problem.text is not None and not problem.final:
         found = _other_protocol(endpoint, network, wire, problem.text, expects_tls=tls is not None)
         problem = problem if found is None else _Problem(found, final=True)
@@ -163,21 +172,12 @@ def _connect(endpoint: Endpoint, network: Network, *, timeout: float) -> socket.
     return network.connect(endpoint.host, endpoint.port, timeout=timeout)
 
 
-def _attempt(
-    client: httpx2.Client,
-    endpoint: Endpoint,
-    check: HttpCheck,
-    exchange: _Exchange,
-    wire: Wire,
-    *,
-    deadline: Deadline,
-    until: Until | None,
-) -> _Problem:
+def _attempt(client: httpx2.Client, exchange: _Exchange) -> _Problem:
     """Run the exchange, and return its problem."""
     late = False
     problem = _Problem(None)
     try:
-        _exchange(client, endpoint, check, exchange, wire, deadline=deadline, until=until)
+        _run(client, exchange)
     except MatchedError:
         return problem
     except TooLargeError:
@@ -191,14 +191,15 @@ def _attempt(
     except httpx2.TimeoutException:
         late = True  # on a busy machine the timeout of a read may come before the deadline
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-        problem = _describe_error(error, wire)
-    if late or deadline.expired:
-        problem = _Problem(f"{_LATE} {deadline.timeout:g} s")
-    return _with_until(problem, exchange, check.until)
+        problem = _describe_error(error, exchange.wire)
+    if late or exchange.deadline.expired:
+        problem = _Problem(f"{_LATE} {exchange.deadline.timeout:g} s")
+    return _with_until(problem, exchange)
 
 
-def _with_until(problem: _Problem, exchange: _Exchange, until: str | None) -> _Problem:
+def _with_until(problem: _Problem, exchange: _Exchange) -> _Problem:
     """Return the problem with what it means for `until`, which has not matched; or that `until` may be missing."""
+    until = exchange.check.until
     if until is not None and exchange.status is not None:
         end = repr(_end_of(exchange)) if exchange.body else "no body"
         return _Problem(f"`until` {until!r} did not match: {problem.text or 'the answer is complete'}; it ends: {end}")
@@ -215,35 +216,23 @@ def _end_of(exchange: _Exchange) -> str:
     return bytes(exchange.body[-4 * _END_SHOWN :]).decode(codec, errors="replace")[-_END_SHOWN:]
 
 
-def _exchange(
-    client: httpx2.Client,
-    endpoint: Endpoint,
-    check: HttpCheck,
-    exchange: _Exchange,
-    wire: Wire,
-    *,
-    deadline: Deadline,
-    until: Until | None,
-) -> None:
-    following: httpx2.Request | None = _build_request(client, endpoint, check)
+def _run(client: httpx2.Client, exchange: _Exchange) -> None:
+    check = exchange.check
+    following: httpx2.Request | None = _build_request(client, exchange.endpoint, check)
     origin = _origin(following.url) if following else None
     location = ""
     for _ in range(_REDIRECTS + 1):
         if following is None:
             return
         if _origin(following.url) != origin:
-            msg = f"redirected to {location}, which is outside {endpoint.url}"
+            msg = f"redirected to {location}, which is outside {exchange.endpoint.url}"
             raise _StrayRedirectError(msg)
-        following.extensions["trace"] = deadline.watch
+        following.extensions["trace"] = exchange.deadline.watch
         response = client.send(following, stream=True, follow_redirects=False)
         with contextlib.closing(response):
             following = response.next_request if check.follow_redirects else None
             location = response.headers.get("location", "")
-            wire.before_read = None
-            if until is None or following is not None:
-                _receive(response, exchange)
-            else:
-                _receive(response, exchange, until, wire)
+            _receive(response, exchange, until=exchange.until if following is None else None)
     msg = f"more than {_REDIRECTS} redirects"
     raise _StrayRedirectError(msg)
 
@@ -263,16 +252,15 @@ def _build_request(client: httpx2.Client, endpoint: Endpoint, check: HttpCheck) 
     )
 
 
-def _receive(
-    response: httpx2.Response, exchange: _Exchange, until: Until | None = None, wire: Wire | None = None
-) -> None:
+def _receive(response: httpx2.Response, exchange: _Exchange, *, until: Until | None) -> None:
     """Read the body, up to the match of `until`. Raises `TooLargeError`, `MatchedError` and the errors of both."""
     exchange.status = response.status_code
     exchange.headers = {name.lower(): value for name, value in response.headers.items()}
     exchange.body.clear()
-    if until is not None and wire is not None:
+    exchange.wire.before_read = None
+    if until is not None:
         until.begin(exchange.headers, exchange.body)
-        wire.before_read = until.before_read
+        exchange.wire.before_read = until.before_read
     parts = content_codings.decode(response.iter_raw(), exchange.headers.get("content-encoding", ""), exchange.limit)
     too_large = False
     for part in parts:
