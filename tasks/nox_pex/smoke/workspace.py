@@ -56,10 +56,8 @@ class Workspace(Struct, frozen=True, kw_only=True):
         return copy / "__main__.py" if self.binary.is_dir() else copy
 
     def of_condition(self, number: int) -> Workspace:
-        """Return the workspace of another condition, with an empty `tmp`."""
-        space = replace(self, number=number)
-        space.tmp.mkdir(exist_ok=True)
-        return space
+        """Return the workspace of another condition. Its directories are created by `clear` and `state`."""
+        return replace(self, number=number)
 
     def clear(self) -> None:
         """Empty the directories of this condition: programs of earlier ones may have put something there.
@@ -118,7 +116,7 @@ def open_workspace(
     locks.remove_abandoned(parent, _PREFIX)
     with locks.locked_tempdir(parent, _KEPT_PREFIX if keep else _PREFIX) as root:
         try:
-            yield Workspace(root=root, binary=binary).of_condition(0)
+            yield Workspace(root=root, binary=binary)
         finally:
             if not keep and (error := files.remove(root)) is not None:
                 say(f"smoke: {root} cannot be removed completely: {os_errors.described(error)}")
