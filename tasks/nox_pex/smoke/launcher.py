@@ -16,8 +16,9 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings import explain
 from nox_pex.settings.checks import HttpCheck
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import by_hand, log, plan
+from nox_pex.smoke import by_hand, plan
 from nox_pex.smoke.checks import http_client
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Command, Program, clean_environment
 from nox_pex.smoke.ready import await_ready, check_free
@@ -107,8 +108,7 @@ def launch(
             sign = AnswerSign(endpoint=endpoint, check=check, explicit=True, tls=tls)
         check_free(sign, endpoint)
         state = workspace.state("launch")
-        output = workspace.root / "log"
-        output.touch()
+        output = stack.enter_context(contextlib.closing(Log.create(workspace.root / "log")))
         environment = clean_environment(
             os.environ, pass_env=smoke.pass_env, home=state.home, pex_root=state.pex_root, tmp=workspace.tmp
         )
@@ -117,7 +117,7 @@ def launch(
                 argv=(str(workspace.executable), *smoke.args),
                 env=environment | smoke.env,
                 cwd=workspace.run,
-                stdout=output,
+                stdout=output.path,
             ),
             remove=workspace.root,
         )
@@ -125,12 +125,12 @@ def launch(
         try:
             program.start()
             await_ready(program, sign, timeout=startup_timeout, say=lambda _: None)
-            yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=workspace.tmp, log=output)
+            yield Launched(url=endpoint.url, host=host, port=port, pid=program.pid, tmp=workspace.tmp, log=output.path)
             _, failure = stop(program, with_signal=stop_signal, timeout=stop_timeout, exit_codes=smoke.stop_exit_codes)
             if failure is not None:
                 raise failure
         except NoxPexError as error:
-            error.log = error.log or log.tail(output, secrets)
+            error.log = error.log or output.tail(secrets)
             error.by_hand = by_hand.program(
                 binary, smoke.args, env=smoke.env, pass_env=smoke.pass_env, tmp=workspace.tmp, secrets=secrets
             )

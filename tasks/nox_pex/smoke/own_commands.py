@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from nox_pex.errors import Code, NoxPexError
-from nox_pex.smoke import by_hand, log
+from nox_pex.smoke import by_hand
+from nox_pex.smoke.log import Log
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.system import limited
 from nox_pex.system.command import run_into
@@ -41,14 +43,19 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
 
         `name` is the condition for which they run, if it is for one.
         """
-        output = self.logs / f"{name}{key}.log"
-        if commands:
-            log.Log.create(output).close()
+        if not commands:
+            return None
+        with contextlib.closing(Log.create(self.logs / f"{name}{key}.log")) as output:
+            return self._run(key, commands, output, code=code, name=name)
+
+    def _run(
+        self, key: str, commands: tuple[tuple[str, ...], ...], output: Log, *, code: Code, name: str
+    ) -> NoxPexError | None:
         label = f"{name}: {key}" if name else key
         for command in commands:
             line = " ".join(command)
             self.say(f"{label}: {line}")
-            problem = self._problem(command, output)
+            problem = self._problem(command, output.path)
             if problem is not None:
                 where = f"{name}: " if name else ""
                 problem = self.secrets.mask(f"{where}`{key}` command {line!r} failed: {problem}")
@@ -56,7 +63,7 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
                     command, env=self.variables, project=self.project, tmp=self.tmp, secrets=self.secrets
                 )
                 remedy = f"run it by hand in {self.project.name}"
-                return NoxPexError(code, problem, remedy, log=log.tail(output, self.secrets), by_hand=line)
+                return NoxPexError(code, problem, remedy, log=output.tail(self.secrets), by_hand=line)
         return None
 
     def _problem(self, command: tuple[str, ...], output: Path) -> str | None:
