@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
@@ -15,6 +15,7 @@ from nox_pex.smoke.checks.captures import Captured, capture
 from nox_pex.smoke.checks.conversation import FillError
 from nox_pex.smoke.checks.http_client import Answer
 from nox_pex.smoke.checks.results import CheckResult, CommandOutput
+from nox_pex.smoke.checks.until import SHORTEST_COMPARISON
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
@@ -24,6 +25,9 @@ from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, left_processes, remaining_processes
 from nox_pex.system import files, limited
 from nox_pex.system.limited import LimitError
+
+_Result = TypeVar("_Result")
+
 
 _CRASH_TIMEOUT: Final = 0.3
 """Seconds to wait after a failed check. A program that has crashed ends within them."""
@@ -35,10 +39,6 @@ _TCP_TIMEOUT: Final = 5.0
 
 _OUTPUT_LIMIT: Final = 16 * 2**20
 """The number of bytes of a command's output that are checked."""
-
-
-_SHORTEST_COMPARISON: Final = 1.0
-"""Seconds that the comparison may take, even if the program has used the whole timeout of the check."""
 
 
 _REPORT_INTERVAL: Final = 10.0
@@ -67,7 +67,7 @@ def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram, prog
         filled = conversation.fill(check)
     except FillError as error:
         conversation.record(check, Captured(), passed=False)
-        return results.not_run(f"{check.method} {check.path}", str(error))
+        return results.not_run(results.request_line(check), str(error))
     answer = http_client.request(
         test.endpoint,
         filled,
@@ -77,14 +77,8 @@ def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram, prog
         cookies=conversation.cookies,
     )
     try:
-        result, captured = limited.call(
-            _compare,
-            filled,
-            answer,
-            test.check_files.schema(check),
-            seconds=max(check.timeout - answer.seconds, _SHORTEST_COMPARISON),
-            limit=_rest_of("timeout", check.timeout, answer.seconds),
-        )
+        schema = test.check_files.schema(check)
+        result, captured = _in_time(_compare, filled, answer, schema, timeout=check.timeout, used=answer.seconds)
     except LimitError as error:
         result, captured = results.failed_http(filled, answer, str(error)), Captured()
     conversation.record(check, captured, passed=result.passed)
@@ -100,10 +94,14 @@ def _compare(check: HttpCheck, answer: Answer, schema: object) -> tuple[CheckRes
     return result, captured
 
 
-def _rest_of(key: str, timeout: float, used: float) -> str:
-    """Return the time that is left for a comparison, for people."""
-    left = max(timeout - used, _SHORTEST_COMPARISON)
-    return f"the {left:.1f} s that were left of `{key}`" if used > timeout / 10 else f"{timeout:g} s (`{key}`)"
+def _in_time(function: Callable[..., _Result], *args: object, timeout: float, used: float) -> _Result:
+    """Return `function(*args)`, which compares, within what is left of `timeout` after `used` seconds.
+
+    It has at least a second. Raises `LimitError`.
+    """
+    left = max(timeout - used, SHORTEST_COMPARISON)
+    limit = f"the {left:.1f} s that were left of `timeout`" if used > timeout / 10 else f"{timeout:g} s (`timeout`)"
+    return limited.call(function, *args, seconds=left, limit=limit)
 
 
 def _check_tcp(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> CheckResult:
@@ -223,14 +221,7 @@ def _wait(program: RunningProgram, *, timeout: float, report: Callable[[float], 
 def _command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
     used = min(output.seconds, check.timeout)
     try:
-        return limited.call(
-            results.command_result,
-            check,
-            output,
-            name,
-            seconds=max(check.timeout - used, _SHORTEST_COMPARISON),
-            limit=_rest_of("timeout", check.timeout, used),
-        )
+        return _in_time(results.command_result, check, output, name, timeout=check.timeout, used=used)
     except LimitError as error:
         return results.failed_command(check, output, name, str(error))
 

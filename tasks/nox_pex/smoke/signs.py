@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nox_pex.settings.checks import HttpCheck
 from nox_pex.smoke.checks.http_client import Answer, connect, request
-from nox_pex.smoke.checks.results import describe_answer, describe_statuses, status_matches
+from nox_pex.smoke.checks.results import describe_answer, describe_statuses, request_line, status_matches
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
@@ -85,7 +85,7 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
 
     def owner(self, program: RunningProgram) -> ports.Owner:
         """Return who owns the listener at the address: the program or another."""
-        return _owner(program, self.endpoint, self.endpoint.port)
+        return _owner(program, self.endpoint)
 
     def listener(self) -> str:
         """Return the name and id of the process that listens at the address."""
@@ -99,7 +99,7 @@ class AnswerSign(Struct, frozen=True, kw_only=True):
             return Attempt()
         got = describe_answer(answer)
         why = got if answer.final else f"expected status {describe_statuses(self.check.status)}, got {got}"
-        reason = f"{self.check.method} {self.check.path}: {why}"
+        reason = f"{request_line(self.check)}: {why}"
         settled = None if self.explicit else _settled(answer)
         return Attempt(reason=reason, settled=settled, hopeless=answer.final)
 
@@ -118,7 +118,7 @@ class PortSign(Struct, frozen=True, kw_only=True):
     def owner(self, program: RunningProgram) -> ports.Owner:
         """Return who owns the listener at the address: the program or another."""
         if self.port is None:
-            return _owner(program, self.endpoint, self.endpoint.port)
+            return _owner(program, self.endpoint)
         return program.owner(self.endpoint.host, self.port)
 
     def listener(self) -> str:
@@ -167,14 +167,14 @@ class LineSign:
         return Attempt(reason=None if found else reason)
 
 
-def _owner(program: RunningProgram, endpoint: Endpoint, port: int) -> ports.Owner:
+def _owner(program: RunningProgram, endpoint: Endpoint) -> ports.Owner:
     if program.owns_port:
         return "ours"
     if endpoint.unix_socket is not None:
         return ports.unix_owner(
             endpoint.unix_socket, lambda: [member.pid for member in program.tree()], program.network
         )
-    return program.owner(endpoint.host, port)
+    return program.owner(endpoint.host, endpoint.port)
 
 
 def _listener(endpoint: Endpoint, port: int | None) -> str:

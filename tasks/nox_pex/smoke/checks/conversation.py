@@ -13,6 +13,7 @@ from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
 from nox_pex.settings.values import tokens_in
 from nox_pex.smoke import plan
 from nox_pex.smoke.checks.captures import Captured
+from nox_pex.smoke.checks.results import request_line
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.system.secrets import Secrets
 
@@ -45,7 +46,7 @@ class Conversation:
             self.secrets = self.secrets.with_values(secret.values)
         for name in check.capture:
             self._values.pop(name, None)
-            self._missing[name] = f"{check.method} {check.path}"
+            self._missing[name] = request_line(check)
         if passed:
             self._values.update(captured.values)
 

@@ -98,7 +98,7 @@ def http_result(check: HttpCheck, answer: Answer, *, schema: Any = None) -> Chec
     mismatch = next(_http_mismatches(check, answer, schema), None)
     expected, actual, problem = mismatch or _Mismatch(f"status {describe_statuses(check.status)}", str(answer.status))
     return CheckResult(
-        check=f"{check.method} {check.path}",
+        check=request_line(check),
         passed=mismatch is None,
         expected=expected,
         actual=actual,
@@ -109,7 +109,12 @@ def http_result(check: HttpCheck, answer: Answer, *, schema: Any = None) -> Chec
 
 def failed_http(check: HttpCheck, answer: Answer, problem: str) -> CheckResult:
     """Return the result of an HTTP check that failed because of `problem`."""
-    return _failed(f"{check.method} {check.path}", problem, seconds=answer.seconds)
+    return _failed(request_line(check), problem, seconds=answer.seconds)
+
+
+def request_line(check: HttpCheck) -> str:
+    """Return the method and the path of a check, for people."""
+    return f"{check.method} {check.path}"
 
 
 def command_line(check: CommandCheck, name: str) -> str:

@@ -17,8 +17,8 @@ _PAUSE: Final = 0.02
 """Seconds between two searches, at least. Data that arrives meanwhile is searched together."""
 
 
-_SHORTEST_SEARCH: Final = 1.0
-"""Seconds that a search may take, even if the answer has used the whole timeout of the check."""
+SHORTEST_COMPARISON: Final = 1.0
+"""Seconds that a comparison may take, even if the program has used the whole timeout of the check."""
 
 
 _SHARE: Final = 10
@@ -71,7 +71,7 @@ class Until:
             self._pattern,
             self._body,
             codec,
-            seconds=max(self._deadline - started, _SHORTEST_SEARCH),
+            seconds=max(self._deadline - started, SHORTEST_COMPARISON),
             limit=self._limit,
             step=f"`until` {self._pattern!r}",
         )
