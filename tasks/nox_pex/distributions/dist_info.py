@@ -56,6 +56,11 @@ class PackableDistInfo(Struct, frozen=True, kw_only=True):
         text = self.contents.get(METADATA, b"").decode("utf-8", "surrogateescape")
         return tuple(field.value for field in _fields(text) if field.key == "requires-dist")
 
+    def field(self, name: str) -> str:
+        """The value of the first field `name` of its METADATA; empty if there is none."""
+        text = self.contents.get(METADATA, b"").decode("utf-8", "surrogateescape")
+        return next((field.value for field in _fields(text) if field.key == name.lower()), "")
+
 
 def read_directory(directory: Path) -> dict[str, bytes]:
     """Return the content of the parsed files in a `.dist-info`, by name."""

@@ -1,4 +1,4 @@
-"""Build one binary: from the project's part and the dependency PEX with pex, or incrementally from the previous PEX."""
+"""Build one binary: compose it from packed parts, or let pex build it from the dependency PEX."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, disagreements, incremental, recompress, tool, wheel_changes
+from nox_pex.pex import cli, composer, disagreements, notes, tool, wheel_changes
+from nox_pex.pex.composer import Composer, ProjectPart
 from nox_pex.pex.dependencies import Dependencies, Packer
 from nox_pex.pex.disagreements import Disagreement, Disagreements, Member
 from nox_pex.pex.entry_point import entry_point_for_pex
 from nox_pex.pex.inputs import ProjectFiles
 from nox_pex.pex.member_limit import MOST, MemberLimit
+from nox_pex.pex.notes import Notes
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
 from nox_pex.poetry import lock
 from nox_pex.project import build_wheel
 from nox_pex.settings.model import Binary
-from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import plain_paths
 from nox_pex.system.command import Clock
 from nox_pex.tools.provision import Provisioner
@@ -35,32 +36,22 @@ class BuiltPex(Struct, frozen=True, kw_only=True):
     """A new binary at the temporary `path`, the project's version, and the files of the project that are in it.
 
     `distributions` are the name and version of each distribution in it; if the versions differ by platform, all of
-    them. `disagreements` are those about it; None if they are those about the previous binary.
+    them. `disagreements` are those about it.
     """
 
     path: Path
     version: str | None
     shipped: tuple[str, ...]
     distributions: tuple[tuple[str, str], ...]
-    disagreements: tuple[Disagreement, ...] | None
-
-
-class _ProjectPart(Struct, frozen=True, kw_only=True):
-    """The project's part of a binary: its `wheel`, or a directory of loose `sources`.
-
-    `entry_point` is the `module[:attribute]` that the binary starts; None if that is a file.
-    """
-
-    wheel: Path | None
-    sources: Path | None
-    entry_point: str | None
+    disagreements: tuple[Disagreement, ...]
 
 
 class Assembler(Struct, frozen=True, kw_only=True):
     """One build of the binary `target`.
 
     It is built from `installed` and the `files` of the project's part, in the temporary `directory`. Each tool inherits
-    `lock_descriptor`, the lock on the binary. `from_scratch` makes pex do all of the work.
+    `lock_descriptor`, the lock on the binary. `from_scratch` makes pex do all of the work. `previous` is the previous
+    binary if it is exactly as it was built.
     """
 
     target: Target
@@ -71,16 +62,16 @@ class Assembler(Struct, frozen=True, kw_only=True):
     clock: Clock
     lock_descriptor: int
     from_scratch: bool
+    previous: Path | None
 
     @property
     def output(self) -> Path:
         """The path of the new binary, in `directory`."""
         return self.directory / self.target.output.name
 
-    def assemble(self, *, sources_only: bool) -> BuiltPex:
+    def assemble(self) -> BuiltPex:
         """Build the binary in `directory`.
 
-        `sources_only` says that only the project's sources have changed since the binary at `target.output` was built.
         Raises `NoxPexError`: `python-mismatch`, `entry-missing`, `no-wheel`, `leak`, `config`, `integrity`,
         `build-failed`.
         """
@@ -101,14 +92,17 @@ class Assembler(Struct, frozen=True, kw_only=True):
         entry_point = entry_point_for_pex(
             target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
         )
-        part = _ProjectPart(wheel=project_wheel, sources=loose_sources, entry_point=entry_point)
-        rebuilt, found = False, None
-        if sources_only:
-            with self.clock.step("incremental"):
-                rebuilt = self._rebuild_project_part(part, limit)
-        if not rebuilt:
-            with self.clock.step("dependencies"):
-                found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
+        part = ProjectPart(
+            wheel=project_wheel,
+            member=project,
+            sources=loose_sources,
+            names=tuple(self.files.placed) if loose_sources is not None else (),
+            entry_point=entry_point,
+        )
+        with self.clock.step("disagreements"):
+            noted = self._disagreements(project)
+        found = noted.disagreements
+        if not self._compose(part, limit, noted):
             self._build_with_pex(part, limit, found)
         if target.table.validate_entry_point and entry_point is not None:
             with self.clock.step("validate"):
@@ -125,7 +119,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             version=version,
             shipped=shipped,
             distributions=tuple(sorted(distributions)),
-            disagreements=None if found is None else found.without(target.table.exclude),
+            disagreements=found.without(target.table.exclude),
         )
 
     def _build_project_wheel(self) -> Path | None:
@@ -158,32 +152,35 @@ class Assembler(Struct, frozen=True, kw_only=True):
         wheel.with_dist_info(project_wheel, member.info.contents)
         return member
 
-    def _rebuild_project_part(self, project_part: _ProjectPart, limit: MemberLimit) -> bool:
-        """Build incrementally from the binary at `target.output`; return False if pex has to build the binary."""
-        table = self.target.table
-        part: incremental.LoosePart | incremental.WheelPart
-        if project_part.wheel is not None:
-            part = incremental.WheelPart(path=project_part.wheel)
-        elif project_part.sources is not None:
-            part = incremental.LoosePart(root=project_part.sources, names=tuple(self.files.placed))
-        else:
-            return False
-        needs_pex = table.layout != "zipapp" or table.compile or table.executable
-        if needs_pex or without_scie_options(table.pex_args):
-            return False
-        scratch = self.directory / "incremental"
-        scratch.mkdir()
-        return incremental.rebuild_project_part(
-            self.target.output,
-            self.output,
-            part=part,
-            entry_point=project_part.entry_point,
-            pre_install_wheels=limit.pre_install(),
-            compress=table.compress,
-            scratch=scratch,
-        )
+    def _disagreements(self, project: Member | None) -> Notes:
+        """Return notes with the disagreements about the binary: those that the last build noted, if they still hold."""
+        target, noted = self.target, Notes() if self.from_scratch else notes.read(self.target)
+        follow_from = notes.disagreements_follow_from(target, self.installed, project)
+        if noted.disagreements_for == follow_from:
+            return noted
+        found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
+        new = msgspec.structs.replace(noted, disagreements_for=follow_from, disagreements=found)
+        notes.write(target, new)
+        return new
 
-    def _build_with_pex(self, part: _ProjectPart, limit: MemberLimit, found: Disagreements) -> None:
+    def _compose(self, part: ProjectPart, limit: MemberLimit, noted: Notes) -> bool:
+        """Compose the binary from its parts; return False if pex has to build it."""
+        if self.from_scratch or not composer.supports(self.target.table) or not limit.pre_install():
+            return False
+        return Composer(
+            target=self.target,
+            contents=self.installed,
+            disagreements=noted.disagreements,
+            project=part,
+            provisioner=self.provisioner,
+            directory=self.directory,
+            previous=self.previous,
+            notes=noted,
+            clock=self.clock,
+            lock_descriptor=self.lock_descriptor,
+        ).compose(self.output)
+
+    def _build_with_pex(self, part: ProjectPart, limit: MemberLimit, found: Disagreements) -> None:
         """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to."""
         with contextlib.ExitStack() as stack:
             pex = stack.enter_context(
@@ -192,25 +189,15 @@ class Assembler(Struct, frozen=True, kw_only=True):
             packer = Packer(provisioner=self.provisioner, pex=pex)
             with self.clock.step("dependencies"):
                 table, dependencies = self._pack_dependencies(packer, limit, found)
+            wheels = stack.enter_context(_plain_copies((part.wheel,) if part.wheel else ()))
             inputs = cli.PexInputs(
-                repository=dependencies.repository,
-                pins=dependencies.pins,
-                wheels=stack.enter_context(_plain_copies((part.wheel,) if part.wheel else ())),
+                distributions=cli.repository_options(dependencies.repository, pins=dependencies.pins, wheels=wheels),
                 sources=part.sources,
                 executable=self.target.project.root / table.executable if table.executable else None,
                 entry_point=part.entry_point,
                 python_path=self.installed.interpreter.executable,
                 platforms=platform.write(platforms_of(self.installed), self.directory / "platforms"),
             )
-            if self._reuses_compressed(table) and pex_file.size(dependencies.repository) < _MAX_STORED:
-                stored = self.directory / "stored" / self.output.name
-                stored.parent.mkdir()
-                with self.clock.step("pex"):
-                    self._run_pex(msgspec.structs.replace(table, compress=False, check="none"), stored, pex, inputs)
-                with self.clock.step("compress"):
-                    repository = dependencies.repository
-                    if recompress.reuse_compressed(stored, self.output, repository=repository, scratch=stored.parent):
-                        return
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, pex, inputs)
 
@@ -251,14 +238,11 @@ class Assembler(Struct, frozen=True, kw_only=True):
         wheel_format = cli.WheelFormat(
             pre_install_wheels=pre_install,
             # pex compresses installed distributions again for the binary, but copies wheels as they are.
-            compress=table.compress and (not pre_install or self._reuses_compressed(table)),
+            compress=table.compress and not pre_install,
         )
         return packer.provide(
             self.installed, disagreements=found, wheel_format=wheel_format, hold=(self.lock_descriptor,)
         )
-
-    def _reuses_compressed(self, table: Binary) -> bool:
-        return not self.from_scratch and _can_reuse_compressed(table)
 
     def _run_pex(self, table: Binary, output: Path, pex: tool.Pex, inputs: cli.PexInputs) -> None:
         """Build the binary of `table` with pex as the file `output`. Raises `NoxPexError` `build-failed`."""
@@ -276,20 +260,6 @@ class Assembler(Struct, frozen=True, kw_only=True):
         outcome = shell.run(argv, what=f"pex: {name}", env=environ, cwd=self.directory, hold=hold)
         if outcome.status != 0 or not output.exists():
             raise cli.failure(outcome, of=name)
-
-
-_MAX_STORED: Final = 1 << 30
-"""Bytes of packed dependencies. With more, an uncompressed PEX may be a ZIP64 archive, which `recompress` cannot read.
-"""
-
-
-def _can_reuse_compressed(table: Binary) -> bool:
-    """Whether `recompress` can copy the compressed distributions from the dependency PEX to the binary.
-
-    It compresses every file, and pex 2.105 stores bytecode (`compile`) as it is.
-    """
-    plain = table.layout == "zipapp" and table.compress and bool(table.pre_install_wheels) and not table.compile
-    return plain and not without_scie_options(table.pex_args)
 
 
 @contextlib.contextmanager

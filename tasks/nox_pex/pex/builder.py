@@ -116,14 +116,15 @@ class Builder(Struct, frozen=True, kw_only=True):
                 clock=clock,
                 lock_descriptor=lock_descriptor,
                 from_scratch=self.from_scratch,
+                previous=target.output if change is not None and change.kinds and not self.force else None,
             )
-            sources_only = change is not None and change.kinds - {scies.KIND} == {"sources"} and not self.force
-            built = assembler.assemble(sources_only=sources_only)
+            built = assembler.assemble()
             scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
             with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
                 made = scie_builder.make(built.path)
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
-            disagreements = self._disagreements(built, known)
+            edited = change is not None and change.kinds == {"sources"}
+            disagreements = self._disagreements(built, shown=not edited)
             commit = Checkout.of(places, self.shell.environ).commit(project_files.digests)
             new = _record(
                 target,
@@ -144,12 +145,9 @@ class Builder(Struct, frozen=True, kw_only=True):
         size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
 
-    def _disagreements(self, built: BuiltPex, known: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """The disagreements about the new binary as JSON values; each is also shown. `known` is the last record."""
-        if built.disagreements is None:
-            previous: Sequence[Mapping[str, Any]] = known.get("disagreements", ())
-            return previous
-        for disagreement in built.disagreements if not self.from_scratch else ():  # `verify` notes them itself
+    def _disagreements(self, built: BuiltPex, *, shown: bool) -> Sequence[Mapping[str, Any]]:
+        """The disagreements about the new binary as JSON values; `shown` shows each to the user."""
+        for disagreement in built.disagreements if shown and not self.from_scratch else ():  # `verify` notes them
             self.shell.say(f"pex: warning: {disagreement}")
         return [disagreement.as_json() for disagreement in built.disagreements]
 

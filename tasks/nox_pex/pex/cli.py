@@ -25,17 +25,15 @@ from nox_pex.tools.index_failures import network_failure
 class PexInputs(Struct, frozen=True, kw_only=True):
     """The files that go into a PEX.
 
-    `repository` is the dependency PEX to take distributions from, `pins` a file with the `name==version` of each,
-    `wheels` the project's wheel, if it has one, `sources` a directory of loose sources, `python_path` the directory of
-    the interpreter that builds. `entry_point` is the `module[:attribute]` that the binary starts, None if it starts a
-    file: a `script` that is no entry point, or `executable`. `platforms` are the files of the `complete-platforms`;
-    empty for a PEX for the interpreter that builds.
+    `distributions` are the options that name its distributions, from `repository_options` or `wheel_options`.
+    `sources` is a directory of loose sources, `python_path` the directory of the interpreter that builds. `entry_point`
+    is the `module[:attribute]` that the binary starts, None if it starts a file: a `script` that is no entry point, or
+    `executable`. `platforms` are the files of the `complete-platforms`; empty for a PEX for the interpreter that
+    builds.
     """
 
-    repository: Path
-    pins: Path
+    distributions: Sequence[str]
     python_path: Path
-    wheels: tuple[Path, ...] = ()
     sources: Path | None = None
     executable: Path | None = None
     entry_point: str | None = None
@@ -102,16 +100,13 @@ def pex_argv(
     """Return pex's command line for `binary`, run by the interpreter `python`, whose environment has pex.
 
     `interpreters` are the Pythons that the binary is for.
-    Four options are always passed: `--pre`, because a pin may be a pre-release; a requirements file, because without
-    one pex takes every distribution in the repository; a shebang and a constraint, because their defaults depend on the
-    Python that runs pex. `inject-env` is not in it: `inject_environ` has that.
+    A shebang and a constraint are always passed, because their defaults depend on the Python that runs pex.
+    `inject-env` is not in it: `inject_environ` has that.
     """
     changes = (_ONLY_COMPLETE_PLATFORMS if inputs.platforms else "") + (_WITH_INJECT_ENV if binary.inject_env else "")
     program = ["-c", changes + _MAIN] if changes else ["-m", "pex"]
     arguments = [str(python), "-I", *program, "--output-file", str(output), "--pex-root", str(pex_root)]
-    arguments += ["--pex-repository", str(inputs.repository), "--requirement", str(inputs.pins), "--pre"]
-    for wheel in inputs.wheels:
-        arguments += ["--project", str(wheel)]
+    arguments += inputs.distributions
     if inputs.sources is not None:
         arguments += ["--sources-directory", str(inputs.sources)]
     arguments += ["--python-path", str(inputs.python_path)]
@@ -124,6 +119,27 @@ def pex_argv(
     arguments += _format_options(binary)
     arguments += _inject_options(binary)
     return [*arguments, *without_scie_options(binary.pex_args)]
+
+
+def repository_options(repository: Path, *, pins: Path, wheels: Sequence[Path]) -> tuple[str, ...]:
+    """Return the options for the distributions of a binary: those in `pins`, from the dependency PEX `repository`.
+
+    `pins` is a file with `name==version` lines. Without it, pex takes every distribution. `wheels` are added with what
+    they require: the project's wheel. `--pre` is always passed, because a pin may be a pre-release.
+    """
+    projects = [option for wheel in wheels for option in ("--project", str(wheel))]
+    return ("--pex-repository", str(repository), "--requirement", str(pins), "--pre", *projects)
+
+
+def wheel_options(
+    wheel: Path, *, requirement: str, overrides: Iterable[str], excludes: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the options for a PEX of one `wheel`, named by `requirement`, with the given overrides and excludes."""
+    return (
+        *("--pre-resolved-dist", str(wheel), requirement, "--pre"),
+        *(option for override in overrides for option in ("--override", override)),
+        *(option for exclude in excludes for option in ("--exclude", exclude)),
+    )
 
 
 def repository_argv(options: RepositoryOptions, *, python: Path, environment: Path) -> list[str]:
@@ -263,7 +279,7 @@ def _entry_options(binary: Binary, inputs: PexInputs) -> Sequence[str]:
         return ("--entry-point", inputs.entry_point)
     if binary.script is not None:
         return ("--console-script", binary.script)
-    return ("--executable", str(inputs.executable))
+    return ("--executable", str(inputs.executable)) if inputs.executable is not None else ()
 
 
 def _format_options(binary: Binary) -> Iterator[str]:

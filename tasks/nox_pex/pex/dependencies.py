@@ -6,7 +6,6 @@ so a damaged file would get into every later binary.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -20,15 +19,15 @@ from nox_pex.distributions import dist_info, inventory, pex_file, wheel
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.record import body_digest, record_rows
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import cli, staged_environment
+from nox_pex.pex import cli, staged_environment, tool
 from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.target import Contents
-from nox_pex.pex.tool import Pex, works_in
+from nox_pex.pex.tool import Pex
 from nox_pex.platforms import platform
 from nox_pex.platforms.wheelhouse import Wheelhouse
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
-from nox_pex.system import files, locks, plain_paths, recipe
+from nox_pex.system import files, locks, recipe
 from nox_pex.tools import cache
 from nox_pex.tools.provision import Provisioner
 
@@ -90,7 +89,7 @@ class Packer(Struct, frozen=True, kw_only=True):
         with (
             files.temporary_directory(prefix=".packing.", parent=home.parent) as scratch,
             locks.try_lock(scratch, shared=True),
-            _staging_directory(scratch) as staging,
+            tool.working_directory(scratch) as staging,
         ):
             new = scratch / home.name
             new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
@@ -155,16 +154,6 @@ class Packer(Struct, frozen=True, kw_only=True):
             [disagreements.overrides, disagreements.excludes],
         ]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _staging_directory(scratch: Path) -> Iterator[Path]:
-    """Yield `scratch`, or a temporary directory if pex cannot read an environment in `scratch`."""
-    if works_in(scratch):
-        yield scratch
-        return
-    with plain_paths.plain_directory() as directory:
-        yield directory
 
 
 def _content_digest(distribution: Distribution) -> str:

@@ -74,3 +74,13 @@ def provide(provisioner: Provisioner, version: str | None, *, interpreter: Inter
 def works_in(path: Path) -> bool:
     """Whether pex can work in a directory with this path."""
     return not _UNUSABLE.search(str(path))
+
+
+@contextlib.contextmanager
+def working_directory(scratch: Path) -> Iterator[Path]:
+    """Yield `scratch`, or a temporary directory if pex cannot work in a directory with the path of `scratch`."""
+    if works_in(scratch):
+        yield scratch
+        return
+    with plain_paths.plain_directory() as directory:
+        yield directory

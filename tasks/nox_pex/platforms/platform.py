@@ -173,10 +173,15 @@ def parse(name: str, value: Any) -> Platform:
 
 def write(platforms: Sequence[Platform], into: Path) -> tuple[Path, ...]:
     """Write a file for each target into the directory `into`, as pex reads them, and return their paths."""
-    paths = tuple(into / f"{number}.json" for number, _ in enumerate(platforms))
-    for path, platform in zip(paths, platforms, strict=True):
+    written = paths(platforms, into)
+    for path, platform in zip(written, platforms, strict=True):
         files.write_json(path, platform.as_json())
-    return paths
+    return written
+
+
+def paths(platforms: Sequence[Platform], directory: Path) -> tuple[Path, ...]:
+    """Return the paths of the files that `write` writes into `directory`."""
+    return tuple(directory / f"{number}.json" for number, _ in enumerate(platforms))
 
 
 def marker(chosen: Sequence[Platform], platforms: Sequence[Platform], *, of: str) -> str:

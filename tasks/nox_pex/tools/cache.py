@@ -34,7 +34,7 @@ _INTERVAL: Final = 24 * 3600.0
 """Seconds between two evictions that the user did not ask for."""
 
 
-_KINDS: Final = ("tools", "environments", "dependencies")
+_KINDS: Final = ("tools", "environments", "dependencies", "packed", "runtimes")
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
@@ -169,6 +169,16 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
     def dependencies(self) -> Path:
         """Dependency PEXes, by a key of their contents."""
         return safe_directory.make(self.root / "dependencies")
+
+    @property
+    def packed(self) -> Path:
+        """Packed wheels, by a key of their contents."""
+        return safe_directory.make(self.root / "packed")
+
+    @property
+    def runtimes(self) -> Path:
+        """Pex's own parts of binaries, by a key of the settings that decide them."""
+        return safe_directory.make(self.root / "runtimes")
 
     @property
     def wheels(self) -> Path:

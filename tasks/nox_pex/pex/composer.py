@@ -1,0 +1,260 @@
+"""Gather the parts of one binary and compose it. Only what nobody packed before is packed, and pex packs nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from nox_pex.distributions import dist_info, installed_wheel, wheel
+from nox_pex.distributions.environment import Distribution
+from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
+from nox_pex.errors import NoxPexError
+from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, tool, zip_members
+from nox_pex.pex.compose import LooseSources, Parts, Runtime
+from nox_pex.pex.disagreements import Disagreements, Member, target_pythons
+from nox_pex.pex.exclude import is_excluded
+from nox_pex.pex.notes import Notes
+from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
+from nox_pex.pex.runtime import RuntimeRequest
+from nox_pex.pex.target import Contents, Target, platforms_of
+from nox_pex.pex.zip_members import Archive, UnsupportedArchiveError
+from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
+from nox_pex.poetry import requirements
+from nox_pex.poetry.installed import Installed
+from nox_pex.settings.model import Binary
+from nox_pex.settings.pex_args import without_scie_options
+from nox_pex.system import files
+from nox_pex.system.command import Clock
+from nox_pex.tools import pinned
+from nox_pex.tools.provision import Provisioner
+
+
+class ProjectPart(Struct, frozen=True, kw_only=True):
+    """The project's part of a binary: its `wheel`, or a directory of loose `sources` with the files `names`.
+
+    `member` is the metadata of the wheel as the binary has it. `entry_point` is the `module[:attribute]` that the
+    binary starts; None if that is a file.
+    """
+
+    wheel: Path | None
+    member: Member | None
+    sources: Path | None
+    names: tuple[str, ...]
+    entry_point: str | None
+
+
+def supports(table: Binary) -> bool:
+    """Whether a binary with this table can be composed: pex alone compiles, and writes other layouts than a file."""
+    needs_pex = table.layout != "zipapp" or table.compile or table.executable
+    return not needs_pex and not without_scie_options(table.pex_args)
+
+
+class Composer(Struct, frozen=True, kw_only=True):
+    """One build of the binary `target` from `contents` and the `project` part, in the temporary `directory`.
+
+    `previous` is the previous binary if it is exactly as it was built, and `notes` are those of its build. pex inherits
+    `lock_descriptor`.
+    """
+
+    target: Target
+    contents: Contents
+    disagreements: Disagreements
+    project: ProjectPart
+    provisioner: Provisioner
+    directory: Path
+    previous: Path | None
+    notes: Notes
+    clock: Clock
+    lock_descriptor: int
+
+    def compose(self, output: Path) -> bool:
+        """Write the binary to `output`; return False, and leave no `output`, if pex has to build it.
+
+        Raises `NoxPexError`: `integrity` if what is installed is damaged, `build-failed` if pex fails.
+        """
+        scratch = self.directory / "compose"
+        scratch.mkdir()
+        try:
+            with self.clock.step("runtime"):
+                pex_part = self._runtime()
+            if pex_part is None:
+                return False
+            with self.clock.step("pack"):
+                wheels = sorted(self._wheels(scratch), key=lambda packed: packed.name)
+            with self.clock.step("compose"):
+                parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
+                compress, previous = self.target.table.compress, self._previous_archive()
+                compose.compose(parts, output, compress=compress, scratch=scratch, previous=previous)
+        except (UnsupportedDistributionError, UnsupportedArchiveError):
+            return False
+        return True
+
+    @property
+    def _pex_version(self) -> str:
+        return self.target.settings.pex_version or pinned.PEX
+
+    def _runtime(self) -> Runtime | None:
+        contents = self.contents
+        request = RuntimeRequest(
+            binary=self.target.table,
+            file_name=self.target.output.name,
+            interpreter=contents.interpreter,
+            interpreters=contents.interpreters,
+            platforms=platforms_of(contents),
+            overrides=(*self.disagreements.overrides, *several_versions(contents)),
+            excludes=self.disagreements.excludes,
+        )
+        with ExitStack() as stack:
+            pinned_version, interpreter = self.target.settings.pex_version, contents.interpreter
+            return runtime.provide(
+                request,
+                self.provisioner,
+                pex_version=self._pex_version,
+                provide_pex=lambda: stack.enter_context(
+                    tool.provide(self.provisioner, pinned_version, interpreter=interpreter)
+                ),
+                hold=(self.lock_descriptor,),
+            )
+
+    def _wheels(self, scratch: Path) -> Iterator[PackedWheel]:
+        """Yield the packed wheels of the binary: the project's own, and those of the distributions."""
+        compress = self.target.table.compress
+        if self.project.wheel is not None:
+            own = installed_wheel.from_wheel(self.project.wheel, scratch / "project")
+            yield packed_wheels.pack(own, scratch / "project.zip", compress=compress)
+        store = PackedWheels(caches=self.provisioner.caches, pex_version=self._pex_version, compress=compress)
+        noted = self.notes.packed if self.notes.packed_for == store.identity else {}
+        sources = tuple(self._distributions(scratch))
+        known = {each.note: noted[each.note] for each in sources if each.note in noted}
+        found = store.find(known.values())
+        rest = [each for each in sources if known.get(each.note) not in found]
+        laid_out = [each.lay_out() for each in rest]
+        try:
+            packed = list(store.pack(laid_out))
+        except DamagedFileError as error:
+            problem = f"the install in {self._place} is damaged: {error}"
+            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`") from error
+        yield from found.values()
+        yield from packed
+        if rest:
+            new = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
+            packed_now = {**{note: key for note, key in known.items() if key in found}, **new}
+            notes.write(self.target, msgspec.structs.replace(self.notes, packed_for=store.identity, packed=packed_now))
+
+    def _distributions(self, scratch: Path) -> Iterator[_Distribution]:
+        """Yield what is installed, or fetched for other platforms, without what the settings exclude."""
+        exclude, contents = self.target.table.exclude, self.contents
+        rewritten = self.disagreements.rewritten
+        if isinstance(contents, Installed):
+            for each in contents.distributions:
+                if not is_excluded(each.name, each.version, exclude):
+                    is_noted = not each.direct and each.name not in rewritten
+                    yield _InstalledDistribution(contents=contents, distribution=each, is_noted=is_noted)
+            return
+        for number, fetched in enumerate(contents.wheels):
+            if not is_excluded(fetched.name, fetched.version, exclude):
+                yield _FetchedWheel(contents=contents, wheel=fetched, directory=scratch / f"wheel{number}")
+
+    @property
+    def _place(self) -> Path:
+        return self.contents.environment.path if isinstance(self.contents, Installed) else self.contents.home
+
+    def _sources(self) -> LooseSources | None:
+        if self.project.sources is None:
+            return None
+        return LooseSources(root=self.project.sources, names=self.project.names)
+
+    def _info(self) -> Mapping[str, Any]:
+        """The values of PEX-INFO that follow from the table, the project and the distributions."""
+        table, contents, entry_point = self.target.table, self.contents, self.project.entry_point
+        shipped = [d for d in contents.distributions if not is_excluded(d.name, d.version, table.exclude)]
+        return {
+            "entry_point": entry_point,
+            "script": table.script if entry_point is None else None,
+            "inject_args": list(table.inject_args),
+            "inject_env": table.inject_env,
+            "requirements": noted_requirements.noted(
+                requirements.pins(shipped, contents.marker),
+                project=self.project.member,
+                pythons=target_pythons(contents),
+            ),
+        }
+
+    def _previous_archive(self) -> Archive | None:
+        with contextlib.suppress(UnsupportedArchiveError):
+            return zip_members.read(self.previous) if self.previous is not None else None
+        return None
+
+
+def several_versions(contents: Contents) -> tuple[str, ...]:
+    """Return pins of the distributions that ship in several versions.
+
+    They override what requires any version: without them, it would get the newest version in addition.
+    """
+    if isinstance(contents, Installed):
+        return ()
+    return tuple(requirements.pins(contents.in_several_versions, contents.marker))
+
+
+class _Distribution(Protocol):
+    """A distribution to lay out. What has the same `note` has the same packed form; empty if that is not certain."""
+
+    @property
+    def note(self) -> str: ...
+
+    def lay_out(self) -> InstalledWheel: ...
+
+
+class _InstalledDistribution(Struct, frozen=True, kw_only=True):
+    """A distribution that Poetry installed. `is_noted` is whether its RECORD decides its packed form."""
+
+    contents: Installed
+    distribution: Distribution
+    is_noted: bool
+
+    @property
+    def note(self) -> str:
+        each = self.distribution
+        return f"{each.name} {each.version} {each.record}" if self.is_noted else ""
+
+    def lay_out(self) -> InstalledWheel:
+        directory = self.distribution.directory
+        info = dist_info.packable(
+            dist_info.read_directory(directory),
+            direct=self.distribution.direct,
+            pythons=target_pythons(self.contents),
+            libraries=self.contents.libraries(),
+        )
+        return installed_wheel.from_environment(directory, root=self.contents.environment.path, texts=info.contents)
+
+
+class _FetchedWheel(Struct, frozen=True, kw_only=True):
+    """A wheel that was fetched for other platforms; it is unpacked into the new `directory`."""
+
+    contents: Wheelhouse
+    wheel: Wheel
+    directory: Path
+
+    @property
+    def note(self) -> str:
+        return ""
+
+    def lay_out(self) -> InstalledWheel:
+        path = self.contents.path(self.wheel)
+        if files.digest(path) != self.wheel.sha256:
+            raise DamagedFileError(self.wheel.file)
+        info = dist_info.packable(
+            wheel.read_dist_info(path),
+            direct=self.wheel.direct,
+            pythons=self.contents.target_pythons(self.wheel),
+            libraries=self.contents.libraries(),
+        )
+        self.directory.mkdir()
+        packable = wheel.with_dist_info(path, info.contents, output=self.directory / self.wheel.file)
+        return installed_wheel.from_wheel(packable, self.directory / "unpacked")

@@ -1,0 +1,196 @@
+"""Installed wheels, packed: each is kept for every project by its content, so that it is packed once.
+
+A packed wheel is a ZIP archive of the members that the wheel has in a PEX. Before it is used, its bytes are compared
+with the digest that was noted when it was packed; if they differ, the wheel is packed again.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import hashlib
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from nox_pex.distributions import installed_wheel
+from nox_pex.distributions.installed_wheel import LAYOUT, InstalledWheel, LaidOutFile
+from nox_pex.distributions.record import encode_digest
+from nox_pex.pex import zip_members
+from nox_pex.pex.zip_members import NewMember, UnsupportedArchiveError, ZipMember
+from nox_pex.system import files, locks, recipe
+from nox_pex.tools.cache import Caches
+
+DEPENDENCIES: Final = ".deps/"
+"""The directory of the wheels in a PEX."""
+
+
+_ARCHIVE: Final = "wheel.zip"
+
+
+_MANIFEST: Final = "manifest.json"
+
+
+class DamagedFileError(Exception):
+    """A file of a distribution does not have the digest in its RECORD. The text is its path."""
+
+
+class PackedWheel(Struct, frozen=True, kw_only=True):
+    """A wheel as a PEX has it: the `name` of its directory, pex's `fingerprint` of it, and its members, in order."""
+
+    name: str
+    fingerprint: str
+    members: tuple[ZipMember, ...]
+
+
+class _Manifest(Struct, frozen=True, kw_only=True):
+    """What is noted of a packed wheel: `sha256` is the digest of its archive."""
+
+    name: str
+    fingerprint: str
+    sha256: str
+
+
+class PackedWheels(Struct, frozen=True, kw_only=True):
+    """The packed wheels in the user's `caches`, as pex `pex_version` packs them, compressed or not."""
+
+    caches: Caches
+    pex_version: str
+    compress: bool
+
+    @property
+    def identity(self) -> str:
+        """A digest of what decides the packed bytes of every wheel."""
+        decisive = [self.pex_version, self.compress, zlib_identity(), recipe.digest()]
+        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+    def key(self, wheel: InstalledWheel) -> str:
+        """Return the key of a wheel: a digest of everything that decides its packed bytes."""
+        return hashlib.sha256(f"{self.identity} {wheel.key}".encode()).hexdigest()[:32]
+
+    def find(self, keys: Iterable[str]) -> Mapping[str, PackedWheel]:
+        """Return the packed wheels with these keys, by key, without those that are missing or damaged.
+
+        Their bytes are compared with their digests, on all processors.
+        """
+        wanted = list(dict.fromkeys(keys))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(self._intact, wanted)
+        return {key: wheel for key, wheel in zip(wanted, found, strict=True) if wheel is not None}
+
+    def pack(self, wheels: Iterable[InstalledWheel]) -> Iterator[PackedWheel]:
+        """Yield the packed form of `wheels`, in their order; those that are kept are not packed again.
+
+        Raises `DamagedFileError`, and `OSError` if a file cannot be read or written.
+        """
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(self._provide, wheels)
+
+    def _provide(self, wheel: InstalledWheel) -> PackedWheel:
+        key = self.key(wheel)
+        return self._intact(key) or self._pack(wheel, key)
+
+    def _pack(self, wheel: InstalledWheel, key: str) -> PackedWheel:
+        root = self.caches.packed
+        with (
+            files.temporary_directory(prefix=".packing.", parent=root) as scratch,
+            locks.try_lock(scratch, shared=True),
+        ):
+            new = scratch / key
+            new.mkdir(0o700)
+            packed = pack(wheel, new / _ARCHIVE, compress=self.compress)
+            manifest = _Manifest(name=packed.name, fingerprint=packed.fingerprint, sha256=files.digest(new / _ARCHIVE))
+            files.write_json(new / _MANIFEST, msgspec.structs.asdict(manifest))
+            files.move_into_place(new, root / key)
+        return _load(root / key, manifest)
+
+    def _intact(self, key: str) -> PackedWheel | None:
+        home = self.caches.packed / key
+        try:
+            manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
+            if manifest.sha256 != files.digest(home / _ARCHIVE):
+                return None
+            os.utime(home)
+            return _load(home, manifest)
+        except (OSError, ValueError, UnsupportedArchiveError):  # msgspec's errors are ValueErrors
+            return None
+
+
+def pack(wheel: InstalledWheel, path: Path, *, compress: bool) -> PackedWheel:
+    """Pack a wheel into the new archive `path`.
+
+    Raises `DamagedFileError` if a file has another content than its RECORD says, or changes while it is packed.
+    """
+    checksums = {file.path: 0 for file in wheel.files}
+    fingerprint = installed_wheel.fingerprint((file.path, _checked(file, checksums)) for file in wheel.files)
+    members = new_members(wheel, fingerprint)
+    archive = zip_members.pack(path, members, compress=compress)
+    prefix = f"{DEPENDENCIES}{wheel.name}/"
+    for member in archive.members:
+        name = member.name.removeprefix(prefix)
+        if name in checksums and member.crc_and_size[0] != checksums[name]:
+            raise DamagedFileError(name)
+    return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=archive.members)
+
+
+def new_members(wheel: InstalledWheel, fingerprint: str) -> Iterator[NewMember]:
+    """Yield the members that pex makes of a wheel, in pex's order: a directory comes before the first file in it."""
+    laid_out = {file.path: file for file in wheel.files}
+    laid_out[LAYOUT] = LaidOutFile(path=LAYOUT, content=wheel.layout(fingerprint))
+    prefix = f"{DEPENDENCIES}{wheel.name}/"
+    written: set[str] = set()
+    for path in installed_wheel.walk(laid_out):
+        name = prefix + path
+        end = len(prefix) - 1
+        while end > 0:
+            directory = name[: end + 1]
+            if directory not in written:
+                written.add(directory)
+                yield NewMember(name=directory, mode=DIRECTORY_MODE)
+            end = name.find("/", end + 1)
+        file = laid_out[path]
+        yield NewMember(name=name, mode=EXECUTABLE_MODE if file.executable else FILE_MODE, content=file.content)
+
+
+DIRECTORY_MODE: Final = stat.S_IFDIR | 0o755
+"""The mode of each directory in a PEX."""
+
+
+EXECUTABLE_MODE: Final = stat.S_IFREG | 0o755
+"""The mode of each file in a PEX that its owner may execute."""
+
+
+FILE_MODE: Final = stat.S_IFREG | 0o644
+"""The mode of each other file in a PEX."""
+
+
+def _checked(file: LaidOutFile, checksums: dict[str, int]) -> Iterator[bytes]:
+    """Yield the content of a file, and note its CRC-32. Raises `DamagedFileError` if its digest is another one."""
+    algorithm, _, expected = file.digest.partition("=")
+    hasher = hashlib.new(algorithm) if file.digest else None
+    for chunk in zip_members.pex_chunks(file.content):
+        checksums[file.path] = zlib.crc32(chunk, checksums[file.path])
+        if hasher is not None:
+            hasher.update(chunk)
+        yield chunk
+    if hasher is not None and encode_digest(hasher.digest()) != expected:
+        raise DamagedFileError(file.path)
+
+
+def _load(home: Path, manifest: _Manifest) -> PackedWheel:
+    archive = zip_members.read(home / _ARCHIVE)
+    return PackedWheel(name=manifest.name, fingerprint=manifest.fingerprint, members=archive.members)
+
+
+@functools.cache
+def zlib_identity() -> str:
+    """Return a digest of what the zlib of this process makes of a sample: implementations compress differently."""
+    sample = b"".join(hashlib.sha256(bytes([number])).hexdigest().encode() * 4 for number in range(256))
+    return hashlib.sha256(zlib.compress(sample)).hexdigest()
