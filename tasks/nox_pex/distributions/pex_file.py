@@ -122,7 +122,7 @@ _MAGIC: Final = (b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 """The first bytes of a script, of a program of Linux, and of one of macOS (elf(5), mach-o/loader.h, mach-o/fat.h)."""
 
 
-def distribution_names(binary: Path) -> frozenset[str]:
+def distribution_names(binary: Path) -> frozenset[NormalizedName]:
     """Return the normalized names of the distributions in a PEX; those that `exclude` removed are not among them.
 
     Raises `PexError`.

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from packaging.utils import NormalizedName
 
 from nox_pex.distributions import pex_file, wheel
 from nox_pex.errors import NoxPexError
@@ -87,7 +88,6 @@ class Assembler(Struct, frozen=True, kw_only=True):
             wheel=project_wheel,
             sources=self.files.placed.keys() if project_wheel is None else (),
         )
-        limit.pre_install()  # raises an error before anything is copied or packed
         loose_sources = copy_sources(target, self.files, self.directory / "sources")
         entry_point = entry_point_for_pex(
             target, self.installed, self.files, project_wheel=project_wheel, sources=loose_sources
@@ -102,12 +102,12 @@ class Assembler(Struct, frozen=True, kw_only=True):
         with self.clock.step("disagreements"):
             noted = self._disagreements(project)
         found = noted.disagreements
-        if not self._compose(part, limit, noted):
-            self._build_with_pex(part, limit, found)
+        packed = self._compose(part, noted)
+        if packed is None:
+            packed = self._build_with_pex(part, limit, found)
         if target.table.validate_entry_point and entry_point is not None:
             with self.clock.step("validate"):
                 self._validate(entry_point)
-        packed = pex_file.distribution_names(self.output)
         distributions = [(str(d.name), d.version) for d in self.installed.distributions if d.name in packed]
         if project_wheel is None:
             shipped, version = tuple(self.files.placed), target.project.version
@@ -163,10 +163,10 @@ class Assembler(Struct, frozen=True, kw_only=True):
         notes.write(target, new)
         return new
 
-    def _compose(self, part: ProjectPart, limit: MemberLimit, noted: Notes) -> bool:
-        """Compose the binary from its parts; return False if pex has to build it."""
-        if self.from_scratch or not composer.supports(self.target.table) or not limit.pre_install():
-            return False
+    def _compose(self, part: ProjectPart, noted: Notes) -> frozenset[NormalizedName] | None:
+        """Compose the binary from its parts; return the names of its distributions, None if pex has to build it."""
+        if self.from_scratch or not composer.supports(self.target.table):
+            return None
         return Composer(
             target=self.target,
             contents=self.installed,
@@ -180,8 +180,11 @@ class Assembler(Struct, frozen=True, kw_only=True):
             lock_descriptor=self.lock_descriptor,
         ).compose(self.output)
 
-    def _build_with_pex(self, part: ProjectPart, limit: MemberLimit, found: Disagreements) -> None:
-        """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to."""
+    def _build_with_pex(self, part: ProjectPart, limit: MemberLimit, found: Disagreements) -> frozenset[NormalizedName]:
+        """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to.
+
+        Return the names of its distributions.
+        """
         with contextlib.ExitStack() as stack:
             pex = stack.enter_context(
                 tool.provide(self.provisioner, self.target.settings.pex_version, interpreter=self.installed.interpreter)
@@ -200,6 +203,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             )
             with self.clock.step("pex"):
                 self._run_pex(table, self.output, pex, inputs)
+        return pex_file.distribution_names(self.output)
 
     def _validate(self, entry_point: str) -> None:
         """Import the entry point in the new binary. Raises `NoxPexError` `build-failed` if that fails.

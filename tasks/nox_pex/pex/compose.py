@@ -20,7 +20,7 @@ from msgspec import Struct
 from nox_pex.distributions import pex_info
 from nox_pex.pex import zip_members
 from nox_pex.pex.packed_wheels import DEPENDENCIES, DIRECTORY_MODE, EXECUTABLE_MODE, FILE_MODE, PackedWheel
-from nox_pex.pex.zip_members import Archive, NewMember, UnsupportedArchiveError, ZipMember
+from nox_pex.pex.zip_members import Archive, Block, NewMember, UnsupportedArchiveError, ZipMember
 
 _PEX_INFO: Final = "PEX-INFO"
 
@@ -29,7 +29,13 @@ _BOOT_MODULES: Final = ("__main__.py", "__pex__/__init__.py")
 """The members that hold the PEX hash, by which a running PEX finds what it unpacked before; the header may too."""
 
 
-_PEX_DIRECTORIES: Final = (".bootstrap/", DEPENDENCIES, "__pex__/")
+_BOOTSTRAP: Final = ".bootstrap/"
+
+
+_HOOK: Final = "__pex__/"
+
+
+_PEX_DIRECTORIES: Final = (_BOOTSTRAP, DEPENDENCIES, _HOOK)
 """The directories that pex writes, for itself and for the distributions."""
 
 
@@ -77,7 +83,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     info: Mapping[str, Any]
 
 
-def compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previous: Archive | None = None) -> None:
+def compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previous: Path | None = None) -> None:
     """Write the PEX file `output` from `parts`, in the empty directory `scratch`.
 
     `compress` must be as in the `runtime` and the `wheels`. Sources that are in the PEX `previous` with the same
@@ -96,7 +102,7 @@ def compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previo
         raise
 
 
-def _compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previous: Archive | None) -> None:
+def _compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previous: Path | None) -> None:
     runtime, sources = parts.runtime, parts.sources
     names = sources.names if sources is not None else ()
     if any(_is_of_pex(name) or name.endswith((".pyc", ".pyo")) or "__pycache__/" in name for name in names):
@@ -109,28 +115,23 @@ def _compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previ
     }
     info["pex_hash"] = pex_info.pex_hash(info)
     old, new = str(runtime.info["pex_hash"]).encode(), info["pex_hash"].encode()
-    boot = {name: runtime.members[name].read().replace(old, new) for name in _BOOT_MODULES}
-    members = {name: member for name, member in runtime.members.items() if _is_of_runtime(name)}
-    members.update((member.name, member) for wheel in parts.wheels for member in wheel.members)
-    order = _ordered(_order_of_pex(parts), names)
-    wanted = {
-        **{
-            name: NewMember(name=name, mode=runtime.members[name].mode, content=content)
-            for name, content in {**boot, _PEX_INFO: pex_info.text_of(info)}.items()
-        },
-        **{name: NewMember(name=name, mode=DIRECTORY_MODE) for name in order if _is_new_directory(name, members)},
-        **({name: _source(sources.root, name) for name in names} if sources is not None else {}),
-    }
-    members.update(_packed(wanted.values(), scratch=scratch, compress=compress, previous=previous))
-    zip_members.write(output, runtime.archive.header().replace(old, new), [members[name] for name in order])
+    contents = {name: runtime.members[name].read().replace(old, new) for name in _BOOT_MODULES}
+    contents[_PEX_INFO] = pex_info.text_of(info)
+    wanted = [NewMember(name=name, mode=runtime.members[name].mode, content=text) for name, text in contents.items()]
+    if sources is not None:
+        wanted += (NewMember(name=name, mode=DIRECTORY_MODE) for name in sorted(_directories(names)))
+        wanted += (_source(sources.root, name) for name in names)
+    packed = dict(_packed(wanted, scratch=scratch, compress=compress, previous=previous))
+    header = runtime.archive.header().replace(old, new)
+    zip_members.write(output, header, _in_order(_fixed(parts, packed), {name: packed[name] for name in names}, packed))
     output.chmod(runtime.archive.path.stat().st_mode & 0o777)
 
 
 def _packed(
-    wanted: Iterable[NewMember], *, scratch: Path, compress: bool, previous: Archive | None
+    wanted: Iterable[NewMember], *, scratch: Path, compress: bool, previous: Path | None
 ) -> Iterator[tuple[str, ZipMember]]:
     """Yield the packed members by name: from `previous`, if it has a member with this content, or else packed now."""
-    known = {member.name: member for member in previous.members} if previous is not None else {}
+    known = _sources_of(previous) if previous is not None else {}
     new = []
     for member in wanted:
         former = known.get(member.name)
@@ -155,52 +156,63 @@ def _source(root: Path, name: str) -> NewMember:
     return NewMember(name=name, mode=EXECUTABLE_MODE if os.access(path, os.X_OK) else FILE_MODE, content=path)
 
 
-def _is_new_directory(name: str, members: Mapping[str, ZipMember]) -> bool:
-    return name.endswith("/") and name not in members
+def _sources_of(previous: Path) -> Mapping[str, ZipMember]:
+    """The loose sources in a PEX file by name; none if it is not a file that pex or nox-pex writes."""
+    try:
+        archive = zip_members.read(previous, without=(b".bootstrap/", DEPENDENCIES.encode()))
+    except UnsupportedArchiveError:
+        return {}
+    return {member.name: member for member in archive.members}
 
 
-def _is_of_runtime(name: str) -> bool:
-    """Whether a member of the runtime's file is in every PEX with this runtime: no source, no distribution."""
-    return _is_of_pex(name) and not name.startswith(DEPENDENCIES)
-
-
-def _order_of_pex(parts: Parts) -> Iterator[str]:
-    """Yield the members that are no sources, in pex's order."""
-    names = [name for name in parts.runtime.members if _is_of_runtime(name)]
-    before = [name for name in names if name < DEPENDENCIES]
-    yield from before
+def _fixed(parts: Parts, packed: Mapping[str, ZipMember]) -> Iterator[tuple[str, ZipMember | Block]]:
+    """Yield the parts that are no sources with their names, in pex's order. `packed` replace those of the runtime."""
+    runtime = parts.runtime.members
+    yield _BOOTSTRAP, zip_members.block_of([member for name, member in runtime.items() if name.startswith(_BOOTSTRAP)])
     if parts.wheels:
-        yield DEPENDENCIES
+        yield DEPENDENCIES, runtime[DEPENDENCIES]
     for wheel in parts.wheels:
-        yield from (member.name for member in wheel.members)
-    yield from names[len(before) :]
+        yield f"{DEPENDENCIES}{wheel.name}/", wheel.members
+    for name, member in runtime.items():
+        if _is_of_pex(name) and not name.startswith((_BOOTSTRAP, DEPENDENCIES)):
+            yield name, packed.get(name, member)
 
 
-def _ordered(names: Iterable[str], sources: Iterable[str]) -> list[str]:
-    """The members of pex in `names`, in their order there, with `sources` sorted among them, as pex does.
+def _in_order(
+    fixed: Iterable[tuple[str, ZipMember | Block]], sources: Mapping[str, ZipMember], packed: Mapping[str, ZipMember]
+) -> list[ZipMember | Block]:
+    """All parts in pex's order: `fixed` in their order, with `sources` sorted among them.
 
     A directory comes before the first file in it.
     """
-    order: dict[str, None] = {}
-    directories: list[str] = []
+    order: list[ZipMember | Block] = []
+    written: set[str] = set()
     waiting = deque(sorted(sources))
 
     def add_source() -> None:
         name = waiting.popleft()
-        order.update(dict.fromkeys(f"{name[:end]}/" for end in range(len(name)) if name[end] == "/"))
-        order[name] = None
+        for directory in sorted(_directories([name]) - written):
+            written.add(directory)
+            order.append(packed[directory])
+        order.append(sources[name])
 
-    for name in names:
-        if name.endswith("/"):
-            directories.append(name)
+    directories: list[ZipMember | Block] = []
+    for name, part in fixed:
+        if name in (DEPENDENCIES, _HOOK):
+            directories.append(part)
             continue
         while waiting and waiting[0] < name:
             add_source()
-        order.update(dict.fromkeys([*directories, name]))
+        order += (*directories, part)
         directories.clear()
     while waiting:
         add_source()
-    return list(order)
+    return order
+
+
+def _directories(names: Iterable[str]) -> set[str]:
+    """The directories above the files `names`, each with a slash at its end."""
+    return {name[: end + 1] for name in names for end in range(len(name)) if name[end] == "/"}
 
 
 def _is_of_pex(name: str) -> bool:

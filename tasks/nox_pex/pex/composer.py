@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,20 +9,22 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
+from packaging.utils import NormalizedName
 
-from nox_pex.distributions import dist_info, installed_wheel, wheel
+from nox_pex.distributions import dist_info, installed_wheel, pex_file, wheel
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, tool, zip_members
+from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, tool
 from nox_pex.pex.compose import LooseSources, Parts, Runtime
 from nox_pex.pex.disagreements import Disagreements, Member, target_pythons
 from nox_pex.pex.exclude import is_excluded
+from nox_pex.pex.member_limit import MOST
 from nox_pex.pex.notes import Notes
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
 from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Contents, Target, platforms_of
-from nox_pex.pex.zip_members import Archive, UnsupportedArchiveError
+from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
@@ -51,7 +52,7 @@ class ProjectPart(Struct, frozen=True, kw_only=True):
 
 def supports(table: Binary) -> bool:
     """Whether a binary with this table can be composed: pex alone compiles, and writes other layouts than a file."""
-    needs_pex = table.layout != "zipapp" or table.compile or table.executable
+    needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.pre_install_wheels is False
     return not needs_pex and not without_scie_options(table.pex_args)
 
 
@@ -73,9 +74,10 @@ class Composer(Struct, frozen=True, kw_only=True):
     clock: Clock
     lock_descriptor: int
 
-    def compose(self, output: Path) -> bool:
-        """Write the binary to `output`; return False, and leave no `output`, if pex has to build it.
+    def compose(self, output: Path) -> frozenset[NormalizedName] | None:
+        """Write the binary to `output`; return the names of its distributions.
 
+        Return None, and leave no `output`, if pex has to build it.
         Raises `NoxPexError`: `integrity` if what is installed is damaged, `build-failed` if pex fails.
         """
         scratch = self.directory / "compose"
@@ -84,16 +86,16 @@ class Composer(Struct, frozen=True, kw_only=True):
             with self.clock.step("runtime"):
                 pex_part = self._runtime()
             if pex_part is None:
-                return False
+                return None
             with self.clock.step("pack"):
-                wheels = sorted(self._wheels(scratch), key=lambda packed: packed.name)
+                wheels = sorted(self._wheels(pex_part, scratch), key=lambda packed: packed.name)
             with self.clock.step("compose"):
                 parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
-                compress, previous = self.target.table.compress, self._previous_archive()
-                compose.compose(parts, output, compress=compress, scratch=scratch, previous=previous)
+                compress = self.target.table.compress
+                compose.compose(parts, output, compress=compress, scratch=scratch, previous=self.previous)
         except (UnsupportedDistributionError, UnsupportedArchiveError):
-            return False
-        return True
+            return None
+        return frozenset(pex_file.distribution_name(packed.name) for packed in wheels)
 
     @property
     def _pex_version(self) -> str:
@@ -122,30 +124,36 @@ class Composer(Struct, frozen=True, kw_only=True):
                 hold=(self.lock_descriptor,),
             )
 
-    def _wheels(self, scratch: Path) -> Iterator[PackedWheel]:
-        """Yield the packed wheels of the binary: the project's own, and those of the distributions."""
+    def _wheels(self, pex_part: Runtime, scratch: Path) -> list[PackedWheel]:
+        """Return the packed wheels of the binary: the project's own, and those of the distributions.
+
+        Nothing is packed if the binary would have more members than its file can hold.
+        """
         compress = self.target.table.compress
-        if self.project.wheel is not None:
-            own = installed_wheel.from_wheel(self.project.wheel, scratch / "project")
-            yield packed_wheels.pack(own, scratch / "project.zip", compress=compress)
+        own = [installed_wheel.from_wheel(self.project.wheel, scratch / "project")] if self.project.wheel else []
         store = PackedWheels(caches=self.provisioner.caches, pex_version=self._pex_version, compress=compress)
         noted = self.notes.packed if self.notes.packed_for == store.identity else {}
         sources = tuple(self._distributions(scratch))
         known = {each.note: noted[each.note] for each in sources if each.note in noted}
         found = store.find(known.values())
         rest = [each for each in sources if known.get(each.note) not in found]
-        laid_out = [each.lay_out() for each in rest]
         try:
-            packed = list(store.pack(laid_out))
+            laid_out = [each.lay_out() for each in rest]
+            new = sum(packed_wheels.number_of_members(each) for each in (*own, *laid_out))
+            number = new + sum(each.members.count for each in found.values())
+            if number + len(pex_part.members) + len(self.project.names) > MOST:
+                msg = "the binary has too many members"
+                raise UnsupportedArchiveError(msg)
+            packed = [*found.values(), *store.pack(laid_out)]
         except DamagedFileError as error:
             problem = f"the install in {self._place} is damaged: {error}"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force`") from error
-        yield from found.values()
-        yield from packed
+        packed += (packed_wheels.pack(each, scratch / "project.zip", compress=compress) for each in own)
         if rest:
-            new = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
-            packed_now = {**{note: key for note, key in known.items() if key in found}, **new}
-            notes.write(self.target, msgspec.structs.replace(self.notes, packed_for=store.identity, packed=packed_now))
+            keys = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
+            now = {**{note: key for note, key in known.items() if key in found}, **keys}
+            notes.write(self.target, msgspec.structs.replace(self.notes, packed_for=store.identity, packed=now))
+        return packed
 
     def _distributions(self, scratch: Path) -> Iterator[_Distribution]:
         """Yield what is installed, or fetched for other platforms, without what the settings exclude."""
@@ -185,11 +193,6 @@ class Composer(Struct, frozen=True, kw_only=True):
                 pythons=target_pythons(contents),
             ),
         }
-
-    def _previous_archive(self) -> Archive | None:
-        with contextlib.suppress(UnsupportedArchiveError):
-            return zip_members.read(self.previous) if self.previous is not None else None
-        return None
 
 
 def several_versions(contents: Contents) -> tuple[str, ...]:

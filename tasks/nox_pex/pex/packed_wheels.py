@@ -24,7 +24,7 @@ from nox_pex.distributions import installed_wheel
 from nox_pex.distributions.installed_wheel import LAYOUT, InstalledWheel, LaidOutFile
 from nox_pex.distributions.record import encode_digest
 from nox_pex.pex import zip_members
-from nox_pex.pex.zip_members import NewMember, UnsupportedArchiveError, ZipMember
+from nox_pex.pex.zip_members import Block, NewMember, UnsupportedArchiveError
 from nox_pex.system import files, locks, recipe
 from nox_pex.tools.cache import Caches
 
@@ -43,11 +43,11 @@ class DamagedFileError(Exception):
 
 
 class PackedWheel(Struct, frozen=True, kw_only=True):
-    """A wheel as a PEX has it: the `name` of its directory, pex's `fingerprint` of it, and its members, in order."""
+    """A wheel as a PEX has it: the `name` of its directory, pex's `fingerprint` of it, and its members."""
 
     name: str
     fingerprint: str
-    members: tuple[ZipMember, ...]
+    members: Block
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
@@ -137,7 +137,12 @@ def pack(wheel: InstalledWheel, path: Path, *, compress: bool) -> PackedWheel:
         name = member.name.removeprefix(prefix)
         if name in checksums and member.crc_and_size[0] != checksums[name]:
             raise DamagedFileError(name)
-    return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=archive.members)
+    return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(path))
+
+
+def number_of_members(wheel: InstalledWheel) -> int:
+    """Return the number of members that pex makes of a wheel: files and directories."""
+    return sum(1 for _ in new_members(wheel, fingerprint=""))
 
 
 def new_members(wheel: InstalledWheel, fingerprint: str) -> Iterator[NewMember]:
@@ -185,8 +190,8 @@ def _checked(file: LaidOutFile, checksums: dict[str, int]) -> Iterator[bytes]:
 
 
 def _load(home: Path, manifest: _Manifest) -> PackedWheel:
-    archive = zip_members.read(home / _ARCHIVE)
-    return PackedWheel(name=manifest.name, fingerprint=manifest.fingerprint, members=archive.members)
+    members = zip_members.read_block(home / _ARCHIVE)
+    return PackedWheel(name=manifest.name, fingerprint=manifest.fingerprint, members=members)
 
 
 @functools.cache

@@ -6,7 +6,8 @@ pex writes is read: no ZIP64, no comment. New members are packed by `zipfile`, a
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import operator
 import struct
 import zipfile
 import zlib
@@ -14,7 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 END: Final = struct.Struct("<4s4H2LH")
@@ -37,7 +37,7 @@ UTF_8: Final = 0x800
 """The flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)."""
 
 
-_ZIP64_COUNT: Final = 0xFFFF
+ZIP64_COUNT: Final = 0xFFFF
 """The number of members from which on an archive is ZIP64."""
 
 
@@ -82,9 +82,7 @@ class CentralFields(NamedTuple):
 class ZipMember(Struct, frozen=True, kw_only=True):
     """A file or directory (its name ends in a slash) in an archive.
 
-    `central` is its central record. Its local record is the bytes from `start` to `end` of the file `archive`. If
-    `renamed` is not empty, it replaces the beginning of the local record up to the name, and `start` is the byte after
-    the original name.
+    `central` is its central record. Its local record is the bytes from `start` to `end` of the file `archive`.
     """
 
     archive: Path
@@ -92,12 +90,11 @@ class ZipMember(Struct, frozen=True, kw_only=True):
     central: bytes
     start: int
     end: int
-    renamed: bytes = b""
 
     @property
     def size(self) -> int:
         """The bytes of its local record, with its content."""
-        return len(self.renamed) + self.end - self.start
+        return self.end - self.start
 
     @property
     def crc_and_size(self) -> tuple[int, int]:
@@ -108,12 +105,6 @@ class ZipMember(Struct, frozen=True, kw_only=True):
     def mode(self) -> int:
         """The permissions and the type of the file, as in `st_mode`."""
         return self._fields.external_attributes >> 16
-
-    def same_as(self, other: ZipMember) -> bool:
-        """Whether both are the same bytes, apart from their place in the archive."""
-        if self.size != other.size or self.central_at(0) != other.central_at(0):
-            return False
-        return same_bytes(self._local_record(), other._local_record())
 
     def chunks(self) -> Iterator[bytes]:
         """Yield its unpacked content in pieces. Raises `UnsupportedArchiveError` for an unknown compression method."""
@@ -135,22 +126,6 @@ class ZipMember(Struct, frozen=True, kw_only=True):
         """Return its unpacked content in one piece; only for members that are small."""
         return b"".join(self.chunks())
 
-    def with_prefix(self, prefix: str) -> ZipMember:
-        """Return the same member under the name `prefix` + `name`, not packed again. `prefix` is ASCII."""
-        with self.archive.open("rb") as file:
-            file.seek(self.start)
-            local = file.read(LOCAL.size)
-        old = self.central[CENTRAL.size :][: self._fields.name_length]
-        new = prefix.encode("ascii") + old
-        length = struct.pack("<H", len(new))
-        return msgspec.structs.replace(
-            self,
-            name=prefix + self.name,
-            central=self.central[:28] + length + self.central[30 : CENTRAL.size] + new + self._after_name,
-            start=self.start + LOCAL.size + len(old),
-            renamed=local[:26] + length + local[28:] + new,
-        )
-
     def central_at(self, offset: int) -> bytes:
         """Return its central record for a local record at `offset`."""
         return self.central[: _OFFSET_FIELD.start] + struct.pack("<L", offset) + self.central[_OFFSET_FIELD.stop :]
@@ -159,24 +134,46 @@ class ZipMember(Struct, frozen=True, kw_only=True):
     def _fields(self) -> CentralFields:
         return CentralFields._make(CENTRAL.unpack_from(self.central))
 
-    @property
-    def _after_name(self) -> bytes:
-        """The extra field and the comment of its central record."""
-        return self.central[CENTRAL.size + self._fields.name_length :]
-
-    def _local_record(self) -> Iterator[bytes]:
-        yield self.renamed
-        with self.archive.open("rb") as file:
-            yield from _pieces(file, self.start, self.end)
-
     def _content_start(self, file: IO[bytes]) -> int:
         """The first byte of its packed content in its archive, open as `file`."""
-        if self.renamed:
-            extra: int = LOCAL.unpack_from(self.renamed)[10]
-            return self.start + extra
         file.seek(self.start)
         name_and_extra: tuple[int, int] = LOCAL.unpack(file.read(LOCAL.size))[9:]
         return self.start + LOCAL.size + sum(name_and_extra)
+
+
+class Block(Struct, frozen=True, kw_only=True):
+    """Members whose local records follow each other in the file `archive`, from the byte `start` on, `size` bytes.
+
+    `central` are their `count` central records.
+    """
+
+    archive: Path
+    start: int
+    size: int
+    central: bytes
+    count: int
+
+    def central_at(self, offset: int) -> bytes:
+        """Return the central records for local records that begin at `offset`."""
+        moved = bytearray(self.central)
+        position, by = 0, offset - self.start
+        while position < len(moved):
+            lengths = _LENGTHS.unpack_from(moved, position + _LENGTHS_FIELD)
+            place = position + _OFFSET_FIELD.start
+            _OFFSET.pack_into(moved, place, _OFFSET.unpack_from(moved, place)[0] + by)
+            position += CENTRAL.size + sum(lengths)
+        return bytes(moved)
+
+
+_OFFSET: Final = struct.Struct("<L")
+
+
+_LENGTHS: Final = struct.Struct("<3H")
+"""The lengths of the name, the extra field and the comment in a central record."""
+
+
+_LENGTHS_FIELD: Final = 28
+"""The place of these lengths in a central record."""
 
 
 class Archive(Struct, frozen=True, kw_only=True):
@@ -191,29 +188,68 @@ class Archive(Struct, frozen=True, kw_only=True):
             return file.read(self.members[0].start) if self.members else b""
 
 
-def read(path: Path) -> Archive:
-    """Read the central directory of the archive in `path`. Raises `UnsupportedArchiveError`."""
+def read_block(path: Path) -> Block:
+    """Read the archive in `path` as one block: its bytes must begin with the first member.
+
+    Raises `UnsupportedArchiveError`.
+    """
     with path.open("rb") as file:
         count, offset, directory = _read_directory(file, path)
-    found: list[tuple[str, bytes, int]] = []
+    return Block(archive=path, start=0, size=offset, central=directory, count=count)
+
+
+def block_of(members: Sequence[ZipMember]) -> Block:
+    """Return members that follow each other in one archive as a block. Raises `UnsupportedArchiveError`."""
+    if not members or any(
+        before.end != after.start or before.archive != after.archive for before, after in itertools.pairwise(members)
+    ):
+        msg = "members do not follow each other"
+        raise UnsupportedArchiveError(msg)
+    first, last = members[0], members[-1]
+    return Block(
+        archive=first.archive,
+        start=first.start,
+        size=last.end - first.start,
+        central=b"".join(member.central for member in members),
+        count=len(members),
+    )
+
+
+def read(path: Path, *, without: tuple[bytes, ...] = ()) -> Archive:
+    """Read the central directory of the archive in `path`, without the members whose names begin with one of `without`.
+
+    Raises `UnsupportedArchiveError`.
+    """
+    with path.open("rb") as file:
+        count, offset, directory = _read_directory(file, path)
+    found: list[tuple[bytes, bytes, int]] = []
+    starts: list[int] = []
     position = 0
     for _ in range(count):
         fields = CentralFields._make(CENTRAL.unpack_from(directory, position))
         name_start = position + CENTRAL.size
         name_end = name_start + fields.name_length
         following = name_end + fields.extra_length + fields.comment_length
-        name = _decoded(directory[name_start:name_end], fields.flags, path)
-        found.append((name, directory[position:following], fields.offset))
+        starts.append(fields.offset)
+        name = directory[name_start:name_end]
+        if not name.startswith(without):
+            found.append((name, directory[position:following], len(starts)))
         position = following
-    ends = [*(start for _, _, start in found), offset][1:]
-    if any(start >= end for (_, _, start), end in zip(found, ends, strict=True)):
+    ends = [*starts[1:], offset]
+    if any(map(operator.ge, starts, ends)):
         msg = f"{path} does not list its members in the order of their records"
         raise UnsupportedArchiveError(msg)
     return Archive(
         path=path,
         members=tuple(
-            ZipMember(archive=path, name=name, central=central, start=start, end=end)
-            for (name, central, start), end in zip(found, ends, strict=True)
+            ZipMember(
+                archive=path,
+                name=_decoded(name, path),
+                central=central,
+                start=starts[number - 1],
+                end=ends[number - 1],
+            )
+            for name, central, number in found
         ),
     )
 
@@ -227,16 +263,16 @@ def _read_directory(file: IO[bytes], path: Path) -> tuple[int, int, bytes]:
         msg = f"{path} does not end with an end record without a comment"
         raise UnsupportedArchiveError(msg)
     _, _, _, count, total, length, offset, _ = END.unpack(end)
-    if count == _ZIP64_COUNT or count != total or offset + length + END.size != size:
+    if count == ZIP64_COUNT or count != total or offset + length + END.size != size:
         msg = f"{path} is a ZIP64 archive, or one in several parts"
         raise UnsupportedArchiveError(msg)
     file.seek(offset)
     return count, offset, file.read(length)
 
 
-def _decoded(name: bytes, flags: int, path: Path) -> str:
+def _decoded(name: bytes, path: Path) -> str:
     try:
-        return name.decode("utf-8" if flags & UTF_8 else "ascii")
+        return name.decode("utf-8")
     except UnicodeDecodeError as error:
         msg = f"{path} has a member with the name {name!r}"
         raise UnsupportedArchiveError(msg) from error
@@ -279,31 +315,29 @@ def pack(path: Path, members: Iterable[NewMember], *, compress: bool) -> Archive
     return read(path)
 
 
-def write(path: Path, header: bytes, members: Sequence[ZipMember]) -> None:
-    """Write an archive `path` of `header` and the bytes of `members`, which may be from several archives.
+def write(path: Path, header: bytes, parts: Sequence[ZipMember | Block]) -> None:
+    """Write an archive `path` of `header` and the bytes of `parts`, which may be from several archives.
 
     No more than a piece of a member and the central directory are in memory at a time. Raises
     `UnsupportedArchiveError`, and writes nothing, if the archive would have to be ZIP64.
     """
     directory = bytearray()
-    offset = len(header)
-    for member in members:
-        directory += member.central_at(offset)
-        offset += member.size
-    if offset + len(directory) > _MAX_SIZE or len(members) >= _ZIP64_COUNT:
+    offset, count = len(header), 0
+    for part in parts:
+        directory += part.central_at(offset)
+        offset += part.size
+        count += part.count if isinstance(part, Block) else 1
+    if offset + len(directory) > _MAX_SIZE or count >= ZIP64_COUNT:
         msg = "an archive of this size is a ZIP64 archive"
         raise UnsupportedArchiveError(msg)
     with path.open("wb") as file:
         file.write(header)
-        with contextlib.ExitStack() as stack:
-            archives: dict[Path, IO[bytes]] = {}
-            for each in _ranges(members):
-                if each.archive not in archives:
-                    archives[each.archive] = stack.enter_context(each.archive.open("rb"))
-                file.write(each.renamed)
-                file.writelines(_pieces(archives[each.archive], each.start, each.end))
+        for archive, of_archive in itertools.groupby(parts, key=lambda part: part.archive):
+            with archive.open("rb") as source:
+                for part in of_archive:
+                    file.writelines(_pieces(source, part.start, part.start + part.size))
         file.write(directory)
-        file.write(END.pack(b"PK\x05\x06", 0, 0, len(members), len(members), len(directory), offset, 0))
+        file.write(END.pack(b"PK\x05\x06", 0, 0, count, count, len(directory), offset, 0))
 
 
 def same_bytes(first: Iterator[bytes], second: Iterator[bytes]) -> bool:
@@ -319,29 +353,6 @@ def same_bytes(first: Iterator[bytes], second: Iterator[bytes]) -> bool:
         if one[:length] != other[:length]:
             return False
         one, other = one[length:], other[length:]
-
-
-class _Range(NamedTuple):
-    """Bytes to write: `renamed`, then those from `start` to `end` of `archive`."""
-
-    archive: Path
-    renamed: bytes
-    start: int
-    end: int
-
-
-def _ranges(members: Iterable[ZipMember]) -> Iterator[_Range]:
-    """The local records of `members`. Records that follow each other in one archive are one range."""
-    pending: _Range | None = None
-    for member in members:
-        if pending is not None:
-            if not member.renamed and pending.archive is member.archive and pending.end == member.start:
-                pending = pending._replace(end=member.end)
-                continue
-            yield pending
-        pending = _Range(member.archive, member.renamed, member.start, member.end)
-    if pending is not None:
-        yield pending
 
 
 def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
