@@ -142,6 +142,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             needed_steps = table.with_needed([step.name])
             if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
                 raise NoxPexError.together(problems)  # the failure of this Python, as any other
+            project.steps.update(needed.name for needed in needed_steps)
             for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:

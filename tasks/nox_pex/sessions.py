@@ -305,6 +305,7 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
     flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
     _check_needs(session, context, _Ours(step, directory, suffix))
     if flags.install_only and not prebuilt:
+        context.steps.clear()
         session.log(f"{step.name}: only what it needs is installed (--install-only)")
         frontend.prepare(step, context)
         return
@@ -327,6 +328,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     run = [own, *(each for each in waiting if each is not None)]
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
+    context.steps.update(each.step.name for each in run if each[1:] == own[1:])
     _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
     others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())

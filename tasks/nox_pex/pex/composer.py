@@ -23,7 +23,7 @@ from nox_pex.pex.member_limit import MOST
 from nox_pex.pex.notes import Notes
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
 from nox_pex.pex.runtime import RuntimeRequest
-from nox_pex.pex.target import Contents, Target, platforms_of
+from nox_pex.pex.target import Contents, Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry import requirements
@@ -103,15 +103,7 @@ class Composer(Struct, frozen=True, kw_only=True):
 
     def _runtime(self) -> Runtime | None:
         contents = self.contents
-        request = RuntimeRequest(
-            binary=self.target.table,
-            file_name=self.target.output.name,
-            interpreter=contents.interpreter,
-            interpreters=contents.interpreters,
-            platforms=platforms_of(contents),
-            overrides=(*self.disagreements.overrides, *several_versions(contents)),
-            excludes=self.disagreements.excludes,
-        )
+        request = RuntimeRequest.of(self.target, contents, disagreements=self.disagreements)
         with ExitStack() as stack:
             pinned_version, interpreter = self.target.settings.pex_version, contents.interpreter
             return runtime.provide(
@@ -163,7 +155,7 @@ class Composer(Struct, frozen=True, kw_only=True):
             for each in contents.distributions:
                 if not is_excluded(each.name, each.version, exclude):
                     is_noted = not each.direct and each.name not in rewritten
-                    yield _InstalledDistribution(contents=contents, distribution=each, is_noted=is_noted)
+                    yield InstalledDistribution(contents=contents, distribution=each, is_noted=is_noted)
             return
         for number, fetched in enumerate(contents.wheels):
             if not is_excluded(fetched.name, fetched.version, exclude):
@@ -195,16 +187,6 @@ class Composer(Struct, frozen=True, kw_only=True):
         }
 
 
-def several_versions(contents: Contents) -> tuple[str, ...]:
-    """Return pins of the distributions that ship in several versions.
-
-    They override what requires any version: without them, it would get the newest version in addition.
-    """
-    if isinstance(contents, Installed):
-        return ()
-    return tuple(requirements.pins(contents.in_several_versions, contents.marker))
-
-
 class _Distribution(Protocol):
     """A distribution to lay out. What has the same `note` has the same packed form; empty if that is not certain."""
 
@@ -214,7 +196,7 @@ class _Distribution(Protocol):
     def lay_out(self) -> InstalledWheel: ...
 
 
-class _InstalledDistribution(Struct, frozen=True, kw_only=True):
+class InstalledDistribution(Struct, frozen=True, kw_only=True):
     """A distribution that Poetry installed. `is_noted` is whether its RECORD decides its packed form."""
 
     contents: Installed
@@ -223,10 +205,12 @@ class _InstalledDistribution(Struct, frozen=True, kw_only=True):
 
     @property
     def note(self) -> str:
+        """A name for what is installed; empty if its RECORD does not decide its packed form."""
         each = self.distribution
         return f"{each.name} {each.version} {each.record}" if self.is_noted else ""
 
     def lay_out(self) -> InstalledWheel:
+        """Lay it out, with metadata that pex accepts. Raises `UnsupportedDistributionError`, `OSError`."""
         directory = self.distribution.directory
         info = dist_info.packable(
             dist_info.read_directory(directory),

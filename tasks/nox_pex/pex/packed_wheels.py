@@ -91,9 +91,10 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         Raises `DamagedFileError`, and `OSError` if a file cannot be read or written.
         """
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(self._provide, wheels)
+            yield from pool.map(self.pack_one, wheels)
 
-    def _provide(self, wheel: InstalledWheel) -> PackedWheel:
+    def pack_one(self, wheel: InstalledWheel) -> PackedWheel:
+        """Return the packed form of a wheel: the one that is kept, or a new one. Raises as `pack` does."""
         key = self.key(wheel)
         return self._intact(key) or self._pack(wheel, key)
 

@@ -22,10 +22,14 @@ from nox_pex.distributions.installed_wheel import UnsupportedDistributionError
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.pex import cli, compose, packed_wheels, tool, zip_members
 from nox_pex.pex.compose import LooseSources, Parts, Runtime
+from nox_pex.pex.disagreements import Disagreements
+from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.pex.tool import Pex
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.platforms import platform
 from nox_pex.platforms.platform import Platform
+from nox_pex.poetry import requirements
+from nox_pex.poetry.installed import Installed
 from nox_pex.settings.model import Binary
 from nox_pex.system import files, locks, recipe
 from nox_pex.tools.provision import Provisioner
@@ -61,6 +65,21 @@ class RuntimeRequest(Struct, frozen=True, kw_only=True):
     platforms: Sequence[Platform]
     overrides: Sequence[str]
     excludes: Sequence[str]
+
+    @classmethod
+    def of(cls, target: Target, contents: Contents, *, disagreements: Disagreements) -> RuntimeRequest:
+        """Return the request for the binary `target` of `contents`."""
+        # Without a pin, a distribution that requires any version gets the newest one in addition to the pinned one.
+        several = () if isinstance(contents, Installed) else contents.in_several_versions
+        return cls(
+            binary=target.table,
+            file_name=target.output.name,
+            interpreter=contents.interpreter,
+            interpreters=contents.interpreters,
+            platforms=platforms_of(contents),
+            overrides=(*disagreements.overrides, *requirements.pins(several, contents.marker)),
+            excludes=disagreements.excludes,
+        )
 
     @property
     def table(self) -> Binary:

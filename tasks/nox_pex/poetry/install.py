@@ -9,7 +9,8 @@ import hashlib
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     """Keeps the environments of `project` in sync with its lock.
 
     `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
-    `force` installs even if nothing changed.
+    `force` installs even if nothing changed. `meanwhile` is entered while Poetry installs into an environment.
     """
 
     project: Project
@@ -56,6 +57,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     provisioner: Provisioner
     poetry_version: str | None
     force: bool
+    meanwhile: Callable[[Environment], AbstractContextManager[None]] = lambda _environment: nullcontext()
 
     @property
     def shell(self) -> Shell:
@@ -157,7 +159,8 @@ class Installer(Struct, frozen=True, kw_only=True):
                 environment.remove(distribution)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         try:
-            poetry.run(wanted, environment, lock_fd=lock_fd)
+            with self.meanwhile(environment):
+                poetry.run(wanted, environment, lock_fd=lock_fd)
         except NoxPexError:
             inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
             raise

@@ -49,7 +49,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
     that other projects are built at the same time, so this one does not use all processors. `installs` is a
-    cache of the finished installs.
+    cache of the finished installs. `steps` are the names of the steps of this run, if they are known.
     """
 
     root: Path
@@ -63,6 +63,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     parallel: bool = False
     suffix: str = ""
     installs: dict[Selection, Installed] = {}
+    steps: set[str] = set()
 
     @cached_property
     def project(self) -> Project:

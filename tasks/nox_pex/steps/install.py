@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from nox_pex.distributions.environment import Environment
+from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
+    from nox_pex.pex import ahead
     from nox_pex.platforms import fetch
 else:
+    ahead = lazy("nox_pex.pex.ahead")  # only needed if Poetry installs
     fetch = lazy("nox_pex.platforms.fetch")  # only needed for `complete-platforms`
 
 
@@ -21,10 +30,20 @@ def run(context: Context) -> None:
     context.installs.clear()
     here = [target for target in context.targets if not target.table.complete_platforms]
     for wanted in dict.fromkeys(target.selection for target in here):
-        context.installs[wanted] = context.installer.install(wanted, context.environments[wanted])
+        built = [target for target in here if target.selection == wanted] if "pex" in context.steps else []
+        meanwhile = functools.partial(_working_ahead, context, built)
+        installer = structs.replace(context.installer, meanwhile=meanwhile)
+        context.installs[wanted] = installer.install(wanted, context.environments[wanted])
     foreign = {context.wheelhouse_of(target): target for target in context.targets if target not in here}
     for home, target in foreign.items():
         fetch.WheelFetcher(installer=context.installer).fetch(target.selection, target.platforms, home)
+
+
+def _working_ahead(
+    context: Context, targets: Sequence[Target], environment: Environment
+) -> AbstractContextManager[None]:
+    """Work for the binaries `targets` while Poetry installs what they ship."""
+    return ahead.working_ahead(targets, environment, context.provisioner)
 
 
 def prepare(context: Context) -> None:
