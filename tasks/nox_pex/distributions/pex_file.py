@@ -136,6 +136,11 @@ def distribution_name(wheel: str) -> NormalizedName:
     return canonicalize_name(re.split(r"-(?=\d)", wheel, maxsplit=1)[0])
 
 
+def distribution_version(wheel: str) -> str:
+    """Return the version of the distribution that PEX-INFO lists by the name of its wheel."""
+    return re.split(r"-(?=\d)", wheel, maxsplit=1)[1].partition("-")[0]
+
+
 def info(binary: Path) -> PexInfo:
     """Return the PEX-INFO of a PEX. Raises `PexError`, also if its PEX-INFO is not valid."""
     with opened(binary) as descriptor:

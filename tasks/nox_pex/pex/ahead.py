@@ -38,7 +38,9 @@ _LEFT_TO_THE_BUILD: Final = (NoxPexError, OSError, ValueError)
 @contextlib.contextmanager
 def working_ahead(targets: Iterable[Target], environment: Environment, provisioner: Provisioner) -> Iterator[None]:
     """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex."""
-    composed = [target for target in targets if composer.supports(target.table)]
+    composed = [
+        each for each in targets if composer.supports(each.table) and each.table.pre_install_wheels is not False
+    ]
     if not composed or _processors() < 2:  # noqa: PLR2004  # one is for the block
         yield
         return
@@ -79,7 +81,7 @@ def _make_runtimes(
         with ExitStack() as stack:
             provided = tool.provide(provisioner, version, interpreter=contents.interpreter)
             runtime.provide(
-                RuntimeRequest.of(target, contents, disagreements=Disagreements()),
+                RuntimeRequest.of(target, contents, disagreements=Disagreements(), pre_install=True),
                 provisioner,
                 pex_version=version or pinned.PEX,
                 provide_pex=functools.partial(stack.enter_context, provided),

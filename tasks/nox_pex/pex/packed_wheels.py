@@ -141,6 +141,13 @@ def pack(wheel: InstalledWheel, path: Path, *, compress: bool) -> PackedWheel:
     return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(path))
 
 
+def store(wheel: Path, scratch: Path, *, fingerprint: str) -> PackedWheel:
+    """Return the file `wheel` as a PEX has it that does not install its distributions; it is copied to `scratch`."""
+    member = NewMember(name=f"{DEPENDENCIES}{wheel.name}", mode=FILE_MODE, content=wheel)
+    archive = zip_members.pack(scratch / f"{wheel.name}.zip", [member], compress=False)
+    return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(archive.path))
+
+
 def number_of_members(wheel: InstalledWheel) -> int:
     """Return the number of members that pex makes of a wheel: files and directories."""
     return sum(1 for _ in new_members(wheel, fingerprint=""))
