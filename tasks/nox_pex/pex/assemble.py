@@ -162,7 +162,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
             return noted
         found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
         new = msgspec.structs.replace(noted, disagreements_for=follow_from, disagreements=found)
-        notes.write(target, new)
+        if not self.from_scratch:
+            notes.write(target, new)
         return new
 
     def _composer(self, part: ProjectPart, noted: Notes) -> Composer | None:

@@ -104,7 +104,9 @@ class Composer(Struct, frozen=True, kw_only=True):
                     parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
                     compress = self.target.table.compress
                     compose.compose(parts, output, compress=compress, scratch=scratch, previous=self.previous)
-        except (UnsupportedDistributionError, UnsupportedArchiveError):
+        except (UnsupportedDistributionError, UnsupportedArchiveError, FileNotFoundError):
+            # Another process may have evicted a part from the cache since it was found.
+            output.unlink(missing_ok=True)
             return None
         return frozenset(pex_file.distribution_name(packed.name) for packed in wheels)
 

@@ -7,6 +7,7 @@ with the digest that was noted when it was packed; if they differ, the wheel is 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import hashlib
 import json
@@ -118,7 +119,8 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
             manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
             if manifest.sha256 != files.digest(home / _ARCHIVE):
                 return None
-            os.utime(home)
+            with contextlib.suppress(OSError):  # a read-only cache is not evicted
+                os.utime(home)
             return _load(home, manifest)
         except (OSError, ValueError, UnsupportedArchiveError):  # msgspec's errors are ValueErrors
             return None
