@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Final
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions import tree
-from nox_pex.system import files, os_errors
+from nox_pex.system import files, os_errors, quick_hash
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -221,6 +221,20 @@ def digest(binary: Path) -> str:
                 return tree.digest(descriptor)
             with os.fdopen(os.dup(descriptor), "rb", buffering=0) as file:
                 return files.digest_of(file)
+    except PexError:
+        return ""
+
+
+def quick_digest(binary: Path) -> str:
+    """Return the digest by which nox-pex finds a binary unchanged, a file or a directory; it takes far less time.
+
+    It covers what `digest` covers (`nox_pex.system.quick_hash`), and is empty if that would be empty.
+    """
+    try:
+        with opened(binary) as descriptor:
+            if _is_directory(descriptor):
+                return tree.quick_digest(descriptor)
+            return quick_hash.of_file(descriptor).hex()
     except PexError:
         return ""
 
