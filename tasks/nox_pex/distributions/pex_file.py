@@ -19,7 +19,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions import tree
 from nox_pex.system import files, os_errors, quick_hash
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     from nox_pex.distributions import entry_points, pex_info
@@ -162,14 +162,14 @@ def scripts(binary: Path) -> frozenset[str]:
         return frozenset(found)
 
 
-_WHEEL: Final = re.compile(r"\.deps/[^/]+")
+_WHEEL: Final = pattern(r"\.deps/[^/]+")
 
 
-_SCRIPT: Final = re.compile(r"(?:\.deps/[^/]+/)?(?:\.prefix/bin|[^/]+\.data/scripts)/(?P<name>[^/]+)")
+_SCRIPT: Final = pattern(r"(?:\.deps/[^/]+/)?(?:\.prefix/bin|[^/]+\.data/scripts)/(?P<name>[^/]+)")
 """The path of a script: in a wheel that pex has installed, or in one that is packed as it was."""
 
 
-_ENTRY_POINTS: Final = re.compile(r"(?:\.deps/[^/]+/)?[^/]+\.dist-info/entry_points\.txt")
+_ENTRY_POINTS: Final = pattern(r"(?:\.deps/[^/]+/)?[^/]+\.dist-info/entry_points\.txt")
 
 
 def _read_file(directory: Path, name: str) -> bytes:
