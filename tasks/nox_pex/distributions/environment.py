@@ -167,22 +167,39 @@ def installed_files(distribution: Distribution, environment: Environment) -> Ite
 
 def _distribution(directory: Path) -> Distribution:
     name, _, version = directory.name.removesuffix(".dist-info").partition("-")
-    for line in text_of(directory / "METADATA").splitlines():
-        if not line:
-            break
-        key, _, value = line.partition(":")
+    for key, value in _headers(directory / "METADATA"):
         if key == "Name":
-            name = value.strip()
+            name = value
         elif key == "Version":
-            version = value.strip()
-    record = text_of(directory / "RECORD")
+            version = value
+    record = _record(directory / "RECORD")
     return Distribution(
         name=canonicalize_name(name),
         version=version,
         directory=directory,
-        record=hashlib.sha256(record.encode("utf-8", "surrogateescape")).hexdigest() if record.strip() else None,
+        record=hashlib.sha256(record).hexdigest() if record.strip() else None,
         direct=(directory / "direct_url.json").exists(),
     )
+
+
+def _headers(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a metadata file. What follows them is not read: it may be a long description."""
+    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            if line == "\n":
+                return
+            key, _, value = line.partition(":")
+            yield key, value.strip()
+
+
+def _record(path: Path) -> bytes:
+    """Return the content of a RECORD with the line breaks of POSIX; empty if it is not readable."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = file.read()
+    except OSError:
+        return b""
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
 
 
 def text_of(path: Path) -> str:
