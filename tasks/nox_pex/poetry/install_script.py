@@ -32,6 +32,12 @@ try:
     from poetry.repositories.pypi_repository import PyPiRepository
 except ImportError:
     Executor = LegacyRepository = PyPiRepository = None
+try:
+    from poetry.repositories.exceptions import PackageNotFoundError
+    from poetry.repositories.link_sources.json import SimpleJsonPage
+except ImportError:
+    SimpleJsonPage = None
+    PackageNotFoundError = Exception
 
 WRITING = os.O_WRONLY | os.O_RDWR
 
@@ -48,13 +54,37 @@ def refuse_links(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError(msg)
 
 
+def locked_links(repository: Any, package: Any) -> list[Any]:
+    """The links of the locked files of `package`, in the order of the index; empty if they have to be found otherwise.
+
+    Poetry parses the names of all files of all versions, which is a seventh of the time of an install, and installs
+    only a file that the lock names. If it finds none of them, its own search gives its own error.
+    """
+    if SimpleJsonPage is None or not package.files or not isinstance(repository, LegacyRepository):
+        return []
+    try:
+        page = repository.get_page(package.name)
+        if not isinstance(page, SimpleJsonPage):
+            return []
+        names, wanted = {file["file"] for file in package.files}, (package.name, package.version)
+        found = [file for file in page.content["files"] if file["filename"] in names]
+        return [
+            page._make_link(file)  # noqa: SLF001  # Poetry has no public way to it
+            for file in found
+            if file["filename"].endswith(tuple(page.SUPPORTED_FORMATS))
+            and page._link_package_name_and_version(file["filename"]) == wanted  # noqa: SLF001  # the same
+        ]
+    except (AttributeError, PackageNotFoundError):  # another version of Poetry, or no such package
+        return []
+
+
 def report_addresses(repository: Any, write: Callable[[dict[str, Any]], None]) -> None:
     """Make a class of package indexes report the addresses that it finds."""
     find = repository.find_links_for_package
 
     @functools.wraps(find)
     def find_links_for_package(self: Any, package: Any) -> list[Any]:
-        links = list(find(self, package))
+        links = locked_links(self, package) or list(find(self, package))
         answer = {
             "name": package.name,
             "version": str(package.version),

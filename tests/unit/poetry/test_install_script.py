@@ -58,7 +58,10 @@ from types import SimpleNamespace
 from poetry.installation.executor import Executor
 from poetry.repositories.legacy_repository import LegacyRepository
 
-idna = SimpleNamespace(name="idna", version="3.11", source_reference=None)
+idna = SimpleNamespace(name="idna", version="3.11", source_reference=None, files=[{"file": "idna-3.11.whl"}])
+links = LegacyRepository().find_links_for_package(idna)
+assert [link.filename for link in links] == ["idna-3.11.whl"]
+idna.files = [{"file": "another.whl"}]
 links = LegacyRepository().find_links_for_package(idna)
 for job, skipped, status in ("install", False, 0), ("install", True, 0), ("uninstall", False, 0), ("update", False, 1):
     operation = SimpleNamespace(package=idna, job_type=job, skipped=skipped, status=status)
@@ -74,10 +77,27 @@ class Executor:
     "repositories/legacy_repository.py": """\
 from types import SimpleNamespace
 
+from poetry.repositories.link_sources.json import SimpleJsonPage
+
 class LegacyRepository:
     url = "https://index.example/simple"
+    def get_page(self, name):
+        page = SimpleJsonPage()
+        page.content = {"files": [{"filename": f"{name}-3.11{ending}"} for ending in (".exe", ".whl", ".tar.gz")]}
+        return page
     def find_links_for_package(self, package):
         yield SimpleNamespace(filename="idna.whl", url_without_fragment="https://files.example/idna.whl")
+""",
+    "repositories/exceptions.py": "class PackageNotFoundError(Exception): pass\n",
+    "repositories/link_sources/json.py": """\
+from types import SimpleNamespace
+
+class SimpleJsonPage:
+    SUPPORTED_FORMATS = [".whl", ".tar.gz"]
+    def _link_package_name_and_version(self, filename):
+        return tuple(filename.removesuffix(".whl").split("-"))
+    def _make_link(self, file):
+        return SimpleNamespace(filename=file["filename"], url_without_fragment="https://files.example/locked")
 """,
     "repositories/pypi_repository.py": "class PyPiRepository: pass\n",
 }
@@ -92,7 +112,8 @@ def test_addresses_and_complete_distributions_are_reported(tmp_path: Path) -> No
     subprocess.run([sys.executable, script, tmp_path / "report"], env=environ, check=True)
     report = Report(path=tmp_path / "report")
     assert [(each.name, each.files) for each in report.addresses()] == [
-        ("idna", {"idna.whl": "https://files.example/idna.whl"})
+        ("idna", {"idna-3.11.whl": "https://files.example/locked"}),
+        ("idna", {"idna.whl": "https://files.example/idna.whl"}),
     ]
     installed: list[tuple[str, str]] = []
     with report.watched(lambda *distribution: installed.append(distribution)):
