@@ -98,8 +98,7 @@ class Environment(Struct, frozen=True, kw_only=True):
         for distribution in self.distributions():
             with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
                 for path, _, _ in installed_files(distribution, self):
-                    file = self.path / path
-                    if path.startswith("bin/") and not file.is_symlink():
+                    if path.startswith("bin/") and not (file := self.path / path).is_symlink():
                         file.chmod(0o755)
 
     def without_utf_8(self) -> Iterator[NormalizedName]:
@@ -155,6 +154,10 @@ def installed_files(distribution: Distribution, environment: Environment) -> Ite
     except ValueError as error:
         raise OSError(0, f"the RECORD of {distribution.name} cannot be parsed", str(distribution.directory)) from error
     for path, digest, _ in rows:
+        if path and path[0] != "/" and path[-1] not in "./" and "//" not in path and "./" not in path:
+            # Most paths need no normalization, which takes most of the time for ten thousand files.
+            yield f"{place}/{path}", path, digest
+            continue
         inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118  # faster than pathlib, for ten thousand files
         if inner.startswith("/"):  # Poetry lists the files of an editable install like this
             above = environment.path if Path(inner).is_relative_to(environment.path) else environment.path.resolve()
