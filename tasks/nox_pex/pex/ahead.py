@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.poetry.installed import Installed
+from nox_pex.system import processors
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
@@ -41,7 +41,7 @@ def working_ahead(targets: Iterable[Target], environment: Environment, provision
     composed = [
         each for each in targets if composer.supports(each.table) and each.table.pre_install_wheels is not False
     ]
-    if not composed or _processors() < 2:  # noqa: PLR2004  # one is for the block
+    if not composed or processors.count() < 2:  # noqa: PLR2004  # one is for the block
         yield
         return
     finished = threading.Event()
@@ -120,7 +120,3 @@ def _contents(target: Target, environment: Environment) -> Installed:
     return Installed(
         selection=target.selection, environment=environment, distributions=(), path_digests={}, seconds=0.0
     )
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
