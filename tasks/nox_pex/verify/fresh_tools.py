@@ -41,7 +41,7 @@ def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Itera
     """Yield `provisioner` with an empty directory of tools, without the caches of uv, pip and virtualenv.
 
     A tool is installed when it is first needed, and removed after the block. The user then sees one line with the
-    seconds that this took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
+    seconds that each took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
     Raises `NoxPexError`: `usage` if there is no such directory, `disk-full` if it cannot be written to.
     """
     clock = Clock(seconds={})
@@ -55,8 +55,8 @@ def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Itera
             yield replace(provisioner, shell=shell, caches=caches, fresh=clock)
         finally:
             if clock.seconds:
-                names, seconds = ", ".join(clock.seconds), sum(clock.seconds.values())
-                provisioner.shell.say(f"verify: tools installed again in {seconds:.1f} s ({names})")
+                each = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(clock.seconds.items()))
+                provisioner.shell.say(f"verify: tools installed again, at the same time as other work: {each}")
 
 
 @contextlib.contextmanager

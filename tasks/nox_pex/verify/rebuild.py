@@ -102,9 +102,8 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
     def build(self) -> Path:
         """Build the binary from scratch by pex alone, and return its path. Raises `NoxPexError`."""
-        with _umask(_UMASK):
-            builder = Builder(provisioner=self.provisioner, force=True, from_scratch=True)
-            builder.build(self.target, self.installed)
+        builder = Builder(provisioner=self.provisioner, force=True, from_scratch=True)
+        builder.build(self.target, self.installed)
         return self.target.output
 
 
@@ -112,6 +111,7 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> Iterator[Rebuild]:
     """Copy the project of `original` to a temporary directory, and let Poetry install for it there.
 
+    It may run in a thread, so the caller sets the umask, which is that of the whole process: `other_umask`.
     `installer` is the one that installed for `original`. If `cold`, Poetry's cache is empty, so Poetry fetches every
     locked file again and checks the lock's hashes.
     Raises `NoxPexError` with the code of Poetry's failure.
@@ -119,7 +119,6 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     with (
         os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
         own_directory(_PREFIX, fallbacks=(installer.provisioner.caches.root, original.state)) as directory,
-        _umask(_UMASK),
     ):
         (directory / "tmp").mkdir()
         target = replace(
@@ -130,7 +129,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
             prebuilt=None,
         )
         provisioner = _isolated(installer.provisioner, directory, cold=cold)
-        copy_installer = replace(installer, project=target.project, provisioner=provisioner, force=False)
+        copy_installer = replace(installer, project=target.project, provisioner=provisioner, cached=False)
         environment = directory / "environment"
         installed: Contents | None
         if original.platforms:
@@ -257,8 +256,9 @@ def _copy_files(source: Path, names: Iterable[str], into: Path) -> None:
 
 
 @contextlib.contextmanager
-def _umask(value: int) -> Iterator[None]:
-    before = os.umask(value)
+def other_umask() -> Iterator[None]:
+    """Let this process have the umask of second builds during the block."""
+    before = os.umask(_UMASK)
     try:
         yield
     finally:

@@ -1,17 +1,26 @@
-"""The reference for a binary: Poetry's plan, its second install, and a second build, found out without the binary."""
+"""The reference for a binary: Poetry's plan, its second install, and a second build, found out without the binary.
+
+The parts are found out at the same time, each in a thread that begins when its inputs are there:
+
+- Poetry and pex are installed again, at the same time.
+- Poetry installs into a copy of the project (`rebuild`), as soon as Poetry is installed.
+- pex builds the binary a second time, as soon as both are there. Meanwhile, Poetry says what it would install. That
+  needs one processor for a second, and pex uses one only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent import futures
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
-from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.errors import NoxPexError
 from nox_pex.pex import disagreements
 from nox_pex.pex.disagreements import Disagreement
 from nox_pex.pex.target import Contents, Target
@@ -20,52 +29,49 @@ from nox_pex.poetry import lock
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
 from nox_pex.system import locks
+from nox_pex.tools import pinned
 from nox_pex.verify import expected_files, scies
 from nox_pex.verify.archive import Pex, open_pex
+from nox_pex.verify.background import Background
 from nox_pex.verify.expected_files import ExpectedFiles
 from nox_pex.verify.gates import closure
 from nox_pex.verify.rebuild import Rebuild, prepare_rebuild
 from nox_pex.verify.scies import OpenScie
 
-_Found = TypeVar("_Found")
-
 
 class Reference(Struct, frozen=True, kw_only=True, dict=True):
-    """The reference for the binary of `target`, found out without the binary, each part once and only if it is needed.
+    """The reference for the binary of `target`, found out without the binary, each part once.
 
     `deep` makes Poetry fetch every locked file again. `environment` is that of the build, None if there is none.
-    `stack` removes the copies on disk.
+    `background` runs the parts, and must end before `stack`, which removes the copies on disk. A part that fails raises
+    the same `NoxPexError` for each gate that needs it. Only one thread may use a reference.
     """
 
     target: Target
     installer: Installer
     deep: bool
     stack: ExitStack
+    background: Background
     environment: Environment | None = None
 
-    @cached_property
+    def begin(self) -> None:
+        """Start to find out all parts. Otherwise each one is started when a gate first needs it."""
+        _ = self._second, self._plans if self.target.platforms else self._plan
+
+    @property
     def planned(self) -> Mapping[NormalizedName, str]:
         """The names and versions that Poetry would install into an empty environment. Raises `NoxPexError`."""
-        return closure.plan(
-            self.target.selection,
-            project=self.target.project,
-            python=self.installer.base.find(),
-            provisioner=self.installer.provisioner,
-            poetry_version=self.target.settings.poetry_version,
-        )
+        return self._plan.result()
 
-    @cached_property
+    @property
     def planned_by_platform(self) -> Mapping[str, Mapping[NormalizedName, str]]:
         """The same for each platform of the binary, by its name. Raises `NoxPexError`."""
-        with locks.scratch("nox-pex-verify-") as scratch:
-            fetcher = WheelFetcher(installer=self.installer)
-            planned = fetcher.plan(self.target.selection, self.target.platforms, scratch=scratch)
-        return {platform: {p.name: p.version for p in packages} for platform, packages in planned.items()}
+        return self._plans.result()
 
     @property
     def installed(self) -> Contents:
         """The install that Poetry made again for `verify`. Raises `NoxPexError`."""
-        return self._raised_again(self._rebuild).installed
+        return self._rebuild.result().installed
 
     @cached_property
     def expected(self) -> Mapping[str, ExpectedFiles]:
@@ -88,30 +94,100 @@ class Reference(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def second(self) -> Pex:
         """The binary, built a second time. Raises `NoxPexError`."""
-        return self._raised_again(self._second)
+        return self._second.result()
 
     @cached_property
     def scies(self) -> tuple[OpenScie, ...] | None:
         """The scies that were built with the binary; None if it has none."""
         return scies.open_scies(self.target)
 
-    @cached_property
-    def _rebuild(self) -> Rebuild | NoxPexError:
-        try:
-            return self.stack.enter_context(prepare_rebuild(self.target, self.installer, cold=self.deep))
-        except NoxPexError as error:
-            return error
+    # Each part gets the parts that it waits for as arguments, so that they are started before it.
 
     @cached_property
-    def _second(self) -> Pex | NoxPexError:
-        try:
-            return self.stack.enter_context(open_pex(self._raised_again(self._rebuild).build()))
-        except NoxPexError as error:
-            return error
+    def _poetry(self) -> Future[None]:
+        return self.background.start(_install_poetry, self._saying("tools"))
 
-    @staticmethod
-    def _raised_again(found: _Found | NoxPexError) -> _Found:
-        """Return `found`, or raise it for each gate that needs it."""
-        if isinstance(found, NoxPexError):
-            raise found
-        return found
+    @cached_property
+    def _pex(self) -> Future[None]:
+        return self.background.start(_install_pex, self._saying("tools"), self.target)
+
+    @cached_property
+    def _rebuild(self) -> Future[Rebuild]:
+        return self.background.start(self._prepare, self._poetry)
+
+    @cached_property
+    def _second(self) -> Future[Pex]:
+        return self.background.start(self._build, self._rebuild, self._pex)
+
+    @cached_property
+    def _plan(self) -> Future[Mapping[NormalizedName, str]]:
+        return self.background.start(_plan, self._saying("plan"), self.target, self._poetry, self._rebuild)
+
+    @cached_property
+    def _plans(self) -> Future[Mapping[str, Mapping[NormalizedName, str]]]:
+        return self.background.start(_plans, self._saying("plan"), self.target, self._poetry, self._rebuild)
+
+    def _prepare(self, poetry: Future[None]) -> Rebuild:
+        poetry.result()
+        installer = self._stoppable
+        return self.stack.enter_context(prepare_rebuild(self.target, installer, cold=self.deep))
+
+    def _build(self, rebuild: Future[Rebuild], pex: Future[None]) -> Pex:
+        prepared = rebuild.result()
+        pex.result()
+        return self.stack.enter_context(open_pex(prepared.build()))
+
+    @property
+    def _stoppable(self) -> Installer:
+        """The installer, whose tools end with `background`."""
+        provisioner = self.installer.provisioner
+        shell = replace(provisioner.shell, stop=self.background.stop)
+        return replace(self.installer, provisioner=replace(provisioner, shell=shell))
+
+    def _saying(self, label: str) -> Installer:
+        """The same, with `label` before each line: several parts show lines at the same time."""
+        installer = self._stoppable
+        provisioner, say = installer.provisioner, installer.shell.say
+        shell = replace(provisioner.shell, say=lambda line: say(f"verify: {label}: {line}"))
+        return replace(installer, provisioner=replace(provisioner, shell=shell))
+
+
+def _install_poetry(installer: Installer) -> None:
+    pinned.provide_poetry(installer.provisioner, installer.poetry_version)
+
+
+def _install_pex(installer: Installer, target: Target) -> None:
+    """Install pex and the project's build backend, on the Python of an environment like that of the second build."""
+    provisioner = installer.provisioner
+    with locks.scratch("nox-pex-verify-") as scratch:
+        environment = Environment(path=scratch / "environment")
+        provisioner.create(environment.path, python=installer.base.find(), seed=False)
+        interpreter = environment.interpreter()
+    pinned.install_pex(provisioner, target.settings.pex_version, interpreter=interpreter)
+    if target.project.package_mode:
+        pinned.provide_backend(provisioner, target.project.build_requires, interpreter=interpreter)
+
+
+def _plan(
+    installer: Installer, target: Target, poetry: Future[None], rebuild: Future[Rebuild]
+) -> Mapping[NormalizedName, str]:
+    poetry.result()
+    futures.wait([rebuild])  # the install has both processors, and even if it fails there is a plan
+    return closure.plan(
+        target.selection,
+        project=target.project,
+        python=installer.base.find(),
+        provisioner=installer.provisioner,
+        poetry_version=target.settings.poetry_version,
+    )
+
+
+def _plans(
+    installer: Installer, target: Target, poetry: Future[None], rebuild: Future[Rebuild]
+) -> Mapping[str, Mapping[NormalizedName, str]]:
+    poetry.result()
+    futures.wait([rebuild])
+    with locks.scratch("nox-pex-verify-") as scratch:
+        fetcher = WheelFetcher(installer=installer)
+        planned = fetcher.plan(target.selection, target.platforms, scratch=scratch)
+    return {platform: {p.name: p.version for p in packages} for platform, packages in planned.items()}
