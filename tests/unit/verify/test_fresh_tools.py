@@ -76,7 +76,7 @@ def test_one_line_says_what_the_tools_cost_and_an_interruption_leaves_nothing(
         (fresh.caches.tools / "poetry-1" / "bin").mkdir(parents=True)
         raise KeyboardInterrupt
     assert list(tmpdir.iterdir()) == []
-    assert said == ["verify: tools installed again in 3.2 s (poetry, pex)"]
+    assert said == ["verify: tools installed again, at the same time as other work: pex 1.2 s, poetry 2.0 s"]
 
 
 def test_what_a_killed_run_left_is_removed_and_what_another_run_uses_is_not(tmpdir: Path) -> None:

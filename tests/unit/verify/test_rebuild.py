@@ -21,7 +21,7 @@ from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify.rebuild import prepare_rebuild
+from nox_pex.verify.rebuild import other_umask, prepare_rebuild
 
 LOOSE = """\
 [tool.poetry]
@@ -64,6 +64,7 @@ class StubInstaller(Installer, frozen=True, kw_only=True):
     """An installer that installs nothing."""
 
     def install(self, wanted: Selection, environment: Environment) -> Installed:
+        assert not self.cached
         if "refuse" in self.shell.environ:
             raise NoxPexError("install-failed", "Poetry fails", "find out why")
         self.shell.say("installed")
@@ -148,7 +149,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
     target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
     before = os.umask(0o022)
     try:
-        with prepare_rebuild(target, installer(target, TZ="UTC"), cold=False) as rebuild:
+        with other_umask(), prepare_rebuild(target, installer(target, TZ="UTC"), cold=False) as rebuild:
             shell, caches = rebuild.provisioner.shell, rebuild.provisioner.caches
             directory = rebuild.target.state.parent
             assert (shell.environ["TZ"], shell.environ["LC_ALL"]) == ("Pacific/Chatham", "C")
