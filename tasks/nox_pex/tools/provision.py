@@ -112,7 +112,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
                 # A hard link would be a second name of the file in uv's cache: whoever edits one edits the other.
                 argv += ["--link-mode", "copy"]
             else:  # a cache that begins empty and is removed with the tools, so that no file is written twice
-                argv += ["--link-mode", "hardlink", "--cache-dir", str(self.caches.tools / _DOWNLOADS)]
+                argv += ["--link-mode", "hardlink", "--cache-dir", str(environment.path.parent / _DOWNLOADS)]
             argv += ["--python", str(environment.python), *arguments]
         else:
             argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet"]
@@ -136,7 +136,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             locked and files.digest(locked.file),
         ]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        environment = Environment(path=self.caches.tools / f"{name}-{key}")
+        environment = Environment(path=self.caches.home_of(name) / f"{name}-{key}")
         marker, content = environment.path / "nox-pex.json", {"requirements": sorted(requirements)}
         if environment.path.is_dir():
             cache.mark_used(environment.path)

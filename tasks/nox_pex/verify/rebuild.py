@@ -63,18 +63,21 @@ _WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """Caches in the directory `cold`, which begin empty. Only the tools are others: those in `installed_tools`.
+    """Caches in the directory `cold`, which begin empty. Only the tools are those of the caches `with_tools`.
 
     Unless `with_wheels`, the wheels for other platforms are those of the user's cache.
     """
 
     cold: Path
-    installed_tools: Path
+    with_tools: cache.Caches
     with_wheels: bool
 
     @property
     def tools(self) -> Path:
-        return self.installed_tools
+        return self.with_tools.tools
+
+    def home_of(self, tool: str) -> Path:
+        return self.with_tools.home_of(tool)
 
     @property
     def pex_root(self) -> Path:
@@ -167,7 +170,7 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
     caches = _ColdCaches(
         chosen=provisioner.caches.root,
         cold=directory / "caches",
-        installed_tools=provisioner.caches.tools,
+        with_tools=provisioner.caches,
         with_wheels=cold,
     )
     return replace(provisioner, shell=shell, caches=caches)

@@ -112,9 +112,9 @@ def run(
     the umask of a second build meanwhile, so no two runs may be in one process at the same time.
     Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
-    with rebuild.other_umask(), ExitStack() as stack, background() as parts:
+    with rebuild.other_umask(), ExitStack() as stack, background() as work:
         reference = Reference(
-            target=target, installer=installer, deep=deep, environment=environment, stack=stack, background=parts
+            target=target, installer=installer, deep=deep, environment=environment, stack=stack, background=work
         )
         return interrupts.interruptible(judge, target.binary, reference)
 
@@ -140,7 +140,7 @@ def judge(binary: Path, reference: Reference) -> VerifyReport:
             if error.code == "usage":
                 raise
             return _report(target, taken, _unreadable(error))
-        reference.begin()
+        _ = reference.parts  # they are started
         inputs = GateInputs(pex=pex, reference=reference)
         results = {gate: _run_gate(gate, inputs) for gate in _ORDER}
         return _report(target, taken, tuple(results[gate] for gate in GATES))

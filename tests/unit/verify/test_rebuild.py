@@ -162,7 +162,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
             cold = (caches.pex_root, caches.environments, caches.dependencies)
             assert all(path.is_relative_to(directory) for path in cold)
             assert caches.wheels == tmp_path / "cache" / "wheels"
-            assert caches.tools == tmp_path / "cache" / "tools"  # those of the installer
+            assert caches.tools == caches.home_of("pex") == tmp_path / "cache" / "tools"  # those of the installer
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)

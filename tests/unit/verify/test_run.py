@@ -18,7 +18,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools import pinned
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify import reference
+from nox_pex.verify import parts, reference
 from nox_pex.verify import run as verify
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.background import background
@@ -43,7 +43,7 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         raise FAILURE
         yield
 
-    monkeypatch.setattr(reference, "prepare_rebuild", prepare)
+    monkeypatch.setattr(parts, "prepare_rebuild", prepare)
     for tool in ("provide_poetry", "install_pex"):
         monkeypatch.setattr(pinned, tool, lambda *_, **__: None)
     monkeypatch.setattr(Provisioner, "create", lambda _, path, **__: FakeEnvironment(path, python=Path(sys.executable)))
@@ -175,9 +175,9 @@ def test_the_projects_own_wheel_is_known_by_its_name(tmp_path: Path) -> None:
     wheels = {f"{name}-1-py3-none-any.whl": recorded(name, "1", {}) for name in ("My_App", "other")}
     binary = zipapp(tmp_path / "x.pex", wheels)
     target = target_of(binary, root=tmp_path, name="my-app")
-    with open_pex(binary) as pex, contextlib.ExitStack() as stack, background() as parts:
+    with open_pex(binary) as pex, contextlib.ExitStack() as stack, background() as work:
         known = reference.Reference(
-            target=target, installer=installer_of(target), deep=False, stack=stack, background=parts
+            target=target, installer=installer_of(target), deep=False, stack=stack, background=work
         )
         loose = verify.GateInputs(pex=pex, reference=known)
         assert (loose.own_wheels, loose.project_version) == ((), None)

@@ -30,7 +30,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools import pinned
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify import expected_files, reference
+from nox_pex.verify import expected_files, parts
 from nox_pex.verify import run as verify
 from nox_pex.verify.gates import closure
 from nox_pex.verify.report import VerifyReport
@@ -87,7 +87,7 @@ class Bench:
             self._finish("plan", provisioner.shell)
             return {"lib": "1", "missing": "2"}
 
-        monkeypatch.setattr(reference, "prepare_rebuild", prepare)
+        monkeypatch.setattr(parts, "prepare_rebuild", prepare)
         monkeypatch.setattr(closure, "plan", plan)
         monkeypatch.setattr(expected_files, "expected_from_environment", lambda _: {})
         monkeypatch.setattr(pinned, "provide_poetry", lambda p, _: self._finish("poetry", p.shell))
