@@ -35,7 +35,6 @@ from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import os_errors
-from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
 from nox_pex.verify.fresh_tools import own_directory
@@ -160,11 +159,10 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
     environ = {**provisioner.shell.environ, **_ENVIRON, "TMPDIR": str(directory / "tmp")}
     if cold:
         environ["POETRY_CACHE_DIR"] = str(directory / "cache")
-    shell = Shell(
+    shell = replace(
+        provisioner.shell,
         environ=environ,
-        secrets=provisioner.shell.secrets,
         say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
-        verbose=provisioner.shell.verbose,
         overrides=_OVERRIDES,
     )
     caches = _ColdCaches(

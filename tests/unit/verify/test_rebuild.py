@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -17,7 +18,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.settings import parse
-from nox_pex.system.command import Shell
+from nox_pex.system.command import Shell, Stop, Stopped
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
@@ -174,6 +175,19 @@ def test_a_cold_rebuild_downloads_everything_again(tmp_path: Path, installer: Ca
         directory = rebuild.target.state.parent
         assert rebuild.provisioner.shell.environ["POETRY_CACHE_DIR"] == str(directory / "cache")
         assert rebuild.provisioner.caches.wheels.is_relative_to(directory)
+
+
+def test_the_tools_of_a_second_build_end_with_the_others(
+    tmp_path: Path, installer: Callable[..., StubInstaller]
+) -> None:
+    target, stop = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""}), Stop()
+    given = installer(target)
+    provisioner = replace(given.provisioner, shell=replace(given.shell, stop=stop))
+    with prepare_rebuild(target, replace(given, provisioner=provisioner), cold=False) as rebuild:
+        stop.stop()
+        shell = rebuild.provisioner.shell
+        with pytest.raises(Stopped):
+            shell.run(["/bin/true"], what="it", env=shell.environ)
 
 
 def test_a_failed_install_leaves_no_copy(
