@@ -62,37 +62,24 @@ _WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """Caches in the directory `cold`, which begin empty. Only the tools are those of the caches `with_tools`.
+    """Caches in a new directory, all of them empty, whatever caches there are. Only the tools are those of `others`.
 
-    Unless `with_wheels`, the wheels for other platforms are those of the user's cache.
+    Unless `with_wheels`, the wheels for other platforms are those of `others` too: each is checked against the lock.
     """
 
-    cold: Path
-    with_tools: cache.Caches
+    others: cache.Caches
     with_wheels: bool
 
     @property
     def tools(self) -> Path:
-        return self.with_tools.tools
+        return self.others.tools
 
     def home_of(self, tool: str) -> Path:
-        return self.with_tools.home_of(tool)
-
-    @property
-    def pex_root(self) -> Path:
-        return self.cold / "pex-root"
-
-    @property
-    def environments(self) -> Path:
-        return self.cold / "environments"
-
-    @property
-    def dependencies(self) -> Path:
-        return self.cold / "dependencies"
+        return self.others.home_of(tool)
 
     @property
     def wheels(self) -> Path:
-        return self.cold / "wheels" if self.with_wheels else super().wheels
+        return super().wheels if self.with_wheels else self.others.wheels
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):
@@ -165,12 +152,7 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
         say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
         overrides=_OVERRIDES,
     )
-    caches = _ColdCaches(
-        chosen=provisioner.caches.root,
-        cold=directory / "caches",
-        with_tools=provisioner.caches,
-        with_wheels=cold,
-    )
+    caches = _ColdCaches(chosen=directory / "caches", others=provisioner.caches, with_wheels=cold)
     return replace(provisioner, shell=shell, caches=caches)
 
 

@@ -159,8 +159,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
             assert os.umask(0o077) == 0o077
             outcome = shell.run(["/bin/sh", "-c", "echo $PYTHONHASHSEED"], what="ask", env=shell.environ)
             assert outcome.output == "4711"
-            assert caches.root == tmp_path / "cache"
-            cold = (caches.pex_root, caches.environments, caches.dependencies)
+            cold = (caches.root, caches.pex_root, caches.environments, caches.dependencies)
             assert all(path.is_relative_to(directory) for path in cold)
             assert caches.wheels == tmp_path / "cache" / "wheels"
             assert caches.tools == caches.home_of("pex") == tmp_path / "cache" / "tools"  # those of the installer
