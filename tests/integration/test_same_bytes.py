@@ -7,6 +7,7 @@ alone builds with empty caches.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ import pytest
 from tests.support import odd_wheels as odd
 from tests.support.changing_project import ChangingProject
 from tests.support.same_bytes import Oracle
+from tests.support.target_platforms import THIS, describe, on_aarch64
 
 Step: TypeAlias = "str | tuple[str, ...]"
 """The name of a change, perhaps with the names of the only binaries to compare."""
@@ -292,6 +294,24 @@ def path_dependencies(project: ChangingProject) -> Iterator[Step]:
     yield "the editable one edited", "plain"
 
 
+def two_platforms(project: ChangingProject) -> Iterator[Step]:
+    write_loose(project)
+    here = describe(THIS)
+    for name, description in (("here", here), ("arm", on_aarch64(here))):
+        project.write(f"platforms/{name}.json", json.dumps(description))
+    both = {**SHOP, "complete-platforms": ["platforms/here.json", "platforms/arm.json"]}
+    project.binaries = {"both": both, "wheels": {**both, "pre-install-wheels": False}}
+    project.ship(odd.plain(), odd.tools(), odd.execs(), odd.demanding("plain<2.0"))
+    project.save()
+    yield "first build"
+    project.append("shop/main.py", "# a comment\n")
+    yield "an edit", "both"
+    project.ship(odd.plain("2.0"), odd.LAUNCH)
+    project.leave_out("execs")
+    project.save()
+    yield "a bump, a removal"
+
+
 def permissions_alone(project: ChangingProject) -> Iterator[Step]:
     write_loose(project)
     project.binaries = {"plain": {**SHOP}, "wheels": {**SHOP, "pre-install-wheels": False}}
@@ -311,7 +331,9 @@ SCENARIOS = (
     settings_one_after_the_other,
     other_distributions,
     a_package,
+    metadata_that_pex_does_not_accept,
     path_dependencies,
+    two_platforms,
     pytest.param(
         permissions_alone,
         marks=pytest.mark.xfail(reason="pex finds a wheel in its cache by its RECORD, which has no permissions"),
@@ -335,3 +357,75 @@ def test_each_build_gives_the_bytes_of_a_build_from_scratch(
     for step in scenario(oracle.project):
         name, *only = (step,) if isinstance(step, str) else step
         oracle.check(name, only=tuple(only))
+
+
+def flip(content: bytes) -> bytes:
+    """Another content of the same length."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def cut(content: bytes) -> bytes:
+    """The first half of a content."""
+    return content[: len(content) // 2]
+
+
+def cached_files(directory: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.stat().st_size
+    ]
+
+
+def replace_content(path: Path, content: bytes) -> None:
+    """Put another file in the place of `path`: other places may share the old one."""
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def flip_all(directory: Path) -> None:
+    for path in cached_files(directory):
+        replace_content(path, flip(path.read_bytes()))
+
+
+def cut_all(directory: Path) -> None:
+    for path in cached_files(directory):
+        replace_content(path, cut(path.read_bytes()))
+
+
+def exchange_all(directory: Path) -> None:
+    """Give each file the content of another one with the same ending."""
+    kinds: dict[str, list[Path]] = {}
+    for path in cached_files(directory):
+        kinds.setdefault(path.suffix, []).append(path)
+    for files in kinds.values():
+        contents = [path.read_bytes() for path in files]
+        for path, content in zip(files, [*contents[1:], contents[0]], strict=True):
+            replace_content(path, content)
+
+
+@pytest.mark.long
+def test_what_is_damaged_in_the_cache_gets_into_no_binary(tmp_path: Path, environ: dict[str, str], index: str) -> None:
+    """The cache of pex is left as it is: pex finds files in it by name."""
+    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+    project = oracle.project
+    write_loose(project)
+    project.binaries = {"plain": {**SHOP}, "wheels": {**SHOP, "pre-install-wheels": False}}
+    project.ship(odd.plain(), odd.tools(), odd.namespaced("one"))
+    project.save()
+    oracle.check("first build", only=("plain",))
+    parts = [path for path in (tmp_path / "cache").iterdir() if path.is_dir() and path.name not in ("tools", "pex")]
+    for number, harm in enumerate((flip_all, cut_all, exchange_all)):
+        for part in parts:
+            harm(part)
+        project.binaries = {key: {**table, "inject-env": {"N": str(number)}} for key, table in project.binaries.items()}
+        project.save()
+        oracle.check(f"{harm.__name__}, and a setting", only=("plain",))
+        for part in parts:
+            harm(part)
+        project.ship(odd.plain("1.1" if number % 2 == 0 else "1.0"))
+        project.save()
+        oracle.check(f"{harm.__name__}, and a bump")

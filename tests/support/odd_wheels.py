@@ -284,7 +284,7 @@ def bad_metadata(version: str = "1.0") -> Odd:
             "Requires-Dist: absent (>dev) ; extra == 'more'\n"
         ),
         encoding="latin-1",
-        entry_points="[console_scripts]\nbad = bad_metadata:main [more\n  ]\n",
+        entry_points="[console_scripts]\nbad = bad_metadata:main\n\n[strange]\nodd = a = b\n",
     )
 
 

@@ -109,7 +109,7 @@ class Oracle(Struct, frozen=True, kw_only=True):
         targets = [target for target in context.targets if not only or target.name in only]
         with self._references(context, targets, install_again=install_again) as references:
             for target in targets:
-                found = difference(target.output, references[target.name])
+                found = difference(target.output, references[target.name], bytecode=not target.table.compile)
                 assert not found, f"after {step!r}, {target.name} differs from the build from scratch: {found}"
         return len(targets)
 
@@ -160,8 +160,11 @@ def _without_results(directory: str, names: list[str]) -> set[str]:
     return {name for name in names if name in ("dist", ".nox", "__pycache__")} if ".git" not in directory else set()
 
 
-def difference(ours: Path, theirs: Path) -> str:
-    """Return the first difference between two binaries; empty if they are the same bytes with the same permissions."""
+def difference(ours: Path, theirs: Path, *, bytecode: bool = True) -> str:
+    """Return the first difference between two binaries; empty if they are the same bytes with the same permissions.
+
+    Without `bytecode`, the content of compiled files may differ: Python does not write the same bytes each time.
+    """
     if not ours.exists():
         return "there is no binary"
     first, second = _tree(ours), _tree(theirs)
@@ -171,8 +174,10 @@ def difference(ours: Path, theirs: Path) -> str:
         other_mode, other = second[name]
         if mode != other_mode:
             return f"{name or 'the file'} has the mode {mode:o}, and not {other_mode:o}"
-        if content != other:
-            return f"{name}: {_in_archive(content, other)}"
+        if content != other and (bytecode or not name.endswith(".pyc")):
+            found = _in_archive(content, other, bytecode=bytecode)
+            if found:
+                return f"{name}: {found}"
     return ""
 
 
@@ -191,8 +196,11 @@ def _tree(path: Path) -> dict[str, tuple[int, bytes]]:
     return entries
 
 
-def _in_archive(ours: bytes, theirs: bytes) -> str:
-    """Describe the first difference of two files, in the member that it is in if both are archives."""
+def _in_archive(ours: bytes, theirs: bytes, *, bytecode: bool) -> str:
+    """Describe the first difference of two files, in the member that it is in if both are archives.
+
+    Empty if without `bytecode` there is none.
+    """
     try:
         first, second = (zipfile.ZipFile(io.BytesIO(content)) for content in (ours, theirs))
     except zipfile.BadZipFile:
@@ -202,8 +210,13 @@ def _in_archive(ours: bytes, theirs: bytes) -> str:
         if [info.filename for info in one] != [info.filename for info in other]:
             return f"members: {_first_different([i.filename for i in one], [i.filename for i in other])}"
         for mine, its in zip(one, other, strict=True):
+            if mine.filename.endswith(".pyc") and not bytecode:
+                continue
             if (mine.CRC, mine.file_size) != (its.CRC, its.file_size):
-                return f"{mine.filename}: {_in_archive(first.read(mine), second.read(its))}"
+                found = _in_archive(first.read(mine), second.read(its), bytecode=bytecode)
+                if found:
+                    return f"{mine.filename}: {found}"
+                continue
             for field in ("external_attr", "compress_type", "compress_size", "flag_bits", "date_time", "extra"):
                 values = [getattr(info, field) for info in (mine, its)]
                 if values[0] != values[1]:
@@ -211,6 +224,8 @@ def _in_archive(ours: bytes, theirs: bytes) -> str:
         heads = [content[: infos[0].header_offset if infos else 0] for content, infos in ((ours, one), (theirs, other))]
         if heads[0] != heads[1]:
             return f"the head: {_first_different(*map(_lines, heads))}"
+    if not bytecode:
+        return ""
     at = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
     return f"the same members, but other bytes from {at} on: {ours[at : at + 40]!r}, and not {theirs[at : at + 40]!r}"
 
