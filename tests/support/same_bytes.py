@@ -206,28 +206,39 @@ def _in_archive(ours: bytes, theirs: bytes, *, bytecode: bool) -> str:
     except zipfile.BadZipFile:
         return _first_different(*(_lines(content) for content in (ours, theirs)))
     with first, second:
-        one, other = first.infolist(), second.infolist()
-        if [info.filename for info in one] != [info.filename for info in other]:
-            return f"members: {_first_different([i.filename for i in one], [i.filename for i in other])}"
-        for mine, its in zip(one, other, strict=True):
-            if mine.filename.endswith(".pyc") and not bytecode:
-                continue
-            if (mine.CRC, mine.file_size) != (its.CRC, its.file_size):
-                found = _in_archive(first.read(mine), second.read(its), bytecode=bytecode)
-                if found:
-                    return f"{mine.filename}: {found}"
-                continue
-            for field in ("external_attr", "compress_type", "compress_size", "flag_bits", "date_time", "extra"):
-                values = [getattr(info, field) for info in (mine, its)]
-                if values[0] != values[1]:
-                    return f"{mine.filename}: {field} is {values[0]}, and not {values[1]}"
-        heads = [content[: infos[0].header_offset if infos else 0] for content, infos in ((ours, one), (theirs, other))]
-        if heads[0] != heads[1]:
-            return f"the head: {_first_different(*map(_lines, heads))}"
+        if found := _in_members(first, second, bytecode=bytecode):
+            return found
+        starts = [min((info.header_offset for info in each.infolist()), default=0) for each in (first, second)]
     if not bytecode:
         return ""
+    heads = [content[:start] for content, start in zip((ours, theirs), starts, strict=True)]
+    if heads[0] != heads[1]:
+        return f"the head: {_first_different(*map(_lines, heads))}"
     at = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
     return f"the same members, but other bytes from {at} on: {ours[at : at + 40]!r}, and not {theirs[at : at + 40]!r}"
+
+
+def _in_members(ours: zipfile.ZipFile, theirs: zipfile.ZipFile, *, bytecode: bool) -> str:
+    """Describe the first difference of the members of two archives; empty if there is none."""
+    first, second = ours.infolist(), theirs.infolist()
+    if [info.filename for info in first] != [info.filename for info in second]:
+        return f"members: {_first_different([i.filename for i in first], [i.filename for i in second])}"
+    for mine, its in zip(first, second, strict=True):
+        if mine.filename.endswith(".pyc") and not bytecode:
+            continue
+        if (mine.CRC, mine.file_size) != (its.CRC, its.file_size):
+            if found := _in_archive(ours.read(mine), theirs.read(its), bytecode=bytecode):
+                return f"{mine.filename}: {found}"
+            continue
+        for field in _FIELDS:
+            values = [getattr(info, field) for info in (mine, its)]
+            if values[0] != values[1]:
+                return f"{mine.filename}: {field} is {values[0]}, and not {values[1]}"
+    return ""
+
+
+_FIELDS: Final = ("external_attr", "compress_type", "compress_size", "flag_bits", "date_time", "extra")
+"""The fields of a member that must be the same."""
 
 
 def _lines(content: bytes) -> list[str]:
