@@ -7,7 +7,9 @@ alone builds with empty caches.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +18,7 @@ import pytest
 
 from tests.support import odd_wheels as odd
 from tests.support.changing_project import ChangingProject
+from tests.support.commands import HANGS_AFTER
 from tests.support.same_bytes import Oracle
 from tests.support.target_platforms import THIS, describe, on_aarch64
 
@@ -429,3 +432,25 @@ def test_what_is_damaged_in_the_cache_gets_into_no_binary(tmp_path: Path, enviro
         project.ship(odd.plain("1.1" if number % 2 == 0 else "1.0"))
         project.save()
         oracle.check(f"{harm.__name__}, and a bump")
+
+
+@pytest.mark.long
+def test_builds_at_once_and_killed_builds_leave_nothing_wrong(
+    tmp_path: Path, environ: dict[str, str], index: str
+) -> None:
+    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+    project = oracle.project
+    write_loose(project)
+    project.binaries = {"plain": {**SHOP}, "packed": {**SHOP, "layout": "packed"}}
+    project.ship(odd.plain(), odd.tools())
+    project.save()
+    with oracle.started() as first, oracle.started() as second:
+        assert [first.wait(HANGS_AFTER), second.wait(HANGS_AFTER)] == [0, 0]
+    oracle.check("two first builds at once", only=("plain",))
+    for number in range(4):
+        project.ship(odd.plain("1.1" if number % 2 == 0 else "1.0"), odd.crowd(f"1.{number % 2}"))
+        project.append("shop/main.py", f"# {number}\n")
+        project.save()
+        with oracle.started() as process, contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5 + number)
+        oracle.check(f"a build killed after {0.5 + number} s", only=("plain",))

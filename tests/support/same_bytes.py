@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import os
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,23 +21,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import psutil
 from msgspec import Struct
 from msgspec.structs import replace
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.distributions.interpreter import BasePython
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.target import Target
 from nox_pex.project import pyproject
-from nox_pex.steps import install, pex
-from nox_pex.steps.arguments import Arguments
+from nox_pex.steps import install
 from nox_pex.steps.context import Context
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import pinned
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner, find_uv
+from tests.support import one_build
 from tests.support.changing_project import POETRY_CORE, ChangingProject
+from tests.support.nox_project import CHECKOUT
 
 THIS: Final = Path(sys.executable).resolve()
 
@@ -46,8 +49,8 @@ _SHOWN: Final = 400
 class Oracle(Struct, frozen=True, kw_only=True):
     """Compares builds of `project` in the environment of a user's shell, with a Python of this machine.
 
-    `scratch` is an empty directory for the builds from scratch. `tools` is a directory with installed tools, which is
-    the only one that all caches share. If `installs_again`, Poetry also installs again for each build from scratch.
+    `scratch` is an empty directory for the builds from scratch. `tools` is a directory with installed tools, which
+    all caches share.
     """
 
     project: ChangingProject
@@ -55,7 +58,6 @@ class Oracle(Struct, frozen=True, kw_only=True):
     scratch: Path
     tools: Path
     python: Path = THIS
-    suffix: str = ""
     said: list[str]
 
     @classmethod
@@ -83,19 +85,25 @@ class Oracle(Struct, frozen=True, kw_only=True):
         )
 
     def context(self, *, root: Path | None = None, cache: Path | None = None, force: bool = False) -> Context:
-        """Return the context of a run."""
-        root = root or self.project.root
-        environ = {**self.environ, **({"NOX_PEX_CACHE_DIR": str(cache)} if cache else {}), "PWD": str(root)}
-        return Context(
-            root=root,
-            state=root / ".nox" / "state",
-            base=BasePython(name=str(self.python), find=lambda: self.python),
-            arguments=Arguments(force=force),
-            environ=environ,
-            say=self.said.append,
-            emit=self.said.append,
-            suffix=self.suffix,
-        )
+        """Return the context of a run: in the project, or in a copy of it with another cache."""
+        environ = {**self.environ, **({"NOX_PEX_CACHE_DIR": str(cache)} if cache else {})}
+        return one_build.context(root or self.project.root, self.python, environ=environ, said=self.said, force=force)
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a fast build in another process. After the block, kill it and every process that it has started."""
+        argv = [sys.executable, "-m", "tests.support.one_build", str(self.python)]
+        path = os.pathsep.join(str(CHECKOUT / directory) for directory in (".", "tasks"))
+        environ = {**self.environ, "PYTHONPATH": path, "PWD": str(self.project.root)}
+        with subprocess.Popen(argv, cwd=self.project.root, env=environ, start_new_session=True) as process:
+            try:
+                yield process
+            finally:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    family = psutil.Process(process.pid).children(recursive=True)
+                    process.kill()
+                    for each in family:
+                        each.kill()
 
     def check(self, step: str, *, only: tuple[str, ...] = (), force: bool = False, install_again: bool = False) -> int:
         """Build fast and from scratch, and compare; return the number of binaries. `only` are those to compare.
@@ -104,8 +112,7 @@ class Oracle(Struct, frozen=True, kw_only=True):
         """
         self.said.clear()
         context = self.context(force=force)
-        install.run(context)
-        pex.run(context)
+        one_build.build(context)
         targets = [target for target in context.targets if not only or target.name in only]
         with self._references(context, targets, install_again=install_again) as references:
             for target in targets:
