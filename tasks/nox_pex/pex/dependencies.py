@@ -116,7 +116,9 @@ class Packer(Struct, frozen=True, kw_only=True):
         self, installed: Installed, options: cli.RepositoryOptions, *, rewritten: Collection[str], scratch: Path
     ) -> list[str]:
         """Pex's command line for the dependency PEX of an environment. `rewritten` are names of distributions."""
-        wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
+        wheels = staged_environment.editable_wheels(
+            installed.distributions, installed, self.provisioner, into=scratch / "wheels"
+        )
         _write_pins(requirements.pins(installed.distributions), options.pins)
         environment = staged_environment.packable_environment(
             installed, into=scratch / "staged", wheels=wheels, rewritten=rewritten
