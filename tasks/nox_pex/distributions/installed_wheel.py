@@ -28,7 +28,8 @@ class UnsupportedDistributionError(Exception):
 class LaidOutFile(Struct, frozen=True, kw_only=True):
     """A file of an installed wheel: its `path` in it, its content (a file, or bytes), and whether it is executable.
 
-    `digest` is the one in RECORD (`sha256=…`), which the content must have; empty for bytes.
+    `digest` is the one in RECORD, or if that has none the one that the file had (`sha256=…`): the content must have it.
+    It is empty for bytes.
     """
 
     path: str
@@ -63,7 +64,7 @@ class InstalledWheel(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """A digest of everything that decides its bytes. A file counts by its digest in RECORD, so none is read."""
+        """A digest of everything that decides its bytes. A file counts by its `digest`, so none is read."""
         decisive = [self.name, self.record, self.is_pure, self.libraries]
         contents = [
             [f.path, hashlib.sha256(f.content).hexdigest() if isinstance(f.content, bytes) else f.digest, f.executable]

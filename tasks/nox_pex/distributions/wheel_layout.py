@@ -29,17 +29,13 @@ from nox_pex.distributions.installed_wheel import (
     LaidOutFile,
     UnsupportedDistributionError,
 )
-from nox_pex.distributions.record import encode_digest
+from nox_pex.distributions.record import encode_digest, record_digest
 
 _BYTECODE: Final = re.compile(r"\.py[co]$|\.pyc\.[0-9]+$")
 
 
 _OF_INSTALLERS: Final = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json")
 """The files of a `.dist-info` that installers write, and that do not ship."""
-
-
-_UNHASHED: Final = ("RECORD.jws", "RECORD.p7s")
-"""The files of a `.dist-info` that have no digest in RECORD, because they are signatures of it (PEP 427)."""
 
 
 class _Source(Struct, frozen=True, kw_only=True):
@@ -242,10 +238,9 @@ def _listed(source: _Source, scripts: Mapping[str, str], contents: Mapping[str, 
 def _file(target: str, path: str, origin: Path, digest: str, contents: Mapping[str, bytes]) -> LaidOutFile:
     if path in contents:
         return LaidOutFile(path=target, content=contents[path])
-    executable = os.access(origin, os.X_OK)
-    if not digest and path.endswith(_UNHASHED):
-        return LaidOutFile(path=target, content=origin.read_bytes(), executable=executable)
-    return LaidOutFile(path=target, content=origin, executable=executable, digest=digest)
+    # Rows of signatures have no digest, and some build backends write none at all.
+    known = digest or f"sha256={record_digest('sha256', origin)}"
+    return LaidOutFile(path=target, content=origin, executable=os.access(origin, os.X_OK), digest=known)
 
 
 def _generated(path: str, content: Path | bytes, *, executable: bool = False) -> _Row:
@@ -261,8 +256,6 @@ def _check(source: _Source, files: Sequence[LaidOutFile], rows: Sequence[tuple[s
         reason = "its RECORD does not list itself"
     elif len(set(paths)) != len(paths):
         reason = "two of its files have the same path"
-    elif any(isinstance(file.content, Path) and not file.digest for file in files):
-        reason = "a file has no digest in its RECORD"
     elif any(path.endswith("/") or path.startswith(("/", "../")) or path == LAYOUT for path in paths):
         reason = "a path in its RECORD is not that of a file in it"
     elif any("__pycache__/" in path for path in paths):

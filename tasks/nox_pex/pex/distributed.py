@@ -119,11 +119,5 @@ class EditableInstall(Struct, frozen=True, kw_only=True):
 
 
 def _note(contents: Installed, distribution: Distribution) -> str:
-    """A name for what is installed of a distribution.
-
-    A build backend may use more of a path than its digest covers. So what came from a path is named by its install too.
-    """
-    installed = f"{distribution.name} {distribution.version} {distribution.record}"
-    if not distribution.direct:
-        return installed
-    return f"{installed} {contents.path_digests.get(distribution.name, '')} {contents.id}"
+    """A name for what an install put there of a distribution: its RECORD does not say which files are executable."""
+    return f"{distribution.name} {distribution.version} {distribution.record} {contents.id}" if contents.id else ""
