@@ -152,8 +152,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             cached = self._cached(inputs)
         if self.cached and not self.force and self._restore(cached, environment):
             return inputs, True
-        found = environment.distributions()
-        renamed = lock.read(self.project.lock).renamed(found)
+        found, locked = environment.distributions(), lock.read(self.project.lock)
+        renamed = locked.renamed(found)
         for distribution in found:
             # Poetry does not install a path dependency again if its content changes but its version does not.
             changed = before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name)
@@ -170,7 +170,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
         environment.make_scripts_executable()
         if self.cached:
-            cached.store(environment, lock.read(self.project.lock), shell=self.shell)
+            cached.store(environment, locked, shell=self.shell)
         return inputs, False
 
     def _cached(self, inputs: Inputs) -> CachedInstall:
@@ -184,12 +184,22 @@ class Installer(Struct, frozen=True, kw_only=True):
         )
 
     def _restore(self, cached: CachedInstall, environment: Environment) -> bool:
-        """Restore the new `environment` from the cache; return False, and leave it empty, if that is not possible."""
-        if not cached.exists():
+        """Restore the new `environment` from the cache; return False if Poetry has to install the rest of it.
+
+        An empty environment then has what a cached install of another lock has in common with this one.
+        """
+        if cached.exists():
+            if cached.restore(environment):
+                return True
+            self._create(environment)
+        if environment.distributions():
             return False
-        if cached.restore(environment):
-            return True
-        self._create(environment)
+        common = cached.begin(environment, lock.read(self.project.lock))
+        if common is None:
+            self._create(environment)
+        elif common:
+            what = "distribution is" if common == 1 else "distributions are"
+            self.shell.say(f"install: {common} {what} the same in a lock that is in the install cache")
         return False
 
     def _create(self, environment: Environment) -> None:
