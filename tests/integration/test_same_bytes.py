@@ -304,7 +304,7 @@ def two_platforms(project: ChangingProject) -> Iterator[Step]:
         project.write(f"platforms/{name}.json", json.dumps(description))
     both = {**SHOP, "complete-platforms": ["platforms/here.json", "platforms/arm.json"]}
     project.binaries = {"both": both, "wheels": {**both, "pre-install-wheels": False}}
-    project.ship(odd.plain(), odd.tools(), odd.execs(), odd.demanding("plain<2.0"))
+    project.ship(odd.plain(), odd.tools(), odd.execs(), odd.demanding("plain<1.0"))
     project.save()
     yield "first build"
     project.append("shop/main.py", "# a comment\n")
