@@ -102,7 +102,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         install_state.remove(environment)
         started = time.monotonic()
-        inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, lock_fd=lock_fd)
+        self._remove_changed(environment, inputs, before=before, files=state.files if state is not None else {})
+        inputs, restored = self._fill(wanted, environment, inputs, new=new, lock_fd=lock_fd)
         seconds, found = time.monotonic() - started, environment.distributions()
         renamed = {str(name): str(known) for name, known in lock.read(self.project.lock).renamed(found).items()}
         state = InstallState(
@@ -113,6 +114,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             distributions=snapshot(found),
             top=environment.top_names(),
             seconds=round(seconds, 3),
+            files=lock.read(self.project.lock).file_digests(),
         )
         install_state.write(environment, state)
         if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
@@ -139,8 +141,24 @@ class Installer(Struct, frozen=True, kw_only=True):
             return f"Poetry cannot read the metadata of {unreadable}, which is not UTF-8"
         return None
 
+    def _remove_changed(
+        self, environment: Environment, inputs: Inputs, *, before: Inputs, files: Mapping[str, str]
+    ) -> None:
+        """Remove the distributions that Poetry would not install again, although what is locked of them has changed.
+
+        Poetry compares names and versions only: not the content of a path, nor the hashes of the locked files. `before`
+        and `files` are from the last install.
+        """
+        found, locked = environment.distributions(), lock.read(self.project.lock)
+        renamed, now = locked.renamed(found), locked.file_digests()
+        for distribution in found:
+            name = distribution.name
+            changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
+            if changed or name in renamed or files.get(name, now.get(name)) != now.get(name):
+                environment.remove(distribution)
+
     def _fill(
-        self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, lock_fd: int
+        self, wanted: Selection, environment: Environment, inputs: Inputs, *, new: bool, lock_fd: int
     ) -> tuple[Inputs, bool]:
         """Restore `environment` from the install cache, or make Poetry install into it.
 
@@ -152,13 +170,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             cached = self._cached(inputs)
         if self.cached and not self.force and self._restore(cached, environment):
             return inputs, True
-        found, locked = environment.distributions(), lock.read(self.project.lock)
-        renamed = locked.renamed(found)
-        for distribution in found:
-            # Poetry does not install a path dependency again if its content changes but its version does not.
-            changed = before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name)
-            if changed or distribution.name in renamed:
-                environment.remove(distribution)
+        locked = lock.read(self.project.lock)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         try:
             with self.meanwhile(environment):
