@@ -45,12 +45,17 @@ else:
     sync = lazy("nox_pex.poetry.sync")
 
 
+def _do_nothing(_environment: Environment) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class Installer(Struct, frozen=True, kw_only=True):
     """Keeps the environments of `project` in sync with its lock.
 
     `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
     `force` installs even if nothing changed. If not `cached`, the install cache is not used at all. `meanwhile` is
-    entered while Poetry installs into an environment.
+    entered while Poetry installs into an environment, and yields a function to call for each complete distribution, by
+    its name and version in the lock.
     """
 
     project: Project
@@ -59,7 +64,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     poetry_version: str | None
     force: bool
     cached: bool = True
-    meanwhile: Callable[[Environment], AbstractContextManager[None]] = lambda _environment: nullcontext()
+    meanwhile: Callable[[Environment], AbstractContextManager[Callable[[str, str], None] | None]] = _do_nothing
 
     @property
     def shell(self) -> Shell:
@@ -173,8 +178,8 @@ class Installer(Struct, frozen=True, kw_only=True):
         locked = lock.read(self.project.lock)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         try:
-            with self.meanwhile(environment):
-                poetry.run(wanted, environment, lock_fd=lock_fd)
+            with self.meanwhile(environment) as installed:
+                poetry.run(wanted, environment, lock_fd=lock_fd, installed=installed)
         except NoxPexError:
             inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
             raise
