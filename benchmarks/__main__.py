@@ -7,11 +7,29 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks import bench, boots, builds, execution, library, machine, noticed, render, results, scale, shapes
+from benchmarks import (
+    bench,
+    boots,
+    builds,
+    execution,
+    images,
+    large,
+    library,
+    machine,
+    memory,
+    noticed,
+    proof,
+    render,
+    results,
+    scale,
+    shapes,
+)
 
 _HOME: Final = bench.ROOT / ".nox" / "benchmarks"
 LATEST: Final = bench.ROOT / "benchmarks" / "results" / "latest.json"
@@ -26,14 +44,19 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends what was started
     command = shlex.join(["nox", "-s", "bench", *(["--", *arguments] if arguments else [])])
     unfinished = options.home / "unfinished.json"
-    for measured in _measured(options, command=command):
-        results.write(unfinished, measured)  # if the run is interrupted, its samples so far are kept
+    older = _older(unfinished, command) if options.merge else None
+    measured = None
+    for newer in _measured(options, command=command, finished=older.finished if older else ()):
+        measured = results.merged(older, newer) if older else newer
+        results.write(unfinished, measured)  # if the run is interrupted, `--merge` goes on after its last piece
+    if measured is None:
+        _say("nothing was measured")
+        return 1
     partial = bool(options.quick or options.only or options.project)
-    if options.merge:
-        measured = results.merged(results.read(LATEST), measured)
     file = LATEST if options.merge or not partial else options.home / "partial.json"
+    measured.finished = []
     results.write(file, measured)
-    unfinished.unlink()
+    unfinished.unlink(missing_ok=True)
     _say(render.text(measured))
     if file == LATEST:
         render.everything(measured, root=bench.ROOT)
@@ -41,8 +64,38 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _measured(options: argparse.Namespace, *, command: str) -> Iterator[results.Results]:
-    """The results so far, after each piece of the benchmark."""
+def _older(unfinished: Path, command: str) -> results.Results | None:
+    """The results to merge into: those of an interrupted run of this commit, or else the latest ones.
+
+    Raises `ValueError` if the latest ones cannot be compared with those of this run.
+    """
+    newer = _results(results.Recorder(), command=command, finished=())
+    interrupted = results.read(unfinished) if unfinished.exists() else None
+    if interrupted is not None and interrupted.commit == newer.commit:
+        return interrupted
+    if not LATEST.exists():
+        return None
+    latest = results.read(LATEST)
+    results.merged(latest, newer)
+    return latest
+
+
+def _results(recorder: results.Recorder, *, command: str, finished: Sequence[str]) -> results.Results:
+    return results.Results(
+        machine=machine.machine(),
+        tools=bench.versions(),
+        commit=machine.commit(bench.ROOT),
+        date=machine.today(),
+        command=command,
+        series=recorder.series,
+        noticed=recorder.noticed,
+        failures=list(recorder.failures),
+        finished=list(finished),
+    )
+
+
+def _measured(options: argparse.Namespace, *, command: str, finished: Collection[str]) -> Iterator[results.Results]:
+    """The results so far, after each piece of the benchmark that is not among those in `finished`."""
     recorder = results.Recorder()
     wanted = bench.Wanted(
         rounds=options.rounds,
@@ -51,6 +104,7 @@ def _measured(options: argparse.Namespace, *, command: str) -> Iterator[results.
         projects=frozenset(options.project),
     )
     tools = bench.provide(options.home, say=_say)
+    done: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as work:
         run = bench.Bench(
             work=Path(work).resolve(),
@@ -62,27 +116,39 @@ def _measured(options: argparse.Namespace, *, command: str) -> Iterator[results.
             say=_say,
         )
         bench.prepare(run)
-        for measure in (_builds_and_boots, shapes.measure, library.measure, scale.measure, noticed.measure):
+        for name, measure in _pieces(run).items():
+            if name in finished:
+                continue
+            started = time.monotonic()
             try:
                 measure(run)
-            except bench.FailedError as error:  # the other pieces do not depend on it
-                recorder.failures.append(str(error))
-                _say(str(error))
-            yield results.Results(
-                machine=machine.machine(),
-                tools=bench.versions(),
-                commit=machine.commit(bench.ROOT),
-                date=machine.today(),
-                command=command,
-                series=recorder.series,
-                noticed=recorder.noticed,
-                failures=recorder.failures,
-            )
+            except Exception as error:  # noqa: BLE001  # the other pieces do not depend on it
+                recorder.failures.append(f"{name}: {error}")
+                _say(f"{name}: {error}")
+            _say(f"{name}: took {time.monotonic() - started:.0f} s")
+            done.append(name)
+            yield _results(recorder, command=command, finished=done)
 
 
-def _builds_and_boots(run: bench.Bench) -> None:
-    """Measure the builds, and then boot the binaries that they built."""
-    boots.measure(run, builds.measure(run))
+def _pieces(run: bench.Bench) -> dict[str, Callable[[bench.Bench], None]]:
+    """The pieces of the benchmark, by name. Each saves its results when it ends."""
+    projects = run.projects("hello", "app", "data")
+    return {
+        **{f"builds and boots of {project}": partial(_builds_and_boots, project=project) for project in projects},
+        proof.PIECE: proof.measure,
+        shapes.PIECE: shapes.measure,
+        library.PIECE: library.measure,
+        memory.PIECE: memory.measure,
+        scale.PIECE: scale.measure,
+        noticed.PIECE: noticed.measure,
+        images.PIECE: images.measure,
+        **{f"{large.PIECE}: {name}": partial(large.measure, name=name) for name in large.PROJECTS},
+    }
+
+
+def _builds_and_boots(run: bench.Bench, *, project: str) -> None:
+    """Measure the builds of a project, and then boot the binaries that they built."""
+    boots.measure(run, project, builds.measure(run, project))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", default=[], metavar="PIECE", help="a piece, or a case of one")
     parser.add_argument("--project", action="append", default=[], metavar="NAME", help="hello, app or data")
     parser.add_argument("--rounds", type=int, help="the largest number of rounds")
-    parser.add_argument("--merge", action="store_true", help="merge the samples into the existing results")
+    parser.add_argument("--merge", action="store_true", help="merge into the results; goes on after an interrupted run")
     parser.add_argument("--home", type=Path, default=_HOME, metavar="DIR", help="for tools, logs and partial results")
     parser.add_argument("--render", action="store_true", help="only write the tables and the chart again")
     return parser

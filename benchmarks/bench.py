@@ -30,6 +30,12 @@ PINS: Final = {
 }
 """The requirements of each environment for competing tools."""
 
+_BUILT_BY_PEX: Final = ("built_wheels", "installed_wheels", "packed_wheels", "repacked_wheels")
+"""Directories of wheels in PEX_ROOT. The others have downloads, pip, pex's runtime, and facts about interpreters."""
+
+_TOOLS_OF_PEX: Final = ("pip-", "setuptools-", "wheel-")
+"""The beginnings of the names of the wheels that pex itself uses."""
+
 
 class FailedError(Exception):
     """A command failed that a whole piece of the benchmark needs."""
@@ -96,7 +102,8 @@ class Bench:
         environ = clean_environ(os.environ)
         default = (self.home / "default-index").read_text("utf-8")
         mirror = index.poetry_index_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
-        return {**environ, **mirror, **variables}
+        for_uv = index.uv_index_environ(environ, prefix=Path(sys.base_prefix))
+        return {**environ, **mirror, **for_uv, **variables}
 
     def own_environ(self) -> dict[str, str]:
         """The environment variables for nox-pex: no settings, and caches separate from the real user's."""
@@ -122,10 +129,19 @@ class Bench:
             cache_dir.mkdir(parents=True)
             (cache_dir / "tools").symlink_to(self.home / "own" / "tools")
 
-    def clear_lock_caches(self) -> None:
-        """Remove what nox-pex's cache keeps for each lock; its tools and pex's own cache stay."""
-        for name in ("environments", "dependencies"):
-            shutil.rmtree(self.caches("nox-pex") / "nox-pex" / name, ignore_errors=True)
+    def keep_downloads(self, user: str) -> None:
+        """Remove everything from the caches of `user` that was built from a lock: what was downloaded stays, and tools.
+
+        Poetry, pip and uv keep what they downloaded in caches of their own.
+        """
+        own = self.caches(user) / "nox-pex"
+        kept = ("tools", "looked", "urls", "wheels", "pex")
+        for path in [path for path in own.glob("*") if path.name not in kept]:
+            shutil.rmtree(path, ignore_errors=True)
+        for root in (self.caches(user) / "pex", *own.glob("pex/*")):
+            wheels = [wheel for name in _BUILT_BY_PEX for wheel in root.glob(f"{name}/*/*/*.whl")]
+            for wheel in [wheel for wheel in wheels if not wheel.name.startswith(_TOOLS_OF_PEX)]:
+                shutil.rmtree(wheel.parent, ignore_errors=True)
 
     def checkout(self, project: str, place: str) -> Checkout:
         """A fresh checkout of `project`, in a directory named after `place`."""
@@ -164,6 +180,7 @@ def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
         bundling=bins["bundling"] / "poetry",
         pex=bins["pex"] / "pex",
         shiv=bins["shiv"] / "shiv",
+        uv=Path(sys.executable).with_name("uv"),
         nox=Path(sys.executable).with_name("nox"),
     )
 

@@ -33,10 +33,10 @@ _OK: Final = 200
 _ARGUMENTS: Final = ("main:app", "--port")
 COLD: Final = "cold-boot"
 WARM: Final = "warm-boot"
-_ROUNDS: Final = {"hello": 5, "app": 3, "data": 2}
+_ROUNDS: Final = {"hello": 3, "app": 2, "data": 1}
 _QUICK_ROUNDS: Final = 2
-_ALIKE: Final = ("pex --venv-repository", "shiv --uncompressed")
-"""Ways that build the same binary as another way, or one that differs only in its compression."""
+_ALIKE: Final = ("pex --pylock", "pex --pex-repository", "uv and pex", "shiv --uncompressed")
+"""Ways that build the same binary as `pex --venv-repository`, or one that differs only in its compression."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +74,19 @@ class Launch:
             shutil.rmtree(self.unpacked, ignore_errors=True)
 
 
-def measure(bench: Bench, finished: Mapping[tuple[str, str], Path]) -> None:
-    """Measure the wanted boots, with the checkouts in `finished`, by project and way, or else with new builds."""
+def measure(bench: Bench, project: str, finished: Mapping[str, Path]) -> None:
+    """Measure the wanted boots of a project, with the checkouts in `finished`, by way, or else with new builds."""
     if not bench.wanted.has(PIECE):
         return
-    for project in bench.projects("hello", "app", "data"):
-        launches = _launches(bench, project, finished)
-        rounds = bench.wanted.at_most(_QUICK_ROUNDS if bench.wanted.quick else _ROUNDS[project])
-        if VENV in launches:
-            boot(launches[VENV], log=_log(bench, _key(project, "first", VENV)))  # caches its bytecode
-        for number in range(rounds):
-            bench.say(f"boot: {project}: {number + 1} of {rounds}")
-            _round(bench, project, launches)
-        if not bench.wanted.quick:
-            _watched(bench, project, launches)
+    launches = _launches(bench, project, finished)
+    rounds = bench.wanted.at_most(_QUICK_ROUNDS if bench.wanted.quick else _ROUNDS[project])
+    if VENV in launches:
+        boot(launches[VENV], log=_log(bench, _key(project, "first", VENV)))  # caches its bytecode
+    for number in range(rounds):
+        bench.say(f"{PIECE}: {project}: {number + 1} of {rounds}")
+        _round(bench, project, launches)
+    if not bench.wanted.quick:
+        _watched(bench, project, launches)
 
 
 def boot(launch: Launch, *, log: Path, watch: bool = False) -> Boot:
@@ -123,17 +122,17 @@ def launch_of(bench: Bench, way: Way, root: Path, *, project: str) -> Launch:
     return Launch(argv=(str(root / way.launch),), cwd=cwd, cache=way.cache, unpacked=unpacked)
 
 
-def _launches(bench: Bench, project: str, finished: Mapping[tuple[str, str], Path]) -> dict[str, Launch]:
+def _launches(bench: Bench, project: str, finished: Mapping[str, Path]) -> dict[str, Launch]:
     """The launch of each way's result, by name; records its size too."""
     launches: dict[str, Launch] = {}
-    for way in ways(bench):
-        root = finished.get((project, way.name)) or built(bench, project, way)
+    for way in ways(bench, project):
+        root = finished.get(way.name) or built(bench, project, way)
         if root is None:
             continue
         if way.name not in _ALIKE:
             launches[way.name] = launch_of(bench, way, root, project=project)
         bench.recorder.add(_key(project, "size", way.name), size(root / way.artifact), unit="bytes")
-        if way.name == "pex --pex-repository":  # its `.venv` is the environment that Poetry made
+        if way.name == "pex --venv-repository":  # its `.venv` is the environment that Poetry made
             launches[VENV] = Launch(argv=(str(root / ".venv/bin/uvicorn"),), cwd=_sources(bench, root, project))
         if way.name == NOX_PEX:
             launches[UNPACKED] = _unpacked(bench, root, project)
@@ -194,14 +193,15 @@ def _until_answered(
     while process.poll() is None and time.perf_counter() - started < _LONGEST:
         if watch and time.perf_counter() - looked > _LOOK:
             peak, looked = max(peak, _resident(process.pid)), time.perf_counter()
-        if _answers(port):
+        if answers(port):
             seconds = time.perf_counter() - started
             return seconds, max(peak, _resident(process.pid)) if watch else None
         time.sleep(_PAUSE)
     return None, None
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether a server at this port of this machine answers with status 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10.0)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/")

@@ -9,77 +9,100 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks import locks
 from benchmarks.bench import Bench
 from benchmarks.checkout import EMPTY_NOXFILE, Checkout
-from benchmarks.competitors import WAYS, Job, Way
+from benchmarks.competitors import BUNDLE, PLAIN_PEX, RECIPE, WAYS, Job, Way
 from benchmarks.execution import Step, Timed
 from benchmarks.results import NOX_PEX, Key
 
 PIECE: Final = "build"
 EMPTY: Final = "three empty Nox sessions"
-NEW_LOCK: Final = "nox-pex, a new lock"
-"""The subject for a build whose caches have the downloads of a lock, but nothing that was built from them."""
 COPY: Final = "pex --version and a copy"
 
 CASES: Final = {
     "cold": "first build, empty caches",
-    "warm": "first build, warm caches",
+    "new": "first build of a new lock",
+    "warm": "first build of a known lock",
     "unchanged": "nothing changed",
     "edit": "one source file changed",
     "bump": "one dependency bumped",
+    "addition": "one bumped, one added",
+    "removal": "one bumped, one removed",
     "setting": "one setting changed",
 }
-"""The cases, each with its text for the tables."""
+"""The cases, each with its text for the tables, in the order in which they are measured."""
+
+SETTINGS: Final = {f"{NOX_PEX}, {line}": line for line in ("compress = false", "compile = true", 'layout = "packed"')}
+"""Settings that change the members of the file, by the name of the subject."""
 
 _ROUNDS: Final[Mapping[str, Mapping[str, int]]] = {
-    "hello": {"cold": 1, "warm": 3, "unchanged": 2, "edit": 3, "bump": 2, "setting": 1},
-    "app": {"cold": 1, "warm": 1, "unchanged": 3, "edit": 3, "bump": 1},
+    "hello": {"cold": 1, "new": 3, "warm": 2, "unchanged": 2, "edit": 3, "bump": 3, "removal": 2, "setting": 3},
+    "app": {"cold": 1, "new": 2, "warm": 1, "unchanged": 3, "edit": 3, "bump": 2, "removal": 1, "setting": 3},
     "data": {"warm": 1, "unchanged": 3, "edit": 2},
 }
 """The largest number of rounds. Builds of a larger project take longer, and their times vary less."""
 
-_QUICK: Final[Mapping[str, int]] = {"cold": 1, "warm": 1, "unchanged": 2, "edit": 2}
-_QUICK_WAYS: Final = (NOX_PEX, "pex --pex-repository", "pex --pylock", "shiv", "2019 recipe")
+_QUICK: Final[Mapping[str, int]] = {"cold": 1, "new": 1, "unchanged": 2, "edit": 2, "bump": 1, "setting": 1}
+_QUICK_WAYS: Final = (NOX_PEX, "pex --pylock", "pex --venv-repository", "shiv", BUNDLE, RECIPE)
+
+_SLOW: Final[Mapping[str, tuple[str, ...]]] = {
+    "hello": ("cold", "warm", "unchanged", "edit", "bump", "setting"),
+    "app": ("warm", "edit"),
+}
+"""The cases of each project in which the recipe of 2019 takes part, once. It takes 8 to 50 seconds for each build."""
+
+_MOST_FAILURES: Final = 2
 
 
 @dataclass(kw_only=True)
 class _Place:
-    """The checkout that one way works in, and the state of that checkout."""
+    """The checkout that one way works in, and the state of that checkout.
+
+    `releases` are those in which its lock differs from that of the project. `failures` counts the builds that failed.
+    """
 
     project: str
     way: Way
     checkout: Checkout = field(default_factory=lambda: Checkout(root=Path()))
     lock_changed: bool = True
+    releases: locks.Releases = field(default_factory=dict)
     greeting: int = 0
     edits: int = 0
+    failures: int = 0
 
 
-def measure(bench: Bench) -> dict[tuple[str, str], Path]:
-    """Measure the wanted builds; return the checkouts that have a finished build, by project and way."""
-    finished: dict[tuple[str, str], Path] = {}
-    for project in bench.projects("hello", "app", "data"):
-        places = [_Place(project=project, way=way) for way in ways(bench)]
-        if _measured(bench, project, places):
-            finished |= {(project, place.way.name): place.checkout.root for place in places}
-    return finished
+def measure(bench: Bench, project: str) -> dict[str, Path]:
+    """Measure the wanted builds of a project; return the checkouts that have a finished build, by the way."""
+    places = [_Place(project=project, way=way) for way in ways(bench, project)]
+    return {place.way.name: place.checkout.root for place in places} if _measured(bench, project, places) else {}
 
 
-def ways(bench: Bench) -> tuple[Way, ...]:
+def ways(bench: Bench, project: str) -> tuple[Way, ...]:
     """The ways to measure."""
-    return tuple(way for way in WAYS.values() if not bench.wanted.quick or way.name in _QUICK_WAYS)
+    wanted = tuple(way for way in WAYS.values() if not bench.wanted.quick or way.name in _QUICK_WAYS)
+    return tuple(way for way in wanted if way.name != RECIPE or project in _SLOW)
 
 
 def built(bench: Bench, project: str, way: Way) -> Path | None:
     """Build `project` with `way`, not timed; return its checkout, or None if the build fails."""
     place = _Place(project=project, way=way)
-    _change(bench, "", place)
+    _change(bench, "", place, 0)
     return None if _build(bench, "", place).failure else place.checkout.root
+
+
+def empty_sessions(bench: Bench) -> Timed:
+    """Run as many Nox sessions as a build has, which do nothing."""
+    root = bench.work / "empty"
+    root.mkdir(exist_ok=True)
+    (root / "noxfile.py").write_text(EMPTY_NOXFILE, "utf-8")
+    return bench.runner.run([bench.nox("-s", "pex")], cwd=root, env=bench.own_environ(), label="empty")
 
 
 def _measured(bench: Bench, project: str, places: list[_Place]) -> bool:
     """Measure the wanted cases of one project; False if there are none. Ways that fail are removed from `places`."""
     at_most = _QUICK if bench.wanted.quick else _ROUNDS[project]
-    cases = [case for case in at_most if at_most[case] and bench.wanted.has(PIECE, case)]
+    cases = [case for case in at_most if bench.wanted.has(PIECE, case)]
     if not cases:
         return False
     if "cold" not in cases:
@@ -87,39 +110,55 @@ def _measured(bench: Bench, project: str, places: list[_Place]) -> bool:
     for case in cases:
         rounds = bench.wanted.at_most(at_most.get(case, 1))
         for number in range(rounds):
-            bench.say(f"build: {project}: {CASES.get(case, 'first build, not timed')}, {number + 1} of {rounds}")
-            _round(bench, case, places)
+            bench.say(f"{PIECE}: {project}: {CASES.get(case, 'first build, not timed')}, {number + 1} of {rounds}")
+            if case == "removal":
+                _round(bench, "addition", places, number)
+            _round(bench, case, places, number)
     return True
 
 
-def _round(bench: Bench, case: str, places: list[_Place]) -> None:
+def _round(bench: Bench, case: str, places: list[_Place], number: int) -> None:
     """Build with every way in turn, and then measure the lower limit of the case."""
-    for place in [place for place in places if _differs(bench, case, place)]:
-        _change(bench, case, place)
+    for place in [place for place in places if _takes_part(bench, case, place, number)]:
+        _change(bench, case, place, number)
         timed = _build(bench, case, place)
         if case:
             _note(bench, case, place, place.way.name, timed)
         if timed.failure:
-            bench.say(f"build: {place.project}: {place.way.name} fails: {timed.failure}")
-            places.remove(place)  # it would fail in every other case too
+            bench.say(f"{PIECE}: {place.project}: {place.way.name} fails: {timed.failure}")
+            place.failures += 1
+            if place.failures == _MOST_FAILURES:
+                places.remove(place)  # it would fail in every other case too
     ours = next((place for place in places if place.way.name == NOX_PEX), None)
-    if ours is not None and case == "unchanged":
-        _note(bench, case, ours, EMPTY, _empty_sessions(bench))
-    if ours is not None and case == "warm":
-        bench.clear_lock_caches()
-        _change(bench, case, ours)
-        _note(bench, case, ours, NEW_LOCK, _build(bench, case, ours))
-    if ours is not None and case == "edit":
+    if ours is None:
+        return
+    if case == "unchanged":
+        _note(bench, case, ours, EMPTY, empty_sessions(bench))
+    if case == "edit":
         _note(bench, case, ours, COPY, _version_and_copy(bench, ours))
+    if case == "setting" and number == 0:
+        _other_settings(bench, ours)
 
 
-def _differs(bench: Bench, case: str, place: _Place) -> bool:
-    """Whether a way must be measured separately in a case.
+def _takes_part(bench: Bench, case: str, place: _Place, number: int) -> bool:
+    """Whether a way is measured in a round of a case.
 
     A way that cannot detect that nothing changed does the same work as after an edit. The smallest project shows this,
-    and the larger ones skip it.
+    and the larger ones skip it. Slow ways are measured once, and not in cases that differ little for them.
     """
-    return case != "unchanged" or place.way.name == NOX_PEX or (place.project == "hello" and not bench.wanted.quick)
+    way = place.way
+    if not case or way.name == NOX_PEX:
+        return True
+    if way.name == RECIPE:
+        return case in _SLOW[place.project] and number == 0
+    wanted = {
+        "unchanged": place.project == "hello" and not bench.wanted.quick,
+        "new": way.is_pex or way.name == BUNDLE,
+        "addition": way.name not in (PLAIN_PEX, "shiv"),
+        "removal": way.name not in (PLAIN_PEX, "shiv"),
+        "setting": way.name != BUNDLE,
+    }
+    return wanted.get(case, True)
 
 
 def _note(bench: Bench, case: str, place: _Place, subject: str, timed: Timed) -> None:
@@ -142,33 +181,37 @@ def _build(bench: Bench, case: str, place: _Place) -> Timed:
     return timed
 
 
-def _change(bench: Bench, case: str, place: _Place) -> None:
+def _change(bench: Bench, case: str, place: _Place, number: int) -> None:
     """Make the change that the case measures a build after."""
     match case:
-        case "" | "warm" | "cold":  # a fresh checkout: no environment, no state
+        case "" | "cold" | "new" | "warm":  # a fresh checkout: no environment, no state
             place.checkout = bench.checkout(place.project, place.way.name)
-            place.lock_changed = True
+            place.lock_changed, place.releases = True, {}
             if case == "cold":
                 bench.empty_caches(place.way.name)
+            if case == "new":
+                bench.keep_downloads(place.way.name)
         case "edit":
             place.edits += 1
             place.checkout.edit(f"edit {place.edits}")
-        case "bump":
-            place.checkout.bump()
+        case "bump" | "addition" | "removal":
+            place.releases = {**place.releases, **locks.CHANGES[case][place.project][number]}
+            place.checkout.lock(place.releases)
             place.lock_changed = True
-            if place.way.name == NOX_PEX:
-                bench.clear_lock_caches()  # otherwise its cache has this lock from two rounds before
         case "setting":
             place.greeting += 1
             if place.way.name == NOX_PEX:
                 place.checkout.settings(f'inject-env = {{ GREETING = "{place.greeting % 10}" }}')
 
 
-def _empty_sessions(bench: Bench) -> Timed:
-    root = bench.work / "empty"
-    root.mkdir(exist_ok=True)
-    (root / "noxfile.py").write_text(EMPTY_NOXFILE, "utf-8")
-    return bench.runner.run([bench.nox("-s", "pex")], cwd=root, env=bench.own_environ(), label="empty")
+def _other_settings(bench: Bench, place: _Place) -> None:
+    """Change a setting that changes the members of the file, and change it back, which is not timed."""
+    for subject, line in SETTINGS.items():
+        before = f'inject-env = {{ GREETING = "{place.greeting % 10}" }}'
+        place.checkout.settings(before, line)
+        _note(bench, "setting", place, subject, _build(bench, "setting", place))
+        place.checkout.settings(before)
+        _build(bench, "", place)
 
 
 def _version_and_copy(bench: Bench, place: _Place) -> Timed:

@@ -9,6 +9,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from benchmarks import boots, builds, tables
+from benchmarks.competitors import BUNDLE, PLAIN_PEX, RECIPE
 from benchmarks.figures import middle, ratio, shown, times
 from benchmarks.results import NOX_PEX, Results, Series
 
@@ -35,22 +36,25 @@ _ROOT: Final = """\
 role="img" aria-labelledby="title">"""
 
 _GROUPS: Final = (
-    ("First build in a fresh checkout, warm caches (hello world, 14 distributions)", builds.PIECE, "hello", "warm"),
+    ("First build of a new lock, its downloads cached (hello world, 14 distributions)", builds.PIECE, "hello", "new"),
+    ("First build of a new lock, its downloads cached (82 distributions)", builds.PIECE, "app", "new"),
     ("One source file changed (hello world)", builds.PIECE, "hello", "edit"),
     ("One source file changed (82 distributions)", builds.PIECE, "app", "edit"),
+    ("One dependency bumped (82 distributions)", builds.PIECE, "app", "bump"),
     ("Nothing changed (hello world)", builds.PIECE, "hello", "unchanged"),
     ("Warm boot to the first answer (82 distributions)", boots.PIECE, "app", "warm-boot"),
 )
 _SUBJECTS: Final = (
     NOX_PEX,
-    builds.NEW_LOCK,
     builds.EMPTY,
     builds.COPY,
     boots.VENV,
-    "pex --pex-repository",
     "pex --pylock",
+    PLAIN_PEX,
+    "pex --venv-repository",
     "shiv",
-    "2019 recipe",
+    BUNDLE,
+    RECIPE,
 )
 _FLOORS: Final = (builds.EMPTY, builds.COPY, boots.VENV)
 

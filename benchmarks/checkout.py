@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks import locks
+
 PROJECTS: Final = Path(__file__).resolve().parent / "projects"
 
 _NOXFILE: Final = """\
@@ -84,13 +86,11 @@ class Checkout:
         with (self.root / "main.py").open("a", encoding="utf-8") as file:
             file.write(f"\n# {comment}\n")
 
-    def bump(self) -> None:
-        """Swap the lock with the other one, in which one small package has another version."""
-        lock, bumped = self.root / "poetry.lock", self.root / "bumped.lock"
-        temporary = self.root / "temporary.lock"
-        lock.rename(temporary)
-        bumped.rename(lock)
-        temporary.rename(bumped)
+    def lock(self, releases: locks.Releases) -> None:
+        """Replace the lock by that of the project with these `releases`, as in `locks.with_releases`."""
+        self.git("checkout", "--quiet", "HEAD", "--", "poetry.lock")
+        file = self.root / "poetry.lock"
+        file.write_text(locks.with_releases(file.read_text("utf-8"), releases), "utf-8")
 
     def settings(self, *lines: str) -> None:
         """Replace the content of the binary's table by its script and `lines`."""

@@ -16,11 +16,21 @@ from benchmarks.results import NOX_PEX
 
 MINOR: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+RECIPE: Final = "2019 recipe"
+PLAIN_PEX: Final = "pex --pylock, defaults"
+BUNDLE: Final = "poetry bundle"
+
 _PINS: Final = """\
 from importlib.metadata import distributions
 pins = sorted(f"{d.name}=={d.version}" for d in distributions(path=[__import__("sys").argv[1]]))
 open("pins.txt", "w").write("\\n".join(pins))
 """
+
+_PINS_STEP: Final = Step(name="pins", argv=(".venv/bin/python", "-c", _PINS, f".venv/lib/python{MINOR}/site-packages"))
+_PINNED: Final = ("-r", "pins.txt", "--pre")
+_FROM_VENV: Final = ("--venv-repository", ".venv", *_PINNED)
+_AS_WHEELS: Final = ("--no-pre-install-wheels",)
+_BOOT: Final = ("--venv", "--sh-boot")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +42,7 @@ class Tools:
     bundling: Path
     pex: Path
     shiv: Path
+    uv: Path
     nox: Path
 
 
@@ -52,8 +63,9 @@ class Way:
     """A way to build. `artifact` is the path of the result, relative to the checkout.
 
     `launch` is the command that starts the result, without its arguments. `cache` is the variable for the directory
-    that the result unpacks itself into, or None. `is_pex` is whether a person builds it with pex. `in_project` is
-    whether Poetry's virtual environment is in `.venv`.
+    that the result unpacks itself into, or None. `is_pex` is whether a person builds it with pex, and `is_installed`
+    whether pex packs what Poetry installed. `is_file` is whether the result is one file. `catch` says in a few words
+    what the way does not do that nox-pex does. `in_project` is whether Poetry's virtual environment is in `.venv`.
     """
 
     name: str
@@ -62,6 +74,9 @@ class Way:
     launch: str
     cache: str | None = None
     is_pex: bool = False
+    is_installed: bool = False
+    is_file: bool = True
+    catch: str = ""
     in_project: bool = True
 
     @property
@@ -85,47 +100,63 @@ def recipe(tools: Tools, job: Job) -> tuple[Step, ...]:
     )
 
 
-def pylock(tools: Tools, job: Job) -> tuple[Step, ...]:
+def plain_pylock(tools: Tools, job: Job) -> tuple[Step, ...]:
     """Plain pex with its defaults, from `poetry export -f pylock.toml`.
 
-    It has hashes and no dev dependencies. It needs a lock of version 2.1, and exports can lose packages. If nothing
-    changed, it still does all its work.
+    It compresses all files again in each build.
     """
-    export = (str(tools.exporting), "export", "--format", "pylock.toml", "--output", "pylock.toml")
-    build = ("--pylock", "pylock.toml", "-c", "uvicorn", *_source_options(job), *_greeting(job), "-o", "service.pex")
-    return (
-        *_if_lock_changed(job, Step(name="poetry export", argv=export)),
-        Step(name="pex", argv=(str(tools.pex), *build)),
-    )
+    return (*_exported(tools, job), _pex(tools, job, "--pylock", "pylock.toml"))
+
+
+def pylock(tools: Tools, job: Job) -> tuple[Step, ...]:
+    """The fastest invocation of pex that we found: from `poetry export -f pylock.toml`, with wheels as they are.
+
+    Nothing is installed. It has hashes and no dev dependencies, needs a lock of version 2.1, and exports can lose
+    packages. The binary boots as nox-pex's binaries do (`--venv --sh-boot`). If nothing changed, it still packs the
+    file.
+    """
+    return (*_exported(tools, job), _pex(tools, job, "--pylock", "pylock.toml", *_AS_WHEELS, *_BOOT))
 
 
 def venv_repository(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """Pex with its defaults, from the environment of `poetry sync`.
+    """Pex in one run from the environment of `poetry sync`, with wheels as they are.
 
-    It packs exactly what Poetry installed, but also files that were damaged since. If nothing changed, it still does
-    all its work.
+    It packs exactly what Poetry installed, but also files that were damaged since. When the lock changes, Poetry
+    changes the existing environment. If nothing changed, it still packs the file.
     """
-    build = ("--venv-repository", ".venv", "-r", "pins.txt", "--pre", "-c", "uvicorn")
-    return (
-        *_synced(tools, job),
-        Step(name="pex", argv=(str(tools.pex), *build, *_source_options(job), *_greeting(job), "-o", "service.pex")),
-    )
+    return (*_synced(tools, job), _pex(tools, job, *_FROM_VENV, *_AS_WHEELS, *_BOOT))
 
 
 def pex_repository(tools: Tools, job: Job) -> tuple[Step, ...]:
-    """The fastest invocation of pex that we found: from a dependency PEX that contains wheels as they are.
+    """Pex in two runs: from the environment of `poetry sync` to a dependency PEX, and from that to the binary.
 
-    When the lock changes, the environment of `poetry sync` becomes a dependency PEX. After an edit, pex only packs the
-    file again from that. The binary boots as nox-pex's binaries do (`--venv --sh-boot`). Files that were damaged in the
-    environment are packed too. If nothing changed, it still packs the file.
+    After an edit, only the second run is needed. Files that were damaged in the environment are packed too. If nothing
+    changed, it still packs the file.
     """
-    shape = ("--pre", "--no-pre-install-wheels")
-    once = ("--venv-repository", ".venv", "-r", "pins.txt", *shape, "-o", "deps.pex")
-    build = ("--pex-repository", "deps.pex", "-r", "pins.txt", *shape, "--venv", "--sh-boot", "-c", "uvicorn")
+    once = (*_FROM_VENV, *_AS_WHEELS, "-o", "deps.pex")
     return (
         *_synced(tools, job),
         *_if_lock_changed(job, Step(name="dependency PEX", argv=(str(tools.pex), *once))),
-        Step(name="pex", argv=(str(tools.pex), *build, *_source_options(job), *_greeting(job), "-o", "service.pex")),
+        _pex(tools, job, "--pex-repository", "deps.pex", *_PINNED, *_AS_WHEELS, *_BOOT),
+    )
+
+
+def uv(tools: Tools, job: Job) -> tuple[Step, ...]:
+    """Uv installs what `poetry export -f pylock.toml` writes, and pex packs that environment as above.
+
+    Poetry neither installs nor checks anything. Exports can lose packages. If nothing changed, it still packs the file.
+    """
+    python, installed = f".venv/bin/python{MINOR}", ("pip", "sync", "--quiet", "--python", ".venv", "pylock.toml")
+    created = f"test -e {python} || '{tools.uv}' venv --quiet --python {MINOR} .venv"
+    return (
+        *_exported(tools, job),
+        *_if_lock_changed(
+            job,
+            Step(name="uv venv", argv=("sh", "-c", created)),
+            Step(name="uv pip sync", argv=(str(tools.uv), *installed)),
+            _PINS_STEP,
+        ),
+        _pex(tools, job, *_FROM_VENV, *_AS_WHEELS, *_BOOT),
     )
 
 
@@ -158,69 +189,84 @@ def bundle(tools: Tools, job: Job) -> tuple[Step, ...]:
     )
 
 
+def fresh_install_and_plain_pex(tools: Tools, job: Job) -> tuple[Step, ...]:
+    """Poetry's install, and then plain pex with the boot options of nox-pex."""
+    return (*_synced(tools, job), _pex(tools, job, *_FROM_VENV, *_BOOT))
+
+
 def nox_pex(tools: Tools, job: Job) -> tuple[Step, ...]:
     """Always `nox -s pex`, whatever changed."""
     _ = job
     return (Step(name="nox", argv=(str(tools.nox), "-s", "pex")),)
 
 
+def _pex_way(
+    name: str,
+    steps: Callable[[Tools, Job], tuple[Step, ...]],
+    *,
+    catch: str,
+    is_installed: bool = False,
+    in_project: bool = True,
+) -> Way:
+    return Way(
+        name=name,
+        steps=steps,
+        artifact="service.pex",
+        launch="service.pex",
+        cache="PEX_ROOT",
+        is_pex=True,
+        is_installed=is_installed,
+        catch=catch,
+        in_project=in_project,
+    )
+
+
 WAYS: Final[Mapping[str, Way]] = {
     way.name: way
     for way in (
         Way(name=NOX_PEX, steps=nox_pex, artifact="dist/service.pex", launch="dist/service.pex", cache="PEX_ROOT"),
-        Way(
-            name="pex --pex-repository",
-            steps=pex_repository,
-            artifact="service.pex",
-            launch="service.pex",
-            cache="PEX_ROOT",
-            is_pex=True,
-        ),
-        Way(
-            name="pex --venv-repository",
-            steps=venv_repository,
-            artifact="service.pex",
-            launch="service.pex",
-            cache="PEX_ROOT",
-            is_pex=True,
-        ),
-        Way(
-            name="pex --pylock",
-            steps=pylock,
-            artifact="service.pex",
-            launch="service.pex",
-            cache="PEX_ROOT",
-            is_pex=True,
-        ),
+        _pex_way("pex --pylock", pylock, catch="installs nothing, and packs what Poetry exports"),
+        _pex_way(PLAIN_PEX, plain_pylock, catch="installs nothing, and packs what Poetry exports"),
+        _pex_way("pex --venv-repository", venv_repository, catch="checks no file that it packs", is_installed=True),
+        _pex_way("pex --pex-repository", pex_repository, catch="checks no file that it packs", is_installed=True),
+        _pex_way("uv and pex", uv, catch="Poetry neither installs nor checks anything"),
         Way(
             name="shiv --uncompressed",
             steps=shiv_uncompressed,
             artifact="service.pyz",
             launch="service.pyz",
             cache="SHIV_ROOT",
+            catch="checks nothing, and its file is three times as large",
         ),
-        Way(name="shiv", steps=shiv, artifact="service.pyz", launch="service.pyz", cache="SHIV_ROOT"),
-        Way(name="poetry bundle", steps=bundle, artifact="bundle", launch="bundle/bin/uvicorn"),
         Way(
-            name="2019 recipe",
-            steps=recipe,
-            artifact="service.pex",
-            launch="service.pex",
-            cache="PEX_ROOT",
-            in_project=False,
+            name="shiv",
+            steps=shiv,
+            artifact="service.pyz",
+            launch="service.pyz",
+            cache="SHIV_ROOT",
+            catch="checks nothing",
         ),
+        Way(name=BUNDLE, steps=bundle, artifact="bundle", launch="bundle/bin/uvicorn", is_file=False),
+        _pex_way(RECIPE, recipe, catch="has no hashes, and packs everything in the directory", in_project=False),
     )
 }
 
 
 def _synced(tools: Tools, job: Job) -> tuple[Step, ...]:
     """Install with Poetry into `.venv`, and write the installed versions to `pins.txt`."""
-    site_packages = f".venv/lib/python{MINOR}/site-packages"
-    return _if_lock_changed(
-        job,
-        Step(name="poetry sync", argv=(str(tools.poetry), "sync", "--only", "main", "--no-interaction")),
-        Step(name="pins", argv=(".venv/bin/python", "-c", _PINS, site_packages)),
-    )
+    sync = (str(tools.poetry), "sync", "--only", "main", "--no-interaction")
+    return _if_lock_changed(job, Step(name="poetry sync", argv=sync), _PINS_STEP)
+
+
+def _exported(tools: Tools, job: Job) -> tuple[Step, ...]:
+    export = (str(tools.exporting), "export", "--format", "pylock.toml", "--output", "pylock.toml")
+    return _if_lock_changed(job, Step(name="poetry export", argv=export))
+
+
+def _pex(tools: Tools, job: Job, *options: str) -> Step:
+    """The run of pex that writes the binary from the distributions that `options` name."""
+    build = (*options, "-c", "uvicorn", *_source_options(job), *_greeting(job), "-o", "service.pex")
+    return Step(name="pex", argv=(str(tools.pex), *build))
 
 
 def _shiv(tools: Tools, job: Job, *flags: str) -> tuple[Step, ...]:

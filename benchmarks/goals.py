@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks import boots, builds, library, scale, shapes
-from benchmarks.competitors import WAYS
+from benchmarks import boots, builds, large, library, memory, proof, scale, shapes, summary
+from benchmarks.competitors import BUNDLE, PLAIN_PEX, RECIPE, WAYS
 from benchmarks.figures import least, middle, ratio, shown, times
 from benchmarks.results import NOX_PEX, Results, Series
 
 _PROJECTS: Final = ("hello", "app", "data")
+_SMALL: Final = 20e6
+_PER_GIGABYTE: Final = 0.2
+_WATCHED: Final = tuple(large.CASES.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ class Goal:
     bound: float
     measured: float | None
     detail: str = ""
-    unit: Literal["×", "s"] = "×"
+    unit: Literal["×", "s", "MB"] = "×"
 
     @property
     def met(self) -> bool | None:
@@ -47,7 +50,9 @@ class Goal:
         """The measured value as text."""
         if self.measured is None:
             return "not measured"
-        return shown(self.measured) if self.unit == "s" else f"{times(self.measured)} ×"
+        if self.unit == "×":
+            return f"{times(self.measured)} ×"
+        return shown(self.measured) if self.unit == "s" else shown(self.measured * 1e6, "bytes")
 
 
 def all_goals(results: Results) -> list[Goal]:
@@ -57,19 +62,42 @@ def all_goals(results: Results) -> list[Goal]:
 
 def _first_build(results: Results) -> Iterator[Goal]:
     yield Goal(
-        case="first build, warm caches, hello: 2019 recipe ÷ nox-pex",
+        case="first build of a known lock, hello: 2019 recipe ÷ nox-pex",
         sense="≥",
         bound=6,
-        measured=_built(results, "hello", "warm", over="2019 recipe"),
+        measured=_built(results, "hello", "warm", over=RECIPE),
         detail="the lock was built before: another CI run, another clone",
     )
-    ours, recipe = (results.find(builds.PIECE, "hello", "warm", name) for name in (builds.NEW_LOCK, "2019 recipe"))
-    yield Goal(
-        case="first build, warm download caches only, hello: 2019 recipe ÷ nox-pex",
-        sense="≥",
-        bound=6,
-        measured=ratio(recipe, ours),
-        detail="a new lock",
+    for project, bound in (("hello", 1.5), ("app", 1.35)):
+        ours, install = (results.find(builds.PIECE, project, "new", name) for name in (NOX_PEX, BUNDLE))
+        yield Goal(
+            case=f"first build of a new lock, {project}: nox-pex ÷ Poetry's own install (`{BUNDLE}`)",
+            sense="≤",
+            bound=bound,
+            measured=ratio(ours, install),
+        )
+        installed = [way.name for way in WAYS.values() if way.is_installed]
+        yield _against_best(
+            results, project, "new", what="the fastest pex way from Poetry's environment", bound=1.0, among=installed
+        )
+
+
+def _change(results: Results) -> Iterator[Goal]:
+    # A file that is three times as large is not the same result.
+    compressed = [way.name for way in WAYS.values() if way.is_file and way.name != "shiv --uncompressed"]
+    for case, bound in (("bump", 0.8), ("setting", 0.9)):
+        yield _against_best(results, "app", case, what="the fastest other way", bound=bound, among=compressed)
+
+
+def _against_best(results: Results, project: str, case: str, *, what: str, bound: float, among: Sequence[str]) -> Goal:
+    best = summary.best_other(results, builds.PIECE, project, case, among=among)
+    ours = results.find(builds.PIECE, project, case, NOX_PEX)
+    return Goal(
+        case=f"{builds.CASES[case]}, {project}: nox-pex ÷ {what}",
+        sense="≤",
+        bound=bound,
+        measured=ratio(ours, best[1]) if best else None,
+        detail=best[0] if best else "",
     )
 
 
@@ -78,13 +106,13 @@ def _edit(results: Results) -> Iterator[Goal]:
         case="one source file changed, hello: 2019 recipe ÷ nox-pex",
         sense="≥",
         bound=15,
-        measured=_built(results, "hello", "edit", over="2019 recipe"),
+        measured=_built(results, "hello", "edit", over=RECIPE),
     )
     yield Goal(
-        case="one source file changed, app: plain pex (`--pylock`) ÷ nox-pex",
+        case="one source file changed, app: plain pex (`--pylock`, its defaults) ÷ nox-pex",
         sense="≥",
         bound=4,
-        measured=_built(results, "app", "edit", over="pex --pylock"),
+        measured=_built(results, "app", "edit", over=PLAIN_PEX),
     )
     for project in ("hello", "app"):
         by_way = {way.name: _built(results, project, "edit", over=way.name) for way in WAYS.values() if way.is_pex}
@@ -111,18 +139,81 @@ def _edit(results: Results) -> Iterator[Goal]:
 
 
 def _idle(results: Results) -> Iterator[Goal]:
+    empty = results.find(library.PIECE, "", "idle", builds.EMPTY)
     yield Goal(
-        case="nothing changed: nox-pex ÷ three empty Nox sessions",
+        case="nothing changed, hello: nox-pex ÷ three empty Nox sessions",
         sense="≤",
         bound=1.3,
-        measured=_library(results, "idle", builds.EMPTY),
+        measured=ratio(results.find(library.PIECE, "hello", "idle", NOX_PEX), empty),
     )
+    yield _large_idle(
+        "app",
+        ours=results.find(library.PIECE, "app", "idle", NOX_PEX),
+        empty=empty,
+        size=results.find(library.PIECE, "app", "size", NOX_PEX),
+    )
+    for project in large.PROJECTS:
+        yield _large_idle(
+            project,
+            ours=results.find(large.PIECE, project, "unchanged", NOX_PEX),
+            empty=results.find(large.PIECE, project, "unchanged", builds.EMPTY),
+            size=results.find(large.PIECE, project, "size", NOX_PEX),
+        )
     yield Goal(
         case="`nox --list`: noxfile with nox-pex ÷ the same noxfile without it",
         sense="≤",
         bound=1.15,
-        measured=_library(results, "list", library.WITHOUT),
+        measured=ratio(*(results.find(library.PIECE, "", "list", name) for name in (NOX_PEX, library.WITHOUT))),
     )
+
+
+def _large_idle(project: str, *, ours: Series | None, empty: Series | None, size: Series | None) -> Goal:
+    """1.3 times three empty sessions, and 0.2 s for each GB above 20 MB."""
+    seconds, least_seconds, of_file = middle(ours), middle(empty), middle(size)
+    known = least_seconds is not None and of_file is not None
+    bound = 1.3 * (least_seconds or 0.0) + _PER_GIGABYTE * max((of_file or 0.0) - _SMALL, 0.0) / 1e9
+    return Goal(
+        case=f"nothing changed, {project}: 1.3 × three empty Nox sessions, and 0.2 s for each GB above 20 MB",
+        sense="≤",
+        bound=round(bound, 2),
+        measured=seconds if known else None,
+        detail=f"{shown(of_file, 'bytes')}; three empty sessions take {shown(least_seconds)}" if known else "",
+        unit="s",
+    )
+
+
+def _verify(results: Results) -> Iterator[Goal]:
+    for project in ("hello", "app"):
+        ours, floor = (results.find(proof.PIECE, project, "verify", name) for name in (NOX_PEX, proof.FLOOR))
+        yield Goal(
+            case=f"`verify`, {project}: nox-pex ÷ Poetry's fresh install, then plain pex",
+            sense="≤",
+            bound=1.2,
+            measured=ratio(ours, floor),
+        )
+
+
+def _large(results: Results) -> Iterator[Goal]:
+    for project in large.PROJECTS:
+        ours, floor = (results.find(large.PIECE, project, "edit", name) for name in (NOX_PEX, large.FLOOR))
+        yield Goal(
+            case=f"one source file changed, {project}: nox-pex ÷ `cp`, then `sha256sum`",
+            sense="≤",
+            bound=1.3,
+            measured=ratio(ours, floor),
+        )
+    for project in large.PROJECTS:
+        found = [(text, results.find(large.PIECE, project, f"{case}-memory", NOX_PEX)) for case, text in _WATCHED]
+        peaks = [(peak, text) for text, series in found if (peak := middle(series)) is not None]
+        most, text = max(peaks, default=(None, ""))
+        yield Goal(
+            case=f"memory of nox-pex's own processes, {project}: the largest of all cases",
+            sense="≤",
+            bound=150,
+            measured=None if most is None else most / 1e6,
+            detail=text,
+            unit="MB",
+        )
 
 
 def _boots(results: Results) -> Iterator[Goal]:
@@ -186,7 +277,7 @@ def _scale(results: Results) -> Iterator[Goal]:
 
 def _memory(results: Results) -> Iterator[Goal]:
     for case in ("build", "edit", "verify"):
-        small, large = (results.find(library.MEMORY, project, case, NOX_PEX) for project in ("hello", "data"))
+        small, large = (results.find(memory.PIECE, project, case, NOX_PEX) for project in ("hello", "data"))
         low, high = middle(small), middle(large)
         yield Goal(
             case=f"memory of the Nox process, {case}: data ÷ hello",
@@ -199,22 +290,20 @@ def _memory(results: Results) -> Iterator[Goal]:
 
 _GROUPS: Final[tuple[Callable[[Results], Iterator[Goal]], ...]] = (
     _first_build,
+    _change,
     _edit,
     _idle,
+    _verify,
     _boots,
     _scale,
     _memory,
+    _large,
 )
 
 
 def _built(results: Results, project: str, case: str, *, over: str) -> float | None:
     ours, other = (results.find(builds.PIECE, project, case, name) for name in (NOX_PEX, over))
     return ratio(other, ours)
-
-
-def _library(results: Results, case: str, floor: str) -> float | None:
-    ours, other = (results.find(library.PIECE, "", case, name) for name in (NOX_PEX, floor))
-    return ratio(ours, other)
 
 
 def _difference(more: Series | None, fewer: Series | None) -> float | None:

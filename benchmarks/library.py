@@ -1,18 +1,18 @@
-"""The cost of nox-pex if there is nothing to do, and the memory of its process if there is much to do."""
+"""The cost of nox-pex if there is nothing to do."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.builds import EMPTY
-from benchmarks.checkout import EMPTY_NOXFILE, Checkout
+from benchmarks.checkout import EMPTY_NOXFILE
 from benchmarks.execution import Step
 from benchmarks.results import NOX_PEX, Key
 
 PIECE: Final = "library"
-MEMORY: Final = "memory"
 WITHOUT: Final = "the same noxfile without it"
 
 _NOXFILE: Final = """\
@@ -32,20 +32,6 @@ def lint(session):
 
 {registered}
 """
-_PEAK: Final = """\
-import atexit, os, pathlib, re, sys
-
-def write_peak():
-    status = pathlib.Path("/proc/self/status").read_text()
-    pathlib.Path(os.environ["BENCH_PEAK"]).write_text(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
-
-atexit.register(write_peak)
-from nox.__main__ import main
-sys.argv[0] = "nox"
-main()
-"""
-"""A program that runs Nox, and at its end writes the peak memory of this one process (Linux: `VmHWM`)."""
-
 _CASES: Final = ("list", "idle", "import")
 _ROUNDS: Final = 15
 _QUICK_ROUNDS: Final = 5
@@ -55,17 +41,17 @@ _IMPORTS: Final = (("nox", "import nox"), ("nox and nox-pex", "import nox, nox_p
 def measure(bench: Bench) -> None:
     """Measure the wanted cases."""
     if bench.wanted.has(PIECE, *_CASES):
-        _nothing_to_do(bench)
-    if bench.wanted.has(MEMORY) and not bench.wanted.quick and sys.platform == "linux":
-        for project in bench.projects("hello", "data"):
-            _memory(bench, project)
+        _nothing_to_do(bench, bench.projects("hello", "app"))
 
 
-def _nothing_to_do(bench: Bench) -> None:
+def _nothing_to_do(bench: Bench, projects: Sequence[str]) -> None:
     """Measure runs that take a fraction of a second. They take turns, over many rounds."""
-    built = bench.checkout("hello", PIECE)
-    bench.build(built, PIECE)
+    built = {project: bench.checkout(project, PIECE) for project in projects if bench.wanted.has(PIECE, "idle")}
     places = {}
+    for project, checkout in built.items():
+        bench.build(checkout, PIECE)
+        size = (checkout.root / "dist/service.pex").stat().st_size
+        bench.recorder.add(Key(piece=PIECE, project=project, case="size", subject=NOX_PEX), size, unit="bytes")
     for name, text in (
         ("without", _NOXFILE.format(imported="", registered="")),
         ("with", _NOXFILE.format(imported="import nox_pex\n", registered="\nnox_pex.register()")),
@@ -76,41 +62,21 @@ def _nothing_to_do(bench: Bench) -> None:
         (places[name] / "noxfile.py").write_text(text, "utf-8")
     listing, building = bench.nox("--list"), bench.nox("-s", "pex")
     runs = [
-        ("list", WITHOUT, listing, places["without"]),
-        ("list", NOX_PEX, listing, places["with"]),
-        ("idle", EMPTY, building, places["empty"]),
-        ("idle", NOX_PEX, building, built.root),
+        ("", "list", WITHOUT, listing, places["without"]),
+        ("", "list", NOX_PEX, listing, places["with"]),
+        ("", "idle", EMPTY, building, places["empty"]),
+        *((project, "idle", NOX_PEX, building, checkout.root) for project, checkout in built.items()),
         *(
-            ("import", name, Step(name="python", argv=(sys.executable, "-c", code)), places["empty"])
+            ("", "import", name, Step(name="python", argv=(sys.executable, "-c", code)), places["empty"])
             for name, code in _IMPORTS
         ),
     ]
     rounds = bench.wanted.at_most(_QUICK_ROUNDS if bench.wanted.quick else _ROUNDS)
     bench.say(f"library: {rounds} rounds")
     for number in range(rounds + 1):
-        for case, subject, step, cwd in (run for run in runs if bench.wanted.has(PIECE, run[0])):
-            timed = bench.runner.run([step], cwd=cwd, env=bench.own_environ(), label=f"{PIECE}.{case}.{subject}")
+        for project, case, subject, step, cwd in (run for run in runs if bench.wanted.has(PIECE, run[1])):
+            label = f"{PIECE}.{project}.{case}.{subject}"
+            timed = bench.runner.run([step], cwd=cwd, env=bench.own_environ(), label=label)
             if number:  # the first round writes bytecode
-                key = Key(piece=PIECE, project="", case=case, subject=subject)
+                key = Key(piece=PIECE, project=project, case=case, subject=subject)
                 bench.recorder.add(key, timed.seconds, failure=timed.failure)
-
-
-def _memory(bench: Bench, project: str) -> None:
-    """Measure the peak memory of the Nox process, in which all of nox-pex runs, in three sessions."""
-    checkout = bench.checkout(project, MEMORY)
-    bench.clear_lock_caches()
-    for case, session, edited in (("build", "pex", False), ("edit", "pex", True), ("verify", "verify", False)):
-        if edited:
-            checkout.edit(case)
-        bench.say(f"memory: {project}: {case}")
-        _peak(bench, checkout, project, case, session)
-
-
-def _peak(bench: Bench, checkout: Checkout, project: str, case: str, session: str) -> None:
-    written = bench.work / f"{project}.{case}.peak"
-    env = {**bench.own_environ(), "BENCH_PEAK": str(written)}
-    step = Step(name="nox", argv=(sys.executable, "-c", _PEAK, "-s", session))
-    timed = bench.runner.run([step], cwd=checkout.root, env=env, label=f"{MEMORY}.{project}.{case}")
-    peak = int(written.read_text("utf-8")) * 1024 if written.exists() else None
-    key = Key(piece=MEMORY, project=project, case=case, subject=NOX_PEX)
-    bench.recorder.add(key, None if timed.failure else peak, unit="bytes", failure=timed.failure)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from benchmarks import locks
 from benchmarks.bench import Bench
 from benchmarks.checkout import Checkout
 from benchmarks.results import Check
@@ -76,7 +77,7 @@ def _removed(checkout: Checkout) -> None:
 
 
 def _bumped(checkout: Checkout) -> None:
-    checkout.bump()
+    checkout.lock(locks.BUMPS[PIECE][0])
 
 
 def _setting(checkout: Checkout) -> None:

@@ -66,7 +66,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 class Results(msgspec.Struct, kw_only=True):
     """The results of a run. `date` is in UTC. `commit` is that of nox-pex, with `+` if there are uncommitted changes.
 
-    `failures` are the failures that left a piece unfinished.
+    `failures` are the failures that left a piece unfinished. `finished` names the pieces that were measured.
     """
 
     machine: Machine
@@ -77,6 +77,7 @@ class Results(msgspec.Struct, kw_only=True):
     series: list[Series] = []
     noticed: list[Check] = []
     failures: list[str] = []
+    finished: list[str] = []
 
     def find(self, piece: str, project: str, case: str, subject: str) -> Series | None:
         """The series with this key; None if it was not measured."""
@@ -142,6 +143,7 @@ def merged(older: Results, newer: Results) -> Results:
         series=others + newer.series,
         noticed=newer.noticed or older.noticed,
         failures=older.failures + newer.failures,
+        finished=list(dict.fromkeys(older.finished + newer.finished)),
     )
 
 

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
-import http.server
-import threading
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
-from benchmarks.bench import Bench, FailedError
+from benchmarks import synthetic
+from benchmarks.bench import Bench
 from benchmarks.checkout import Checkout
-from benchmarks.execution import Step
 from benchmarks.results import Key
 
 PIECE: Final = "scale"
 BINARIES: Final = (1, 10, 100)
 SOURCES: Final = (100, 1_000, 10_000)
 DISTRIBUTIONS: Final = (10, 30, 100, 300)
+_MANY: Final = tuple(synthetic.Distribution(name=f"many-{number:03}") for number in range(max(DISTRIBUTIONS)))
 _ROUNDS: Final = 7
 
 _BINARY: Final = """
 [tool.nox-pex.binary.b{number}]
 script = "uvicorn"
-"""
-_PROJECT: Final = """\
-[project]
-name = "many"
-version = "0.1.0"
-requires-python = ">=3.10"
-dependencies = [{dependencies}]
-
-[tool.poetry]
-package-mode = false
-
-[[tool.poetry.source]]
-name = "here"
-url = "{url}"
-priority = "primary"
-
-[tool.nox-pex.binary.service]
-entry-point = "main"
 """
 _MODULE: Final = '''\
 """Module {number} of many."""
@@ -65,7 +40,7 @@ def measure(bench: Bench) -> None:
     if bench.wanted.has(PIECE, "sources"):
         _measure(bench, "sources", {count: _sources(bench, count) for count in SOURCES})
     if bench.wanted.has(PIECE, "distributions"):
-        with _index(bench.work / "index", max(DISTRIBUTIONS)) as url:
+        with synthetic.index(bench.work / "index", _MANY) as url:
             places = {count: _distributions(bench, count, url) for count in DISTRIBUTIONS}
         _measure(bench, "distributions", places)
 
@@ -107,63 +82,8 @@ def _sources(bench: Bench, count: int) -> Checkout:
 
 def _distributions(bench: Bench, count: int, url: str) -> Checkout:
     """Build a project with `count` small dependencies, which Poetry locks from an index on this machine."""
-    template = bench.work / "many" / str(count)
-    template.mkdir(parents=True)
-    wanted = ", ".join(f'"{_name(number)} (==1.0)"' for number in range(count))
-    (template / "pyproject.toml").write_text(_PROJECT.format(dependencies=wanted, url=url), "utf-8")
-    (template / "main.py").write_text("print('many')\n", "utf-8")
-    step = Step(name="poetry lock", argv=(str(bench.tools.poetry), "lock", "--no-interaction"))
-    env = bench.environ("many", project=template)
-    timed = bench.runner.run([step], cwd=template, env=env, label=f"{PIECE}.lock.{count}")
-    if timed.failure:
-        msg = f"{PIECE}: {timed.failure}"
-        raise FailedError(msg)
-    checkout = Checkout.of(template, bench.work / "checkouts" / f"many{count}")
+    template = bench.work / f"many{count}"
+    synthetic.write_project(template, name="many", distributions=_MANY[:count], url=url)
+    checkout = synthetic.locked(bench, template)
     bench.build(checkout, f"{PIECE}.distributions.{count}")
     return checkout
-
-
-@contextmanager
-def _index(directory: Path, count: int) -> Iterator[str]:
-    """Serve a simple index with `count` small wheels from this process; yields its address."""
-    for number in range(count):
-        _wheel(directory / "simple" / _name(number), _name(number))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            """Write nothing, because these lines would mix with those of the benchmark."""
-
-    handler = functools.partial(Quiet, directory=str(directory))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/simple/"
-        server.shutdown()
-
-
-def _wheel(directory: Path, name: str) -> None:
-    directory.mkdir(parents=True)
-    module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-1.0.dist-info"
-    members = {
-        f"{module}/__init__.py": f'"""{name}."""\n',
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in members.items()]
-    members[f"{info}/RECORD"] = _lines([*rows, f"{info}/RECORD,,"])
-    with zipfile.ZipFile(directory / f"{module}-1.0-py3-none-any.whl", "w") as wheel:
-        for path, text in members.items():
-            wheel.writestr(path, text)
-
-
-def _name(number: int) -> str:
-    return f"many-{number:03}"
-
-
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-
-
-def _lines(rows: Sequence[str]) -> str:
-    return "".join(f"{row}\n" for row in rows)

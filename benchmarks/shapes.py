@@ -75,8 +75,8 @@ def _project(bench: Bench, project: str) -> None:
                 built = checkout.root / "dist/service.pex"
                 launches[shape] = _copied(built, binaries / str(place))
                 bench.recorder.add(_key(project, "size", shape), size(built), unit="bytes")
-    for number in range(rounds + 1):
-        bench.say(f"shape: {project}: boots, {number + 1} of {rounds + 1}")
+    for number in range(rounds):
+        bench.say(f"shape: {project}: boots, {number + 1} of {rounds}")
         for case in ("cold-boot", "warm-boot"):
             for place, (shape, launch) in enumerate(launches.items()):
                 if case == "cold-boot":

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from benchmarks import boots, builds, goals, library, scale, shapes
+from benchmarks import (
+    boots,
+    builds,
+    goals,
+    images,
+    large,
+    library,
+    memory,
+    proof,
+    scale,
+    shapes,
+    summary,
+)
 from benchmarks.competitors import WAYS
 from benchmarks.figures import middle, ratio, shown, times
 from benchmarks.results import NOX_PEX, Results, Series
@@ -35,13 +47,18 @@ def page(results: Results) -> str:
     """All sections as one Markdown page."""
     titles = {
         "machine": "",
+        "summary": "## nox-pex and the best other way\n\n",
         "goals": "## Goals\n\n",
         "build": "## Builds\n\n",
+        "starts": "## Cold starts\n\n",
         "boot": "## Binaries\n\n",
+        "verify": "## verify\n\n",
+        "image": "## Container images\n\n",
         "shape": "## Settings that change the binary\n\n",
         "scale": "## Scale\n\n",
+        "large": "## Large inputs\n\n",
         "library": "## When there is nothing to do\n\n",
-        "memory": "## Memory of the Nox process\n\n",
+        "memory": "## Memory of nox-pex\n\n",
         "noticed": "## Detected changes\n\n",
         "failures": "## What failed\n\n",
     }
@@ -74,6 +91,23 @@ def _machine(results: Results) -> Iterator[str]:
     yield f"Tools: {tools_line(results)}."
 
 
+def _summary(results: Results) -> Iterator[str]:
+    rows = [
+        [
+            row.case,
+            row.project,
+            shown(middle(row.ours)),
+            f"{shown(middle(row.best))} ({row.other})",
+            times(row.ratio),
+            row.verdict,
+        ]
+        for row in summary.rows(results)
+    ]
+    if rows:
+        head = ["case", "project", "nox-pex", "best other way", "nox-pex ÷ other", ""]
+        yield from _table(head, rows)
+
+
 def _goals(results: Results) -> Iterator[str]:
     rows = []
     for goal in goals.all_goals(results):
@@ -86,7 +120,7 @@ def _goals(results: Results) -> Iterator[str]:
 
 
 def _builds(results: Results) -> Iterator[str]:
-    subjects = [NOX_PEX, builds.NEW_LOCK, *WAYS, builds.COPY, builds.EMPTY]
+    subjects = [NOX_PEX, *builds.SETTINGS, *WAYS, builds.COPY, builds.EMPTY]
     yield from _compared(results, builds.PIECE, subjects=subjects, cases=builds.CASES, against=NOX_PEX)
 
 
@@ -133,6 +167,55 @@ def _cell(series: Series | None, base: Series | None) -> str:
     return f"{text} ({times(ratio(series, base))} ×)"
 
 
+def _starts(results: Results) -> Iterator[str]:
+    """The choices that people have for the first start, with that of shiv and of a plain virtual environment."""
+    zipapp = 'execution-mode = "zipapp"'
+    choices = (
+        (f"{NOX_PEX}, the default", boots.PIECE, NOX_PEX),
+        (f"{NOX_PEX}, `{zipapp}`", shapes.PIECE, zipapp),
+        (f"{NOX_PEX}, unpacked at deployment", boots.PIECE, boots.UNPACKED),
+        ("shiv", boots.PIECE, "shiv"),
+        (boots.VENV, boots.PIECE, boots.VENV),
+    )
+    projects = [project for project in results.projects(boots.PIECE) if project in _SIZES]
+    rows = []
+    for text, piece, subject in choices:
+        found = [
+            results.find(piece, project, case, subject) for project in projects for case in (boots.COLD, boots.WARM)
+        ]
+        if any(found):
+            rows.append([text, *(shown(middle(one)) for one in found)])
+    if rows:
+        yield from _table(["", *(f"{project}, {kind}" for project in projects for kind in ("cold", "warm"))], rows)
+
+
+def _verify(results: Results) -> Iterator[str]:
+    yield from _compared(
+        results, proof.PIECE, subjects=[NOX_PEX, proof.FLOOR], cases={"verify": "verify"}, against=proof.FLOOR
+    )
+
+
+def _images(results: Results) -> Iterator[str]:
+    subjects = [one.key.subject for one in results.among(images.PIECE)]
+    against = f"{NOX_PEX}, {images.FORMS[0]}"
+    yield from _compared(results, images.PIECE, subjects=subjects, cases=images.CASES, against=against)
+
+
+def _large(results: Results) -> Iterator[str]:
+    rows = []
+    for project in results.projects(large.PIECE):
+        for case, text in large.CASES.items():
+            ours = results.find(large.PIECE, project, case, NOX_PEX)
+            floor = next((results.find(large.PIECE, project, case, name) for name in large.floors(case)), None)
+            peak = results.find(large.PIECE, project, f"{case}-memory", NOX_PEX)
+            if ours is not None:
+                described = large.PROJECTS[project].text if project in large.PROJECTS else project
+                limit = f"{shown(middle(floor))} ({floor.key.subject})" if floor is not None else ""
+                rows.append([described, text, shown(middle(ours)), limit, shown(middle(peak), "bytes")])
+    if rows:
+        yield from _table(["binary", "case", "nox-pex", "lower limit", "memory of nox-pex"], rows)
+
+
 def _scale(results: Results) -> Iterator[str]:
     rows = []
     for case, counts in (
@@ -150,8 +233,14 @@ def _scale(results: Results) -> Iterator[str]:
 def _library(results: Results) -> Iterator[str]:
     labels = {"list": "`nox --list`", "idle": "`nox -s pex`, nothing changed", "import": "import of"}
     rows = [
-        [labels[one.key.case], one.key.subject, shown(middle(one)), str(len(one.values))]
+        [
+            labels[one.key.case],
+            f"{one.key.subject}, {one.key.project}" if one.key.project else one.key.subject,
+            shown(middle(one)),
+            str(len(one.values)),
+        ]
         for one in results.among(library.PIECE)
+        if one.key.case in labels
     ]
     if rows:
         yield from _table(["", "", "median", "runs"], rows)
@@ -159,12 +248,12 @@ def _library(results: Results) -> Iterator[str]:
 
 def _memory(results: Results) -> Iterator[str]:
     rows = []
-    for project in results.projects(library.MEMORY):
-        found = [results.find(library.MEMORY, project, case, NOX_PEX) for case in ("build", "edit", "verify")]
+    for project in results.projects(memory.PIECE):
+        found = [results.find(memory.PIECE, project, case, NOX_PEX) for case in memory.CASES]
         binary = results.find(boots.PIECE, project, "size", NOX_PEX)
         rows.append([project, shown(middle(binary), "bytes"), *(shown(middle(one), "bytes") for one in found)])
     if rows:
-        yield from _table(["project", "size of its binary", "first build", "build after an edit", "verify"], rows)
+        yield from _table(["project", "size of its binary", *memory.CASES.values()], rows)
 
 
 def _noticed(results: Results) -> Iterator[str]:
@@ -193,11 +282,16 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 _SECTIONS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
     "machine": _machine,
+    "summary": _summary,
     "goals": _goals,
     "build": _builds,
     "boot": _boots,
+    "starts": _starts,
+    "verify": _verify,
+    "image": _images,
     "shape": _shapes,
     "scale": _scale,
+    "large": _large,
     "library": _library,
     "memory": _memory,
     "noticed": _noticed,

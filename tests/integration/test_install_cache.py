@@ -11,6 +11,7 @@ import pytest
 
 from nox_pex.distributions.environment import Distribution, Environment
 from nox_pex.poetry import install_cache, install_state, lock
+from nox_pex.system import locks
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support.commands import Result, run
@@ -28,6 +29,20 @@ def first(project: Callable[[str], Project], tmp_path: Path) -> Project:
     settings = (standard.root / "pyproject.toml").read_text("utf-8")
     (standard.root / "pyproject.toml").write_text(settings.partition("[tool.nox-pex.binary.odd]")[0], "utf-8")
     return standard.with_new_cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def known(first: Project, environ: dict[str, str], shared: Path) -> Project:
+    """The project `first`. Another checkout has left its install in the cache, once in this run of pytest."""
+    kept = shared / "built" / "install-cache"
+    with locks.locked(shared / "built" / "install-cache.lock", waiting=lambda: None):
+        if not (kept / "complete").exists():
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(first.root, kept / "checkout")
+            Project(root=kept / "checkout", environ=environ).with_new_cache(kept / "cache").nox("-s", "install")
+            (kept / "complete").touch()
+    shutil.copytree(kept / "cache" / "environments", first.cache / "environments", symlinks=True)
+    return first
 
 
 def another_checkout(project: Project, name: str) -> Project:
@@ -86,9 +101,9 @@ def test_a_restored_environment_equals_one_that_poetry_installs(first: Project) 
         assert run_uvicorn(other).said("uvicorn 0.38.0")
 
 
-def test_an_incomplete_file_of_a_killed_run_is_replaced(first: Project) -> None:
-    first.nox("-s", "install")
-    second = another_checkout(first, "second")
+def test_an_incomplete_file_of_a_killed_run_is_replaced(known: Project) -> None:
+    known.nox("-s", "install")
+    second = another_checkout(known, "second")
     second.nox("-s", "install")
     before = environment(second)
     install_state.remove(Environment(path=second.environment()))
@@ -102,20 +117,20 @@ def test_an_incomplete_file_of_a_killed_run_is_replaced(first: Project) -> None:
     assert environment(second) == before
 
 
-def test_an_earlier_lock_restores_its_environment(first: Project) -> None:
-    first.nox("-s", "install")
-    before = first.installed()
-    first.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
-    assert not first.nox("-s", "install").said(RESTORED)
-    first.edit("poetry.lock", "# As it was: this file is automatically", "# This file is automatically")
-    assert first.nox("-s", "install").said(RESTORED)
-    assert first.installed() == before
+def test_an_earlier_lock_restores_its_environment(known: Project) -> None:
+    known.nox("-s", "install")
+    before = known.installed()
+    known.edit("poetry.lock", "# This file is automatically", "# As it was: this file is automatically")
+    assert not known.nox("-s", "install").said(RESTORED)
+    known.edit("poetry.lock", "# As it was: this file is automatically", "# This file is automatically")
+    assert known.nox("-s", "install").said(RESTORED)
+    assert known.installed() == before
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "unreadable"])
-def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(first: Project, damage: str, tmp_path: Path) -> None:
-    first.nox("-s", "install")
-    (entry,) = cached_installs(first)
+def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(known: Project, damage: str, tmp_path: Path) -> None:
+    known.nox("-s", "install")
+    (entry,) = cached_installs(known)
     module = next(entry.glob("files/lib/*/site-packages/uvicorn/config.py"))
     dist_info = next(entry.glob("files/lib/*/site-packages/uvicorn-*.dist-info"))
     content = module.read_bytes()
@@ -134,11 +149,11 @@ def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(first: Project, d
         replace(dist_info / "entry_points.txt", b"garbage\n")
     else:
         (entry / "manifest.json").write_text("{", "utf-8")
-    second = another_checkout(first, "second")
+    second = another_checkout(known, "second")
     result = second.nox("-s", "install")
     assert not result.said(RESTORED)
-    assert environment(second).keys() == environment(first).keys()
-    assert another_checkout(first, "third").nox("-s", "install").said(RESTORED)  # the entry was replaced
+    assert environment(second).keys() == environment(known).keys()
+    assert another_checkout(known, "third").nox("-s", "install").said(RESTORED)  # the entry was replaced
 
 
 def test_an_edit_in_one_environment_does_not_reach_another(first: Project) -> None:
@@ -167,10 +182,10 @@ def test_changed_modes_in_one_environment_do_not_reach_another(first: Project) -
     assert (second.site_packages() / "uvicorn" / "config.py").stat().st_mode & 0o777 == 0o644
 
 
-def test_poetry_never_installs_into_the_rest_of_a_killed_restore(first: Project) -> None:
+def test_poetry_never_installs_into_the_rest_of_a_killed_restore(known: Project) -> None:
     """The rest may contain anything, and Poetry would leave it there."""
-    first.nox("-s", "install")
-    second = another_checkout(first, "second")
+    known.nox("-s", "install")
+    second = another_checkout(known, "second")
     second.nox("-s", "install")
     install_state.remove(Environment(path=second.environment()))
     for dist_info in second.site_packages().glob("*.dist-info"):
@@ -198,13 +213,13 @@ def test_scripts_of_a_moved_checkout_do_not_get_into_the_cache(first: Project) -
 
 
 def test_an_entry_that_is_replaced_while_it_is_restored_is_not_used(
-    first: Project, monkeypatch: pytest.MonkeyPatch
+    known: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first.nox("-s", "install")
-    second, third = another_checkout(first, "second"), another_checkout(first, "third")
+    known.nox("-s", "install")
+    second, third = another_checkout(known, "second"), another_checkout(known, "third")
     second.nox("-s", "install")
-    (entry,) = cached_installs(first)
-    locked = lock.read(first.root / "poetry.lock")
+    (entry,) = cached_installs(known)
+    locked = lock.read(known.root / "poetry.lock")
     transplant = install_cache._copy_distribution  # noqa: SLF001  # called for one distribution after the other
     shell = Shell(environ={}, secrets=Secrets.of({}), say=lambda _: None)
     restored: list[str] = []
@@ -223,31 +238,31 @@ def test_an_entry_that_is_replaced_while_it_is_restored_is_not_used(
 
 
 @pytest.mark.parametrize("file", ["pins.txt", "dependencies.pex/PEX-INFO"])
-def test_a_dependency_pex_that_was_changed_is_packed_again(first: Project, file: str) -> None:
-    first.nox("-s", "pex")
-    (entry,) = (path for path in (first.cache / "dependencies").iterdir() if path.is_dir())
+def test_a_dependency_pex_that_was_changed_is_packed_again(known: Project, file: str) -> None:
+    known.nox("-s", "pex")
+    (entry,) = (path for path in (known.cache / "dependencies").iterdir() if path.is_dir())
     text = (entry / file).read_text("utf-8")
     (entry / file).write_text(text.replace("h11==", "h12=="), "utf-8")
-    second = another_checkout(first, "second")
+    second = another_checkout(known, "second")
     second.nox("-s", "pex")
-    assert second.dist()["standard.pex"] == first.dist()["standard.pex"]
+    assert second.dist()["standard.pex"] == known.dist()["standard.pex"]
     assert (entry / file).read_text("utf-8") == text
 
 
 def test_another_index_and_another_configuration_of_poetry_do_not_restore(
-    first: Project, unreachable_index: str, tmp_path: Path
+    known: Project, unreachable_index: str, tmp_path: Path
 ) -> None:
-    first.nox("-s", "install")
-    second = another_checkout(first, "second")
+    known.nox("-s", "install")
+    second = another_checkout(known, "second")
     second.refused("index-unreachable", "-s", "install", env={"PIP_INDEX_URL": unreachable_index})
     result = second.nox("-s", "install", "--", "--force", env={"POETRY_INSTALLER_PARALLEL": "false"})
     assert not result.said(RESTORED)
     config = tmp_path / "config"
     config.mkdir()
     (config / "config.toml").write_text("[installer]\nparallel = false\n", "utf-8")
-    third = another_checkout(first, "third")
+    third = another_checkout(known, "third")
     assert not third.nox("-s", "install", env={"POETRY_CONFIG_DIR": str(config)}).said(RESTORED)
-    assert another_checkout(first, "fourth").nox("-s", "install").said(RESTORED)
+    assert another_checkout(known, "fourth").nox("-s", "install").said(RESTORED)
 
 
 def test_an_environment_with_a_path_dependency_is_not_stored(project: Callable[[str], Project], first: Project) -> None:
@@ -256,13 +271,13 @@ def test_an_environment_with_a_path_dependency_is_not_stored(project: Callable[[
     assert cached_installs(reader) == []
 
 
-def test_a_read_only_cache_is_used_and_an_empty_one_is_an_error(first: Project, tmp_path: Path) -> None:
-    first.nox("-s", "pex")
+def test_a_read_only_cache_is_used_and_an_empty_one_is_an_error(known: Project, tmp_path: Path) -> None:
+    known.nox("-s", "pex")
     (tmp_path / "empty").mkdir()
-    second, third = another_checkout(first, "second"), another_checkout(first, "third")
-    with read_only(first.cache), read_only(tmp_path / "empty"):
+    second, third = another_checkout(known, "second"), another_checkout(known, "third")
+    with read_only(known.cache), read_only(tmp_path / "empty"):
         assert second.nox("-s", "pex").said("install: ", RESTORED)
-        assert second.binary("standard").read_bytes() == first.binary("standard").read_bytes()
+        assert second.binary("standard").read_bytes() == known.binary("standard").read_bytes()
         assert second.nox("-s", "pex").said("pex: standard unchanged")
         third.environ["NOX_PEX_CACHE_DIR"] = str(tmp_path / "empty")
         line = third.refused("disk-full", "-s", "pex")

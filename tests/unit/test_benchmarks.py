@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import tomllib
+import zipfile
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import boots, builds, chart, figures, goals, library, noticed, render, results, scale, shapes, tables
+from benchmarks import (
+    boots,
+    builds,
+    chart,
+    figures,
+    goals,
+    library,
+    locks,
+    noticed,
+    render,
+    results,
+    scale,
+    shapes,
+    summary,
+    synthetic,
+    tables,
+)
 from benchmarks.checkout import Checkout
-from benchmarks.competitors import WAYS, Job, Tools
+from benchmarks.competitors import BUNDLE, PLAIN_PEX, WAYS, Job, Tools
 from benchmarks.execution import clean_environ, reason
 from benchmarks.results import NOX_PEX, Check, Key, Results, Series
 
@@ -22,7 +42,7 @@ TOOLS = Tools(
 
 
 def series(piece: str, project: str, case: str, subject: str, *samples: float | None) -> Series:
-    unit: results.Unit = "bytes" if case in ("size", "build", "verify") and piece != "build" else "s"
+    unit: results.Unit = "bytes" if case == "size" or case.endswith("memory") else "s"
     key = Key(piece=piece, project=project, case=case, subject=subject)
     return Series(key=key, samples=list(samples), unit=unit)
 
@@ -35,7 +55,10 @@ def some(*more: Series) -> Results:
         series("build", "hello", "edit", "2019 recipe", 20.0, 30.0),
         series("build", "hello", "edit", "shiv", None, None),
         series("build", "app", "edit", NOX_PEX, 1.0),
-        series("build", "app", "edit", "pex --pylock", 3.0),
+        series("build", "app", "edit", PLAIN_PEX, 3.0),
+        series("build", "app", "bump", NOX_PEX, 2.0, 3.0),
+        series("build", "app", "bump", "pex --pylock", 4.0, 4.0),
+        series("build", "app", "bump", BUNDLE, 1.0, 1.0),
         series("build", "app", "edit", "pex --pex-repository", 0.9),
         series("build", "app", "edit", builds.COPY, 0.6),
         series("boot", "app", "warm-boot", NOX_PEX, 0.5),
@@ -84,7 +107,7 @@ def test_figures_have_three_significant_digits_at_most() -> None:
 
 
 def test_a_goal_is_judged_by_what_was_measured() -> None:
-    reached, missed = goal_of(some(), "hello: 2019 recipe"), goal_of(some(), "`--pylock`")
+    reached, missed = goal_of(some(), "known lock, hello: 2019 recipe"), goal_of(some(), "`--pylock`, its defaults")
     assert reached.met
     assert reached.text == "goal ≥ 6 ×, measured 7.0 ×"
     assert missed.met is False
@@ -95,6 +118,83 @@ def test_a_goal_is_judged_by_what_was_measured() -> None:
 def test_the_fastest_pex_is_the_one_that_counts() -> None:
     fastest = goal_of(some(), "changed, app: the fastest pex")
     assert (fastest.detail, fastest.measured, fastest.met) == ("pex --pex-repository", 0.9, False)
+
+
+def test_a_bump_is_compared_with_the_fastest_other_way_to_one_file() -> None:
+    goal = goal_of(some(), "one dependency bumped, app")
+    assert (goal.measured, goal.detail, goal.met) == (0.625, "pex --pylock", True)
+
+
+def test_a_first_build_is_compared_with_poetry_and_with_pex_from_its_environment() -> None:
+    times = {NOX_PEX: 3.0, BUNDLE: 2.0, "pex --venv-repository": 4.0, "pex --pylock": 1.0}
+    measured = some(*(series("build", "hello", "new", name, seconds) for name, seconds in times.items()))
+    poetry, pex = (
+        goal_of(measured, "new lock, hello: nox-pex ÷ Poetry"),
+        goal_of(measured, "new lock, hello: nox-pex ÷ the"),
+    )
+    assert (poetry.measured, poetry.met) == (1.5, True)
+    assert (pex.measured, pex.detail) == (0.75, "pex --venv-repository")
+
+
+def test_a_larger_file_may_take_longer_to_check() -> None:
+    measured = some(
+        series("large", "500 MB", "unchanged", NOX_PEX, 0.29, 0.30, 0.31),
+        series("large", "500 MB", "unchanged", builds.EMPTY, 0.20, 0.20, 0.20),
+        series("large", "500 MB", "size", NOX_PEX, 520e6),
+    )
+    goal = goal_of(measured, "nothing changed, 500 MB")
+    assert goal.text == "goal ≤ 0.36 s, measured 0.30 s"
+    assert goal.detail == "520.0 MB; three empty sessions take 0.20 s"
+    assert goal_of(some(), "nothing changed, 500 MB").measured is None
+
+
+def test_the_largest_memory_of_all_cases_counts() -> None:
+    peaks = {"build-memory": 90e6, "verify-memory": 160e6}
+    goal = goal_of(
+        some(*(series("large", "1.5 GB", case, NOX_PEX, peak) for case, peak in peaks.items())),
+        "own processes, 1.5 GB",
+    )
+    assert (goal.detail, goal.text, goal.met) == ("verify", "goal ≤ 150 MB, measured 160.0 MB", False)
+
+
+def test_the_summary_names_who_is_faster_and_why() -> None:
+    lost = series("build", "hello", "bump", NOX_PEX, 4.0), series("build", "hello", "bump", "shiv", 2.0)
+    even = series("boot", "app", "warm-boot", "shiv", 0.49)
+    rows = {(row.case, row.project): row for row in summary.rows(some(*lost, even))}
+    assert rows["one dependency bumped", "app"].verdict == "nox-pex is faster"
+    assert rows["later starts", "app"].verdict == "as fast"
+    slower = rows["one dependency bumped", "hello"]
+    assert slower.verdict == "**shiv is faster**: it checks nothing"
+    assert (slower.other, slower.ratio) == ("shiv", 2.0)
+    assert ("one source file changed", "hello") in rows
+    assert rows["one source file changed", "hello"].other == "2019 recipe"  # the other one failed
+
+
+def test_every_way_but_nox_pex_says_what_it_does_not_do() -> None:
+    assert {way.name for way in WAYS.values() if way.is_file and not way.catch} == {NOX_PEX}
+
+
+def test_a_generated_wheel_is_complete_and_cannot_be_compressed(tmp_path: Path) -> None:
+    data = synthetic.Distribution(name="large-000", files=2, size=50_000)
+    with synthetic.index(tmp_path, [data]) as url:
+        page = (tmp_path / "simple/large-000/index.html").read_text("utf-8")
+    (file,) = (tmp_path / "simple/large-000").glob("*.whl")
+    assert url.endswith("/simple/")
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in page
+    with zipfile.ZipFile(file) as wheel:
+        members = {name: wheel.read(name) for name in wheel.namelist()}
+    rows = dict(row.split(",")[:2] for row in members["large_000-1.0.dist-info/RECORD"].decode().split())
+    assert rows.keys() == members.keys()
+    parts = [members[f"large_000/part{number:05}.bin"] for number in range(2)]
+    assert parts[0] != parts[1]
+    assert all(len(part) == 50_000 <= len(zlib.compress(part)) for part in parts)
+
+
+def test_generated_modules_are_python(tmp_path: Path) -> None:
+    members = dict(synthetic.Distribution(name="many", files=3, size=1_000, suffix=".py").members())
+    assert len(members) == 4
+    for path, content in members.items():
+        compile(content, str(tmp_path / path), "exec")
 
 
 def test_the_goal_of_the_cold_boot_is_measured_against_the_fastest_single_file() -> None:
@@ -171,6 +271,12 @@ def test_newer_results_replace_all_older_ones_of_the_same_case() -> None:
     assert both.find("build", "app", "edit", NOX_PEX) is not None
 
 
+def test_merged_results_know_which_pieces_are_finished() -> None:
+    older, newer = some(), some()
+    older.finished, newer.finished = ["builds", "verify"], ["verify", "scale"]
+    assert results.merged(older, newer).finished == ["builds", "verify", "scale"]
+
+
 def test_results_of_another_commit_are_refused() -> None:
     other = some()
     other.commit = "def"
@@ -223,10 +329,16 @@ def test_the_steps_that_depend_on_the_lock_run_only_after_it_changed() -> None:
 
 def test_plain_pex_gets_the_modules_and_packages_of_the_project() -> None:
     job = Job(sources=("main.py", "shop"), greeting="1", lock_changed=False)
-    (step,) = WAYS["pex --pylock"].steps(TOOLS, job)
+    (step,) = WAYS[PLAIN_PEX].steps(TOOLS, job)
     assert " ".join(step.argv) == (
         "/tools/pex --pylock pylock.toml -c uvicorn -M main -P shop --inject-env GREETING=1 -o service.pex"
     )
+
+
+def test_each_pex_that_is_tuned_packs_wheels_as_they_are_and_boots_as_nox_pex_does() -> None:
+    job = Job(sources=("main.py",), greeting="1", lock_changed=True)
+    for name in ("pex --pylock", "pex --venv-repository", "pex --pex-repository", "uv and pex"):
+        assert {"--no-pre-install-wheels", "--venv", "--sh-boot"} <= set(WAYS[name].steps(TOOLS, job)[-1].argv)
 
 
 def test_settings_replace_the_earlier_ones_and_leave_the_other_tables(tmp_path: Path) -> None:
@@ -240,13 +352,41 @@ def test_settings_replace_the_earlier_ones_and_leave_the_other_tables(tmp_path: 
     assert file.read_text("utf-8") == before
 
 
-@pytest.mark.parametrize("project", ["hello", "app", "data"])
-def test_the_second_lock_of_a_benchmark_fits_the_same_project(project: str) -> None:
-    locks = [ROOT / "benchmarks/projects" / project / name for name in ("poetry.lock", "bumped.lock")]
-    lines = [path.read_text("utf-8").splitlines() for path in locks]
-    assert lines[0] != lines[1]
-    hashes = [next(line for line in text if line.startswith("content-hash")) for text in lines]
-    assert hashes[0] == hashes[1]
+@pytest.mark.parametrize("project", ["hello", "app"])
+@pytest.mark.parametrize("case", list(locks.CHANGES))
+def test_the_lock_of_each_round_has_other_releases_and_nothing_else_changes(project: str, case: str) -> None:
+    before = (ROOT / "benchmarks/projects" / project / "poetry.lock").read_text("utf-8")
+    for releases in locks.CHANGES[case][project]:
+        after = locks.with_releases(before, releases)
+        known, found = (
+            {package["name"]: package["version"] for package in tomllib.loads(text)["package"]}
+            for text in (before, after)
+        )
+        assert found == {name: version for name, version in {**known, **releases}.items() if version is not None}
+        assert tomllib.loads(after)["metadata"] == tomllib.loads(before)["metadata"]
+    assert locks.with_releases(before, {}) == before
+
+
+def test_no_release_is_built_before_its_round() -> None:
+    used = [
+        (name, version)
+        for change in locks.CHANGES.values()
+        for rounds in change.values()
+        for releases in rounds
+        for name, version in releases.items()
+        if version is not None
+    ]
+    assert len(used) == len(set(used))
+
+
+def test_the_lock_of_a_checkout_is_that_of_the_project_with_other_releases(tmp_path: Path) -> None:
+    checkout = Checkout.of(ROOT / "benchmarks/projects/hello", tmp_path / "hello")
+    lock = checkout.root / "poetry.lock"
+    before = lock.read_text("utf-8")
+    checkout.lock({"idna": "3.19"})
+    assert 'version = "3.19"' in lock.read_text("utf-8")
+    checkout.lock({})
+    assert lock.read_text("utf-8") == before
 
 
 def test_the_verdict_is_read_from_the_output_of_nox_pex() -> None:

@@ -98,8 +98,7 @@ class Environment(Struct, frozen=True, kw_only=True):
         for distribution in self.distributions():
             with contextlib.suppress(OSError):  # without a RECORD, the build reports the distribution
                 for path, _, _ in installed_files(distribution, self):
-                    file = self.path / path
-                    if path.startswith("bin/") and not file.is_symlink():
+                    if path.startswith("bin/") and not (file := self.path / path).is_symlink():
                         file.chmod(0o755)
 
     def without_utf_8(self) -> Iterator[NormalizedName]:
@@ -155,6 +154,10 @@ def installed_files(distribution: Distribution, environment: Environment) -> Ite
     except ValueError as error:
         raise OSError(0, f"the RECORD of {distribution.name} cannot be parsed", str(distribution.directory)) from error
     for path, digest, _ in rows:
+        if path and path[0] != "/" and path[-1] not in "./" and "//" not in path and "./" not in path:
+            # Most paths need no normalization, which takes most of the time for ten thousand files.
+            yield f"{place}/{path}", path, digest
+            continue
         inner = os.path.normpath(os.path.join(place, path))  # noqa: PTH118  # faster than pathlib, for ten thousand files
         if inner.startswith("/"):  # Poetry lists the files of an editable install like this
             above = environment.path if Path(inner).is_relative_to(environment.path) else environment.path.resolve()
@@ -167,22 +170,39 @@ def installed_files(distribution: Distribution, environment: Environment) -> Ite
 
 def _distribution(directory: Path) -> Distribution:
     name, _, version = directory.name.removesuffix(".dist-info").partition("-")
-    for line in text_of(directory / "METADATA").splitlines():
-        if not line:
-            break
-        key, _, value = line.partition(":")
+    for key, value in _headers(directory / "METADATA"):
         if key == "Name":
-            name = value.strip()
+            name = value
         elif key == "Version":
-            version = value.strip()
-    record = text_of(directory / "RECORD")
+            version = value
+    record = _record(directory / "RECORD")
     return Distribution(
         name=canonicalize_name(name),
         version=version,
         directory=directory,
-        record=hashlib.sha256(record.encode("utf-8", "surrogateescape")).hexdigest() if record.strip() else None,
+        record=hashlib.sha256(record).hexdigest() if record.strip() else None,
         direct=(directory / "direct_url.json").exists(),
     )
+
+
+def _headers(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a metadata file. What follows them is not read: it may be a long description."""
+    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            if line == "\n":
+                return
+            key, _, value = line.partition(":")
+            yield key, value.strip()
+
+
+def _record(path: Path) -> bytes:
+    """Return the content of a RECORD with the line breaks of POSIX; empty if it is not readable."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = file.read()
+    except OSError:
+        return b""
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
 
 
 def text_of(path: Path) -> str:

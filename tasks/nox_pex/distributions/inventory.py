@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from nox_pex.distributions.environment import Distribution, Environment, install
 from nox_pex.distributions.record import encode_digest, record_digest
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
+from nox_pex.system.lazy import pattern
 
 _UNHASHED: Final = ("RECORD", "RECORD.jws", "RECORD.p7s", "direct_url.json")
 """The files of a `.dist-info` whose rows may have no digest. Poetry writes none for `direct_url.json`."""
@@ -31,7 +31,7 @@ _CREATED: Final = frozenset({"_virtualenv.py", "_virtualenv.pth"})
 """The files that uv and virtualenv create in site-packages."""
 
 
-_RESERVED: Final = re.compile(r"pyvenv\.cfg|lib64|bin/(python|pypy|graalpy)[0-9.]*t?d?")
+_RESERVED: Final = pattern(r"pyvenv\.cfg|lib64|bin/(python|pypy|graalpy)[0-9.]*t?d?")
 """The files that make a directory an environment: no distribution may install them."""
 
 

@@ -23,11 +23,19 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from msgspec import Struct
+
+from nox_pex.system import quick_hash
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import blake3
+else:
+    blake3 = lazy("blake3")  # only needed for a directory that was built
 
 _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
@@ -60,7 +68,29 @@ def digest(directory: int) -> str:
 
     Raises `OSError` if something in it cannot be read, or is changed meanwhile.
     """
-    hasher = hashlib.sha256(_strings(b"nix-archive-1", b"(", b"type", b"directory"))
+    return _digest(directory, hashlib.sha256(), _add_content)
+
+
+def quick_digest(directory: int) -> str:
+    """Return a digest of the same paths and contents for `quick_hash`, in hexadecimal. No other program computes it.
+
+    In the archive, each file has its quick digest in place of its content, and the digest of the archive is a BLAKE3.
+    Raises `OSError` if something in the directory cannot be read.
+    """
+    return _digest(directory, blake3.blake3(), _add_content_digest)
+
+
+class _Hasher(Protocol):
+    """A hash of a sequence of bytes."""
+
+    def update(self, data: bytes, /) -> object: ...
+
+    def hexdigest(self) -> str: ...
+
+
+def _digest(directory: int, hasher: _Hasher, add_content: Callable[[_Hasher, int], None]) -> str:
+    """Return the digest of an archive. `add_content` adds the content of an open file to a hash."""
+    hasher.update(_strings(b"nix-archive-1", b"(", b"type", b"directory"))
     for step in _walk(directory):
         if step.status is None:
             hasher.update(_strings(b")", b")"))
@@ -69,7 +99,7 @@ def digest(directory: int) -> str:
         if step.kind == "enter":
             hasher.update(_strings(b"type", b"directory"))
         else:
-            _add_entry(hasher, step.name, step.status, step.parent)
+            _add_entry(hasher, step.name, step.status, step.parent, add_content)
             hasher.update(_strings(b")", b")"))
     hasher.update(_strings(b")"))
     return hasher.hexdigest()
@@ -235,18 +265,20 @@ def _names(directory: int) -> Iterator[bytes]:
     return iter(sorted(map(os.fsencode, os.listdir(directory))))
 
 
-def _add_entry(hasher: hashlib._Hash, name: bytes, status: os.stat_result, parent: int) -> None:
+def _add_entry(
+    hasher: _Hasher, name: bytes, status: os.stat_result, parent: int, add_content: Callable[[_Hasher, int], None]
+) -> None:
     """Add the node of anything but a directory, without its parentheses."""
     kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFREG:
-        _add_file(hasher, name, parent)
+        _add_file(hasher, name, parent, add_content)
     elif kind == stat.S_IFLNK:
         hasher.update(_strings(b"type", b"symlink", b"target", os.readlink(name, dir_fd=parent)))
     else:
         hasher.update(_strings(b"type", _OTHER_KINDS.get(kind, b"device")))
 
 
-def _add_file(hasher: hashlib._Hash, name: bytes, parent: int) -> None:
+def _add_file(hasher: _Hasher, name: bytes, parent: int, add_content: Callable[[_Hasher, int], None]) -> None:
     descriptor = os.open(name, _FILE, dir_fd=parent)
     try:
         status = os.fstat(descriptor)
@@ -254,18 +286,26 @@ def _add_file(hasher: hashlib._Hash, name: bytes, parent: int) -> None:
             raise _changed()
         executable = (b"executable", b"") if status.st_mode & stat.S_IXUSR else ()
         hasher.update(_strings(b"type", b"regular", *executable, b"contents"))
-        hasher.update(status.st_size.to_bytes(8, "little"))
-        remaining = status.st_size
-        while piece := os.read(descriptor, min(_CHUNK, remaining + 1)):
-            hasher.update(piece)
-            remaining -= len(piece)
-            if remaining < 0:
-                break
-        if remaining != 0:
-            raise _changed()
-        hasher.update(bytes(-status.st_size % 8))
+        add_content(hasher, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _add_content(hasher: _Hasher, descriptor: int) -> None:
+    remaining = size = os.fstat(descriptor).st_size
+    hasher.update(size.to_bytes(8, "little"))
+    while piece := os.read(descriptor, min(_CHUNK, remaining + 1)):
+        hasher.update(piece)
+        remaining -= len(piece)
+        if remaining < 0:
+            break
+    if remaining != 0:
+        raise _changed()
+    hasher.update(bytes(-size % 8))
+
+
+def _add_content_digest(hasher: _Hasher, descriptor: int) -> None:
+    hasher.update(quick_hash.of_file(descriptor))
 
 
 def _changed() -> OSError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.poetry.installed import Installed
+from nox_pex.system import processors
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
@@ -38,8 +38,10 @@ _LEFT_TO_THE_BUILD: Final = (NoxPexError, OSError, ValueError)
 @contextlib.contextmanager
 def working_ahead(targets: Iterable[Target], environment: Environment, provisioner: Provisioner) -> Iterator[None]:
     """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex."""
-    composed = [target for target in targets if composer.supports(target.table)]
-    if not composed or _processors() < 2:  # noqa: PLR2004  # one is for the block
+    composed = [
+        each for each in targets if composer.supports(each.table) and each.table.pre_install_wheels is not False
+    ]
+    if not composed or processors.count() < 2:  # noqa: PLR2004  # one is for the block
         yield
         return
     finished = threading.Event()
@@ -79,7 +81,7 @@ def _make_runtimes(
         with ExitStack() as stack:
             provided = tool.provide(provisioner, version, interpreter=contents.interpreter)
             runtime.provide(
-                RuntimeRequest.of(target, contents, disagreements=Disagreements()),
+                RuntimeRequest.of(target, contents, disagreements=Disagreements(), pre_install=True),
                 provisioner,
                 pex_version=version or pinned.PEX,
                 provide_pex=functools.partial(stack.enter_context, provided),
@@ -118,7 +120,3 @@ def _contents(target: Target, environment: Environment) -> Installed:
     return Installed(
         selection=target.selection, environment=environment, distributions=(), path_digests={}, seconds=0.0
     )
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -102,9 +102,11 @@ class Assembler(Struct, frozen=True, kw_only=True):
         with self.clock.step("disagreements"):
             noted = self._disagreements(project)
         found = noted.disagreements
-        packed = self._compose(part, noted)
+        composing, packed = self._composer(part, noted), None
+        if composing is not None and target.table.pre_install_wheels is not False:
+            packed = composing.compose(self.output)
         if packed is None:
-            packed = self._build_with_pex(part, limit, found)
+            packed = self._build_with_pex(part, limit, found, composing)
         if target.table.validate_entry_point and entry_point is not None:
             with self.clock.step("validate"):
                 self._validate(entry_point)
@@ -160,11 +162,12 @@ class Assembler(Struct, frozen=True, kw_only=True):
             return noted
         found = disagreements.find(self.installed, lock.read(target.project.lock), project=project)
         new = msgspec.structs.replace(noted, disagreements_for=follow_from, disagreements=found)
-        notes.write(target, new)
+        if not self.from_scratch:
+            notes.write(target, new)
         return new
 
-    def _compose(self, part: ProjectPart, noted: Notes) -> frozenset[NormalizedName] | None:
-        """Compose the binary from its parts; return the names of its distributions, None if pex has to build it."""
+    def _composer(self, part: ProjectPart, noted: Notes) -> Composer | None:
+        """The composer of the binary; None if pex has to build it."""
         if self.from_scratch or not composer.supports(self.target.table):
             return None
         return Composer(
@@ -178,12 +181,14 @@ class Assembler(Struct, frozen=True, kw_only=True):
             notes=noted,
             clock=self.clock,
             lock_descriptor=self.lock_descriptor,
-        ).compose(self.output)
+        )
 
-    def _build_with_pex(self, part: ProjectPart, limit: MemberLimit, found: Disagreements) -> frozenset[NormalizedName]:
-        """Let pex build the binary from the dependency PEX and the project's part, in spite of what it objects to.
+    def _build_with_pex(
+        self, part: ProjectPart, limit: MemberLimit, found: Disagreements, composing: Composer | None
+    ) -> frozenset[NormalizedName]:
+        """Let pex build the dependency PEX, and the binary from it, in spite of what it objects to.
 
-        Return the names of its distributions.
+        The binary is composed if it stores wheels and `composing` can do that. Return the names of its distributions.
         """
         with contextlib.ExitStack() as stack:
             pex = stack.enter_context(
@@ -192,6 +197,10 @@ class Assembler(Struct, frozen=True, kw_only=True):
             packer = Packer(provisioner=self.provisioner, pex=pex)
             with self.clock.step("dependencies"):
                 table, dependencies = self._pack_dependencies(packer, limit, found)
+            if composing is not None and not table.pre_install_wheels:
+                packed = composing.compose_stored(self.output, dependencies.repository)
+                if packed is not None:
+                    return packed
             wheels = stack.enter_context(_plain_copies((part.wheel,) if part.wheel else ()))
             inputs = cli.PexInputs(
                 distributions=cli.repository_options(dependencies.repository, pins=dependencies.pins, wheels=wheels),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from nox_pex.distributions.pex_file import digest
+from nox_pex.distributions import pex_file
 from nox_pex.pex.checkout import Commit
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.pyproject import Project
@@ -18,6 +18,10 @@ from nox_pex.system.fingerprint import Inputs, changes, digests
 
 Sha256: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A SHA-256 in hexadecimal."""
+
+
+QuickDigest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""A digest of `pex_file.quick_digest`. It is never empty, as that of a file that cannot be read is."""
 
 
 class RecordedScie(Struct, frozen=True, kw_only=True):
@@ -57,11 +61,11 @@ class _Form(Struct, frozen=True, kw_only=True, rename="kebab"):
 class LastBuild(Struct, frozen=True, kw_only=True):
     """The last build in the private state, which is kept because anybody may change the files in `dist`.
 
-    `binary` is the digest of the binary, `record` that of the file with its build record, and `inputs` are its inputs
-    by item.
+    `contents` are the quick digests of the binary and its scies by file name (`pex_file.quick_digest`), `record` is the
+    SHA-256 of the file with its build record, and `inputs` are its inputs by item.
     """
 
-    binary: Sha256
+    contents: dict[str, QuickDigest]
     record: Sha256
     inputs: dict[str, dict[str, str]]
 
@@ -95,9 +99,12 @@ def read_last_build(path: Path) -> LastBuild | None:
         return None
 
 
-def write_last_build(path: Path, *, binary: str, record: Path, inputs: Inputs) -> None:
-    """Write what the next build has to know: the digest of the binary, that of the file `record`, and the inputs."""
-    files.write_json(path, {"binary": binary, "record": files.digest(record), "inputs": inputs})
+def write_last_build(path: Path, *, contents: Mapping[str, str], record: Path, inputs: Inputs) -> None:
+    """Write what the next build has to know: the fields of `LastBuild`.
+
+    `contents` are taken before the files are in `dist`, where anybody may change them.
+    """
+    files.write_json(path, {"contents": contents, "record": files.digest(record), "inputs": inputs})
 
 
 def change(binary: Path, record: Path, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
@@ -126,13 +133,16 @@ def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str |
     known = read(record)
     if not known:
         return "no build record next to it"
+    if last is not None and _has_size(known, binary) and is_as_built(binary, last):
+        return None if files.digest(record) == last.record else "its build record was changed after it was built"
     if not _describes(known, binary):
         return _CHANGED_DIRECTORY if binary.is_dir() else "the file was changed after it was built"
-    if last is None:
-        return None
-    if last.binary != known["sha256"]:
-        return "the file and its build record were changed after it was built"
-    return None if files.digest(record) == last.record else "its build record was changed after it was built"
+    return None if last is None else "the file and its build record were changed after it was built"
+
+
+def is_as_built(file: Path, last: LastBuild) -> bool:
+    """Whether a binary, or one of its scies, has the content that it had after the build `last`."""
+    return file.name in last.contents and last.contents[file.name] == pex_file.quick_digest(file)
 
 
 def current(record: Mapping[str, Any], project: Project, *, commit: Commit | None) -> dict[str, Any]:
@@ -164,7 +174,10 @@ def of_file(binary: Path) -> dict[str, Any]:
 
 
 def _describes(record: Mapping[str, Any], binary: Path) -> bool:
-    """Whether a build record is about exactly this file or directory. A file of another size need not be read."""
-    if "size" in record and binary.is_file() and binary.stat().st_size != record["size"]:
-        return False
-    return bool(record.get("sha256")) and record["sha256"] == digest(binary)
+    """Whether a build record is about exactly this file or directory."""
+    return _has_size(record, binary) and bool(record.get("sha256")) and record["sha256"] == pex_file.digest(binary)
+
+
+def _has_size(record: Mapping[str, Any], binary: Path) -> bool:
+    """Whether a binary has the size in its record, or is a directory. A file of another size need not be read."""
+    return not ("size" in record and binary.is_file() and binary.stat().st_size != record["size"])

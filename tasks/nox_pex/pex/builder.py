@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record, scies
+from nox_pex.pex.build_record import LastBuild
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
 from nox_pex.pex.target import Contents, Target, platforms_of
@@ -80,19 +81,19 @@ class Builder(Struct, frozen=True, kw_only=True):
         inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
         last = build_record.read_last_build(state)
         change = build_record.change(target.output, target.record, last=last, inputs=inputs) or scies.change(
-            target, known
+            target, known, last=last
         )
-        if not self.force and (change is None or change.kinds == {scies.KIND}):
+        if not self.force and last is not None and (change is None or change.kinds == {scies.KIND}):
             commit = self._commit_once(checkout, target, project_files)
             current = build_record.current(known, target.project, commit=commit)
             if change is not None:
                 self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
-                self._build_scies(target, installed, current, inputs, lock_descriptor=lock_descriptor)
-                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
+                contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
+                build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
                 return
             if current != known:
                 files.write_record(target.record, current)
-                build_record.write_last_build(state, binary=known["sha256"], record=target.record, inputs=inputs)
+                build_record.write_last_build(state, contents=last.contents, record=target.record, inputs=inputs)
             size = megabytes(pex_file.size(target.output))
             self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
             return
@@ -136,14 +137,15 @@ class Builder(Struct, frozen=True, kw_only=True):
                 clock=clock,
                 commit=commit,
             )
+            contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=known)
-        build_record.write_last_build(state, binary=new["sha256"], record=target.record, inputs=inputs)
+        build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
-        size, contents = megabytes(new["size"]), counted(new["distributions"], "distribution")
-        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {contents} ({_relative_output(target)})")
+        size, parts = megabytes(new["size"]), counted(new["distributions"], "distribution")
+        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {parts} ({_relative_output(target)})")
 
     def _disagreements(self, built: BuiltPex, *, shown: bool) -> Sequence[Mapping[str, Any]]:
         """The disagreements about the new binary as JSON values; `shown` shows each to the user."""
@@ -152,14 +154,26 @@ class Builder(Struct, frozen=True, kw_only=True):
         return [disagreement.as_json() for disagreement in built.disagreements]
 
     def _build_scies(
-        self, target: Target, installed: Contents, record: dict[str, Any], inputs: Inputs, *, lock_descriptor: int
-    ) -> None:
-        """Make the scies of the unchanged binary, or remove them if the settings no longer have the key `scie`."""
+        self,
+        target: Target,
+        installed: Contents,
+        record: dict[str, Any],
+        inputs: Inputs,
+        last: LastBuild,
+        *,
+        lock_descriptor: int,
+    ) -> dict[str, str]:
+        """Make the scies of the unchanged binary, or remove them if the settings no longer have the key `scie`.
+
+        Returns the quick digests of the binary, from its `last` build, and of the new scies.
+        """
         with _build_directory(target) as directory:
             builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
             made = builder.make(target.output)
+            contents = {target.output.name: last.contents[target.output.name], **builder.contents(made)}
             builder.move_into_place(made)
         builder.write_record({**record, "inputs": digests(inputs)}, made, former=record)
+        return contents
 
     def _scie_builder(
         self, target: Target, installed: Contents, directory: Path, *, lock_descriptor: int

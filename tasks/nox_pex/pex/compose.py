@@ -135,7 +135,7 @@ def _packed(
     new = []
     for member in wanted:
         former = known.get(member.name)
-        if former is not None and _is_same(former, member):
+        if former is not None and former.is_compressed == compress and _is_same(former, member):
             yield former.name, former
         else:
             new.append(member)

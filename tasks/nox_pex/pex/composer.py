@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,7 +53,7 @@ class ProjectPart(Struct, frozen=True, kw_only=True):
 
 def supports(table: Binary) -> bool:
     """Whether a binary with this table can be composed: pex alone compiles, and writes other layouts than a file."""
-    needs_pex = table.layout != "zipapp" or table.compile or table.executable or table.pre_install_wheels is False
+    needs_pex = table.layout != "zipapp" or table.compile or table.executable
     return not needs_pex and not without_scie_options(table.pex_args)
 
 
@@ -75,25 +76,37 @@ class Composer(Struct, frozen=True, kw_only=True):
     lock_descriptor: int
 
     def compose(self, output: Path) -> frozenset[NormalizedName] | None:
-        """Write the binary to `output`; return the names of its distributions.
+        """Write the binary to `output`, with its distributions installed; return their names.
 
         Return None, and leave no `output`, if pex has to build it.
         Raises `NoxPexError`: `integrity` if what is installed is damaged, `build-failed` if pex fails.
         """
-        scratch = self.directory / "compose"
-        scratch.mkdir()
+        return self._compose(output, self._packed_wheels, pre_install=True)
+
+    def compose_stored(self, output: Path, repository: Path) -> frozenset[NormalizedName] | None:
+        """Do the same with wheels as they are: those that pex has packed into the dependency PEX `repository`."""
+        if self.project.wheel is not None:
+            return None  # pex packs it again
+        return self._compose(output, functools.partial(self._stored_wheels, repository), pre_install=False)
+
+    def _compose(
+        self, output: Path, provide_wheels: Callable[[Runtime, Path], list[PackedWheel]], *, pre_install: bool
+    ) -> frozenset[NormalizedName] | None:
         try:
             with self.clock.step("runtime"):
-                pex_part = self._runtime()
+                pex_part = self._runtime(pre_install=pre_install)
             if pex_part is None:
                 return None
-            with self.clock.step("pack"):
-                wheels = sorted(self._wheels(pex_part, scratch), key=lambda packed: packed.name)
-            with self.clock.step("compose"):
-                parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
-                compress = self.target.table.compress
-                compose.compose(parts, output, compress=compress, scratch=scratch, previous=self.previous)
-        except (UnsupportedDistributionError, UnsupportedArchiveError):
+            with files.temporary_directory(prefix="compose.", parent=self.directory) as scratch:
+                with self.clock.step("pack"):
+                    wheels = sorted(provide_wheels(pex_part, scratch), key=lambda packed: packed.name)
+                with self.clock.step("compose"):
+                    parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
+                    compress = self.target.table.compress
+                    compose.compose(parts, output, compress=compress, scratch=scratch, previous=self.previous)
+        except (UnsupportedDistributionError, UnsupportedArchiveError, FileNotFoundError):
+            # Another process may have evicted a part from the cache since it was found.
+            output.unlink(missing_ok=True)
             return None
         return frozenset(pex_file.distribution_name(packed.name) for packed in wheels)
 
@@ -101,9 +114,9 @@ class Composer(Struct, frozen=True, kw_only=True):
     def _pex_version(self) -> str:
         return self.target.settings.pex_version or pinned.PEX
 
-    def _runtime(self) -> Runtime | None:
+    def _runtime(self, *, pre_install: bool) -> Runtime | None:
         contents = self.contents
-        request = RuntimeRequest.of(self.target, contents, disagreements=self.disagreements)
+        request = RuntimeRequest.of(self.target, contents, disagreements=self.disagreements, pre_install=pre_install)
         with ExitStack() as stack:
             pinned_version, interpreter = self.target.settings.pex_version, contents.interpreter
             return runtime.provide(
@@ -116,7 +129,16 @@ class Composer(Struct, frozen=True, kw_only=True):
                 hold=(self.lock_descriptor,),
             )
 
-    def _wheels(self, pex_part: Runtime, scratch: Path) -> list[PackedWheel]:
+    def _stored_wheels(self, repository: Path, _pex_part: Runtime, scratch: Path) -> list[PackedWheel]:
+        """Return the wheels in the dependency PEX `repository`, as they are."""
+        exclude = self.target.table.exclude
+        return [
+            packed_wheels.store(repository / packed_wheels.DEPENDENCIES / name, scratch, fingerprint=fingerprint)
+            for name, fingerprint in pex_file.info(repository).distributions.items()
+            if not is_excluded(pex_file.distribution_name(name), pex_file.distribution_version(name), exclude)
+        ]
+
+    def _packed_wheels(self, pex_part: Runtime, scratch: Path) -> list[PackedWheel]:
         """Return the packed wheels of the binary: the project's own, and those of the distributions.
 
         Nothing is packed if the binary would have more members than its file can hold.

@@ -7,6 +7,7 @@ with the digest that was noted when it was packed; if they differ, the wheel is 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import hashlib
 import json
@@ -20,12 +21,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.distributions import installed_wheel
+from nox_pex.distributions import installed_wheel, pex_file
 from nox_pex.distributions.installed_wheel import LAYOUT, InstalledWheel, LaidOutFile
 from nox_pex.distributions.record import encode_digest
 from nox_pex.pex import zip_members
 from nox_pex.pex.zip_members import Block, NewMember, UnsupportedArchiveError
-from nox_pex.system import files, locks, recipe
+from nox_pex.system import files, locks, processors, recipe
 from nox_pex.tools.cache import Caches
 
 DEPENDENCIES: Final = ".deps/"
@@ -51,11 +52,11 @@ class PackedWheel(Struct, frozen=True, kw_only=True):
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
-    """What is noted of a packed wheel: `sha256` is the digest of its archive."""
+    """What is noted of a packed wheel: `digest` is the quick digest of its archive."""
 
     name: str
     fingerprint: str
-    sha256: str
+    digest: str
 
 
 class PackedWheels(Struct, frozen=True, kw_only=True):
@@ -81,7 +82,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         Their bytes are compared with their digests, on all processors.
         """
         wanted = list(dict.fromkeys(keys))
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(processors.count()) as pool:
             found = pool.map(self._intact, wanted)
         return {key: wheel for key, wheel in zip(wanted, found, strict=True) if wheel is not None}
 
@@ -90,7 +91,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
 
         Raises `DamagedFileError`, and `OSError` if a file cannot be read or written.
         """
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(processors.count()) as pool:
             yield from pool.map(self.pack_one, wheels)
 
     def pack_one(self, wheel: InstalledWheel) -> PackedWheel:
@@ -107,7 +108,9 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
             new = scratch / key
             new.mkdir(0o700)
             packed = pack(wheel, new / _ARCHIVE, compress=self.compress)
-            manifest = _Manifest(name=packed.name, fingerprint=packed.fingerprint, sha256=files.digest(new / _ARCHIVE))
+            manifest = _Manifest(
+                name=packed.name, fingerprint=packed.fingerprint, digest=pex_file.quick_digest(new / _ARCHIVE)
+            )
             files.write_json(new / _MANIFEST, msgspec.structs.asdict(manifest))
             files.move_into_place(new, root / key)
         return _load(root / key, manifest)
@@ -116,9 +119,10 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         home = self.caches.packed / key
         try:
             manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
-            if manifest.sha256 != files.digest(home / _ARCHIVE):
+            if not manifest.digest or manifest.digest != pex_file.quick_digest(home / _ARCHIVE):
                 return None
-            os.utime(home)
+            with contextlib.suppress(OSError):  # a read-only cache is not evicted
+                os.utime(home)
             return _load(home, manifest)
         except (OSError, ValueError, UnsupportedArchiveError):  # msgspec's errors are ValueErrors
             return None
@@ -139,6 +143,13 @@ def pack(wheel: InstalledWheel, path: Path, *, compress: bool) -> PackedWheel:
         if name in checksums and member.crc_and_size[0] != checksums[name]:
             raise DamagedFileError(name)
     return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(path))
+
+
+def store(wheel: Path, scratch: Path, *, fingerprint: str) -> PackedWheel:
+    """Return the file `wheel` as a PEX has it that does not install its distributions; it is copied to `scratch`."""
+    member = NewMember(name=f"{DEPENDENCIES}{wheel.name}", mode=FILE_MODE, content=wheel)
+    archive = zip_members.pack(scratch / f"{wheel.name}.zip", [member], compress=False)
+    return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(archive.path))
 
 
 def number_of_members(wheel: InstalledWheel) -> int:

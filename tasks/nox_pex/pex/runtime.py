@@ -67,12 +67,14 @@ class RuntimeRequest(Struct, frozen=True, kw_only=True):
     excludes: Sequence[str]
 
     @classmethod
-    def of(cls, target: Target, contents: Contents, *, disagreements: Disagreements) -> RuntimeRequest:
-        """Return the request for the binary `target` of `contents`."""
+    def of(
+        cls, target: Target, contents: Contents, *, disagreements: Disagreements, pre_install: bool
+    ) -> RuntimeRequest:
+        """Return the request for the binary `target` of `contents`, which `pre_install` stores as installed."""
         # Without a pin, a distribution that requires any version gets the newest one in addition to the pinned one.
         several = () if isinstance(contents, Installed) else contents.in_several_versions
         return cls(
-            binary=target.table,
+            binary=msgspec.structs.replace(target.table, pre_install_wheels=pre_install),
             file_name=target.output.name,
             interpreter=contents.interpreter,
             interpreters=contents.interpreters,
@@ -193,10 +195,15 @@ def _is_proven(request: RuntimeRequest, built: Path, *, scratch: Path) -> bool:
     (proof / "unpacked").mkdir(parents=True)
     compress = request.table.compress
     try:
-        wheel = installed_wheel.from_wheel(built.parent / probe_wheel.FILE_NAME, proof / "unpacked")
-        packed = packed_wheels.pack(wheel, proof / "wheel.zip", compress=compress)
+        probe, runtime = built.parent / probe_wheel.FILE_NAME, Runtime(archive=zip_members.read(built))
+        if request.table.pre_install_wheels:
+            wheel = installed_wheel.from_wheel(probe, proof / "unpacked")
+            packed = packed_wheels.pack(wheel, proof / "wheel.zip", compress=compress)
+        else:
+            fingerprint = runtime.info["distributions"][probe.name]
+            packed = packed_wheels.store(probe, proof, fingerprint=fingerprint)
         parts = Parts(
-            runtime=Runtime(archive=zip_members.read(built)),
+            runtime=runtime,
             wheels=[packed],
             sources=LooseSources(root=built.parent / "sources", names=tuple(_SOURCES)),
             info={"requirements": [_REQUIREMENT]},

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nox_pex.distributions import scie_file
+from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import cli, scie_command, scies
 from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
@@ -58,6 +58,10 @@ class ScieBuilder(Struct, frozen=True, kw_only=True):
         for scie in made:
             files.require_replaceable(target.directory / scie.file)
         return made
+
+    def contents(self, made: Sequence[RecordedScie]) -> dict[str, str]:
+        """Return the quick digests of new scies by file name, before they are moved."""
+        return {scie.file: pex_file.quick_digest(self._directory / scie.file) for scie in made}
 
     def move_into_place(self, made: Sequence[RecordedScie]) -> None:
         """Move the scies to the output directory, each as a whole."""

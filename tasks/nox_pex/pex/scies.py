@@ -12,7 +12,7 @@ import msgspec
 
 from nox_pex.distributions import pex_file, scie_file
 from nox_pex.pex import scie_command
-from nox_pex.pex.build_record import Change, RecordedScie
+from nox_pex.pex.build_record import Change, LastBuild, RecordedScie, is_as_built
 from nox_pex.pex.target import Target
 from nox_pex.settings.pex_args import scie_options
 from nox_pex.system import files
@@ -53,8 +53,11 @@ def recorded(record: Mapping[str, Any], *, stem: str) -> tuple[RecordedScie, ...
     )
 
 
-def change(target: Target, record: Mapping[str, Any]) -> Change | None:
-    """Return why the scies have to be made again although no input changed; None if they are those in the record."""
+def change(target: Target, record: Mapping[str, Any], *, last: LastBuild | None) -> Change | None:
+    """Return why the scies have to be made again although no input changed; None if they are those in the record.
+
+    `last` is what the private state keeps of the last build.
+    """
     if target.table.scie is None:
         return None
     found = recorded(record, stem=target.stem)
@@ -64,7 +67,7 @@ def change(target: Target, record: Mapping[str, Any]) -> Change | None:
         file = target.directory / scie.file
         if not file.exists():
             return Change(reasons=(f"there is no {scie.file}",), kinds=frozenset({KIND}))
-        if pex_file.digest(file) != scie.sha256:
+        if last is None or not is_as_built(file, last):
             return Change(reasons=(f"{scie.file} was changed after it was built",), kinds=frozenset({KIND}))
     return None
 

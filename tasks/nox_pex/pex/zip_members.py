@@ -106,6 +106,11 @@ class ZipMember(Struct, frozen=True, kw_only=True):
         """The permissions and the type of the file, as in `st_mode`."""
         return self._fields.external_attributes >> 16
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its content is compressed, and not stored as it is."""
+        return self._fields.method != zipfile.ZIP_STORED
+
     def chunks(self) -> Iterator[bytes]:
         """Yield its unpacked content in pieces. Raises `UnsupportedArchiveError` for an unknown compression method."""
         method = self._fields.method

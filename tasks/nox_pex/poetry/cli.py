@@ -15,7 +15,7 @@ from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import MAIN, Project
 from nox_pex.system.command import Outcome
 from nox_pex.system.environ import UTF_8, tool_environ
-from nox_pex.tools import index
+from nox_pex.tools import index, keyring
 from nox_pex.tools.pinned import Poetry
 
 
@@ -50,12 +50,16 @@ def poetry_environ(
     """
     base = tool_environ(environ)
     return {
+        # Even to read no password, keyring imports its backends, and one of them runs the C compiler.
+        **({} if keyring.may_exist(base, project=project) else {"POETRY_KEYRING_ENABLED": "false"}),
         **base,
         **index.poetry_index_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
         "VIRTUAL_ENV": str(environment.path),
         "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",
         "POETRY_VIRTUALENVS_CREATE": "true",
+        # Poetry removes the same files itself as pip would for it, and pip takes a second to start.
+        "POETRY_INSTALLER_BUILTIN_UNINSTALL": "true",
         # The plugin would write the version into pyproject.toml during an install, which does not need it.
         "POETRY_DYNAMIC_VERSIONING_COMMANDS": "",
         **UTF_8,

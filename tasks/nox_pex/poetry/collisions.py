@@ -31,10 +31,11 @@ class _RecordedFile(Struct, frozen=True):
 
 def colliding(environment: Environment) -> tuple[Distribution, ...]:
     """The distributions that share a file but record different contents of it, and those with a missing file."""
+    root = str(environment.path)
     found = {
         entry.distribution
         for path, entries in _recorded_files(environment).items()
-        if _contents_differ(entries) or not os.path.lexists(environment.path / path)
+        if _contents_differ(entries) or not os.path.lexists(f"{root}/{path}")
         for entry in entries
     }
     return tuple(sorted(found, key=lambda distribution: distribution.name))
@@ -48,9 +49,7 @@ def record_winners(environment: Environment) -> tuple[str, ...]:
     rows: dict[Distribution, dict[str, tuple[str, str, str]]] = defaultdict(dict)
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path, entries in _recorded_files(environment).items():
-        file = environment.path / path
-        winner = _winner(file, entries) if _contents_differ(entries) else None
-        if winner is None:
+        if not _contents_differ(entries) or (winner := _winner(file := environment.path / path, entries)) is None:
             continue
         for entry in entries:
             if entry.digest != winner.digest:
@@ -86,7 +85,7 @@ def _recorded_files(environment: Environment) -> Mapping[str, list[_RecordedFile
 
 
 def _contents_differ(entries: Sequence[_RecordedFile]) -> bool:
-    return len({entry.digest for entry in entries}) > 1
+    return len(entries) > 1 and len({entry.digest for entry in entries}) > 1
 
 
 def _winner(file: Path, entries: Sequence[_RecordedFile]) -> _RecordedFile | None:

@@ -1,7 +1,7 @@
 """The addresses of locked files on their package indexes.
 
-`poetry.lock` has only the names and hashes of files. Poetry finds their addresses each time it installs, so this asks
-Poetry too. The answer is kept in the user's shared cache.
+`poetry.lock` has only the names and hashes of files. Poetry finds their addresses when it installs, and they are then
+kept in the user's shared cache. Poetry is asked again for those that are not there.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,7 @@ from msgspec import Struct
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.poetry.cli import poetry_environ
-from nox_pex.poetry.lock import Package
+from nox_pex.poetry.lock import Lock, Package
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks
 from nox_pex.system.environ import tool_environ
@@ -28,6 +28,8 @@ from nox_pex.system.secrets import public_url
 from nox_pex.tools import cache, index, pinned
 from nox_pex.tools.index_failures import network_failure
 from nox_pex.tools.provision import Provisioner
+
+_Form = TypeVar("_Form")
 
 _SCRIPT: Final = Path(__file__).with_name("file_urls_script.py")
 
@@ -40,9 +42,65 @@ class FileUrls(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    version: str
     source: str | None
     index: str
     files: Mapping[str, str]
+
+
+class KnownUrls(Struct, frozen=True, kw_only=True):
+    """The addresses that are remembered in the user's shared cache for `project`, each by its locked package.
+
+    So the next lock only needs those of the packages that differ.
+    """
+
+    project: Project
+    provisioner: Provisioner
+
+    def of(self, packages: Collection[Package]) -> dict[Package, FileUrls]:
+        """Return what is remembered about `packages`."""
+        root, indexes = self.provisioner.caches.urls, self._indexes()
+        found = {package: _read(root / _file_name(package, indexes), FileUrls) for package in packages}
+        if root.is_dir():
+            cache.mark_used(root)
+        return {package: urls for package, urls in found.items() if urls is not None}
+
+    def add(self, answers: Iterable[FileUrls], locked: Lock) -> None:
+        """Remember the `answers` of indexes that are about packages in the lock, without passwords.
+
+        An answer without a locked file is not remembered, because the index may have the file the next time.
+        """
+        root, indexes = self.provisioner.caches.urls, self._indexes()
+        for answer in answers:
+            for package in locked.find(answer.name, answer.version):
+                names = {file.name for file in package.files} & answer.files.keys()
+                if names and _reference(package) == answer.source:
+                    kept = {name: url for name, url in answer.files.items() if name in names}
+                    remembered = _public(msgspec.structs.replace(answer, files=kept))
+                    with contextlib.suppress(OSError):  # a read-only cache does not grow
+                        files.write_json(root / _file_name(package, indexes), msgspec.to_builtins(remembered))
+
+    def _indexes(self) -> list[Any]:
+        """Everything that decides which index Poetry asks for a package, besides the package itself."""
+        environ, project = tool_environ(self.provisioner.shell.environ), self.project
+        added = index.poetry_index_environ(environ, prefix=Path(sys.prefix), project=project.root, default="")
+        return [
+            project.document.get("tool", {}).get("poetry", {}).get("source"),
+            public_url(added.get("POETRY_PYPI_MIRROR_URL") or environ.get("POETRY_PYPI_MIRROR_URL", "")),
+            files.digest(project.root / "poetry.toml"),
+            files.digest(index.poetry_config(environ)),
+        ]
+
+
+def _file_name(package: Package, indexes: Sequence[Any]) -> str:
+    """The name of the file with the addresses of `package`. It has the content of the lock, and so all hashes."""
+    decisive = json.dumps([indexes, msgspec.to_builtins(package)], default=str)
+    return f"{hashlib.sha256(decisive.encode()).hexdigest()[:16]}.json"
+
+
+def _reference(package: Package) -> str | None:
+    """The name of the index of a package; None for the default one."""
+    return package.source.reference if package.source is not None else None
 
 
 class FileLocator(Struct, frozen=True, kw_only=True):
@@ -56,36 +114,20 @@ class FileLocator(Struct, frozen=True, kw_only=True):
     poetry_version: str | None
     force: bool
 
-    def locate(self, packages: Collection[Package], *, lock_digest: str) -> tuple[FileUrls, ...]:
-        """Return the addresses of the files of `packages`, and perhaps of others in the same lock.
+    def locate(self, packages: Collection[Package], *, locked: Lock) -> tuple[FileUrls, ...]:
+        """Return the addresses of the files of `packages`, which are in the lock `locked`.
 
-        `lock_digest` is the SHA-256 of the lock. A file that its index no longer has is left out. Raises `NoxPexError`
-        if an index cannot be asked: `index-unreachable`, `index-auth`, `tool-install`, `install-failed`.
+        A file that its index no longer has is left out. Raises `NoxPexError` if an index cannot be asked:
+        `index-unreachable`, `index-auth`, `tool-install`, `install-failed`.
         """
-        root = self.provisioner.caches.urls
-        remembered = root / f"{self._key(lock_digest)}.json"
-        known = () if self.force else _read(remembered) or ()
-        unknown = sorted({package.name for package in packages} - {each.name for each in known})
-        if unknown:
-            known = (*known, *self._ask(unknown))
-            with contextlib.suppress(OSError):  # a read-only cache does not grow
-                files.write_json(remembered, msgspec.to_builtins(known))
-        if root.is_dir():
-            cache.mark_used(root)
-        return known
-
-    def _key(self, lock_digest: str) -> str:
-        """A name for the answers, made from everything that decides which index Poetry asks for what."""
-        environ, project = tool_environ(self.provisioner.shell.environ), self.project
-        added = index.poetry_index_environ(environ, prefix=Path(sys.prefix), project=project.root, default="")
-        decisive = [
-            lock_digest,
-            project.dependency_digest(),
-            public_url(added.get("POETRY_PYPI_MIRROR_URL") or environ.get("POETRY_PYPI_MIRROR_URL", "")),
-            files.digest(project.root / "poetry.toml"),
-            files.digest(index.poetry_config(environ)),
-        ]
-        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+        known = KnownUrls(project=self.project, provisioner=self.provisioner)
+        found = {} if self.force else known.of(packages)
+        unknown = sorted({package.name for package in packages if package not in found})
+        if not unknown:
+            return tuple(found.values())
+        answers = self._ask(unknown)
+        known.add(answers, locked)
+        return (*found.values(), *answers)
 
     def _ask(self, names: Sequence[str]) -> tuple[FileUrls, ...]:
         shell = self.provisioner.shell
@@ -104,7 +146,7 @@ class FileLocator(Struct, frozen=True, kw_only=True):
             )
             argv = [str(poetry.python), "-I", str(_SCRIPT), str(request), str(answer)]
             outcome = shell.run(argv, what="freeze: Poetry", env=environ, cwd=self.project.root)
-            found = _read(answer) if outcome.status == 0 else None
+            found = _read(answer, tuple[FileUrls, ...]) if outcome.status == 0 else None
         if found is None:
             what = "Poetry could not ask the package index for the addresses of the locked files"
             raise network_failure(what, outcome) or NoxPexError(
@@ -116,10 +158,10 @@ class FileLocator(Struct, frozen=True, kw_only=True):
 _REMEDY: Final = "run it again with --verbose to see Poetry's output"
 
 
-def _read(path: Path) -> tuple[FileUrls, ...] | None:
-    """The answers in a file; None if there is no such file, or if it was damaged."""
+def _read(path: Path, form: type[_Form]) -> _Form | None:
+    """The value of this type in a JSON file; None if there is no such file, or if it was damaged."""
     try:
-        return msgspec.json.decode(files.read_bytes(path), type=tuple[FileUrls, ...])
+        return msgspec.json.decode(files.read_bytes(path), type=form)
     except (OSError, msgspec.DecodeError):
         return None
 

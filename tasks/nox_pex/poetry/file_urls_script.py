@@ -1,10 +1,10 @@
 """Ask the package indexes for the addresses of locked files. Runs on the Python of Poetry, in the project's directory.
 
 `python file_urls_script.py NAMES ANSWER` reads the JSON file NAMES, a list of normalized names of packages, and writes
-the JSON file ANSWER: a list of objects with `name` (of the package), `source` (the name of its source in the lock, or
-null), `index` (the address of the index) and `files` (file name to address). There is one object for each locked
-version. All of Poetry works as usual: sources, credentials, its HTTP cache and plugins. This file imports nothing of
-nox-pex.
+the JSON file ANSWER: a list of objects with `name` and `version` (of the package), `source` (the name of its source in
+the lock, or null), `index` (the address of the index) and `files` (file name to address). There is one object for each
+locked version. All of Poetry works as usual: sources, credentials, its HTTP cache and plugins. This file imports
+nothing of nox-pex.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def answer(poetry: Any, package: Any) -> dict[str, Any]:
         links = []
     return {
         "name": package.name,
+        "version": str(package.version),
         "source": package.source_reference,
         "index": repository.url,
         "files": {link.filename: link.url_without_fragment for link in links},

@@ -49,7 +49,8 @@ class Installer(Struct, frozen=True, kw_only=True):
     """Keeps the environments of `project` in sync with its lock.
 
     `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
-    `force` installs even if nothing changed. `meanwhile` is entered while Poetry installs into an environment.
+    `force` installs even if nothing changed. If not `cached`, the install cache is not used at all. `meanwhile` is
+    entered while Poetry installs into an environment.
     """
 
     project: Project
@@ -57,6 +58,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     provisioner: Provisioner
     poetry_version: str | None
     force: bool
+    cached: bool = True
     meanwhile: Callable[[Environment], AbstractContextManager[None]] = lambda _environment: nullcontext()
 
     @property
@@ -145,10 +147,10 @@ class Installer(Struct, frozen=True, kw_only=True):
         Returns the inputs, whose Python may differ if the environment was created again, and whether it was restored.
         """
         cached = self._cached(inputs)
-        if not self.force and not new and cached.exists():
+        if self.cached and not self.force and not new and cached.exists():
             inputs = self._recreate(environment, inputs)
             cached = self._cached(inputs)
-        if not self.force and self._restore(cached, environment):
+        if self.cached and not self.force and self._restore(cached, environment):
             return inputs, True
         found = environment.distributions()
         renamed = lock.read(self.project.lock).renamed(found)
@@ -167,7 +169,8 @@ class Installer(Struct, frozen=True, kw_only=True):
         inventory.check_places(environment)
         self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
         environment.make_scripts_executable()
-        cached.store(environment, lock.read(self.project.lock), shell=self.shell)
+        if self.cached:
+            cached.store(environment, lock.read(self.project.lock), shell=self.shell)
         return inputs, False
 
     def _cached(self, inputs: Inputs) -> CachedInstall:

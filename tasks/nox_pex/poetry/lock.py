@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from nox_pex.distributions.environment import Distribution, address_of
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
+from nox_pex.system.lazy import pattern
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -115,7 +116,7 @@ def git_url(address: str) -> str:
     return f"ssh://{match['user'] or ''}{match['host']}/{match['path'].lstrip('/')}" if match else address
 
 
-_SCP: Final = re.compile(r"(?P<user>[^/@:]+@)?(?P<host>[^/:@]{2,}):(?P<path>(?!//).+)")
+_SCP: Final = pattern(r"(?P<user>[^/@:]+@)?(?P<host>[^/:@]{2,}):(?P<path>(?!//).+)")
 """The short form of an SSH address: `git@example.org:group/project.git` (git-clone(1), GIT URLS)."""
 
 

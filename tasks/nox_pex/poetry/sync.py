@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import direct_urls, git_failures, lock
+from nox_pex.poetry import direct_urls, file_urls, git_failures, lock
 from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
+from nox_pex.poetry.install_report import Report
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
@@ -32,12 +33,21 @@ class Sync(Struct, frozen=True, kw_only=True):
     provisioner: Provisioner
     poetry_version: str | None
 
-    def run(self, wanted: Selection, environment: Environment, *, lock_fd: int, one_at_a_time: bool = False) -> None:
+    def run(
+        self,
+        wanted: Selection,
+        environment: Environment,
+        *,
+        lock_fd: int,
+        one_at_a_time: bool = False,
+        installed: Callable[[str, str], None] | None = None,
+    ) -> None:
         """Make Poetry install exactly `wanted` into `environment`.
 
         `lock_fd` is the descriptor of a lock that Poetry inherits, so that the lock is held until Poetry ends even if
-        this process is killed. `one_at_a_time` turns Poetry's parallel installer off. Raises `NoxPexError` with the
-        code of Poetry's error, or `install-failed` if Poetry installed into another environment.
+        this process is killed. `one_at_a_time` turns Poetry's parallel installer off. `installed` is called while
+        Poetry works, as for `Report.watched`. Raises `NoxPexError` with the code of Poetry's error, or `install-failed`
+        if Poetry installed into another environment.
         """
         shell = self.provisioner.shell
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
@@ -55,15 +65,20 @@ class Sync(Struct, frozen=True, kw_only=True):
             )
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"
-            argv = sync_argv(poetry, wanted, self.project, program=(str(_SCRIPT),))
+            report = Report(path=scratch / "report.jsonl")
+            argv = sync_argv(poetry, wanted, self.project, program=(str(_SCRIPT), str(report.path)))
             run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
-            outcome = run(argv, env=environ)
+            with report.watched(installed):
+                outcome = run(argv, env=environ)
             if outcome.status != 0 and git_failures.hides_reason(outcome.output):
                 outcome = run([*argv, "-v"], env=environ)
             if outcome.status != 0 and failure(outcome, self.project).code == "hash-mismatch":
                 # Poetry keeps a damaged download in its cache, and no flag skips that. So use an empty cache.
                 shell.say("install: a file has another hash than the lock says; downloading it again")
                 outcome = run(argv, env={**environ, "POETRY_CACHE_DIR": str(scratch / "cache")})
+            if addresses := report.addresses():
+                known = file_urls.KnownUrls(project=self.project, provisioner=self.provisioner)
+                known.add(addresses, lock.read(self.project.lock))
             others = sorted(path.name for path in environments.iterdir() if path.is_dir())
         if outcome.status != 0:
             raise failure(outcome, self.project)

@@ -46,14 +46,26 @@ _TOPS: Final = {
 """Directories at the root by what is in them. One with an `__init__.py` is a package, unless it has tests."""
 
 
-_FAMILIAR: Final = (
-    *("*.md", "*.rst", "*.lock", "*.log", "*.iml", "README*", "LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*"),
-    *("CHANGE*", "CODEOWNERS", "MANIFEST.in", "Makefile", "GNUmakefile", "justfile", "Justfile", "Procfile"),
-    *("Dockerfile*", "Containerfile*", "*compose*.y*ml", "requirements*.txt", "constraints*.txt", "setup.cfg"),
-    *("tox.ini", "pytest.ini", "mypy.ini", "ruff.toml", "mkdocs.yml", "codecov.yml", "package.json"),
-    *("setup.py", "noxfile.py"),
+_FAMILIAR: Final = frozenset(
+    {
+        *("CODEOWNERS", "MANIFEST.in", "Makefile", "GNUmakefile", "justfile", "Justfile", "Procfile", "setup.cfg"),
+        *("tox.ini", "pytest.ini", "mypy.ini", "ruff.toml", "mkdocs.yml", "codecov.yml", "package.json"),
+        *("setup.py", "noxfile.py"),
+    }
 )
-"""Patterns of files at the root that are for the developer's machine, so nobody expects them in a binary."""
+"""Names of files at the root that are for the developer's machine, so nobody expects them in a binary."""
+
+
+_FAMILIAR_BEGINNINGS: Final = (
+    *("README", "LICENCE", "LICENSE", "COPYING", "NOTICE", "AUTHORS", "CHANGE", "Dockerfile", "Containerfile"),
+)
+
+
+_FAMILIAR_ENDINGS: Final = (".md", ".rst", ".lock", ".log", ".iml")
+
+
+_FAMILIAR_PATTERNS: Final = ("*compose*.y*ml", "requirements*.txt", "constraints*.txt")
+"""Each pattern is compiled in every run, also if nothing changed: names, beginnings and endings cost nothing."""
 
 
 _KEYS: Final = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"})
@@ -122,10 +134,16 @@ def ordinary_reason(name: str) -> str | None:
     top, inside, _ = name.partition("/")
     if inside:
         return _TOPS.get(top)
-    if any(fnmatchcase(name, pattern) for pattern in _FAMILIAR):
+    if _is_familiar(name):
         return CONFIGURATION
     is_test = name.startswith("test_") or name.partition(".")[0] in {"tests", "conftest"}
     return TESTS if is_test and name.endswith(MODULES) else None
+
+
+def _is_familiar(name: str) -> bool:
+    """Whether a file at the root is one for the developer's machine."""
+    by_name = name in _FAMILIAR or name.startswith(_FAMILIAR_BEGINNINGS) or name.endswith(_FAMILIAR_ENDINGS)
+    return by_name or any(fnmatchcase(name, pattern) for pattern in _FAMILIAR_PATTERNS)
 
 
 def is_key(name: str) -> bool:

@@ -6,38 +6,38 @@ Fact sources: the OCI distribution specification (tags), Docker's reference of D
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 from nox_pex.settings.table import HIGHEST_PORT, Seconds, Table, Timeout
+from nox_pex.system.lazy import pattern
 
 EngineName = Literal["docker", "podman", "buildah"]
 
 
-_TOKEN: Final = re.compile(r"\{[^{}]*\}?|\}")
+_TOKEN: Final = pattern(r"\{[^{}]*\}?|\}")
 """A token in a tag, or a brace without its other half."""
 
 
 _TOKENS: Final = ("{version}", "{git-sha}")
 
 
-_TAG: Final = re.compile(
+_TAG: Final = pattern(
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+|/)[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
 )
 """A repository (`registry.example:5000/team/service`) and an optional tag."""
 
 
-_USER: Final = re.compile(r"[0-9]+(?::[0-9]+)?")
+_USER: Final = pattern(r"[0-9]+(?::[0-9]+)?")
 """The number of a user, and optionally of a group. Names are refused: only the image's `/etc/passwd` knows them."""
 
 
-_PORT: Final = re.compile(r"(?P<number>[0-9]{1,5})(?:/(?:tcp|udp))?")
+_PORT: Final = pattern(r"(?P<number>[0-9]{1,5})(?:/(?:tcp|udp))?")
 
 
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Healthcheck(Table, frozen=True, kw_only=True):
@@ -125,7 +125,7 @@ class Image(Table, frozen=True, kw_only=True):
             yield from _check_unused(self)
 
 
-_LABEL: Final = re.compile(r"[^\s\"'=\\$#]+")
+_LABEL: Final = pattern(r"[^\s\"'=\\$#]+")
 """A name that a Dockerfile has without quotes. Another one would change what the line says."""
 
 

@@ -85,7 +85,7 @@ def _pylock_text(context: Context, target: Target, installed: Contents, locked: 
     )
     environments = _environments(installed)
     try:
-        urls = locator.locate(pylock.from_index(installed.distributions, locked), lock_digest=locked.digest)
+        urls = locator.locate(pylock.from_index(installed.distributions, locked), locked=locked)
         return pylock.text(
             installed.distributions,
             locked,

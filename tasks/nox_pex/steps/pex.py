@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from msgspec.structs import replace
 
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
+from nox_pex.system import processors
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
@@ -19,7 +18,7 @@ def run(context: Context) -> None:
 
     Raises `NoxPexError` with the first failure, after all binaries.
     """
-    jobs = context.arguments.jobs or (1 if context.parallel else _processors())
+    jobs = context.arguments.jobs or (1 if context.parallel else processors.count())
     at_once = min(len(context.targets), jobs)
     builder = Builder(provisioner=context.provisioner, force=context.arguments.force)
 
@@ -41,8 +40,3 @@ def _naming(context: Context, target: Target) -> Provisioner:
     """A provisioner that puts the name of the binary before each line that it shows."""
     shell = replace(context.provisioner.shell, say=lambda line: context.say(f"{target.name} | {line}"))
     return replace(context.provisioner, shell=shell)
-
-
-def _processors() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
+from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files
@@ -23,6 +24,7 @@ def run(context: Context) -> None:
     Raises `NoxPexError` with the first failure, after all gates of all binaries.
     """
     context.check_prebuilt()
+    interrupts = Interrupts()
 
     def verify(target: Target, installer: Installer | NoxPexError) -> None:
         result = target.file("verify.json")
@@ -35,6 +37,7 @@ def run(context: Context) -> None:
                 environment=context.environments.get(target.selection),
                 installer=installer,
                 deep=context.arguments.deep,
+                interrupts=interrupts,
             )
         files.write_text(result, context.secrets.mask_json(report.json_text(found)))
         for line in report.table(found, mask=context.secrets.mask):
@@ -42,7 +45,7 @@ def run(context: Context) -> None:
         if found.failure is not None:
             raise found.failure
 
-    with ExitStack() as stack:
+    with interrupts.installed(), ExitStack() as stack:
         installer = _installer_with_fresh_tools(context, stack)
         each_binary(context, lambda target: verify(target, installer))
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, final
 
 from msgspec import Struct
 
@@ -57,11 +57,50 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return tuple([line for line in outside_text.log_lines(self.output) if line.strip()][-TAIL:])
 
 
+class Stopped(BaseException):
+    """The work that a tool is for was stopped. Like `KeyboardInterrupt`, no handler of failures catches it."""
+
+
+@final
+class Stop:
+    """Lets one thread end the tools that others run. It cannot be undone, so each piece of work has a separate one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._wake: list[Callable[[], None]] = []
+
+    def stop(self) -> None:
+        """End the tools that run, and let no other start: in their threads, `Shell.run` raises `Stopped`."""
+        with self._lock:
+            self._stopped = True
+            waiting = tuple(self._wake)
+        for wake in waiting:
+            wake()
+
+    def check(self) -> None:
+        """Raise `Stopped` after `stop`."""
+        if self._stopped:
+            raise Stopped
+
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Let `stop` call `wake` during the block. Raises `Stopped` if it was called before."""
+        with self._lock:
+            self.check()
+            self._wake.append(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wake.remove(wake)
+
+
 class Shell(Struct, frozen=True, kw_only=True):
     """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
     `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
-    are variables that every tool gets, even if its step passes other values.
+    are variables that every tool gets, even if its step passes other values. `stop` ends its tools from another thread.
     """
 
     environ: Mapping[str, str]
@@ -69,6 +108,7 @@ class Shell(Struct, frozen=True, kw_only=True):
     say: Callable[[str], None]
     verbose: bool = False
     overrides: Mapping[str, str] = {}
+    stop: Stop | None = None
 
     def run(
         self,
@@ -83,8 +123,10 @@ class Shell(Struct, frozen=True, kw_only=True):
 
         `what` names the step in the lines that the user sees. `hold` are file descriptors that the tool inherits and
         does not use: those of locks that must last as long as the tool, even if this process is killed before it.
-        Raises `FileNotFoundError` or another `OSError` if the program cannot be started.
+        Raises `FileNotFoundError` or another `OSError` if the program cannot be started, and `Stopped`.
         """
+        stop = self.stop or Stop()
+        stop.check()
         if self.verbose:
             self.say(self.secrets.mask(f"$ {subprocess.list2cmdline([os.fspath(argument) for argument in argv])}"))
         started = time.monotonic()
@@ -102,11 +144,13 @@ class Shell(Struct, frozen=True, kw_only=True):
         )
         output: deque[str] = deque(maxlen=_MAX_LINES)
         masker = LineMasker(self.secrets)
-        with _ended_on_exit(process):
-            for line in self._lines(process, what=what, started=started):
+        lines: SimpleQueue[str | None] = SimpleQueue()
+        with _ended_on_exit(process), stop.waking(lambda: lines.put(None)):
+            for line in self._lines(process, lines, what=what, started=started):
                 output.append(line)
                 if self.verbose:
                     self._show(masker.feed(line))
+            stop.check()
             self._show(masker.flush())
             status = process.wait()
         # All lines at once, because a secret may be in several.
@@ -117,9 +161,13 @@ class Shell(Struct, frozen=True, kw_only=True):
         for line in lines:
             self.say(f"  {outside_text.log_line(line)}")
 
-    def _lines(self, process: subprocess.Popen[str], *, what: str, started: float) -> Iterator[str]:
-        """Yield the lines of the tool's output. Show the user every `_HEARTBEAT` seconds that it still runs."""
-        lines: SimpleQueue[str | None] = SimpleQueue()
+    def _lines(
+        self, process: subprocess.Popen[str], lines: SimpleQueue[str | None], *, what: str, started: float
+    ) -> Iterator[str]:
+        """Yield the lines of the tool's output, which a thread puts into `lines`; None ends them.
+
+        Show the user every `_HEARTBEAT` seconds that the tool still runs.
+        """
         stdout = process.stdout
         assert stdout is not None  # noqa: S101  # for the type checker: `run` asks for a pipe
 

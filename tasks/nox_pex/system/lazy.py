@@ -1,10 +1,11 @@
-"""Modules that are imported at their first use: they are slow to import, and often not needed."""
+"""Modules and regular expressions that are slow to import or compile, and often not needed: at their first use."""
 
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 
 class _Lazy(ModuleType):
@@ -21,3 +22,23 @@ def lazy(module: str) -> Any:
     `importlib.util.LazyLoader` would do the same, but it is not thread-safe before Python 3.12.3.
     """
     return _Lazy(module)
+
+
+class _LazyPattern:
+    """A stand-in that compiles its expression when one of its attributes is read, and then has the same methods."""
+
+    def __init__(self, source: str, flags: int) -> None:
+        self._arguments = source, flags
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(re.compile(*self._arguments), name)
+        setattr(self, name, value)
+        return value
+
+
+def pattern(source: str, flags: int = 0) -> re.Pattern[str]:
+    """Return a stand-in for `re.compile(source, flags)`, which is compiled when it is first used.
+
+    It has the methods and attributes of a pattern, but the functions of `re` do not take it in place of one.
+    """
+    return cast("re.Pattern[str]", _LazyPattern(source, flags))

@@ -19,6 +19,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from nox_pex.system.lazy import pattern
+
 LINE_BREAK: Final = f"\0{os.urandom(8).hex()}\0"
 """A line break in a message of nox-pex's own. Text from outside cannot contain it, because nobody can guess it."""
 
@@ -37,13 +39,13 @@ _ALWAYS_HIDDEN: Final = (
 _VARIATION_SELECTORS: Final = "\ufe00-\ufe0f"
 
 
-_HIDDEN: Final = re.compile(f"[{_ALWAYS_HIDDEN}\u200c\u200d{_VARIATION_SELECTORS}]")
+_HIDDEN: Final = pattern(f"[{_ALWAYS_HIDDEN}\u200c\u200d{_VARIATION_SELECTORS}]")
 
 
-_VARIATION: Final = re.compile(f"[{_VARIATION_SELECTORS}]")
+_VARIATION: Final = pattern(f"[{_VARIATION_SELECTORS}]")
 
 
-_COMMAND: Final = re.compile(
+_COMMAND: Final = pattern(
     r"#(?=#[\w.-]*\[)"  # GitHub, Azure Pipelines, TeamCity: anywhere in a line
     r"|\A\s*:(?=:.*::)"  # GitHub, after white space too
     r"|\A(?=(?:---|\+\+\+|~~~|\^\^\^)\s)"  # Buildkite
@@ -52,13 +54,13 @@ _COMMAND: Final = re.compile(
 """The part of a command after which a backslash breaks it."""
 
 
-_IN_STRING: Final = re.compile(
+_IN_STRING: Final = pattern(
     r"(?<=#)#(?=[\w.-]*\[)|(?<=section_start):|(?<=section_end):|(?<=travis_fold):|(?<=travis_time):"
 )
 """The character of a command that JSON and TOML escape in a string. The other commands begin a line."""
 
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = pattern("[\ud800-\udfff]")
 
 
 _SHORT: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}

@@ -21,7 +21,11 @@ from nox_pex.system import locks
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
 
 
-_CANDIDATES: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # mkdtemp is used in them
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # mkdtemp is used in it
+"""The directory whose files are in memory only."""
+
+
+_CANDIDATES: Final = ("/tmp", "/var/tmp", _MEMORY)  # noqa: S108  # mkdtemp is used in them
 
 
 _NOEXEC: Final = getattr(os, "ST_NOEXEC", 0)
@@ -61,6 +65,19 @@ def plain_parent(*others: Path) -> Path:
     Raises `NoxPexError` `usage` if there is none.
     """
     return next(filter(allows_programs, _plain_parents(others)), None) or _no_parent()
+
+
+def memory_parent(room: int) -> Path | None:
+    """Return a directory in memory with at least `room` bytes free, in which programs can be run; None without one.
+
+    Linux has it (shm_overview(7)), in containers often with 64 MB only.
+    """
+    try:
+        found = os.statvfs(_MEMORY)
+    except OSError:
+        return None
+    usable = os.access(_MEMORY, os.W_OK | os.X_OK) and allows_programs(_MEMORY)
+    return _MEMORY if usable and found.f_bavail * found.f_frsize >= room else None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     import html
@@ -54,10 +54,10 @@ _ENCODED: Final = (
 )
 
 
-_GAP: Final = re.compile(r"[\s\\'\"]")
+_GAP: Final = pattern(r"[\s\\'\"]")
 
 
-_PARTS: Final = re.compile(r"[\s\\'\"]+|[^\s\\'\"]")
+_PARTS: Final = pattern(r"[\s\\'\"]+|[^\s\\'\"]")
 
 
 _ASCII: Final = 128

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
+from nox_pex.system.lazy import pattern
+
 MASK: Final = "****"
 
 
-_SECRET_NAME: Final = re.compile(
+_SECRET_NAME: Final = pattern(
     r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|CREDENTIAL|COOKIE|AUTHORIZATION|BEARER"
     r"|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|DEPLOY|ACCOUNT|MASTER|SSH|GPG)_?KEY"
     r"|(?:^|[_-])(?:KEY|PASS|PWD|PW|PAT|OTP|JWT)S?(?:[_-]|$)|(?:^|[_-])AUTH(?:_CONFIG|_HEADER|_JSON)?$",
@@ -20,33 +22,33 @@ _SECRET_NAME: Final = re.compile(
 )
 
 
-_SLASHES: Final = re.compile(r":(?:\\*/){2}")
+_SLASHES: Final = pattern(r":(?:\\*/){2}")
 
 
-_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*$")
+_SCHEME: Final = pattern(r"[a-zA-Z][a-zA-Z0-9+.-]*$")
 
 
-_IN_TEXT: Final = re.compile(r"[^\s'\"<>]{0,4096}")
+_IN_TEXT: Final = pattern(r"[^\s'\"<>]{0,4096}")
 """The rest of a URL in a text."""
 
 
-_WHOLE: Final = re.compile(r"\S*")
+_WHOLE: Final = pattern(r"\S*")
 """The rest of a URL that is a whole value, and may have quotes in its password."""
 
 
-_HOST: Final = re.compile(r"@(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*)(?::\d+)?(?:[/?#\\,;)]|$)")
+_HOST: Final = pattern(r"@(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*)(?::\d+)?(?:[/?#\\,;)]|$)")
 
 
-_PORT: Final = re.compile(r"\d{0,5}(?:[/?#]|$)")
+_PORT: Final = pattern(r"\d{0,5}(?:[/?#]|$)")
 
 
-_QUERY: Final = re.compile(
+_QUERY: Final = pattern(
     r"(?P<before>(?:[?&;]|%3[Ff]|%26|\\+u0026)(?P<name>[A-Za-z0-9_.\[\]-]{1,64})(?:=|%3[Dd]))"
     r"(?P<value>(?:(?!%26|\\+u0026)[^\s&;'\"<>#])+)"
 )
 
 
-_QUERY_NAME: Final = re.compile(r"(?:X-(?:Amz|Goog)-)?(?:Sig|Signature)|auth|pw|AWSAccessKeyId", re.IGNORECASE)
+_QUERY_NAME: Final = pattern(r"(?:X-(?:Amz|Goog)-)?(?:Sig|Signature)|auth|pw|AWSAccessKeyId", re.IGNORECASE)
 """Names of query parameters that hold secrets, apart from those that a variable could have."""
 
 
@@ -59,7 +61,7 @@ _HEADER_NAME: Final = (
 _AUTH_SCHEME: Final = r"(?P<kind>(?:Bearer|Basic|Digest|Token|ApiKey|Negotiate|AWS4-HMAC-SHA256)\s+)?"
 
 
-_QUOTED_HEADER: Final = re.compile(
+_QUOTED_HEADER: Final = pattern(
     rf"{_HEADER_NAME}(?P<between>\\*(?P<quote>[\"'])\s*[:,=]\s*b?\\*(?P=quote)){_AUTH_SCHEME}"
     r"(?:(?!\\*(?P=quote))[^\r\n])+",
     re.IGNORECASE,
@@ -67,7 +69,7 @@ _QUOTED_HEADER: Final = re.compile(
 """A header in JSON, in a dictionary, or in a list of pairs."""
 
 
-_HEADER: Final = re.compile(
+_HEADER: Final = pattern(
     rf"{_HEADER_NAME}(?P<between>\s*:\s*(?:\\*[\"'])?){_AUTH_SCHEME}(?:(?!\\+[rn])[^\r\n])+", re.IGNORECASE
 )
 
@@ -76,12 +78,12 @@ _HEADER_WORDS: Final = ("authorization", "cookie", "-key", "-token", "-secret", 
 """A text without these has no header that `_HEADER` finds. A search for them is many times as fast."""
 
 
-_SCHEME_AND_CREDENTIALS: Final = re.compile(
+_SCHEME_AND_CREDENTIALS: Final = pattern(
     r"\b(?P<kind>(?:Bearer|Basic)\s+)(?=[A-Za-z._~+/-]*[0-9=])(?P<value>[A-Za-z0-9._~+/-]{8,}=*)", re.IGNORECASE
 )
 
 
-_PRIVATE_KEY: Final = re.compile(
+_PRIVATE_KEY: Final = pattern(
     r"-----BEGIN (?P<kind>[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----"
     r"(?:.{0,32768}?-----END (?P=kind)-----"
     r"|(?:[\s\\rn|>\"',+]*(?:(?:Proc-Type|DEK-Info): [^\r\n\\]*|[A-Za-z0-9+/=]{16,}))*"
@@ -90,7 +92,7 @@ _PRIVATE_KEY: Final = re.compile(
 )
 
 
-_COOKIES: Final = re.compile(r"[\w.-]{1,64}=[^;\s]{1,4096}(?:; ?[\w.-]{1,64}=[^;\s]{0,4096}){0,32};?")
+_COOKIES: Final = pattern(r"[\w.-]{1,64}=[^;\s]{1,4096}(?:; ?[\w.-]{1,64}=[^;\s]{0,4096}){0,32};?")
 
 
 _COOKIE: Final = 8
@@ -101,16 +103,16 @@ _SHORTEST_BASE64: Final = 16
 """Characters. A shorter value may be base64 by chance."""
 
 
-_END_OF_KEY: Final = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_END_OF_KEY: Final = pattern(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 
 
-_FULL_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}")
+_FULL_KEY_LINE: Final = pattern(r"[A-Za-z0-9+/]{40,}")
 
 
-_LAST_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}|^[^A-Za-z0-9+/=]*[A-Za-z0-9+/]*={0,2}[^A-Za-z0-9+/=]*$")
+_LAST_KEY_LINE: Final = pattern(r"[A-Za-z0-9+/]{40,}|^[^A-Za-z0-9+/=]*[A-Za-z0-9+/]*={0,2}[^A-Za-z0-9+/=]*$")
 
 
-_KEY_LINE: Final = re.compile(
+_KEY_LINE: Final = pattern(
     r"[A-Za-z0-9+/=]{16,}|^[^A-Za-z0-9+/=]*[A-Za-z0-9+/]*={0,2}[^A-Za-z0-9+/=]*$|^\W*(?:Proc-Type|DEK-Info): "
 )
 
@@ -213,6 +215,8 @@ def _scheme(text: str, end: int) -> str:
 
 def _userinfos(text: str, end: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     """Yield scheme and userinfo of each URL in `text` that has a userinfo, in each way to read it."""
+    if "@" not in text:  # most texts: the expressions for the others need not even be compiled
+        return
     for match in _SLASHES.finditer(text):
         rest = end.match(text, match.end())
         if userinfo := _userinfo(rest):

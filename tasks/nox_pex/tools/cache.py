@@ -151,6 +151,10 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
         """Environments of tools, by a key of everything that decides their contents."""
         return safe_directory.make(self.root / "tools")
 
+    def home_of(self, tool: str) -> Path:  # noqa: ARG002  # other caches have more than one directory
+        """Return the directory for the environments of a tool: `poetry`, `pex`, or `build` for build backends."""
+        return self.tools
+
     @property
     def pex_root(self) -> Path:
         """The directory of pex's caches (PEX_ROOT), one for each version of pex.

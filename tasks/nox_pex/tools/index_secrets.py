@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.system import files
+from nox_pex.system.lazy import pattern
 from nox_pex.system.secrets import is_secret_name, url_passwords
 from nox_pex.tools import index
 
-_TABLE: Final = re.compile(r"^\s*\[{1,2}(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
+_TABLE: Final = pattern(r"^\s*\[{1,2}(?P<name>[^\]\r\n]+)\]", re.MULTILINE)
 
 
-_ASSIGNMENT: Final = re.compile(r"^\s*[\"']?(?P<name>[\w.-]+)[\"']?\s*=\s*(?P<value>.*?)\s*$", re.MULTILINE)
+_ASSIGNMENT: Final = pattern(r"^\s*[\"']?(?P<name>[\w.-]+)[\"']?\s*=\s*(?P<value>.*?)\s*$", re.MULTILINE)
 
 
-_INLINE: Final = re.compile(r"\b(?P<name>[\w-]+)\s*=\s*\"(?P<value>[^\"\r\n]*)\"")
+_INLINE: Final = pattern(r"\b(?P<name>[\w-]+)\s*=\s*\"(?P<value>[^\"\r\n]*)\"")
 
 
-_NETRC: Final = re.compile(r"\bpassword\s+(?:\"(?P<quoted>[^\"]+)\"|(?P<word>\S+))")
+_NETRC: Final = pattern(r"\bpassword\s+(?:\"(?P<quoted>[^\"]+)\"|(?P<word>\S+))")
 
 
 def values(environ: Mapping[str, str], *, prefix: Path, project: Path) -> Iterator[str]:

@@ -109,6 +109,11 @@ def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
         cache.evict_daily(shared.root)
         shared.pex_root.mkdir(parents=True, exist_ok=True)  # it may be that of a second build
         cache.mark_used(shared.pex_root)
+    return install_pex(provisioner, version, interpreter=interpreter)
+
+
+def install_pex(provisioner: Provisioner, version: str | None, *, interpreter: Interpreter) -> Path:
+    """Install pex, as for `provide_pex`, without its PEX_ROOT; return its interpreter. Raises `NoxPexError`."""
     locked = _LOCKED_PEX if version in (None, PEX) else None
     requirements = locked.requirements if locked else (f"pex=={version}",)
     return provisioner.provide("pex", requirements, python=interpreter.executable, locked=locked).python

@@ -45,11 +45,15 @@ _OTHER_HASH: Final = re.compile("Hash mismatch for|DO NOT MATCH THE HASHES")
 """Texts in the output of uv and pip if a file has another hash than the requirement file says."""
 
 
+_DOWNLOADS: Final = "downloads"
+"""The name of uv's cache in a directory of tools that are installed again for one run."""
+
+
 class Provisioner(Struct, frozen=True, kw_only=True):
     """Makes environments and installs into them: with `uv`, or with virtualenv and pip if that is None.
 
-    If there is a clock `fresh`, every installed file is downloaded again, because the caches of uv and pip are not
-    used. The clock counts the seconds of these installs.
+    If there is a clock `fresh`, every installed file is downloaded again: the caches of pip and of the user's uv are
+    not used. The clock counts the seconds of these installs.
     """
 
     shell: Shell
@@ -104,8 +108,11 @@ class Provisioner(Struct, frozen=True, kw_only=True):
         if self.uv:
             # `--project` is the directory in which uv looks for its settings: not those of the user's project.
             argv = [str(self.uv), "--project", os.sep, "pip", "install", "--quiet"]
-            # A hard link would be a second name of the file in uv's cache: whoever edits one edits the other.
-            argv += ["--link-mode", "copy"] + (["--no-cache"] if self.fresh else [])
+            if self.fresh is None:
+                # A hard link would be a second name of the file in uv's cache: whoever edits one edits the other.
+                argv += ["--link-mode", "copy"]
+            else:  # a cache that begins empty and is removed with the tools, so that no file is written twice
+                argv += ["--link-mode", "hardlink", "--cache-dir", str(environment.path.parent / _DOWNLOADS)]
             argv += ["--python", str(environment.python), *arguments]
         else:
             argv = [str(environment.python), "-I", "-m", "pip", "install", "--quiet"]
@@ -129,7 +136,7 @@ class Provisioner(Struct, frozen=True, kw_only=True):
             locked and files.digest(locked.file),
         ]
         key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        environment = Environment(path=self.caches.tools / f"{name}-{key}")
+        environment = Environment(path=self.caches.home_of(name) / f"{name}-{key}")
         marker, content = environment.path / "nox-pex.json", {"requirements": sorted(requirements)}
         if environment.path.is_dir():
             cache.mark_used(environment.path)

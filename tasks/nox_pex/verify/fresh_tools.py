@@ -26,37 +26,54 @@ _VIRTUALENV: Final = ("VIRTUALENV_APP_DATA", "VIRTUALENV_OVERRIDE_APP_DATA")
 """The variables that choose the directory of virtualenv's own cache: unpacked wheels of pip, and facts of Pythons."""
 
 
+_SMALL: Final = ("poetry", "pex")
+"""The tools whose size is known: 100 MB with uv's downloads. A build backend may require anything."""
+
+
+_ROOM: Final = 1 << 30
+"""Bytes that have to be free in a directory in memory for these."""
+
+
 class _FreshCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """The user's caches, but with the tools in the directory `fresh`, which begins empty."""
+    """The user's caches, but with the tools in directories that begin empty: those of `_SMALL` in `small`."""
 
     fresh: Path
+    small: Path
 
     @property
     def tools(self) -> Path:
         return self.fresh
 
+    def home_of(self, tool: str) -> Path:
+        return self.small if tool in _SMALL else self.fresh
+
 
 @contextlib.contextmanager
 def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Iterator[Provisioner]:
-    """Yield `provisioner` with an empty directory of tools, without the caches of uv, pip and virtualenv.
+    """Yield `provisioner` with empty directories of tools, without the caches of uv, pip and virtualenv.
+
+    If there is a directory in memory, Poetry and pex are installed there: thousands of small files are written, and
+    removed again.
 
     A tool is installed when it is first needed, and removed after the block. The user then sees one line with the
-    seconds that this took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
+    seconds that each took. `fallbacks` are directories for the tools if no temporary directory can hold programs.
     Raises `NoxPexError`: `usage` if there is no such directory, `disk-full` if it cannot be written to.
     """
     clock = Clock(seconds={})
     with contextlib.ExitStack() as stack:
         with os_errors.writing("freshly installed tools", place=Path(tempfile.gettempdir())):
-            directory = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
-        caches = _FreshCaches(chosen=provisioner.caches.root, fresh=directory)
+            directory = small = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
+            if (memory := plain_paths.memory_parent(_ROOM)) is not None:
+                small = stack.enter_context(_directory_in(memory, _PREFIX))
+        caches = _FreshCaches(chosen=provisioner.caches.root, fresh=directory, small=small)
         own = dict.fromkeys(_VIRTUALENV, str(directory / "virtualenv"))
         shell = replace(provisioner.shell, environ={**provisioner.shell.environ, **own})
         try:
             yield replace(provisioner, shell=shell, caches=caches, fresh=clock)
         finally:
             if clock.seconds:
-                names, seconds = ", ".join(clock.seconds), sum(clock.seconds.values())
-                provisioner.shell.say(f"verify: tools installed again in {seconds:.1f} s ({names})")
+                each = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(clock.seconds.items()))
+                provisioner.shell.say(f"verify: tools installed again, at the same time as other work: {each}")
 
 
 @contextlib.contextmanager
@@ -66,7 +83,12 @@ def own_directory(prefix: str, *, fallbacks: Sequence[Path]) -> Iterator[Path]:
     `prefix` begins its name. What killed runs left there is removed first. `fallbacks` are as for `fresh_tools`, and so
     are the errors.
     """
-    parent = plain_paths.plain_parent(*fallbacks)
+    with _directory_in(plain_paths.plain_parent(*fallbacks), prefix) as directory:
+        yield directory
+
+
+@contextlib.contextmanager
+def _directory_in(parent: Path, prefix: str) -> Iterator[Path]:
     locks.remove_abandoned(parent, prefix)
     with locks.locked_tempdir(parent, prefix) as directory:
         try:

@@ -35,7 +35,6 @@ from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import os_errors
-from nox_pex.system.command import Shell
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
 from nox_pex.verify.fresh_tools import own_directory
@@ -63,34 +62,24 @@ _WORK_TREE_FILES: Final = ("HEAD", "index", "sharedindex.*", "config.worktree")
 
 
 class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
-    """Caches in the directory `cold`, which begin empty. Only the tools are others: those in `installed_tools`.
+    """Caches in a new directory, all of them empty, whatever caches there are. Only the tools are those of `others`.
 
-    Unless `with_wheels`, the wheels for other platforms are those of the user's cache.
+    Unless `with_wheels`, the wheels for other platforms are those of `others` too: each is checked against the lock.
     """
 
-    cold: Path
-    installed_tools: Path
+    others: cache.Caches
     with_wheels: bool
 
     @property
     def tools(self) -> Path:
-        return self.installed_tools
+        return self.others.tools
 
-    @property
-    def pex_root(self) -> Path:
-        return self.cold / "pex-root"
-
-    @property
-    def environments(self) -> Path:
-        return self.cold / "environments"
-
-    @property
-    def dependencies(self) -> Path:
-        return self.cold / "dependencies"
+    def home_of(self, tool: str) -> Path:
+        return self.others.home_of(tool)
 
     @property
     def wheels(self) -> Path:
-        return self.cold / "wheels" if self.with_wheels else super().wheels
+        return super().wheels if self.with_wheels else self.others.wheels
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):
@@ -102,9 +91,8 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
     def build(self) -> Path:
         """Build the binary from scratch by pex alone, and return its path. Raises `NoxPexError`."""
-        with _umask(_UMASK):
-            builder = Builder(provisioner=self.provisioner, force=True, from_scratch=True)
-            builder.build(self.target, self.installed)
+        builder = Builder(provisioner=self.provisioner, force=True, from_scratch=True)
+        builder.build(self.target, self.installed)
         return self.target.output
 
 
@@ -112,6 +100,7 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> Iterator[Rebuild]:
     """Copy the project of `original` to a temporary directory, and let Poetry install for it there.
 
+    It may run in a thread, so the caller sets the umask, which is that of the whole process: `other_umask`.
     `installer` is the one that installed for `original`. If `cold`, Poetry's cache is empty, so Poetry fetches every
     locked file again and checks the lock's hashes.
     Raises `NoxPexError` with the code of Poetry's failure.
@@ -119,7 +108,6 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
     with (
         os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
         own_directory(_PREFIX, fallbacks=(installer.provisioner.caches.root, original.state)) as directory,
-        _umask(_UMASK),
     ):
         (directory / "tmp").mkdir()
         target = replace(
@@ -130,7 +118,7 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
             prebuilt=None,
         )
         provisioner = _isolated(installer.provisioner, directory, cold=cold)
-        copy_installer = replace(installer, project=target.project, provisioner=provisioner, force=False)
+        copy_installer = replace(installer, project=target.project, provisioner=provisioner, cached=False)
         environment = directory / "environment"
         installed: Contents | None
         if original.platforms:
@@ -158,19 +146,13 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
     environ = {**provisioner.shell.environ, **_ENVIRON, "TMPDIR": str(directory / "tmp")}
     if cold:
         environ["POETRY_CACHE_DIR"] = str(directory / "cache")
-    shell = Shell(
+    shell = replace(
+        provisioner.shell,
         environ=environ,
-        secrets=provisioner.shell.secrets,
         say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
-        verbose=provisioner.shell.verbose,
         overrides=_OVERRIDES,
     )
-    caches = _ColdCaches(
-        chosen=provisioner.caches.root,
-        cold=directory / "caches",
-        installed_tools=provisioner.caches.tools,
-        with_wheels=cold,
-    )
+    caches = _ColdCaches(chosen=directory / "caches", others=provisioner.caches, with_wheels=cold)
     return replace(provisioner, shell=shell, caches=caches)
 
 
@@ -257,8 +239,9 @@ def _copy_files(source: Path, names: Iterable[str], into: Path) -> None:
 
 
 @contextlib.contextmanager
-def _umask(value: int) -> Iterator[None]:
-    before = os.umask(value)
+def other_umask() -> Iterator[None]:
+    """Let this process have the umask of second builds during the block."""
+    before = os.umask(_UMASK)
     try:
         yield
     finally:

@@ -1,4 +1,8 @@
-"""Runs all gates on one finished binary, one after another; a gate that fails does not stop the others."""
+"""Runs all gates on one finished binary; a gate that fails does not stop the others.
+
+The gates run one after another, in this thread. Those that need no reference come first, and meanwhile `Reference`
+finds out what the others compare the binary with.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,13 @@ from nox_pex.errors import Code, NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.poetry.installed import Installed
+from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.system import plain_paths
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import index_secrets
-from nox_pex.verify import archive, scies, second_build, snapshot
+from nox_pex.verify import archive, rebuild, scies, second_build, snapshot
 from nox_pex.verify.archive import Pex, refusing, reporting_damage
+from nox_pex.verify.background import background
 from nox_pex.verify.gates import budget, closure, closure_by_platform, integrity, leaks, reproducible
 from nox_pex.verify.gates.verdict import Verdict, failure
 from nox_pex.verify.pex_distributions import PexDistribution, distributions
@@ -55,6 +61,10 @@ _MOST_PROBLEMS: Final = 1000
 
 _LONGEST_PROBLEM: Final = 500
 """Characters of a problem that are reported."""
+
+
+_ORDER: Final[tuple[Gate, ...]] = ("leaks", "budget", "integrity", "closure", "reproducible")
+"""The order in which the gates run: `integrity` reads every file while pex builds a second time."""
 
 
 _NOTED_BY_CLOSURE: Final = ("moved", "renamed")
@@ -93,14 +103,20 @@ class GateInputs(Struct, frozen=True, kw_only=True, dict=True):
         return (project.name, project.version) if project.package_mode else None
 
 
-def run(target: Target, *, environment: Environment | None, installer: Installer, deep: bool) -> VerifyReport:
+def run(
+    target: Target, *, environment: Environment | None, installer: Installer, deep: bool, interrupts: Interrupts
+) -> VerifyReport:
     """Check the binary of `target` at every gate. The arguments are as for `Reference`.
 
+    A signal of `interrupts` ends the gates and everything in the background; nothing on disk is left. The process has
+    the umask of a second build meanwhile, so no two runs may be in one process at the same time.
     Raises `NoxPexError` `usage` if the binary does not exist. All other failures are in the report.
     """
-    with ExitStack() as stack:
-        reference = Reference(target=target, installer=installer, deep=deep, environment=environment, stack=stack)
-        return judge(target.binary, reference)
+    with rebuild.other_umask(), ExitStack() as stack, background() as work:
+        reference = Reference(
+            target=target, installer=installer, deep=deep, environment=environment, stack=stack, background=work
+        )
+        return interrupts.interruptible(judge, target.binary, reference)
 
 
 def not_run(target: Target, error: NoxPexError) -> VerifyReport:
@@ -124,8 +140,10 @@ def judge(binary: Path, reference: Reference) -> VerifyReport:
             if error.code == "usage":
                 raise
             return _report(target, taken, _unreadable(error))
+        _ = reference.parts  # they are started
         inputs = GateInputs(pex=pex, reference=reference)
-        return _report(target, taken, tuple(_run_gate(gate, inputs) for gate in GATES))
+        results = {gate: _run_gate(gate, inputs) for gate in _ORDER}
+        return _report(target, taken, tuple(results[gate] for gate in GATES))
 
 
 def _closure(inputs: GateInputs) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,22 @@ def contents(name: str, version: str = "1.0") -> Mapping[str, str]:
 
 @pytest.fixture
 def make(write_project: Callable[..., Project], lock: Locker) -> Callable[..., Project]:
-    """Write a project that depends on wheels, by their names and versions, and lock it. It may exist already."""
+    """Write a project that depends on wheels, by their names and versions, and lock it. It may exist already.
 
-    def make(project: str, *, mode: str = "venv", **versions: str) -> Project:
+    It has a binary for each execution mode in `modes`, and the binary's name is the mode's.
+    """
+
+    def make(project: str, *, modes: Sequence[str] = ("venv",), **versions: str) -> Project:
         pyproject = (
             '[tool.poetry]\nname = "app"\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = ">=3.10"\n'
             + "".join(
                 f'{name} = {{ path = "wheels/{name}-{version}-py3-none-any.whl" }}\n'
                 for name, version in versions.items()
             )
-            + f'\n[tool.nox-pex.binary.app]\nentry-point = "main:main"\nexecution-mode = "{mode}"\n'
+            + "".join(
+                f'\n[tool.nox-pex.binary.{mode}]\nentry-point = "main:main"\nexecution-mode = "{mode}"\n'
+                for mode in modes
+            )
         )
         app = write_project(project, {"main.py": MAIN, "pyproject.toml": pyproject})
         for name, version in versions.items():
@@ -60,23 +66,27 @@ def make(write_project: Callable[..., Project], lock: Locker) -> Callable[..., P
     return make
 
 
-def answer(project: Project, home: Path) -> dict[str, Any]:
-    """The answer of the binary: which file of `shared` it has, and its distributions."""
-    found: dict[str, Any] = json.loads(launch(project.binary("app"), home=home).output.splitlines()[-1])
+def answer(project: Project, home: Path, binary: str = "venv") -> dict[str, Any]:
+    """The answer of a binary: which file of `shared` it has, and its distributions."""
+    found: dict[str, Any] = json.loads(launch(project.binary(binary), home=home).output.splitlines()[-1])
     return found
 
 
-def test_the_file_of_the_last_distribution_ships_in_every_build(make: Callable[..., Project], home: Path) -> None:
-    app = make("app", one="1.0", two="1.0")
+def test_the_file_of_the_last_distribution_ships_in_every_build_and_mode(
+    make: Callable[..., Project], home: Path
+) -> None:
+    app = make("app", modes=("venv", "zipapp"), one="1.0", two="1.0")
     result = app.nox("-s", "verify")
     assert result.said("install: reinstalling one at a time, because they install the same files: one, two")
     assert "install: share/shared.txt and 1 more: in one and in two; two was installed last, so" in result.output
     assert "install: bin/speak: in one and in two; pex uses one of them, and warns" in result.output
-    assert answer(app, home) == {"shared": "two 1.0", "with": ["one", "two"]}
-    before = app.binary("app").read_bytes()
+    for mode in ("venv", "zipapp"):
+        (separate := home / mode).mkdir()
+        assert answer(app, separate, mode) == {"shared": "two 1.0", "with": ["one", "two"]}
+    before = app.binary("venv").read_bytes()
     for _ in range(2):
-        app.nox("-s", "install", "pex", "--", "--force")
-        assert app.binary("app").read_bytes() == before
+        app.nox("-s", "install", "pex", "--", "venv", "--force")
+        assert app.binary("venv").read_bytes() == before
     assert "install: unchanged" in app.nox("-s", "pex").output
 
 
@@ -104,9 +114,3 @@ def test_a_project_with_one_of_the_distributions_gets_its_files(make: Callable[.
     alone = make("alone", one="1.0")
     assert "one at a time" not in alone.nox("-s", "verify").output
     assert answer(alone, home) == {"shared": "one 1.0", "with": ["one"]}
-
-
-def test_the_file_of_the_last_distribution_ships_in_a_zip_application(make: Callable[..., Project], home: Path) -> None:
-    app = make("app", mode="zipapp", one="1.0", two="1.0")
-    app.nox("-s", "verify")
-    assert answer(app, home) == {"shared": "two 1.0", "with": ["one", "two"]}

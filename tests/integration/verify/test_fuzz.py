@@ -18,6 +18,7 @@ import pytest
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.verify import run
+from nox_pex.verify.background import background
 from nox_pex.verify.reference import Reference
 from nox_pex.verify.report import VerifyReport
 from tests.support import workbench
@@ -144,6 +145,7 @@ def _sample(once: Once, environ: dict[str, str], stack: ExitStack, name: str) ->
         installer=context.installer,
         deep=False,
         stack=stack,
+        background=stack.enter_context(background()),
         environment=Environment(path=context.home),
     )
     built = Sample(name=name, source=bench.binary(name), check=partial(_judge, reference))

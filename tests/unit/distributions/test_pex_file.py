@@ -38,6 +38,15 @@ def test_a_directory_has_a_digest_of_its_paths_and_contents(tmp_path: Path) -> N
     assert pex_file.digest(one) != pex_file.digest(write_files(tmp_path / "shifted", {"a": b"123", "b/c": b"45"}))
 
 
+def test_a_quick_digest_is_that_of_the_content_of_a_file_or_a_directory(tmp_path: Path) -> None:
+    contents = ({"a": b"12"}, {"a": b"21"}, {"a": b"1", "b": b"2"}, {"b": b"12"}, {"a/b": b"12"}, {"c": b""})
+    tops = [write_files(tmp_path / str(at), files) for at, files in enumerate(contents)]
+    found = [pex_file.quick_digest(path) for path in (*tops, *(top / "a" for top in tops[:2]))]
+    assert len({*found}) == len(found)
+    same = write_files(tmp_path / "same", contents[0])
+    assert [pex_file.quick_digest(same), pex_file.quick_digest(same / "a")] == [found[0], found[-2]]
+
+
 def test_planted_bytecode_in_a_directory_counts(tmp_path: Path) -> None:
     binary = write_files(tmp_path / "x.pex", {"a.py": b"12"})
     digest = pex_file.digest(binary)
@@ -85,6 +94,7 @@ def test_what_is_no_pex_is_an_error_that_says_why(odd: Mapping[str, Path], name:
     with pytest.raises(PexError):
         pex_file.require_startable(odd[name])
     assert pex_file.digest(odd[name]) == (hashlib.sha256().hexdigest() if name == "empty" else "")
+    assert bool(pex_file.quick_digest(odd[name])) == (name == "empty")
 
 
 NESTED = b'{"a":' * 100_000 + b"1" + b"}" * 100_000

@@ -33,6 +33,11 @@ def digest(path: Path) -> str:
         return tree.digest(descriptor)
 
 
+def quick_digest(path: Path) -> str:
+    with opened(path) as descriptor:
+        return tree.quick_digest(descriptor)
+
+
 def string(value: bytes) -> bytes:
     return len(value).to_bytes(8, "little") + value + b"\0" * (-len(value) % 8)
 
@@ -130,9 +135,11 @@ def _bind(path: Path) -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_changes_the_digest(example: Path, change: str) -> None:
-    before = digest(example)
+    before, quick = digest(example), quick_digest(example)
+    assert quick_digest(example) == quick
     CHANGES[change](example)
     assert digest(example) != before
+    assert quick_digest(example) != quick
 
 
 def test_a_fifo_and_a_socket_of_one_name_differ(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def built(binary: Path) -> Callable[..., LastBuild | None]:
     def write(inputs: Inputs = INPUTS) -> LastBuild | None:
         record, state = record_of(binary), binary.with_name("state.json")
         files.write_json(record, {"sha256": pex_file.digest(binary), "inputs": digests(inputs)})
-        build_record.write_last_build(state, binary=pex_file.digest(binary), record=record, inputs=inputs)
+        contents = {binary.name: pex_file.quick_digest(binary)}
+        build_record.write_last_build(state, contents=contents, record=record, inputs=inputs)
         return build_record.read_last_build(state)
 
     return write
@@ -68,7 +69,8 @@ def test_a_binary_is_unchanged_only_if_its_file_its_record_and_all_of_its_inputs
     files.write_json(record_of(binary), {**record, "sha256": pex_file.digest(binary), "disagreements": [{}]})
     assert reasons(binary, last) == ("its build record was changed after it was built",)
     files.write_json(record_of(binary), {"inputs": digests(INPUTS)})
-    assert reasons(binary, last) == ("the file was changed after it was built",)
+    assert reasons(binary, last) == ("its build record was changed after it was built",)
+    assert reasons(binary, None) == ("the file was changed after it was built",)
     record_of(binary).unlink()
     assert reasons(binary, last) == ("no build record next to it",)
 
@@ -92,15 +94,28 @@ def test_the_kinds_that_differ_are_named_if_the_binary_is_the_one_in_the_state(
     assert change.kinds == frozenset()
 
 
+def test_the_state_of_a_version_without_quick_digests_is_no_state(
+    binary: Path, built: Callable[..., LastBuild | None]
+) -> None:
+    built()
+    state = binary.with_name("state.json")
+    older = {name: value for name, value in files.read_json(state).items() if name != "contents"}
+    files.write_json(state, {**older, "binary": pex_file.digest(binary)})
+    assert build_record.read_last_build(state) is None
+    files.write_json(state, {**older, "contents": {}})
+    assert reasons(binary, build_record.read_last_build(state)) != ()
+    files.write_json(state, {**older, "contents": {binary.name: ""}})
+    assert build_record.read_last_build(state) is None
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o755])
 def test_a_directory_is_unchanged_only_if_its_whole_tree_is(tmp_path: Path, mode: int) -> None:
     binary = tmp_path / "service.pex"
     (binary / "package").mkdir(parents=True)
     (binary / "main.py").touch(mode=mode)
     files.write_json(record_of(binary), {"sha256": pex_file.digest(binary)})
-    build_record.write_last_build(
-        tmp_path / "state", binary=pex_file.digest(binary), record=record_of(binary), inputs=INPUTS
-    )
+    contents = {binary.name: pex_file.quick_digest(binary)}
+    build_record.write_last_build(tmp_path / "state", contents=contents, record=record_of(binary), inputs=INPUTS)
     last = build_record.read_last_build(tmp_path / "state")
     assert reasons(binary, last) == ()
     (binary / "main.py").chmod(mode ^ 0o100)
@@ -163,7 +178,7 @@ def test_a_record_may_have_keys_that_this_version_does_not_know(binary: Path) ->
     assert build_record.of_file(binary)["new"] == [1, None]
 
 
-@pytest.mark.parametrize("key", ["binary", "record", "inputs"])
+@pytest.mark.parametrize("key", ["contents", "record", "inputs"])
 def test_a_state_with_a_value_of_another_type_counts_as_not_there(
     binary: Path, built: Callable[..., LastBuild | None], key: str
 ) -> None:

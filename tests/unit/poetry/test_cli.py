@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,24 @@ def test_poetry_installs_into_one_environment_and_no_other(tmp_path: Path) -> No
     assert found["POETRY_VIRTUALENVS_CREATE"] == "true"
     assert found["POETRY_VIRTUALENVS_IN_PROJECT"] == "false"
     assert found["POETRY_HTTP_BASIC_MILL_PASSWORD"] == "flour"
+    assert found["POETRY_INSTALLER_BUILTIN_UNINSTALL"] == "true"
     assert not {"CONDA_PREFIX", "PYTHONPATH"} & found.keys()
+
+
+def test_poetry_looks_for_a_keyring_only_if_there_may_be_one(service: Project) -> None:
+    user = {"HOME": str(service.root), "PIP_CONFIG_FILE": "/dev/null"}
+
+    def enabled(**variables: str) -> str | None:
+        environ = {**user, **variables}
+        environment = Environment(path=Path("/ours"))
+        found = poetry_environ(
+            environ, poetry=POETRY, environment=environment, environments=Path("/empty"), project=service.root
+        )
+        return found.get("POETRY_KEYRING_ENABLED")
+
+    assert enabled() == ("false" if sys.platform == "linux" else None)
+    assert enabled(DBUS_SESSION_BUS_ADDRESS="unix:path=/run/bus") is None
+    assert enabled(POETRY_KEYRING_ENABLED="true") == "true"
 
 
 def test_installed_are_the_packages_of_the_lock_that_poetry_did_not_skip() -> None:

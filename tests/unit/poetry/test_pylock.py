@@ -36,7 +36,7 @@ def served(package: Package, *, index: str = "https://index.example/simple") -> 
     """An index that has every file of a package."""
     source = package.source.reference if package.source else None
     files = {file.name: f"https://files.example/{file.name}" for file in package.files}
-    return FileUrls(name=package.name, source=source, index=index, files=files)
+    return FileUrls(name=package.name, version=package.version, source=source, index=index, files=files)
 
 
 def written(
@@ -113,7 +113,9 @@ def test_each_target_is_an_environment_and_its_packages_have_markers() -> None:
 def test_the_files_of_an_index_are_those_of_the_packages_own_source() -> None:
     private = Source(type="legacy", url="https://private.example/simple", reference="private")
     package = locked("idna", "idna-1.0-py3-none-any.whl", source=private)
-    wrong = FileUrls(name="idna", source=None, index="https://wrong.example", files={package.files[0].name: "wrong"})
+    wrong = FileUrls(
+        name="idna", version="1.0", source=None, index="https://wrong.example", files={package.files[0].name: "wrong"}
+    )
     (found,) = written(package, urls=[wrong, served(package, index="https://private.example/simple")])["packages"]
     assert found["index"] == "https://private.example/simple"
     assert found["wheels"][0]["url"].startswith("https://files.example/")
@@ -121,10 +123,12 @@ def test_the_files_of_an_index_are_those_of_the_packages_own_source() -> None:
 
 def test_a_file_that_the_index_no_longer_has_is_left_out() -> None:
     package = locked("idna", "idna-1.0-py3-none-any.whl", "idna-1.0.tar.gz")
-    answer = FileUrls(name="idna", source=None, index="i", files={"idna-1.0.tar.gz": "https://files.example/idna.tgz"})
+    answer = FileUrls(
+        name="idna", version="1.0", source=None, index="i", files={"idna-1.0.tar.gz": "https://files.example/idna.tgz"}
+    )
     assert "wheels" not in written(package, urls=[answer])["packages"][0]
     with pytest.raises(NoxPexError, match=r"no file of idna 1\.0") as caught:
-        written(package, urls=[FileUrls(name="idna", source=None, index="i", files={})])
+        written(package, urls=[FileUrls(name="idna", version="1.0", source=None, index="i", files={})])
     assert caught.value.code == "index-missing"
 
 

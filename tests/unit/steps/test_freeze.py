@@ -47,6 +47,7 @@ entry-point = "api:main"
 """
 INDEX: Final = FileUrls(
     name="idna",
+    version="1.0",
     source=None,
     index="https://index.example/simple",
     files={name: f"https://files.example/{name}" for name in ("idna-1.0-py3-none-any.whl", "idna-1.0.tar.gz")},

@@ -6,13 +6,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
 
 from nox_pex.system import command
-from nox_pex.system.command import Clock, Outcome, Shell
+from nox_pex.system.command import Clock, Outcome, Shell, Stop, Stopped
 from nox_pex.system.secrets import Secrets
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -97,6 +99,10 @@ def test_a_tool_runs_in_the_given_directory(tmp_path: Path) -> None:
     assert shell([]).run(argv, what="it", env=ENVIRON, cwd=tmp_path).output == str(tmp_path.resolve())
 
 
+IGNORING = "signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(60)"
+"""It has to be killed."""
+
+
 def test_a_tool_does_not_outlive_an_interruption() -> None:
     said: list[str] = []
 
@@ -111,6 +117,34 @@ def test_a_tool_does_not_outlive_an_interruption() -> None:
         loud.run([sys.executable, "-c", code], what="it", env=ENVIRON)
     with pytest.raises(ProcessLookupError):
         os.kill(int(said[-1]), 0)
+
+
+@pytest.mark.parametrize("code", ["print(os.getpid(), flush=True); time.sleep(60)", IGNORING])
+def test_a_tool_is_ended_from_another_thread_and_no_other_starts(code: str) -> None:
+    said: SimpleQueue[str] = SimpleQueue()
+    stop = Stop()
+    stoppable = Shell(environ=ENVIRON, secrets=Secrets(), say=said.put, verbose=True, stop=stop)
+    argv = [sys.executable, "-c", f"import os, signal, time; {code}"]
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(stoppable.run, argv, what="it", env=ENVIRON)
+        assert said.get(timeout=60).startswith("$ ")
+        pid = int(said.get(timeout=60))
+        stop.stop()
+        with pytest.raises(Stopped):
+            running.result(timeout=60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(Stopped):
+        stoppable.run(argv, what="it", env=ENVIRON)
+    assert said.empty()
+
+
+def test_a_tool_that_ended_while_its_work_was_stopped_has_no_outcome() -> None:
+    """Whoever stops the work of a tool ends the tool too, and that is no failure of the tool."""
+    stop = Stop()
+    loud = Shell(environ=ENVIRON, secrets=Secrets(), say=lambda _: stop.stop(), verbose=True, stop=stop)
+    with pytest.raises(Stopped):
+        loud.run([sys.executable, "-c", "print('done')"], what="it", env=ENVIRON)
 
 
 def test_a_clock_adds_up_by_step() -> None:

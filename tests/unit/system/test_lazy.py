@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 
 @pytest.fixture
@@ -47,3 +48,25 @@ def test_a_module_that_does_not_exist_is_an_error_at_its_first_use() -> None:
     module = lazy("slow_package_that_does_not_exist")
     with pytest.raises(ModuleNotFoundError, match="slow_package_that_does_not_exist"):
         _ = module.VALUE
+
+
+def test_a_pattern_is_compiled_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, real = [], re.compile
+
+    def counting(source: str, flags: int = 0) -> re.Pattern[str]:
+        compiled.append(source)
+        return real(source, flags)
+
+    monkeypatch.setattr(re, "compile", counting)
+    word = pattern(r"(?P<word>[a-z]+)!", re.IGNORECASE)
+    assert compiled == []
+    for _ in range(3):
+        found = word.search("1 Word!")
+        assert found is not None
+        assert found["word"] == "Word"
+    assert compiled == [r"(?P<word>[a-z]+)!"]
+    assert word.sub("x", "a! b!") == "x x"
+    assert (word.groups, word.pattern) == (1, r"(?P<word>[a-z]+)!")
+    monkeypatch.undo()
+    with pytest.raises(AttributeError, match="other"):
+        _ = word.other  # type: ignore[attr-defined]

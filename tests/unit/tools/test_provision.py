@@ -134,11 +134,15 @@ def test_the_files_of_uvs_cache_are_copied_and_not_linked(bench: Bench, tmp_path
 
 
 def test_fresh_tools_use_no_cache_of_the_installer_and_their_seconds_are_counted(tmp_path: Path) -> None:
-    for program, option in ((Path("/uv"), "--no-cache"), (None, "--no-cache-dir")):
+    for program, option in ((Path("/uv"), "--cache-dir"), (None, "--no-cache-dir")):
         bench, clock = Bench(tmp_path / option, uv=program), Clock(seconds={})
         replace(bench.provisioner, fresh=clock).provide("pex", ["pex==1"], python=bench.python)
-        assert option in bench.shell.commands[-1]
+        command = bench.shell.commands[-1]
+        assert option in command
         assert clock.seconds.keys() == {"pex"}
+        if program is not None:
+            assert Path(command[command.index(option) + 1]).parent == bench.provisioner.caches.tools
+            assert command[command.index("--link-mode") + 1] == "hardlink"
 
 
 @pytest.fixture

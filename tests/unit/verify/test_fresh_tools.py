@@ -32,6 +32,7 @@ def provisioner(tmp_path: Path, said: list[str]) -> Provisioner:
 def tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(plain_paths, "_MEMORY", tmp_path / "memory")
     return tmp_path / "tmp"
 
 
@@ -47,6 +48,25 @@ def test_only_the_tools_are_others_and_they_are_removed(
         assert tools.stat().st_mode & 0o077 == 0
     assert list(tmpdir.iterdir()) == []
     assert said == []  # nothing was installed
+
+
+def test_poetry_and_pex_are_in_memory_if_there_is_room_and_build_backends_never(
+    provisioner: Provisioner, tmpdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        assert fresh.caches.home_of("poetry").parent == fresh.caches.home_of("pex").parent == memory
+        assert fresh.caches.home_of("poetry").stat().st_mode & 0o077 == 0
+        assert fresh.caches.home_of("build").parent == tmpdir
+    monkeypatch.setattr("nox_pex.verify.fresh_tools._ROOM", 1 << 60)
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        assert fresh.caches.home_of("poetry").parent == tmpdir
+    monkeypatch.setattr(plain_paths, "allows_programs", lambda path: path != memory)
+    monkeypatch.setattr("nox_pex.verify.fresh_tools._ROOM", 0)
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        assert fresh.caches.home_of("poetry").parent == tmpdir
+    assert list(memory.iterdir()) == list(tmpdir.iterdir()) == []
 
 
 def test_the_pip_that_installs_the_tools_is_not_the_one_in_the_cache_of_virtualenv(
@@ -76,7 +96,7 @@ def test_one_line_says_what_the_tools_cost_and_an_interruption_leaves_nothing(
         (fresh.caches.tools / "poetry-1" / "bin").mkdir(parents=True)
         raise KeyboardInterrupt
     assert list(tmpdir.iterdir()) == []
-    assert said == ["verify: tools installed again in 3.2 s (poetry, pex)"]
+    assert said == ["verify: tools installed again, at the same time as other work: pex 1.2 s, poetry 2.0 s"]
 
 
 def test_what_a_killed_run_left_is_removed_and_what_another_run_uses_is_not(tmpdir: Path) -> None:

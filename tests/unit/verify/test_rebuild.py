@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -17,11 +18,11 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.settings import parse
-from nox_pex.system.command import Shell
+from nox_pex.system.command import Shell, Stop, Stopped
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify.rebuild import prepare_rebuild
+from nox_pex.verify.rebuild import other_umask, prepare_rebuild
 
 LOOSE = """\
 [tool.poetry]
@@ -64,6 +65,7 @@ class StubInstaller(Installer, frozen=True, kw_only=True):
     """An installer that installs nothing."""
 
     def install(self, wanted: Selection, environment: Environment) -> Installed:
+        assert not self.cached
         if "refuse" in self.shell.environ:
             raise NoxPexError("install-failed", "Poetry fails", "find out why")
         self.shell.say("installed")
@@ -148,7 +150,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
     target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
     before = os.umask(0o022)
     try:
-        with prepare_rebuild(target, installer(target, TZ="UTC"), cold=False) as rebuild:
+        with other_umask(), prepare_rebuild(target, installer(target, TZ="UTC"), cold=False) as rebuild:
             shell, caches = rebuild.provisioner.shell, rebuild.provisioner.caches
             directory = rebuild.target.state.parent
             assert (shell.environ["TZ"], shell.environ["LC_ALL"]) == ("Pacific/Chatham", "C")
@@ -157,11 +159,10 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
             assert os.umask(0o077) == 0o077
             outcome = shell.run(["/bin/sh", "-c", "echo $PYTHONHASHSEED"], what="ask", env=shell.environ)
             assert outcome.output == "4711"
-            assert caches.root == tmp_path / "cache"
-            cold = (caches.pex_root, caches.environments, caches.dependencies)
+            cold = (caches.root, caches.pex_root, caches.environments, caches.dependencies)
             assert all(path.is_relative_to(directory) for path in cold)
             assert caches.wheels == tmp_path / "cache" / "wheels"
-            assert caches.tools == tmp_path / "cache" / "tools"  # those of the installer
+            assert caches.tools == caches.home_of("pex") == tmp_path / "cache" / "tools"  # those of the installer
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
@@ -173,6 +174,19 @@ def test_a_cold_rebuild_downloads_everything_again(tmp_path: Path, installer: Ca
         directory = rebuild.target.state.parent
         assert rebuild.provisioner.shell.environ["POETRY_CACHE_DIR"] == str(directory / "cache")
         assert rebuild.provisioner.caches.wheels.is_relative_to(directory)
+
+
+def test_the_tools_of_a_second_build_end_with_the_others(
+    tmp_path: Path, installer: Callable[..., StubInstaller]
+) -> None:
+    target, stop = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""}), Stop()
+    given = installer(target)
+    provisioner = replace(given.provisioner, shell=replace(given.shell, stop=stop))
+    with prepare_rebuild(target, replace(given, provisioner=provisioner), cold=False) as rebuild:
+        stop.stop()
+        shell = rebuild.provisioner.shell
+        with pytest.raises(Stopped):
+            shell.run(["/bin/true"], what="it", env=shell.environ)
 
 
 def test_a_failed_install_leaves_no_copy(

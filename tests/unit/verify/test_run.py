@@ -12,16 +12,20 @@ from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
+from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
+from nox_pex.tools import pinned
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify import reference
+from nox_pex.verify import parts, reference
 from nox_pex.verify import run as verify
 from nox_pex.verify.archive import open_pex
+from nox_pex.verify.background import background
 from nox_pex.verify.gates import closure
 from nox_pex.verify.rebuild import Rebuild
 from nox_pex.verify.report import GATES, VerifyReport
+from tests.support.fake_environment import FakeEnvironment
 from tests.support.pex_files import archive, recorded, zipapp
 from tests.support.targets import target_of
 
@@ -39,7 +43,10 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         raise FAILURE
         yield
 
-    monkeypatch.setattr(reference, "prepare_rebuild", prepare)
+    monkeypatch.setattr(parts, "prepare_rebuild", prepare)
+    for tool in ("provide_poetry", "install_pex"):
+        monkeypatch.setattr(pinned, tool, lambda *_, **__: None)
+    monkeypatch.setattr(Provisioner, "create", lambda _, path, **__: FakeEnvironment(path, python=Path(sys.executable)))
     return prepared
 
 
@@ -60,7 +67,11 @@ def run(
 ) -> VerifyReport:
     target = target_of(binary, root=binary.parent, budget=budget or {})
     (target.project.root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
-    return verify.run(target, environment=None, installer=installer_of(target, secrets), deep=deep)
+    return judged(target, installer_of(target, secrets), deep=deep)
+
+
+def judged(target: Target, installer: Installer, *, deep: bool = False) -> VerifyReport:
+    return verify.run(target, environment=None, installer=installer, deep=deep, interrupts=Interrupts())
 
 
 def states(report: VerifyReport) -> dict[str, str]:
@@ -140,7 +151,7 @@ def test_a_value_in_the_settings_is_no_secret_to_search_for(
     document = {"tool": {"nox-pex": {"binary": {"program": {"smoke": smoke}}}}}
     target = replace(target, project=replace(target.project, document=document))
     (tmp_path / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
-    report = verify.run(target, environment=None, installer=installer_of(target), deep=False)
+    report = judged(target, installer_of(target))
     assert states(report)["leaks"] == "passed"
     assert rebuilds
 
@@ -164,8 +175,10 @@ def test_the_projects_own_wheel_is_known_by_its_name(tmp_path: Path) -> None:
     wheels = {f"{name}-1-py3-none-any.whl": recorded(name, "1", {}) for name in ("My_App", "other")}
     binary = zipapp(tmp_path / "x.pex", wheels)
     target = target_of(binary, root=tmp_path, name="my-app")
-    with open_pex(binary) as pex, contextlib.ExitStack() as stack:
-        known = reference.Reference(target=target, installer=installer_of(target), deep=False, stack=stack)
+    with open_pex(binary) as pex, contextlib.ExitStack() as stack, background() as work:
+        known = reference.Reference(
+            target=target, installer=installer_of(target), deep=False, stack=stack, background=work
+        )
         loose = verify.GateInputs(pex=pex, reference=known)
         assert (loose.own_wheels, loose.project_version) == ((), None)
         other = replace(target, project=replace(target.project, package_mode=True))

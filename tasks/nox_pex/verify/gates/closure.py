@@ -50,7 +50,7 @@ def plan(
         provisioner.create(environment.path, python=python, seed=False)
         outcome = provisioner.shell.run(
             [*sync_argv(poetry, wanted, project), "--dry-run"],
-            what="verify: Poetry",
+            what="Poetry",
             env=poetry_environ(
                 provisioner.shell.environ,
                 poetry=poetry,

@@ -1,0 +1,38 @@
+"""Build the project in the current directory in a separate process, which a test can kill.
+
+python -m tests.support.one_build PYTHON
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from nox_pex.distributions.interpreter import BasePython
+from nox_pex.steps import install, pex
+from nox_pex.steps.arguments import Arguments
+from nox_pex.steps.context import Context
+
+
+def context(root: Path, python: Path, *, environ: dict[str, str], said: list[str], force: bool = False) -> Context:
+    """Return the context of a run in the project `root`, whose lines for the user are added to `said`."""
+    return Context(
+        root=root,
+        state=root / ".nox" / "state",
+        base=BasePython(name=str(python), find=lambda: python),
+        arguments=Arguments(force=force),
+        environ={**environ, "PWD": str(root)},
+        say=said.append,
+        emit=said.append,
+    )
+
+
+def build(run: Context) -> None:
+    """Install from the lock, and build every binary."""
+    install.run(run)
+    pex.run(run)
+
+
+if __name__ == "__main__":
+    build(context(Path.cwd(), Path(sys.argv[1]), environ=dict(os.environ), said=[]))
