@@ -7,6 +7,7 @@ without a digest for the RECORD itself, its signatures and bytecode. Poetry reco
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -79,6 +80,19 @@ def damaged(environment: Environment) -> Iterator[str]:
         for path, (_, digest) in rows.items():
             if not _is_as_listed(environment.path / path, digest):
                 yield f"{distribution.name}: {_shown(path)}"
+    yield from _of_no_distribution(environment, known)
+
+
+def strays(environment: Environment) -> Iterator[str]:
+    """Yield each file in site-packages that no distribution installed, as `damaged` does; only RECORDs are read."""
+    known: set[str] = set()
+    for distribution in environment.distributions():
+        with contextlib.suppress(OSError):  # `damaged` reports the distribution
+            known.update(path for path, _, _ in installed_files(distribution, environment))
+    yield from _of_no_distribution(environment, known)
+
+
+def _of_no_distribution(environment: Environment, known: set[str]) -> Iterator[str]:
     for root in environment.site_packages:
         for path in sorted(_unlisted(root, environment, known)):
             yield f"no distribution: {_shown(path)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from nox_pex.distributions import dist_info, installed_wheel, pex_file, wheel
+from nox_pex.distributions import dist_info, installed_wheel, inventory, pex_file, wheel
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
@@ -152,6 +152,7 @@ class Composer(Struct, frozen=True, kw_only=True):
         found = store.find(known.values())
         rest = [each for each in sources if known.get(each.note) not in found]
         try:
+            self._check_strays(rest)
             laid_out = [each.lay_out() for each in rest]
             new = sum(packed_wheels.number_of_members(each) for each in (*own, *laid_out))
             number = new + sum(each.members.count for each in found.values())
@@ -168,6 +169,12 @@ class Composer(Struct, frozen=True, kw_only=True):
             now = {**{note: key for note, key in known.items() if key in found}, **keys}
             notes.write(self.target, msgspec.structs.replace(self.notes, packed_for=store.identity, packed=now))
         return packed
+
+    def _check_strays(self, rest: Sequence[_Distribution]) -> None:
+        """Raise `DamagedFileError` if some of `rest` is from an environment with a file that nobody installed."""
+        if rest and isinstance(self.contents, Installed):
+            for stray in inventory.strays(self.contents.environment):
+                raise DamagedFileError(stray)
 
     def _distributions(self, scratch: Path) -> Iterator[_Distribution]:
         """Yield what is installed, or fetched for other platforms, without what the settings exclude."""

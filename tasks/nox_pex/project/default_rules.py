@@ -57,7 +57,15 @@ _FAMILIAR: Final = frozenset(
 
 
 _FAMILIAR_BEGINNINGS: Final = (
-    *("README", "LICENCE", "LICENSE", "COPYING", "NOTICE", "AUTHORS", "CHANGE", "Dockerfile", "Containerfile"),
+    "README",
+    "LICENCE",
+    "LICENSE",
+    "COPYING",
+    "NOTICE",
+    "AUTHORS",
+    "CHANGE",
+    "Dockerfile",
+    "Containerfile",
 )
 
 
