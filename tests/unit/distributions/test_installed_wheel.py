@@ -214,7 +214,7 @@ def test_a_record_in_another_encoding_is_refused(tmp_path: Path) -> None:
         pytest.param({"files": {f"{DATA}/other/a.txt": ""}}, "files of the scheme other", id="scheme"),
         pytest.param({"change": lambda text: f"/a.py,sha256=x,1\n{text}"}, "absolute paths", id="absolute"),
         pytest.param(
-            {"change": lambda text: without(text, "board-1.0.dist-info/RECORD")}, "the same path", id="record"
+            {"change": lambda text: without(text, "board-1.0.dist-info/RECORD")}, "does not list itself", id="record"
         ),
         pytest.param({"files": {"__pycache__/a.txt": "1"}}, "__pycache__", id="pycache"),
     ],

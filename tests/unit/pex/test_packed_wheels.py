@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from nox_pex.distributions import pex_file
 from nox_pex.distributions.installed_wheel import InstalledWheel, LaidOutFile
 from nox_pex.distributions.record import encode_digest
 from nox_pex.pex import packed_wheels, zip_members
@@ -123,7 +125,7 @@ def in_manifest(**changes: Any) -> Callable[[Path], None]:
 def of_no_archive(kept: Path) -> None:
     """The digest is right, but there is no archive in the file."""
     in_archive(lambda _: b"no archive")(kept)
-    in_manifest(sha256=hashlib.sha256(b"no archive").hexdigest())(kept)
+    in_manifest(digest=pex_file.quick_digest(kept / "wheel.zip"))(kept)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +139,9 @@ def of_no_archive(kept: Path) -> None:
         pytest.param(lambda kept: (kept / "manifest.json").unlink(), id="no-manifest"),
         pytest.param(lambda kept: (kept / "manifest.json").write_bytes(b"{"), id="broken-manifest"),
         pytest.param(lambda kept: (kept / "manifest.json").write_bytes(b"[]"), id="manifest-of-another-form"),
-        pytest.param(in_manifest(sha256="0" * 64), id="another-digest"),
-        pytest.param(in_manifest(sha256=None), id="null"),
+        pytest.param(in_manifest(digest="0" * 64), id="another-digest"),
+        pytest.param(in_manifest(digest=""), id="empty-digest"),
+        pytest.param(in_manifest(digest=None), id="null"),
         pytest.param(in_manifest(name=...), id="no-name"),
         pytest.param(in_manifest(fingerprint=1), id="number"),
     ],
@@ -252,6 +255,32 @@ def test_nothing_is_read_to_compute_a_key(wheel: InstalledWheel, store: PackedWh
     before = store.key(wheel)
     (tmp_path / "files").rename(tmp_path / "moved")
     assert store.key(wheel) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"a wheel" * 10_000])
+def test_a_wheel_is_stored_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / NAME).chmod(0o755)
+    found = packed_wheels.store(tmp_path / NAME, tmp_path, fingerprint="0123")
+    assert (found.name, found.fingerprint, found.members.count) == (NAME, "0123", 1)
+    zip_members.write(tmp_path / "a.zip", b"", [found.members])
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        (entry,) = archive.infolist()
+        assert archive.read(entry) == content
+    assert entry.filename == f".deps/{NAME}"
+    assert (entry.compress_type, entry.external_attr >> 16) == (zipfile.ZIP_STORED, 0o100644)
+
+
+def test_the_store_may_be_one_that_cannot_be_written(
+    wheel: InstalledWheel, store: PackedWheels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = store.pack([wheel])
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert list(store.find([store.key(wheel)]).values()) == [first]
 
 
 def test_nothing_is_found_in_an_empty_store(store: PackedWheels) -> None:
