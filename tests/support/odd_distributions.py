@@ -259,6 +259,25 @@ ENVIRONMENTS: Final[Mapping[str, Odd]] = {
         expected="board-1.0-py3-none-any.whl 849b00e6074333a3",
         wheel=tagged("py3-none-any", pure="root-is-purelib:true\n"),
     ),
+    "header-of-another-python": Odd(expected="", files={"../../../include/site/python3.9/board/board.h": "\n"}),
+    "old-optimized-bytecode": Odd(expected="", files={"old.pyo": "1"}),
+    "bytecode-of-a-killed-python": Odd(expected="", files={"old.pyc.140": "1"}),
+    "entry-points-with-crlf": Odd(expected="", entry_points="[console_scripts]\r\nboard = board:main\r\n"),
+    "entry-points-of-one-name": Odd(
+        expected="", entry_points="[console_scripts]\na = board:x\nb = board\na = board:y\n"
+    ),
+    "entry-point-with-a-space": Odd(expected="", entry_points="[console_scripts]\nthe board = board:main\n"),
+    "entry-point-below-a-directory": Odd(
+        expected="",
+        files={"../../../bin/deep/board": "#!python\n"},
+        entry_points="[ console_scripts ]\nx = board:x\n[console_scripts]\nboard = board : main\n",
+    ),
+    "wheel-with-a-build": Odd(
+        expected="", wheel="Wheel-Version: 1.0\nRoot-Is-Purelib: true \nBuild: 1\nTag:  py3-none-any  \n"
+    ),
+    "a-file-that-is-gone": Odd(
+        expected="", files={"gone.py": ""}, change=lambda record: record.replace("gone.py", "gone2.py")
+    ),
     "name-with-dots-and-capitals": Odd(
         expected="Zope_Board_x-1.0-py3-none-any.whl 44fdcf4d1a519d85",
         name="Zope.Board-_x",
@@ -318,6 +337,7 @@ WHEELS: Final[Mapping[str, Odd]] = {
     "bytecode": Odd(
         expected="board-1.0-py3-none-any.whl aa82689b2a635979", files={"pack/__init__.py": "", "pack/x.pyc": "3"}
     ),
+    "another-dist-info-in-it": Odd(expected="", files={"pack/_vendor/other-2.0.dist-info/METADATA": "Name: other\n"}),
     "not-in-record": Odd(
         expected="board-1.0-py3-none-any.whl 94582ecdea801fea",
         files={"pack/a.py": "1", "pack/b.py": "2"},

@@ -17,8 +17,8 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.installed_wheel import UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import composer, runtime, tool
-from nox_pex.pex.composer import InstalledDistribution
 from nox_pex.pex.disagreements import Disagreements
+from nox_pex.pex.distributed import InstalledDistribution
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheels
 from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Target

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from nox_pex.distributions import dist_info, installed_wheel, inventory, pex_file, wheel
-from nox_pex.distributions.environment import Distribution
+from nox_pex.distributions import inventory, pex_file, wheel_layout
 from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, tool
+from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, staged_environment, tool
 from nox_pex.pex.compose import LooseSources, Parts, Runtime
 from nox_pex.pex.disagreements import Disagreements, Member, target_pythons
+from nox_pex.pex.distributed import Distributed, EditableInstall, FetchedWheel, InstalledDistribution
 from nox_pex.pex.exclude import is_excluded
 from nox_pex.pex.member_limit import MOST
 from nox_pex.pex.notes import Notes
@@ -26,7 +26,6 @@ from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheel
 from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Contents, Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
-from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry import requirements
 from nox_pex.poetry.installed import Installed
 from nox_pex.settings.model import Binary
@@ -144,7 +143,7 @@ class Composer(Struct, frozen=True, kw_only=True):
         Nothing is packed if the binary would have more members than its file can hold.
         """
         compress = self.target.table.compress
-        own = [installed_wheel.from_wheel(self.project.wheel, scratch / "project")] if self.project.wheel else []
+        own = [wheel_layout.from_wheel(self.project.wheel, scratch / "project")] if self.project.wheel else []
         store = PackedWheels(caches=self.provisioner.caches, pex_version=self._pex_version, compress=compress)
         noted = self.notes.packed if self.notes.packed_for == store.identity else {}
         sources = tuple(self._distributions(scratch))
@@ -154,41 +153,54 @@ class Composer(Struct, frozen=True, kw_only=True):
         try:
             self._check_strays(rest)
             laid_out = [each.lay_out() for each in rest]
-            new = sum(packed_wheels.number_of_members(each) for each in (*own, *laid_out))
-            number = new + sum(each.members.count for each in found.values())
-            if number + len(pex_part.members) + len(self.project.names) > MOST:
-                msg = "the binary has too many members"
-                raise UnsupportedArchiveError(msg)
+            self._check_number(pex_part, [*own, *laid_out], found.values())
             packed = [*found.values(), *store.pack(laid_out)]
         except DamagedFileError as error:
             problem = f"the install in {self._place} is damaged: {error}"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force`") from error
-        packed += (packed_wheels.pack(each, scratch / "project.zip", compress=compress) for each in own)
         if rest:
-            keys = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
-            now = {**{note: key for note, key in known.items() if key in found}, **keys}
-            notes.write(self.target, msgspec.structs.replace(self.notes, packed_for=store.identity, packed=now))
-        return packed
+            kept = {note: key for note, key in known.items() if key in found}
+            new = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
+            now = msgspec.structs.replace(self.notes, packed_for=store.identity, packed={**kept, **new})
+            notes.write(self.target, now)
+        return [*packed, *(packed_wheels.pack(each, scratch / "project.zip", compress=compress) for each in own)]
 
-    def _check_strays(self, rest: Sequence[_Distribution]) -> None:
+    def _check_number(self, pex_part: Runtime, new: Iterable[InstalledWheel], packed: Iterable[PackedWheel]) -> None:
+        """Raise `UnsupportedArchiveError` if the binary would have more members than its file can hold."""
+        number = sum(map(packed_wheels.number_of_members, new)) + sum(each.members.count for each in packed)
+        if number + len(pex_part.members) + len(self.project.names) > MOST:
+            msg = "the binary has too many members"
+            raise UnsupportedArchiveError(msg)
+
+    def _check_strays(self, rest: Sequence[Distributed]) -> None:
         """Raise `DamagedFileError` if some of `rest` is from an environment with a file that nobody installed."""
         if rest and isinstance(self.contents, Installed):
             for stray in inventory.strays(self.contents.environment):
                 raise DamagedFileError(stray)
 
-    def _distributions(self, scratch: Path) -> Iterator[_Distribution]:
+    def _distributions(self, scratch: Path) -> Iterator[Distributed]:
         """Yield what is installed, or fetched for other platforms, without what the settings exclude."""
         exclude, contents = self.target.table.exclude, self.contents
         rewritten = self.disagreements.rewritten
-        if isinstance(contents, Installed):
-            for each in contents.distributions:
+        if not isinstance(contents, Installed):
+            for number, each in enumerate(contents.wheels):
                 if not is_excluded(each.name, each.version, exclude):
-                    is_noted = not each.direct and each.name not in rewritten
-                    yield InstalledDistribution(contents=contents, distribution=each, is_noted=is_noted)
+                    directory, noted = scratch / f"wheel{number}", not each.direct and each.name not in rewritten
+                    yield FetchedWheel(contents=contents, wheel=each, directory=directory, is_noted=noted)
             return
-        for number, fetched in enumerate(contents.wheels):
-            if not is_excluded(fetched.name, fetched.version, exclude):
-                yield _FetchedWheel(contents=contents, wheel=fetched, directory=scratch / f"wheel{number}")
+        for distribution in contents.distributions:
+            if is_excluded(distribution.name, distribution.version, exclude):
+                continue
+            if staged_environment.editable_directory(distribution) is not None:
+                yield EditableInstall(
+                    contents=contents,
+                    distribution=distribution,
+                    provisioner=self.provisioner,
+                    directory=scratch / distribution.name,
+                )
+            else:
+                noted = distribution.name not in rewritten
+                yield InstalledDistribution(contents=contents, distribution=distribution, is_noted=noted)
 
     @property
     def _place(self) -> Path:
@@ -214,63 +226,3 @@ class Composer(Struct, frozen=True, kw_only=True):
                 pythons=target_pythons(contents),
             ),
         }
-
-
-class _Distribution(Protocol):
-    """A distribution to lay out. What has the same `note` has the same packed form; empty if that is not certain."""
-
-    @property
-    def note(self) -> str: ...
-
-    def lay_out(self) -> InstalledWheel: ...
-
-
-class InstalledDistribution(Struct, frozen=True, kw_only=True):
-    """A distribution that Poetry installed. `is_noted` is whether its RECORD decides its packed form."""
-
-    contents: Installed
-    distribution: Distribution
-    is_noted: bool
-
-    @property
-    def note(self) -> str:
-        """A name for what is installed; empty if its RECORD does not decide its packed form."""
-        each = self.distribution
-        return f"{each.name} {each.version} {each.record}" if self.is_noted else ""
-
-    def lay_out(self) -> InstalledWheel:
-        """Lay it out, with metadata that pex accepts. Raises `UnsupportedDistributionError`, `OSError`."""
-        directory = self.distribution.directory
-        info = dist_info.packable(
-            dist_info.read_directory(directory),
-            direct=self.distribution.direct,
-            pythons=target_pythons(self.contents),
-            libraries=self.contents.libraries(),
-        )
-        return installed_wheel.from_environment(directory, root=self.contents.environment.path, texts=info.contents)
-
-
-class _FetchedWheel(Struct, frozen=True, kw_only=True):
-    """A wheel that was fetched for other platforms; it is unpacked into the new `directory`."""
-
-    contents: Wheelhouse
-    wheel: Wheel
-    directory: Path
-
-    @property
-    def note(self) -> str:
-        return ""
-
-    def lay_out(self) -> InstalledWheel:
-        path = self.contents.path(self.wheel)
-        if files.digest(path) != self.wheel.sha256:
-            raise DamagedFileError(self.wheel.file)
-        info = dist_info.packable(
-            wheel.read_dist_info(path),
-            direct=self.wheel.direct,
-            pythons=self.contents.target_pythons(self.wheel),
-            libraries=self.contents.libraries(),
-        )
-        self.directory.mkdir()
-        packable = wheel.with_dist_info(path, info.contents, output=self.directory / self.wheel.file)
-        return installed_wheel.from_wheel(packable, self.directory / "unpacked")

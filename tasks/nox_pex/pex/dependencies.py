@@ -1,7 +1,8 @@
 """The dependency PEX: everything that is installed, packed once, so that a build after an edit only copies it.
 
-Before an environment is packed, every file in it is checked against its RECORD. pex finds files in its cache by name,
-so a damaged file would get into every later binary.
+Before an environment is packed, every file in it is checked against its RECORD. pex finds wheels in its cache by their
+RECORD, which says nothing about permissions, and which a build backend may write without digests. So it packs with an
+empty cache.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Packer(Struct, frozen=True, kw_only=True):
                 overrides=disagreements.overrides,
                 excludes=disagreements.excludes,
                 wheel_format=wheel_format,
-                pex_root=self.pex.root,
+                pex_root=staging / "pex-root",
             )
             if isinstance(installed, Installed):
                 argv = self._environment_argv(installed, options, rewritten=disagreements.rewritten, scratch=staging)
@@ -116,7 +117,9 @@ class Packer(Struct, frozen=True, kw_only=True):
         self, installed: Installed, options: cli.RepositoryOptions, *, rewritten: Collection[str], scratch: Path
     ) -> list[str]:
         """Pex's command line for the dependency PEX of an environment. `rewritten` are names of distributions."""
-        wheels = staged_environment.editable_wheels(installed, self.provisioner, into=scratch / "wheels")
+        wheels = staged_environment.editable_wheels(
+            installed.distributions, installed, self.provisioner, into=scratch / "wheels"
+        )
         _write_pins(requirements.pins(installed.distributions), options.pins)
         environment = staged_environment.packable_environment(
             installed, into=scratch / "staged", wheels=wheels, rewritten=rewritten

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.distributions import installed_wheel, probe_wheel
+from nox_pex.distributions import probe_wheel, wheel_layout
 from nox_pex.distributions.installed_wheel import UnsupportedDistributionError
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.pex import cli, compose, packed_wheels, tool, zip_members
@@ -197,7 +197,7 @@ def _is_proven(request: RuntimeRequest, built: Path, *, scratch: Path) -> bool:
     try:
         probe, runtime = built.parent / probe_wheel.FILE_NAME, Runtime(archive=zip_members.read(built))
         if request.table.pre_install_wheels:
-            wheel = installed_wheel.from_wheel(probe, proof / "unpacked")
+            wheel = wheel_layout.from_wheel(probe, proof / "unpacked")
             packed = packed_wheels.pack(wheel, proof / "wheel.zip", compress=compress)
         else:
             fingerprint = runtime.info["distributions"][probe.name]

@@ -9,7 +9,7 @@ packed without a copy.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -31,14 +31,18 @@ from nox_pex.tools.provision import Provisioner
 _DIRECT_URL: Final = "direct_url.json"
 
 
-def editable_wheels(installed: Installed, provisioner: Provisioner, *, into: Path) -> Mapping[str, Path]:
-    """Build a wheel in `into` for each editable install (`develop = true`); return the wheels by distribution name.
+def editable_wheels(
+    distributions: Iterable[Distribution], installed: Installed, provisioner: Provisioner, *, into: Path
+) -> Mapping[str, Path]:
+    """Build a wheel in `into` for each editable install (`develop = true`) among the installed `distributions`.
+
+    Return the wheels by distribution name.
 
     Raises `NoxPexError` `build-failed` if a build backend fails.
     """
     wheels: dict[str, Path] = {}
-    for distribution in installed.distributions:
-        if (directory := _editable_directory(distribution)) is not None:
+    for distribution in distributions:
+        if (directory := editable_directory(distribution)) is not None:
             into.mkdir(exist_ok=True)
             built = build_wheel.build_wheel(
                 pyproject.read_source(directory),
@@ -82,8 +86,8 @@ def packable_environment(
     return into
 
 
-def _editable_directory(distribution: Distribution) -> Path | None:
-    """The source directory of an editable install; None for any other distribution."""
+def editable_directory(distribution: Distribution) -> Path | None:
+    """Return the source directory of an editable install; None for any other distribution."""
     if not distribution.direct:
         return None
     origin = json.loads((distribution.directory / _DIRECT_URL).read_text("utf-8"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from nox_pex.distributions import dist_info, installed_wheel, probe_wheel
+from nox_pex.distributions import dist_info, installed_wheel, probe_wheel, wheel_layout
 from nox_pex.distributions.installed_wheel import InstalledWheel, LaidOutFile, UnsupportedDistributionError
 from tests.support.odd_distributions import DATA, ENVIRONMENTS, HEADER, PURE, TOOL, WHEELS, Odd, tagged
 from tests.support.small_pex import Member, fingerprint, installed_probe
@@ -20,7 +20,7 @@ def lay_out(odd: Odd, root: Path, **changed: bytes) -> InstalledWheel:
     """Install a distribution, and lay it out; `changed` are other contents of METADATA."""
     directory = odd.install(root)
     texts = {**dist_info.read_directory(directory), **changed}
-    return installed_wheel.from_environment(directory, root=root, texts=texts)
+    return wheel_layout.from_environment(directory, root=root, texts=texts)
 
 
 def contents(wheel: InstalledWheel) -> dict[str, bytes]:
@@ -47,7 +47,7 @@ def test_an_installed_distribution_is_laid_out_as_pex_lays_it_out(tmp_path: Path
 @pytest.mark.parametrize("odd", WHEELS.values(), ids=WHEELS)
 def test_a_wheel_is_laid_out_as_pex_lays_it_out(tmp_path: Path, odd: Odd) -> None:
     wheel = odd.write_wheel(tmp_path)
-    assert described(installed_wheel.from_wheel(wheel, tmp_path / "unpacked")) == odd.expected
+    assert described(wheel_layout.from_wheel(wheel, tmp_path / "unpacked")) == odd.expected
 
 
 def test_the_probe_is_laid_out_as_pex_lays_it_out(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_probe_is_laid_out_as_pex_lays_it_out(tmp_path: Path) -> None:
     expected = installed_probe(path)
     # pex 2.105.2 wrote this fingerprint into a PEX of the probe.
     assert fingerprint(expected) == "05f3c3a109296199d083753b4253ab933cd7d60c147fa3231ca944c09962b794"
-    found = installed_wheel.from_wheel(path, tmp_path / "unpacked")
+    found = wheel_layout.from_wheel(path, tmp_path / "unpacked")
     files = {name: file if isinstance(file, Member) else Member(file) for name, file in expected.items()}
     assert contents(found) == {name: files[name].content for name in sorted(files)}
     assert [file.path for file in found.files] == sorted(files)
@@ -103,7 +103,7 @@ def test_the_layout_says_whether_the_wheel_is_pure(tmp_path: Path, name: str, *,
 
 @pytest.mark.parametrize(("name", "library"), [("platlib", ".prefix/platlib"), ("purelib", ".prefix/purelib")])
 def test_the_layout_names_a_second_library(tmp_path: Path, name: str, library: str) -> None:
-    found = installed_wheel.from_wheel(WHEELS[name].write_wheel(tmp_path), tmp_path / "unpacked")
+    found = wheel_layout.from_wheel(WHEELS[name].write_wheel(tmp_path), tmp_path / "unpacked")
     assert json.loads(found.layout(""))["sys_path_entries"] == [".", library]
 
 
@@ -199,7 +199,7 @@ def test_a_record_in_another_encoding_is_refused(tmp_path: Path) -> None:
     record.write_bytes(record.read_bytes().decode().replace("名", "m").encode("latin-1"))
     texts = dist_info.read_directory(directory)
     with pytest.raises(UnsupportedDistributionError, match="not UTF-8"):
-        installed_wheel.from_environment(directory, root=tmp_path, texts=texts)
+        wheel_layout.from_environment(directory, root=tmp_path, texts=texts)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_record_in_another_encoding_is_refused(tmp_path: Path) -> None:
 def test_a_wheel_of_an_unknown_form_is_refused(tmp_path: Path, odd: dict[str, Any], reason: str) -> None:
     wheel = Odd(expected="", **odd).write_wheel(tmp_path)
     with pytest.raises(UnsupportedDistributionError, match=reason):
-        installed_wheel.from_wheel(wheel, tmp_path / "unpacked")
+        wheel_layout.from_wheel(wheel, tmp_path / "unpacked")
 
 
 # Keys
