@@ -12,6 +12,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 
 MAIN: Final = Selection(groups=("main",), extras=())
+WHEEL: Final = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 class FakeEnvironment:
@@ -35,10 +36,14 @@ class FakeEnvironment:
         direct_url: str | None = None,
         scripts: Mapping[str, str] | None = None,
     ) -> Path:
-        """Install a distribution; returns its `.dist-info`. `scripts` are the contents of files in `bin`."""
+        """Install a distribution; returns its `.dist-info`. `scripts` are the contents of files in `bin`.
+
+        Its WHEEL is `WHEEL`, unless it is one of the `files`.
+        """
         info = self.site_packages / f"{name}-{version}.dist-info"
         info.mkdir()
         texts = {
+            f"{info.name}/WHEEL": WHEEL,
             **files,
             f"{info.name}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}\n",
             **({f"{info.name}/direct_url.json": direct_url} if direct_url is not None else {}),

@@ -27,7 +27,7 @@ class Asked:
 
     def context_of(self, directory: Path, **given: Any) -> Any:
         self.contexts.append({"directory": directory, **given})
-        return SimpleNamespace(python=given["python"])
+        return SimpleNamespace(python=given["python"], steps=set())
 
     def perform(self, step: Step, context: Any) -> None:
         self.steps.append((context.python, step.name))

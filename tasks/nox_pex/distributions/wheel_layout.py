@@ -61,7 +61,11 @@ class _Source(Struct, frozen=True, kw_only=True):
     def tags(self) -> tuple[str, ...]:
         """The tags in WHEEL, in their order; those of a compressed set (PEP 425) are sorted."""
         found = re.findall(rb"^Tag:[ \t]*(\S+)[ \t]*\r?$", self.texts.get("WHEEL", b""), re.MULTILINE)
-        return tuple(str(tag) for each in found for tag in sorted(parse_tag(each.decode()), key=str))
+        try:
+            return tuple(str(tag) for each in found for tag in sorted(parse_tag(each.decode()), key=str))
+        except ValueError as error:
+            msg = f"{self.info} has an invalid tag: {error}"
+            raise UnsupportedDistributionError(msg) from error
 
     @property
     def is_pure(self) -> bool:
@@ -79,7 +83,7 @@ def from_environment(directory: Path, *, root: Path, texts: Mapping[str, bytes])
     headers = re.compile(rf"include/site/python\d+\.\d+/{re.escape(_field(texts[dist_info.METADATA], 'Name'))}/")
 
     def locate(path: str) -> tuple[str, str, Path]:
-        inner = os.path.normpath(f"{site_packages}/{path}")
+        inner = os.path.normpath(os.path.join(site_packages, path))  # noqa: PTH118  # text; it may be absolute
         file = root / inner
         if inner.startswith(f"{site_packages}/"):
             return "library", inner[len(site_packages) + 1 :], file
@@ -114,7 +118,7 @@ def from_wheel(wheel: Path, into: Path) -> InstalledWheel:
     with zipfile.ZipFile(wheel) as archive:
         entries = archive.infolist()
         _unpack(archive, into)
-    (info,) = {name.partition("/")[0] for name in (entry.filename for entry in entries) if ".dist-info/" in name}
+    (info,) = {top for entry in entries if (top := entry.filename.partition("/")[0]).endswith(".dist-info")}
     data = f"{info.removesuffix('.dist-info')}.data/"
     own_library = "purelib" if _is_pure_wheel(into / info) else "platlib"
 

@@ -17,7 +17,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from tests.support.fake_environment import FakeEnvironment
-from tests.support.small_pex import SmallPex, write_repository
+from tests.support.small_pex import PROBE, SmallPex, installed_probe, write_repository
 from tests.support.small_scie import write_scie
 
 Act = Callable[[Sequence[str]], None]
@@ -62,15 +62,44 @@ def after(argv: Sequence[str], option: str) -> str:
 
 
 def write_pex(argv: Sequence[str]) -> None:
-    """Write what a command line of pex asks for: a dependency PEX, or a PEX file."""
+    """Write what a command line of pex asks for: a runtime, a dependency PEX, or a PEX file."""
     if "create" in argv:
         write_scies(argv)
         return
     output = Path(after(argv, "--output-file"))
-    if output.name == "dependencies.pex":
+    if _is_for_a_runtime(argv):
+        write_runtime(argv)
+    elif output.name == "dependencies.pex":
         write_repository(output, SmallPex().distributions)
     else:
         SmallPex(compress="--compress" in argv).write(output)
+
+
+def _is_for_a_runtime(argv: Sequence[str]) -> bool:
+    return any(argument.endswith(f"/{PROBE}") for argument in argv)
+
+
+def write_runtime(argv: Sequence[str], **options: Any) -> None:
+    """Write the PEX with a probe that a command line of pex asks for; `options` are those of `SmallPex`."""
+    wheel, sources = Path(after(argv, "--pre-resolved-dist")), Path(after(argv, "--sources-directory"))
+    given = {
+        "library": False,
+        "wheels": {wheel.name: installed_probe(wheel)},
+        "sources": {path.relative_to(sources).as_posix(): path.read_bytes() for path in sources.rglob("*.*")},
+        "entry_point": after(argv, "--entry-point"),
+        "values": {"requirements": ["nox-pex-probe==1"]},
+        "compress": "--compress" in argv,
+        **options,
+    }
+    SmallPex(**given).write(Path(after(argv, "--output-file")))
+
+
+def write_runtime_of_another_form(argv: Sequence[str]) -> None:
+    """Write what `write_pex` writes, but runtimes with which nox-pex cannot compose."""
+    if _is_for_a_runtime(argv):
+        write_runtime(argv, kind=0)
+    else:
+        write_pex(argv)
 
 
 def write_scies(argv: Sequence[str]) -> None:

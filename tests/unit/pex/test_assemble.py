@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import assemble, incremental, member_limit, recompress
+from nox_pex.pex import assemble, composer, disagreements, member_limit, packed_wheels
 from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files
 from nox_pex.pex.target import Target
@@ -18,10 +20,11 @@ from nox_pex.system import plain_paths
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
 from tests.support.fake_environment import FakeEnvironment
-from tests.support.small_pex import LIBRARY, SmallPex, installed, write_wheel
-from tests.unit.pex.conftest import MakeProvisioner, MakeTarget, after, write_pex
+from tests.support.small_pex import write_wheel
+from tests.unit.pex.conftest import MakeProvisioner, MakeTarget, after, write_pex, write_runtime_of_another_form
 
 WHEEL = "shop-1.0-py3-none-any.whl"
+IDNA = "idna-1.0-py3-none-any.whl"
 
 
 # The project's wheel
@@ -105,7 +108,7 @@ def test_a_package_and_an_empty_project_have_no_loose_sources(
 
 
 class Build:
-    """Builds in a temporary directory. `ran` are the command lines of pex, `steps` the names of the build's steps."""
+    """Builds in temporary directories. `ran` are the command lines of pex, `steps` the names of the build's steps."""
 
     def __init__(self, directory: Path, environment: FakeEnvironment, make_provisioner: MakeProvisioner) -> None:
         self.directory, self._environment, self._make_provisioner = directory, environment, make_provisioner
@@ -116,11 +119,13 @@ class Build:
         self,
         target: Target,
         *,
-        sources_only: bool = False,
+        previous: Path | None = None,
         from_scratch: bool = False,
         act: Callable[[Sequence[str]], None] = write_pex,
     ) -> BuiltPex:
+        shutil.rmtree(self.directory, ignore_errors=True)  # of the last build
         self.directory.mkdir()
+        self.ran.clear()
         clock = Clock()
         built = Assembler(
             target=target,
@@ -131,7 +136,8 @@ class Build:
             clock=clock,
             lock_descriptor=0,
             from_scratch=from_scratch,
-        ).assemble(sources_only=sources_only)
+            previous=previous,
+        ).assemble()
         self.steps = list(clock.seconds)
         return built
 
@@ -144,29 +150,76 @@ def build(
     return Build(tmp_path / "build", environment, make_provisioner)
 
 
-def test_pex_stores_the_binary_and_the_distributions_are_reused_compressed(
-    build: Build, loose: Target, tmp_path: Path
-) -> None:
+def test_pex_makes_the_runtime_and_the_binary_is_composed(build: Build, loose: Target, tmp_path: Path) -> None:
     built = build(loose)
     assert built.path == tmp_path / "build" / "shop.pex"
-    dependencies, stored = build.ran
-    assert {"--compress", "--pre-install-wheels"} <= set(dependencies)
-    assert "--no-compress" in stored
-    assert after(stored, "--check") == "none"
-    assert after(stored, "--sources-directory") == str(tmp_path / "build" / "sources")
-    assert build.steps == ["wheel", "dependencies", "pex", "compress"]
-    assert built.path.read_bytes() == SmallPex().write(tmp_path / "expected.pex").read_bytes()
+    (runtime,) = build.ran
+    assert {"--compress", "--pre-install-wheels", "--pre-resolved-dist"} <= set(runtime)
+    assert after(runtime, "--check") == "none"
+    assert Path(after(runtime, "--output-file")).name == "shop.pex"
+    assert build.steps == ["wheel", "disagreements", "runtime", "pack", "compose"]
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.testzip() is None
+        assert archive.read("main.py") == b"def main(): ...\n"
+        assert archive.read(f".deps/{IDNA}/idna/core.py") == b"CORE = 1\n"
+        assert archive.read(f".deps/{IDNA}/.prefix/bin/idna") == b"#!python\nimport idna\n"
+        assert not [name for name in archive.namelist() if "probe" in name]
+        info = json.loads(archive.read("PEX-INFO"))
+        modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+    assert (info["entry_point"], info["requirements"]) == ("main:main", ["idna==1.0"])
+    assert list(info["distributions"]) == [IDNA]
+    assert modes["wares/deep/run.sh"] == 0o100755
+    assert built.path.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("table", [{}, {"inject_env": {"A": "1"}, "inject_args": ["-x"]}], ids=str)
+def test_pex_runs_for_none_of_the_next_builds(
+    build: Build, make_target: MakeTarget, loose: Target, table: dict[str, Any]
+) -> None:
+    first = build(loose).path.read_bytes()
+    again = build(make_target(**table))
+    assert build.ran == []
+    assert (again.path.read_bytes() == first) == (not table)
+    with zipfile.ZipFile(again.path) as archive:
+        info = json.loads(archive.read("PEX-INFO"))
+    assert (info["inject_env"], info["inject_args"]) == (table.get("inject_env", {}), table.get("inject_args", []))
+
+
+def test_only_what_nobody_packed_before_is_packed(
+    build: Build, loose: Target, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[str] = []
+    pack = packed_wheels.pack
+    monkeypatch.setattr(
+        packed_wheels, "pack", lambda wheel, *a, **o: (packed.append(wheel.name), pack(wheel, *a, **o))[1]
+    )
+    build(loose)
+    environment.add("board", {"board.py": ""})
+    packed.clear()
+    built = build(loose)
+    assert packed == ["board-1.0-py3-none-any.whl"]
+    assert built.distributions == (("board", "1.0"), ("idna", "1.0"))
 
 
 @pytest.mark.parametrize(("most", "packed"), [(19, 1), (30, 2)], ids=["counted-before", "counted-after"])
+@pytest.mark.parametrize("composed", [True, False])
 def test_distributions_that_do_not_fit_are_stored_as_wheels(
-    build: Build, loose: Target, shown: list[str], monkeypatch: pytest.MonkeyPatch, *, most: int, packed: int
+    build: Build,
+    loose: Target,
+    shown: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    most: int,
+    packed: int,
+    composed: bool,
 ) -> None:
     """The library of the environment has fewer members than the dependency PEX, which also has pex's own."""
     monkeypatch.setattr(member_limit, "MOST", most)
     monkeypatch.setattr(assemble, "MOST", most)
-    build(loose)
-    dependencies, (binary,) = build.ran[:packed], build.ran[packed:]
+    monkeypatch.setattr(composer, "MOST", most)
+    build(loose, from_scratch=not composed)
+    ran = build.ran[1:] if composed else build.ran
+    dependencies, (binary,) = ran[:packed], ran[packed:]
     assert ["--no-pre-install-wheels" in argv for argv in dependencies] == [False] * (packed - 1) + [True]
     assert "--no-pre-install-wheels" in binary
     assert "--compress" in binary
@@ -175,16 +228,16 @@ def test_distributions_that_do_not_fit_are_stored_as_wheels(
     assert f"holds {most} files and directories" in line
 
 
-def test_what_the_settings_demand_and_cannot_be_is_an_error_before_pex_runs(
+def test_what_the_settings_demand_and_cannot_be_is_an_error(
     build: Build, make_target: MakeTarget, loose: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert loose.project.root.exists()
     monkeypatch.setattr(member_limit, "MOST", 19)
+    monkeypatch.setattr(composer, "MOST", 19)
     with pytest.raises(NoxPexError, match="pre-install-wheels is true") as caught:
         build(make_target(pre_install_wheels=True))
     assert caught.value.code == "config"
-    assert build.ran == []
-    assert list(build.directory.iterdir()) == []
+    assert not [argv for argv in build.ran if "--pre-resolved-dist" not in argv]
 
 
 def test_the_result_names_what_is_in_the_binary(build: Build, loose: Target) -> None:
@@ -194,25 +247,45 @@ def test_the_result_names_what_is_in_the_binary(build: Build, loose: Target) -> 
     assert built.distributions == (("idna", "1.0"),)
 
 
-def test_pex_compresses_the_binary_if_nothing_can_be_reused(
-    build: Build, loose: Target, monkeypatch: pytest.MonkeyPatch
+def test_pex_builds_the_binary_if_the_runtime_is_not_proven(build: Build, loose: Target) -> None:
+    for runs in (3, 1):
+        build(loose, act=write_runtime_of_another_form)
+        assert len(build.ran) == runs  # the next build knows the runtime and the dependency PEX
+        assert "--sources-directory" in build.ran[-1]
+        assert "--compress" in build.ran[-1]
+        assert build.steps == ["wheel", "disagreements", "runtime", "dependencies", "pex"]
+
+
+def test_pex_builds_the_binary_if_a_distribution_has_an_unknown_form(
+    build: Build, loose: Target, environment: FakeEnvironment
 ) -> None:
-    monkeypatch.setattr(recompress, "reuse_compressed", lambda *_args, **_options: False)
+    environment.add("board", {"board.py": "", "board-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\n"})
     build(loose)
-    assert [("--compress" in argv, "--no-compress" in argv) for argv in build.ran[1:]] == [(False, True), (True, False)]
+    assert build.steps == ["wheel", "disagreements", "runtime", "pack", "dependencies", "pex"]
+    assert Path(after(build.ran[-1], "--output-file")) == build.directory / "shop.pex"
+
+
+def test_a_damaged_install_is_an_error(build: Build, loose: Target, environment: FakeEnvironment) -> None:
+    (environment.site_packages / "idna" / "core.py").write_text("CORE = 2\n", "utf-8")
+    with pytest.raises(NoxPexError, match=r"the install in .* is damaged: idna/core\.py") as caught:
+        build(loose)
+    assert caught.value.code == "integrity"
 
 
 @pytest.mark.parametrize(
     ("table", "from_scratch"),
     [
         ({}, True),
-        ({"compress": False}, False),
+        ({"compress": False}, True),
         ({"pre_install_wheels": False}, False),
+        ({"compile": True}, False),
+        ({"layout": "packed"}, False),
+        ({"executable": "wares/deep/run.sh"}, False),
         ({"pex_args": ["--jobs", "1"]}, False),
     ],
     ids=str,
 )
-def test_pex_does_all_of_the_work_if_nothing_may_be_reused(
+def test_pex_builds_what_is_not_composed(
     build: Build,
     make_target: MakeTarget,
     loose: Target,
@@ -223,68 +296,56 @@ def test_pex_does_all_of_the_work_if_nothing_may_be_reused(
     assert loose.project.root.exists()
     build(make_target(**table), from_scratch=from_scratch)
     assert len(build.ran) == 2
-    assert build.steps == ["wheel", "dependencies", "pex"]
+    assert build.steps == ["wheel", "disagreements", "dependencies", "pex"]
     binary_is_compressed = table.get("compress", True)
     assert ("--compress" in build.ran[1]) == binary_is_compressed
     # Wheels go into the binary as they are; what pex compresses again need not be compressed in the dependency PEX.
     assert ("--compress" in build.ran[0]) == (not table.get("pre_install_wheels", True))
 
 
-def previous(target: Target, **options: Any) -> Path:
-    """The binary in place, with another source."""
-    target.directory.mkdir(exist_ok=True)
-    return SmallPex(sources={"main.py": b"before\n"}, **options).write(target.output)
-
-
-def test_after_an_edit_only_the_projects_part_is_replaced(build: Build, loose: Target, tmp_path: Path) -> None:
-    before = previous(loose).read_bytes()
-    built = build(loose, sources_only=True)
-    assert build.ran == []
-    assert build.steps == ["wheel", "incremental"]
-    with zipfile.ZipFile(built.path) as archive:
-        assert archive.read("main.py") == b"def main(): ...\n"
-        assert archive.getinfo("wares/deep/run.sh").external_attr >> 16 == 0o100755
-    assert built.path == tmp_path / "build" / "shop.pex"
-    assert loose.output.read_bytes() == before
-
-
-def test_after_another_change_nothing_of_the_previous_binary_is_used(build: Build, loose: Target) -> None:
-    previous(loose)
-    build(loose, sources_only=False)
-    assert len(build.ran) == 2
-
-
-def test_pex_builds_if_the_previous_binary_is_not_as_computed_here(build: Build, loose: Target) -> None:
-    previous(loose).write_bytes(b"no archive")
-    build(loose, sources_only=True)
-    assert len(build.ran) == 2
-    assert build.steps == ["wheel", "incremental", "dependencies", "pex", "compress"]
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"layout": "packed"},
-        {"compile": True},
-        {"pex_args": ["--jobs", "1"]},
-        {"executable": "wares/deep/run.sh"},
-    ],
-    ids=str,
-)
-def test_pex_builds_what_is_more_than_the_projects_files(
-    build: Build,
-    make_target: MakeTarget,
-    loose: Target,
-    table: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+def test_after_an_edit_no_pex_starts_and_the_previous_binary_is_unchanged(
+    build: Build, loose: Target, tmp_path: Path
 ) -> None:
-    def never(*_args: Any, **_options: Any) -> bool:
-        raise AssertionError
+    before = build(loose).path.rename(tmp_path / "previous.pex")
+    content = before.read_bytes()
+    (loose.project.root / "main.py").write_bytes(b"def main(): return 1\n")
+    built = build(loose, previous=before)
+    assert build.ran == []
+    assert build.steps == ["wheel", "disagreements", "runtime", "pack", "compose"]
+    assert before.read_bytes() == content
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read("main.py") == b"def main(): return 1\n"
+    without = build(loose)
+    assert built.path.read_bytes() == without.path.read_bytes()
 
-    monkeypatch.setattr(incremental, "rebuild_project_part", never)
-    previous(loose)
-    build(make_target(**table), sources_only=True)
-    assert build.ran
+
+@pytest.mark.parametrize("content", [b"no archive", b""])
+def test_a_previous_binary_of_another_form_is_not_used(
+    build: Build, loose: Target, tmp_path: Path, content: bytes
+) -> None:
+    expected = build(loose).path.read_bytes()
+    (tmp_path / "previous.pex").write_bytes(content)
+    assert build(loose, previous=tmp_path / "previous.pex").path.read_bytes() == expected
+    assert build.ran == []
+
+
+def test_the_disagreements_are_looked_for_again_if_something_that_they_follow_from_changes(
+    build: Build, loose: Target, environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[None] = []
+    find = disagreements.find
+    monkeypatch.setattr(disagreements, "find", lambda *a, **o: (looked.append(None), find(*a, **o))[1])
+    assert build(loose).disagreements == ()
+    build(loose)
+    assert len(looked) == 1
+    environment.add("board", {"board.py": ""}, metadata="Requires-Dist: gone\n")
+    (first,) = build(loose).disagreements
+    (second,) = build(loose).disagreements
+    assert first == second
+    assert (first.distribution, first.text) == ("board", "gone")
+    assert len(looked) == 2
+    build(loose, from_scratch=True)
+    assert len(looked) == 3
 
 
 def test_a_pex_that_fails_is_an_error(build: Build, loose: Target) -> None:
@@ -293,10 +354,11 @@ def test_a_pex_that_fails_is_an_error(build: Build, loose: Target) -> None:
             raise OSError
         write_pex(argv)
 
-    with pytest.raises(NoxPexError) as caught:
-        build(loose, act=fail)
-    assert caught.value.code == "build-failed"
-    assert "pex could not build shop (exit status 1)" in caught.value.problem
+    for from_scratch, what in ((True, "shop"), (False, "the runtime")):
+        with pytest.raises(NoxPexError) as caught:
+            build(loose, act=fail, from_scratch=from_scratch)
+        assert caught.value.code == "build-failed"
+        assert f"pex could not build {what} (exit status 1)" in caught.value.problem
 
 
 def test_the_new_binary_imports_its_entry_point_if_it_is_to_be_validated(
@@ -355,23 +417,36 @@ def packaged(make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch) -> Target
 
 def test_a_package_goes_into_the_binary_as_its_wheel(build: Build, packaged: Target, shown: list[str]) -> None:
     built = build(packaged)
-    assert Path(after(build.ran[1], "--project")).name == WHEEL
-    assert "--sources-directory" not in build.ran[1]
+    assert len(build.ran) == 1
     assert built.version == "1.0"
     assert "shop/__init__.py" in built.shipped
     assert built.distributions == (("idna", "1.0"), ("shop", "1.0"))
     assert shown == ["pex: building the wheel of shop"]
-
-
-def test_after_an_edit_of_a_package_its_wheel_is_replaced(build: Build, packaged: Target, tmp_path: Path) -> None:
-    old = write_wheel(tmp_path / WHEEL, {"shop/__init__.py": b"before\n"})
-    packaged.directory.mkdir()
-    SmallPex(entry_point="shop:main", wheels={WHEEL: installed(old)}).write(packaged.output)
-    built = build(packaged, sources_only=True)
-    assert build.ran == []
     with zipfile.ZipFile(built.path) as archive:
         assert archive.read(f".deps/{WHEEL}/shop/__init__.py") == b"def main(): ...\n"
-        assert f".deps/{LIBRARY}/idna/core.py" in archive.namelist()
+        info = json.loads(archive.read("PEX-INFO"))
+    assert info["requirements"] == ["idna==1.0", "shop==1.0"]
+    assert list(info["distributions"]) == [IDNA, WHEEL]
+    assert info["entry_point"] == "shop:main"
+
+
+def test_pex_gets_a_package_as_a_project(build: Build, packaged: Target) -> None:
+    build(packaged, from_scratch=True)
+    assert Path(after(build.ran[1], "--project")).name == WHEEL
+    assert "--sources-directory" not in build.ran[1]
+
+
+def test_after_an_edit_of_a_package_its_wheel_is_replaced(
+    build: Build, packaged: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(packaged)
+    files = {"shop/__init__.py": b"def main(): return 1\n"}
+    monkeypatch.setattr(build_wheel, "build_wheel", lambda _project, *, into, **_: write_wheel(into / WHEEL, files))
+    built = build(packaged)
+    assert build.ran == []
+    with zipfile.ZipFile(built.path) as archive:
+        assert archive.read(f".deps/{WHEEL}/shop/__init__.py") == files["shop/__init__.py"]
+        assert f".deps/{IDNA}/idna/core.py" in archive.namelist()
 
 
 def test_a_wheel_with_a_secret_stops_the_build(build: Build, packaged: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +476,7 @@ def test_pex_gets_wheels_with_plain_paths(
         return write_wheel(into / name / WHEEL, {"shop/__init__.py": b""})
 
     monkeypatch.setattr(build_wheel, "build_wheel", build_wheel_of)
-    build(packaged, act=look)
+    build(packaged, act=look, from_scratch=True)
     path = after(build.ran[1], "--project")
     assert plain_paths.is_plain(Path(path))
     assert Path(path).name == WHEEL

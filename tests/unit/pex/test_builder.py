@@ -29,16 +29,15 @@ class FakeAssembler:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
-        self.disagreements: tuple[Disagreement, ...] | None = ()
+        self.disagreements: tuple[Disagreement, ...] = ()
         self.during: Callable[[], None] = lambda: None
 
     def __call__(self, **given: Any) -> FakeAssembler:
         self.asked.append(given)
         return self
 
-    def assemble(self, *, sources_only: bool) -> BuiltPex:
+    def assemble(self) -> BuiltPex:
         given = self.asked[-1]
-        given["sources_only"] = sources_only
         self.during()
         names = {name: (given["target"].project.root / name).read_bytes() for name in given["files"].digests}
         path = SmallPex(sources=names).write(given["directory"] / given["target"].output.name)
@@ -121,7 +120,7 @@ def test_force_builds_an_unchanged_binary(
     build(shop)
     build(shop, force=True)
     assert len(assembler.asked) == 2
-    assert not assembler.asked[1]["sources_only"]
+    assert assembler.asked[1]["previous"] is None
     assert "pex: rebuilding shop: forced" in shown
 
 
@@ -137,16 +136,25 @@ def test_disagreements_are_shown_and_recorded(
     assert record(shop)["disagreements"] == [MISSING.as_json()]
 
 
-def test_an_incremental_build_keeps_the_disagreements_of_the_previous_one(
+def test_the_disagreements_are_recorded_but_not_shown_again_after_an_edit(
     build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
 ) -> None:
     assembler.disagreements = (MISSING,)
     build(shop)
-    assembler.disagreements = None
     (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
     build(shop)
     assert record(shop)["disagreements"] == [MISSING.as_json()]
     assert shown.count(f"pex: warning: {MISSING}") == 1
+
+
+def test_the_disagreements_are_shown_again_after_another_change(
+    build: Build, shop: Target, make_target: MakeTarget, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    assembler.disagreements = (MISSING,)
+    build(shop)
+    build(make_target(sh_boot=False))
+    assert record(shop)["disagreements"] == [MISSING.as_json()]
+    assert shown.count(f"pex: warning: {MISSING}") == 2
 
 
 def test_a_second_build_for_verify_does_not_warn(
@@ -162,23 +170,23 @@ def test_from_scratch_reaches_the_assembler(build: Build, shop: Target, assemble
     assert assembler.asked[0]["from_scratch"]
 
 
-def test_a_change_of_the_sources_alone_is_an_incremental_build(
+def test_the_previous_binary_is_reused_after_an_edit(
     build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
 ) -> None:
     build(shop)
     (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
     build(shop)
-    assert [asked["sources_only"] for asked in assembler.asked] == [False, True]
+    assert [asked["previous"] for asked in assembler.asked] == [None, shop.output]
     assert "pex: rebuilding shop: main.py changed" in shown
 
 
-def test_another_change_is_no_incremental_build(
+def test_the_previous_binary_is_reused_after_another_change_too(
     build: Build, shop: Target, make_target: MakeTarget, assembler: FakeAssembler
 ) -> None:
     build(shop)
     (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
     build(make_target(sh_boot=False))
-    assert [asked["sources_only"] for asked in assembler.asked] == [False, False]
+    assert [asked["previous"] for asked in assembler.asked] == [None, shop.output]
 
 
 @pytest.mark.parametrize("damage", ["output", "record"])
@@ -189,7 +197,7 @@ def test_a_binary_that_is_not_the_one_in_the_record_is_built_again(
     path: Path = getattr(shop, damage)
     path.write_bytes(b"changed")
     build(shop)
-    assert not assembler.asked[1]["sources_only"]
+    assert assembler.asked[1]["previous"] is None
     assert record(shop)["sha256"] == pex_file.digest(shop.output)
 
 

@@ -26,10 +26,10 @@ def argv_of(entry_point: Any = None, **keys: Any) -> list[str]:
         python=Path("/tools/python"),
         output=Path("/build/service.pex"),
         inputs=cli.PexInputs(
-            repository=Path("/build/dependencies.pex"),
-            pins=Path("/build/pins.txt"),
+            distributions=cli.repository_options(
+                Path("/build/dependencies.pex"), pins=Path("/build/pins.txt"), wheels=(Path("/build/shop.whl"),)
+            ),
             python_path=Path("/usr/bin/python3.11"),
-            wheels=(Path("/build/shop.whl"),),
             sources=Path("/build/sources"),
             executable=Path("/project/run.py"),
             entry_point=entry_point,

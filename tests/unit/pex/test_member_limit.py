@@ -41,8 +41,8 @@ def test_the_most_members_are_those_of_an_archive_without_zip64() -> None:
 
 def test_files_and_directories_of_the_installed_distributions_and_the_sources_count(limit: MakeLimit) -> None:
     # PEX-INFO, __main__.py, __pex__/, __pex__/__init__.py; main.py, shop/, shop/deep/, shop/deep/a.txt
-    # .deps/, the distribution, idna/, its two modules, .dist-info/, METADATA, RECORD, .prefix/, bin/, idna
-    assert limit(sources=("main.py", "shop/deep/a.txt")).number() == 4 + 4 + 11
+    # .deps/, the distribution, idna/, its two modules, .dist-info/, WHEEL, METADATA, RECORD, .prefix/, bin/, idna
+    assert limit(sources=("main.py", "shop/deep/a.txt")).number() == 4 + 4 + 12
 
 
 def test_what_pex_does_not_pack_does_not_count(environment: FakeEnvironment, limit: MakeLimit) -> None:
@@ -116,7 +116,7 @@ def test_a_setting_that_cannot_be_met_is_an_error_before_anything_is_packed(
     with pytest.raises(NoxPexError, match="remove the key, or set layout") as caught:
         limit(pre_install_wheels=True).pre_install()
     assert caught.value.code == "config"
-    problem = "tool.nox-pex.binary.shop.pre-install-wheels is true, and shop has 16 files and directories"
+    problem = "tool.nox-pex.binary.shop.pre-install-wheels is true, and shop has 17 files and directories"
     assert caught.value.problem.startswith(problem)
 
 

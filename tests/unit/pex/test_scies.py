@@ -151,7 +151,7 @@ def test_an_edit_of_the_sources_is_incremental_and_reaches_the_scie(
     (target.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
     (target.directory / NAME).unlink()
     assert len(build(target)) == 1
-    assert [asked["sources_only"] for asked in assembler.asked] == [False, True]
+    assert [asked["previous"] for asked in assembler.asked] == [None, target.output]
 
 
 def test_without_the_setting_the_scie_is_removed_unless_it_was_changed(
