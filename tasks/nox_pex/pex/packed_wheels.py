@@ -53,8 +53,9 @@ class PackedWheel(Struct, frozen=True, kw_only=True):
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
-    """What is noted of a packed wheel: `digest` is the quick digest of its archive."""
+    """What is noted of the packed wheel with the key `key`: `digest` is the quick digest of its archive."""
 
+    key: str
     name: str
     fingerprint: str
     digest: str
@@ -125,7 +126,8 @@ class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
         home = self._root / key
         try:
             manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
-            if not manifest.digest or manifest.digest != pex_file.quick_digest(home / _ARCHIVE):
+            is_intact = bool(manifest.digest) and manifest.digest == pex_file.quick_digest(home / _ARCHIVE)
+            if manifest.key != key or not is_intact:
                 return None
             with contextlib.suppress(OSError):  # a read-only cache is not evicted
                 os.utime(home)

@@ -45,8 +45,9 @@ _SOURCES: Final = {"nox_pex_probe_source/__init__.py": "", "nox_pex_probe_source
 
 
 class _Manifest(Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What is noted of a runtime: the digest of its file, and whether nox-pex composes the same file."""
+    """What is noted of the runtime with the key `key`: the digest of its file, and whether nox-pex composes it."""
 
+    key: str
     sha256: str
     is_proven: bool
 
@@ -160,7 +161,7 @@ def _intact(home: Path) -> _Manifest | None:
         manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
     except msgspec.ValidationError:
         return None
-    return manifest if manifest.sha256 == files.digest(home / _PEX) else None
+    return manifest if manifest.key == home.name and manifest.sha256 == files.digest(home / _PEX) else None
 
 
 def _make(request: RuntimeRequest, home: Path, provisioner: Provisioner, *, pex: Pex, hold: Sequence[int]) -> None:
@@ -181,7 +182,9 @@ def _make(request: RuntimeRequest, home: Path, provisioner: Provisioner, *, pex:
         built = directory / request.file_name
         if outcome.status != 0 or not built.exists():
             raise cli.failure(outcome, of="the runtime")
-        manifest = _Manifest(sha256=files.digest(built), is_proven=_is_proven(request, built, scratch=scratch))
+        manifest = _Manifest(
+            key=home.name, sha256=files.digest(built), is_proven=_is_proven(request, built, scratch=scratch)
+        )
         new = scratch / home.name
         new.mkdir(0o700)
         shutil.move(built, new / _PEX)
