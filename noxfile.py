@@ -109,7 +109,7 @@ def lock_tools(session: nox.Session) -> None:
 
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure nox-pex and other ways to build a binary; takes most of an hour, or three minutes with `-- --quick`."""
+    """Measure nox-pex and other ways to build a binary; takes half an hour, or three minutes with `-- --quick`."""
     install_locked(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"PYTHONPATH": "tasks"})
 

@@ -125,7 +125,8 @@ def _measured(options: argparse.Namespace, *, command: str, finished: Collection
             except Exception as error:  # noqa: BLE001  # the other pieces do not depend on it
                 recorder.failures.append(f"{name}: {error}")
                 _say(f"{name}: {error}")
-            _say(f"{name}: took {time.monotonic() - started:.0f} s")
+            if (seconds := time.monotonic() - started) >= 1:
+                _say(f"{name}: took {seconds:.0f} s")
             done.append(name)
             yield _results(recorder, command=command, finished=done)
 

@@ -14,7 +14,11 @@ from benchmarks.results import NOX_PEX, Results, Series
 _PROJECTS: Final = ("hello", "app", "data")
 _SMALL: Final = 20e6
 _PER_GIGABYTE: Final = 0.2
-_WATCHED: Final = tuple(large.CASES.items())
+_WATCHED: Final = (
+    *((large.PIECE, project, "-memory") for project in large.PROJECTS),
+    *((memory.PIECE, project, "") for project in (scale.MANY_BINARIES, scale.MANY_DISTRIBUTIONS)),
+)
+"""The pieces and projects with a limit of memory, and the end of the name of each case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +206,8 @@ def _large(results: Results) -> Iterator[Goal]:
             bound=1.3,
             measured=ratio(ours, floor),
         )
-    for project in large.PROJECTS:
-        found = [(text, results.find(large.PIECE, project, f"{case}-memory", NOX_PEX)) for case, text in _WATCHED]
+    for piece, project, suffix in _WATCHED:
+        found = [(text, results.find(piece, project, f"{case}{suffix}", NOX_PEX)) for case, text in large.CASES.items()]
         peaks = [(peak, text) for text, series in found if (peak := middle(series)) is not None]
         most, text = max(peaks, default=(None, ""))
         yield Goal(

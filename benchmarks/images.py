@@ -84,15 +84,15 @@ def measure(bench: Bench) -> None:
         return
     bench.say(f"{PIECE}: the base")
     _provide_base(bench)
+    built: set[str] = set()
     try:
-        _measure(bench, [*(_nox_pex(bench, form) for form in FORMS), _pip(bench), _poetry(bench)])
+        _measure(bench, [*(_nox_pex(bench, form) for form in FORMS), _pip(bench), _poetry(bench)], built)
     finally:
-        images = _run(bench, "images", "podman", "images", "--format", "{{.Repository}}").split()
-        built = [name for name in images if name.startswith(_PREFIX) and name != _BASE]
-        _run(bench, "remove", "podman", "rmi", "--force", *built, f"{_PREFIX}-none")
+        _run(bench, "remove", "podman", "rmi", "--force", "--ignore", *built, f"{_PREFIX}-none")
 
 
-def _measure(bench: Bench, ways: list[ImageWay]) -> None:
+def _measure(bench: Bench, ways: list[ImageWay], built: set[str]) -> None:
+    """Record all samples; add the name or the identity of each image to `built`."""
     images: dict[str, str] = {}
     base = _size(bench, _BASE)
     for way in ways:
@@ -102,6 +102,7 @@ def _measure(bench: Bench, ways: list[ImageWay]) -> None:
             bench.recorder.add(_key("edit", way.name), None, failure=timed.failure)
             continue
         images[way.name] = image
+        built.add(image)
         bench.recorder.add(_key("size", way.name), _size(bench, image) - base, unit="bytes")
     rounds = bench.wanted.at_most(_ROUNDS)
     for number in range(rounds):
@@ -111,6 +112,7 @@ def _measure(bench: Bench, ways: list[ImageWay]) -> None:
             timed, image = way.build()
             bench.recorder.add(_key("edit", way.name), timed.seconds, steps=timed.steps, failure=timed.failure)
             images[way.name] = image or images[way.name]
+            built.add(images[way.name])
             seconds, failure = _booted(bench, images[way.name])
             bench.recorder.add(_key("boot", way.name), seconds, failure=failure)
 

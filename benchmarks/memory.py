@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,15 +46,20 @@ def measure(bench: Bench) -> None:
     if not bench.wanted.has(PIECE) or bench.wanted.quick or sys.platform != "linux":
         return
     for project in bench.projects("hello", "data"):
-        checkout = bench.checkout(project, PIECE)
         bench.keep_downloads(NOX_PEX)
-        for case, session in (("build", "pex"), ("edit", "pex"), ("verify", "verify")):
-            if case == "edit":
-                checkout.edit(case)
-            bench.say(f"memory: {project}: {case}")
-            timed, peak = run(bench, checkout, session, label=f"{PIECE}.{project}.{case}")
-            key = Key(piece=PIECE, project=project, case=case, subject=NOX_PEX)
-            bench.recorder.add(key, peak, unit="bytes", failure=timed.failure)
+        watch(bench, bench.checkout(project, PIECE), project, CASES)
+
+
+def watch(bench: Bench, checkout: Checkout, project: str, cases: Collection[str]) -> None:
+    """Record the peak memory of `cases`, of a build first and then of the others, under the name `project`."""
+    for case in cases:
+        if case == "edit":
+            checkout.edit(case)
+        bench.say(f"{PIECE}: {project}: {CASES[case]}")
+        session = "verify" if case == "verify" else "pex"
+        timed, peak = run(bench, checkout, session, label=f"{PIECE}.{project}.{case}")
+        key = Key(piece=PIECE, project=project, case=case, subject=NOX_PEX)
+        bench.recorder.add(key, peak, unit="bytes", failure=timed.failure)
 
 
 def run(bench: Bench, checkout: Checkout, session: str, *, label: str) -> tuple[Timed, int | None]:
@@ -66,7 +71,7 @@ def run(bench: Bench, checkout: Checkout, session: str, *, label: str) -> tuple[
     written = bench.work / f"{label}.peak"
     env = {**bench.own_environ(), "BENCH_PEAK": str(written)}
     step = Step(name="nox", argv=(sys.executable, "-c", _PEAK, "-s", session))
-    with _watching(step.argv) as seen:
+    with watching(step.argv) as seen:
         timed = bench.runner.run([step], cwd=checkout.root, env=env, label=label)
     if timed.failure or not written.exists():
         return timed, None
@@ -74,7 +79,7 @@ def run(bench: Bench, checkout: Checkout, session: str, *, label: str) -> tuple[
 
 
 @contextlib.contextmanager
-def _watching(argv: Sequence[str]) -> Iterator[list[int]]:
+def watching(argv: Sequence[str]) -> Iterator[list[int]]:
     """Yield a list that has the largest sum of the memory of all own processes after the block.
 
     The block starts the process with these arguments as a child of this one.

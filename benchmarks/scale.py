@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from benchmarks import synthetic
+from benchmarks import memory, synthetic
 from benchmarks.bench import Bench
 from benchmarks.checkout import Checkout
 from benchmarks.results import Key
@@ -13,7 +13,9 @@ from benchmarks.results import Key
 PIECE: Final = "scale"
 BINARIES: Final = (1, 10, 100)
 SOURCES: Final = (100, 1_000, 10_000)
-DISTRIBUTIONS: Final = (10, 30, 100, 300)
+DISTRIBUTIONS: Final = (10, 100, 300)
+MANY_BINARIES: Final = f"{max(BINARIES)} binaries"
+MANY_DISTRIBUTIONS: Final = f"{max(DISTRIBUTIONS)} distributions"
 _MANY: Final = tuple(synthetic.Distribution(name=f"many-{number:03}") for number in range(max(DISTRIBUTIONS)))
 _ROUNDS: Final = 7
 
@@ -36,12 +38,17 @@ def measure(bench: Bench) -> None:
     if bench.wanted.quick:
         return
     if bench.wanted.has(PIECE, "binaries"):
-        _measure(bench, "binaries", {count: _binaries(bench, count) for count in BINARIES})
+        places = {count: _binaries(bench, count) for count in BINARIES}
+        memory.watch(bench, places[max(BINARIES)], MANY_BINARIES, ("build", "edit"))
+        _measure(bench, "binaries", places)
     if bench.wanted.has(PIECE, "sources"):
         _measure(bench, "sources", {count: _sources(bench, count) for count in SOURCES})
     if bench.wanted.has(PIECE, "distributions"):
         with synthetic.index(bench.work / "index", _MANY) as url:
             places = {count: _distributions(bench, count, url) for count in DISTRIBUTIONS}
+            memory.watch(bench, places[max(DISTRIBUTIONS)], MANY_DISTRIBUTIONS, memory.CASES)
+            for count in DISTRIBUTIONS[:-1]:
+                bench.build(places[count], f"{PIECE}.distributions.{count}")
         _measure(bench, "distributions", places)
 
 
@@ -81,9 +88,7 @@ def _sources(bench: Bench, count: int) -> Checkout:
 
 
 def _distributions(bench: Bench, count: int, url: str) -> Checkout:
-    """Build a project with `count` small dependencies, which Poetry locks from an index on this machine."""
+    """A project with `count` small dependencies, which Poetry locks from an index on this machine."""
     template = bench.work / f"many{count}"
     synthetic.write_project(template, name="many", distributions=_MANY[:count], url=url)
-    checkout = synthetic.locked(bench, template)
-    bench.build(checkout, f"{PIECE}.distributions.{count}")
-    return checkout
+    return synthetic.locked(bench, template)

@@ -34,7 +34,7 @@ _SETTINGS: Final = (
 )
 """Lines of the binary's table. They include defaults, because a default may change."""
 
-_ROUNDS: Final = {"hello": 2, "app": 1}
+_ROUNDS: Final = {"hello": 1, "app": 1}
 
 
 def shapes() -> dict[str, tuple[str, ...]]:

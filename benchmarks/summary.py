@@ -50,7 +50,8 @@ class Row:
             return "as fast"
         catch = WAYS[self.other].catch if self.other in WAYS else ""
         reason = self.why or (f"it {catch}" if catch else "")
-        return f"**{self.other} is faster**" + (f": {reason}" if reason else "")
+        winner = f"**{self.other} is faster**" if self.other in WAYS else "**slower**"
+        return f"{winner}: {reason}" if reason else winner
 
 
 def rows(results: Results) -> list[Row]:

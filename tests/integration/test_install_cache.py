@@ -127,6 +127,38 @@ def test_an_earlier_lock_restores_its_environment(known: Project) -> None:
     assert known.installed() == before
 
 
+BUMP = (
+    ('"3.20"\ndescription = "Internationalized', '"3.10"\ndescription = "Internationalized'),
+    ("idna-3.20-py3-none-any.whl", "idna-3.10-py3-none-any.whl"),
+    (
+        "ab7ae7122974553370f0bdb919e1a960b2cd1bc1ef0276416d896db81c14582c",
+        "946d195a0d259cbba61165e88e65941f16e9b36ea6ddb97f00452bae8b1287d3",
+    ),
+)
+"""A change of the lock: another version of `idna`."""
+
+
+def test_after_a_bump_only_the_difference_is_installed_and_the_result_is_that_of_a_fresh_install(
+    first: Project,
+) -> None:
+    first.nox("-s", "freeze")
+    second = another_checkout(first, "second")
+    for checkout in (second, first):
+        for old, new in BUMP:
+            checkout.edit("poetry.lock", old, new)
+    bumped = second.nox("-s", "install", "--verbose")
+    assert bumped.said("distributions are the same in a lock that is in the install cache")
+    assert bumped.said("1 install, 0 updates, 0 removals")
+    shutil.rmtree(first.cache / "environments")  # it has the new lock now
+    assert first.nox("-s", "freeze", "--verbose").said("0 installs, 1 update, 0 removals")
+    for checkout in (second, first):
+        assert "idna-3.10" in checkout.installed()
+        before = environment(checkout)
+        shutil.rmtree(checkout.environment())
+        assert not checkout.nox("-s", "install", "--", "--force").said("are the same")
+        assert environment(checkout) == before
+
+
 @pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "unreadable"])
 def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(known: Project, damage: str, tmp_path: Path) -> None:
     known.nox("-s", "install")
@@ -219,6 +251,7 @@ def test_an_entry_that_is_replaced_while_it_is_restored_is_not_used(
     second, third = another_checkout(known, "second"), another_checkout(known, "third")
     second.nox("-s", "install")
     (entry,) = cached_installs(known)
+    cached = install_cache.CachedInstall(home=entry, family="")
     locked = lock.read(known.root / "poetry.lock")
     transplant = install_cache._copy_distribution  # noqa: SLF001  # called for one distribution after the other
     shell = Shell(environ={}, secrets=Secrets.of({}), say=lambda _: None)
@@ -226,14 +259,16 @@ def test_an_entry_that_is_replaced_while_it_is_restored_is_not_used(
 
     def replace_first(distribution: Distribution, **options: Any) -> bool:
         if not restored:
-            install_cache.CachedInstall(home=entry).store(Environment(path=second.environment()), locked, shell=shell)
+            install_cache.CachedInstall(home=entry, family="all").store(
+                Environment(path=second.environment()), locked, shell=shell
+            )
         restored.append(distribution.name)
         return transplant(distribution, **options)
 
     monkeypatch.setattr(install_cache, "_copy_distribution", replace_first)
     into = Environment(path=third.environment())
     into.path.mkdir(parents=True)
-    assert not install_cache.CachedInstall(home=entry).restore(into)
+    assert not cached.restore(into)
     assert restored
 
 

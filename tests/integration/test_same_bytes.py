@@ -304,7 +304,7 @@ def two_platforms(project: ChangingProject) -> Iterator[Step]:
         project.write(f"platforms/{name}.json", json.dumps(description))
     both = {**SHOP, "complete-platforms": ["platforms/here.json", "platforms/arm.json"]}
     project.binaries = {"both": both, "wheels": {**both, "pre-install-wheels": False}}
-    project.ship(odd.plain(), odd.tools(), odd.execs(), odd.demanding("plain<2.0"))
+    project.ship(odd.plain(), odd.tools(), odd.execs(), odd.demanding("plain<1.0"))
     project.save()
     yield "first build"
     project.append("shop/main.py", "# a comment\n")
@@ -454,3 +454,17 @@ def test_builds_at_once_and_killed_builds_leave_nothing_wrong(
         with oracle.started() as process, contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.5 + number)
         oracle.check(f"a build killed after {0.5 + number} s", only=("plain",))
+
+
+@pytest.mark.xfail(reason="Poetry does not install a version again if only its file in the lock is another one")
+def test_a_version_that_was_published_again_is_what_ships(tmp_path: Path, environ: dict[str, str], index: str) -> None:
+    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+    project = oracle.project
+    write_loose(project)
+    project.binaries = {"plain": {**SHOP}}
+    project.ship(odd.plain())
+    project.save()
+    oracle.check("first build", install_again=True)
+    project.ship(odd.plain("1.0", "published again"))
+    project.save()
+    oracle.check("the same version with another file", install_again=True)

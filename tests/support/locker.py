@@ -28,11 +28,11 @@ class Locker(Struct, frozen=True, kw_only=True):
         mirror = index.poetry_index_environ(
             environ, prefix=Path(sys.prefix), project=project.root, default=poetry.default_index
         )
-        # Poetry creates an environment for the project's Python to lock it: not among those of the user.
-        separate = {"POETRY_VIRTUALENVS_PATH": str(project.root.parent / "locking"), "PATH": environ["PATH"]}
+        # Poetry would create an environment to lock a project, though it installs nothing into it.
+        none = {"POETRY_VIRTUALENVS_CREATE": "false", "PATH": environ["PATH"]}
         result = run(
             [str(poetry.python), "-I", "-m", "poetry", *(arguments or ("lock",)), "--no-interaction", "--no-ansi"],
             cwd=project.root,
-            env={**environ, **mirror, **separate},
+            env={**environ, **mirror, **none},
         )
         assert result.status == 0, result.output

@@ -93,6 +93,14 @@ class Environment(Struct, frozen=True, kw_only=True):
         )
         return tuple(sorted(found, key=lambda distribution: (distribution.name, distribution.version)))
 
+    def find(self, name: str) -> Distribution | None:
+        """Return the installed distribution with this normalized name, by its directory; None if there is none."""
+        for directory in self.site_packages:
+            for entry in os.scandir(directory):
+                if entry.name.endswith(".dist-info") and canonicalize_name(entry.name.partition("-")[0]) == name:
+                    return _distribution(Path(entry.path))
+        return None
+
     def make_scripts_executable(self) -> None:
         """Make all scripts executable, as pip and uv do. Poetry gives each the mode that it has in its wheel."""
         for distribution in self.distributions():

@@ -11,6 +11,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from nox_pex.distributions.environment import Environment
@@ -28,57 +29,50 @@ from nox_pex.system import processors
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
-_INTERVAL: Final = 0.1
-"""Seconds between two looks for distributions that Poetry has installed."""
-
-
 _LEFT_TO_THE_BUILD: Final = (NoxPexError, OSError, ValueError)
 
 
 @contextlib.contextmanager
-def working_ahead(targets: Iterable[Target], environment: Environment, provisioner: Provisioner) -> Iterator[None]:
-    """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex."""
+def working_ahead(
+    targets: Iterable[Target], environment: Environment, provisioner: Provisioner
+) -> Iterator[Callable[[str, str], None] | None]:
+    """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex.
+
+    Yield a function that the block calls for each complete distribution, by its name and version in the lock; None if
+    nothing can be done ahead. What is being packed at the end of the block is finished.
+    """
     composed = [
-        each for each in targets if composer.supports(each.table) and each.table.pre_install_wheels is not False
+        target for target in targets if composer.supports(target.table) and target.table.pre_install_wheels is not False
     ]
     if not composed or processors.count() < 2:  # noqa: PLR2004  # one is for the block
-        yield
+        yield None
         return
-    finished = threading.Event()
+    complete: SimpleQueue[str | None] = SimpleQueue()
+    contents = Installed(
+        selection=composed[0].selection, environment=environment, distributions=(), path_digests={}, seconds=0.0
+    )
     threads = [
-        threading.Thread(target=_quietly, args=(work, composed, environment, provisioner, finished), daemon=True)
-        for work in (_make_runtimes, _pack_wheels)
+        threading.Thread(target=_make_runtimes, args=(composed, contents, provisioner), daemon=True),
+        threading.Thread(target=_pack_wheels, args=(composed, contents, provisioner, complete), daemon=True),
     ]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield lambda name, _version: complete.put(name)
     finally:
-        finished.set()
+        with contextlib.suppress(Empty):
+            while True:
+                complete.get_nowait()  # what is left is packed by the build, on all processors
+        complete.put(None)
         for thread in threads:
             thread.join()
 
 
-_Work = Callable[[list[Target], Environment, Provisioner, threading.Event], None]
-
-
-def _quietly(
-    work: _Work, targets: list[Target], environment: Environment, provisioner: Provisioner, finished: threading.Event
-) -> None:
-    with contextlib.suppress(*_LEFT_TO_THE_BUILD):
-        work(targets, environment, provisioner, finished)
-
-
-def _make_runtimes(
-    targets: list[Target], environment: Environment, provisioner: Provisioner, finished: threading.Event
-) -> None:
+def _make_runtimes(targets: Iterable[Target], contents: Installed, provisioner: Provisioner) -> None:
     """Let pex make the runtime of each binary, for the case that pex agrees with what Poetry installs."""
-    contents = _contents(targets[0], environment)
     for target in targets:
-        if finished.is_set():
-            return
         version = target.settings.pex_version
-        with ExitStack() as stack:
+        with contextlib.suppress(*_LEFT_TO_THE_BUILD), ExitStack() as stack:
             provided = tool.provide(provisioner, version, interpreter=contents.interpreter)
             runtime.provide(
                 RuntimeRequest.of(target, contents, disagreements=Disagreements(), pre_install=True),
@@ -90,33 +84,20 @@ def _make_runtimes(
 
 
 def _pack_wheels(
-    targets: list[Target], environment: Environment, provisioner: Provisioner, finished: threading.Event
+    targets: Iterable[Target], contents: Installed, provisioner: Provisioner, complete: SimpleQueue[str | None]
 ) -> None:
-    """Pack each distribution as soon as it is complete: installers write its RECORD last."""
-    contents = _contents(targets[0], environment)
+    """Pack each distribution whose name is in `complete`, until that is None."""
     kinds = {(target.settings.pex_version or pinned.PEX, target.table.compress) for target in targets}
     stores = [
         PackedWheels(caches=provisioner.caches, pex_version=version, compress=compress) for version, compress in kinds
     ]
-    done: set[tuple[str, str | None]] = set()
-    while not finished.wait(_INTERVAL):
-        for each in environment.distributions():
-            if finished.is_set():
-                return
-            key = (each.directory.name, each.record)
-            if each.record is None or each.direct or key in done:
+    while (name := complete.get()) is not None:
+        with contextlib.suppress(
+            UnsupportedDistributionError, DamagedFileError, UnsupportedArchiveError, *_LEFT_TO_THE_BUILD
+        ):
+            distribution = contents.environment.find(name)
+            if distribution is None or distribution.direct or distribution.record is None:
                 continue
-            done.add(key)
-            with contextlib.suppress(
-                UnsupportedDistributionError, DamagedFileError, UnsupportedArchiveError, *_LEFT_TO_THE_BUILD
-            ):
-                laid_out = InstalledDistribution(contents=contents, distribution=each, is_noted=False).lay_out()
-                for store in stores:
-                    store.pack_one(laid_out)
-
-
-def _contents(target: Target, environment: Environment) -> Installed:
-    """What is installed so far, without a list of distributions."""
-    return Installed(
-        selection=target.selection, environment=environment, distributions=(), path_digests={}, seconds=0.0
-    )
+            laid_out = InstalledDistribution(contents=contents, distribution=distribution, is_noted=False).lay_out()
+            for store in stores:
+                store.pack_one(laid_out)

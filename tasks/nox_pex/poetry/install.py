@@ -45,12 +45,17 @@ else:
     sync = lazy("nox_pex.poetry.sync")
 
 
+def _do_nothing(_environment: Environment) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class Installer(Struct, frozen=True, kw_only=True):
     """Keeps the environments of `project` in sync with its lock.
 
     `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
     `force` installs even if nothing changed. If not `cached`, the install cache is not used at all. `meanwhile` is
-    entered while Poetry installs into an environment.
+    entered while Poetry installs into an environment, and yields a function to call for each complete distribution, by
+    its name and version in the lock.
     """
 
     project: Project
@@ -59,7 +64,7 @@ class Installer(Struct, frozen=True, kw_only=True):
     poetry_version: str | None
     force: bool
     cached: bool = True
-    meanwhile: Callable[[Environment], AbstractContextManager[None]] = lambda _environment: nullcontext()
+    meanwhile: Callable[[Environment], AbstractContextManager[Callable[[str, str], None] | None]] = _do_nothing
 
     @property
     def shell(self) -> Shell:
@@ -102,7 +107,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         install_state.remove(environment)
         started = time.monotonic()
-        inputs, restored = self._fill(wanted, environment, inputs, before=before, new=new, lock_fd=lock_fd)
+        self._remove_changed(environment, inputs, before=before, files=state.files if state is not None else {})
+        inputs, restored = self._fill(wanted, environment, inputs, new=new, lock_fd=lock_fd)
         seconds, found = time.monotonic() - started, environment.distributions()
         renamed = {str(name): str(known) for name, known in lock.read(self.project.lock).renamed(found).items()}
         state = InstallState(
@@ -113,6 +119,7 @@ class Installer(Struct, frozen=True, kw_only=True):
             distributions=snapshot(found),
             top=environment.top_names(),
             seconds=round(seconds, 3),
+            files=lock.read(self.project.lock).file_digests(),
         )
         install_state.write(environment, state)
         if compiled := [f"{each.name} {each.version}" for each in found if is_compiled_here(each)]:
@@ -139,8 +146,24 @@ class Installer(Struct, frozen=True, kw_only=True):
             return f"Poetry cannot read the metadata of {unreadable}, which is not UTF-8"
         return None
 
+    def _remove_changed(
+        self, environment: Environment, inputs: Inputs, *, before: Inputs, files: Mapping[str, str]
+    ) -> None:
+        """Remove the distributions that Poetry would not install again, although what is locked of them has changed.
+
+        Poetry compares names and versions only: not the content of a path, nor the hashes of the locked files. `before`
+        and `files` are from the last install.
+        """
+        found, locked = environment.distributions(), lock.read(self.project.lock)
+        renamed, now = locked.renamed(found), locked.file_digests()
+        for distribution in found:
+            name = distribution.name
+            changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
+            if changed or name in renamed or files.get(name, now.get(name)) != now.get(name):
+                environment.remove(distribution)
+
     def _fill(
-        self, wanted: Selection, environment: Environment, inputs: Inputs, *, before: Inputs, new: bool, lock_fd: int
+        self, wanted: Selection, environment: Environment, inputs: Inputs, *, new: bool, lock_fd: int
     ) -> tuple[Inputs, bool]:
         """Restore `environment` from the install cache, or make Poetry install into it.
 
@@ -152,17 +175,11 @@ class Installer(Struct, frozen=True, kw_only=True):
             cached = self._cached(inputs)
         if self.cached and not self.force and self._restore(cached, environment):
             return inputs, True
-        found = environment.distributions()
-        renamed = lock.read(self.project.lock).renamed(found)
-        for distribution in found:
-            # Poetry does not install a path dependency again if its content changes but its version does not.
-            changed = before.get("paths", {}).get(distribution.name) != inputs["paths"].get(distribution.name)
-            if changed or distribution.name in renamed:
-                environment.remove(distribution)
+        locked = lock.read(self.project.lock)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
         try:
-            with self.meanwhile(environment):
-                poetry.run(wanted, environment, lock_fd=lock_fd)
+            with self.meanwhile(environment) as installed:
+                poetry.run(wanted, environment, lock_fd=lock_fd, installed=installed)
         except NoxPexError:
             inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
             raise
@@ -170,7 +187,7 @@ class Installer(Struct, frozen=True, kw_only=True):
         self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
         environment.make_scripts_executable()
         if self.cached:
-            cached.store(environment, lock.read(self.project.lock), shell=self.shell)
+            cached.store(environment, locked, shell=self.shell)
         return inputs, False
 
     def _cached(self, inputs: Inputs) -> CachedInstall:
@@ -184,12 +201,22 @@ class Installer(Struct, frozen=True, kw_only=True):
         )
 
     def _restore(self, cached: CachedInstall, environment: Environment) -> bool:
-        """Restore the new `environment` from the cache; return False, and leave it empty, if that is not possible."""
-        if not cached.exists():
+        """Restore the new `environment` from the cache; return False if Poetry has to install the rest of it.
+
+        An empty environment then has what a cached install of another lock has in common with this one.
+        """
+        if cached.exists():
+            if cached.restore(environment):
+                return True
+            self._create(environment)
+        if environment.distributions():
             return False
-        if cached.restore(environment):
-            return True
-        self._create(environment)
+        common = cached.begin(environment, lock.read(self.project.lock))
+        if common is None:
+            self._create(environment)
+        elif common:
+            what = "distribution is" if common == 1 else "distributions are"
+            self.shell.say(f"install: {common} {what} the same in a lock that is in the install cache")
         return False
 
     def _create(self, environment: Environment) -> None:

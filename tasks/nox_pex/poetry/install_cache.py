@@ -4,6 +4,9 @@ The key of an entry covers everything that decides what Poetry would install, so
 copied into an environment file by file, and each file is checked against its RECORD. The result is the environment
 that Poetry would have made. Only installs from the default index are cached; other sources (paths, Git, other indexes)
 are read again each time.
+
+An install for a lock that is not cached begins with the distributions that it has in common with a cached one, and
+Poetry installs the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import platform
 import shlex
 import sysconfig
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -28,7 +32,7 @@ from nox_pex.distributions import inventory
 from nox_pex.distributions.entry_points import entry_points
 from nox_pex.distributions.environment import Distribution, Environment, installed_files, snapshot
 from nox_pex.distributions.record import encode_digest, record_with
-from nox_pex.poetry.lock import Lock
+from nox_pex.poetry.lock import Lock, Package
 from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
 from nox_pex.system.fingerprint import Inputs
@@ -65,19 +69,26 @@ class _Manifest(Struct, frozen=True, kw_only=True):
     """The description of a cached install.
 
     `id` is unique. `python` is the interpreter that its scripts start with. `distributions` are those of `snapshot`.
-    `executable` are the paths of files with the execute permission.
+    `executable` are the paths of files with the execute permission. `locked` are the digests of their packages in the
+    lock, by name, and `family` is that of the cached install.
     """
 
     id: str
     python: str
     distributions: dict[str, list[str | None]]
     executable: frozenset[str]
+    family: str
+    locked: dict[str, str]
 
 
 class CachedInstall(Struct, frozen=True, kw_only=True):
-    """The cached install for one set of inputs, in the directory `home`. It may not exist yet."""
+    """The cached install for one set of inputs, in the directory `home`. It may not exist yet.
+
+    In all cached installs of a `family`, Poetry installs the same from the same package in a lock.
+    """
 
     home: Path
+    family: str
 
     def exists(self) -> bool:
         """Whether there is a cached install."""
@@ -89,26 +100,24 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
         Returns False if the cached install is not whole: a file has another digest than its RECORD says or is in no
         RECORD, or a RECORD has a row without a strong digest. `environment` is then incomplete.
         """
-        try:
-            manifest = convert(files.read_json(self.home / _MANIFEST), _Manifest)
-            cache.mark_used(self.home)
-            source = Environment(path=self.home / _FILES)
-            found = source.distributions()
-            listed = [inventory.listed(distribution, source) for distribution in found]
-            complete = (
-                snapshot(found) == manifest.distributions
-                and inventory.files_in(source.path) == set().union(*listed)
-                and all(
-                    _copy_distribution(
-                        distribution, rows=rows, source=source, environment=environment, manifest=manifest
-                    )
-                    for distribution, rows in zip(found, listed, strict=True)
-                )
-            )
-            # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
-            return complete and files.read_json(self.home / _MANIFEST).get("id") == manifest.id
-        except (OSError, ValueError, configparser.Error):
-            return False
+        return _copy(self.home, environment) is not None
+
+    def begin(self, environment: Environment, locked: Lock) -> int | None:
+        """Copy what the most similar cached install has in common with the lock into a new and empty `environment`.
+
+        Poetry then installs the rest, and removes what `environment` should not have. A distribution that shares a file
+        with another one is left to Poetry. Returns the number of distributions, or None if the cached install is not
+        whole, as for `restore`. `environment` is then incomplete.
+        """
+        wanted = {_digest(package) for package in locked.packages}
+        most, nearest, names = 0, self.home, frozenset[str]()
+        for file in sorted(self.home.parent.glob(f"*/{_MANIFEST}")):
+            with contextlib.suppress(ValueError):
+                manifest = convert(files.read_json(file), _Manifest)
+                common = frozenset(name for name, digest in manifest.locked.items() if digest in wanted)
+                if manifest.family == self.family and len(common) > most:
+                    most, nearest, names = len(common), file.parent, common
+        return _copy(nearest, environment, only=names) if most else 0
 
     def store(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:
         """Store what Poetry has just installed from `locked` into `environment`, if all is from the default index."""
@@ -132,6 +141,8 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                     python=str(environment.python),
                     distributions=snapshot(found),
                     executable=executable,
+                    family=self.family,
+                    locked=_locked(found, locked),
                 )
                 files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
@@ -150,20 +161,71 @@ def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Pa
         "POETRY_PYPI_MIRROR_URL"
     )
     settings = {name: value for name, value in environ.items() if _is_setting(name)}
+    # The lock, groups and extras decide which packages are installed, but not what is installed for one of them.
+    settings_of_poetry = {"poetry.toml": inputs.get("settings", {}).get("poetry.toml", "")}
+    of_family = {"python": inputs.get("python"), "tools": inputs.get("tools"), "settings": settings_of_poetry}
     decisive = [
-        inputs,
         {name: public_url(value) for name, value in {**settings, "index": mirror or ""}.items()},
         files.digest(index.poetry_config(environ)),
         # The cache may be copied to another system, which may need other wheels.
         [sysconfig.get_platform(), *platform.libc_ver(), platform.mac_ver()[0]],
         nox_pex.__version__,
     ]
-    return CachedInstall(home=home / hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16])
+    return CachedInstall(home=home / _key([inputs, decisive]), family=_key([of_family, decisive]))
+
+
+def _key(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _is_setting(name: str) -> bool:
     """Whether a variable can change what Poetry installs."""
     return name.startswith("POETRY_") and not (name.startswith(_LOCATIONS) or is_secret_name(name))
+
+
+def _digest(package: Package) -> str:
+    """The digest of a package in the lock: its version, and the hashes of all of its files."""
+    return _key(to_builtins(package))
+
+
+def _locked(found: Iterable[Distribution], locked: Lock) -> dict[str, str]:
+    """The digest of the locked package that each distribution was installed from, by name, if there is only one."""
+    packages = {distribution.name: locked.find(distribution.name, distribution.version) for distribution in found}
+    return {name: _digest(candidates[0]) for name, candidates in packages.items() if len(candidates) == 1}
+
+
+def _copy(home: Path, environment: Environment, *, only: frozenset[str] | None = None) -> int | None:
+    """Copy the cached install in `home` into a new and empty `environment`; return the number of distributions.
+
+    With `only`, copy only the distributions of these names that share no file with another one. Returns None if the
+    cached install is not whole. `environment` is then incomplete.
+    """
+    try:
+        manifest = convert(files.read_json(home / _MANIFEST), _Manifest)
+        cache.mark_used(home)
+        source = Environment(path=home / _FILES)
+        found = source.distributions()
+        listed = {distribution: inventory.listed(distribution, source) for distribution in found}
+        copied = listed
+        if only is not None:
+            owners = Counter(path for rows in listed.values() for path in rows)
+            copied = {
+                distribution: rows
+                for distribution, rows in listed.items()
+                if distribution.name in only and all(owners[path] == 1 for path in rows)
+            }
+        complete = (
+            snapshot(found) == manifest.distributions
+            and inventory.files_in(source.path) == set().union(*listed.values())
+            and all(
+                _copy_distribution(distribution, rows=rows, source=source, environment=environment, manifest=manifest)
+                for distribution, rows in copied.items()
+            )
+        )
+        # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
+        return len(copied) if complete and files.read_json(home / _MANIFEST).get("id") == manifest.id else None
+    except (OSError, ValueError, configparser.Error):
+        return None
 
 
 def _copy_distribution(

@@ -30,6 +30,7 @@ class InstallState(Struct, frozen=True, kw_only=True, rename="kebab"):
     """A finished install: the key of its `selection`, its inputs, and a snapshot of its distributions.
 
     `top` are the names at the top of its site-packages. `id` changes with each install. `seconds` is how long it took.
+    `files` are digests of the locked files of each distribution (`Lock.file_digests`).
     """
 
     selection: str
@@ -39,6 +40,7 @@ class InstallState(Struct, frozen=True, kw_only=True, rename="kebab"):
     distributions: dict[str, list[str | None]]
     top: list[str]
     seconds: float
+    files: dict[str, str] = {}
 
 
 def state_file(environment: Environment) -> Path:

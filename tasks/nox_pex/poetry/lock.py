@@ -69,6 +69,13 @@ class Lock(Struct, frozen=True, kw_only=True):
     digest: str
     packages: tuple[Package, ...]
 
+    def file_digests(self) -> dict[str, str]:
+        """Return a digest of the hashes of the locked files of each distribution, by its name."""
+        hashes: dict[str, list[str]] = {}
+        for package in self.packages:
+            hashes.setdefault(package.name, []).extend(package.hashes)
+        return {name: hashlib.sha256(" ".join(sorted(each)).encode()).hexdigest()[:16] for name, each in hashes.items()}
+
     def find(self, name: str, version: str) -> tuple[Package, ...]:
         """The locked packages of this name and version, in any spelling: one for each source."""
         wanted = _version(version)

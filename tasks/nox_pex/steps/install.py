@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def run(context: Context) -> None:
 
 def _working_ahead(
     context: Context, targets: Sequence[Target], environment: Environment
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[Callable[[str, str], None] | None]:
     """Work for the binaries `targets` while Poetry installs what they ship."""
     return ahead.working_ahead(targets, environment, context.provisioner)
 

@@ -210,7 +210,7 @@ def test_a_path_dependency_whose_version_comes_from_git_moves_with_every_commit(
             ),
             "../moving/moving.py": "",
             "../other/readme.txt": "",
-            "../.gitignore": ".nox/\ndist/\nbuild/\n*.egg-info/\nlocking/\ncache/\nhome/\n*-cache/\n",
+            "../.gitignore": ".nox/\ndist/\nbuild/\n*.egg-info/\ncache/\nhome/\n*-cache/\n",
         },
     )
     repository = GitRepository(root=app.root.parent, environ=app.environ)

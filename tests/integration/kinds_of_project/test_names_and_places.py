@@ -71,7 +71,7 @@ def test_packages_outside_of_the_project_ship_and_are_inputs(
             ),
             "own.py": "TEXT = 'own'\n",
             "../../README.md": "# app\n",
-            "../../.gitignore": "*.local\n.nox/\ndist/\nlocking/\n",
+            "../../.gitignore": "*.local\n.nox/\ndist/\n",
             "../../bases/ns/core/__init__.py": (
                 "from own import TEXT\nfrom ns.part import PART\n\n\ndef run():\n    print(TEXT, PART)\n"
             ),

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, snapshot
@@ -70,7 +71,7 @@ class Checkouts:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.cached = CachedInstall(home=root / "cache" / "0123456789abcdef")
+        self.cached = CachedInstall(home=root / "cache" / "0123456789abcdef", family="all")
         self.said: list[str] = []
         (root / "cache").mkdir()
         (root / "python3.11").write_bytes(b"")
@@ -183,7 +184,7 @@ def test_an_install_with_a_file_in_no_record_is_not_restored(checkouts: Checkout
     assert not checkouts.cached.restore(checkouts.environment("second"))
 
 
-@pytest.mark.parametrize("key", ["id", "python", "distributions", "executable"])
+@pytest.mark.parametrize("key", ["id", "python", "distributions", "executable", "locked"])
 @pytest.mark.parametrize("value", [None, 1, {"x": 1}, [[]]])
 def test_a_manifest_of_another_form_is_not_restored(checkouts: Checkouts, key: str, value: object) -> None:
     checkouts.first()
@@ -234,6 +235,75 @@ def test_an_install_that_is_replaced_while_it_is_restored_does_not_count(
     monkeypatch.setattr(install_cache, "_copy_file", replaced)
     assert not checkouts.cached.restore(checkouts.environment("second"))
     assert checkouts.cached.restore(checkouts.environment("third"))
+
+
+def package(name: str, digest: str = "aa", *, version: str = "1.0") -> Package:
+    hashes = (f"sha256:{digest}",)
+    return Package(name=canonicalize_name(name), version=version, hashes=hashes, source=None)
+
+
+def lock(*packages: Package) -> Lock:
+    return Lock(path=Path("poetry.lock"), digest="0", packages=packages)
+
+
+def bumped(checkouts: Checkouts, *, family: str = "all") -> CachedInstall:
+    """The place for another lock, when `wares`, `idna` and two distributions that share a file are cached."""
+    first = checkouts.first()
+    environments.install(first, "idna", {"idna.py": ""})
+    environments.install(first, "left", {"shared.py": "", "left.py": ""})
+    environments.install(first, "right", {"shared.py": "", "right.py": ""})
+    checkouts.store(first, lock(*map(package, ("wares", "idna", "left", "right", "gone"))))
+    return CachedInstall(home=checkouts.cached.home.with_name("another"), family=family)
+
+
+def names(environment: Environment) -> list[str]:
+    return [each.name for each in environment.distributions()]
+
+
+@pytest.mark.parametrize(
+    ("packages", "common"),
+    [
+        ([package("wares"), package("idna")], ["idna", "wares"]),
+        ([package("wares"), package("idna", version="2.0")], ["wares"]),
+        ([package("wares"), package("idna", "another file")], ["wares"]),
+        ([package("wares"), package("new"), package("left"), package("right")], ["wares"]),
+        ([package("other")], []),
+        ([], []),
+    ],
+)
+def test_an_install_begins_with_what_is_the_same_in_both_locks(
+    checkouts: Checkouts, packages: list[Package], common: list[str]
+) -> None:
+    second = checkouts.environment("second")
+    assert bumped(checkouts).begin(second, lock(*packages)) == len(common)
+    assert names(second) == common
+    assert list(inventory.damaged(second)) == []
+    if "wares" in common:
+        assert (second.path / "bin" / "serve").read_text("utf-8") == f"#!{second.python}\nimport wares\n"
+
+
+def test_an_install_of_another_family_and_a_damaged_one_begin_nothing(checkouts: Checkouts) -> None:
+    locked, cached = lock(package("wares")), bumped(checkouts, family="another Python")
+    assert cached.begin(checkouts.environment("second"), locked) == 0
+    cached = CachedInstall(home=cached.home, family="all")
+    module = next(checkouts.cached.home.glob("files/lib/*/site-packages/wares.py"))
+    module.unlink()
+    module.write_text("EVIL = True\n", "utf-8")
+    assert cached.begin(checkouts.environment("third"), locked) is None
+    (checkouts.cached.home / "manifest.json").write_text("{", "utf-8")
+    assert cached.begin(checkouts.environment("fourth"), locked) == 0
+
+
+def test_the_lock_and_the_groups_are_of_one_family_and_pythons_are_not(tmp_path: Path) -> None:
+    def family(**inputs: dict[str, str]) -> str:
+        environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": INDEX}
+        given = {**INPUTS, **inputs}
+        return install_cache.locate(given, home=tmp_path, environ=environ, prefix=tmp_path, project=tmp_path).family
+
+    assert family(lock={"poetry.lock": "def"}, settings={"groups": "web", "extras": "all"}) == family()
+    assert family(python={"python": "CPython 3.13.1"}) != family()
+    assert family(tools={"poetry": "2.4"}) != family()
+    assert family(settings={"poetry.toml": "abc"}) != family()
 
 
 def test_an_install_with_another_source_is_not_stored(checkouts: Checkouts) -> None:
