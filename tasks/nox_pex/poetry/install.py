@@ -23,6 +23,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.poetry import install_state, lock
 from nox_pex.poetry.install_state import InstallState, PathDependencies
 from nox_pex.poetry.installed import Installed, from_state
+from nox_pex.poetry.lock import Lock
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import build_backend, pyproject, sources
 from nox_pex.project.pyproject import Project
@@ -107,7 +108,8 @@ class Installer(Struct, frozen=True, kw_only=True):
             self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
         install_state.remove(environment)
         started = time.monotonic()
-        self._remove_changed(environment, inputs, before=before, files=state.files if state is not None else {})
+        files_before = state.files if state is not None else {}
+        _remove_changed(environment, lock.read(self.project.lock), inputs, before=before, files=files_before)
         inputs, restored = self._fill(wanted, environment, inputs, new=new, lock_fd=lock_fd)
         seconds, found = time.monotonic() - started, environment.distributions()
         renamed = {str(name): str(known) for name, known in lock.read(self.project.lock).renamed(found).items()}
@@ -145,22 +147,6 @@ class Installer(Struct, frozen=True, kw_only=True):
         if (unreadable := next(environment.without_utf_8(), None)) is not None:
             return f"Poetry cannot read the metadata of {unreadable}, which is not UTF-8"
         return None
-
-    def _remove_changed(
-        self, environment: Environment, inputs: Inputs, *, before: Inputs, files: Mapping[str, str]
-    ) -> None:
-        """Remove the distributions that Poetry would not install again, although what is locked of them has changed.
-
-        Poetry compares names and versions only: not the content of a path, nor the hashes of the locked files. `before`
-        and `files` are from the last install.
-        """
-        found, locked = environment.distributions(), lock.read(self.project.lock)
-        renamed, now = locked.renamed(found), locked.file_digests()
-        for distribution in found:
-            name = distribution.name
-            changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
-            if changed or name in renamed or files.get(name, now.get(name)) != now.get(name):
-                environment.remove(distribution)
 
     def _fill(
         self, wanted: Selection, environment: Environment, inputs: Inputs, *, new: bool, lock_fd: int
@@ -271,6 +257,23 @@ class Installer(Struct, frozen=True, kw_only=True):
         poetry.run(wanted, environment, lock_fd=lock_fd, one_at_a_time=True)
         for line in collisions.record_winners(environment):
             self.shell.say(f"install: {line}")
+
+
+def _remove_changed(
+    environment: Environment, locked: Lock, inputs: Inputs, *, before: Inputs, files: Mapping[str, str]
+) -> None:
+    """Remove the distributions that Poetry would not install again, although what is locked of them has changed.
+
+    Poetry compares names and versions only: not the content of a path, nor the hashes of the files in `locked`.
+    `before` and `files` are from the last install.
+    """
+    found = environment.distributions()
+    renamed, now = locked.renamed(found), locked.file_digests()
+    for distribution in found:
+        name = distribution.name
+        changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
+        if changed or name in renamed or files.get(name, now.get(name)) != now.get(name):
+            environment.remove(distribution)
 
 
 def _tree_digest(path: Path) -> str:
