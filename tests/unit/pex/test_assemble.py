@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from nox_pex.distributions.installed_wheel import InstalledWheel
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import assemble, composer, disagreements, member_limit, packed_wheels
 from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
+from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files
+from nox_pex.pex.packed_wheels import PackedWheel
 from nox_pex.pex.target import Target
 from nox_pex.project import build_wheel
 from nox_pex.system import plain_paths
@@ -190,9 +193,12 @@ def test_only_what_nobody_packed_before_is_packed(
 ) -> None:
     packed: list[str] = []
     pack = packed_wheels.pack
-    monkeypatch.setattr(
-        packed_wheels, "pack", lambda wheel, *a, **o: (packed.append(wheel.name), pack(wheel, *a, **o))[1]
-    )
+
+    def noting(wheel: InstalledWheel, *args: Any, **options: Any) -> PackedWheel:
+        packed.append(wheel.name)
+        return pack(wheel, *args, **options)
+
+    monkeypatch.setattr(packed_wheels, "pack", noting)
     build(loose)
     environment.add("board", {"board.py": ""})
     packed.clear()
@@ -334,7 +340,12 @@ def test_the_disagreements_are_looked_for_again_if_something_that_they_follow_fr
 ) -> None:
     looked: list[None] = []
     find = disagreements.find
-    monkeypatch.setattr(disagreements, "find", lambda *a, **o: (looked.append(None), find(*a, **o))[1])
+
+    def noting(*args: Any, **options: Any) -> Disagreements:
+        looked.append(None)
+        return find(*args, **options)
+
+    monkeypatch.setattr(disagreements, "find", noting)
     assert build(loose).disagreements == ()
     build(loose)
     assert len(looked) == 1
