@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -213,17 +214,29 @@ def test_nothing_is_composed_if_the_runtime_is_not_proven(composing: Composing, 
     assert composing.packed == []
 
 
-@pytest.mark.parametrize("most", [0, 1])
-def test_a_binary_with_too_many_members_is_not_packed(
-    composing: Composing, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch, most: int
+@pytest.mark.parametrize("packed_before", [True, False])
+def test_a_binary_with_too_many_members_is_not_composed(
+    composing: Composing,
+    make_target: MakeTarget,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    packed_before: bool,
 ) -> None:
-    monkeypatch.setattr(composer, "MOST", most)
+    assert composing(make_target())
+    with zipfile.ZipFile(composing.output) as archive:
+        of_the_library = [name for name in archive.namelist() if name.startswith(f".deps/{IDNA}/")]
+    (made,) = (tmp_path / "cache" / "runtimes").glob("*/runtime.pex")
+    with zipfile.ZipFile(made) as archive:
+        number = len(archive.namelist()) + len(of_the_library) + len(["main.py"])
+    if not packed_before:
+        notes.write(make_target(), Notes())
+        shutil.rmtree(tmp_path / "cache" / "packed")
+    monkeypatch.setattr(composer, "MOST", number - 1)
     assert composing(make_target()) == {}
     assert composing.packed == []
-    monkeypatch.setattr(composer, "MOST", 10_000)
+    monkeypatch.setattr(composer, "MOST", number)
     assert composing(make_target())
-    monkeypatch.setattr(composer, "MOST", most)
-    assert composing(make_target()) == {}  # what was packed before counts, too
 
 
 def of_an_unknown_form(environment: FakeEnvironment) -> None:
