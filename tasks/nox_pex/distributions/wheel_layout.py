@@ -139,7 +139,7 @@ def from_wheel(wheel: Path, into: Path) -> InstalledWheel:
         line_ending="\r\n" if record.partition("\n")[0].endswith("\r") else "\n",
         locate=locate,
     )
-    _check_wheel(wheel, source)
+    _check_wheel(wheel, source, [entry.filename for entry in entries])
     original = {
         "filename": wheel.name,
         "entries": [[entry.filename, entry.date_time, entry.external_attr] for entry in entries],
@@ -148,19 +148,19 @@ def from_wheel(wheel: Path, into: Path) -> InstalledWheel:
     added = LaidOutFile(path=f"{info.removesuffix('.dist-info')}.pex-info/original-whl-info.json", content=noted)
     listed = {path for path, _, _ in source.rows}
     unlisted = [
-        LaidOutFile(path=name, content=(into / name).read_bytes(), executable=os.access(into / name, os.X_OK))
+        _file(name, name, into / name, "", {})
         for name in (entry.filename for entry in entries)
         if name not in listed and not name.endswith("/") and not name.startswith(data) and not _BYTECODE.search(name)
     ]
     return _lay_out(source, name=wheel.name, added=added, unlisted=unlisted)
 
 
-def _check_wheel(wheel: Path, source: _Source) -> None:
-    """Raise `UnsupportedDistributionError` if a wheel has what only an installer writes, or an absolute path."""
+def _check_wheel(wheel: Path, source: _Source, members: Iterable[str]) -> None:
+    """Raise `UnsupportedDistributionError` if a wheel has what only an installer writes, or a path that leaves it."""
     reserved = {f"{source.info}/{name}" for name in _OF_INSTALLERS}
-    for path, _, _ in source.rows:
-        if path in reserved or path.startswith("/"):
-            msg = f"{wheel.name} has {path} in its RECORD"
+    for path in (*(path for path, _, _ in source.rows), *members):
+        if path in reserved or path.startswith("/") or ".." in path.split("/"):
+            msg = f"{wheel.name} has the file {path}"
             raise UnsupportedDistributionError(msg)
 
 

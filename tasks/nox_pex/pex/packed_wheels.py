@@ -15,6 +15,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -59,12 +60,16 @@ class _Manifest(Struct, frozen=True, kw_only=True):
     digest: str
 
 
-class PackedWheels(Struct, frozen=True, kw_only=True):
+class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
     """The packed wheels in the user's `caches`, as pex `pex_version` packs them, compressed or not."""
 
     caches: Caches
     pex_version: str
     compress: bool
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.caches.packed
 
     @property
     def identity(self) -> str:
@@ -87,12 +92,13 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         return {key: wheel for key, wheel in zip(wanted, found, strict=True) if wheel is not None}
 
     def pack(self, wheels: Iterable[InstalledWheel]) -> Iterator[PackedWheel]:
-        """Yield the packed form of `wheels`, in their order; those that are kept are not packed again.
+        """Yield the packed form of `wheels`; those that are kept are not packed again.
 
+        The largest are packed first, so that no processor waits for one of them at the end.
         Raises `DamagedFileError`, and `OSError` if a file cannot be read or written.
         """
         with concurrent.futures.ThreadPoolExecutor(processors.count()) as pool:
-            yield from pool.map(self.pack_one, wheels)
+            yield from pool.map(self.pack_one, sorted(wheels, key=_size, reverse=True))
 
     def pack_one(self, wheel: InstalledWheel) -> PackedWheel:
         """Return the packed form of a wheel: the one that is kept, or a new one. Raises as `pack` does."""
@@ -100,7 +106,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         return self._intact(key) or self._pack(wheel, key)
 
     def _pack(self, wheel: InstalledWheel, key: str) -> PackedWheel:
-        root = self.caches.packed
+        root = self._root
         with (
             files.temporary_directory(prefix=".packing.", parent=root) as scratch,
             locks.try_lock(scratch, shared=True),
@@ -116,7 +122,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True):
         return _load(root / key, manifest)
 
     def _intact(self, key: str) -> PackedWheel | None:
-        home = self.caches.packed / key
+        home = self._root / key
         try:
             manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
             if not manifest.digest or manifest.digest != pex_file.quick_digest(home / _ARCHIVE):
@@ -150,6 +156,11 @@ def store(wheel: Path, scratch: Path, *, fingerprint: str) -> PackedWheel:
     member = NewMember(name=f"{DEPENDENCIES}{wheel.name}", mode=FILE_MODE, content=wheel)
     archive = zip_members.pack(scratch / f"{wheel.name}.zip", [member], compress=False)
     return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(archive.path))
+
+
+def _size(wheel: InstalledWheel) -> int:
+    """The bytes of the files of a wheel."""
+    return sum(f.content.stat().st_size if isinstance(f.content, Path) else len(f.content) for f in wheel.files)
 
 
 def number_of_members(wheel: InstalledWheel) -> int:
