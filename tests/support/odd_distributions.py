@@ -241,7 +241,9 @@ ENVIRONMENTS: Final[Mapping[str, Odd]] = {
         expected="board-1.0-py2.py3-none-any.whl eed311d8caaea606", wheel=tagged("py2.py3-none-any")
     ),
     "tags-of-many": Odd(
-        expected="board-1.0-cp310.cp311.cp38.cp39.py3-abi3.none-any.linux_x86_64.manylinux1_x86_64.whl b84992fdf2a2ccc1",
+        expected=(
+            "board-1.0-cp310.cp311.cp38.cp39.py3-abi3.none-any.linux_x86_64.manylinux1_x86_64.whl b84992fdf2a2ccc1"
+        ),
         wheel=tagged("cp38.cp39.cp310.cp311.py3-abi3.none-any.linux_x86_64.manylinux1_x86_64"),
     ),
     "tags-of-platforms": Odd(

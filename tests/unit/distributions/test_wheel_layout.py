@@ -211,7 +211,7 @@ def test_a_record_in_another_encoding_is_refused(tmp_path: Path) -> None:
             id="own-library-of-a-platform",
         ),
         pytest.param({"files": {f"{DATA}/other/a.txt": ""}}, "files of the scheme other", id="scheme"),
-        pytest.param({"change": lambda text: f"/a.py,sha256=x,1\n{text}"}, "has /a.py in its RECORD", id="absolute"),
+        pytest.param({"change": lambda text: f"/a.py,sha256=x,1\n{text}"}, "has the file /a.py", id="absolute"),
         pytest.param(
             {"change": lambda text: without(text, "board-1.0.dist-info/RECORD")}, "does not list itself", id="record"
         ),

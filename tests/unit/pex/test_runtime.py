@@ -73,7 +73,7 @@ def make_request(make_target: MakeTarget, environment: FakeEnvironment) -> MakeR
     return make
 
 
-@pytest.mark.parametrize("table", [{}, {"compress": False}], ids=str)
+@pytest.mark.parametrize("table", [{}, {"compress": False}, {"pre_install": False}], ids=str)
 def test_pex_makes_a_runtime_once(provide: Provide, make_request: MakeRequest, table: dict[str, Any]) -> None:
     request = make_request(**table)
     first, second = provide(request), provide(request)
@@ -86,6 +86,7 @@ def test_pex_makes_a_runtime_once(provide: Provide, make_request: MakeRequest, t
     assert [path.name for path in provide.caches.runtimes.iterdir()] == [request.key(VERSION)]
     argv = provide.ran[0]
     assert ("--compress" in argv) == table.get("compress", True)
+    assert ("--pre-install-wheels" in argv) == table.get("pre_install", True)
     assert after(argv, "--python-path") == str(request.interpreter.executable)
     assert after(argv, "--interpreter-constraint") == "CPython==3.11.*"
 
