@@ -22,9 +22,11 @@ from nox_pex.settings.model import Binary
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
 from tests.support.fake_environment import FakeEnvironment
+from tests.support.small_pex import SmallPex, write_zip
 from tests.unit.pex.conftest import Act, MakeProvisioner, MakeTarget, write_pex, write_runtime_of_another_form
 
 IDNA = "idna-1.0-py3-none-any.whl"
+MAIN = b"def main(): ...\nprint(__name__, 'is the program')\n" * 900
 
 
 @pytest.mark.parametrize(
@@ -58,25 +60,25 @@ class Composing:
         self.output = directory / "output.pex"
 
     def __call__(
-        self, target: Target, *, act: Act = write_pex, disagreements: Disagreements | None = None, **installed: Any
+        self, target: Target, *, act: Act = write_pex, previous: Path | None = None, **installed: Any
     ) -> dict[str, Any]:
         """Return PEX-INFO; empty if pex has to build the binary."""
         directory = self.directory / f"build{len(list(self.directory.glob('build*')))}"
         sources = directory / "sources"
         sources.mkdir(parents=True)
-        (sources / "main.py").write_bytes(b"def main(): ...\n")
+        (sources / "main.py").write_bytes(MAIN)
         self.packed.clear()
         self.ran.clear()
         self.names = Composer(
             target=target,
             contents=self.environment.installed(**installed),
-            disagreements=disagreements or Disagreements(),
+            disagreements=Disagreements(),
             project=ProjectPart(
                 wheel=None, member=None, sources=sources, names=("main.py",), entry_point=target.table.entry_point
             ),
             provisioner=self._make_provisioner(act, self.ran),
             directory=directory,
-            previous=None,
+            previous=previous,
             notes=notes.read(target),
             clock=Clock(),
             lock_descriptor=0,
@@ -112,7 +114,7 @@ def composing(
 def test_pex_info_has_what_the_table_says(composing: Composing, make_target: MakeTarget) -> None:
     target = make_target(inject_env={"A": "ü"}, inject_args=["-x", "a b"], entry_point="main:run")
     info = composing(target)
-    assert composing.names == {"idna"}
+    assert composing.names == frozenset({"idna"})
     assert (info["inject_env"], info["inject_args"]) == ({"A": "ü"}, ["-x", "a b"])
     assert (info["entry_point"], "script" in info) == ("main:run", False)
     assert info["requirements"] == ["idna==1.0"]
@@ -204,6 +206,20 @@ def test_rewritten_metadata_is_in_the_binary(composing: Composing, make_target: 
     assert names
     assert b"hunter22" not in text
     assert not [name for name in names if "direct_url" in name]
+
+
+def test_a_source_that_is_as_it_was_is_copied_from_the_previous_binary(
+    composing: Composing, make_target: MakeTarget, tmp_path: Path
+) -> None:
+    """The previous binary is compressed in another way, so its bytes can be told apart."""
+    previous = write_zip(tmp_path / "previous.pex", SmallPex(sources={"main.py": MAIN}).files(), level=1)
+    sizes = []
+    for given in (previous, None):
+        composing(make_target(), previous=given)
+        with zipfile.ZipFile(composing.output) as archive:
+            sizes.append(archive.getinfo("main.py").compress_size)
+    with zipfile.ZipFile(previous) as archive:
+        assert archive.getinfo("main.py").compress_size == sizes[0] != sizes[1]
 
 
 # What is left to pex, and what is an error
