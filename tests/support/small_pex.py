@@ -44,12 +44,13 @@ Files = Mapping[str, bytes | Member]
 class SmallPex(Struct, frozen=True, kw_only=True):
     """A PEX file to write: the project's loose sources, a library, and the files of other installed wheels.
 
-    `values` are further values of PEX-INFO.
+    `stored` are wheels that are not installed, by name. `values` are further values of PEX-INFO.
     """
 
     sources: Files = {}
     library: bool = True
     wheels: Mapping[str, Files] = {}
+    stored: Mapping[str, bytes] = {}
     values: Mapping[str, Any] = {}
     compress: bool = True
     entry_point: str = "main:main"
@@ -67,7 +68,10 @@ class SmallPex(Struct, frozen=True, kw_only=True):
         info: dict[str, Any] = {
             "build_properties": {"pex_version": "2.105.2"},
             "code_hash": tree_hash("sha1", code),
-            "distributions": {name: fingerprint(files) for name, files in self.distributions.items()},
+            "distributions": {
+                **{name: fingerprint(files) for name, files in self.distributions.items()},
+                **{name: hashlib.sha256(content).hexdigest() for name, content in self.stored.items()},
+            },
             "entry_point": self.entry_point,
             **self.values,
         }
@@ -83,6 +87,7 @@ class SmallPex(Struct, frozen=True, kw_only=True):
             "PEX-INFO": as_json(info),
             "__main__.py": Member(boot + b"boot()\n", 0o755),
             "__pex__/__init__.py": boot,
+            **{f".deps/{name}": content for name, content in self.stored.items()},
         }
         for name, files in self.distributions.items():
             found.update({f".deps/{name}/{path}": content for path, content in with_layout(files).items()})
@@ -168,7 +173,8 @@ def write_zip(
                     continue
                 member = _member(files[name])
                 info.external_attr = (kind | member.mode) << 16
-                info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+                packed = compress and not re.fullmatch(r"\.deps/[^/]+\.whl", name)
+                info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
                 archive.writestr(info, member.content, compresslevel=level)
     path.chmod(0o755)
     return path
@@ -273,6 +279,7 @@ def write_repository(path: Path, wheels: Mapping[str, Files], *, level: int | No
     write_zip(path / ".bootstrap", {name.removeprefix(".bootstrap/"): file for name, file in BOOTSTRAP.items()})
     for name, files in wheels.items():
         write_zip(path / ".deps" / name, with_layout(files), level=level)
+    (path / "PEX-INFO").write_bytes(as_json({"distributions": {name: fingerprint(f) for name, f in wheels.items()}}))
     return path
 
 

@@ -60,7 +60,7 @@ class _Source(Struct, frozen=True, kw_only=True):
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags in WHEEL, in their order; those of a compressed set (PEP 425) are sorted."""
-        found = re.findall(rb"^Tag:[ \t]*(\S+)[ \t]*\r?$", self.texts.get("WHEEL", b""), re.MULTILINE)
+        found = re.findall(rb"^Tag:[ \t]*(.*?)\r?$", self.texts.get("WHEEL", b""), re.MULTILINE)
         try:
             return tuple(str(tag) for each in found for tag in sorted(parse_tag(each.decode()), key=str))
         except ValueError as error:
@@ -80,7 +80,8 @@ def from_environment(directory: Path, *, root: Path, texts: Mapping[str, bytes])
     Raises `UnsupportedDistributionError`, and `OSError` if a file of its metadata cannot be read.
     """
     info, site_packages = directory.name, os.path.relpath(directory.parent, root)
-    headers = re.compile(rf"include/site/python\d+\.\d+/{re.escape(_field(texts[dist_info.METADATA], 'Name'))}/")
+    python = "".join(re.findall(r"\d+\.\d+", site_packages))
+    headers = f"include/site/python{python}/{_field(texts[dist_info.METADATA], 'Name')}/"
 
     def locate(path: str) -> tuple[str, str, Path]:
         inner = os.path.normpath(os.path.join(site_packages, path))  # noqa: PTH118  # text; it may be absolute
@@ -92,8 +93,7 @@ def from_environment(directory: Path, *, root: Path, texts: Mapping[str, bytes])
         if inner.startswith(("../", "/", "lib/", "lib64/")):
             msg = f"{info} has a file outside of its library: {path}"
             raise UnsupportedDistributionError(msg)
-        match = headers.match(inner)
-        return ("headers", inner[match.end() :], file) if match else ("data", inner, file)
+        return ("headers", inner[len(headers) :], file) if inner.startswith(headers) else ("data", inner, file)
 
     record = _decoded((directory / "RECORD").read_bytes())
     rows = _rows(record)
@@ -224,7 +224,7 @@ def _listed(source: _Source, scripts: Mapping[str, str], contents: Mapping[str, 
         if path == record:
             yield _Row(file=LaidOutFile(path=record, content=b""), digest="", size="")
             continue
-        if path in left_out or _BYTECODE.search(path):
+        if path in left_out or path.endswith(".pyc"):
             continue
         scheme, rest, origin = source.locate(path)
         if scheme != "scripts":
@@ -262,8 +262,8 @@ def _check(source: _Source, files: Sequence[LaidOutFile], rows: Sequence[tuple[s
         reason = "two of its files have the same path"
     elif any(path.endswith("/") or path.startswith(("/", "../")) or path == LAYOUT for path in paths):
         reason = "a path in its RECORD is not that of a file in it"
-    elif any("__pycache__/" in path for path in paths):
-        reason = "it has files in __pycache__"
+    elif any("__pycache__/" in path or _BYTECODE.search(path) for path in paths):
+        reason = "it has files in __pycache__, or bytecode"
     if reason is not None:
         msg = f"{source.info}: {reason}"
         raise UnsupportedDistributionError(msg)

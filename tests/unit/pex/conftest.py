@@ -82,9 +82,11 @@ def _is_for_a_runtime(argv: Sequence[str]) -> bool:
 def write_runtime(argv: Sequence[str], **options: Any) -> None:
     """Write the PEX with a probe that a command line of pex asks for; `options` are those of `SmallPex`."""
     wheel, sources = Path(after(argv, "--pre-resolved-dist")), Path(after(argv, "--sources-directory"))
+    is_stored = "--no-pre-install-wheels" in argv
     given = {
         "library": False,
-        "wheels": {wheel.name: installed_probe(wheel)},
+        "wheels": {} if is_stored else {wheel.name: installed_probe(wheel)},
+        "stored": {wheel.name: wheel.read_bytes()} if is_stored else {},
         "sources": {path.relative_to(sources).as_posix(): path.read_bytes() for path in sources.rglob("*.*")},
         "entry_point": after(argv, "--entry-point"),
         "values": {"requirements": ["nox-pex-probe==1"]},

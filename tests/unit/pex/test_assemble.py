@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
+from nox_pex.distributions.installed_wheel import InstalledWheel
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import assemble, composer, disagreements, member_limit, packed_wheels
 from nox_pex.pex.assemble import Assembler, BuiltPex, check_wheel, copy_sources
+from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files
+from nox_pex.pex.packed_wheels import PackedWheel
 from nox_pex.pex.target import Target
 from nox_pex.project import build_wheel
 from nox_pex.system import plain_paths
 from nox_pex.system.command import Clock
 from nox_pex.tools import pinned
 from tests.support.fake_environment import FakeEnvironment
-from tests.support.small_pex import write_wheel
+from tests.support.small_pex import LIBRARY, write_wheel
 from tests.unit.pex.conftest import MakeProvisioner, MakeTarget, after, write_pex, write_runtime_of_another_form
 
 WHEEL = "shop-1.0-py3-none-any.whl"
@@ -190,9 +193,12 @@ def test_only_what_nobody_packed_before_is_packed(
 ) -> None:
     packed: list[str] = []
     pack = packed_wheels.pack
-    monkeypatch.setattr(
-        packed_wheels, "pack", lambda wheel, *a, **o: (packed.append(wheel.name), pack(wheel, *a, **o))[1]
-    )
+
+    def noting(wheel: InstalledWheel, *args: Any, **options: Any) -> PackedWheel:
+        packed.append(wheel.name)
+        return pack(wheel, *args, **options)
+
+    monkeypatch.setattr(packed_wheels, "pack", noting)
     build(loose)
     environment.add("board", {"board.py": ""})
     packed.clear()
@@ -217,12 +223,20 @@ def test_distributions_that_do_not_fit_are_stored_as_wheels(
     monkeypatch.setattr(member_limit, "MOST", most)
     monkeypatch.setattr(assemble, "MOST", most)
     monkeypatch.setattr(composer, "MOST", most)
-    build(loose, from_scratch=not composed)
-    ran = build.ran[1:] if composed else build.ran
-    dependencies, (binary,) = ran[:packed], ran[packed:]
+    built = build(loose, from_scratch=not composed)
+    ran = build.ran[1:] if composed else build.ran  # the first one is of a runtime for installed distributions
+    dependencies, (last,) = ran[:packed], ran[packed:]
     assert ["--no-pre-install-wheels" in argv for argv in dependencies] == [False] * (packed - 1) + [True]
-    assert "--no-pre-install-wheels" in binary
-    assert "--compress" in binary
+    assert "--no-pre-install-wheels" in last
+    assert "--compress" in last
+    assert ("--pre-resolved-dist" in last) == composed
+    if composed:
+        with zipfile.ZipFile(built.path) as archive:
+            assert archive.testzip() is None
+            stored = [name for name in archive.namelist() if name.startswith(".deps/") and name != ".deps/"]
+            assert stored == [f".deps/{LIBRARY}"]
+            assert archive.read("main.py") == b"def main(): ...\n"
+        assert build.steps[-1] == "compose"
     (line,) = shown
     assert line.startswith("pex: shop stores its distributions as wheels (pre-install-wheels = false), because a PEX ")
     assert f"holds {most} files and directories" in line
@@ -277,7 +291,7 @@ def test_a_damaged_install_is_an_error(build: Build, loose: Target, environment:
     [
         ({}, True),
         ({"compress": False}, True),
-        ({"pre_install_wheels": False}, False),
+        ({"pre_install_wheels": False}, True),
         ({"compile": True}, False),
         ({"layout": "packed"}, False),
         ({"executable": "wares/deep/run.sh"}, False),
@@ -334,7 +348,12 @@ def test_the_disagreements_are_looked_for_again_if_something_that_they_follow_fr
 ) -> None:
     looked: list[None] = []
     find = disagreements.find
-    monkeypatch.setattr(disagreements, "find", lambda *a, **o: (looked.append(None), find(*a, **o))[1])
+
+    def noting(*args: Any, **options: Any) -> Disagreements:
+        looked.append(None)
+        return find(*args, **options)
+
+    monkeypatch.setattr(disagreements, "find", noting)
     assert build(loose).disagreements == ()
     build(loose)
     assert len(looked) == 1

@@ -266,3 +266,28 @@ def test_pex_runs_without_what_would_change_the_bytes() -> None:
     assert not environ.keys() & {"XDG_CACHE_HOME", "PEX_VERBOSE", "PYTHONPATH"}
     assert (environ["SOURCE_DATE_EPOCH"], environ["PEX_IGNORE_RCFILES"]) == ("315532800", "1")
     assert environ["LC_ALL"] == "C.UTF-8"
+
+
+# A PEX of one wheel
+
+
+def test_one_wheel_is_named_by_its_requirement() -> None:
+    found = cli.wheel_options(Path("/a/probe.whl"), requirement="probe==1", overrides=["b==1", "c==2"], excludes=["d"])
+    assert list(found) == [
+        *("--pre-resolved-dist", "/a/probe.whl", "probe==1", "--pre"),
+        *("--override", "b==1", "--override", "c==2", "--exclude", "d"),
+    ]
+
+
+def test_a_binary_without_any_entry_has_no_option_for_one() -> None:
+    inputs = cli.PexInputs(distributions=("--distribution",), python_path=Path("/python/3.11"))
+    argv = cli.pex_argv(
+        Binary(executable="run.py"),
+        python=Path("/tools/python"),
+        output=Path("/build/service.pex"),
+        inputs=inputs,
+        interpreters=(PYTHON,),
+        pex_root=Path("/cache/pex"),
+    )
+    assert "--distribution" in argv
+    assert not {"--entry-point", "--console-script", "--executable", "None"} & set(argv)

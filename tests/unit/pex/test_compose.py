@@ -138,7 +138,7 @@ def test_a_package_has_no_loose_sources(composing: Composing, tmp_path: Path) ->
 
 def test_values_replace_those_of_the_runtime(composing: Composing, tmp_path: Path) -> None:
     runtime = runtime_of(tmp_path / "runtime.pex", values={"strip_pex_env": True, "requirements": ["probe==1"]})
-    info = {"requirements": ["idna==3.11"], "inject_env": {"A": "ü"}}
+    info: dict[str, Any] = {"requirements": ["idna==3.11"], "inject_env": {"A": "ü"}}
     expected = written(tmp_path, sources=BEFORE, values={"strip_pex_env": True, **info})
     assert composing(BEFORE, runtime=runtime, **info) == expected
 

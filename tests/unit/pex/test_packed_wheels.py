@@ -19,10 +19,10 @@ from nox_pex.pex import packed_wheels, zip_members
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
 from nox_pex.system import recipe
 from nox_pex.tools.cache import Caches
-from tests.support.small_pex import Member, fingerprint, with_layout, write_zip
+from tests.support.small_pex import Files, Member, fingerprint, with_layout, write_zip
 
 NAME: Final = "board-1.0-py3-none-any.whl"
-FILES: Final = {
+FILES: Final[Files] = {
     "board/__init__.py": b"import this\n" * 5000,
     "board/data/run.sh": Member(b"#!/bin/sh\n", 0o755),
     "board/größe.txt": b"",

@@ -172,7 +172,8 @@ def test_a_wheel_is_built_for_each_editable_install_only(
 
     monkeypatch.setattr(build_wheel, "build_wheel", build)
     into = tmp_path / "wheels"
-    found = staged_environment.editable_wheels(environment.installed(), make_provisioner(), into=into)
+    installed = environment.installed()
+    found = staged_environment.editable_wheels(installed.distributions, installed, make_provisioner(), into=into)
     assert found == {name: into / f"{name}-1.0-py3-none-any.whl" for name in ("rack", "shelf")}
     assert built == [tmp_path / "rack", tmp_path / "a shelf"]
 
@@ -181,5 +182,7 @@ def test_without_editable_installs_nothing_is_built(
     environment: FakeEnvironment, tmp_path: Path, make_provisioner: MakeProvisioner
 ) -> None:
     into = tmp_path / "wheels"
-    assert staged_environment.editable_wheels(environment.installed(), make_provisioner(), into=into) == {}
+    installed = environment.installed()
+    found = staged_environment.editable_wheels(installed.distributions, installed, make_provisioner(), into=into)
+    assert found == {}
     assert not into.exists()

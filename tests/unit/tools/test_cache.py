@@ -67,6 +67,19 @@ def test_old_parts_are_evicted_at_most_once_a_day(root: Path) -> None:
     assert len(cache.parts(root)) == 1
 
 
+@pytest.mark.parametrize("kind", ["tools", "environments", "dependencies", "packed", "runtimes"])
+def test_each_directory_of_a_kind_is_a_part(tmp_path: Path, kind: str) -> None:
+    caches = Caches(chosen=tmp_path / "cache")
+    places = {"tools": caches.tools, "environments": caches.environments, "dependencies": caches.dependencies}
+    places |= {"packed": caches.packed, "runtimes": caches.runtimes}
+    for name, age in (("old", 90 * DAY), ("new", 1 * DAY)):
+        (places[kind] / name).mkdir()
+        (places[kind] / name / "a.py").write_text("x", "utf-8")
+        os.utime(places[kind] / name, (time.time() - age,) * 2)
+    cache.evict_daily(caches.root)
+    assert [found.path for found in cache.parts(caches.root)] == [places[kind] / "new"]
+
+
 _USING = """
 import sys
 from pathlib import Path
