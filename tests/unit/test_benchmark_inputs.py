@@ -157,6 +157,7 @@ def test_downloads_and_tools_stay_in_the_caches_and_what_was_built_from_a_lock_d
     kept = (
         "poetry/artifacts/idna.whl",
         "nox-pex/tools/pex/bin/pex",
+        "nox-pex/runtimes/one/pex",
         "nox-pex/pex/2.1/installed_wheels/1/ab/pip-26.0-py3-none-any.whl/pip/__init__.py",
         "pex/downloads/idna.whl",
         "pex/interpreters/python",
