@@ -135,7 +135,7 @@ class Bench:
         Poetry, pip and uv keep what they downloaded in caches of their own.
         """
         own = self.caches(user) / "nox-pex"
-        kept = ("tools", "looked", "urls", "wheels", "pex")
+        kept = ("tools", "looked", "urls", "wheels", "pex", "runtimes")
         for path in [path for path in own.glob("*") if path.name not in kept]:
             shutil.rmtree(path, ignore_errors=True)
         for root in (self.caches(user) / "pex", *own.glob("pex/*")):

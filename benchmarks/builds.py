@@ -55,7 +55,7 @@ _OF_RECIPE: Final[Mapping[str, tuple[str, ...]]] = {
 _SLOW: Final = (PLAIN_PEX, "shiv")
 """Ways that compress the whole file in each build, so they do the same work in all cases."""
 
-_WITH_REMOVAL: Final = ("pex --pylock", "pex --venv-repository")
+_WITH_REMOVAL: Final = ("pex --pylock", "pex --venv-repository", "uv and pex")
 
 _MOST_FAILURES: Final = 2
 

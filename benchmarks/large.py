@@ -83,6 +83,8 @@ def measure(bench: Bench, *, name: str) -> None:
 def _measure(bench: Bench, name: str, large: Large, checkout: Checkout) -> None:
     """Run each case once with its memory watched, and then those that are short in rounds with their lower limit."""
     session = {"verify": "verify"}
+    if "build" not in large.cases:
+        bench.build(checkout, f"{PIECE}.{name}.build")
     for case in large.cases:
         bench.say(f"{PIECE}: {name}: {CASES[case]}")
         _change(checkout, case, "first")

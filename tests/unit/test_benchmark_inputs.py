@@ -9,16 +9,18 @@ import sys
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks import locks, memory, results, synthetic
+from benchmarks import __main__ as program
+from benchmarks import bench, locks, memory, render, results, synthetic
 from benchmarks.bench import Bench, Wanted
 from benchmarks.checkout import Checkout
 from benchmarks.competitors import PLAIN_PEX, WAYS, Job, Tools
 from benchmarks.execution import Runner
-from benchmarks.results import NOX_PEX
+from benchmarks.results import NOX_PEX, Key
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Tools(
@@ -155,6 +157,7 @@ def test_downloads_and_tools_stay_in_the_caches_and_what_was_built_from_a_lock_d
     kept = (
         "poetry/artifacts/idna.whl",
         "nox-pex/tools/pex/bin/pex",
+        "nox-pex/runtimes/one/pex",
         "nox-pex/pex/2.1/installed_wheels/1/ab/pip-26.0-py3-none-any.whl/pip/__init__.py",
         "pex/downloads/idna.whl",
         "pex/interpreters/python",
@@ -192,3 +195,37 @@ if child:
     os.wait()
     tool.kill()
 """
+
+
+def test_an_interrupted_run_goes_on_after_its_last_finished_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def piece(name: str) -> Callable[[Bench], None]:
+        def measure(run: Bench) -> None:
+            ran.append(name)
+            if ran == ["first", "broken", "last"]:
+                raise KeyboardInterrupt
+            if name == "broken":
+                msg = "no index"
+                raise OSError(msg)
+            run.recorder.add(Key(piece=name, project="", case="", subject=NOX_PEX), 1.0)
+
+        return measure
+
+    monkeypatch.setattr(program, "LATEST", tmp_path / "latest.json")
+    monkeypatch.setattr(bench, "provide", lambda *_, **__: TOOLS)
+    monkeypatch.setattr(bench, "prepare", lambda _: None)
+    monkeypatch.setattr(render, "everything", lambda *_, **__: None)
+    monkeypatch.setattr(program, "_pieces", lambda _: {name: piece(name) for name in ("first", "broken", "last")})
+
+    with pytest.raises(KeyboardInterrupt):
+        program.main(["--home", str(tmp_path)])
+    assert program.main(["--home", str(tmp_path), "--merge"]) == 0
+
+    assert ran == ["first", "broken", "last", "last"]
+    measured = results.read(tmp_path / "latest.json")
+    assert [one.key.piece for one in measured.series] == ["first", "last"]
+    assert measured.failures == ["broken: no index"]
+    assert list(tmp_path.glob("unfinished.json")) == []
