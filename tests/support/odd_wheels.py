@@ -362,7 +362,6 @@ ALL: Final = (
     *(twin(letter, version) for letter in "ab" for version in ("1.0", "1.1")),
     *(bad_metadata(version) for version in ("1.0", "1.1")),
     *(demanding(requirement) for requirement in ("plain<1.0", "plain<2.0", "absent>=1", "absent; extra == 'x'")),
-    demanding("greeter>=3", name="wants-project"),
     BYTECODE,
     ODD_FILES,
     PLATFORM,
