@@ -116,7 +116,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
             new.mkdir(0o700)
             packed = pack(wheel, new / _ARCHIVE, compress=self.compress)
             manifest = _Manifest(
-                name=packed.name, fingerprint=packed.fingerprint, digest=pex_file.quick_digest(new / _ARCHIVE)
+                key=key, name=packed.name, fingerprint=packed.fingerprint, digest=pex_file.quick_digest(new / _ARCHIVE)
             )
             files.write_json(new / _MANIFEST, msgspec.structs.asdict(manifest))
             files.move_into_place(new, root / key)
