@@ -34,6 +34,10 @@ from nox_pex.distributions.record import encode_digest, record_digest
 _BYTECODE: Final = re.compile(r"\.py[co]$|\.pyc\.[0-9]+$")
 
 
+_ALGORITHMS: Final = ("sha256", "sha384", "sha512")
+"""The algorithms of a digest in RECORD: SHA-256 or better, as the specification requires."""
+
+
 _OF_INSTALLERS: Final = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json")
 """The files of a `.dist-info` that installers write, and that do not ship."""
 
@@ -262,6 +266,8 @@ def _check(source: _Source, files: Sequence[LaidOutFile], rows: Sequence[tuple[s
         reason = "two of its files have the same path"
     elif any(path.endswith("/") or path.startswith(("/", "../")) or path == LAYOUT for path in paths):
         reason = "a path in its RECORD is not that of a file in it"
+    elif any(file.digest.partition("=")[0] not in _ALGORITHMS for file in files if file.digest):
+        reason = "a digest in its RECORD is of an unknown kind"
     elif any("__pycache__/" in path or _BYTECODE.search(path) for path in paths):
         reason = "it has files in __pycache__, or bytecode"
     if reason is not None:

@@ -103,8 +103,9 @@ class Composer(Struct, frozen=True, kw_only=True):
                     parts = Parts(runtime=pex_part, wheels=wheels, sources=self._sources(), info=self._info())
                     compress = self.target.table.compress
                     compose.compose(parts, output, compress=compress, scratch=scratch, previous=self.previous)
-        except (UnsupportedDistributionError, UnsupportedArchiveError, FileNotFoundError):
-            # Another process may have evicted a part from the cache since it was found.
+        except (UnsupportedDistributionError, UnsupportedArchiveError, DamagedFileError, FileNotFoundError):
+            # A wheel may have wrong digests in its RECORD, which pex does not read. Another process may have evicted a
+            # part from the cache since it was found.
             output.unlink(missing_ok=True)
             return None
         return frozenset(pex_file.distribution_name(packed.name) for packed in wheels)
@@ -156,7 +157,9 @@ class Composer(Struct, frozen=True, kw_only=True):
             self._check_number(pex_part, [*own, *laid_out], found.values())
             packed = [*found.values(), *store.pack(laid_out)]
         except DamagedFileError as error:
-            problem = f"the install in {self._place} is damaged: {error}"
+            if not isinstance(self.contents, Installed):
+                raise
+            problem = f"the install in {self.contents.environment.path} is damaged: {error}"
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force`") from error
         if rest:
             kept = {note: key for note, key in known.items() if key in found}
@@ -201,10 +204,6 @@ class Composer(Struct, frozen=True, kw_only=True):
             else:
                 noted = distribution.name not in rewritten
                 yield InstalledDistribution(contents=contents, distribution=distribution, is_noted=noted)
-
-    @property
-    def _place(self) -> Path:
-        return self.contents.environment.path if isinstance(self.contents, Installed) else self.contents.home
 
     def _sources(self) -> LooseSources | None:
         if self.project.sources is None:

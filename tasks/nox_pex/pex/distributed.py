@@ -10,9 +10,9 @@ from msgspec import Struct
 from nox_pex.distributions import dist_info, wheel, wheel_layout
 from nox_pex.distributions.environment import Distribution
 from nox_pex.distributions.installed_wheel import InstalledWheel
+from nox_pex.errors import NoxPexError
 from nox_pex.pex import staged_environment
 from nox_pex.pex.disagreements import target_pythons
-from nox_pex.pex.packed_wheels import DamagedFileError
 from nox_pex.platforms.wheelhouse import Wheel, Wheelhouse
 from nox_pex.poetry.installed import Installed
 from nox_pex.system import files
@@ -73,11 +73,12 @@ class FetchedWheel(Struct, frozen=True, kw_only=True):
     def lay_out(self) -> InstalledWheel:
         """Lay it out, with metadata that pex accepts.
 
-        Raises `UnsupportedDistributionError`, `OSError`, and `DamagedFileError` if its content has changed.
+        Raises `UnsupportedDistributionError`, `OSError`, and `NoxPexError` `integrity` if its content has changed.
         """
         path = self.contents.path(self.wheel)
         if files.digest(path) != self.wheel.sha256:
-            raise DamagedFileError(self.wheel.file)
+            problem = f"the install in {self.contents.home} is damaged: {self.wheel.file}"
+            raise NoxPexError("integrity", problem, "run `nox -s install -- --force`")
         info = dist_info.packable(
             wheel.read_dist_info(path),
             direct=self.wheel.direct,

@@ -7,8 +7,10 @@ pex, and the zlib of this process compresses as that of pex's Python does. Other
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.pex import cli, compose, packed_wheels, tool, zip_members
 from nox_pex.pex.compose import LooseSources, Parts, Runtime
 from nox_pex.pex.disagreements import Disagreements
+from nox_pex.pex.packed_wheels import DamagedFileError
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.pex.tool import Pex
 from nox_pex.pex.zip_members import UnsupportedArchiveError
@@ -161,7 +164,11 @@ def _intact(home: Path) -> _Manifest | None:
         manifest = msgspec.convert(files.read_json(home / _MANIFEST), _Manifest)
     except msgspec.ValidationError:
         return None
-    return manifest if manifest.key == home.name and manifest.sha256 == files.digest(home / _PEX) else None
+    if manifest.key != home.name or not manifest.sha256 or manifest.sha256 != files.digest(home / _PEX):
+        return None
+    with contextlib.suppress(OSError):  # a read-only cache is not evicted
+        os.utime(home)
+    return manifest
 
 
 def _make(request: RuntimeRequest, home: Path, provisioner: Provisioner, *, pex: Pex, hold: Sequence[int]) -> None:
@@ -212,6 +219,6 @@ def _is_proven(request: RuntimeRequest, built: Path, *, scratch: Path) -> bool:
             info={"requirements": [_REQUIREMENT]},
         )
         compose.compose(parts, proof / "composed.pex", compress=compress, scratch=proof)
-    except (UnsupportedDistributionError, UnsupportedArchiveError):
+    except (UnsupportedDistributionError, UnsupportedArchiveError, DamagedFileError, KeyError, ValueError):
         return False
     return files.digest(proof / "composed.pex") == files.digest(built)
