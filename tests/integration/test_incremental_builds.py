@@ -1,4 +1,4 @@
-"""An incremental build gives the same bytes as pex: after an edit, and from packed dependencies."""
+"""A composed binary has the bytes that pex writes: after an edit, and of another version."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def built_by_pex(project: Project, name: str) -> bytes:
     else:
         twin.add_setting(f'{table}script = "greet"\n{HARMLESS}')
     twin.nox("-s", "pex")
-    assert "compress" not in twin.record(name)["seconds"]
+    assert "compose" not in twin.record(name)["seconds"]
     return twin.binary(name).read_bytes()
 
 
-def built_incrementally(project: Project, name: str) -> bytes:
-    """The bytes of the binary after another `nox -s pex`, which must not start pex."""
+def composed(project: Project, name: str) -> bytes:
+    """The bytes of the binary after another `nox -s pex`, in which pex does not build it."""
     project.nox("-s", "pex")
     steps = project.record(name)["seconds"]
     assert "pex" not in steps, steps
@@ -38,7 +38,7 @@ def built_incrementally(project: Project, name: str) -> bytes:
 
 
 def rebuilt_by_pex(project: Project, name: str) -> bytes:
-    """The bytes of the binary after another `nox -s pex`, which must start pex."""
+    """The bytes of the binary after another `nox -s pex`, in which pex builds it."""
     project.nox("-s", "pex")
     steps = project.record(name)["seconds"]
     assert "pex" in steps, steps
@@ -69,7 +69,7 @@ def test_a_build_after_an_edit_gives_the_bytes_of_pex(built: Callable[[str], Pro
     (loose.root / "wares" / "empty.txt").write_bytes(b"")
     (loose.root / "wares" / "stock.txt").unlink()
     (loose.root / "errand.py").chmod(0o755)
-    edited = built_incrementally(loose, "loose")
+    edited = composed(loose, "loose")
     assert "wares/deep/deeper/naïve.txt" in source_members(loose.binary("loose"))
     assert "wares/stock.txt" not in source_members(loose.binary("loose"))
     assert edited == built_by_pex(loose, "loose")
@@ -82,12 +82,12 @@ def test_edits_one_after_the_other_are_built_and_their_undoing_gives_the_first_b
     before = loose.binary("loose").read_bytes()
     original = (loose.root / "counter.py").read_text("utf-8")
     loose.append("counter.py", "\n# one\n")
-    first = built_incrementally(loose, "loose")
+    first = composed(loose, "loose")
     loose.append("counter.py", "# two\n")
-    second = built_incrementally(loose, "loose")
+    second = composed(loose, "loose")
     (loose.root / "counter.py").write_text(original, "utf-8")
     assert len({before, first, second}) == 3
-    assert built_incrementally(loose, "loose") == before
+    assert composed(loose, "loose") == before
 
 
 def test_a_binary_that_ran_before_an_edit_answers_by_its_new_code(
@@ -98,10 +98,10 @@ def test_a_binary_that_ran_before_an_edit_answers_by_its_new_code(
     home = tmp_path / "home"
     home.mkdir()
     loose.edit("counter.py", "def main(", 'print("first")\n\n\ndef main(')
-    built_incrementally(loose, "loose")
+    composed(loose, "loose")
     answer(loose.binary("loose"), home=home)
     loose.edit("counter.py", 'print("first")', 'raise SystemExit("second")')
-    built_incrementally(loose, "loose")
+    composed(loose, "loose")
     with pytest.raises(AssertionError, match="second"):
         answer(loose.binary("loose"), home=home)
 
@@ -112,18 +112,17 @@ def test_a_build_after_an_edit_of_a_package_gives_the_bytes_of_pex(built: Callab
     (binary,) = (path.stem for path in (package.root / "dist").glob("*.pex"))
     (module,) = (package.root / "src").glob("*/__init__.py")
     module.write_text(module.read_text("utf-8") + "\n# a comment\n", "utf-8")
-    assert built_incrementally(package, binary) == built_by_pex(package, binary)
+    assert composed(package, binary) == built_by_pex(package, binary)
 
 
-def test_a_new_module_and_a_new_version_of_a_package_are_built_by_pex(built: Callable[[str], Project]) -> None:
-    """pex installs the project's wheel again, because its RECORD or metadata changes."""
+def test_a_new_module_and_a_new_version_of_a_package_of_a_package_are_composed(built: Callable[[str], Project]) -> None:
     package = built("packaged")
     (binary,) = (path.stem for path in (package.root / "dist").glob("*.pex"))
     (package.root / "src" / "greeting" / "more.py").write_text("", "utf-8")
-    assert rebuilt_by_pex(package, binary) == built_by_pex(package, binary)
+    assert composed(package, binary) == built_by_pex(package, binary)
     package.edit("pyproject.toml", 'version = "0.4.0"', 'version = "0.5.0"')
     package.relock()
-    rebuilt_by_pex(package, binary)
+    composed(package, binary)
     assert package.record(binary)["version"] == "0.5.0"
 
 
@@ -138,13 +137,13 @@ def test_binaries_of_these_settings_are_always_built_by_pex(built: Callable[[str
     assert loose.nox("-s", "pex").said("pex: loose unchanged")
 
 
-def test_a_binary_that_was_changed_or_removed_is_built_by_pex(built: Callable[[str], Project]) -> None:
+def test_a_binary_that_was_changed_or_removed_is_composed_again(built: Callable[[str], Project]) -> None:
     loose = built("loose")
     before = loose.binary("loose").read_bytes()
     loose.binary("loose").write_bytes(before[:-4] + b"!!!!")
-    assert rebuilt_by_pex(loose, "loose") == before
+    assert composed(loose, "loose") == before
     loose.binary("loose").unlink()
-    assert rebuilt_by_pex(loose, "loose") == before
+    assert composed(loose, "loose") == before
 
 
 def test_a_build_after_an_edit_gives_the_bytes_of_an_older_pex(built: Callable[[str], Project]) -> None:
@@ -157,5 +156,5 @@ def test_a_build_after_an_edit_gives_the_bytes_of_an_older_pex(built: Callable[[
     loose.append("counter.py", "\n# a comment\n")
     (loose.root / "wares" / "deep").mkdir()
     (loose.root / "wares" / "deep" / "new.txt").write_text("new", "utf-8")
-    assert built_incrementally(loose, "loose") == built_by_pex(loose, "loose")
+    assert rebuilt_by_pex(loose, "loose") == built_by_pex(loose, "loose")
     assert [each["name"] for each in loose.record("loose")["distributions"]] == ["idna"]

@@ -176,7 +176,7 @@ def an_edit_of_the_sources_reaches_it(bench: Bench) -> None:
     content = scie_file.read(bench.scie)
     assert content.pex is not None
     assert content.pex.sha256 == digest(bench.project.binary("loose"))
-    assert "incremental" in bench.project.record("loose")["seconds"]
+    assert "compose" in bench.project.record("loose")["seconds"]
 
 
 def another_python_changes_only_the_scie(bench: Bench) -> None:

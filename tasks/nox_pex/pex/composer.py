@@ -78,7 +78,7 @@ class Composer(Struct, frozen=True, kw_only=True):
         """Write the binary to `output`, with its distributions installed; return their names.
 
         Return None, and leave no `output`, if pex has to build it.
-        Raises `NoxPexError`: `integrity` if what is installed is damaged, `build-failed` if pex fails.
+        Raises `NoxPexError`: `integrity` if what is installed is damaged, `build-failed` if a build backend fails.
         """
         return self._compose(output, self._packed_wheels, pre_install=True)
 

@@ -146,8 +146,8 @@ def provide(
 ) -> Runtime | None:
     """Return the runtime for `request`: the one that is kept, or one that pex makes now.
 
-    Return None if nox-pex cannot compose binaries with it. `hold` are descriptors of locks, which pex inherits.
-    Raises `NoxPexError` `build-failed` if pex fails.
+    Return None if there is none, or if nox-pex cannot compose binaries with it. `hold` are descriptors of locks, which
+    pex inherits.
     """
     home = provisioner.caches.runtimes / request.key(pex_version)
     manifest = _intact(home)
@@ -188,7 +188,7 @@ def _make(request: RuntimeRequest, home: Path, provisioner: Provisioner, *, pex:
         outcome = provisioner.shell.run(argv, what="pex: runtime", env=pex.environ, cwd=directory, hold=hold)
         built = directory / request.file_name
         if outcome.status != 0 or not built.exists():
-            raise cli.failure(outcome, of="the runtime")
+            return  # an older pex does not know an option; and if pex refuses a setting, its build of the binary says so
         manifest = _Manifest(
             key=home.name, sha256=files.digest(built), is_proven=_is_proven(request, built, scratch=scratch)
         )
