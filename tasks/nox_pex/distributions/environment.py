@@ -96,9 +96,9 @@ class Environment(Struct, frozen=True, kw_only=True):
     def find(self, name: str) -> Distribution | None:
         """Return the installed distribution with this normalized name, by its directory; None if there is none."""
         for directory in self.site_packages:
-            for entry in os.scandir(directory):
-                if entry.name.endswith(".dist-info") and canonicalize_name(entry.name.partition("-")[0]) == name:
-                    return _distribution(Path(entry.path))
+            for entry in os.listdir(directory):  # noqa: PTH208  # only names
+                if entry.endswith(".dist-info") and canonicalize_name(entry.partition("-")[0]) == name:
+                    return _distribution(directory / entry)
         return None
 
     def make_scripts_executable(self) -> None:

@@ -122,7 +122,11 @@ def from_wheel(wheel: Path, into: Path) -> InstalledWheel:
     with zipfile.ZipFile(wheel) as archive:
         entries = archive.infolist()
         _unpack(archive, into)
-    (info,) = {top for entry in entries if (top := entry.filename.partition("/")[0]).endswith(".dist-info")}
+    infos = {top for entry in entries if (top := entry.filename.partition("/")[0]).endswith(".dist-info")}
+    if len(infos) != 1:
+        msg = f"{wheel.name} has {len(infos)} directories for metadata"
+        raise UnsupportedDistributionError(msg)
+    info = infos.pop()
     data = f"{info.removesuffix('.dist-info')}.data/"
     own_library = "purelib" if _is_pure_wheel(into / info) else "platlib"
 

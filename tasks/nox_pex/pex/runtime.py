@@ -188,7 +188,7 @@ def _make(request: RuntimeRequest, home: Path, provisioner: Provisioner, *, pex:
         outcome = provisioner.shell.run(argv, what="pex: runtime", env=pex.environ, cwd=directory, hold=hold)
         built = directory / request.file_name
         if outcome.status != 0 or not built.exists():
-            return  # an older pex does not know an option; and if pex refuses a setting, its build of the binary says so
+            return  # an older pex does not know an option; if pex refuses a setting, its build of the binary says so
         manifest = _Manifest(
             key=home.name, sha256=files.digest(built), is_proven=_is_proven(request, built, scratch=scratch)
         )
