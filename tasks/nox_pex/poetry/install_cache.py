@@ -134,6 +134,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                 new = directory / self.home.name
                 new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
                 (new / _FILES).mkdir()
+                unreadable = set(environment.without_utf_8())  # by Poetry, which must install them itself
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 executable = _link_all(paths, environment.path, new / _FILES)
                 manifest = _Manifest(
@@ -142,7 +143,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                     distributions=snapshot(found),
                     executable=executable,
                     family=self.family,
-                    locked=_locked(found, locked),
+                    locked={name: digest for name, digest in _locked(found, locked).items() if name not in unreadable},
                 )
                 files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
