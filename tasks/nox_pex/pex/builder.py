@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record, scies
-from nox_pex.pex.build_record import LastBuild
+from nox_pex.pex.build_record import Change, LastBuild
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
 from nox_pex.pex.target import Contents, Target, platforms_of
@@ -117,7 +117,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 clock=clock,
                 lock_descriptor=lock_descriptor,
                 from_scratch=self.from_scratch,
-                previous=target.output if change is not None and change.kinds and not self.force else None,
+                previous=None if self.force else _reusable(target, change),
             )
             built = assembler.assemble()
             scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
@@ -232,6 +232,11 @@ class Builder(Struct, frozen=True, kw_only=True):
         ]
         variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
         return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
+
+
+def _reusable(target: Target, change: Change | None) -> Path | None:
+    """The previous binary, if it is a file exactly as it was built, from which the next one may copy members."""
+    return target.output if change is not None and change.kinds and target.output.is_file() else None
 
 
 def _path_dependencies(installed: Contents) -> list[str]:

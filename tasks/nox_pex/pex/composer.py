@@ -163,10 +163,14 @@ class Composer(Struct, frozen=True, kw_only=True):
             raise NoxPexError("integrity", problem, "run `nox -s install -- --force`") from error
         if rest:
             kept = {note: key for note, key in known.items() if key in found}
-            new = {each.note: store.key(laid) for each, laid in zip(rest, laid_out, strict=True) if each.note}
-            now = msgspec.structs.replace(self.notes, packed_for=store.identity, packed={**kept, **new})
-            notes.write(self.target, now)
+            self._note(store, kept, dict(zip((each.note for each in rest), laid_out, strict=True)))
         return [*packed, *(packed_wheels.pack(each, scratch / "project.zip", compress=compress) for each in own)]
+
+    def _note(self, store: PackedWheels, kept: Mapping[str, str], new: Mapping[str, InstalledWheel]) -> None:
+        """Note the keys of the packed wheels for the next build: those that were `kept`, and the `new` ones."""
+        keys = {note: store.key(laid_out) for note, laid_out in new.items() if note}
+        now = msgspec.structs.replace(self.notes, packed_for=store.identity, packed={**kept, **keys})
+        notes.write(self.target, now)
 
     def _check_number(self, pex_part: Runtime, new: Iterable[InstalledWheel], packed: Iterable[PackedWheel]) -> None:
         """Raise `UnsupportedArchiveError` if the binary would have more members than its file can hold."""
