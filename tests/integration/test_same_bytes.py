@@ -334,10 +334,7 @@ SCENARIOS = (
     metadata_that_pex_does_not_accept,
     path_dependencies,
     two_platforms,
-    pytest.param(
-        permissions_alone,
-        marks=pytest.mark.xfail(reason="pex finds a wheel in its cache by its RECORD, which has no permissions"),
-    ),
+    permissions_alone,
 )
 
 
@@ -453,7 +450,6 @@ def test_builds_at_once_and_killed_builds_leave_nothing_wrong(
         oracle.check(f"a build killed after {0.5 + number} s", only=("plain",))
 
 
-@pytest.mark.xfail(reason="Poetry does not install a version again if only its file in the lock is another one")
 def test_a_version_that_was_published_again_is_what_ships(tmp_path: Path, environ: dict[str, str], index: str) -> None:
     oracle = Oracle.of(tmp_path, environ=environ, index=index)
     project = oracle.project

@@ -59,7 +59,7 @@ def test_an_unsafe_cache_is_refused_by_every_session_that_uses_it(
     loose = built("loose")
     project = loose.with_new_cache(tmp_path / "cache")
     project.nox("-s", "pex", "--", "--force")
-    for name in ("", "pex", "dependencies", "urls"):
+    for name in ("", "packed", "runtimes", "urls"):
         directory = tmp_path / "cache" / name
         directory.chmod(0o777)
         line = project.refused("cache-unsafe", "-s", "pex", "--", "--force")

@@ -39,10 +39,6 @@ _PEX_DIRECTORIES: Final = (_BOOTSTRAP, DEPENDENCIES, _HOOK)
 """The directories that pex writes, for itself and for the distributions."""
 
 
-_LIMIT: Final = 65_535
-"""The number of members from which on an archive is ZIP64."""
-
-
 _CHUNK: Final = 1 << 20
 """Bytes that are read at a time."""
 

@@ -272,7 +272,8 @@ def _remove_changed(
     for distribution in found:
         name = distribution.name
         changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
-        if changed or name in renamed or files.get(name, now.get(name)) != now.get(name):
+        published_again = files.get(name, now.get(name)) != now.get(name) and locked.find(name, distribution.version)
+        if changed or name in renamed or published_again:
             environment.remove(distribution)
 
 
