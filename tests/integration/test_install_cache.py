@@ -274,7 +274,8 @@ def test_an_entry_that_is_replaced_while_it_is_restored_is_not_used(
 
 @pytest.mark.parametrize("file", ["pins.txt", "dependencies.pex/PEX-INFO"])
 def test_a_dependency_pex_that_was_changed_is_packed_again(known: Project, file: str) -> None:
-    known.add_setting('layout = "packed"')  # pex alone writes it
+    table = "[tool.nox-pex.binary.standard]\n"
+    known.edit("pyproject.toml", table, f'{table}layout = "packed"\n')  # pex alone writes it
     known.nox("-s", "pex")
     (entry,) = (path for path in (known.cache / "dependencies").iterdir() if path.is_dir())
     text = (entry / file).read_text("utf-8")
