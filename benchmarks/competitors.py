@@ -229,7 +229,7 @@ WAYS: Final[Mapping[str, Way]] = {
         _pex_way(PLAIN_PEX, plain_pylock, catch="installs nothing, and packs what Poetry exports"),
         _pex_way("pex --venv-repository", venv_repository, catch="checks no file that it packs", is_installed=True),
         _pex_way("pex --pex-repository", pex_repository, catch="checks no file that it packs", is_installed=True),
-        _pex_way("uv and pex", uv, catch="Poetry neither installs nor checks anything"),
+        _pex_way("uv and pex", uv, catch="leaves the install to uv, from an export that can lose packages"),
         Way(
             name="shiv --uncompressed",
             steps=shiv_uncompressed,
