@@ -1,4 +1,4 @@
-"""What the last build of a binary found out about its distributions, noted so that the next build need not read them.
+"""Notes of the last build of a binary about its distributions, so that the next build need not read them.
 
 Every note is filed under a digest of everything that it follows from, and is only used under the same digest.
 """

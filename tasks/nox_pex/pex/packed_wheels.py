@@ -53,7 +53,7 @@ class PackedWheel(Struct, frozen=True, kw_only=True):
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
-    """What is noted of the packed wheel with the key `key`: `digest` is the quick digest of its archive."""
+    """The facts about the packed wheel with the key `key`. `digest` is the quick digest of its archive."""
 
     key: str
     name: str
@@ -202,7 +202,7 @@ FILE_MODE: Final = stat.S_IFREG | 0o644
 
 
 def _checked(file: LaidOutFile, checksums: dict[str, int]) -> Iterator[bytes]:
-    """Yield the content of a file, and note its CRC-32. Raises `DamagedFileError` if its digest is another one."""
+    """Yield the content of a file, and note its CRC-32. Raises `DamagedFileError` if its digest differs."""
     algorithm, _, expected = file.digest.partition("=")
     hasher = hashlib.new(algorithm) if file.digest else None
     for chunk in zip_members.pex_chunks(file.content):

@@ -48,7 +48,7 @@ _SOURCES: Final = {"nox_pex_probe_source/__init__.py": "", "nox_pex_probe_source
 
 
 class _Manifest(Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What is noted of the runtime with the key `key`: the digest of its file, and whether nox-pex composes it."""
+    """The facts about the runtime with the key `key`: the digest of its file, and whether nox-pex composes it."""
 
     key: str
     sha256: str

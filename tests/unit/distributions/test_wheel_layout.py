@@ -77,7 +77,7 @@ def test_the_digest_of_a_file_is_the_one_in_record(tmp_path: Path) -> None:
     ("name", "executable"),
     [
         ("plain", {"pack/data.txt"}),
-        ("script", set()),  # pex writes it anew
+        ("script", set()),  # pex writes it again
         ("long-shebang", set()),
         ("script-of-a-shell", {".prefix/bin/tool"}),
         ("entry-points", {f".prefix/bin/{each}" for each in ("board", "dotted", "extra", "module", "window")}),
