@@ -7,29 +7,33 @@ time and nothing else. What fails here is left to the build, which reports it.
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.installed_wheel import UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import composer, runtime, tool
+from nox_pex.pex import composer, runtime
 from nox_pex.pex.disagreements import Disagreements
 from nox_pex.pex.distributed import InstalledDistribution
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheels
-from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.poetry.installed import Installed
 from nox_pex.system import processors
-from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
-_LEFT_TO_THE_BUILD: Final = (NoxPexError, OSError, ValueError)
+_LEFT_TO_THE_BUILD: Final = (
+    NoxPexError,
+    UnsupportedDistributionError,
+    DamagedFileError,
+    UnsupportedArchiveError,
+    OSError,
+    ValueError,
+)
+"""The errors that the build reports, or for which it lets pex do the work."""
 
 
 @contextlib.contextmanager
@@ -71,30 +75,20 @@ def working_ahead(
 def _make_runtimes(targets: Iterable[Target], contents: Installed, provisioner: Provisioner) -> None:
     """Let pex make the runtime of each binary, for the case that pex agrees with what Poetry installs."""
     for target in targets:
-        version = target.settings.pex_version
-        with contextlib.suppress(*_LEFT_TO_THE_BUILD), ExitStack() as stack:
-            provided = tool.provide(provisioner, version, interpreter=contents.interpreter)
-            runtime.provide(
-                RuntimeRequest.of(target, contents, disagreements=Disagreements(), pre_install=True),
-                provisioner,
-                pex_version=version or pinned.PEX,
-                provide_pex=functools.partial(stack.enter_context, provided),
-                hold=(),
-            )
+        with contextlib.suppress(*_LEFT_TO_THE_BUILD):
+            runtime.provide_for(target, contents, provisioner, disagreements=Disagreements(), pre_install=True, hold=())
 
 
 def _pack_wheels(
     targets: Iterable[Target], contents: Installed, provisioner: Provisioner, complete: SimpleQueue[str | None]
 ) -> None:
     """Pack each distribution whose name is in `complete`, until that is None."""
-    kinds = {(target.settings.pex_version or pinned.PEX, target.table.compress) for target in targets}
+    kinds = {(target.pex_version, target.table.compress) for target in targets}
     stores = [
         PackedWheels(caches=provisioner.caches, pex_version=version, compress=compress) for version, compress in kinds
     ]
     while (name := complete.get()) is not None:
-        with contextlib.suppress(
-            UnsupportedDistributionError, DamagedFileError, UnsupportedArchiveError, *_LEFT_TO_THE_BUILD
-        ):
+        with contextlib.suppress(*_LEFT_TO_THE_BUILD):
             distribution = contents.environment.find(name)
             if distribution is None or distribution.direct or distribution.record is None:
                 continue

@@ -119,7 +119,7 @@ def _compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previ
         wanted += (_source(sources.root, name) for name in names)
     packed = dict(_packed(wanted, scratch=scratch, compress=compress, previous=previous))
     header = runtime.archive.header().replace(old, new)
-    zip_members.write(output, header, _in_order(_fixed(parts, packed), {name: packed[name] for name in names}, packed))
+    zip_members.write(output, header, _in_order(_fixed(parts, packed), names, packed))
     output.chmod(runtime.archive.path.stat().st_mode & 0o777)
 
 
@@ -175,9 +175,9 @@ def _fixed(parts: Parts, packed: Mapping[str, ZipMember]) -> Iterator[tuple[str,
 
 
 def _in_order(
-    fixed: Iterable[tuple[str, ZipMember | Block]], sources: Mapping[str, ZipMember], packed: Mapping[str, ZipMember]
+    fixed: Iterable[tuple[str, ZipMember | Block]], sources: Iterable[str], packed: Mapping[str, ZipMember]
 ) -> list[ZipMember | Block]:
-    """All parts in pex's order: `fixed` in their order, with `sources` sorted among them.
+    """All parts in pex's order: `fixed` in their order, with the `packed` members `sources` sorted among them.
 
     A directory comes before the first file in it.
     """
@@ -190,7 +190,7 @@ def _in_order(
         for directory in sorted(_directories([name]) - written):
             written.add(directory)
             order.append(packed[directory])
-        order.append(sources[name])
+        order.append(packed[name])
 
     directories: list[ZipMember | Block] = []
     for name, part in fixed:

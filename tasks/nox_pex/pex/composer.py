@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from packaging.utils import NormalizedName
 from nox_pex.distributions import inventory, pex_file, wheel_layout
 from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, staged_environment, tool
+from nox_pex.pex import compose, noted_requirements, notes, packed_wheels, runtime, staged_environment
 from nox_pex.pex.compose import LooseSources, Parts, Runtime
 from nox_pex.pex.disagreements import Disagreements, Member, target_pythons
 from nox_pex.pex.distributed import Distributed, EditableInstall, FetchedWheel, InstalledDistribution
@@ -23,7 +22,6 @@ from nox_pex.pex.exclude import is_excluded
 from nox_pex.pex.member_limit import MOST
 from nox_pex.pex.notes import Notes
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
-from nox_pex.pex.runtime import RuntimeRequest
 from nox_pex.pex.target import Contents, Target
 from nox_pex.pex.zip_members import UnsupportedArchiveError
 from nox_pex.poetry import requirements
@@ -32,7 +30,6 @@ from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import files
 from nox_pex.system.command import Clock
-from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
 
@@ -93,7 +90,14 @@ class Composer(Struct, frozen=True, kw_only=True):
     ) -> frozenset[NormalizedName] | None:
         try:
             with self.clock.step("runtime"):
-                pex_part = self._runtime(pre_install=pre_install)
+                pex_part = runtime.provide_for(
+                    self.target,
+                    self.contents,
+                    self.provisioner,
+                    disagreements=self.disagreements,
+                    pre_install=pre_install,
+                    hold=(self.lock_descriptor,),
+                )
             if pex_part is None:
                 return None
             with files.temporary_directory(prefix="compose.", parent=self.directory) as scratch:
@@ -109,25 +113,6 @@ class Composer(Struct, frozen=True, kw_only=True):
             output.unlink(missing_ok=True)
             return None
         return frozenset(pex_file.distribution_name(packed.name) for packed in wheels)
-
-    @property
-    def _pex_version(self) -> str:
-        return self.target.settings.pex_version or pinned.PEX
-
-    def _runtime(self, *, pre_install: bool) -> Runtime | None:
-        contents = self.contents
-        request = RuntimeRequest.of(self.target, contents, disagreements=self.disagreements, pre_install=pre_install)
-        with ExitStack() as stack:
-            pinned_version, interpreter = self.target.settings.pex_version, contents.interpreter
-            return runtime.provide(
-                request,
-                self.provisioner,
-                pex_version=self._pex_version,
-                provide_pex=lambda: stack.enter_context(
-                    tool.provide(self.provisioner, pinned_version, interpreter=interpreter)
-                ),
-                hold=(self.lock_descriptor,),
-            )
 
     def _stored_wheels(self, repository: Path, _pex_part: Runtime, scratch: Path) -> list[PackedWheel]:
         """Return the wheels in the dependency PEX `repository`, as they are."""
@@ -145,7 +130,7 @@ class Composer(Struct, frozen=True, kw_only=True):
         """
         compress = self.target.table.compress
         own = [wheel_layout.from_wheel(self.project.wheel, scratch / "project")] if self.project.wheel else []
-        store = PackedWheels(caches=self.provisioner.caches, pex_version=self._pex_version, compress=compress)
+        store = PackedWheels(caches=self.provisioner.caches, pex_version=self.target.pex_version, compress=compress)
         noted = self.notes.packed if self.notes.packed_for == store.identity else {}
         sources = tuple(self._distributions(scratch))
         known = {each.note: noted[each.note] for each in sources if each.note in noted}

@@ -1,4 +1,4 @@
-"""The dependency PEX: everything that is installed, packed once, so that a build after an edit only copies it.
+"""The dependency PEX: everything that is installed, packed once, for the binaries that pex itself builds.
 
 Before an environment is packed, every file in it is checked against its RECORD. pex finds wheels in its cache by their
 RECORD, which says nothing about permissions, and which a build backend may write without digests. So it packs with an

@@ -88,7 +88,7 @@ def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, versi
         "platforms": {platform.name: platform.digest for platform in platforms_of(installed)},
         "tools": {
             "poetry": target.settings.poetry_version or pinned.POETRY,
-            "pex": target.settings.pex_version or pinned.PEX,
+            "pex": target.pex_version,
             "nox-pex": __version__,
         },
         "recipe": {"the code of nox-pex": recipe.digest()},

@@ -8,6 +8,7 @@ pex, and the zlib of this process compresses as that of pex's Python does. Other
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -134,6 +135,30 @@ _MODULE: Final = "nox_pex_probe"
 
 
 _REQUIREMENT: Final = f"{probe_wheel.NAME}=={probe_wheel.VERSION}"
+
+
+def provide_for(
+    target: Target,
+    contents: Contents,
+    provisioner: Provisioner,
+    *,
+    disagreements: Disagreements,
+    pre_install: bool,
+    hold: Sequence[int],
+) -> Runtime | None:
+    """Return the runtime for the binary `target` of `contents`. Only a new one needs pex, which is installed then.
+
+    The other arguments are as for `RuntimeRequest.of` and `provide`.
+    """
+    provided = tool.provide(provisioner, target.settings.pex_version, interpreter=contents.interpreter)
+    with contextlib.ExitStack() as stack:
+        return provide(
+            RuntimeRequest.of(target, contents, disagreements=disagreements, pre_install=pre_install),
+            provisioner,
+            pex_version=target.pex_version,
+            provide_pex=functools.partial(stack.enter_context, provided),
+            hold=hold,
+        )
 
 
 def provide(

@@ -14,6 +14,7 @@ from nox_pex.project.pyproject import Project
 from nox_pex.settings.model import Binary, Settings
 from nox_pex.settings.parse import binary_key
 from nox_pex.system.lazy import lazy
+from nox_pex.tools import pinned
 
 if TYPE_CHECKING:
     from nox_pex.platforms import platform
@@ -60,6 +61,11 @@ class Target(Struct, frozen=True, kw_only=True, dict=True):
     def key(self) -> str:
         """The dotted name of that table, for errors."""
         return binary_key(self.name)
+
+    @property
+    def pex_version(self) -> str:
+        """The version of the pex that builds it: the one in the settings, or the pinned one."""
+        return self.settings.pex_version or pinned.PEX
 
     @property
     def directory(self) -> Path:

@@ -1,4 +1,4 @@
-"""What a composed binary is gathered from. A small PEX that proves itself takes the place of pex's runtime."""
+"""Composed binaries and their parts. A small PEX that proves itself takes the place of pex's runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pex notes of these requirements was read in PEX-INFO that pex 2.105.2 wrote, and in its source."""
+"""The expected requirements are those in a PEX-INFO that pex 2.105.2 wrote; its source says why."""
 
 from __future__ import annotations
 
