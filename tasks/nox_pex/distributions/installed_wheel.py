@@ -51,6 +51,11 @@ class InstalledWheel(Struct, frozen=True, kw_only=True):
     is_pure: bool
     libraries: tuple[str, ...] = (".",)
 
+    @property
+    def size(self) -> int:
+        """The bytes of its files. Raises `OSError` if one does not exist."""
+        return sum(f.content.stat().st_size if isinstance(f.content, Path) else len(f.content) for f in self.files)
+
     def layout(self, fingerprint: str) -> bytes:
         """Return the content of `.layout.json`."""
         values = {

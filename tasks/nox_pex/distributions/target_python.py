@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -45,6 +46,7 @@ def of_this_machine(interpreter: Interpreter) -> TargetPython:
     return TargetPython(markers=environment, tags=_tags(interpreter))
 
 
+@functools.cache  # they are asked for once for each distribution
 def _tags(interpreter: Interpreter) -> frozenset[Tag]:
     """The tags of CPython, with those of its free-threaded build; empty for another implementation."""
     if interpreter.implementation != "CPython" or sys.implementation.name != "cpython":

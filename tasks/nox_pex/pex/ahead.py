@@ -1,4 +1,4 @@
-"""Work for the binaries that is done while Poetry still installs: pex makes their runtime, and wheels are packed.
+"""Work for the binaries that is done during an install: pex makes their runtime, and wheels are packed.
 
 Everything goes into caches by its content, so a distribution that is not complete yet, or that changes later, costs
 time and nothing else. What fails here is left to the build, which reports it.
@@ -7,13 +7,14 @@ time and nothing else. What fails here is left to the build, which reports it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from queue import Empty, SimpleQueue
-from typing import Final
+from queue import Empty, PriorityQueue
+from typing import Final, TypeAlias
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.distributions.installed_wheel import UnsupportedDistributionError
+from nox_pex.distributions.installed_wheel import InstalledWheel, UnsupportedDistributionError
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import composer, runtime
 from nox_pex.pex.disagreements import Disagreements
@@ -36,6 +37,13 @@ _LEFT_TO_THE_BUILD: Final = (
 """The errors that the build reports, or for which it lets pex do the work."""
 
 
+_Queue: TypeAlias = "PriorityQueue[tuple[int, int, InstalledWheel | None]]"
+"""The wheels that wait to be packed, with their negative sizes in bytes and a number: the largest is taken first.
+
+None ends a packer. It is the last to be taken.
+"""
+
+
 @contextlib.contextmanager
 def working_ahead(
     targets: Iterable[Target], environment: Environment, provisioner: Provisioner
@@ -43,7 +51,7 @@ def working_ahead(
     """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex.
 
     Yield a function that the block calls for each complete distribution, by its name and version in the lock; None if
-    nothing can be done ahead. What is being packed at the end of the block is finished.
+    nothing can be done ahead. After the block the rest is packed on all processors. If the block fails, it is left.
     """
     composed = [
         target for target in targets if composer.supports(target.table) and target.table.pre_install_wheels is not False
@@ -51,24 +59,34 @@ def working_ahead(
     if not composed or processors.count() < 2:  # noqa: PLR2004  # one is for the block
         yield None
         return
-    complete: SimpleQueue[str | None] = SimpleQueue()
     contents = Installed(
         selection=composed[0].selection, environment=environment, distributions=(), path_digests={}, seconds=0.0
     )
-    threads = [
-        threading.Thread(target=_make_runtimes, args=(composed, contents, provisioner), daemon=True),
-        threading.Thread(target=_pack_wheels, args=(composed, contents, provisioner, complete), daemon=True),
+    kinds = {(target.pex_version, target.table.compress) for target in composed}
+    stores = [
+        PackedWheels(caches=provisioner.caches, pex_version=version, compress=compress) for version, compress in kinds
     ]
-    for thread in threads:
+    waiting: _Queue = PriorityQueue()
+    numbers = itertools.count()
+    packers = [
+        threading.Thread(target=_pack_wheels, args=(stores, waiting), daemon=True)
+        for _ in range(processors.count() - 1)
+    ]
+    maker = threading.Thread(target=_make_runtimes, args=(composed, contents, provisioner), daemon=True)
+    for thread in (*packers, maker):
         thread.start()
     try:
-        yield lambda name, _version: complete.put(name)
-    finally:
+        yield lambda name, _version: _lay_out(contents, name, waiting, number=next(numbers))
+    except BaseException:
         with contextlib.suppress(Empty):
             while True:
-                complete.get_nowait()  # what is left is packed by the build, on all processors
-        complete.put(None)
-        for thread in threads:
+                waiting.get_nowait()
+        raise
+    finally:
+        for _ in range(processors.count()):
+            waiting.put((1, next(numbers), None))
+        _pack_wheels(stores, waiting)
+        for thread in (*packers, maker):
             thread.join()
 
 
@@ -79,19 +97,18 @@ def _make_runtimes(targets: Iterable[Target], contents: Installed, provisioner: 
             runtime.provide_for(target, contents, provisioner, disagreements=Disagreements(), pre_install=True, hold=())
 
 
-def _pack_wheels(
-    targets: Iterable[Target], contents: Installed, provisioner: Provisioner, complete: SimpleQueue[str | None]
-) -> None:
-    """Pack each distribution whose name is in `complete`, until that is None."""
-    kinds = {(target.pex_version, target.table.compress) for target in targets}
-    stores = [
-        PackedWheels(caches=provisioner.caches, pex_version=version, compress=compress) for version, compress in kinds
-    ]
-    while (name := complete.get()) is not None:
+def _lay_out(contents: Installed, name: str, waiting: _Queue, *, number: int) -> None:
+    """Lay the distribution `name` out, and put it into the queue."""
+    with contextlib.suppress(*_LEFT_TO_THE_BUILD):
+        distribution = contents.environment.find(name)
+        if distribution is not None and not distribution.direct and distribution.record is not None:
+            wheel = InstalledDistribution(contents=contents, distribution=distribution, is_noted=False).lay_out()
+            waiting.put((-wheel.size, number, wheel))
+
+
+def _pack_wheels(stores: Iterable[PackedWheels], waiting: _Queue) -> None:
+    """Pack each wheel that waits, until the end of the queue."""
+    while (wheel := waiting.get()[-1]) is not None:
         with contextlib.suppress(*_LEFT_TO_THE_BUILD):
-            distribution = contents.environment.find(name)
-            if distribution is None or distribution.direct or distribution.record is None:
-                continue
-            laid_out = InstalledDistribution(contents=contents, distribution=distribution, is_noted=False).lay_out()
             for store in stores:
-                store.pack_one(laid_out)
+                store.pack_one(wheel)

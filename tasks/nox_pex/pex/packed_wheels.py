@@ -99,7 +99,7 @@ class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
         Raises `DamagedFileError`, and `OSError` if a file cannot be read or written.
         """
         with concurrent.futures.ThreadPoolExecutor(processors.count()) as pool:
-            yield from pool.map(self.pack_one, sorted(wheels, key=_size, reverse=True))
+            yield from pool.map(self.pack_one, sorted(wheels, key=lambda wheel: wheel.size, reverse=True))
 
     def pack_one(self, wheel: InstalledWheel) -> PackedWheel:
         """Return the packed form of a wheel: the one that is kept, or a new one. Raises as `pack` does."""
@@ -158,11 +158,6 @@ def store(wheel: Path, scratch: Path, *, fingerprint: str) -> PackedWheel:
     member = NewMember(name=f"{DEPENDENCIES}{wheel.name}", mode=FILE_MODE, content=wheel)
     archive = zip_members.pack(scratch / f"{wheel.name}.zip", [member], compress=False)
     return PackedWheel(name=wheel.name, fingerprint=fingerprint, members=zip_members.read_block(archive.path))
-
-
-def _size(wheel: InstalledWheel) -> int:
-    """The bytes of the files of a wheel."""
-    return sum(f.content.stat().st_size if isinstance(f.content, Path) else len(f.content) for f in wheel.files)
 
 
 def number_of_members(wheel: InstalledWheel) -> int:

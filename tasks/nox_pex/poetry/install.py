@@ -55,8 +55,8 @@ class Installer(Struct, frozen=True, kw_only=True):
 
     `base` is the Python that the environments use. `poetry_version` replaces the pinned Poetry if it is not None.
     `force` installs even if nothing changed. If not `cached`, the install cache is not used at all. `meanwhile` is
-    entered while Poetry installs into an environment, and yields a function to call for each complete distribution, by
-    its name and version in the lock.
+    entered while an environment is filled, and yields a function to call for each distribution that Poetry completes,
+    by its name and version in the lock.
     """
 
     project: Project
@@ -163,17 +163,17 @@ class Installer(Struct, frozen=True, kw_only=True):
             return inputs, True
         locked = lock.read(self.project.lock)
         poetry = sync.Sync(project=self.project, provisioner=self.provisioner, poetry_version=self.poetry_version)
-        try:
-            with self.meanwhile(environment) as installed:
+        with self.meanwhile(environment) as installed:
+            try:
                 poetry.run(wanted, environment, lock_fd=lock_fd, installed=installed)
-        except NoxPexError:
-            inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
-            raise
-        inventory.check_places(environment)
-        self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
-        environment.make_scripts_executable()
-        if self.cached:
-            cached.store(environment, locked, shell=self.shell)
+            except NoxPexError:
+                inventory.check_places(environment)  # Poetry cannot use a broken environment, and gives no reason
+                raise
+            inventory.check_places(environment)
+            self._reinstall_colliding(poetry, wanted, environment, lock_fd=lock_fd)
+            environment.make_scripts_executable()
+            if self.cached:
+                cached.store(environment, locked, shell=self.shell)
         return inputs, False
 
     def _cached(self, inputs: Inputs) -> CachedInstall:
