@@ -37,6 +37,10 @@ _LEFT_TO_THE_BUILD: Final = (
 """The errors that the build reports, or for which it lets pex do the work."""
 
 
+PACKER: Final = "nox-pex-packer"
+"""The name of the threads that pack wheels."""
+
+
 _Queue: TypeAlias = "PriorityQueue[tuple[int, int, InstalledWheel | None]]"
 """The wheels that wait to be packed, with their negative sizes in bytes and a number: the largest is taken first.
 
@@ -51,7 +55,8 @@ def working_ahead(
     """Work for `targets`, which are built from `environment`, while the block fills it. `provisioner` installs pex.
 
     Yield a function that the block calls for each complete distribution, by its name and version in the lock; None if
-    nothing can be done ahead. After the block the rest is packed on all processors. If the block fails, it is left.
+    nothing can be done ahead. After the block, the rest is still being packed: a build waits for what is not finished,
+    because nothing is packed twice at the same time. If the block fails, the rest is left.
     """
     composed = [
         target for target in targets if composer.supports(target.table) and target.table.pre_install_wheels is not False
@@ -69,7 +74,7 @@ def working_ahead(
     waiting: _Queue = PriorityQueue()
     numbers = itertools.count()
     packers = [
-        threading.Thread(target=_pack_wheels, args=(stores, waiting), daemon=True)
+        threading.Thread(target=_pack_wheels, args=(stores, waiting), name=PACKER, daemon=True)
         for _ in range(processors.count() - 1)
     ]
     maker = threading.Thread(target=_make_runtimes, args=(composed, contents, provisioner), daemon=True)
@@ -83,11 +88,9 @@ def working_ahead(
                 waiting.get_nowait()
         raise
     finally:
-        for _ in range(processors.count()):
+        for _ in packers:
             waiting.put((1, next(numbers), None))
-        _pack_wheels(stores, waiting)
-        for thread in (*packers, maker):
-            thread.join()
+        maker.join()
 
 
 def _make_runtimes(targets: Iterable[Target], contents: Installed, provisioner: Provisioner) -> None:

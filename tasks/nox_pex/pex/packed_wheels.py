@@ -102,9 +102,19 @@ class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
             yield from pool.map(self.pack_one, sorted(wheels, key=lambda wheel: wheel.size, reverse=True))
 
     def pack_one(self, wheel: InstalledWheel) -> PackedWheel:
-        """Return the packed form of a wheel: the one that is kept, or a new one. Raises as `pack` does."""
+        """Return the packed form of a wheel: the one that is kept, or a new one. Raises as `pack` does.
+
+        If another thread or process is packing it, its result is waited for.
+        """
         key = self.key(wheel)
-        return self._intact(key) or self._pack(wheel, key)
+        if (kept := self._intact(key)) is not None:
+            return kept
+        lock = self._root / f".{key}.lock"
+        with locks.locked(lock, waiting=_wait_silently):
+            try:
+                return self._intact(key) or self._pack(wheel, key)
+            finally:
+                lock.unlink(missing_ok=True)  # whoever waits for it, or makes it again, looks for the wheel first
 
     def _pack(self, wheel: InstalledWheel, key: str) -> PackedWheel:
         root = self._root
@@ -134,6 +144,10 @@ class PackedWheels(Struct, frozen=True, kw_only=True, dict=True):
             return _load(home, manifest)
         except (OSError, ValueError, UnsupportedArchiveError):  # msgspec's errors are ValueErrors
             return None
+
+
+def _wait_silently() -> None:
+    """Say nothing: another build packs the same wheel."""
 
 
 def pack(wheel: InstalledWheel, path: Path, *, compress: bool) -> PackedWheel:

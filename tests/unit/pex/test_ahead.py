@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from nox_pex.distributions.environment import Environment
-from nox_pex.pex.ahead import working_ahead
+from nox_pex.pex.ahead import PACKER, working_ahead
 from nox_pex.system import processors
 from nox_pex.tools import pinned
 from tests.support.fake_environment import FakeEnvironment
@@ -38,6 +39,18 @@ def test_a_runtime_is_made_and_a_complete_distribution_is_packed(
         complete("idna", "1.0")
         while not list(packed.glob("[!.]*/manifest.json")):
             pass
+    assert kept(tmp_path / "cache") == ["packed", "runtimes"]
+
+
+def test_the_rest_is_packed_after_the_block(
+    installed: Environment, make_target: MakeTarget, make_provisioner: MakeProvisioner, tmp_path: Path
+) -> None:
+    with working_ahead([make_target()], installed, make_provisioner()) as complete:
+        assert complete is not None
+        complete("idna", "1.0")
+    for thread in threading.enumerate():
+        if thread.name == PACKER:
+            thread.join(30)
     assert kept(tmp_path / "cache") == ["packed", "runtimes"]
 
 

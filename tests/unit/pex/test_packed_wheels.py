@@ -6,6 +6,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from nox_pex.distributions.installed_wheel import InstalledWheel, LaidOutFile
 from nox_pex.distributions.record import encode_digest
 from nox_pex.pex import packed_wheels, zip_members
 from nox_pex.pex.packed_wheels import DamagedFileError, PackedWheel, PackedWheels
-from nox_pex.system import recipe
+from nox_pex.system import locks, recipe
 from nox_pex.tools.cache import Caches
 from tests.support.small_pex import Files, Member, fingerprint, with_layout, write_zip
 
@@ -194,25 +195,36 @@ def test_a_file_that_changes_while_it_is_packed_is_not_kept(
     assert list(store.caches.packed.iterdir()) == []
 
 
-def test_several_threads_that_pack_the_same_wheel_get_the_same(
+def test_several_threads_that_want_the_same_wheel_pack_it_once(
     wheel: InstalledWheel, store: PackedWheels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = threading.Barrier(3, timeout=30)
-    pack = packed_wheels.pack
+    others_want_it = threading.Barrier(4, timeout=30)
+    counts: list[int] = []
+    pack, locked = packed_wheels.pack, locks.locked
 
-    def waiting(*args: Any, **options: Any) -> PackedWheel:
-        together.wait()
+    def slow(*args: Any, **options: Any) -> PackedWheel:
+        counts.append(1)
+        others_want_it.wait()
         return pack(*args, **options)
 
-    monkeypatch.setattr(packed_wheels, "pack", waiting)
+    def locked_by_one(path: Path, *, waiting: Callable[[], None]) -> AbstractContextManager[int]:
+        def wait() -> None:
+            waiting()
+            others_want_it.wait()
+
+        return locked(path, waiting=wait)
+
+    monkeypatch.setattr(packed_wheels, "pack", slow)
+    monkeypatch.setattr(locks, "locked", locked_by_one)
     found: list[PackedWheel] = []
-    threads = [threading.Thread(target=lambda: found.append(store.pack_one(wheel))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(store.pack_one(wheel))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 3
-    assert found[0] == found[1] == found[2]
+    assert counts == [1]
+    assert len(found) == 4
+    assert found[0] == found[1] == found[2] == found[3]
     assert [path.name for path in store.caches.packed.iterdir()] == [store.key(wheel)]
     with zipfile.ZipFile(found[0].members.archive) as archive:
         assert archive.testzip() is None
