@@ -1,6 +1,6 @@
 """The build record, `dist/NAME.pex.json`: the inputs of a binary, and whether they have changed since."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import outside_text, removal
+from nox_pex.system import outside_text
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
     import ctypes
+
+    from nox_pex.system import removal
 else:
     ctypes = lazy("ctypes")  # only needed to exchange two directories
+    removal = lazy("nox_pex.system.removal")  # not needed if nothing changed
 
 _AT_FDCWD: Final = -100
 """Relative paths start at the working directory (renameat2(2))."""
