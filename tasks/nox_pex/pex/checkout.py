@@ -6,7 +6,6 @@ Fact sources: git-status(1), gitrepository-layout(5), gitsubmodules(7).
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from msgspec import Meta, Struct
 from nox_pex.pex.target import Target
 from nox_pex.project.tree import Tree
 from nox_pex.system.git import Git, Status
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     from nox_pex.settings import extends
@@ -31,7 +30,7 @@ _LOCAL_FILE: Final = "poetry.toml"
 """An input that many projects let Git ignore."""
 
 
-_SUBMODULE: Final = re.compile(r"/\.git/(?:worktrees/[^/]+/)?modules/")
+_SUBMODULE: Final = pattern(r"/\.git/(?:worktrees/[^/]+/)?modules/")
 """Matches the path of a submodule's repository, which is inside that of the work tree around it."""
 
 

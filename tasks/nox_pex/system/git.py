@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from nox_pex.errors import NoxPexError
 from nox_pex.system.command import capture
 from nox_pex.system.environ import tool_environ
+from nox_pex.system.lazy import pattern
 
 _LOCAL: Final = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"),
@@ -27,7 +28,7 @@ itself keeps them for a submodule: CI systems set `safe.directory` by them.
 """
 
 
-_TRUST: Final = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
+_TRUST: Final = pattern(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
 """Matches the command that Git prints if a directory belongs to another user."""
 
 
@@ -47,7 +48,7 @@ _LONGEST: Final = 300.0
 """Seconds until Git must have answered."""
 
 
-_FATAL: Final = re.compile(r"^(?:fatal|error): (.+)$", re.MULTILINE)
+_FATAL: Final = pattern(r"^(?:fatal|error): (.+)$", re.MULTILINE)
 
 
 _STATUS: Final = (

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks, os_errors, plain_paths
 from nox_pex.system.command import Clock, Outcome, Shell
 from nox_pex.system.environ import tool_environ
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -41,7 +40,7 @@ _CONSTRAINTS: Final = ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE")
 """Variables with requirements of the user's own, which could contradict a requirement file that has hashes."""
 
 
-_OTHER_HASH: Final = re.compile("Hash mismatch for|DO NOT MATCH THE HASHES")
+_OTHER_HASH: Final = pattern("Hash mismatch for|DO NOT MATCH THE HASHES")
 """Texts in the output of uv and pip if a file has another hash than the requirement file says."""
 
 
