@@ -14,7 +14,6 @@ import nox.registry
 import nox.virtualenv
 
 from nox_pex.errors import NoxPexError
-from nox_pex.project import discovery
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
 from nox_pex.system import import_path
@@ -25,10 +24,12 @@ if TYPE_CHECKING:
     from nox._decorators import Func
     from nox._options import NoxConfig
 
+    from nox_pex.project import discovery
     from nox_pex.steps import frontend
     from nox_pex.steps.context import Context
     from nox_pex.system import files, wording
 else:
+    discovery = lazy("nox_pex.project.discovery")  # only needed if the noxfile names projects
     files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module

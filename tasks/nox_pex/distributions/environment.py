@@ -177,36 +177,39 @@ def installed_files(distribution: Distribution, environment: Environment) -> Ite
 
 
 def _distribution(directory: Path) -> Distribution:
-    name, _, version = directory.name.removesuffix(".dist-info").partition("-")
-    for key, value in _headers(directory / "METADATA"):
-        if key == "Name":
-            name = value
-        elif key == "Version":
-            version = value
-    record = _record(directory / "RECORD")
+    place = str(directory)  # text, because this runs for every distribution even if nothing changed
+    named = directory.name.removesuffix(".dist-info").partition("-")
+    name, version = _name_and_version(f"{place}/METADATA")
+    record = _record(f"{place}/RECORD")
     return Distribution(
-        name=canonicalize_name(name),
-        version=version,
+        name=canonicalize_name(named[0] if name is None else name),
+        version=named[2] if version is None else version,
         directory=directory,
         record=hashlib.sha256(record).hexdigest() if record.strip() else None,
-        direct=(directory / "direct_url.json").exists(),
+        direct=os.path.exists(f"{place}/direct_url.json"),  # noqa: PTH110  # see above
     )
 
 
-def _headers(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the headers of a metadata file. What follows them is not read: it may be a long description."""
-    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="surrogateescape") as file:
+def _name_and_version(metadata: str) -> tuple[str | None, str | None]:
+    """Return the first Name and the first Version in a metadata file, each None if there is none.
+
+    They are among the first headers. Nothing after them is read: it may be a long description.
+    """
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError), open(metadata, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123  # see `_distribution`
         for line in file:
-            if line == "\n":
-                return
             key, _, value = line.partition(":")
-            yield key, value.strip()
+            if key in ("Name", "Version"):
+                found.setdefault(key, value.strip())
+            if line == "\n" or len(found) == len(("Name", "Version")):
+                break
+    return found.get("Name"), found.get("Version")
 
 
-def _record(path: Path) -> bytes:
+def _record(path: str) -> bytes:
     """Return the content of a RECORD with the line breaks of POSIX; empty if it is not readable."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # see `_distribution`
             content = file.read()
     except OSError:
         return b""

@@ -17,16 +17,16 @@ from typing import IO, TYPE_CHECKING, Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_pex.distributions import tree
 from nox_pex.system import files, os_errors, quick_hash
 from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
-    from nox_pex.distributions import entry_points, pex_info
+    from nox_pex.distributions import entry_points, pex_info, tree
     from nox_pex.distributions.pex_info import PexInfo
 else:
     entry_points = lazy("nox_pex.distributions.entry_points")  # not needed if nothing changed
     pex_info = lazy("nox_pex.distributions.pex_info")  # only needed after a build, and for a binary for other platforms
+    tree = lazy("nox_pex.distributions.tree")  # only needed if the PEX is a directory
 
 
 _DAMAGE: Final = (

@@ -1,6 +1,6 @@
 """The build record, `dist/NAME.pex.json`: the inputs of a binary, and whether they have changed since."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,15 +107,13 @@ def write_last_build(path: Path, *, contents: Mapping[str, str], record: Path, i
     files.write_json(path, {"contents": contents, "record": files.digest(record), "inputs": inputs})
 
 
-def change(binary: Path, record: Path, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
-    """Return what changed since `binary` was built; None if it is exactly what was built from `inputs`.
+def change(damage: str | None, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
+    """Return what changed since the binary was built; None if it is exactly what was built from `inputs`.
 
-    `record` is the file with the build record. `last` is what the private state keeps of the last build. Both files
-    must be as they were then.
+    `damage` is the answer of `damage`. `last` is what the private state keeps of the last build.
     """
-    reason = _not_as_written(binary, record, last)
-    if reason is not None or last is None:
-        return Change(reasons=(reason or "its last build is not known here",))
+    if damage is not None or last is None:
+        return Change(reasons=(damage or "its last build is not known here",))
     now, then = digests(inputs), digests(last.inputs)
     if now == then:
         return None
@@ -126,11 +124,14 @@ def change(binary: Path, record: Path, *, last: LastBuild | None, inputs: Inputs
 _CHANGED_DIRECTORY: Final = "the directory was changed after it was built; to run it in place adds bytecode"
 
 
-def _not_as_written(binary: Path, record: Path, last: LastBuild | None) -> str | None:
-    """Return why the binary or its record is not known to be as nox-pex wrote it, for the user; None if it is."""
+def damage(binary: Path, record: Path, known: Mapping[str, Any], *, last: LastBuild | None) -> str | None:
+    """Return why the binary or its record is not known to be as nox-pex wrote it, for the user; None if it is.
+
+    `record` is the file with the build record `known`. `last` is what the private state keeps of the last build. Both
+    files must be as they were then.
+    """
     if not binary.exists():
         return "not built yet"
-    known = read(record)
     if not known:
         return "no build record next to it"
     if last is not None and _has_size(known, binary) and is_as_built(binary, last):

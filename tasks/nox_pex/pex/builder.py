@@ -23,6 +23,7 @@ from nox_pex.project import left_out, sources
 from nox_pex.project.left_out import LeftOut
 from nox_pex.settings.model import Sources
 from nox_pex.system import files, locks, os_errors
+from nox_pex.system.background import Background
 from nox_pex.system.command import Clock, Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, digests
@@ -40,6 +41,21 @@ else:
     assemble = lazy("nox_pex.pex.assemble")  # slow, and not needed if nothing changed
 
 
+class _Found(Struct, frozen=True, kw_only=True):
+    """The state of a binary before a build.
+
+    `known` is its build record, `last` what the private state keeps of the last build. `change` says why it has to be
+    built, or why its scies have to be made; None if everything is unchanged.
+    """
+
+    known: dict[str, Any]
+    last: LastBuild | None
+    checkout: Checkout
+    project_files: ProjectFiles
+    inputs: Inputs
+    change: Change | None
+
+
 class Builder(Struct, frozen=True, kw_only=True):
     """Builds targets.
 
@@ -50,7 +66,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     provisioner: Provisioner
     force: bool
     from_scratch: bool = False
-    _collected: dict[Sources, ProjectFiles] = {}
+    _collected: dict[Sources, Background[ProjectFiles]] = {}
     _checkouts: dict[Places, Checkout] = {}
     _commits: dict[tuple[Places, Sources], Commit | None] = {}
 
@@ -72,37 +88,55 @@ class Builder(Struct, frozen=True, kw_only=True):
                 self._build(target, installed, lock_descriptor=lock_descriptor)
 
     def _build(self, target: Target, installed: Contents, *, lock_descriptor: int) -> None:
+        found = self._compare(target, installed)
+        if not self.force and found.last is not None and (found.change is None or found.change.kinds == {scies.KIND}):
+            self._keep(target, installed, found, found.last, lock_descriptor=lock_descriptor)
+        else:
+            self._rebuild(target, installed, found, lock_descriptor=lock_descriptor)
+
+    def _compare(self, target: Target, installed: Contents) -> _Found:
+        """Compare the binary and its inputs with those of the last build."""
         files.require_replaceable(target.record)
-        known, state = build_record.read(target.record), target.state_file("build.json")
         locks.remove_abandoned(target.build_prefix.parent, target.build_prefix.name)  # also if nothing is built
-        places = places_of(target, _path_dependencies(installed))
-        checkout = self._check_out_once(places)  # Git answers while the files are read
-        project_files = self._collect_once(target)
-        inputs = inputs_of(target, installed, project_files, version=self._version_inputs(target))
-        last = build_record.read_last_build(state)
-        change = build_record.change(target.output, target.record, last=last, inputs=inputs) or scies.change(
-            target, known, last=last
+        checkout = self._check_out_once(places_of(target, _path_dependencies(installed)))
+        collecting = self._collect_once(target)
+        # Git answers, for both, while the binary is read.
+        known, last = build_record.read(target.record), build_record.read_last_build(target.state_file("build.json"))
+        damage = build_record.damage(target.output, target.record, known, last=last)
+        project_files = collecting.get()
+        inputs = inputs_of(target, installed, project_files, version=_version_inputs(target, self.shell.environ))
+        change = build_record.change(damage, last=last, inputs=inputs) or scies.change(target, known, last=last)
+        return _Found(
+            known=known, last=last, checkout=checkout, project_files=project_files, inputs=inputs, change=change
         )
-        if not self.force and last is not None and (change is None or change.kinds == {scies.KIND}):
-            commit = self._commit_once(checkout, target, project_files)
-            current = build_record.current(known, target.project, commit=commit)
-            if change is not None:
-                self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(change.reasons)}")
-                contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
-                build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
-                return
-            if current != known:
-                files.write_record(target.record, current)
-                build_record.write_last_build(state, contents=last.contents, record=target.record, inputs=inputs)
-            size = megabytes(pex_file.size(target.output))
-            self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
+
+    def _keep(
+        self, target: Target, installed: Contents, found: _Found, last: LastBuild, *, lock_descriptor: int
+    ) -> None:
+        """Keep the unchanged binary: make its scies if they changed, and write the checkout's commit to its record."""
+        state, inputs = target.state_file("build.json"), found.inputs
+        commit = self._commit_once(found.checkout, target, found.project_files)
+        current = build_record.current(found.known, target.project, commit=commit)
+        if found.change is not None:
+            self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(found.change.reasons)}")
+            contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
+            build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
             return
+        if current != found.known:
+            files.write_record(target.record, current)
+            build_record.write_last_build(state, contents=last.contents, record=target.record, inputs=inputs)
+        size = megabytes(pex_file.size(target.output))
+        self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
+
+    def _rebuild(self, target: Target, installed: Contents, found: _Found, *, lock_descriptor: int) -> None:
+        """Build the binary, and move it, its scies and its record into place."""
+        change, inputs = found.change, found.inputs
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
 
         project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
-        version = self._version_inputs(target)
+        version = _version_inputs(target, self.shell.environ)
         inputs = {**inputs, "sources": inputs_of(target, installed, project_files, version=version)["sources"]}
         self._show_sources(target, project_files)
         clock = Clock()
@@ -126,7 +160,7 @@ class Builder(Struct, frozen=True, kw_only=True):
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             edited = change is not None and change.kinds == {"sources"}
             disagreements = self._disagreements(built, shown=not edited)
-            commit = Checkout.of(places, self.shell.environ).commit(project_files.digests)
+            commit = Checkout.of(found.checkout.places, self.shell.environ).commit(project_files.digests)
             new = _record(
                 target,
                 installed,
@@ -141,7 +175,8 @@ class Builder(Struct, frozen=True, kw_only=True):
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
-        scie_builder.write_record(new, made, former=known)
+        scie_builder.write_record(new, made, former=found.known)
+        state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, parts = megabytes(new["size"]), counted(new["distributions"], "distribution")
@@ -186,14 +221,14 @@ class Builder(Struct, frozen=True, kw_only=True):
             lock_descriptor=lock_descriptor,
         )
 
-    def _collect_once(self, target: Target) -> ProjectFiles:
+    def _collect_once(self, target: Target) -> Background[ProjectFiles]:
         """The project's part, collected for the first binary with these `sources` and shared by all others.
 
         If nothing changed, a hundred binaries of one project read its files once. Only a build reads them again.
         """
         wanted = target.table.sources
         if wanted not in self._collected:
-            self._collected[wanted] = collect_project_files(target)
+            self._collected[wanted] = Background(lambda: collect_project_files(target))
         return self._collected[wanted]
 
     def _check_out_once(self, places: Places) -> Checkout:
@@ -221,18 +256,6 @@ class Builder(Struct, frozen=True, kw_only=True):
         for message in left_out.messages(selection.left_out, chosen, key=key, record=str(record)):
             self.shell.say(f"pex: {message}")
 
-    def _version_inputs(self, target: Target) -> Mapping[str, str]:
-        """The inputs of a version that the build backend takes from Git: the commit, its tags, and variables."""
-        if not target.project.version_from_git:
-            return {}
-        git, environ = Git(root=target.project.root, environ=self.shell.environ), tool_environ(self.shell.environ)
-        described = [
-            git.ask("log", "-1", "--format=%H %D"),
-            git.ask("describe", "--tags", "--long", "--always", "--dirty"),
-        ]
-        variables = sorted((name, value) for name, value in environ.items() if name.startswith(_VERSION_VARIABLES))
-        return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
-
 
 def _reusable(target: Target, change: Change | None) -> Path | None:
     """The previous binary, if it is a file exactly as it was built, from which the next one may copy members."""
@@ -247,6 +270,21 @@ def _path_dependencies(installed: Contents) -> list[str]:
 
 _VERSION_VARIABLES: Final = ("POETRY_DYNAMIC_VERSIONING_", "SETUPTOOLS_SCM_", "DUNAMAI_", "VERSIONEER_")
 """Prefixes of the variables with which a user can set the version for such a backend."""
+
+
+def _version_inputs(target: Target, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The inputs of a version that the build backend takes from Git: the commit, its tags, and variables."""
+    if not target.project.version_from_git:
+        return {}
+    git = Git(root=target.project.root, environ=environ)
+    described = [
+        git.ask("log", "-1", "--format=%H %D"),
+        git.ask("describe", "--tags", "--long", "--always", "--dirty"),
+    ]
+    variables = sorted(
+        (name, value) for name, value in tool_environ(environ).items() if name.startswith(_VERSION_VARIABLES)
+    )
+    return {"the version from Git": hashlib.sha256(repr((described, variables)).encode()).hexdigest()}
 
 
 _MAX_SHOWN: Final = 12

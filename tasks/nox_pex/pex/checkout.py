@@ -5,9 +5,8 @@ Fact sources: git-status(1), gitrepository-layout(5), gitsubmodules(7).
 
 from __future__ import annotations
 
+import functools
 import os
-import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -16,8 +15,9 @@ from msgspec import Meta, Struct
 
 from nox_pex.pex.target import Target
 from nox_pex.project.tree import Tree
+from nox_pex.system.background import Background
 from nox_pex.system.git import Git, Status
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     from nox_pex.settings import extends
@@ -31,7 +31,7 @@ _LOCAL_FILE: Final = "poetry.toml"
 """An input that many projects let Git ignore."""
 
 
-_SUBMODULE: Final = re.compile(r"/\.git/(?:worktrees/[^/]+/)?modules/")
+_SUBMODULE: Final = pattern(r"/\.git/(?:worktrees/[^/]+/)?modules/")
 """Matches the path of a submodule's repository, which is inside that of the work tree around it."""
 
 
@@ -155,22 +155,18 @@ class _Answers:
     """The states of all repositories that hold one of `paths`, asked side by side."""
 
     def __init__(self, paths: Iterable[Path], environ: Mapping[str, str]) -> None:
-        self._states: dict[Path, _State | None] = {}
         self._environ = environ
-        questions = [threading.Thread(target=self._ask, args=each, daemon=True) for each in _questions(paths).items()]
-        for question in questions:
-            question.start()
-        self._questions = questions
+        self._questions = {
+            top: Background(functools.partial(self._ask, top, asked)) for top, asked in _questions(paths).items()
+        }
 
-    def _ask(self, top: Path, paths: list[str]) -> None:
+    def _ask(self, top: Path, paths: list[str]) -> _State | None:
         status = Git(root=top, environ=self._environ).status(paths)
-        self._states[top] = None if status is None else _State(top=top, status=status)
+        return None if status is None else _State(top=top, status=status)
 
     def get(self) -> _States:
         """Wait for all answers, and return them."""
-        for question in self._questions:
-            question.join()
-        return self._states
+        return {top: question.get() for top, question in self._questions.items()}
 
 
 def _questions(paths: Iterable[Path]) -> dict[Path, list[str]]:

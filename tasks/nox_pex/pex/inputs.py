@@ -6,7 +6,7 @@ import hashlib
 import json
 import sysconfig
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -16,13 +16,19 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import scies
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.poetry import lock
-from nox_pex.project import build_backend, sources
+from nox_pex.project import sources
 from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import recipe
 from nox_pex.system.fingerprint import Inputs
+from nox_pex.system.lazy import lazy
 from nox_pex.tools import pinned
 from nox_pex.version import __version__
+
+if TYPE_CHECKING:
+    from nox_pex.project import build_backend
+else:
+    build_backend = lazy("nox_pex.project.build_backend")  # only needed for a project that is a package
 
 _CHECKED_LATER: Final = ("smoke", "budget", "image")
 """Keys of a binary's table that do not change its bytes."""

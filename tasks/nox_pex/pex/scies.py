@@ -6,17 +6,24 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from nox_pex.distributions import pex_file, scie_file
-from nox_pex.pex import scie_command
+from nox_pex.distributions import pex_file
 from nox_pex.pex.build_record import Change, LastBuild, RecordedScie, is_as_built
 from nox_pex.pex.target import Target
 from nox_pex.settings.pex_args import scie_options
 from nox_pex.system import files
 from nox_pex.system.fingerprint import Inputs
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.distributions import scie_file
+    from nox_pex.pex import scie_command
+else:
+    scie_file = lazy("nox_pex.distributions.scie_file")  # only needed if a binary has scies
+    scie_command = lazy("nox_pex.pex.scie_command")
 
 KIND: Final = "scie"
 """The kind of the inputs that only the scies have. If they change, the PEX stays as it is."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, is_compiled_here, snapshot
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
@@ -25,7 +24,7 @@ from nox_pex.poetry.install_state import InstallState, PathDependencies
 from nox_pex.poetry.installed import Installed, from_state
 from nox_pex.poetry.lock import Lock
 from nox_pex.poetry.selection import Selection
-from nox_pex.project import build_backend, pyproject, sources
+from nox_pex.project import pyproject, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks, os_errors
 from nox_pex.system.command import Shell
@@ -37,11 +36,15 @@ from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
 if TYPE_CHECKING:
+    from nox_pex.distributions import inventory
     from nox_pex.poetry import collisions, install_cache, sync
     from nox_pex.poetry.install_cache import CachedInstall
     from nox_pex.poetry.sync import Sync
+    from nox_pex.project import build_backend
 else:
-    collisions = lazy("nox_pex.poetry.collisions")  # these are not needed if nothing changed
+    build_backend = lazy("nox_pex.project.build_backend")  # only needed for a directory as a dependency
+    inventory = lazy("nox_pex.distributions.inventory")  # these are not needed if nothing changed
+    collisions = lazy("nox_pex.poetry.collisions")
     install_cache = lazy("nox_pex.poetry.install_cache")
     sync = lazy("nox_pex.poetry.sync")
 

@@ -4,7 +4,7 @@ It is next to the environment and not in it, because a distribution may install 
 have this form counts as missing, and the install is done again.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from pathlib import Path
 

@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from nox_pex.project import outside, sources
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
+from nox_pex.system.lazy import pattern
 
 Table = Mapping[str, Any]
 
@@ -164,7 +165,7 @@ def _setuptools_patterns(document: Table) -> Iterator[str]:
     yield from (str(path) for name, path in _table(setuptools, "package-dir").items() if name)
 
 
-_SETUP_CFG: Final = re.compile(r"^\[(?:options|metadata)", re.MULTILINE)
+_SETUP_CFG: Final = pattern(r"^\[(?:options|metadata)", re.MULTILINE)
 
 
 def _setuptools_runs_code(project: Project) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from nox_pex.project.default_rules import KEY, NO_MODULE, NO_PACKAGE, ORDINARY, OUTSIDE_ROOT, PROJECT
-from nox_pex.project.patterns import literal, quoted
 from nox_pex.project.tree import directories_above
 from nox_pex.settings.model import Sources
+from nox_pex.system.lazy import lazy
 from nox_pex.system.outside_text import LINE_BREAK
+
+if TYPE_CHECKING:
+    from nox_pex.project import patterns
+else:
+    patterns = lazy("nox_pex.project.patterns")  # only needed for a report
 
 IGNORED: Final = "Git ignores it"
 HIDDEN: Final = "hidden"
@@ -80,12 +85,12 @@ def report(
     return tuple(sorted((*entries, *others), key=lambda entry: entry.path))
 
 
-def table(chosen: Sources, patterns: Iterable[str], *, key: str) -> str:
-    """Return the table of the dotted name `key` in TOML: `chosen`, with `patterns` added to `include`."""
-    lines = [f"[{key}]", *([f"root = {quoted(chosen.root)}"] if chosen.root is not None else [])]
-    for name, values in (("include", (*chosen.include, *patterns)), ("exclude", chosen.exclude)):
+def table(chosen: Sources, added: Iterable[str], *, key: str) -> str:
+    """Return the table of the dotted name `key` in TOML: `chosen`, with the patterns `added` to `include`."""
+    lines = [f"[{key}]", *([f"root = {patterns.quoted(chosen.root)}"] if chosen.root is not None else [])]
+    for name, values in (("include", (*chosen.include, *added)), ("exclude", chosen.exclude)):
         if values:
-            lines.append(f"{name} = [{', '.join(map(quoted, values))}]")
+            lines.append(f"{name} = [{', '.join(map(patterns.quoted, values))}]")
     return LINE_BREAK.join(lines)
 
 
@@ -128,7 +133,7 @@ def _left_out(path: str, reasons: Sequence[str], holds_shipped: Collection[str],
     """Return the entry for files with these reasons. `deep` are the names of files and directories below others."""
     first = min(set(reasons), key=lambda reason: (-reasons.count(reason), reason))
     partial = any(directory in holds_shipped for directory in directories_above(path.rstrip("/")))
-    pattern = literal(path)
+    pattern = patterns.literal(path)
     if "/" not in path.rstrip("/") and path.rstrip("/") in deep:  # the pattern would match in other directories too
         pattern = f"/{pattern}"
     reason = f"{first}, with {KEY}" if KEY in reasons and first != KEY else first

@@ -9,13 +9,18 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from nox_pex.project import gitignore
 from nox_pex.project.tree import Tree
 from nox_pex.system.git import Git
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.project import gitignore
+else:
+    gitignore = lazy("nox_pex.project.gitignore")  # only needed if Git does not list the files
 
 REPOSITORY: Final = "another Git repository, which is no submodule"
 

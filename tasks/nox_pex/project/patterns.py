@@ -6,18 +6,23 @@ back a directory (a nested `!*/`) takes back the files below it too, so that fil
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import outside_text
+from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import nearest
+
+if TYPE_CHECKING:
+    import glob
+else:
+    glob = lazy("glob")  # only needed to suggest a pattern
 
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 """Matches a byte of a file name that is not UTF-8 (PEP 383). TOML cannot name it."""

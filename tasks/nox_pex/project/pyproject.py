@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import toml_file
+from nox_pex.system.lazy import pattern
 
 _POETRY_KEYS: Final = (
     "dependencies",
@@ -35,7 +36,7 @@ MAIN: Final = "main"
 """Poetry's name for the group of the project's own dependencies."""
 
 
-_VERSIONING: Final = re.compile(r"version|vcs|scm|^(?:dunamai|pbr)$")
+_VERSIONING: Final = pattern(r"version|vcs|scm|^(?:dunamai|pbr)$")
 """Matches the names of build backend plugins that ask Git (`poetry-dynamic-versioning`, `hatch-vcs`)."""
 
 

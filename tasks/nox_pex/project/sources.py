@@ -12,7 +12,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -21,9 +21,14 @@ from nox_pex.project import default_rules, left_out, listing
 from nox_pex.project.default_rules import Rules
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.listing import Listing
-from nox_pex.project.patterns import literal, matching, matching_any, nothing_matches, parse
 from nox_pex.project.tree import Shippable, Tree, top_of
 from nox_pex.settings.model import Sources
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    from nox_pex.project import patterns
+else:
+    patterns = lazy("nox_pex.project.patterns")  # not needed if the settings have no pattern and nothing changed
 
 _CHUNK: Final = 1 << 18
 """Bytes that are read at a time."""
@@ -71,7 +76,7 @@ class SourceSelection(Struct, frozen=True, kw_only=True, dict=True):
         for name in _themselves(self.tree.with_hidden().shippable(self.listing.names)) - known.keys():
             if top_of(name[prefix:]) in self.rules.packages and not _is_bookkeeping(name):
                 reasons[name] = left_out.HIDDEN
-        chosen = shipped | matching_any(self.exclude, reasons)
+        chosen = shipped | patterns.matching_any(self.exclude, reasons)
         return left_out.report(
             {name: reason for name, reason in reasons.items() if reason and name not in chosen},
             shipped=shipped,
@@ -100,8 +105,9 @@ def select(root: Path, *, chosen: Sources, output_dir: Path, key: str = "sources
     rules = Rules.of(shippable.files, root=Path(tree.root), below=chosen.below)
     names = {name for name, file in shippable.files.items() if rules.reason(name, file) is None}
     names |= _included(tree, chosen.include, key=key)
+    excluded = patterns.matching_any(chosen.exclude, names) if chosen.exclude else set()
     return SourceSelection(
-        files=_placed(names - matching_any(chosen.exclude, names), below=chosen.below, key=key),
+        files=_placed(names - excluded, below=chosen.below, key=key),
         tree=tree,
         listing=listed,
         shippable=shippable,
@@ -120,7 +126,7 @@ def additions(root: Path, *, chosen: Sources, output_dir: Path, below: str, key:
         return {}
     tree = Tree.of(root, output_dir)
     names = _included(tree, chosen.include, key=key)
-    return _placed(names - matching_any(chosen.exclude, names), below=below, key=key)
+    return _placed(names - patterns.matching_any(chosen.exclude, names), below=below, key=key)
 
 
 def beside_wheel(root: Path, *, output_dir: Path, below: str, shipped: Collection[str]) -> tuple[LeftOut, ...]:
@@ -160,18 +166,18 @@ def _check_root(tree: Tree, chosen: Sources, *, key: str) -> None:
         raise NoxPexError("config", problem, "name the directory that contains the modules and packages")
 
 
-def _included(tree: Tree, patterns: Iterable[str], *, key: str) -> set[str]:
-    """Return the files that `patterns` match; every pattern has to match at least one that may ship."""
+def _included(tree: Tree, wanted: Iterable[str], *, key: str) -> set[str]:
+    """Return the files that the patterns `wanted` match. Every pattern has to match at least one that may ship."""
     included: set[str] = set()
     present: dict[bool, Collection[str]] = {}
-    for pattern in patterns:
-        hidden = parse(pattern).shows_hidden
+    for pattern in wanted:
+        hidden = patterns.parse(pattern).shows_hidden
         if hidden not in present:
             searched = tree.with_hidden() if hidden else tree
             present[hidden] = searched.shippable(searched.walk()).files
-        found = matching(pattern, present[hidden], hidden=False)
+        found = patterns.matching(pattern, present[hidden], hidden=False)
         if not found:
-            raise nothing_matches(pattern, Path(tree.root), present[hidden], key=f"{key}.include")
+            raise patterns.nothing_matches(pattern, Path(tree.root), present[hidden], key=f"{key}.include")
         included |= found
     return included
 
@@ -202,9 +208,11 @@ def _others(shippable: Shippable, listed: Listing, *, lost: Collection[str]) -> 
     A pattern can include a link unless it is `lost` even if all files count, and another repository.
     """
     for name, reason in shippable.lost.items():
-        yield LeftOut(path=name, reason=reason, include=None if name in lost else literal(name))
+        yield LeftOut(path=name, reason=reason, include=None if name in lost else patterns.literal(name))
     for name, reason in listed.apart.items():
-        yield LeftOut(path=name, reason=reason, include=literal(name) if reason == listing.REPOSITORY else None)
+        yield LeftOut(
+            path=name, reason=reason, include=patterns.literal(name) if reason == listing.REPOSITORY else None
+        )
 
 
 def _themselves(shippable: Shippable) -> set[str]:
@@ -234,9 +242,9 @@ def project_files(root: Path, *, output_dir: Path, extra: Sequence[str]) -> tupl
     return tuple(sorted(name for name in names if tree.is_source_file(name)))
 
 
-def matching_files(tree: Tree, patterns: Sequence[str]) -> set[str]:
-    """Return the files in `tree`, ignored by Git or not, that match one of `patterns`."""
-    return matching_any(patterns, tree.walk_following()) if patterns else set()
+def matching_files(tree: Tree, wanted: Sequence[str]) -> set[str]:
+    """Return the files in `tree`, ignored by Git or not, that match one of the patterns `wanted`."""
+    return patterns.matching_any(wanted, tree.walk_following()) if wanted else set()
 
 
 def _code_directories(tree: Tree, listed: Iterable[str], apart: Iterable[str]) -> set[str]:

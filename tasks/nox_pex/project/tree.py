@@ -7,7 +7,6 @@ Fact source: PEP 405 (`pyvenv.cfg`).
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.project.links import MAX_LINKED, follow, is_circle, is_within
+from nox_pex.system.lazy import pattern
 
 _CACHES: Final = frozenset({"__pycache__", "__pypackages__", "node_modules"})
 
@@ -25,7 +25,7 @@ _ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
 """A directory that contains one of these is a virtual environment or a conda environment."""
 
 
-_SETUPTOOLS_OUTPUT: Final = re.compile(r"build/(lib|(lib|bdist|temp)\.[^/]*)$")
+_SETUPTOOLS_OUTPUT: Final = pattern(r"build/(lib|(lib|bdist|temp)\.[^/]*)$")
 """Directories that setuptools leaves next to the sources. The first build would count as a change for the second."""
 
 
@@ -38,7 +38,7 @@ _BYTECODE: Final = (".pyc", ".pyo")
 _NEVER_SHIPPED: Final = (*_BYTECODE, ".pex")
 
 
-_PRIVATE: Final = re.compile(
+_PRIVATE: Final = pattern(
     r"\.env(?!\.(example|sample|template|dist)$)([._-].*|rc)?"
     r"|\.(git|hg|svn|jj|bzr|venv|nox|tox|ssh|aws|gnupg|kube|docker|netrc|pypirc|pgpass|npmrc|yarnrc|htpasswd)"
     r"|\.(git-credentials|gitmodules|vault_pass.*)"

@@ -1,8 +1,7 @@
 """The checks of a smoke test: requests, commands and ports, as frozen typed values."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final
 
@@ -22,8 +21,9 @@ from nox_pex.settings.values import (
     check_value,
     statuses,
 )
+from nox_pex.system.lazy import pattern
 
-_METHOD: Final = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+_METHOD: Final = pattern(r"[A-Z]+(?:-[A-Z]+)*")
 
 
 class TextMatch(Table, frozen=True, kw_only=True):

@@ -4,9 +4,8 @@ A rule that no type expresses is in `_broken_rules`. It yields the text "`key`: 
 into the line for the user.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
-import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Final, Literal
@@ -20,8 +19,9 @@ from nox_pex.settings import names, pex_args, toml_text
 from nox_pex.settings.image import Image
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
+from nox_pex.system.lazy import pattern
 
-_IMPLEMENTATION: Final = re.compile(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
+_IMPLEMENTATION: Final = pattern(r"CPython(?:\+t|-t|\[free-threaded\]|\[gil\])?|PyPy|")
 """The optional beginning of an interpreter constraint (pex's `InterpreterImplementation`)."""
 
 
@@ -53,13 +53,13 @@ class Sources(Table, frozen=True, kw_only=True):
             msg = f'`root`: {self.root!r} is no directory inside the project; write a relative path such as "src"'
             yield msg
         for key, patterns in (("include", self.include), ("exclude", self.exclude)):
-            for pattern in patterns:
-                if not pattern.strip("/"):
-                    msg = f'`{key}`: {pattern!r} does not name a file; write a pattern such as "templates/"'
+            for text in patterns:
+                if not text.strip("/"):
+                    msg = f'`{key}`: {text!r} does not name a file; write a pattern such as "templates/"'
                     yield msg
-                if pattern.startswith("!"):
+                if text.startswith("!"):
                     other = "exclude" if key == "include" else "include"
-                    msg = f"`{key}`: {pattern!r} must not begin with `!`; write {pattern[1:]!r} under {other}"
+                    msg = f"`{key}`: {text!r} must not begin with `!`; write {text[1:]!r} under {other}"
                     yield msg
 
 

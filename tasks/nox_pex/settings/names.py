@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from nox_pex.system.lazy import pattern
+
+_NAME: Final = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 LONGEST: Final = 128

@@ -6,7 +6,7 @@ smoke table may have the tokens `{host}`, `{port}` and `{tmp}`, which `nox_pex.s
 have those that an earlier check captured.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal

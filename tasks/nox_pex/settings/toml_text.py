@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from nox_pex.system import outside_text
+from nox_pex.system.lazy import pattern
 
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY: Final = pattern(r"[A-Za-z0-9_-]+")
 
 
 def toml(value: Any) -> str:

@@ -5,21 +5,19 @@ The functions `check_…` yield broken rules in the form of `BrokenRulesError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     import jsonpath
 else:
     jsonpath = lazy("jsonpath")  # its import takes 80 ms, and only few settings need it
-
-import re
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
-from typing import Any, Final
-from urllib.parse import urlsplit
 
 Status = int | str | tuple[int | str, ...]
 """An HTTP status (`200`), a class of them (`"2xx"`), or a list of both."""
@@ -32,22 +30,22 @@ _UNITS: Final = {
 }  # fmt: skip
 
 
-_SIZE: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z]*)")
+_SIZE: Final = pattern(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[A-Za-z]*)")
 
 
-TOKEN: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
+TOKEN: Final = pattern(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 """A token, such as `{csrf}`."""
 
 
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_NAME: Final = pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """The name of a header (RFC 9110, section 5.1)."""
 
 
-_HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+_HEADER_VALUE: Final = pattern(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 """The value of a header (RFC 9110, section 5.5), without bytes that are not ASCII."""
 
 
-_CLASS: Final = re.compile(r"[1-5]xx")
+_CLASS: Final = pattern(r"[1-5]xx")
 
 
 HIGHEST_EXIT: Final = 255
@@ -117,15 +115,15 @@ def tokens_in(value: Any) -> Iterator[str]:
 def check_patterns(**patterns: str | tuple[str, ...] | None) -> Iterator[str]:
     """Yield a broken rule for each regular expression that is not valid. The names are those of the keys, with `_`."""
     for key, given in patterns.items():
-        for pattern in as_tuple(given or ()):
-            yield from _check_pattern(key.replace("_", "-"), pattern)
+        for text in as_tuple(given or ()):
+            yield from _check_pattern(key.replace("_", "-"), text)
 
 
-def _check_pattern(key: str, pattern: str) -> Iterator[str]:
+def _check_pattern(key: str, text: str) -> Iterator[str]:
     try:
-        re.compile(pattern)
+        re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        msg = f"`{key}`: {pattern!r} is not a regular expression: {error}; correct it"
+        msg = f"`{key}`: {text!r} is not a regular expression: {error}; correct it"
         yield msg
 
 

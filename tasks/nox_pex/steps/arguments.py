@@ -162,6 +162,8 @@ def parse(posargs: Sequence[str], *, invoked_from: Path) -> Arguments:
 
 @functools.cache  # every session that runs gets the same arguments
 def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
+    if not posargs:
+        return Arguments()
     parser = _Parser(prog="nox --", add_help=False, allow_abbrev=False)
     parser.add_argument("names", nargs="*")
     for option in OPTIONS:

@@ -16,15 +16,18 @@ from nox_pex.errors import NoxPexError
 from nox_pex.steps import arguments, needs, table
 from nox_pex.steps.context import Context, known_secrets, state_directory
 from nox_pex.steps.table import Step
-from nox_pex.system import locks, os_errors, outside_text, plain_paths, streams
+from nox_pex.system import locks, os_errors, outside_text, plain_paths
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
 
 if TYPE_CHECKING:
     import python_discovery
+
+    from nox_pex.system import streams
 else:
     python_discovery = lazy("python_discovery")  # slow, and only needed if a Python is named and not installed yet
+    streams = lazy("nox_pex.system.streams")  # not needed by the steps that build
 
 _CHATTY: Final = ("httpx2", "httpcore2", "asyncio")
 """Libraries that log every request. A front end that shows logs would show them all."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system import lazy
 
 # Every `nox --list` loads this module, so it imports the module of a step only when the step runs.
 
@@ -110,7 +110,7 @@ def suffix_of(python: str) -> str:
 
 def load(step: Step) -> Any:
     """Import and return the module of `step`, with `run(context)`, and `prepare(context)` if the table says so."""
-    return importlib.import_module(f"nox_pex.steps.{step.name.replace('-', '_')}")
+    return lazy.imported(f"nox_pex.steps.{step.name.replace('-', '_')}")
 
 
 def with_needed(only: Sequence[str] | None) -> tuple[Step, ...]:

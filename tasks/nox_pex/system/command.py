@@ -13,13 +13,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from msgspec import Struct
 
 from nox_pex.system import outside_text
+from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import LineMasker, Secrets
+
+if TYPE_CHECKING:
+    import queue
+    from queue import SimpleQueue
+else:
+    queue = lazy("queue")  # only needed for the output of a tool
 
 TAIL: Final = 30
 """The number of lines that are shown from the end of a failed tool's output."""
@@ -144,7 +150,7 @@ class Shell(Struct, frozen=True, kw_only=True):
         )
         output: deque[str] = deque(maxlen=_MAX_LINES)
         masker = LineMasker(self.secrets)
-        lines: SimpleQueue[str | None] = SimpleQueue()
+        lines: SimpleQueue[str | None] = queue.SimpleQueue()
         with _ended_on_exit(process), stop.waking(lambda: lines.put(None)):
             for line in self._lines(process, lines, what=what, started=started):
                 output.append(line)
@@ -182,7 +188,7 @@ class Shell(Struct, frozen=True, kw_only=True):
         while True:
             try:
                 line = lines.get(timeout=max(0.0, heartbeat - time.monotonic()))
-            except Empty:
+            except queue.Empty:
                 self.say(f"{what} … {time.monotonic() - started:.0f} s")
                 heartbeat += _HEARTBEAT
                 continue

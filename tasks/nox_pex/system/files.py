@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import stat
 import sys
@@ -18,13 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import outside_text, removal
-from nox_pex.system.lazy import lazy
+from nox_pex.system import outside_text
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     import ctypes
+
+    from nox_pex.system import removal
 else:
     ctypes = lazy("ctypes")  # only needed to exchange two directories
+    removal = lazy("nox_pex.system.removal")  # not needed if nothing changed
 
 _AT_FDCWD: Final = -100
 """Relative paths start at the working directory (renameat2(2))."""
@@ -42,7 +44,7 @@ _LARGEST: Final = 64 << 20
 """Bytes of a file that are read as a whole. That is enough for the digests of half a million sources."""
 
 
-_ODD_ESCAPE: Final = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+_ODD_ESCAPE: Final = pattern(r"\\u(?:[dD][89a-fA-F]|0000)")
 """Matches the escape of a surrogate or of NUL in JSON. nox-pex writes neither."""
 
 

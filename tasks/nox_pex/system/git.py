@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from msgspec import Struct, field
 from nox_pex.errors import NoxPexError
 from nox_pex.system.command import capture
 from nox_pex.system.environ import tool_environ
+from nox_pex.system.lazy import pattern
 
 _LOCAL: Final = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"),
@@ -27,7 +29,7 @@ itself keeps them for a submodule: CI systems set `safe.directory` by them.
 """
 
 
-_TRUST: Final = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
+_TRUST: Final = pattern(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
 """Matches the command that Git prints if a directory belongs to another user."""
 
 
@@ -47,7 +49,7 @@ _LONGEST: Final = 300.0
 """Seconds until Git must have answered."""
 
 
-_FATAL: Final = re.compile(r"^(?:fatal|error): (.+)$", re.MULTILINE)
+_FATAL: Final = pattern(r"^(?:fatal|error): (.+)$", re.MULTILINE)
 
 
 _STATUS: Final = (
@@ -153,8 +155,8 @@ class Git(Struct, frozen=True, kw_only=True):
 
     def _endless(self) -> Path | None:
         """Return what Git would read without an end, in `root` or a directory above it; None if there is nothing."""
-        above = (directory / name for directory in (self.root, *self.root.parents) for name in _READ_BY_GIT)
-        return next((path for path in above if path.is_fifo() or path.is_char_device()), None)
+        above = (f"{directory}/{name}" for directory in (self.root, *self.root.parents) for name in _READ_BY_GIT)
+        return next((Path(path) for path in above if _is_endless(path)), None)
 
     def _output(self, arguments: tuple[str, ...]) -> bytes | None:
         if self._endless():
@@ -171,6 +173,15 @@ class Git(Struct, frozen=True, kw_only=True):
         environ = {**environ, "GIT_OPTIONAL_LOCKS": "0", **variables}
         completed = capture(["git", *arguments], cwd=self.root, env=environ, timeout=_LONGEST)
         return completed.returncode, completed.stdout, completed.stderr
+
+
+def _is_endless(path: str) -> bool:
+    """Whether `path` is a FIFO or a device. Most of the paths do not exist."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  # called for all files of all directories above
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def _refusal(root: Path, repository: Path, stderr: str) -> NoxPexError:

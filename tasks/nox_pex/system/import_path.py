@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -25,10 +26,18 @@ def without(*directories: str | os.PathLike[str]) -> Iterator[None]:
     What is inside a package is found as before.
     """
     here = Path.cwd()
-    ignored = {os.path.realpath(directory) for directory in (here, *here.parents, *directories)} - {str(_LIBRARIES)}
+    ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - {
+        str(_LIBRARIES)
+    }
     before = sys.path[:]
-    sys.path[:] = [entry for entry in before if os.path.realpath(entry) not in ignored]
+    sys.path[:] = [entry for entry in before if _real(entry, here) not in ignored]
     try:
         yield
     finally:
         sys.path[:] = before
+
+
+@functools.cache  # each session of a run asks for the same directories
+def _real(path: str, here: Path) -> str:  # noqa: ARG001  # a relative path depends on it
+    """Return `path` without links; `here` is the working directory."""
+    return os.path.realpath(path)

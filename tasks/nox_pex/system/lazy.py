@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import re
+import sys
 from types import ModuleType
 from typing import Any, cast
 
@@ -12,7 +14,23 @@ class _Lazy(ModuleType):
     """A stand-in that imports the module of its name when one of its attributes is read, from any thread."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
+        known = self.__name__ in sys.modules  # perhaps not complete, so `import_module` waits for the other thread
+        return getattr((importlib.import_module if known else imported)(self.__name__), name)
+
+
+def imported(module: str) -> ModuleType:
+    """Import `module`, a dotted name, and return it.
+
+    Meanwhile there is no automatic garbage collection. An import makes many objects, and hardly any of them is garbage,
+    but they are enough to start collections that search all objects of the process.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def lazy(module: str) -> Any:

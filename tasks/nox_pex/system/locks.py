@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -94,7 +93,10 @@ def remove_abandoned(directory: Path, prefix: str) -> None:
 
     Only those of this user are removed.
     """
-    for path in directory.glob(f"{glob.escape(prefix)}*"):
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # there is no such directory
+        names = os.listdir(directory)  # noqa: PTH208  # names, not paths
+    for path in (directory / name for name in names if name.startswith(prefix)):
         with contextlib.suppress(OSError):
             if path.lstat().st_uid != os.geteuid():
                 continue

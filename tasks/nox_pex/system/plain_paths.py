@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Final, NoReturn
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import locks
+from nox_pex.system.lazy import pattern
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9/._+-]*")
+_PLAIN: Final = pattern(r"[A-Za-z0-9/._+-]*")
 
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # mkdtemp is used in it

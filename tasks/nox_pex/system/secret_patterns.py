@@ -14,12 +14,28 @@ from nox_pex.system.lazy import pattern
 MASK: Final = "****"
 
 
-_SECRET_NAME: Final = pattern(
-    r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|CREDENTIAL|COOKIE|AUTHORIZATION|BEARER"
-    r"|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|DEPLOY|ACCOUNT|MASTER|SSH|GPG)_?KEY"
-    r"|(?:^|[_-])(?:KEY|PASS|PWD|PW|PAT|OTP|JWT)S?(?:[_-]|$)|(?:^|[_-])AUTH(?:_CONFIG|_HEADER|_JSON)?$",
-    re.IGNORECASE,
+_SECRET_WORDS: Final = (
+    *("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "CREDENTIAL", "COOKIE", "AUTHORIZATION"),
+    "BEARER",
 )
+"""A name with one of these, anywhere, is that of a secret."""
+
+
+_SECRET_KEYS: Final = tuple(
+    f"{owner}{between}KEY"
+    for owner in ("API", "ACCESS", "PRIVATE", "SIGNING", "ENCRYPTION", "DEPLOY", "ACCOUNT", "MASTER", "SSH", "GPG")
+    for between in ("_", "")
+)
+
+
+_SECRET_PARTS: Final = frozenset(
+    f"{part}{plural}" for part in ("KEY", "PASS", "PWD", "PW", "PAT", "OTP", "JWT") for plural in ("", "S")
+)
+"""A name with one of these, between hyphens or underscores, is that of a secret."""
+
+
+_SECRET_ENDS: Final = tuple(f"{before}AUTH{end}" for before in "_-" for end in ("", "_CONFIG", "_HEADER", "_JSON"))
+"""A name that ends with one of these, or begins where its hyphen or underscore is, is that of a secret."""
 
 
 _SLASHES: Final = pattern(r":(?:\\*/){2}")
@@ -119,7 +135,14 @@ _KEY_LINE: Final = pattern(
 
 def is_secret_name(name: str) -> bool:
     """Whether an environment variable of this name holds a secret (`GITHUB_TOKEN`, `AWS_SECRET_ACCESS_KEY`)."""
-    return name != "PWD" and _SECRET_NAME.search(name) is not None  # PWD is the shell's working directory
+    # Without a regular expression: its compilation would take longer, in every run, than this for all variables.
+    upper = name.upper()
+    return name != "PWD" and (  # PWD is the shell's working directory
+        any(word in upper for word in _SECRET_WORDS)
+        or ("KEY" in upper and any(key in upper for key in _SECRET_KEYS))
+        or not _SECRET_PARTS.isdisjoint(upper.replace("-", "_").split("_"))
+        or f"_{upper}".endswith(_SECRET_ENDS)
+    )
 
 
 def url_passwords(text: str) -> Iterator[str]:

@@ -12,13 +12,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from nox_pex.system import outside_text, secret_forms, secret_patterns
-from nox_pex.system.secret_forms import Form
+from nox_pex.system import outside_text, secret_patterns
+from nox_pex.system.lazy import lazy
 from nox_pex.system.secret_patterns import MASK, public_url, url_passwords
+
+if TYPE_CHECKING:
+    from nox_pex.system import secret_forms
+    from nox_pex.system.secret_forms import Form
+else:
+    secret_forms = lazy("nox_pex.system.secret_forms")  # only needed if there are secrets
 
 __all__ = ["MASK", "LineMasker", "Secrets", "is_secret_name", "public_url", "url_passwords"]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
+from nox_pex.system.lazy import pattern
 
 UNREADABLE: Final = (OSError, ValueError, RecursionError)
 """The exceptions of `read_text` and `tomllib.loads`: a file cannot be read, its text is not UTF-8 or not TOML, a number
 has thousands of digits, a path has a null character, or arrays are too deep in one another."""
 
 
-_LINE: Final = re.compile(r" \(at line (?P<line>[0-9]+), column [0-9]+\)$")
+_LINE: Final = pattern(r" \(at line (?P<line>[0-9]+), column [0-9]+\)$")
 """The end of a message of `tomllib`."""
 
 

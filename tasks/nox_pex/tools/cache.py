@@ -15,12 +15,14 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks
 from nox_pex.system.lazy import lazy
-from nox_pex.tools import safe_directory
 
 if TYPE_CHECKING:
     import platformdirs
+
+    from nox_pex.tools import safe_directory
 else:
     platformdirs = lazy("platformdirs")  # not needed if nothing changed
+    safe_directory = lazy("nox_pex.tools.safe_directory")
 
 MAX_AGE: Final = 30 * 24 * 3600.0
 """Seconds after which an unused part of the cache is removed."""

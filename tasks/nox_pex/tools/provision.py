@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,23 +24,23 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks, os_errors, plain_paths
 from nox_pex.system.command import Clock, Outcome, Shell
 from nox_pex.system.environ import tool_environ
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
-from nox_pex.tools.index_failures import network_failure
-from nox_pex.tools.locked import Locked
 
 if TYPE_CHECKING:
-    from nox_pex.tools import index
+    from nox_pex.tools import index, index_failures
+    from nox_pex.tools.locked import Locked
 else:
     index = lazy("nox_pex.tools.index")  # not needed if nothing changed
+    index_failures = lazy("nox_pex.tools.index_failures")
 
 
 _CONSTRAINTS: Final = ("PIP_CONSTRAINT", "UV_CONSTRAINT", "UV_OVERRIDE")
 """Variables with requirements of the user's own, which could contradict a requirement file that has hashes."""
 
 
-_OTHER_HASH: Final = re.compile("Hash mismatch for|DO NOT MATCH THE HASHES")
+_OTHER_HASH: Final = pattern("Hash mismatch for|DO NOT MATCH THE HASHES")
 """Texts in the output of uv and pip if a file has another hash than the requirement file says."""
 
 
@@ -214,6 +213,6 @@ def install_failure(what: str, outcome: Outcome) -> NoxPexError:
         problem = f"could not install {what}: the index serves a file with another hash than nox-pex knows"
         remedy = "check the index (`pip config list`): it must serve the original files; find out who changed this one"
         return NoxPexError("hash-mismatch", problem, remedy, log=outcome.tail)
-    return network_failure(problem, outcome) or NoxPexError(
+    return index_failures.network_failure(problem, outcome) or NoxPexError(
         "tool-install", problem, "read the installer's last lines above", log=outcome.tail
     )

@@ -10,7 +10,7 @@ import pytest
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import build_record
-from nox_pex.pex.build_record import LastBuild
+from nox_pex.pex.build_record import Change, LastBuild
 from nox_pex.pex.checkout import Commit
 from nox_pex.system import files
 from nox_pex.system.fingerprint import Inputs, digests
@@ -48,8 +48,14 @@ def record_of(binary: Path) -> Path:
     return binary.with_name(f"{binary.name}.json")
 
 
+def change_of(binary: Path, last: LastBuild | None) -> Change | None:
+    record = record_of(binary)
+    damage = build_record.damage(binary, record, build_record.read(record), last=last)
+    return build_record.change(damage, last=last, inputs=INPUTS)
+
+
 def reasons(binary: Path, last: LastBuild | None) -> tuple[str, ...]:
-    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
+    change = change_of(binary, last)
     return change.reasons if change is not None else ()
 
 
@@ -84,12 +90,12 @@ def test_the_kinds_that_differ_are_named_if_the_binary_is_the_one_in_the_state(
     binary: Path, built: Callable[..., LastBuild | None]
 ) -> None:
     last = built(OTHER)
-    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
+    change = change_of(binary, last)
     assert change is not None
     assert change.kinds == {"sources"}
     binary.write_bytes(b"another")
     files.write_json(record_of(binary), {"sha256": pex_file.digest(binary), "inputs": digests(OTHER)})
-    change = build_record.change(binary, record_of(binary), last=last, inputs=INPUTS)
+    change = change_of(binary, last)
     assert change is not None
     assert change.kinds == frozenset()
 
