@@ -67,6 +67,10 @@ _ROOM: Final = 1 << 28
 """Bytes for everything else there: pex's own code, the rounding of small files to pages."""
 
 
+_MOST_ROOM: Final = 1 << 32
+"""Bytes of memory that are too many, because several projects may be verified at the same time."""
+
+
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
 
 
@@ -156,7 +160,7 @@ def copied_project(original: Target, installer: Installer, *, cold: bool, size: 
     with (
         _writing(),
         own_directory(_PREFIX, fallbacks=(installer.provisioner.caches.root, original.state)) as directory,
-        memory_directory(_PREFIX, _COPIES * size + _ROOM if size is not None else None) as memory,
+        memory_directory(_PREFIX, _room(size)) as memory,
     ):
         (directory / "tmp").mkdir()
         target = replace(
@@ -170,6 +174,12 @@ def copied_project(original: Target, installer: Installer, *, cold: bool, size: 
         provisioner = _isolated(installer.provisioner, directory, caches=installed / "caches", cold=cold)
         copy_installer = replace(installer, project=target.project, provisioner=provisioner, cached=False)
         yield ProjectCopy(target=target, installer=copy_installer, directory=installed)
+
+
+def _room(size: int | None) -> int | None:
+    """Return the bytes of memory that a second build of `size` installed bytes takes at most; None if too many."""
+    room = _COPIES * size + _ROOM if size is not None else _MOST_ROOM
+    return room if room < _MOST_ROOM else None
 
 
 def _writing() -> AbstractContextManager[None]:

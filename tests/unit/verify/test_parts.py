@@ -19,7 +19,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nox_pex.distributions.interpreter import BasePython
+from nox_pex.distributions.interpreter import BasePython, Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
@@ -38,7 +38,7 @@ from tests.support.fake_environment import FakeEnvironment
 from tests.support.pex_files import recorded, zipapp
 from tests.support.targets import target_of
 
-PARTS = ("poetry", "pex", "rebuild", "build", "plan")
+PARTS = ("poetry", "pex", "rebuild", "warm", "build", "plan")
 SLEEPING = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
 
 
@@ -46,21 +46,39 @@ class StubRebuild(Struct, frozen=True):
     """A second build that is a finished file."""
 
     installed: Any
-    finish: Callable[[], None]
+    planned: Mapping[str, str]
+    finish: Callable[[str], None]
     path: Path
 
     def build(self) -> Path:
-        self.finish()
+        self.finish("build")
         return self.path
 
 
+class StubCopy(Struct, frozen=True):
+    """A copy of a project for which Poetry installs what `rebuild` has."""
+
+    rebuild: StubRebuild
+
+    def warm_up(self, _: Interpreter) -> None:
+        self.rebuild.finish("warm")
+
+    def install(self) -> StubRebuild:
+        self.rebuild.finish("rebuild")
+        return self.rebuild
+
+
 class Bench:
-    """A binary in `root`, and the parts of its reference. Each calls `act[PART]`, if it is there, and is in `ended`."""
+    """A binary in `root`, and the parts of its reference. Each calls `act[PART]`, if it is there, and is in `ended`.
+
+    `reported` is what Poetry reports while it installs.
+    """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ended: list[str] = []
         self.act: dict[str, Callable[[Shell], object]] = {}
         self.said: list[str] = []
+        self.reported: dict[str, str] = {}
         wheels = {"lib-1-py3-none-any.whl": recorded("lib", "1", {"lib.py": b""})}
         self.target = target_of(zipapp(root / "x.pex", wheels), root=root)
         (root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
@@ -76,18 +94,18 @@ class Bench:
         )
 
         @contextlib.contextmanager
-        def prepare(_: Target, installer: Installer, *, cold: bool) -> Iterator[StubRebuild]:
+        def copied(_: Target, installer: Installer, *, cold: bool, size: int | None) -> Iterator[StubCopy]:
             assert not cold
+            assert size is None
             with locks.scratch("nox-pex-rebuild-"):
-                self._finish("rebuild", installer.shell)
-                finish = lambda: self._finish("build", installer.shell)  # noqa: E731  # it is a field
-                yield StubRebuild(environment.installed(), finish, self.target.binary)
+                finish = lambda part: self._finish(part, installer.shell)  # noqa: E731  # it is a field
+                yield StubCopy(StubRebuild(environment.installed(), self.reported, finish, self.target.binary))
 
         def plan(*_: object, provisioner: Provisioner, **__: object) -> Mapping[str, str]:
             self._finish("plan", provisioner.shell)
             return {"lib": "1", "missing": "2"}
 
-        monkeypatch.setattr(parts, "prepare_rebuild", prepare)
+        monkeypatch.setattr(parts, "copied_project", copied)
         monkeypatch.setattr(closure, "plan", plan)
         monkeypatch.setattr(expected_files, "expected_from_environment", lambda _: {})
         monkeypatch.setattr(pinned, "provide_poetry", lambda p, _: self._finish("poetry", p.shell))
@@ -155,12 +173,14 @@ def test_each_part_begins_as_soon_as_its_inputs_are_there(bench: Bench) -> None:
     bench.act = {
         "poetry": together("poetry", "pex"),
         "pex": together("pex", "poetry"),
+        "rebuild": together("rebuild", "warm"),
+        "warm": together("warm", "rebuild"),
         "build": together("build", "plan"),
         "plan": together("plan", "build"),
     }
     bench.run()
     assert set(bench.ended[:2]) == {"poetry", "pex"}
-    assert bench.ended[2] == "rebuild"
+    assert set(bench.ended[2:4]) == {"rebuild", "warm"}
 
 
 def test_an_install_that_fails_leaves_the_plan_and_is_not_tried_for_each_gate(bench: Bench) -> None:
@@ -171,7 +191,17 @@ def test_an_install_that_fails_leaves_the_plan_and_is_not_tried_for_each_gate(be
     assert failures["integrity"] is failures["reproducible"]
     assert failures["integrity"] is not None
     assert failures["integrity"].problem == "the part with install-failed"
-    assert sorted(bench.ended) == ["pex", "plan", "poetry"]
+    assert sorted(bench.ended) == ["pex", "plan", "poetry", "warm"]
+
+
+def test_poetry_is_only_asked_what_it_would_install_if_it_reported_nothing(bench: Bench) -> None:
+    bench.reported["lib"] = "1"
+    report = bench.run()
+    assert "plan" not in bench.ended
+    (closed,) = (result for result in report.results if result.gate == "closure")
+    assert closed.state == "passed"
+    bench.reported["missing"] = "2"
+    assert "missing 2 is missing" in str(bench.failures()["closure"])
 
 
 @pytest.mark.parametrize(
