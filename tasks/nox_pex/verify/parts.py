@@ -106,8 +106,15 @@ def _install_pex(installer: Installer, target: Target) -> Interpreter:
 def _copy(
     target: Target, installer: Installer, environment: Environment | None, *, deep: bool, stack: ExitStack
 ) -> ProjectCopy:
-    size = files.size(environment.path) if environment is not None and not target.platforms else None
+    size = _installed_bytes(target, environment)
     return stack.enter_context(copied_project(target, installer, cold=deep, size=size))
+
+
+def _installed_bytes(target: Target, environment: Environment | None) -> int | None:
+    """Return the bytes that are installed for the first build, if they are on this machine."""
+    if environment is None or target.platforms or not environment.path.is_dir():
+        return None
+    return files.size(environment.path)
 
 
 def _install(copy: Future[ProjectCopy], poetry: Future[None]) -> Rebuild:

@@ -19,6 +19,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython, Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
@@ -71,7 +72,7 @@ class StubCopy(Struct, frozen=True):
 class Bench:
     """A binary in `root`, and the parts of its reference. Each calls `act[PART]`, if it is there, and is in `ended`.
 
-    `reported` is what Poetry reports while it installs.
+    `reported` is what Poetry reports while it installs. `sizes` has what each copy knows of the size of an install.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +80,7 @@ class Bench:
         self.act: dict[str, Callable[[Shell], object]] = {}
         self.said: list[str] = []
         self.reported: dict[str, str] = {}
+        self.sizes: list[int | None] = []
         wheels = {"lib-1-py3-none-any.whl": recorded("lib", "1", {"lib.py": b""})}
         self.target = target_of(zipapp(root / "x.pex", wheels), root=root)
         (root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
@@ -96,7 +98,7 @@ class Bench:
         @contextlib.contextmanager
         def copied(_: Target, installer: Installer, *, cold: bool, size: int | None) -> Iterator[StubCopy]:
             assert not cold
-            assert size is None
+            self.sizes.append(size)
             with locks.scratch("nox-pex-rebuild-"):
                 finish = lambda part: self._finish(part, installer.shell)  # noqa: E731  # it is a field
                 yield StubCopy(StubRebuild(environment.installed(), self.reported, finish, self.target.binary))
@@ -119,10 +121,10 @@ class Bench:
             action(shell)
         self.ended.append(part)
 
-    def run(self, interrupts: Interrupts | None = None) -> VerifyReport:
+    def run(self, interrupts: Interrupts | None = None, *, environment: Environment | None = None) -> VerifyReport:
         return verify.run(
             self.target,
-            environment=None,
+            environment=environment,
             installer=self.installer,
             deep=False,
             interrupts=interrupts or Interrupts(),
@@ -256,6 +258,15 @@ def test_sigterm_ends_everything_before_it_reaches_its_handler(bench: Bench, tmp
     finally:
         signal.signal(signal.SIGTERM, before)
     assert left == [[]]
+
+
+def test_the_size_of_an_install_is_known_if_there_is_one(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "file").write_bytes(b"12345")
+    for environment in (None, Environment(path=tmp_path / "removed"), Environment(path=tmp_path / "own")):
+        report = bench.run(environment=environment)
+        assert {result.gate: result.state for result in report.results}["reproducible"] == "passed"
+    assert bench.sizes == [None, None, 5]
 
 
 def test_the_lines_of_each_part_name_it(bench: Bench) -> None:
