@@ -119,8 +119,12 @@ class Rebuild(Struct, frozen=True, kw_only=True):
 
 
 class ProjectCopy(Struct, frozen=True, kw_only=True):
-    """A copy of a project with the settings of a second build, its `target`. `directory` is for what is installed."""
+    """A copy of the project of `original` with the settings of a second build, its `target`.
 
+    `directory` is for what is installed.
+    """
+
+    original: Target
     target: Target
     installer: Installer
     directory: Path
@@ -131,21 +135,22 @@ class ProjectCopy(Struct, frozen=True, kw_only=True):
 
     def install(self) -> Rebuild:
         """Let Poetry install for the copy. Raises `NoxPexError` with the code of Poetry's failure."""
-        target, environment = self.target, self.directory / "environment"
+        original, environment = self.original, self.directory / "environment"
         reported: dict[str, str] = {}
         installed: Contents | None
         with _writing():
-            if target.platforms:
-                WheelFetcher(installer=self.installer).fetch(target.selection, target.platforms, environment)
-                installed = wheelhouse.load_finished(target.selection, target.platforms, environment)
+            if original.platforms:  # the files that describe them are not copied
+                WheelFetcher(installer=self.installer).fetch(original.selection, original.platforms, environment)
+                installed = wheelhouse.load_finished(original.selection, original.platforms, environment)
             else:
                 installer = replace(self.installer, meanwhile=lambda _: nullcontext(reported.__setitem__))
-                installed = installer.install(target.selection, Environment(path=environment))
+                installed = installer.install(original.selection, Environment(path=environment))
         if installed is None:
             problem = f"{environment} changed right after Poetry had installed into it"
             raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
         planned = {canonicalize_name(name): version for name, version in reported.items()}
-        return Rebuild(target=target, installed=installed, planned=planned, provisioner=self.installer.provisioner)
+        provisioner = self.installer.provisioner
+        return Rebuild(target=self.target, installed=installed, planned=planned, provisioner=provisioner)
 
 
 @contextlib.contextmanager
@@ -173,7 +178,7 @@ def copied_project(original: Target, installer: Installer, *, cold: bool, size: 
         installed = memory or directory
         provisioner = _isolated(installer.provisioner, directory, caches=installed / "caches", cold=cold)
         copy_installer = replace(installer, project=target.project, provisioner=provisioner, cached=False)
-        yield ProjectCopy(target=target, installer=copy_installer, directory=installed)
+        yield ProjectCopy(original=original, target=target, installer=copy_installer, directory=installed)
 
 
 def _room(size: int | None) -> int | None:
