@@ -71,7 +71,7 @@ def start(
     pex = background.start(_install_pex, tools, target)
     copy = background.start(_copy, target, installer, environment, deep=deep, stack=stack)
     rebuild = background.start(_install, copy, poetry)
-    warm = background.start(_warm_up, copy, pex)
+    warm = background.start(_warm_up, copy, pex, rebuild)
     second = background.start(_build, rebuild, warm, stack=stack)
     return Parts(rebuild=rebuild, second=second, plans=background.start(_plan, target, plan, poetry, rebuild))
 
@@ -122,8 +122,10 @@ def _install(copy: Future[ProjectCopy], poetry: Future[None]) -> Rebuild:
     return copy.result().install()
 
 
-def _warm_up(copy: Future[ProjectCopy], pex: Future[Interpreter]) -> None:
-    copy.result().warm_up(pex.result())
+def _warm_up(copy: Future[ProjectCopy], pex: Future[Interpreter], rebuild: Future[Rebuild]) -> None:
+    interpreter = pex.result()
+    if not rebuild.done():  # otherwise the build would only wait
+        copy.result().warm_up(interpreter)
 
 
 def _build(rebuild: Future[Rebuild], warm: Future[None], *, stack: ExitStack) -> Pex:

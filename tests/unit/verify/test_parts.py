@@ -159,7 +159,8 @@ def test_the_report_is_the_same_whichever_part_ends_last(bench: Bench, slow: tup
     bench.ended.clear()
     bench.act = dict.fromkeys(slow, lambda _: time.sleep(0.03))
     assert without_seconds(bench.run()) == expected
-    assert sorted(bench.ended) == sorted(PARTS)
+    assert {*bench.ended, "warm"} == set(PARTS)  # pex does not warm up if it is the last to be installed
+    assert len(bench.ended) == len(set(bench.ended))
 
 
 def test_each_part_begins_as_soon_as_its_inputs_are_there(bench: Bench) -> None:
@@ -193,7 +194,7 @@ def test_an_install_that_fails_leaves_the_plan_and_is_not_tried_for_each_gate(be
     assert failures["integrity"] is failures["reproducible"]
     assert failures["integrity"] is not None
     assert failures["integrity"].problem == "the part with install-failed"
-    assert sorted(bench.ended) == ["pex", "plan", "poetry", "warm"]
+    assert sorted({*bench.ended} - {"warm"}) == ["pex", "plan", "poetry"]
 
 
 def test_poetry_is_only_asked_what_it_would_install_if_it_reported_nothing(bench: Bench) -> None:
@@ -229,6 +230,8 @@ def test_an_interruption_leaves_no_process_no_thread_and_no_directory(bench: Ben
         shell.run(SLEEPING, what="it", env=os.environ)
 
     bench.act[part] = sleep
+    if part == "warm":
+        bench.act["rebuild"] = lambda _: started.wait(60)
     interrupts = Interrupts()
     with pytest.raises(KeyboardInterrupt), interrupts.installed():
         bench.run(interrupts)
