@@ -100,8 +100,9 @@ class Bench:
         if inside:
             variables |= {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
         environ = clean_environ(os.environ)
-        default = (self.home / "default-index").read_text("utf-8")
-        mirror = index.poetry_index_environ(environ, prefix=Path(sys.base_prefix), project=project, default=default)
+        mirror = index.poetry_index_environ(environ, prefix=Path(sys.base_prefix), project=project)
+        if mirror.pop("NOX_PEX_DEFAULT_INDEX", None):  # only nox-pex's own launcher of Poetry knows it
+            mirror["POETRY_PYPI_MIRROR_URL"] = (self.home / "default-index").read_text("utf-8")
         for_uv = index.uv_index_environ(environ, prefix=Path(sys.base_prefix))
         return {**environ, **mirror, **for_uv, **variables}
 
@@ -163,6 +164,10 @@ class Bench:
         return self.runner.output(label)
 
 
+_DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRepository as R; print(R().url)"
+"""Code that asks Poetry for the address of its default index."""
+
+
 def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
     """Install the missing tools below `home`, each in a separate environment."""
     environ = clean_environ(os.environ)
@@ -173,7 +178,8 @@ def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
     python = Path(sys.executable).resolve()
     bins = {name: provisioner.provide(name, pins, python=python).path / "bin" for name, pins in PINS.items()}
     poetry = pinned.provide_poetry(provisioner, None)
-    (home / "default-index").write_text(poetry.default_index, "utf-8")
+    asked = shell.run([str(poetry.python), "-I", "-c", _DEFAULT_INDEX], what="ask Poetry", env=environ)
+    (home / "default-index").write_text(asked.output.strip(), "utf-8")
     return Tools(
         poetry=bins["poetry"] / "poetry",
         exporting=bins["exporting"] / "poetry",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from nox_pex.poetry.cli import poetry_argv
 from nox_pex.system import command, secrets
 from nox_pex.tools import cache, index, pinned, provision
 from tests.support.commands import run
@@ -25,13 +26,11 @@ class Locker(Struct, frozen=True, kw_only=True):
         shell = command.Shell(environ=environ, secrets=secrets.Secrets(), say=lambda _: None)
         provisioner = provision.Provisioner(shell=shell, caches=cache.Caches.of(environ), uv=provision.find_uv(environ))
         poetry = pinned.provide_poetry(provisioner, self.poetry_version)
-        mirror = index.poetry_index_environ(
-            environ, prefix=Path(sys.prefix), project=project.root, default=poetry.default_index
-        )
+        mirror = index.poetry_index_environ(environ, prefix=Path(sys.prefix), project=project.root)
         # Poetry would create an environment to lock a project, though it installs nothing into it.
         none = {"POETRY_VIRTUALENVS_CREATE": "false", "PATH": environ["PATH"]}
         result = run(
-            [str(poetry.python), "-I", "-m", "poetry", *(arguments or ("lock",)), "--no-interaction", "--no-ansi"],
+            poetry_argv(poetry, *(arguments or ("lock",)), "--no-interaction", "--no-ansi"),
             cwd=project.root,
             env={**environ, **mirror, **none},
         )

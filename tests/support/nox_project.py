@@ -162,7 +162,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return next(
             home / "bin" / "python"
             for home in homes
-            if (home / "default-index").exists()
+            if (home / "nox-pex.json").exists()
             and pinned in files.read_json(home / "nox-pex.json").get("requirements", ())
         )
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
+from nox_pex.poetry.cli import poetry_argv
 from nox_pex.poetry.installed import Installed, load_finished
 from nox_pex.steps import freeze, install, pex
 from nox_pex.steps.arguments import Arguments
@@ -67,11 +68,9 @@ class Workbench(Struct, frozen=True, kw_only=True):
     def relock(self) -> None:
         """Let the real Poetry lock the edited project; it uses the index and the certificates that the product uses."""
         poetry = pinned.provide_poetry(self.context().provisioner, None)
-        added = index.poetry_index_environ(
-            self.environ, prefix=Path(sys.prefix), project=self.root, default=poetry.default_index
-        )
+        added = index.poetry_index_environ(self.environ, prefix=Path(sys.prefix), project=self.root)
         environ = {**self.environ, **added, "POETRY_VIRTUALENVS_CREATE": "false"}
-        ran(poetry.python, "-m", "poetry", "lock", cwd=self.root, environ=environ)
+        ran(*poetry_argv(poetry, "lock"), cwd=self.root, environ=environ)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace `old`, which must be in the file exactly once."""

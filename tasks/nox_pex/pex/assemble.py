@@ -51,8 +51,8 @@ class Assembler(Struct, frozen=True, kw_only=True):
     """One build of the binary `target`.
 
     It is built from `installed` and the `files` of the project's part, in the temporary `directory`. Each tool inherits
-    `lock_descriptor`, the lock on the binary. `from_scratch` makes pex do all of the work. `previous` is the previous
-    binary if it is exactly as it was built.
+    `lock_descriptor`, the lock on the binary. `from_scratch` makes pex do all of the work, in caches that began
+    empty for this build. `previous` is the previous binary if it is exactly as it was built.
     """
 
     target: Target
@@ -194,7 +194,7 @@ class Assembler(Struct, frozen=True, kw_only=True):
             pex = stack.enter_context(
                 tool.provide(self.provisioner, self.target.settings.pex_version, interpreter=self.installed.interpreter)
             )
-            packer = Packer(provisioner=self.provisioner, pex=pex)
+            packer = Packer(provisioner=self.provisioner, pex=pex, own_root=self.from_scratch)
             with self.clock.step("dependencies"):
                 table, dependencies = self._pack_dependencies(packer, limit, found)
             if composing is not None and not table.pre_install_wheels:

@@ -60,7 +60,8 @@ class Builder(Struct, frozen=True, kw_only=True):
     """Builds targets.
 
     `force` builds even if nothing changed. `from_scratch` makes pex do all of the work and reuses nothing that was
-    packed before. That is slower and gives the same bytes: `verify` compares a binary with the result.
+    packed before. That is slower and gives the same bytes: `verify` compares a binary with the result. The caches of
+    the `provisioner`, apart from tools and wheels, must then be empty, and not be used by another build.
     """
 
     provisioner: Provisioner

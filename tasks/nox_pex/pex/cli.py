@@ -121,6 +121,13 @@ def pex_argv(
     return [*arguments, *without_scie_options(binary.pex_args)]
 
 
+def empty_argv(interpreter: Interpreter, *, python: Path, output: Path, pex_root: Path) -> list[str]:
+    """Return pex's command line for a PEX without content for `interpreter`, run by the interpreter `python`."""
+    arguments = [str(python), "-I", "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
+    constraint = f"{interpreter.implementation}=={interpreter.minor}.*"
+    return [*arguments, "--python-path", str(interpreter.executable), "--interpreter-constraint", constraint]
+
+
 def repository_options(repository: Path, *, pins: Path, wheels: Sequence[Path]) -> tuple[str, ...]:
     """Return the options for the distributions of a binary: those in `pins`, from the dependency PEX `repository`.
 

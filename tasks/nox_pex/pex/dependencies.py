@@ -2,7 +2,7 @@
 
 Before an environment is packed, every file in it is checked against its RECORD. pex finds wheels in its cache by their
 RECORD, which says nothing about permissions, and which a build backend may write without digests. So it packs with an
-empty cache.
+empty cache, or with one that only this build has used, which packs one environment.
 """
 
 from __future__ import annotations
@@ -44,10 +44,14 @@ class Dependencies(Struct, frozen=True, kw_only=True):
 
 
 class Packer(Struct, frozen=True, kw_only=True):
-    """Builds dependency PEXes and caches them for all projects. `pex` packs them."""
+    """Builds dependency PEXes and caches them for all projects.
+
+    `pex` packs them, with an empty PEX_ROOT. With `own_root`, it uses that of `pex`, which began empty for this build.
+    """
 
     provisioner: Provisioner
     pex: Pex
+    own_root: bool = False
 
     def provide(
         self,
@@ -100,7 +104,7 @@ class Packer(Struct, frozen=True, kw_only=True):
                 overrides=disagreements.overrides,
                 excludes=disagreements.excludes,
                 wheel_format=wheel_format,
-                pex_root=staging / "pex-root",
+                pex_root=self.pex.root if self.own_root else staging / "pex-root",
             )
             if isinstance(installed, Installed):
                 argv = self._environment_argv(installed, options, rewritten=disagreements.rewritten, scratch=staging)

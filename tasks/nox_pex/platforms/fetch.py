@@ -195,12 +195,11 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         shell.say(f"install: Poetry {poetry.version} {action} for {', '.join(p.name for p in platforms)} ({wanted})")
         environ = poetry_environ(
             shell.environ,
-            poetry=poetry,
             environment=environment_in(scratch),
             environments=environments,
             project=project.root,
         )
-        argv = sync_argv(poetry, wanted, project, program=(str(_POETRY_SCRIPT), str(request)))
+        argv = sync_argv(poetry, wanted, project, script=(str(_POETRY_SCRIPT), str(request)))
         outcome = shell.run(argv, what="install: Poetry", env=environ, cwd=project.root, hold=hold)
         if outcome.status != 0 or not answer.exists():
             raise _failure(outcome, project)

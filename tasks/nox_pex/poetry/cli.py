@@ -18,17 +18,25 @@ from nox_pex.system.environ import UTF_8, tool_environ
 from nox_pex.tools import index, keyring
 from nox_pex.tools.pinned import Poetry
 
+_LAUNCHER: Final = Path(__file__).with_name("launch_script.py")
 
-def sync_argv(
-    poetry: Poetry, wanted: Selection, project: Project, *, program: Sequence[str] = ("-m", "poetry")
-) -> list[str]:
+
+def poetry_argv(poetry: Poetry, *arguments: str) -> list[str]:
+    """Return the command line of Poetry with `arguments`, of which the first one may be a script that uses Poetry.
+
+    Python runs isolated (`-I`); otherwise it would import a `build.py` in the project's directory instead of the
+    package `build`.
+    """
+    return [str(poetry.python), "-I", str(_LAUNCHER), *arguments]
+
+
+def sync_argv(poetry: Poetry, wanted: Selection, project: Project, *, script: Sequence[str] = ()) -> list[str]:
     """Return Poetry's command line that installs exactly `wanted`, without the project itself, and removes the rest.
 
-    `program` is what Poetry's Python runs. It runs isolated (`-I`); otherwise it would import a `build.py` in the
-    project's directory instead of the package `build`.
+    `script` is a script that runs Poetry, and its first arguments.
     """
     command = ["install", "--sync"] if poetry.version.startswith("1.") else ["sync"]
-    argv = [str(poetry.python), "-I", *program, *command, "--no-root"]
+    argv = poetry_argv(poetry, *script, *command, "--no-root")
     # To Poetry, a project without dependencies has no group `main`.
     if groups := [group for group in wanted.groups if group != MAIN or project.has_main_group]:
         argv += ["--only", ",".join(groups)]
@@ -40,7 +48,7 @@ def sync_argv(
 
 
 def poetry_environ(
-    environ: Mapping[str, str], *, poetry: Poetry, environment: Environment, environments: Path, project: Path
+    environ: Mapping[str, str], *, environment: Environment, environments: Path, project: Path
 ) -> dict[str, str]:
     """Return the environment variables that make Poetry install into `environment` only.
 
@@ -53,7 +61,7 @@ def poetry_environ(
         # Even to read no password, keyring imports its backends, and one of them runs the C compiler.
         **({} if keyring.may_exist(base, project=project) else {"POETRY_KEYRING_ENABLED": "false"}),
         **base,
-        **index.poetry_index_environ(base, prefix=Path(sys.prefix), project=project, default=poetry.default_index),
+        **index.poetry_index_environ(base, prefix=Path(sys.prefix), project=project),
         "VIRTUAL_ENV": str(environment.path),
         "POETRY_VIRTUALENVS_PATH": str(environments),
         "POETRY_VIRTUALENVS_IN_PROJECT": "false",

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry.cli import poetry_environ
+from nox_pex.poetry.cli import poetry_argv, poetry_environ
 from nox_pex.poetry.lock import Lock, Package
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks
@@ -83,7 +83,7 @@ class KnownUrls(Struct, frozen=True, kw_only=True):
     def _indexes(self) -> list[Any]:
         """Everything that decides which index Poetry asks for a package, besides the package itself."""
         environ, project = tool_environ(self.provisioner.shell.environ), self.project
-        added = index.poetry_index_environ(environ, prefix=Path(sys.prefix), project=project.root, default="")
+        added = index.poetry_index_environ(environ, prefix=Path(sys.prefix), project=project.root)
         return [
             project.document.get("tool", {}).get("poetry", {}).get("source"),
             public_url(added.get("POETRY_PYPI_MIRROR_URL") or environ.get("POETRY_PYPI_MIRROR_URL", "")),
@@ -139,12 +139,11 @@ class FileLocator(Struct, frozen=True, kw_only=True):
             files.write_json(request, names)
             environ = poetry_environ(
                 shell.environ,
-                poetry=poetry,
                 environment=Environment(path=scratch / "environment"),
                 environments=environments,
                 project=self.project.root,
             )
-            argv = [str(poetry.python), "-I", str(_SCRIPT), str(request), str(answer)]
+            argv = poetry_argv(poetry, str(_SCRIPT), str(request), str(answer))
             outcome = shell.run(argv, what="freeze: Poetry", env=environ, cwd=self.project.root)
             found = _read(answer, tuple[FileUrls, ...]) if outcome.status == 0 else None
         if found is None:

@@ -158,9 +158,7 @@ def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Pa
     `prefix` is the Python environment whose pip configuration is used, and `project` the project's directory.
     Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
-    mirror = index.poetry_index_environ(environ, prefix=prefix, project=project, default="").get(
-        "POETRY_PYPI_MIRROR_URL"
-    )
+    mirror = index.poetry_index_environ(environ, prefix=prefix, project=project).get("POETRY_PYPI_MIRROR_URL")
     settings = {name: value for name, value in environ.items() if _is_setting(name)}
     # The lock, groups and extras decide which packages are installed, but not what is installed for one of them.
     settings_of_poetry = {"poetry.toml": inputs.get("settings", {}).get("poetry.toml", "")}

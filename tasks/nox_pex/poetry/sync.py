@@ -58,7 +58,6 @@ class Sync(Struct, frozen=True, kw_only=True):
             environments.mkdir()
             environ = poetry_environ(
                 shell.environ,
-                poetry=poetry,
                 environment=environment,
                 environments=environments,
                 project=self.project.root,
@@ -66,7 +65,7 @@ class Sync(Struct, frozen=True, kw_only=True):
             if one_at_a_time:
                 environ["POETRY_INSTALLER_PARALLEL"] = "false"
             report = Report(path=scratch / "report.jsonl")
-            argv = sync_argv(poetry, wanted, self.project, program=(str(_SCRIPT), str(report.path)))
+            argv = sync_argv(poetry, wanted, self.project, script=(str(_SCRIPT), str(report.path)))
             run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
             with report.watched(installed):
                 outcome = run(argv, env=environ)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system import locks
+from nox_pex.system import locks, memory
 from nox_pex.system.lazy import pattern
 
 _PLAIN: Final = pattern(r"[A-Za-z0-9/._+-]*")
@@ -70,14 +70,15 @@ def plain_parent(*others: Path) -> Path:
 def memory_parent(room: int) -> Path | None:
     """Return a directory in memory with at least `room` bytes free, in which programs can be run; None without one.
 
-    Linux has it (shm_overview(7)), in containers often with 64 MB only.
+    Linux has it (shm_overview(7)), in containers often with 64 MB only. Processes need memory too, so it may take half
+    of what is available at most.
     """
     try:
         found = os.statvfs(_MEMORY)
     except OSError:
         return None
     usable = os.access(_MEMORY, os.W_OK | os.X_OK) and allows_programs(_MEMORY)
-    return _MEMORY if usable and found.f_bavail * found.f_frsize >= room else None
+    return _MEMORY if usable and found.f_bavail * found.f_frsize >= room and memory.available() >= 2 * room else None
 
 
 @contextlib.contextmanager

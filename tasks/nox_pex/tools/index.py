@@ -95,19 +95,19 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
     return tuple(files)
 
 
-def poetry_index_environ(environ: Mapping[str, str], *, prefix: Path, project: Path, default: str) -> dict[str, str]:
+def poetry_index_environ(environ: Mapping[str, str], *, prefix: Path, project: Path) -> dict[str, str]:
     """Return the variables to add to `environ` so that Poetry, in the project `project`, uses the index that pip uses.
 
     `prefix` is as for `pip_index`. poetry-plugin-pypi-mirror reads `POETRY_PYPI_MIRROR_URL`. If pip keeps its default,
-    the variable is set to `default` (the simple API of PyPI), because the plugin reads an index that serves only HTML,
-    which Poetry's own client does not. A mirror that the user has configured for Poetry stays.
+    `poetry/launch_script.py` sets that variable to the simple API of PyPI, because the plugin reads an index that
+    serves only HTML, which Poetry's own client does not. A mirror that the user has configured for Poetry stays.
     Raises `NoxPexError` `config` if a configuration file of pip or Poetry cannot be parsed.
     """
     pip = pip_index(environ, prefix=prefix)
     added = {}
     files = (poetry_config(environ), project / "poetry.toml")
     if not environ.get("POETRY_PYPI_MIRROR_URL") and not any(_names_mirror(_toml(file)) for file in files):
-        added["POETRY_PYPI_MIRROR_URL"] = pip.url or default
+        added.update({"POETRY_PYPI_MIRROR_URL": pip.url} if pip.url else {"NOX_PEX_DEFAULT_INDEX": "1"})
     if pip.cert and not (environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")):
         added["REQUESTS_CA_BUNDLE"] = pip.cert
     return added

@@ -15,11 +15,10 @@ from packaging.requirements import Requirement
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import Interpreter
-from nox_pex.system import files, os_errors
-from nox_pex.system.environ import tool_environ
+from nox_pex.system import os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.locked import Locked
-from nox_pex.tools.provision import Provisioner, install_failure
+from nox_pex.tools.provision import Provisioner
 
 POETRY: Final = "2.5.1"
 
@@ -62,16 +61,11 @@ LOCKED: Final = (_LOCKED_POETRY, _LOCKED_PEX, *_LOCKED_POETRY_CORES.values())
 """Every requirement file that nox-pex ships."""
 
 
-_DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRepository as R; print(R().url)"
-"""Code that asks Poetry for the address of its default index, so that nox-pex names no registry."""
-
-
 class Poetry(Struct, frozen=True, kw_only=True):
-    """An installed Poetry: its interpreter, its version, and the address of its default index."""
+    """An installed Poetry: its interpreter, and its version."""
 
     python: Path
     version: str
-    default_index: str
 
 
 def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
@@ -83,18 +77,7 @@ def provide_poetry(provisioner: Provisioner, version: str | None) -> Poetry:
     locked = _LOCKED_POETRY if version in (None, POETRY) else None
     requirements = locked.requirements if locked else (f"poetry=={version}", _MIRROR_PLUGIN)
     environment = provisioner.provide("poetry", requirements, python=Path(sys.executable), locked=locked)
-    default_index = environment.path / "default-index"
-    if not default_index.exists():
-        argv = [str(environment.python), "-I", "-c", _DEFAULT_INDEX]
-        outcome = provisioner.shell.run(argv, what="ask Poetry", env=tool_environ(provisioner.shell.environ))
-        if outcome.status != 0:
-            raise install_failure(requirements[0], outcome)
-        files.write_text(default_index, outcome.output.strip())
-    return Poetry(
-        python=environment.python,
-        version=version or POETRY,
-        default_index=default_index.read_text("utf-8").strip(),
-    )
+    return Poetry(python=environment.python, version=version or POETRY)
 
 
 def provide_pex(provisioner: Provisioner, version: str | None, *, interpreter: Interpreter) -> Path:

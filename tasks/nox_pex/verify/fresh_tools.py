@@ -62,9 +62,8 @@ def fresh_tools(provisioner: Provisioner, *, fallbacks: Sequence[Path]) -> Itera
     clock = Clock(seconds={})
     with contextlib.ExitStack() as stack:
         with os_errors.writing("freshly installed tools", place=Path(tempfile.gettempdir())):
-            directory = small = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
-            if (memory := plain_paths.memory_parent(_ROOM)) is not None:
-                small = stack.enter_context(_directory_in(memory, _PREFIX))
+            directory = stack.enter_context(own_directory(_PREFIX, fallbacks=fallbacks))
+            small = stack.enter_context(memory_directory(_PREFIX, _ROOM)) or directory
         caches = _FreshCaches(chosen=provisioner.caches.root, fresh=directory, small=small)
         own = dict.fromkeys(_VIRTUALENV, str(directory / "virtualenv"))
         shell = replace(provisioner.shell, environ={**provisioner.shell.environ, **own})
@@ -84,6 +83,20 @@ def own_directory(prefix: str, *, fallbacks: Sequence[Path]) -> Iterator[Path]:
     are the errors.
     """
     with _directory_in(plain_paths.plain_parent(*fallbacks), prefix) as directory:
+        yield directory
+
+
+@contextlib.contextmanager
+def memory_directory(prefix: str, room: int | None) -> Iterator[Path | None]:
+    """Yield a new directory in memory with `room` bytes free. It is removed after the block, as from `own_directory`.
+
+    Yield None if there is no such directory, or if `room` is None.
+    """
+    memory = plain_paths.memory_parent(room) if room is not None else None
+    if memory is None:
+        yield None
+        return
+    with _directory_in(memory, prefix) as directory:
         yield directory
 
 

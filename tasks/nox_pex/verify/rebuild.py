@@ -1,10 +1,10 @@
 """Builds the binary a second time, from a copy of the project in other surroundings.
 
-The project and its path dependencies are copied to another directory, in another order. There Poetry installs into a
-new environment, from its own download cache or, with `cold`, from an empty one, so that every locked file is fetched
-again. The project's own wheel, the staged environment and the PEX are built again, with an empty PEX_ROOT. Umask, time
-zone, locale, hash seed and temporary directory are different as well. Only the interpreter and the tools are those of
-the installer: `fresh_tools` gives it freshly installed ones.
+The project and its path dependencies are copied to another directory, in another order. For the copy, Poetry installs
+into a new environment, from its own download cache or, with `cold`, from an empty one, so that every locked file is
+fetched again. The project's own wheel, the staged environment and the PEX are built again, with an empty PEX_ROOT.
+Umask, time zone, locale, hash seed and temporary directory are different as well. Only the interpreter and the tools
+are those of the installer: `fresh_tools` gives it freshly installed ones.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import warm_up
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.checkout import extended_files
 from nox_pex.pex.inputs import collect_project_files
@@ -37,7 +41,7 @@ from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import os_errors
 from nox_pex.system.git import Git
 from nox_pex.tools import cache, provision
-from nox_pex.verify.fresh_tools import own_directory
+from nox_pex.verify.fresh_tools import memory_directory, own_directory
 
 _PREFIX: Final = "nox-pex-rebuild-"
 
@@ -52,6 +56,19 @@ original's index (git(1))."""
 
 _OVERRIDES: Final = {"PYTHONHASHSEED": "4711"}
 """Variables that every tool of the second build gets, instead of those of the first one."""
+
+
+_COPIES: Final = 5
+"""How often a second build writes what is installed, at most: the environment, pex's two caches of it (unpacked and
+packed), the dependency PEX and the binary."""
+
+
+_ROOM: Final = 1 << 28
+"""Bytes for everything else there: pex's own code, the rounding of small files to pages."""
+
+
+_MOST_ROOM: Final = 1 << 32
+"""Bytes of memory that are too many, because several projects may be verified at the same time."""
 
 
 _PROJECT_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
@@ -83,10 +100,15 @@ class _ColdCaches(cache.Caches, frozen=True, kw_only=True, dict=True):
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):
-    """A copy of a project, ready for a second build: its `target`, and what Poetry has `installed` for it."""
+    """A copy of a project, ready for a second build: its `target`, and what Poetry has `installed` for it.
+
+    `planned` are the names and versions that Poetry reported for it, as in the lock: its whole plan, because the
+    environment was new and empty. It is empty if this Poetry reports nothing.
+    """
 
     target: Target
     installed: Contents
+    planned: Mapping[NormalizedName, str]
     provisioner: provision.Provisioner
 
     def build(self) -> Path:
@@ -96,18 +118,54 @@ class Rebuild(Struct, frozen=True, kw_only=True):
         return self.target.output
 
 
+class ProjectCopy(Struct, frozen=True, kw_only=True):
+    """A copy of the project of `original` with the settings of a second build, its `target`.
+
+    `directory` is for what is installed.
+    """
+
+    original: Target
+    target: Target
+    installer: Installer
+    directory: Path
+
+    def warm_up(self, interpreter: Interpreter) -> None:
+        """Let pex write into the PEX_ROOT of the second build what does not depend on the install."""
+        warm_up.warm_up(self.installer.provisioner, self.target.settings.pex_version, interpreter=interpreter)
+
+    def install(self) -> Rebuild:
+        """Let Poetry install for the copy. Raises `NoxPexError` with the code of Poetry's failure."""
+        original, environment = self.original, self.directory / "environment"
+        reported: dict[str, str] = {}
+        installed: Contents | None
+        with _writing():
+            if original.platforms:  # the files that describe them are not copied
+                WheelFetcher(installer=self.installer).fetch(original.selection, original.platforms, environment)
+                installed = wheelhouse.load_finished(original.selection, original.platforms, environment)
+            else:
+                installer = replace(self.installer, meanwhile=lambda _: nullcontext(reported.__setitem__))
+                installed = installer.install(original.selection, Environment(path=environment))
+        if installed is None:
+            problem = f"{environment} changed right after Poetry had installed into it"
+            raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
+        planned = {canonicalize_name(name): version for name, version in reported.items()}
+        provisioner = self.installer.provisioner
+        return Rebuild(target=self.target, installed=installed, planned=planned, provisioner=provisioner)
+
+
 @contextlib.contextmanager
-def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> Iterator[Rebuild]:
-    """Copy the project of `original` to a temporary directory, and let Poetry install for it there.
+def copied_project(original: Target, installer: Installer, *, cold: bool, size: int | None) -> Iterator[ProjectCopy]:
+    """Copy the project of `original` to a temporary directory, which is removed after the block.
 
     It may run in a thread, so the caller sets the umask, which is that of the whole process: `other_umask`.
     `installer` is the one that installed for `original`. If `cold`, Poetry's cache is empty, so Poetry fetches every
-    locked file again and checks the lock's hashes.
-    Raises `NoxPexError` with the code of Poetry's failure.
+    locked file again and checks the lock's hashes. `size` are the bytes of what it installed. If they are known, and
+    there is a directory in memory with room for all copies of them, what is installed and what pex unpacks go there.
     """
     with (
-        os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir())),
+        _writing(),
         own_directory(_PREFIX, fallbacks=(installer.provisioner.caches.root, original.state)) as directory,
+        memory_directory(_PREFIX, _room(size)) as memory,
     ):
         (directory / "tmp").mkdir()
         target = replace(
@@ -117,19 +175,20 @@ def prepare_rebuild(original: Target, installer: Installer, *, cold: bool) -> It
             state=directory / "state",
             prebuilt=None,
         )
-        provisioner = _isolated(installer.provisioner, directory, cold=cold)
+        installed = memory or directory
+        provisioner = _isolated(installer.provisioner, directory, caches=installed / "caches", cold=cold)
         copy_installer = replace(installer, project=target.project, provisioner=provisioner, cached=False)
-        environment = directory / "environment"
-        installed: Contents | None
-        if original.platforms:
-            WheelFetcher(installer=copy_installer).fetch(original.selection, original.platforms, environment)
-            installed = wheelhouse.load_finished(original.selection, original.platforms, environment)
-        else:
-            installed = copy_installer.install(original.selection, Environment(path=environment))
-        if installed is None:
-            problem = f"{environment} changed right after Poetry had installed into it"
-            raise NoxPexError("install-failed", problem, "run it again with --verbose, and report it")
-        yield Rebuild(target=target, installed=installed, provisioner=provisioner)
+        yield ProjectCopy(original=original, target=target, installer=copy_installer, directory=installed)
+
+
+def _room(size: int | None) -> int | None:
+    """Return the bytes of memory that a second build of `size` installed bytes takes at most; None if too many."""
+    room = _COPIES * size + _ROOM if size is not None else _MOST_ROOM
+    return room if room < _MOST_ROOM else None
+
+
+def _writing() -> AbstractContextManager[None]:
+    return os_errors.writing("a copy of the project to build it again", place=Path(tempfile.gettempdir()))
 
 
 def _settings_of_rebuild(target: Target) -> Settings:
@@ -141,8 +200,10 @@ def _settings_of_rebuild(target: Target) -> Settings:
     return replace(target.settings, output_dir=Path("dist"), binary={**target.settings.binary, target.name: table})
 
 
-def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool) -> provision.Provisioner:
-    """Return a provisioner with other variables, and with its caches and temporary files in `directory`."""
+def _isolated(
+    provisioner: provision.Provisioner, directory: Path, *, caches: Path, cold: bool
+) -> provision.Provisioner:
+    """Return a provisioner with other variables, with its temporary files in `directory`, its caches in `caches`."""
     environ = {**provisioner.shell.environ, **_ENVIRON, "TMPDIR": str(directory / "tmp")}
     if cold:
         environ["POETRY_CACHE_DIR"] = str(directory / "cache")
@@ -152,8 +213,8 @@ def _isolated(provisioner: provision.Provisioner, directory: Path, *, cold: bool
         say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
         overrides=_OVERRIDES,
     )
-    caches = _ColdCaches(chosen=directory / "caches", others=provisioner.caches, with_wheels=cold)
-    return replace(provisioner, shell=shell, caches=caches)
+    cold_caches = _ColdCaches(chosen=caches, others=provisioner.caches, with_wheels=cold)
+    return replace(provisioner, shell=shell, caches=cold_caches)
 
 
 def _copy_project(target: Target, *, into: Path) -> Path:

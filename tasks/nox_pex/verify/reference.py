@@ -42,7 +42,14 @@ class Reference(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def parts(self) -> Parts:
         """The parts that take long. They are started when this is first read."""
-        return parts.start(self.target, self.installer, deep=self.deep, stack=self.stack, background=self.background)
+        return parts.start(
+            self.target,
+            self.installer,
+            environment=self.environment,
+            deep=self.deep,
+            stack=self.stack,
+            background=self.background,
+        )
 
     @property
     def planned(self) -> Mapping[NormalizedName, str]:

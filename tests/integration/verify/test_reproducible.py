@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.gates import reproducible
-from nox_pex.verify.rebuild import prepare_rebuild
+from nox_pex.verify.rebuild import copied_project
 from tests.support.pex_files import member, spoiled
 from tests.support.workbench import PROJECTS, Workbench, clean_environ
 
@@ -43,11 +43,12 @@ def judged(bench: Workbench, name: str, path: Path | None = None) -> tuple[str, 
     context = bench.context()
     with (
         open_pex(path or bench.binary(name)) as pex,
-        prepare_rebuild(context.all_targets[name], context.installer, cold=False) as copy,
+        copied_project(context.all_targets[name], context.installer, cold=False, size=1) as copy,
     ):
         assert copy.target.project.root != bench.root
+        rebuild = copy.install()
         own = [wheel.name for wheel in pex.wheels if wheel.name.startswith("greeting")]
-        with open_pex(copy.build()) as again:
+        with open_pex(rebuild.build()) as again:
             return reproducible.judge(pex, again, own_wheels=own).problems
 
 

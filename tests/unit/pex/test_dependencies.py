@@ -42,9 +42,10 @@ def provide(make_provisioner: MakeProvisioner, ran: list[tuple[str, ...]]) -> Ca
         version: str = "2.105.2",
         act: Callable[[Sequence[str]], None] = write_pex,
         disagreements: Disagreements = Disagreements(),  # noqa: B008  # a frozen value
+        own_root: bool = False,
     ) -> Dependencies:
         pex = Pex(python=Path("/tools/python"), version=version, root=Path("/pex"), environ={})
-        packer = Packer(provisioner=make_provisioner(act, ran), pex=pex)
+        packer = Packer(provisioner=make_provisioner(act, ran), pex=pex, own_root=own_root)
         return packer.provide(installed, disagreements=disagreements, wheel_format=wheel_format, hold=())
 
     return go
@@ -64,6 +65,18 @@ def test_the_distributions_are_packed_once(
     assert {"--compress", "--pre-install-wheels"} <= set(argv)
     assert provide(environment.installed()) == first
     assert len(ran) == 1
+
+
+def test_pex_packs_with_an_empty_pex_root_or_with_one_of_this_build_alone(
+    provide: Provide, environment: FakeEnvironment, ran: list[tuple[str, ...]]
+) -> None:
+    home = provide(environment.installed()).pins.parent
+    empty = Path(after(ran[0], "--pex-root"))
+    assert empty.is_relative_to(home.parent)
+    assert not empty.exists()
+    change(home / "dependencies.pex")
+    provide(environment.installed(), own_root=True)
+    assert after(ran[1], "--pex-root") == "/pex"
 
 
 def test_nothing_else_is_left_in_the_cache(provide: Provide, environment: FakeEnvironment) -> None:

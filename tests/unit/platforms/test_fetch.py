@@ -85,7 +85,7 @@ class FakePoetry:
 
 @pytest.fixture
 def poetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePoetry:
-    tool = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+    tool = Poetry(python=Path("/tools/python"), version="2.5.1")
     monkeypatch.setattr(pinned, "provide_poetry", lambda *_: tool)
     return FakePoetry(tmp_path)
 

@@ -13,15 +13,15 @@ from nox_pex.project.pyproject import Project
 from nox_pex.system.command import Outcome
 from nox_pex.tools.pinned import Poetry
 
-POETRY = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+POETRY = Poetry(python=Path("/tools/python"), version="2.5.1")
 
 
 @pytest.mark.parametrize(("version", "command"), [("2.5.1", ["sync"]), ("1.8.5", ["install", "--sync"])])
 def test_poetry_installs_exactly_the_groups_and_extras(service: Project, version: str, command: list[str]) -> None:
-    poetry = Poetry(python=Path("/tools/python"), version=version, default_index="")
+    poetry = Poetry(python=Path("/tools/python"), version=version)
     argv = sync_argv(poetry, Selection(("main", "server"), ("fast", "more")), service)
     text = " ".join(argv)
-    assert f" poetry {' '.join(command)} " in text
+    assert f"launch_script.py {' '.join(command)} " in text
     assert "--only main,server" in text
     assert "--extras fast --extras more" in text
     assert {"--no-root", "--no-interaction", "--no-ansi"} < set(argv)
@@ -40,7 +40,7 @@ def test_poetry_installs_into_one_environment_and_no_other(tmp_path: Path) -> No
         "HOME": str(tmp_path),
     }
     found = poetry_environ(
-        user, poetry=POETRY, environment=Environment(path=Path("/ours")), environments=Path("/empty"), project=tmp_path
+        user, environment=Environment(path=Path("/ours")), environments=Path("/empty"), project=tmp_path
     )
     assert found["VIRTUAL_ENV"] == "/ours"
     assert found["POETRY_VIRTUALENVS_PATH"] == "/empty"
@@ -57,9 +57,7 @@ def test_poetry_looks_for_a_keyring_only_if_there_may_be_one(service: Project) -
     def enabled(**variables: str) -> str | None:
         environ = {**user, **variables}
         environment = Environment(path=Path("/ours"))
-        found = poetry_environ(
-            environ, poetry=POETRY, environment=environment, environments=Path("/empty"), project=service.root
-        )
+        found = poetry_environ(environ, environment=environment, environments=Path("/empty"), project=service.root)
         return found.get("POETRY_KEYRING_ENABLED")
 
     assert enabled() == ("false" if sys.platform == "linux" else None)

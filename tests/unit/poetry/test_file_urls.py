@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
         Path(argv[-1]).write_text(json.dumps(answers), "utf-8")
         return Outcome(status=0, output="", seconds=0.0)
 
-    poetry = Poetry(python=tmp_path / "python", version="2.5.1", default_index="https://index.example/simple")
+    poetry = Poetry(python=tmp_path / "python", version="2.5.1")
     monkeypatch.setattr(pinned, "provide_poetry", lambda *_: poetry)
     monkeypatch.setattr(Shell, "run", run)
     return asked

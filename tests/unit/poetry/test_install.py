@@ -87,7 +87,7 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    poetry = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+    poetry = Poetry(python=Path("/tools/python"), version="2.5.1")
     monkeypatch.setattr(pinned, "provide_poetry", lambda *_: poetry)
     return Checkout(tmp_path)
 

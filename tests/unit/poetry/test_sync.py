@@ -41,7 +41,7 @@ def run(
     environment: Environment, service: Project, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """Run `Sync` with a function in the place of Poetry."""
-    poetry = Poetry(python=Path("/tools/python"), version="2.5.1", default_index="https://index.invalid/simple/")
+    poetry = Poetry(python=Path("/tools/python"), version="2.5.1")
     monkeypatch.setattr(pinned, "provide_poetry", lambda *_: poetry)
 
     def run(tool: Tool, *, one_at_a_time: bool = False) -> None:

@@ -36,7 +36,7 @@ class Machine:
 
     def poetry(self, **variables: str) -> dict[str, str]:
         environ = {**self.environ, **variables}
-        return poetry_index_environ(environ, prefix=self.prefix, project=self.project, default=PYPI)
+        return poetry_index_environ(environ, prefix=self.prefix, project=self.project)
 
     def uv(self, **variables: str) -> dict[str, str]:
         return uv_index_environ({**self.environ, **variables}, prefix=self.prefix)
@@ -148,7 +148,7 @@ def test_a_broken_file_is_an_error_that_keeps_its_content_secret(machine: Machin
 
 
 def test_poetry_gets_pips_index_or_the_default(machine: Machine) -> None:
-    assert machine.poetry() == {"POETRY_PYPI_MIRROR_URL": PYPI}
+    assert machine.poetry() == {"NOX_PEX_DEFAULT_INDEX": "1"}  # for `launch_script.py`
     assert machine.poetry(PIP_INDEX_URL="https://index/simple", PIP_CERT="/ca.pem") == {
         "POETRY_PYPI_MIRROR_URL": "https://index/simple",
         "REQUESTS_CA_BUNDLE": "/ca.pem",

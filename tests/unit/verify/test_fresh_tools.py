@@ -55,11 +55,16 @@ def test_poetry_and_pex_are_in_memory_if_there_is_room_and_build_backends_never(
 ) -> None:
     memory = tmp_path / "memory"
     memory.mkdir()
+    monkeypatch.setattr("nox_pex.system.memory.available", lambda: 2 << 30)
     with fresh_tools(provisioner, fallbacks=()) as fresh:
         assert fresh.caches.home_of("poetry").parent == fresh.caches.home_of("pex").parent == memory
         assert fresh.caches.home_of("poetry").stat().st_mode & 0o077 == 0
         assert fresh.caches.home_of("build").parent == tmpdir
     monkeypatch.setattr("nox_pex.verify.fresh_tools._ROOM", 1 << 60)
+    with fresh_tools(provisioner, fallbacks=()) as fresh:
+        assert fresh.caches.home_of("poetry").parent == tmpdir
+    monkeypatch.setattr("nox_pex.system.memory.available", lambda: 1 << 30)  # the half of it is too little
+    monkeypatch.setattr("nox_pex.verify.fresh_tools._ROOM", 1 << 30)
     with fresh_tools(provisioner, fallbacks=()) as fresh:
         assert fresh.caches.home_of("poetry").parent == tmpdir
     monkeypatch.setattr(plain_paths, "allows_programs", lambda path: path != memory)

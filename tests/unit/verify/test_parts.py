@@ -19,7 +19,8 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nox_pex.distributions.interpreter import BasePython
+from nox_pex.distributions.environment import Environment
+from nox_pex.distributions.interpreter import BasePython, Interpreter
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
@@ -38,7 +39,7 @@ from tests.support.fake_environment import FakeEnvironment
 from tests.support.pex_files import recorded, zipapp
 from tests.support.targets import target_of
 
-PARTS = ("poetry", "pex", "rebuild", "build", "plan")
+PARTS = ("poetry", "pex", "rebuild", "warm", "build", "plan")
 SLEEPING = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
 
 
@@ -46,21 +47,40 @@ class StubRebuild(Struct, frozen=True):
     """A second build that is a finished file."""
 
     installed: Any
-    finish: Callable[[], None]
+    planned: Mapping[str, str]
+    finish: Callable[[str], None]
     path: Path
 
     def build(self) -> Path:
-        self.finish()
+        self.finish("build")
         return self.path
 
 
+class StubCopy(Struct, frozen=True):
+    """A copy of a project for which Poetry installs what `rebuild` has."""
+
+    rebuild: StubRebuild
+
+    def warm_up(self, _: Interpreter) -> None:
+        self.rebuild.finish("warm")
+
+    def install(self) -> StubRebuild:
+        self.rebuild.finish("rebuild")
+        return self.rebuild
+
+
 class Bench:
-    """A binary in `root`, and the parts of its reference. Each calls `act[PART]`, if it is there, and is in `ended`."""
+    """A binary in `root`, and the parts of its reference. Each calls `act[PART]`, if it is there, and is in `ended`.
+
+    `reported` is what Poetry reports while it installs. `sizes` has what each copy knows of the size of an install.
+    """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ended: list[str] = []
         self.act: dict[str, Callable[[Shell], object]] = {}
         self.said: list[str] = []
+        self.reported: dict[str, str] = {}
+        self.sizes: list[int | None] = []
         wheels = {"lib-1-py3-none-any.whl": recorded("lib", "1", {"lib.py": b""})}
         self.target = target_of(zipapp(root / "x.pex", wheels), root=root)
         (root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
@@ -76,18 +96,18 @@ class Bench:
         )
 
         @contextlib.contextmanager
-        def prepare(_: Target, installer: Installer, *, cold: bool) -> Iterator[StubRebuild]:
+        def copied(_: Target, installer: Installer, *, cold: bool, size: int | None) -> Iterator[StubCopy]:
             assert not cold
+            self.sizes.append(size)
             with locks.scratch("nox-pex-rebuild-"):
-                self._finish("rebuild", installer.shell)
-                finish = lambda: self._finish("build", installer.shell)  # noqa: E731  # it is a field
-                yield StubRebuild(environment.installed(), finish, self.target.binary)
+                finish = lambda part: self._finish(part, installer.shell)  # noqa: E731  # it is a field
+                yield StubCopy(StubRebuild(environment.installed(), self.reported, finish, self.target.binary))
 
         def plan(*_: object, provisioner: Provisioner, **__: object) -> Mapping[str, str]:
             self._finish("plan", provisioner.shell)
             return {"lib": "1", "missing": "2"}
 
-        monkeypatch.setattr(parts, "prepare_rebuild", prepare)
+        monkeypatch.setattr(parts, "copied_project", copied)
         monkeypatch.setattr(closure, "plan", plan)
         monkeypatch.setattr(expected_files, "expected_from_environment", lambda _: {})
         monkeypatch.setattr(pinned, "provide_poetry", lambda p, _: self._finish("poetry", p.shell))
@@ -101,10 +121,10 @@ class Bench:
             action(shell)
         self.ended.append(part)
 
-    def run(self, interrupts: Interrupts | None = None) -> VerifyReport:
+    def run(self, interrupts: Interrupts | None = None, *, environment: Environment | None = None) -> VerifyReport:
         return verify.run(
             self.target,
-            environment=None,
+            environment=environment,
             installer=self.installer,
             deep=False,
             interrupts=interrupts or Interrupts(),
@@ -139,7 +159,8 @@ def test_the_report_is_the_same_whichever_part_ends_last(bench: Bench, slow: tup
     bench.ended.clear()
     bench.act = dict.fromkeys(slow, lambda _: time.sleep(0.03))
     assert without_seconds(bench.run()) == expected
-    assert sorted(bench.ended) == sorted(PARTS)
+    assert {*bench.ended, "warm"} == set(PARTS)  # pex does not warm up if it is the last to be installed
+    assert len(bench.ended) == len(set(bench.ended))
 
 
 def test_each_part_begins_as_soon_as_its_inputs_are_there(bench: Bench) -> None:
@@ -155,12 +176,14 @@ def test_each_part_begins_as_soon_as_its_inputs_are_there(bench: Bench) -> None:
     bench.act = {
         "poetry": together("poetry", "pex"),
         "pex": together("pex", "poetry"),
+        "rebuild": together("rebuild", "warm"),
+        "warm": together("warm", "rebuild"),
         "build": together("build", "plan"),
         "plan": together("plan", "build"),
     }
     bench.run()
     assert set(bench.ended[:2]) == {"poetry", "pex"}
-    assert bench.ended[2] == "rebuild"
+    assert set(bench.ended[2:4]) == {"rebuild", "warm"}
 
 
 def test_an_install_that_fails_leaves_the_plan_and_is_not_tried_for_each_gate(bench: Bench) -> None:
@@ -171,7 +194,17 @@ def test_an_install_that_fails_leaves_the_plan_and_is_not_tried_for_each_gate(be
     assert failures["integrity"] is failures["reproducible"]
     assert failures["integrity"] is not None
     assert failures["integrity"].problem == "the part with install-failed"
-    assert sorted(bench.ended) == ["pex", "plan", "poetry"]
+    assert sorted({*bench.ended} - {"warm"}) == ["pex", "plan", "poetry"]
+
+
+def test_poetry_is_only_asked_what_it_would_install_if_it_reported_nothing(bench: Bench) -> None:
+    bench.reported["lib"] = "1"
+    report = bench.run()
+    assert "plan" not in bench.ended
+    (closed,) = (result for result in report.results if result.gate == "closure")
+    assert closed.state == "passed"
+    bench.reported["missing"] = "2"
+    assert "missing 2 is missing" in str(bench.failures()["closure"])
 
 
 @pytest.mark.parametrize(
@@ -197,6 +230,8 @@ def test_an_interruption_leaves_no_process_no_thread_and_no_directory(bench: Ben
         shell.run(SLEEPING, what="it", env=os.environ)
 
     bench.act[part] = sleep
+    if part == "warm":
+        bench.act["rebuild"] = lambda _: started.wait(60)
     interrupts = Interrupts()
     with pytest.raises(KeyboardInterrupt), interrupts.installed():
         bench.run(interrupts)
@@ -226,6 +261,15 @@ def test_sigterm_ends_everything_before_it_reaches_its_handler(bench: Bench, tmp
     finally:
         signal.signal(signal.SIGTERM, before)
     assert left == [[]]
+
+
+def test_the_size_of_an_install_is_known_if_there_is_one(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "file").write_bytes(b"12345")
+    for environment in (None, Environment(path=tmp_path / "removed"), Environment(path=tmp_path / "own")):
+        report = bench.run(environment=environment)
+        assert {result.gate: result.state for result in report.results}["reproducible"] == "passed"
+    assert bench.sizes == [None, None, 5]
 
 
 def test_the_lines_of_each_part_name_it(bench: Bench) -> None:

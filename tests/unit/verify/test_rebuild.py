@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.selection import Selection
 from nox_pex.project import pyproject
 from nox_pex.settings import parse
+from nox_pex.system import plain_paths
 from nox_pex.system.command import Shell, Stop, Stopped
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
-from nox_pex.verify.rebuild import other_umask, prepare_rebuild
+from nox_pex.verify.rebuild import Rebuild, copied_project, other_umask
 
 LOOSE = """\
 [tool.poetry]
@@ -62,13 +64,16 @@ content-hash = "0"
 
 
 class StubInstaller(Installer, frozen=True, kw_only=True):
-    """An installer that installs nothing."""
+    """An installer that installs nothing, and reports one distribution."""
 
     def install(self, wanted: Selection, environment: Environment) -> Installed:
         assert not self.cached
         if "refuse" in self.shell.environ:
             raise NoxPexError("install-failed", "Poetry fails", "find out why")
         self.shell.say("installed")
+        with self.meanwhile(environment) as report:
+            assert report is not None
+            report("Zope_Shelf", "1.0")
         return Installed(selection=wanted, environment=environment, distributions=(), path_digests={}, seconds=0.0)
 
 
@@ -109,6 +114,12 @@ def written(root: Path, text: str, *, shelf: str, files: dict[str, str] | None =
     return Target(name="app", suffix="", project=project, settings=settings, state=root / ".nox" / "state")
 
 
+@contextlib.contextmanager
+def rebuilt(target: Target, installer: Installer, *, cold: bool, size: int | None = None) -> Iterator[Rebuild]:
+    with copied_project(target, installer, cold=cold, size=size) as copy:
+        yield copy.install()
+
+
 def files_below(directory: Path) -> set[str]:
     return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
 
@@ -121,7 +132,7 @@ def test_the_copy_has_what_a_build_reads_and_nothing_else(
     (root / "tools").mkdir(parents=True)
     (root / "tools" / "start").touch(mode=0o755)
     target = written(root, LOOSE, shelf="../shelf", files=files)
-    with prepare_rebuild(target, installer(target), cold=False) as rebuild:
+    with rebuilt(target, installer(target), cold=False) as rebuild:
         copy = rebuild.target.project.root
         assert copy.name == "service"
         assert files_below(copy) == {"pyproject.toml", "poetry.lock", "poetry.toml", "app.py", "tools/start"}
@@ -141,7 +152,7 @@ def test_a_path_dependency_within_the_project_is_copied_with_it(
     tmp_path: Path, installer: Callable[..., StubInstaller]
 ) -> None:
     target = written(tmp_path / "service", LOOSE, shelf="libs/shelf", files={"tools/start": ""})
-    with prepare_rebuild(target, installer(target), cold=False) as rebuild:
+    with rebuilt(target, installer(target), cold=False) as rebuild:
         copied = files_below(rebuild.target.project.root)
     assert {"libs/shelf/pyproject.toml", "libs/shelf/shelf.py"} <= copied
 
@@ -150,7 +161,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
     target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
     before = os.umask(0o022)
     try:
-        with other_umask(), prepare_rebuild(target, installer(target, TZ="UTC"), cold=False) as rebuild:
+        with other_umask(), rebuilt(target, installer(target, TZ="UTC"), cold=False) as rebuild:
             shell, caches = rebuild.provisioner.shell, rebuild.provisioner.caches
             directory = rebuild.target.state.parent
             assert (shell.environ["TZ"], shell.environ["LC_ALL"]) == ("Pacific/Chatham", "C")
@@ -170,7 +181,7 @@ def test_the_second_build_has_other_surroundings(tmp_path: Path, installer: Call
 
 def test_a_cold_rebuild_downloads_everything_again(tmp_path: Path, installer: Callable[..., StubInstaller]) -> None:
     target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
-    with prepare_rebuild(target, installer(target), cold=True) as rebuild:
+    with rebuilt(target, installer(target), cold=True) as rebuild:
         directory = rebuild.target.state.parent
         assert rebuild.provisioner.shell.environ["POETRY_CACHE_DIR"] == str(directory / "cache")
         assert rebuild.provisioner.caches.wheels.is_relative_to(directory)
@@ -182,11 +193,38 @@ def test_the_tools_of_a_second_build_end_with_the_others(
     target, stop = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""}), Stop()
     given = installer(target)
     provisioner = replace(given.provisioner, shell=replace(given.shell, stop=stop))
-    with prepare_rebuild(target, replace(given, provisioner=provisioner), cold=False) as rebuild:
+    with rebuilt(target, replace(given, provisioner=provisioner), cold=False) as rebuild:
         stop.stop()
         shell = rebuild.provisioner.shell
         with pytest.raises(Stopped):
             shell.run(["/bin/true"], what="it", env=shell.environ)
+
+
+def test_the_plan_is_what_poetry_reports(tmp_path: Path, installer: Callable[..., StubInstaller]) -> None:
+    target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
+    with rebuilt(target, installer(target), cold=False) as rebuild:
+        assert rebuild.planned == {"zope-shelf": "1.0"}
+
+
+@pytest.mark.parametrize(("size", "in_memory"), [(None, False), (10, True), (1 << 60, False)])
+def test_what_is_installed_is_in_memory_if_its_size_is_known_and_fits(
+    tmp_path: Path,
+    installer: Callable[..., StubInstaller],
+    monkeypatch: pytest.MonkeyPatch,
+    size: int | None,
+    *,
+    in_memory: bool,
+) -> None:
+    target = written(tmp_path / "service", LOOSE, shelf="../shelf", files={"tools/start": ""})
+    (memory := tmp_path / "memory").mkdir()
+    monkeypatch.setattr(plain_paths, "_MEMORY", memory)
+    monkeypatch.setattr("nox_pex.system.memory.available", lambda: 1 << 30)
+    with rebuilt(target, installer(target), cold=False, size=size) as rebuild:
+        environment, caches = rebuild.installed.environment.path, rebuild.provisioner.caches
+        assert [path.is_relative_to(memory) for path in (environment, caches.root)] == [in_memory] * 2
+        assert not rebuild.target.project.root.is_relative_to(memory)  # nor what build backends write
+        assert not rebuild.provisioner.shell.environ["TMPDIR"].startswith(str(memory))
+    assert list(memory.iterdir()) == []
 
 
 def test_a_failed_install_leaves_no_copy(
@@ -197,7 +235,7 @@ def test_a_failed_install_leaves_no_copy(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     with (
         pytest.raises(NoxPexError, match="Poetry fails"),
-        prepare_rebuild(target, installer(target, refuse="1"), cold=False),
+        rebuilt(target, installer(target, refuse="1"), cold=False),
     ):
         pass
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -207,7 +245,7 @@ def test_in_a_repository_the_copy_is_a_work_tree_of_it(tmp_path: Path, installer
     top = tmp_path / "top"
     target = written(top / "service", PACKAGED, shelf="../shelf", files={"../other/readme.txt": "", "notes.txt": ""})
     subprocess.run(["git", "init", "--quiet", str(top)], check=True)
-    with prepare_rebuild(target, installer(target), cold=False) as rebuild:
+    with rebuilt(target, installer(target), cold=False) as rebuild:
         copy = rebuild.target.project.root.parent
         assert (copy / ".git" / "commondir").read_text("utf-8") == f"{top / '.git'}\n"
         status = subprocess.run(["git", "ls-files", "--others"], cwd=copy, check=True, capture_output=True, text=True)

@@ -23,7 +23,7 @@ from nox_pex.verify import run as verify
 from nox_pex.verify.archive import open_pex
 from nox_pex.verify.background import background
 from nox_pex.verify.gates import closure
-from nox_pex.verify.rebuild import Rebuild
+from nox_pex.verify.rebuild import ProjectCopy
 from nox_pex.verify.report import GATES, VerifyReport
 from tests.support.fake_environment import FakeEnvironment
 from tests.support.pex_files import archive, recorded, zipapp
@@ -38,12 +38,13 @@ def rebuilds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     prepared: list[bool] = []
 
     @contextlib.contextmanager
-    def prepare(_: Target, __: Installer, *, cold: bool) -> Iterator[Rebuild]:
+    def copied(_: Target, __: Installer, *, cold: bool, size: int | None) -> Iterator[ProjectCopy]:
+        assert size is None
         prepared.append(cold)
         raise FAILURE
         yield
 
-    monkeypatch.setattr(parts, "prepare_rebuild", prepare)
+    monkeypatch.setattr(parts, "copied_project", copied)
     for tool in ("provide_poetry", "install_pex"):
         monkeypatch.setattr(pinned, tool, lambda *_, **__: None)
     monkeypatch.setattr(Provisioner, "create", lambda _, path, **__: FakeEnvironment(path, python=Path(sys.executable)))

@@ -1,7 +1,7 @@
 """The gate `closure`: the distributions in the binary are exactly those that Poetry would install.
 
-Poetry itself says which these are, in a dry run against a new empty environment. So nox-pex does not interpret the
-lock's format, groups and markers here.
+Poetry itself says which these are, when it installs into a new empty environment (`rebuild`), or in a dry run against
+one (`plan`). So nox-pex does not interpret the lock's format, groups and markers here.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ def plan(
             what="Poetry",
             env=poetry_environ(
                 provisioner.shell.environ,
-                poetry=poetry,
                 environment=environment,
                 environments=environments,
                 project=project.root,
