@@ -107,8 +107,6 @@ def test_importing_the_library_imports_no_step() -> None:
 
     assert result.stdout.split() == [
         "nox_pex.errors",
-        "nox_pex.project",
-        "nox_pex.project.discovery",
         "nox_pex.sessions",
         "nox_pex.steps",
         "nox_pex.steps.table",

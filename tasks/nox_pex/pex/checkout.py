@@ -5,8 +5,8 @@ Fact sources: git-status(1), gitrepository-layout(5), gitsubmodules(7).
 
 from __future__ import annotations
 
-import functools
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 
 from nox_pex.pex.target import Target
 from nox_pex.project.tree import Tree
-from nox_pex.system.background import Background
 from nox_pex.system.git import Git, Status
 from nox_pex.system.lazy import lazy, pattern
 
@@ -155,18 +154,20 @@ class _Answers:
     """The states of all repositories that hold one of `paths`, asked side by side."""
 
     def __init__(self, paths: Iterable[Path], environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._questions = {
-            top: Background(functools.partial(self._ask, top, asked)) for top, asked in _questions(paths).items()
+        self._lock = threading.Lock()  # several binaries may share the answers
+        self._states: dict[Path, _State | None] = {}
+        self._waiting = {
+            top: Git(root=top, environ=environ).ask_status(asked) for top, asked in _questions(paths).items()
         }
-
-    def _ask(self, top: Path, paths: list[str]) -> _State | None:
-        status = Git(root=top, environ=self._environ).status(paths)
-        return None if status is None else _State(top=top, status=status)
 
     def get(self) -> _States:
         """Wait for all answers, and return them."""
-        return {top: question.get() for top, question in self._questions.items()}
+        with self._lock:
+            while self._waiting:
+                top, answer = self._waiting.popitem()
+                status = answer()
+                self._states[top] = None if status is None else _State(top=top, status=status)
+            return self._states
 
 
 def _questions(paths: Iterable[Path]) -> dict[Path, list[str]]:

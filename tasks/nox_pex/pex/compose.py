@@ -115,7 +115,7 @@ def _compose(parts: Parts, output: Path, *, compress: bool, scratch: Path, previ
     contents[_PEX_INFO] = pex_info.text_of(info)
     wanted = [NewMember(name=name, mode=runtime.members[name].mode, content=text) for name, text in contents.items()]
     if sources is not None:
-        wanted += (NewMember(name=name, mode=DIRECTORY_MODE) for name in sorted(_directories(names)))
+        wanted += (NewMember(name=name, mode=DIRECTORY_MODE) for name in sorted(zip_members.directories(names)))
         wanted += (_source(sources.root, name) for name in names)
     packed = dict(_packed(wanted, scratch=scratch, compress=compress, previous=previous))
     header = runtime.archive.header().replace(old, new)
@@ -187,7 +187,7 @@ def _in_order(
 
     def add_source() -> None:
         name = waiting.popleft()
-        for directory in sorted(_directories([name]) - written):
+        for directory in sorted(zip_members.directories([name]) - written):
             written.add(directory)
             order.append(packed[directory])
         order.append(packed[name])
@@ -204,11 +204,6 @@ def _in_order(
     while waiting:
         add_source()
     return order
-
-
-def _directories(names: Iterable[str]) -> set[str]:
-    """The directories above the files `names`, each with a slash at its end."""
-    return {name[: end + 1] for name in names for end in range(len(name)) if name[end] == "/"}
 
 
 def _is_of_pex(name: str) -> bool:

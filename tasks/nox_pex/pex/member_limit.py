@@ -22,6 +22,7 @@ from nox_pex.distributions.entry_points import generated_scripts
 from nox_pex.distributions.environment import Distribution, text_of
 from nox_pex.distributions.record import record_rows
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import zip_members
 from nox_pex.pex.exclude import is_excluded
 from nox_pex.pex.target import Contents, Target
 from nox_pex.poetry.installed import Installed
@@ -188,12 +189,6 @@ def _installed_wheel(wheel: Path) -> list[str]:
 
 
 def _with_directories(names: Iterable[str]) -> set[str]:
-    """Return `names` and the directories above them, each with a slash at its end, as pex writes them."""
-    found: set[str] = set()
-    for name in names:
-        found.add(name)
-        end = name.rfind("/", 0, len(name) - 1)
-        while end > 0 and (parent := name[: end + 1]) not in found:
-            found.add(parent)
-            end = name.rfind("/", 0, end)
-    return found
+    """Return `names` and the directories above them, as pex writes them."""
+    found = set(names)
+    return found | zip_members.directories(found)

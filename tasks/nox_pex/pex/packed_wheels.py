@@ -176,7 +176,8 @@ def store(wheel: Path, scratch: Path, *, fingerprint: str) -> PackedWheel:
 
 def number_of_members(wheel: InstalledWheel) -> int:
     """Return the number of members that pex makes of a wheel: files and directories."""
-    return sum(1 for _ in new_members(wheel, fingerprint=""))
+    names = {LAYOUT, *(file.path for file in wheel.files)}
+    return 1 + len(names | zip_members.directories(names))  # and the directory of the wheel itself
 
 
 def new_members(wheel: InstalledWheel, fingerprint: str) -> Iterator[NewMember]:
@@ -185,17 +186,14 @@ def new_members(wheel: InstalledWheel, fingerprint: str) -> Iterator[NewMember]:
     laid_out[LAYOUT] = LaidOutFile(path=LAYOUT, content=wheel.layout(fingerprint))
     prefix = f"{DEPENDENCIES}{wheel.name}/"
     written: set[str] = set()
+    yield NewMember(name=prefix, mode=DIRECTORY_MODE)
     for path in installed_wheel.walk(laid_out):
-        name = prefix + path
-        end = len(prefix) - 1
-        while end > 0:
-            directory = name[: end + 1]
-            if directory not in written:
-                written.add(directory)
-                yield NewMember(name=directory, mode=DIRECTORY_MODE)
-            end = name.find("/", end + 1)
+        for directory in sorted(zip_members.directories([path]) - written):
+            written.add(directory)
+            yield NewMember(name=prefix + directory, mode=DIRECTORY_MODE)
         file = laid_out[path]
-        yield NewMember(name=name, mode=EXECUTABLE_MODE if file.executable else FILE_MODE, content=file.content)
+        mode = EXECUTABLE_MODE if file.executable else FILE_MODE
+        yield NewMember(name=prefix + path, mode=mode, content=file.content)
 
 
 DIRECTORY_MODE: Final = stat.S_IFDIR | 0o755

@@ -17,6 +17,8 @@ from typing import IO, Final, NamedTuple
 
 from msgspec import Struct
 
+from nox_pex.project.tree import directories_above
+
 END: Final = struct.Struct("<4s4H2LH")
 """The end record (APPNOTE 4.3.16)."""
 
@@ -388,3 +390,8 @@ def pex_chunks(content: Path | ZipMember | bytes) -> Iterator[bytes]:
             remaining = remaining[complete:]
         if remaining:
             yield remaining
+
+
+def directories(names: Iterable[str]) -> set[str]:
+    """Return the directories above the members `names`, each with a slash at its end."""
+    return {f"{directory}/" for name in names for directory in directories_above(name)}

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """The result of `work`, which begins at once. It may begin here if the system refuses another thread."""
+    """Does `work` in a second thread, from now on; in this thread, if the system refuses another one."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work

@@ -214,19 +214,50 @@ def _ended_on_exit(process: subprocess.Popen[str]) -> Iterator[None]:
             process.stdout.close()
 
 
+@final
+class Question:
+    """A short question to a tool, which answers while the caller does something else.
+
+    The answer is neither shown nor masked. If nobody waits for it, the tool ends together with this object.
+    Raises `OSError` if the program cannot be started.
+    """
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __init__(self, argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str]) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+
+    def answer(self, *, timeout: float | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Wait until the tool ends, and return its answer, once. Raises `TimeoutError` after `timeout` seconds."""
+        process, self._process = self._process, None
+        assert process is not None  # noqa: S101  # for the type checker: there is one answer
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=timeout)
+            except BaseException as error:
+                process.kill()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise TimeoutError(str(error)) from error
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def __del__(self) -> None:
+        if (process := self._process) is not None:
+            with process:
+                process.kill()
+
+
 def capture(
     argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `argv`, a short question to a tool, until it ends; its output is neither shown nor masked.
+    """Run `argv`, as a `Question`, until it ends.
 
     Raises `OSError` if the program cannot be started, and `TimeoutError` after `timeout` seconds.
     """
-    try:
-        return subprocess.run(
-            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(str(error)) from error
+    return Question(argv, cwd=cwd, env=env).answer(timeout=timeout)
 
 
 def run_into(

@@ -6,14 +6,14 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, field
 
 from nox_pex.errors import NoxPexError
-from nox_pex.system.command import capture
+from nox_pex.system.command import Question
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.lazy import pattern
 
@@ -95,7 +95,7 @@ class Git(Struct, frozen=True, kw_only=True):
 
     def ask(self, *arguments: str) -> str | None:
         """Return the output of `git ARGUMENTS`, without the newlines at its end."""
-        output = self._output(arguments)
+        output = self._ask(arguments)()
         return None if output is None else os.fsdecode(output).rstrip("\n")
 
     def files(self) -> list[str] | None:
@@ -113,7 +113,7 @@ class Git(Struct, frozen=True, kw_only=True):
             problem = f"{odd} is neither a file nor a directory, and Git would wait for its end"
             raise NoxPexError("git", problem, "remove it")
         try:
-            status, output, stderr = self._run(arguments, LC_ALL="C")
+            completed = self._question(arguments, LC_ALL="C").answer(timeout=_LONGEST)
         except TimeoutError:
             problem = f"Git has not listed the files of {self.root} for {_LONGEST:.0f} s"
             remedy = f"make `git -C {shlex.quote(str(self.root))} status` work: a FIFO in the place of a file stops it"
@@ -122,9 +122,9 @@ class Git(Struct, frozen=True, kw_only=True):
             problem = f"{repository} exists, but Git is not installed, so it is unknown which files Git ignores"
             remedy = f"install Git, or remove {repository} from this copy, so that the .gitignore files count"
             raise NoxPexError("git", problem, remedy) from None
-        if status != 0:
-            raise _refusal(self.root, repository, stderr.decode("utf-8", "replace"))
-        return [os.fsdecode(name) for name in output.split(b"\0") if name] or None
+        if completed.returncode != 0:
+            raise _refusal(self.root, repository, completed.stderr.decode("utf-8", "replace"))
+        return [os.fsdecode(name) for name in completed.stdout.split(b"\0") if name] or None
 
     def top(self) -> Path | None:
         """Return the top directory of the work tree that holds `root`."""
@@ -145,8 +145,17 @@ class Git(Struct, frozen=True, kw_only=True):
 
         The answer does not depend on the user's configuration, which can hide untracked files or submodules.
         """
-        output = self._output(("--literal-pathspecs", *_STATUS, "--", *paths))
-        return None if output is None else _parse_status(output)
+        return self.ask_status(paths)()
+
+    def ask_status(self, paths: Iterable[str]) -> Callable[[], Status | None]:
+        """Begin to ask for the `status` of `paths`. Return a function that waits for the answer and returns it."""
+        output = self._ask(("--literal-pathspecs", *_STATUS, "--", *paths))
+
+        def status() -> Status | None:
+            found = output()
+            return None if found is None else _parse_status(found)
+
+        return status
 
     def _repository(self) -> Path | None:
         """Return the `.git` in `root`, or in the nearest directory above it; None if there is none."""
@@ -158,21 +167,29 @@ class Git(Struct, frozen=True, kw_only=True):
         above = (f"{directory}/{name}" for directory in (self.root, *self.root.parents) for name in _READ_BY_GIT)
         return next((Path(path) for path in above if _is_endless(path)), None)
 
-    def _output(self, arguments: tuple[str, ...]) -> bytes | None:
-        if self._endless():
-            return None
+    def _ask(self, arguments: tuple[str, ...]) -> Callable[[], bytes | None]:
+        """Start Git. Return a function that waits for its end and returns its standard output; None if it fails."""
         try:
-            status, output, _ = self._run(arguments)
+            question = None if self._endless() else self._question(arguments)
         except OSError:
-            return None
-        return output if status == 0 else None
+            question = None
 
-    def _run(self, arguments: tuple[str, ...], **variables: str) -> tuple[int, bytes, bytes]:
-        """Return Git's exit status, its standard output and its standard error. Raises `OSError` without Git."""
+        def output() -> bytes | None:
+            if question is None:
+                return None
+            try:
+                completed = question.answer(timeout=_LONGEST)
+            except OSError:
+                return None
+            return completed.stdout if completed.returncode == 0 else None
+
+        return output
+
+    def _question(self, arguments: tuple[str, ...], **variables: str) -> Question:
+        """Start Git. Raises `OSError` if it is not installed."""
         environ = {name: value for name, value in tool_environ(self.environ).items() if name not in _LOCAL}
         environ = {**environ, "GIT_OPTIONAL_LOCKS": "0", **variables}
-        completed = capture(["git", *arguments], cwd=self.root, env=environ, timeout=_LONGEST)
-        return completed.returncode, completed.stdout, completed.stderr
+        return Question(["git", *arguments], cwd=self.root, env=environ)
 
 
 def _is_endless(path: str) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -175,6 +176,29 @@ def test_an_answer_is_captured_as_bytes(tmp_path: Path) -> None:
     assert completed.returncode == 3
     assert completed.stdout == f"{tmp_path.resolve()}\n".encode()
     assert completed.stderr == b" ['LC_ALL']\n"
+
+
+def test_a_question_is_answered_while_the_caller_does_something_else(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    code = "import pathlib, time\nwhile not pathlib.Path('file').exists(): time.sleep(0.01)\nprint('there')"
+    question = command.Question([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON)
+    file.touch()
+    assert question.answer(timeout=60).stdout == b"there\n"
+
+
+def test_a_tool_ends_with_its_question(tmp_path: Path) -> None:
+    code = "import os, time; open('pid', 'w').write(f'{os.getpid()}\\n'); time.sleep(600)"
+    pid = tmp_path / "pid"
+    for answer in (lambda question: question.answer(timeout=1), lambda _question: None):
+        question = command.Question([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON)
+        while not (pid.exists() and pid.read_text("utf-8").endswith("\n")):
+            time.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            answer(question)
+        del question
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text("utf-8")), 0)
+        pid.unlink()
 
 
 def test_output_is_appended_to_a_file(tmp_path: Path) -> None:
