@@ -24,9 +24,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """An empty directory to run a binary in. Its path is short: a shebang below it has at most 127 bytes."""
+def home(shared: Path) -> Iterator[Path]:
+    """A directory to run a binary in. Its path is short: a shebang below it has at most 127 bytes.
+
+    It is empty, except that the pex in a binary finds there what it knows about Pythons and its own compiled code.
+    Nothing of that is from a binary.
+    """
     with tempfile.TemporaryDirectory(prefix="h") as directory:
+        (root := Path(directory) / ".cache" / "pex").mkdir(parents=True)
+        for name in ("interpreters", "bootstraps"):
+            (known := shared / "known" / name).mkdir(parents=True, exist_ok=True)
+            (root / name).symlink_to(known)
         yield Path(directory).resolve()
 
 
