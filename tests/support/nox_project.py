@@ -139,7 +139,7 @@ class Project(Struct, frozen=True, kw_only=True):
         The real Poetry computes it, without an index, so the edit must resolve to what is locked already. Nox must have
         run before in this run of pytest.
         """
-        result = run([str(self.poetry()), "-c", _RELOCK], cwd=self.root, env=self.environ)
+        result = run([str(self.poetry()), "-I", "-c", _RELOCK], cwd=self.root, env=self.environ)
         assert result.status == 0, result.output
 
     def with_new_cache(self, cache: Path) -> Project:
