@@ -18,7 +18,7 @@ from tests.support.locker import Locker
 from tests.support.monorepo import write_monorepo
 from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
 from tests.support.same_bytes import provide_tools
-from tests.support.warm.tools import COLD, warm
+from tests.support.warm.tools import COLD, warm, warm_nox
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -47,6 +47,7 @@ def _warm_tools(shared: Path, temporary_files: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with locks.locked(shared / "warm.lock", waiting=lambda: None):
             stack.enter_context(warm(provide_tools(environ), environ=environ))
+        stack.enter_context(warm_nox(environ))
         yield
 
 
@@ -60,7 +61,7 @@ def environ(
 
 @pytest.fixture
 def cold_tools() -> None:
-    """Let Poetry and pex start as they do for a user: for tests of their processes, and of what they import."""
+    """Let Poetry, pex and Nox start as they do for a user: for tests of their processes, and of what they import."""
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from nox_pex.system import files
 from nox_pex.tools.pinned import POETRY
 from tests.support.commands import Result, clean_environ, run
 from tests.support.digests import digest
+from tests.support.warm.tools import nox_argv
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PROJECTS: Final = CHECKOUT / "tests" / "projects"
@@ -61,7 +62,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, which may fail."""
-        return run(self.argv(*arguments), cwd=self.root, env={**self.environ, "PWD": str(self.root), **(env or {})})
+        return run(nox_argv(*arguments), cwd=self.root, env={**self.environ, "PWD": str(self.root), **(env or {})})
 
     def nox(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, which must succeed."""

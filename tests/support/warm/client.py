@@ -1,8 +1,8 @@
 """Let a server run this program in a fork of itself, in which the modules of the tool are imported already.
 
-A `.pth` file of the tool's environment runs this file each time its Python starts, so it imports only built-in modules.
-It calls `ask` for a command line that nox-pex or a test gives to the tool: `python -I SCRIPT`, `-I -m` and `-I -c`. If
-there is no server, or the server cannot give this process what it would have, Python goes on as usual.
+A `.pth` file of the tool's environment calls `start` each time its Python starts, so this file imports only built-in
+modules. The server runs the command lines that nox-pex or a test gives to the tool: `python -I SCRIPT`, `-I -m` and
+`-I -c`. If there is no server, or if it cannot give this process what it would have, Python goes on as usual.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ def surroundings() -> list[Any]:
     return [os.getresuid(), os.getresgid(), os.getgroups(), os.nice(0), found, limits]
 
 
-def request() -> dict[str, Any]:
-    """Return what the server needs to run this program."""
+def request(argv: list[str]) -> dict[str, Any]:
+    """Return what the server needs to run the program with the command line `argv`."""
+    isolated = argv[1] == "-I"
     umask = os.umask(0o077)
     os.umask(umask)
     return {
-        "argv": sys.orig_argv,
+        "argv": argv,
+        "arguments": argv[2:] if isolated else argv[1:],
+        "isolated": isolated,
         "executable": sys.executable,
-        "prefix": sys.prefix,
         "env": dict(os.environ),
         "cwd": os.getcwd(),  # noqa: PTH109  # pathlib is slow to import
         "umask": umask,
@@ -44,9 +46,9 @@ def request() -> dict[str, Any]:
     }
 
 
-def ask(address: str, home: str) -> None:
-    """Ask the server at `address` to run this program, and end as it ended. `home` is the tool's environment."""
-    if COLD in os.environ or os.path.realpath(sys.prefix) != home:  # a copy may have been changed
+def ask(address: str, argv: list[str]) -> None:
+    """Ask the server at `address` to run the program with the command line `argv`, and end as it ended."""
+    if COLD in os.environ:
         return
     server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -57,7 +59,7 @@ def ask(address: str, home: str) -> None:
     mine = server.fileno()
     names = os.listdir("/proc/self/fd")  # noqa: PTH208  # pathlib is slow to import
     numbers = [number for number in map(int, names) if number != mine and _is_inherited(number)]
-    data = marshal.dumps({**request(), "numbers": numbers})
+    data = marshal.dumps({**request(argv), "numbers": numbers})
     payload = b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)
     server.sendmsg([len(data).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, payload)])
     server.sendall(data)
@@ -83,8 +85,16 @@ def _is_inherited(number: int) -> bool:
         return False
 
 
-def is_command(argv: list[str]) -> bool:
-    """Whether the arguments of the interpreter are those of a tool."""
-    if len(argv) < 3 or argv[1] != "-I":
-        return False
-    return len(argv) > 3 if argv[2] in ("-m", "-c") else not argv[2].startswith("-")
+def start(address: str, home: str) -> None:
+    """Do the same as `ask` for this process, if it runs a tool in the environment `home`."""
+    argv = sys.orig_argv
+    if len(argv) < 3 or argv[1] != "-I" or os.path.realpath(sys.prefix) != home:  # a copy may have been changed
+        return
+    if len(argv) > 3 if argv[2] in ("-m", "-c") else not argv[2].startswith("-"):
+        ask(address, argv)
+
+
+if __name__ == "__main__":  # a program that is not a tool: `python -S client.py ADDRESS ARGUMENTS…`
+    command = [sys.executable, *sys.argv[2:]]
+    ask(sys.argv[1], command)
+    os.execv(command[0], command)  # noqa: S606  # the same program, without a server

@@ -1,4 +1,4 @@
-"""Runs the programs of one tool in forks: `python -I server.py CLIENT ADDRESS`, see `client.py`.
+"""Runs the programs of one Python in forks: `python [-I] server.py CLIENT ADDRESS`, see `client.py`.
 
 The first programs run without any preparation, and say which modules they have imported. The server imports these for
 all later programs, with the variables of the first one. Only a program with the same variables is run, except for those
@@ -125,11 +125,12 @@ class Server:
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
-        sys.orig_argv, sys.executable, sys.prefix = request["argv"], request["executable"], request["prefix"]
-        sys.exec_prefix = sys.prefix
+        sys.orig_argv, sys.executable = request["argv"], request["executable"]
+        if not request["isolated"]:
+            sys.path[0] = request["cwd"]
         if "pex.variables" in sys.modules:
             sys.modules["pex.variables"].ENV.__init__()  # it was made from the variables of the server
-        status = run(*request["argv"][2:])
+        status = run(*request["arguments"])
         self.report(request["env"], before)
         with contextlib.suppress(OSError):
             sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""Tools of nox-pex that start fast: Poetry and pex run in forks of servers that have imported their modules.
+"""Programs that start fast: Poetry, pex and Nox run in forks of servers that have imported their modules.
 
-Only in the cache that the tests share, and only as long as the worker of pytest that started the servers runs. For
-everybody else, and whenever a server cannot be used, the tool runs as it always does.
+Poetry and pex do so only in the cache that the tests share, and only as long as the worker of pytest that started the
+servers runs. If a server cannot be used, the program starts as it always does.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ COLD: Final = {client.COLD: "1"}
 """The variables with which a tool runs as it always does."""
 
 _HERE: Final = Path(__file__).parent
+_CLIENT: Final = str(_HERE / "client.py")
 _HOOK: Final = "zz_warm.pth"
-_HOOK_TEXT: Final = (
-    "import sys; _c = {{}}; exec(open({client!r}).read(), _c) or _c['is_command'](sys.orig_argv)"
-    " and _c['ask']({address!r}, {home!r})\n"
-)
+_HOOK_TEXT: Final = "import sys; _c = {{}}; exec(open({client!r}).read(), _c) or _c['start']({address!r}, {home!r})\n"
+
+_addresses: list[Path] = []
+"""The server for the Python of the tests, if there is one."""
 
 
 @contextlib.contextmanager
@@ -36,26 +37,47 @@ def warm(homes: list[Path], *, environ: Mapping[str, str]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for home in homes:
             (packages,) = (home / "lib").glob("python*/site-packages")
-            if not (packages / _HOOK).exists() and sys.platform == "linux":
-                stack.enter_context(_server(home.resolve(), packages / _HOOK, environ))
+            hook = packages / _HOOK
+            if not hook.exists() and sys.platform == "linux":
+                argv = [str(home / "bin" / "python"), "-I"]
+                address = stack.enter_context(_serving(argv, environ={**tool_environ(environ), **UTF_8}))
+                text = _HOOK_TEXT.format(client=_CLIENT, address=str(address), home=str(home.resolve()))
+                files.write_text(hook, text)
         yield
 
 
 @contextlib.contextmanager
-def _server(home: Path, hook: Path, environ: Mapping[str, str]) -> Iterator[None]:
+def warm_nox(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let `nox_argv` start Nox in forks of a server, which has imported Nox and libraries but not nox-pex."""
+    if sys.platform != "linux":
+        yield
+        return
+    with _serving([sys.executable], environ=environ) as address:
+        _addresses.append(address)
+        yield
+        _addresses.clear()
+
+
+def nox_argv(*arguments: str) -> list[str]:
+    """Return the command line of Nox with these arguments."""
+    nox = ["-m", "nox", *arguments]
+    return [sys.executable, "-S", _CLIENT, str(_addresses[0]), *nox] if _addresses else [sys.executable, *nox]
+
+
+@contextlib.contextmanager
+def _serving(argv: list[str], *, environ: Mapping[str, str]) -> Iterator[Path]:
+    """Start a server by the interpreter with the command line `argv`; yield its address, and end it after the block."""
     with tempfile.TemporaryDirectory(prefix="w") as directory:  # the path of a socket must be short
         address = Path(directory) / "socket"
         process = subprocess.Popen(
-            [str(home / "bin" / "python"), "-I", *map(str, (_HERE / "server.py", _HERE / "client.py", address))],
+            [*argv, str(_HERE / "server.py"), _CLIENT, str(address)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**tool_environ(environ), **UTF_8},
+            env=environ,
             cwd=os.sep,
             start_new_session=True,
         )
         with process:  # which closes stdin, and waits
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            text = _HOOK_TEXT.format(client=str(_HERE / "client.py"), address=str(address), home=str(home))
-            files.write_text(hook, text)
-            yield
+            yield address
