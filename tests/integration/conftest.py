@@ -61,11 +61,16 @@ def environ(
 
 @pytest.fixture
 def cold_tools() -> None:
-    """Let Poetry, pex and Nox start as they do for a user: for tests of their processes, and of what they import."""
+    """Let all tools start as they do for a user, and let `verify` install them again.
+
+    For tests of their processes, of what they import, and of where they are.
+    """
 
 
 @pytest.fixture
-def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
+def built(
+    shared: Path, tmp_path: Path, environ: dict[str, str], request: pytest.FixtureRequest
+) -> Callable[[str], Project]:
     """Copy a fixture project in which `nox -s pex` has run, once in this run of pytest."""
 
     def copy(name: str) -> Project:
@@ -78,7 +83,10 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
                 template.nox("-s", "pex")
                 (template.root / "complete").touch()
         shutil.copytree(template.root, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("complete"))
-        return Project(root=tmp_path / name, environ=environ)
+        project = Project(root=tmp_path / name, environ=environ)
+        if "cold_tools" in request.fixturenames:  # the noxfile of the template may be another one
+            project.write_noxfile()
+        return project
 
     return copy
 

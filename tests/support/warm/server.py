@@ -22,15 +22,27 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import types
 from pathlib import Path
 from typing import Any, NoReturn
 
-LATE = ("PWD", "OLDPWD", "SHLVL", "_", "PATH", "TMPDIR", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "POETRY_CACHE_DIR")
+LATE = (
+    *("PWD", "OLDPWD", "SHLVL", "_", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"),
+    *("POETRY_CACHE_DIR", "GIT_OPTIONAL_LOCKS"),
+)
 """Variables that tools read only when they need them."""
 
-LATE_PREFIXES = ("NOX_", "POETRY_VIRTUALENVS_", "POETRY_HTTP_BASIC_", "POETRY_PYPI_MIRROR_", "PIP_", "UV_")
+LATE_PREFIXES = (
+    "NOX_",
+    "VIRTUALENV_",
+    "POETRY_VIRTUALENVS_",
+    "POETRY_HTTP_BASIC_",
+    "POETRY_PYPI_MIRROR_",
+    "PIP_",
+    "UV_",
+)
 
 MAX_FDS = 253
 FEW = 20
@@ -114,7 +126,8 @@ class Server:
         """Whether a fork of this process is what the program would be."""
         if request["surroundings"] != self.surroundings:
             return False
-        return self.environ is None or early(request["env"]) == early(self.environ)
+        mine, isolated = self.environ, request["isolated"]
+        return mine is None or early(request["env"], isolated=isolated) == early(mine, isolated=isolated)
 
     def become(self, request: dict[str, Any], received: list[int]) -> NoReturn:
         """Be the program of the request, and end."""
@@ -125,6 +138,7 @@ class Server:
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
+        time.tzset()
         sys.orig_argv, sys.executable = request["argv"], request["executable"]
         if not request["isolated"]:
             sys.path[0] = request["cwd"]
@@ -153,9 +167,11 @@ class Server:
             new.rename(self.address.parent / f"imported.{os.getpid()}")
 
 
-def early(environ: dict[str, str]) -> dict[str, str]:
-    """Return the variables that a module may read while it is imported."""
-    return {name: value for name, value in environ.items() if name not in LATE and not name.startswith(LATE_PREFIXES)}
+def early(environ: dict[str, str], *, isolated: bool) -> dict[str, str]:
+    """Return the variables that Python may read when it starts, or a module while it is imported."""
+    late = (*LATE_PREFIXES, "PYTHON") if isolated else LATE_PREFIXES
+    unread = (*LATE, "LANG") if "LC_ALL" in environ else LATE
+    return {name: value for name, value in environ.items() if name not in unread and not name.startswith(late)}
 
 
 def take_descriptors(received: list[int], numbers: list[int]) -> None:

@@ -43,6 +43,7 @@ def warm(homes: list[Path], *, environ: Mapping[str, str]) -> Iterator[None]:
                 address = stack.enter_context(_serving(argv, environ={**tool_environ(environ), **UTF_8}))
                 text = _HOOK_TEXT.format(client=_CLIENT, address=str(address), home=str(home.resolve()))
                 files.write_text(hook, text)
+                stack.callback(hook.unlink, missing_ok=True)
         yield
 
 
