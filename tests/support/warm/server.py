@@ -30,19 +30,17 @@ from typing import Any, NoReturn
 
 LATE = (
     *("PWD", "OLDPWD", "SHLVL", "_", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"),
-    *("POETRY_CACHE_DIR", "GIT_OPTIONAL_LOCKS"),
+    "GIT_OPTIONAL_LOCKS",
 )
 """Variables that tools read only when they need them."""
 
-LATE_PREFIXES = (
-    "NOX_",
-    "VIRTUALENV_",
-    "POETRY_VIRTUALENVS_",
-    "POETRY_HTTP_BASIC_",
-    "POETRY_PYPI_MIRROR_",
-    "PIP_",
-    "UV_",
-)
+LATE_PREFIXES = ("NOX_", "VIRTUALENV_", "POETRY_", "PIP_", "UV_")
+
+EARLY = ("POETRY_CONFIG_DIR", "POETRY_DATA_DIR", "POETRY_HOME")
+"""Variables that `poetry.locations` reads when it is imported."""
+
+LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
+"""Variables that choose the encoding of a Python: the first one that is set."""
 
 MAX_FDS = 253
 FEW = 20
@@ -170,8 +168,12 @@ class Server:
 def early(environ: dict[str, str], *, isolated: bool) -> dict[str, str]:
     """Return the variables that Python may read when it starts, or a module while it is imported."""
     late = (*LATE_PREFIXES, "PYTHON") if isolated else LATE_PREFIXES
-    unread = (*LATE, "LANG") if "LC_ALL" in environ else LATE
-    return {name: value for name, value in environ.items() if name not in unread and not name.startswith(late)}
+    read = {
+        name: value
+        for name, value in environ.items()
+        if name in EARLY or not (name in LATE or name in LOCALE or name.startswith(late))
+    }
+    return {**read, "locale": next(filter(None, map(environ.get, LOCALE)), "C")}
 
 
 def take_descriptors(received: list[int], numbers: list[int]) -> None:
