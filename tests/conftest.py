@@ -68,10 +68,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Return one more than the processors of this process, because tests also wait: for timeouts, servers, the disk."""
+    """Return two more than the processors of this process, because tests also wait: for timeouts, servers, the disk."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
-    return len(psutil.Process().cpu_affinity()) + 1 if sys.platform == "linux" else (os.cpu_count() or 1) + 1
+    return len(psutil.Process().cpu_affinity()) + 2 if sys.platform == "linux" else (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
