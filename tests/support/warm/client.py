@@ -69,7 +69,11 @@ def ask(address: str, argv: list[str]) -> None:
     import signal  # noqa: PLC0415  # not needed if there is no server
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # it ends this process, and the server then ends the fork
-    status = int.from_bytes(server.recv(4), "big", signed=True)
+    reply = server.recv(4)
+    if len(reply) != 4:  # the bytes of a status
+        sys.stderr.write("the server that ran this program has ended\n")
+        os._exit(1)
+    status = int.from_bytes(reply, "big", signed=True)
     if status < 0:
         if -status not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(-status, signal.SIG_DFL)

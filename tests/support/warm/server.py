@@ -69,6 +69,7 @@ class Server:
                 connection, _ = listener.accept()
                 self.learn()
                 if os.fork() == 0:
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # before the program starts, which may end at once
                     with contextlib.suppress(OSError):  # the client was killed
                         self.answer(connection)
                     os._exit(0)
@@ -104,19 +105,21 @@ class Server:
         connection.sendall(b"y")
         child = os.fork()
         if child == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            connection.close()
-            self.become(request, list(received))
+            try:
+                connection.close()
+                self.become(request, list(received))
+            finally:  # it has not even begun
+                os._exit(1)
         for descriptor in received:
             os.close(descriptor)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         ended = os.pidfd_open(child)
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
             selector.register(ended, selectors.EVENT_READ)
             if ended not in [key.fileobj for key, _ in selector.select()]:  # the client was killed
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError):  # it has no group yet
                     os.killpg(child, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         connection.sendall(status.to_bytes(4, "big", signed=True))
 
@@ -143,7 +146,8 @@ class Server:
         if "pex.variables" in sys.modules:
             sys.modules["pex.variables"].ENV.__init__()  # it was made from the variables of the server
         status = run(*request["arguments"])
-        self.report(request["env"], before)
+        with contextlib.suppress(OSError):
+            self.report(request["env"], before)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()

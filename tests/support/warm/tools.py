@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from nox_pex.pex.cli import pex_environ
 from nox_pex.system import files
 from nox_pex.system.environ import UTF_8, tool_environ
 from tests.support.warm import client
@@ -39,11 +40,13 @@ def warm(homes: list[Path], *, environ: Mapping[str, str]) -> Iterator[None]:
             (packages,) = (home / "lib").glob("python*/site-packages")
             hook = packages / _HOOK
             if not hook.exists() and sys.platform == "linux":
-                argv = [str(home / "bin" / "python"), "-I"]
-                address = stack.enter_context(_serving(argv, environ={**tool_environ(environ), **UTF_8}))
+                argv, tool = [str(home / "bin" / "python"), "-I"], home.name.partition("-")[0]
+                usual = pex_environ(environ) if tool == "pex" else {**tool_environ(environ), **UTF_8}
+                address = stack.enter_context(_serving(argv, environ=usual))
                 text = _HOOK_TEXT.format(client=_CLIENT, address=str(address), home=str(home.resolve()))
                 files.write_text(hook, text)
                 stack.callback(hook.unlink, missing_ok=True)
+                _run_first([*argv, "-m", tool, "--version"], usual)
         yield
 
 
@@ -55,8 +58,14 @@ def warm_nox(environ: Mapping[str, str]) -> Iterator[None]:
         return
     with _serving([sys.executable], environ=environ) as address:
         _addresses.append(address)
+        _run_first(nox_argv("--version"), environ)
         yield
         _addresses.clear()
+
+
+def _run_first(argv: list[str], environ: Mapping[str, str]) -> None:
+    """Run a program with the usual variables: the server imports what it imports, and refuses programs with others."""
+    subprocess.run(argv, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
 
 def nox_argv(*arguments: str) -> list[str]:
