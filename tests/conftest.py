@@ -24,9 +24,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """An empty directory to run a binary in. Its path is short: a shebang below it has at most 127 bytes."""
+def home(shared: Path) -> Iterator[Path]:
+    """A directory to run a binary in. Its path is short: a shebang below it has at most 127 bytes.
+
+    It is empty, except that the pex in a binary finds there what it knows about Pythons and its own compiled code.
+    Nothing of that is from a binary.
+    """
     with tempfile.TemporaryDirectory(prefix="h") as directory:
+        (root := Path(directory) / ".cache" / "pex").mkdir(parents=True)
+        for name in ("interpreters", "bootstraps"):
+            (known := shared / "known" / name).mkdir(parents=True, exist_ok=True)
+            (root / name).symlink_to(known)
         yield Path(directory).resolve()
 
 
@@ -60,10 +68,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Return one more than the processors of this process, because tests also wait: for timeouts, servers, the disk."""
+    """Return two more than the processors of this process, because tests also wait: for timeouts, servers, the disk."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
-    return len(psutil.Process().cpu_affinity()) + 1 if sys.platform == "linux" else (os.cpu_count() or 1) + 1
+    return len(psutil.Process().cpu_affinity()) + 2 if sys.platform == "linux" else (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import tempfile
@@ -12,9 +13,12 @@ import pytest
 
 from nox_pex.system import locks
 from tests.support import memory
+from tests.support.commands import clean_environ
 from tests.support.locker import Locker
 from tests.support.monorepo import write_monorepo
 from tests.support.nox_project import CHECKOUT, Project, copy_fixture_project
+from tests.support.same_bytes import provide_tools
+from tests.support.warm.tools import COLD, warm, warm_nox
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -36,14 +40,37 @@ def scratch(temporary_files: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.fixture(scope="session")
+def _warm_tools(shared: Path, temporary_files: Path) -> Iterator[None]:
+    """Install the tools into the cache of this run of pytest, and let them start fast."""
+    environ = {**clean_environ(), "NOX_PEX_CACHE_DIR": str(shared / "cache"), "TMPDIR": str(temporary_files)}
+    with contextlib.ExitStack() as stack:
+        with locks.locked(shared / "warm.lock", waiting=lambda: None):
+            stack.enter_context(warm(provide_tools(environ), environ=environ))
+        stack.enter_context(warm_nox(environ))
+        yield
+
+
 @pytest.fixture
-def environ(environ: dict[str, str], temporary_files: Path) -> dict[str, str]:
+def environ(
+    environ: dict[str, str], temporary_files: Path, _warm_tools: None, request: pytest.FixtureRequest
+) -> dict[str, str]:
     """The variables of a user's shell, with a directory for temporary files."""
-    return {**environ, "TMPDIR": str(temporary_files)}
+    return {**environ, "TMPDIR": str(temporary_files), **(COLD if "cold_tools" in request.fixturenames else {})}
 
 
 @pytest.fixture
-def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[str], Project]:
+def cold_tools() -> None:
+    """Let all tools start as they do for a user, and let `verify` install them again.
+
+    For tests of their processes, of what they import, and of where they are.
+    """
+
+
+@pytest.fixture
+def built(
+    shared: Path, tmp_path: Path, environ: dict[str, str], request: pytest.FixtureRequest
+) -> Callable[[str], Project]:
     """Copy a fixture project in which `nox -s pex` has run, once in this run of pytest."""
 
     def copy(name: str) -> Project:
@@ -56,7 +83,10 @@ def built(shared: Path, tmp_path: Path, environ: dict[str, str]) -> Callable[[st
                 template.nox("-s", "pex")
                 (template.root / "complete").touch()
         shutil.copytree(template.root, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("complete"))
-        return Project(root=tmp_path / name, environ=environ)
+        project = Project(root=tmp_path / name, environ=environ)
+        if "cold_tools" in request.fixturenames:  # the noxfile of the template may be another one
+            project.write_noxfile()
+        return project
 
     return copy
 

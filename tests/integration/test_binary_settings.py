@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -13,9 +14,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from nox_pex.smoke import python_options
+from nox_pex.system import locks
 from tests.support.binaries import answer, launch, members, pex_info, source_members
 from tests.support.commands import run
-from tests.support.nox_project import Project
+from tests.support.nox_project import Project, copy_fixture_project
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -307,15 +309,33 @@ KEYS: dict[str, tuple[str, Check]] = {
 }
 
 
+def name_of(key: str) -> str:
+    """The name of the binary for a key."""
+    return re.sub(r"[^a-z0-9]+", "-", key)
+
+
+@pytest.fixture
+def keys(shared: Path, environ: dict[str, str]) -> Project:
+    """A project with a binary for each key. All are built once in this run of pytest; tests only read them."""
+    project = Project(root=shared / "built" / "keys", environ=environ)
+    with locks.locked(shared / "built" / "keys.lock", waiting=lambda: None):
+        if not (project.root / "complete").exists():
+            shutil.rmtree(project.root, ignore_errors=True)
+            copy_fixture_project("loose", project.root)
+            tables = [f"[tool.nox-pex.binary.{name_of(key)}]\n{settings}\n" for key, (settings, _) in KEYS.items()]
+            project.edit("pyproject.toml", f"[tool.nox-pex.binary.loose]\n{COUNTER}", "\n".join(tables))
+            project.write_noxfile()
+            project.nox("-s", "pex")
+            (project.root / "complete").touch()
+    return project
+
+
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_has_its_effect_on_the_binary(built: Callable[[str], Project], home: Path, key: str) -> None:
-    settings, check = KEYS[key]
-    loose = built("loose")
-    loose.edit("pyproject.toml", COUNTER, f"{settings}\n")
-    loose.nox("-s", "pex")
-    check(loose.binary("loose"), home)
-    record = loose.record("loose")
-    shipped = {Path(name).parts[1] for name in members(loose.binary("loose")) if name.startswith(".deps/")}
+def test_a_key_has_its_effect_on_the_binary(keys: Project, home: Path, key: str) -> None:
+    _, check = KEYS[key]
+    binary, record = keys.binary(name_of(key)), keys.record(name_of(key))
+    check(binary, home)
+    shipped = {Path(name).parts[1] for name in members(binary) if name.startswith(".deps/")}
     assert {f"{found['name']}-{found['version']}" for found in record["distributions"]} == {
         name.partition("-py")[0] for name in shipped
     }

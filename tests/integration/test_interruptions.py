@@ -21,6 +21,8 @@ from tests.support.digests import digest
 from tests.support.nox_project import Project
 from tests.support.paused_build import pause_build
 
+pytestmark = pytest.mark.usefixtures("cold_tools")
+
 FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
 USES_PEX = 'inject-env = { COLOUR = "green" }'
 """A setting whose change makes pex build the binary. After an edit alone the build is incremental."""

@@ -19,6 +19,19 @@ from tests.support.binaries import pex_info
 from tests.support.locker import Locker
 from tests.support.nox_project import Project
 
+FEW = 2_000
+"""A limit that is reached sooner than the real one, which is only tried with `--slow`."""
+
+SMALLER = """
+from nox_pex.pex import assemble, composer, member_limit
+
+for module in (assemble, composer, member_limit):
+    module.MOST = {most}
+"""
+"""Code of a noxfile that sets another limit."""
+
+MOSTS = [FEW, pytest.param(MOST, marks=[pytest.mark.slow, pytest.mark.long])]
+
 PYPROJECT = """\
 [project]
 name = "app"
@@ -53,12 +66,17 @@ def write_big_wheel(directory: Path, *, files: int) -> Path:
     return wheel
 
 
-@pytest.mark.long
+def test_the_limit_is_that_of_archives_without_zip64() -> None:
+    assert MOST == zipfile.ZIP_FILECOUNT_LIMIT
+
+
+@pytest.mark.parametrize("most", MOSTS)
 def test_distributions_with_too_many_files_are_stored_as_wheels(
-    write_project: Callable[..., Project], lock: Locker, tmp_path: Path
+    write_project: Callable[..., Project], lock: Locker, tmp_path: Path, most: int
 ) -> None:
-    wheel = write_big_wheel(tmp_path, files=MOST)
+    wheel = write_big_wheel(tmp_path, files=most)
     app = write_project("app", {"pyproject.toml": PYPROJECT.format(wheel=wheel), "main.py": "def main(): ...\n"})
+    app.write_noxfile(before=SMALLER.format(most=most))
     lock(app)
     app.nox("-s", "freeze")
     app.add_setting("pre-install-wheels = true")
@@ -67,7 +85,7 @@ def test_distributions_with_too_many_files_are_stored_as_wheels(
     assert 'remove the key, or set layout = "packed"' in line
     app.edit("pyproject.toml", "pre-install-wheels = true\n", "")
     result = app.nox("-s", "pex")
-    assert result.said("pex: app stores its distributions as wheels (pre-install-wheels = false)", "65,535")
+    assert result.said("pex: app stores its distributions as wheels (pre-install-wheels = false)", f"{most:,}")
     assert pex_info(app.binary("app"))["deps_are_wheel_files"]
     with zipfile.ZipFile(app.binary("app")) as archive:
         assert f".deps/{wheel.name}" in archive.namelist()
@@ -77,14 +95,16 @@ def test_distributions_with_too_many_files_are_stored_as_wheels(
     assert app.nox("-s", "pex").said("pex: app unchanged")
 
 
-def test_sources_that_are_too_many_alone_are_refused(project: Callable[[str], Project]) -> None:
+@pytest.mark.parametrize("most", MOSTS)
+def test_sources_that_are_too_many_alone_are_refused(project: Callable[[str], Project], most: int) -> None:
     loose = project("loose")
+    loose.write_noxfile(before=SMALLER.format(most=most))
     loose.nox("-s", "freeze")
     (loose.root / "wares" / "data").mkdir()
-    for number in range(MOST):
+    for number in range(most):
         (loose.root / "wares" / "data" / str(number)).touch()
     line = loose.refused("config", "-s", "pex")
-    assert "65,5" in line
+    assert f"a PEX file holds {most:,}" in line
     assert 'set layout = "packed"' in line
 
 

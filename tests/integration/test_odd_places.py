@@ -17,6 +17,9 @@ EVERYTHING = "svc:main @job%2Ffeature #1? a;b 'c' \"d\" $HOME {e}[f]* ü,&|!=~\\
 SMOKE = '[tool.nox-pex.binary.greet]\nscript = "greet"\n[[tool.nox-pex.binary.greet.smoke.command]]\n'
 
 
+pytestmark = pytest.mark.usefixtures("cold_tools")
+
+
 @pytest.fixture
 def greet(project: Callable[[str], Project]) -> Project:
     """A packaged project with a smoke test."""

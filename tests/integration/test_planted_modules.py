@@ -17,6 +17,8 @@ import pytest
 from tests.support.commands import Result, run
 from tests.support.nox_project import CHECKOUT, Project
 
+pytestmark = pytest.mark.usefixtures("cold_tools")
+
 STANDARD = {name for name in sys.stdlib_module_names if name not in ("antigravity", "this")}
 STARTUP = {"sitecustomize", "usercustomize"}
 SMOKE = '[tool.nox-pex.binary.greet]\nscript = "greet"\n[[tool.nox-pex.binary.greet.smoke.command]]\n'

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support import odd_wheels as odd
 from tests.support.changing_project import ChangingProject
 from tests.support.commands import HANGS_AFTER
 from tests.support.same_bytes import Oracle
 from tests.support.target_platforms import THIS, describe, on_aarch64
+from tests.support.warm.tools import COLD
 
 Step: TypeAlias = "str | tuple[str, ...]"
 """The name of a change, perhaps with the names of the only binaries to compare."""
@@ -345,12 +347,15 @@ def index() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def oracle(tmp_path: Path, environ: dict[str, str], index: str) -> Oracle:
+    """An oracle for a new project, with the caches of `tmp_path`."""
+    return Oracle.of(tmp_path, environ=environ, index=index)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_each_build_gives_the_bytes_of_a_build_from_scratch(
-    scenario: Scenario, tmp_path: Path, environ: dict[str, str], index: str
-) -> None:
-    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+def test_each_build_gives_the_bytes_of_a_build_from_scratch(scenario: Scenario, oracle: Oracle) -> None:
     for step in scenario(oracle.project):
         name, *only = (step,) if isinstance(step, str) else step
         oracle.check(name, only=tuple(only))
@@ -405,9 +410,8 @@ def exchange_all(directory: Path) -> None:
 
 
 @pytest.mark.long
-def test_what_is_damaged_in_the_cache_gets_into_no_binary(tmp_path: Path, environ: dict[str, str], index: str) -> None:
+def test_what_is_damaged_in_the_cache_gets_into_no_binary(oracle: Oracle, tmp_path: Path) -> None:
     """The cache of pex is left as it is: pex finds files in it by name."""
-    oracle = Oracle.of(tmp_path, environ=environ, index=index)
     project = oracle.project
     write_loose(project)
     project.binaries = {"plain": {**SHOP}, "wheels": {**SHOP, "pre-install-wheels": False}}
@@ -429,10 +433,7 @@ def test_what_is_damaged_in_the_cache_gets_into_no_binary(tmp_path: Path, enviro
 
 
 @pytest.mark.long
-def test_builds_at_once_and_killed_builds_leave_nothing_wrong(
-    tmp_path: Path, environ: dict[str, str], index: str
-) -> None:
-    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+def test_builds_at_once_and_killed_builds_leave_nothing_wrong(oracle: Oracle) -> None:
     project = oracle.project
     write_loose(project)
     project.binaries = {"plain": {**SHOP}, "packed": {**SHOP, "layout": "packed"}}
@@ -450,8 +451,9 @@ def test_builds_at_once_and_killed_builds_leave_nothing_wrong(
         oracle.check(f"a build killed after {0.5 + number} s", only=("plain",))
 
 
-def test_a_version_that_was_published_again_is_what_ships(tmp_path: Path, environ: dict[str, str], index: str) -> None:
-    oracle = Oracle.of(tmp_path, environ=environ, index=index)
+def test_a_version_that_was_published_again_is_what_ships(oracle: Oracle) -> None:
+    """Here all tools start cold and know nothing, as for a user. In the other tests that would take minutes."""
+    oracle = replace(oracle, pythons=None, environ={**oracle.environ, **COLD})
     project = oracle.project
     write_loose(project)
     project.binaries = {"plain": {**SHOP}}

@@ -141,6 +141,7 @@ def written_files(project: Project) -> Iterator[tuple[Path, bytes]]:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("cold_tools")  # so that every tool has its command line
 def test_no_session_shows_or_writes_a_secret(built: Callable[[str], Project]) -> None:
     project = built("packaged")
     (project.root / "backend.py").write_text(BACKEND, "utf-8")

@@ -18,6 +18,7 @@ from nox_pex.system import files
 from nox_pex.tools.pinned import POETRY
 from tests.support.commands import Result, clean_environ, run
 from tests.support.digests import digest
+from tests.support.warm.tools import COLD, nox_argv
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PROJECTS: Final = CHECKOUT / "tests" / "projects"
@@ -31,6 +32,26 @@ sys.path.insert(0, {tasks!r})
 import nox_pex
 
 nox_pex.register({arguments})
+"""
+_SHARED_TOOLS: Final = """\
+if any(argument.startswith("verify") for argument in sys.argv):
+    import contextlib
+
+    from msgspec.structs import replace
+    from nox_pex.steps import verify
+
+    fresh_tools = verify.fresh_tools
+
+    @contextlib.contextmanager
+    def shared_tools(provisioner, *, fallbacks):
+        with fresh_tools(provisioner, fallbacks=fallbacks) as fresh:
+            yield replace(fresh, caches=provisioner.caches)
+
+    verify.fresh_tools = shared_tools
+"""
+"""Lets `verify` use the tools of the cache, which were installed in this run of pytest and which no test changes.
+
+To install them again takes longer than all gates. The tests in `verify`, and those with cold tools, do that.
 """
 _RELOCK: Final = """\
 import re
@@ -52,6 +73,8 @@ class Project(Struct, frozen=True, kw_only=True):
 
     def write_noxfile(self, arguments: str = "", *, before: str = "") -> None:
         """Write `noxfile.py`: `arguments` are those of `register()`, `before` is code above its import."""
+        if not COLD.keys() <= self.environ.keys():
+            before = f"{_SHARED_TOOLS}\n{before}"
         text = _NOXFILE.format(tasks=str(CHECKOUT / "tasks"), arguments=arguments, before=before)
         (self.root / "noxfile.py").write_text(text, "utf-8")
 
@@ -61,7 +84,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, which may fail."""
-        return run(self.argv(*arguments), cwd=self.root, env={**self.environ, "PWD": str(self.root), **(env or {})})
+        return run(nox_argv(*arguments), cwd=self.root, env={**self.environ, "PWD": str(self.root), **(env or {})})
 
     def nox(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run Nox, which must succeed."""
@@ -139,7 +162,7 @@ class Project(Struct, frozen=True, kw_only=True):
         The real Poetry computes it, without an index, so the edit must resolve to what is locked already. Nox must have
         run before in this run of pytest.
         """
-        result = run([str(self.poetry()), "-c", _RELOCK], cwd=self.root, env=self.environ)
+        result = run([str(self.poetry()), "-I", "-c", _RELOCK], cwd=self.root, env=self.environ)
         assert result.status == 0, result.output
 
     def with_new_cache(self, cache: Path) -> Project:

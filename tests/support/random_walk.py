@@ -20,7 +20,8 @@ from tests.support import odd_wheels
 from tests.support.changing_project import ChangingProject
 from tests.support.commands import clean_environ
 from tests.support.odd_wheels import ALL
-from tests.support.same_bytes import Oracle
+from tests.support.same_bytes import Oracle, provide_tools
+from tests.support.warm.tools import warm
 
 KEYS: Final[dict[str, tuple[Any, ...]]] = {
     "layout": ("zipapp", "zipapp", "packed", "loose"),
@@ -196,7 +197,11 @@ def main() -> None:
     given = parser.parse_args()
     environ = {**clean_environ(), "NOX_PEX_CACHE_DIR": given.cache}
     _show(f"seed {given.seed}")
-    with odd_wheels.served() as index, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+    with (
+        odd_wheels.served() as index,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory,
+        warm(provide_tools(environ), environ=environ),
+    ):
         oracle = Oracle.of(Path(directory), environ=environ, index=index)
         choice = random.Random(given.seed)  # noqa: S311  # it repeats a walk, and hides nothing
         walk = Walk(oracle.project, choice)

@@ -38,7 +38,9 @@ from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner, find_uv
 from tests.support import one_build
 from tests.support.changing_project import POETRY_CORE, ChangingProject
+from tests.support.known_pythons import KnownPythons
 from tests.support.nox_project import CHECKOUT
+from tests.support.warm.tools import COLD
 
 THIS: Final = Path(sys.executable).resolve()
 
@@ -50,7 +52,7 @@ class Oracle(Struct, frozen=True, kw_only=True):
     """Compares builds of `project` in the environment of a user's shell, with a Python of this machine.
 
     `scratch` is an empty directory for the builds from scratch. `tools` is a directory with installed tools, which
-    all caches share.
+    all caches share. With `pythons`, pex finds out only once what it wants to know about a Python.
     """
 
     project: ChangingProject
@@ -58,6 +60,7 @@ class Oracle(Struct, frozen=True, kw_only=True):
     scratch: Path
     tools: Path
     python: Path = THIS
+    pythons: KnownPythons | None = None
     said: list[str]
 
     @classmethod
@@ -76,25 +79,29 @@ class Oracle(Struct, frozen=True, kw_only=True):
             "PIP_INDEX_URL": f"{index}/simple/",
             "POETRY_CACHE_DIR": str(directory / "poetry"),
         }
+        (known := directory / "pythons").mkdir()
         return cls(
             project=ChangingProject(directory / "shop"),
             environ={**environ, **separate},
             scratch=scratch,
             tools=tools,
+            pythons=KnownPythons(directory=known),
             said=[],
         )
 
     def context(self, *, root: Path | None = None, cache: Path | None = None, force: bool = False) -> Context:
         """Return the context of a run: in the project, or in a copy of it with another cache."""
         environ = {**self.environ, **({"NOX_PEX_CACHE_DIR": str(cache)} if cache else {})}
-        return one_build.context(root or self.project.root, self.python, environ=environ, said=self.said, force=force)
+        return one_build.context(
+            root or self.project.root, self.python, environ=environ, said=self.said, force=force, pythons=self.pythons
+        )
 
     @contextlib.contextmanager
     def started(self) -> Iterator[subprocess.Popen[bytes]]:
         """Start a fast build in another process. After the block, kill it and every process that it has started."""
         argv = [sys.executable, "-m", "tests.support.one_build", str(self.python)]
         path = os.pathsep.join(str(CHECKOUT / directory) for directory in (".", "tasks"))
-        environ = {**self.environ, "PYTHONPATH": path, "PWD": str(self.project.root)}
+        environ = {**self.environ, **COLD, "PYTHONPATH": path, "PWD": str(self.project.root)}
         with subprocess.Popen(argv, cwd=self.project.root, env=environ, start_new_session=True) as process:
             try:
                 yield process
@@ -149,17 +156,22 @@ class Oracle(Struct, frozen=True, kw_only=True):
             shutil.rmtree(home)
 
 
-def provide_tools(environ: Mapping[str, str], python: Path = THIS) -> None:
-    """Install Poetry, pex and poetry-core from the real index into the cache in `environ`."""
+def provide_tools(environ: Mapping[str, str], python: Path = THIS) -> list[Path]:
+    """Install Poetry, pex and poetry-core from the real index into the cache in `environ`.
+
+    Return the environments of Poetry and pex.
+    """
     shell = Shell(environ=environ, secrets=Secrets(), say=lambda _: None)
     provisioner = Provisioner(shell=shell, caches=Caches.of(environ), uv=find_uv(environ))
     with tempfile.TemporaryDirectory() as directory:
         environment = Environment(path=Path(directory) / "environment")
         provisioner.create(environment.path, python=python, seed=False)
         interpreter = environment.interpreter()
-        pinned.provide_poetry(provisioner, None)
-        pinned.provide_pex(provisioner, None, interpreter=interpreter)
         pinned.provide_backend(provisioner, POETRY_CORE, interpreter=interpreter)
+        poetry = pinned.provide_poetry(provisioner, None).python
+        return [
+            python.parents[1] for python in (poetry, pinned.provide_pex(provisioner, None, interpreter=interpreter))
+        ]
 
 
 def _without_results(directory: str, names: list[str]) -> set[str]:
