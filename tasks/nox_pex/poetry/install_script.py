@@ -99,13 +99,18 @@ def report_addresses(repository: Any, write: Callable[[dict[str, Any]], None]) -
 
 
 def report_installed(executor: Any, write: Callable[[dict[str, Any]], None]) -> None:
-    """Make Poetry's executor report each distribution after its last file is written."""
+    """Make Poetry's executor report each distribution after its last file is written.
+
+    To build a distribution from its sources, Poetry also installs a build backend, into a temporary environment.
+    """
     execute = executor._do_execute_operation  # noqa: SLF001  # Poetry has no public way to it
+    environment = os.path.realpath(os.environ["VIRTUAL_ENV"])
 
     @functools.wraps(execute)
     def do_execute_operation(self: Any, operation: Any) -> int:
         status: int = execute(self, operation)
-        if status == 0 and not operation.skipped and operation.job_type in ("install", "update"):
+        is_ours = os.path.realpath(self._env.path) == environment
+        if status == 0 and is_ours and not operation.skipped and operation.job_type in ("install", "update"):
             write({"installed": [operation.package.name, str(operation.package.version)]})
         return status
 

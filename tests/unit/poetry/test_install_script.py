@@ -54,6 +54,7 @@ def test_poetry_never_writes_through_a_link_of_the_environment(
 
 
 INSTALLING = """\
+import os
 from types import SimpleNamespace
 from poetry.installation.executor import Executor
 from poetry.repositories.legacy_repository import LegacyRepository
@@ -63,14 +64,21 @@ links = LegacyRepository().find_links_for_package(idna)
 assert [link.filename for link in links] == ["idna-3.11.whl"]
 idna.files = [{"file": "another.whl"}]
 links = LegacyRepository().find_links_for_package(idna)
+core = SimpleNamespace(name="poetry-core", version="2")
+backend = SimpleNamespace(package=core, job_type="install", skipped=False, status=0)
+Executor("/tmp/build")._do_execute_operation(backend)
 for job, skipped, status in ("install", False, 0), ("install", True, 0), ("uninstall", False, 0), ("update", False, 1):
     operation = SimpleNamespace(package=idna, job_type=job, skipped=skipped, status=status)
-    assert Executor()._do_execute_operation(operation) == status
+    assert Executor(os.environ["VIRTUAL_ENV"])._do_execute_operation(operation) == status
 assert [link.filename for link in links] == ["idna.whl"]
 """
 CLASSES = {
     "installation/executor.py": """\
+from types import SimpleNamespace
+
 class Executor:
+    def __init__(self, environment):
+        self._env = SimpleNamespace(path=environment)
     def _do_execute_operation(self, operation):
         return operation.status
 """,
