@@ -163,8 +163,9 @@ def test_after_a_bump_only_the_difference_is_installed_and_the_result_is_that_of
 def test_a_damaged_cache_entry_is_not_restored_and_is_replaced(known: Project, damage: str, tmp_path: Path) -> None:
     known.nox("-s", "install")
     (entry,) = cached_installs(known)
-    module = next(entry.glob("files/lib/*/site-packages/uvicorn/config.py"))
-    dist_info = next(entry.glob("files/lib/*/site-packages/uvicorn-*.dist-info"))
+    module = known.site_packages() / "uvicorn" / "config.py"
+    module = entry / "files" / install_cache.place(str(module.relative_to(known.environment())))
+    (dist_info,) = entry.glob("files/info/lib/*/site-packages/uvicorn-*.dist-info")
     content = module.read_bytes()
     if damage == "changed":
         replace(module, content + b"# and more\n")

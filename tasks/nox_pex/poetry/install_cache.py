@@ -44,7 +44,15 @@ _MANIFEST: Final = "manifest.json"
 
 
 _FILES: Final = "files"
-"""The directory of a cached install with the installed files."""
+"""The directory of a cached install with the installed files, each at its `place`."""
+
+
+_INFO: Final = "info"
+"""The directory in it that is an environment with nothing but the `.dist-info` directories."""
+
+
+_FLAT: Final = "flat"
+"""The directory in it with all other files, each by a digest of its path: creating directories takes longest."""
 
 
 _LOCATIONS: Final = (
@@ -133,7 +141,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
             ):
                 new = directory / self.home.name
                 new.mkdir(0o700)  # nobody else may write to a directory of the cache, whatever the umask
-                (new / _FILES).mkdir()
+                (new / _FILES / _FLAT).mkdir(parents=True)
                 unreadable = set(environment.without_utf_8())  # by Poetry, which must install them itself
                 paths = [path for distribution in found for path, _, _ in installed_files(distribution, environment)]
                 executable = _link_all(paths, environment.path, new / _FILES)
@@ -168,7 +176,7 @@ def locate(inputs: Inputs, *, home: Path, environ: Mapping[str, str], prefix: Pa
         files.digest(index.poetry_config(environ)),
         # The cache may be copied to another system, which may need other wheels.
         [sysconfig.get_platform(), *platform.libc_ver(), platform.mac_ver()[0]],
-        nox_pex.__version__,
+        [nox_pex.__version__, _INFO, _FLAT],
     ]
     return CachedInstall(home=home / _key([inputs, decisive]), family=_key([of_family, decisive]))
 
@@ -202,7 +210,7 @@ def _copy(home: Path, environment: Environment, *, only: frozenset[str] | None =
     try:
         manifest = convert(files.read_json(home / _MANIFEST), _Manifest)
         cache.mark_used(home)
-        source = Environment(path=home / _FILES)
+        source = Environment(path=home / _FILES / _INFO)
         found = source.distributions()
         listed = {distribution: inventory.listed(distribution, source) for distribution in found}
         copied = listed
@@ -215,9 +223,9 @@ def _copy(home: Path, environment: Environment, *, only: frozenset[str] | None =
             }
         complete = (
             snapshot(found) == manifest.distributions
-            and inventory.files_in(source.path) == set().union(*listed.values())
+            and inventory.files_in(home / _FILES) == {place(path) for rows in listed.values() for path in rows}
             and all(
-                _copy_distribution(distribution, rows=rows, source=source, environment=environment, manifest=manifest)
+                _copy_distribution(distribution, rows=rows, home=home, environment=environment, manifest=manifest)
                 for distribution, rows in copied.items()
             )
         )
@@ -231,11 +239,13 @@ def _copy_distribution(
     distribution: Distribution,
     *,
     rows: Mapping[str, tuple[str, str]],
-    source: Environment,
+    home: Path,
     environment: Environment,
     manifest: _Manifest,
 ) -> bool:
-    """Copy a distribution from `source` to `environment`. Returns False if a file does not match its RECORD.
+    """Copy a distribution from the cached install in `home` to `environment`.
+
+    Returns False if a file does not match its RECORD.
 
     `rows` are those of the RECORD, as `inventory.listed` returns them.
 
@@ -245,11 +255,12 @@ def _copy_distribution(
     rewritten = (distribution.directory / "RECORD").read_text("utf-8", "surrogateescape")
     launchers = {**entry_points(distribution), **entry_points(distribution, "gui_scripts")}
     for path, (recorded_path, digest) in rows.items():
-        copy, mode = environment.path / path, 0o755 if path in manifest.executable else 0o644
+        original, copy = home / _FILES / place(path), environment.path / path
+        mode = 0o755 if path in manifest.executable else 0o644
         if recorded_path == record:
             continue
         if path.startswith("bin/"):
-            content = (source.path / path).read_bytes()
+            content = original.read_bytes()
             if not inventory.has_digest(content, digest):
                 return False
             script = _with_interpreter(
@@ -260,9 +271,9 @@ def _copy_distribution(
             _write(copy, [script], mode=mode)
             if script != content:
                 rewritten = record_with(rewritten, path=recorded_path, content=script)
-        elif not _copy_file(source.path / path, copy, digest=digest, mode=mode):
+        elif not _copy_file(original, copy, digest=digest, mode=mode):
             return False
-    target = environment.path / distribution.directory.relative_to(source.path) / "RECORD"
+    target = environment.path / distribution.directory.relative_to(home / _FILES / _INFO) / "RECORD"
     _write(target, [rewritten.encode("utf-8", "surrogateescape")], mode=0o644)
     return True
 
@@ -318,15 +329,22 @@ def _shebang(python: str, *, launcher: bool) -> bytes:
     return b"#!" + path + b"\n"
 
 
+def place(path: str) -> str:
+    """Return the place of the installed file `path` among the files of a cached install."""
+    if ".dist-info/" in path:
+        return f"{_INFO}/{path}"
+    return f"{_FLAT}/{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}"
+
+
 def _link_all(paths: Iterable[str], source: Path, target: Path) -> frozenset[str]:
-    """Create hard links to the files `paths` below `source` at the same paths below `target`, and their directories.
+    """Create hard links to the files `paths` below `source`, each at its `place` below `target`.
 
     They are copies if the file systems do not support links. Returns the paths of those with the execute permission.
     """
     here, there = str(source), str(target)  # pathlib takes longer than the links, for ten thousand files
-    executable, directories = set(), {there}
+    executable, directories = set(), {f"{there}/{_FLAT}"}
     for path in paths:
-        copy = f"{there}/{path}"
+        copy = f"{there}/{place(path)}"
         if (directory := copy.rpartition("/")[0]) not in directories:
             Path(directory).mkdir(parents=True, exist_ok=True)
             directories.add(directory)

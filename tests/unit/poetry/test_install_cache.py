@@ -102,6 +102,19 @@ def checkouts(tmp_path: Path) -> Checkouts:
     return Checkouts(tmp_path)
 
 
+MODULE = "lib/python3.11/site-packages/wares.py"
+
+
+def stored(checkouts: Checkouts) -> Environment:
+    """The `.dist-info` directories of the cached install."""
+    return Environment(path=checkouts.cached.home / "files" / "info")
+
+
+def stored_file(checkouts: Checkouts, path: str) -> Path:
+    """The installed file `path` in the cached install."""
+    return checkouts.cached.home / "files" / install_cache.place(path)
+
+
 def test_an_install_is_restored_with_the_new_interpreter_in_its_scripts(checkouts: Checkouts) -> None:
     first = checkouts.first()
     second = checkouts.environment("second")
@@ -130,14 +143,13 @@ def test_an_interpreter_with_a_long_path_or_a_blank_gets_a_shell_as_its_launcher
 @pytest.mark.parametrize("damage", ["changed", "gone", "linked", "record", "entry points", "manifest", "script"])
 def test_a_damaged_install_is_not_restored(checkouts: Checkouts, damage: str) -> None:
     checkouts.first()
-    cached = Environment(path=checkouts.cached.home / "files")
-    (site,), info = cached.site_packages, "wares-1.0.dist-info"
+    (site,), info = stored(checkouts).site_packages, "wares-1.0.dist-info"
     file = {
         "record": site / info / "RECORD",
         "entry points": site / info / "entry_points.txt",
         "manifest": checkouts.cached.home / "manifest.json",
-        "script": cached.path / "bin" / "serve",
-    }.get(damage, site / "wares.py")
+        "script": stored_file(checkouts, "bin/serve"),
+    }.get(damage, stored_file(checkouts, MODULE))
     text = file.read_text("utf-8")
     file.unlink()
     if damage == "linked":
@@ -153,7 +165,7 @@ def test_a_row_without_a_strong_digest_is_not_restored_even_if_the_manifest_agre
     checkouts: Checkouts, row: str
 ) -> None:
     checkouts.first()
-    cached = Environment(path=checkouts.cached.home / "files")
+    cached = stored(checkouts)
     (site,) = cached.site_packages
     record = site / "wares-1.0.dist-info" / "RECORD"
     others = [line for line in record.read_text("utf-8").splitlines() if not line.startswith("wares.py")]
@@ -161,8 +173,9 @@ def test_a_row_without_a_strong_digest_is_not_restored_even_if_the_manifest_agre
     record.write_text("\n".join([row, *others]), "utf-8")
     manifest = checkouts.cached.home / "manifest.json"
     files.write_json(manifest, {**files.read_json(manifest), "distributions": snapshot(cached.distributions())})
-    (site / "wares.py").unlink()
-    (site / "wares.py").write_text("EVIL = True\n", "utf-8")
+    module = stored_file(checkouts, MODULE)
+    module.unlink()
+    module.write_text("EVIL = True\n", "utf-8")
     assert not checkouts.cached.restore(checkouts.environment("second"))
 
 
@@ -178,7 +191,7 @@ def test_a_row_without_a_strong_digest_is_not_restored_even_if_the_manifest_agre
 )
 def test_an_install_with_a_file_in_no_record_is_not_restored(checkouts: Checkouts, name: str) -> None:
     checkouts.first()
-    (site,) = Environment(path=checkouts.cached.home / "files").site_packages
+    (site,) = stored(checkouts).site_packages
     (site / name).parent.mkdir(exist_ok=True)
     (site / name).touch()
     assert not checkouts.cached.restore(checkouts.environment("second"))
@@ -286,7 +299,7 @@ def test_an_install_of_another_family_and_a_damaged_one_begin_nothing(checkouts:
     locked, cached = lock(package("wares")), bumped(checkouts, family="another Python")
     assert cached.begin(checkouts.environment("second"), locked) == 0
     cached = CachedInstall(home=cached.home, family="all")
-    module = next(checkouts.cached.home.glob("files/lib/*/site-packages/wares.py"))
+    module = stored_file(checkouts, MODULE)
     module.unlink()
     module.write_text("EVIL = True\n", "utf-8")
     assert cached.begin(checkouts.environment("third"), locked) is None
