@@ -1,4 +1,4 @@
-"""What pex finds out about Pythons and about itself, which it otherwise does again for each empty PEX_ROOT."""
+"""Facts about Pythons and about itself that pex keeps in its PEX_ROOT, shared by all builds of one oracle."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _CONTAINER: Final = Path("/sys/fs/cgroup")
 
 
 _KEPT: Final = ("anon", "shmem", "kernel")
-"""What the kernel cannot drop to make room, unlike its cache of files. `shmem` are files in memory."""
+"""Memory that the kernel cannot free, unlike its cache of files. `shmem` is that of files in memory."""
 
 
 def available(*, machine: Path = _MACHINE, container: Path = _CONTAINER) -> int:
