@@ -142,10 +142,8 @@ def _is_as_listed(file: Path, digest: str) -> bool:
 
 
 def _unlisted(root: Path, environment: Environment, known: set[str]) -> Iterator[str]:
-    here, inside = (
-        len(f"{environment.path}/"),
-        len(f"{root}/"),
-    )  # `os.path.relpath` takes longer than the system's calls
+    # By length, because `os.path.relpath` takes longer than the system's calls.
+    here, inside = len(f"{environment.path}/"), len(f"{root}/")
     for entry in files.entries(root):
         path = entry.path[here:]
         if path in known or entry.is_dir(follow_symlinks=False):

@@ -107,13 +107,13 @@ def write_last_build(path: Path, *, contents: Mapping[str, str], record: Path, i
     files.write_json(path, {"contents": contents, "record": files.digest(record), "inputs": inputs})
 
 
-def change(damage: str | None, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
+def change(reason: str | None, *, last: LastBuild | None, inputs: Inputs) -> Change | None:
     """Return what changed since the binary was built; None if it is exactly what was built from `inputs`.
 
-    `damage` is the answer of `damage`. `last` is what the private state keeps of the last build.
+    `reason` is the answer of `damage`. `last` is what the private state keeps of the last build.
     """
-    if damage is not None or last is None:
-        return Change(reasons=(damage or "its last build is not known here",))
+    if reason is not None or last is None:
+        return Change(reasons=(reason or "its last build is not known here",))
     now, then = digests(inputs), digests(last.inputs)
     if now == then:
         return None

@@ -124,8 +124,8 @@ def pex_argv(
 def empty_argv(interpreter: Interpreter, *, python: Path, output: Path, pex_root: Path) -> list[str]:
     """Return pex's command line for a PEX without content for `interpreter`, run by the interpreter `python`."""
     arguments = [str(python), "-I", "-m", "pex", "--output-file", str(output), "--pex-root", str(pex_root)]
-    constraint = f"{interpreter.implementation}=={interpreter.minor}.*"
-    return [*arguments, "--python-path", str(interpreter.executable), "--interpreter-constraint", constraint]
+    python_path = ("--python-path", str(interpreter.executable))
+    return [*arguments, *python_path, "--interpreter-constraint", _of_minor_version(interpreter)]
 
 
 def repository_options(repository: Path, *, pins: Path, wheels: Sequence[Path]) -> tuple[str, ...]:
@@ -249,7 +249,12 @@ def constraints(binary: Binary, interpreter: Interpreter) -> tuple[str, ...]:
 
     A lock may install different distributions on another minor version, so the binary is only right for this one.
     """
-    return binary.interpreter_constraints or (f"{interpreter.implementation}=={interpreter.minor}.*",)
+    return binary.interpreter_constraints or (_of_minor_version(interpreter),)
+
+
+def _of_minor_version(interpreter: Interpreter) -> str:
+    """The interpreter constraint that all Pythons of the same implementation and minor version satisfy."""
+    return f"{interpreter.implementation}=={interpreter.minor}.*"
 
 
 def check_constraints(binary: Binary, interpreter: Interpreter, *, key: str) -> None:

@@ -182,8 +182,10 @@ def copied_project(original: Target, installer: Installer, *, cold: bool, size: 
 
 
 def _room(size: int | None) -> int | None:
-    """Return the bytes of memory that a second build of `size` installed bytes takes at most; None if too many."""
-    room = _COPIES * size + _ROOM if size is not None else _MOST_ROOM
+    """Return the bytes of memory that a second build of `size` bytes takes at most; None if unknown, or too many."""
+    if size is None:
+        return None
+    room = _COPIES * size + _ROOM
     return room if room < _MOST_ROOM else None
 
 
