@@ -66,6 +66,10 @@ Code = Literal[
     "image-build",
     "image-unreadable",
     "port-unreachable",
+    "license",
+    "not-proven",
+    "signing",
+    "signature",
 ]
 """The error codes, as a type. They are stable: scripts may search for them."""
 
@@ -119,6 +123,10 @@ CODES: Final[dict[Code, str]] = {
     "image-build": "The container engine could not build the image.",
     "image-unreadable": "The image's user cannot read the binary.",
     "port-unreachable": "The program in the container listens where nothing outside can reach it.",
+    "license": "A distribution in the binary has a licence that the settings do not allow.",
+    "not-proven": "A proof of the binary is missing, has failed, or is about another file or other settings.",
+    "signing": "The signing key cannot be used.",
+    "signature": "No given key has signed a statement that is required.",
 }
 """The sentence for each code, which `docs/errors.md` repeats."""
 

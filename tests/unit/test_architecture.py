@@ -14,7 +14,7 @@ PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
     *("system", "settings", "distributions", "tools", "project", "poetry", "platforms", "pex"),
-    *("smoke", "verify", "image", "steps"),
+    *("smoke", "verify", "evidence", "image", "steps"),
 )
 """A module may import from its room and from the rooms before it."""
 
