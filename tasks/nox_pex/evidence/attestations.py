@@ -1,4 +1,9 @@
-"""The directory `dist/NAME.attestations`: for each kind a statement for DSSE signers, and its predicate for others."""
+"""The statements that nox-pex makes, and their directory `dist/NAME.attestations`.
+
+For each kind, it has the statement for DSSE signers, and the predicate alone for tools that make the statement.
+
+Fact sources: in-toto attestation framework, "Statement layer" v1.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence.kinds import KINDS, Kind
-from nox_pex.evidence.statement import Subject, json_text, statement
-from nox_pex.system import files, locks, os_errors
+from nox_pex.evidence.kinds import KINDS, PREDICATE_TYPES, STATEMENT_TYPE, Kind
+from nox_pex.pex.build_record import Sha256
+from nox_pex.system import files, locks, os_errors, outside_text
 
 _ENDINGS: Final = ("statement.json", "predicate.json", "sigstore.json")
 """The endings of the files of each kind. `nox_pex.evidence.signing` writes the last one."""
@@ -18,6 +25,38 @@ _ENDINGS: Final = ("statement.json", "predicate.json", "sigstore.json")
 
 OUR_FILES: Final = frozenset(f"{kind}.{ending}" for kind in KINDS for ending in _ENDINGS)
 """The names of all files that nox-pex writes into the directory."""
+
+
+class Subject(Struct, frozen=True, kw_only=True):
+    """A file that ships: its file name, and its SHA-256 in hexadecimal."""
+
+    name: str
+    sha256: Sha256
+
+
+def statement(kind: Kind, predicate: Mapping[str, Any], subjects: Sequence[Subject]) -> dict[str, Any]:
+    """Return the statement of this kind about `subjects`, of which there is at least one.
+
+    `predicate` has JSON values only. Raises `ValueError` without a subject, because such a statement is about nothing.
+    """
+    if not subjects:
+        msg = "a statement needs a subject"
+        raise ValueError(msg)
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": subject.name, "digest": {"sha256": subject.sha256}} for subject in subjects],
+        "predicateType": PREDICATE_TYPES[kind],
+        "predicate": dict(predicate),
+    }
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """Return the text of a statement or of a predicate, which is always the same for the same value.
+
+    It is indented JSON with one newline at its end. Everything invisible is escaped, and so are lone surrogates, so the
+    text can be encoded as UTF-8.
+    """
+    return outside_text.json_text(value)
 
 
 def write(directory: Path, predicates: Mapping[Kind, Mapping[str, Any]], subjects: Sequence[Subject]) -> None:

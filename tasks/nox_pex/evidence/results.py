@@ -9,13 +9,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from nox_pex.pex.build_record import Sha256
-
-Time: TypeAlias = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
-"""A time in UTC (RFC 3339), in whole seconds."""
-
+from nox_pex.pex.build_record import Sha256, Time
 
 State: TypeAlias = Literal["passed", "failed", "skipped"]
+
+
+SomeSha256: TypeAlias = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
+"""A SHA-256 in hexadecimal, or empty if the file could not be read."""
 
 
 class _Result(Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class _Result(Struct, frozen=True, kw_only=True):
 
     name: str
     binary: str
-    sha256: Sha256
+    sha256: SomeSha256
     passed: bool | None
     settings: Sha256
     tools: dict[str, str]
@@ -53,8 +53,8 @@ class Boot(Struct, frozen=True, kw_only=True):
     verdicts: tuple[CheckVerdict, ...] = ()
 
 
-class StartedScie(Struct, frozen=True, kw_only=True):
-    """The scie that a smoke test started."""
+class TestedScie(Struct, frozen=True, kw_only=True):
+    """A scie that a smoke test started, or that `verify` compared with its PEX."""
 
     file: str
     sha256: Sha256
@@ -72,9 +72,15 @@ class SmokeResult(_Result, frozen=True, kw_only=True):
     """The content of `NAME.smoke.json` that a statement needs."""
 
     conditions: tuple[Boot, ...]
-    scie: StartedScie | None = None
+    scie: TestedScie | None = None
     failure: Failure | None = None
     overrides: Overrides = Overrides()
+
+
+class GateDetails(Struct, frozen=True, kw_only=True):
+    """The details of the gate `integrity` that a statement needs."""
+
+    scies: tuple[TestedScie, ...] = ()
 
 
 class Gate(Struct, frozen=True, kw_only=True):
@@ -82,6 +88,7 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     gate: str
     state: State
+    details: GateDetails = GateDetails()
 
 
 class VerifyResult(_Result, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from nox_pex.pex.build_record import Sha256
+from nox_pex.pex.build_record import Sha256, timestamp
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Smoke
 from nox_pex.system import files, recipe
@@ -39,7 +39,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
         return {
             "settings": self.settings,
             "tools": dict(self.tools),
-            "finished": f"{finished.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "finished": timestamp(finished),
         }
 
 
