@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -84,4 +85,17 @@ def _configuration(result: SmokeResult, circumstances: Circumstances, secrets: S
 
 
 def _may_be_shown(text: str, secrets: Secrets) -> bool:
-    return 0 < len(text) <= _LARGEST_CONTENT and secrets.mask(text) == text
+    """Whether the settings are not too large, and have none of `secrets`."""
+    return 0 < len(text) <= _LARGEST_CONTENT and all(secrets.mask(each) == each for each in _strings(json.loads(text)))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string in a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

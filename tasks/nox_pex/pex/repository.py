@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from nox_pex.poetry import lock
 from nox_pex.system.git import Git
+from nox_pex.system.lazy import pattern
 from nox_pex.system.secrets import public_url
 
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git", "git+ssh", "ssh+git"})
@@ -20,6 +21,10 @@ _SCHEMES: Final = frozenset({"https", "http", "ssh", "git", "git+ssh", "ssh+git"
 
 _IN_A_PATH: Final = "/%:@~+,;=!$&'()*"
 """Characters that stay as they are in the path of a URL (RFC 3986, section 3.3)."""
+
+
+_HELPER: Final = pattern(r"[^/:@\[]+::")
+"""The name of a remote helper before an address."""
 
 
 class SourceRef(Struct, frozen=True, kw_only=True):
@@ -45,7 +50,7 @@ def public_address(address: str) -> str | None:
     None for a path, and for what a remote helper reads.
     """
     address = address.strip()
-    if not address.isprintable() or " " in address:
+    if not address.isprintable() or " " in address or _HELPER.match(address):
         return None
     try:
         parts = urlsplit(public_url(lock.git_url(address)))
