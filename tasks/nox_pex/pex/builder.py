@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import os
 import sysconfig
@@ -135,7 +136,7 @@ class Builder(Struct, frozen=True, kw_only=True):
 
     def _rebuild(self, target: Target, installed: Contents, found: _Found, *, lock_descriptor: int) -> None:
         """Build the binary, and move it, its scies and its record into place."""
-        change, inputs = found.change, found.inputs
+        change, inputs, started = found.change, found.inputs, dt.datetime.now(dt.UTC)
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
 
@@ -175,6 +176,7 @@ class Builder(Struct, frozen=True, kw_only=True):
                 disagreements=disagreements,
                 clock=clock,
                 commit=commit,
+                started=started,
             )
             contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
             checksums.remove(target)
@@ -214,7 +216,8 @@ class Builder(Struct, frozen=True, kw_only=True):
             made = builder.make(target.output)
             contents = {target.output.name: last.contents[target.output.name], **builder.contents(made)}
             builder.move_into_place(made)
-        builder.write_record({**record, "inputs": digests(inputs)}, made, former=record)
+        new = {**build_record.finished_now(record), "inputs": digests(inputs)}
+        builder.write_record(new, made, former=record)
         return contents
 
     def _scie_builder(
@@ -331,6 +334,7 @@ def _record(
     disagreements: Sequence[Mapping[str, Any]],
     clock: Clock,
     commit: Commit | None,
+    started: dt.datetime,
 ) -> dict[str, Any]:
     """The build record, as JSON values. Its keys are documented, so they must not change."""
     return {
@@ -344,6 +348,7 @@ def _record(
         "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
         "git": build_record.git(commit),
+        "built": build_record.built_since(started),
         "sources": {"taken": sorted(built.shipped)},
         "left-out": [left_out.as_record(entry) for entry in _left_out(target, project_files, built)],
         "disagreements": list(disagreements),
