@@ -23,10 +23,10 @@ from nox_pex.evidence import (
     tool_files,
     verification_summary,
 )
+from nox_pex.evidence.attestations import Subject
 from nox_pex.evidence.kinds import Kind
 from nox_pex.evidence.provenance import Build
-from nox_pex.evidence.statement import Subject
-from nox_pex.pex import build_record, circumstances, repository, scies
+from nox_pex.pex import build_record, repository, scies
 from nox_pex.pex.target import Target
 from nox_pex.poetry import lock
 from nox_pex.steps.context import Context
@@ -80,22 +80,24 @@ def _check_not_parallel(context: Context) -> None:
 def _state(context: Context, target: Target) -> None:
     """Write the statements about one binary. Raises `NoxPexError` `not-proven`; none is written then."""
     sha256 = _digest(target)
-    record = build_record.read(target.binary.with_name(f"{target.binary.name}.json"))
-    record = record if record.get("sha256") == sha256 else {}
+    record = build_record.of_last_build(target, sha256=sha256)
+    if not record and target.prebuilt is None:
+        problem = f"{target.binary} and its build record are not as the last build in this checkout left them"
+        raise NoxPexError("not-proven", problem, "build it with `nox -s pex`")
     own_scies = {} if target.prebuilt is not None else _scies(target, record)
     proven = proof.require(target, sha256=sha256, scies=own_scies)
     predicates: dict[Kind, Mapping[str, Any]] = {
-        "smoke": test_result.predicate(proven.smoke, circumstances.of_smoke(target), secrets=context.secrets),
+        "smoke": test_result.predicate(proven.smoke, proven.smoke_circumstances, secrets=context.secrets),
         "verify": verification_summary.predicate(proven.verify, version=record.get("version")),
         "sbom": bom_file.read(target.file("cdx.json"), sha256=sha256),
     }
     if record:
         predicates = {"provenance": provenance.predicate(_build(context, target, record)), **predicates}
     else:
-        context.say(f"attest: no provenance of {target.binary.name}: no build record describes this file")
+        context.say(f"attest: no provenance of {target.binary.name}: it is not the last build in this checkout")
     subjects = [
         Subject(name=target.binary.name, sha256=sha256),
-        *(Subject(name=name, sha256=own_scies[name]) for name in proven.scies),
+        *(Subject(name=name, sha256=digest) for name, digest in sorted(proven.scies.items())),
     ]
     attestations.write(_directory(target), predicates, subjects)
     written = counted(predicates, "statement")
@@ -134,12 +136,17 @@ def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build
         record=record,
         binary=target.name,
         source=repository.source_ref(git, commit=commit.commit) if commit is not None else repository.SourceRef(),
-        materials=materials.materials(installed, lock.read(target.project.lock)),
+        materials=materials.materials(_shipped(record), installed, lock.read(target.project.lock)),
         tools=(tool_files.installed("poetry", python=poetry.python), tool_files.installed("pex", python=pex)),
         python=installed.interpreter,
         builder_id=context.settings.attest.builder_id,
         overrides=context.arguments.overrides,
     )
+
+
+def _shipped(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the name and the version of each distribution in a build record."""
+    return [(each.get("name", ""), each.get("version", "")) for each in record.get("distributions", ())]
 
 
 def _sign(context: Context, stated: list[Target]) -> None:
