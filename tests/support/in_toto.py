@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from google.protobuf import json_format  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.predicates.provenance.v1 import provenance_pb2  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.predicates.test_result.v0 import test_result_pb2  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.predicates.vsa.v1 import vsa_pb2  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.v1.statement import Statement  # type: ignore[import-untyped]  # it has no types
-from in_toto_attestation.v1.statement_pb2 import Statement as StatementProto  # type: ignore[import-untyped]  # it has no types
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+from in_toto_attestation.predicates.vsa.v1 import vsa_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement
+from in_toto_attestation.v1.statement_pb2 import Statement as StatementProto
 
 from nox_pex.evidence.kinds import PREDICATE_TYPES, Kind
 

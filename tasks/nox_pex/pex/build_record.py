@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex.checkout import Commit
+from nox_pex.pex.target import Target
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
@@ -204,6 +205,18 @@ def finished_now(record: Mapping[str, Any]) -> dict[str, Any]:
 def timestamp(time: dt.datetime) -> str:
     """Return a time as RFC 3339 has it, in UTC and in whole seconds: `2026-11-26T16:40:00Z`."""
     return f"{time.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def of_last_build(target: Target, *, sha256: str) -> dict[str, Any]:
+    """Return the build record next to the binary of `target`, of which `sha256` is the digest; empty if it is no proof.
+
+    It is one if it is about this file, and if it is the record that the last build in this checkout wrote: anybody may
+    change the files in `dist`, and a finished file may come from anywhere.
+    """
+    file = target.binary.with_name(f"{target.binary.name}.json")
+    record, last = read(file), read_last_build(target.state_file("build.json"))
+    is_proof = last is not None and files.digest(file) == last.record and record.get("sha256") == sha256
+    return record if is_proof else {}
 
 
 def of_file(binary: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
-from nox_pex.pex import build_record, scies
+from nox_pex.pex import build_record, checksums, scies
 from nox_pex.pex.build_record import Change, LastBuild
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
@@ -115,18 +115,22 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _keep(
         self, target: Target, installed: Contents, found: _Found, last: LastBuild, *, lock_descriptor: int
     ) -> None:
-        """Keep the unchanged binary: make its scies if they changed, and write the checkout's commit to its record."""
+        """Keep the unchanged binary: make its scies and checksums if they changed, and note the checkout's commit."""
         state, inputs = target.state_file("build.json"), found.inputs
         commit = self._commit_once(found.checkout, target, found.project_files)
         current = build_record.current(found.known, target.project, commit=commit)
         if found.change is not None:
             self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(found.change.reasons)}")
             contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
+            contents |= checksums.write(target, build_record.read(target.record))
             build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
             return
+        written = {} if checksums.are_current(target, current, last) else checksums.write(target, current)
         if current != found.known:
             files.write_record(target.record, current)
-            build_record.write_last_build(state, contents=last.contents, record=target.record, inputs=inputs)
+        if written or current != found.known:
+            contents = {**last.contents, **written}
+            build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         size = megabytes(pex_file.size(target.output))
         self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
 
@@ -175,10 +179,12 @@ class Builder(Struct, frozen=True, kw_only=True):
                 started=started,
             )
             contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
+            checksums.remove(target)
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=found.known)
+        contents |= checksums.write(target, build_record.read(target.record))
         state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
