@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable
@@ -223,3 +224,22 @@ def test_a_record_is_only_about_the_file_with_its_digest(binary: Path) -> None:
     assert build_record.of_file(binary)["version"] == "1"
     binary.unlink()
     assert build_record.of_file(binary) == {}
+
+
+def test_an_unchanged_binary_keeps_the_times_of_its_build() -> None:
+    built = {"started": "2026-11-26T16:00:00Z", "finished": "2026-11-26T16:00:09Z"}
+    found = build_record.times(build_record.finished_now({"sha256": "x", "built": built}))
+    assert found is not None
+    assert found.started == built["started"]
+    assert found.finished != built["finished"]  # its scies were made later
+    started = dt.datetime(2026, 1, 1, 1, 0, 0, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    since = build_record.times({"built": build_record.built_since(started)})
+    assert since is not None
+    assert since.started == "2026-01-01T00:00:00Z"
+    assert since.finished != since.started
+
+
+@pytest.mark.parametrize("record", [{}, {"built": None}, {"built": {}}, {"built": {"started": "x", "finished": "y"}}])
+def test_a_record_without_times_gets_none(record: dict[str, Any]) -> None:
+    assert build_record.times(record) is None
+    assert build_record.finished_now(record) == record
