@@ -224,7 +224,7 @@ class Session:
 
     def queue(self, *names: str) -> None:
         """Let the sessions with these names run next; they require no others."""
-        waiting = [SimpleNamespace(name=name, get_direct_dependencies=lambda: []) for name in names]
+        waiting = [SimpleNamespace(name=name, get_direct_dependencies=list) for name in names]
         self._runner.manifest = SimpleNamespace(_queue=waiting)
 
     def log(self, line: str) -> None:
