@@ -19,7 +19,7 @@ from tests.support.nox_project import Project, copy_fixture_project
 
 RECORD_KEYS = {
     *("name", "version", "sha256", "size", "inputs", "lock-hash", "python", "platform", "tools", "git", "sources"),
-    *("left-out", "disagreements", "distributions", "seconds"),
+    *("left-out", "disagreements", "distributions", "seconds", "built"),
 }
 
 

@@ -21,6 +21,10 @@ _SHOWN: Final = 12
 """Characters of a SHA-256 that a message shows."""
 
 
+_LONGEST: Final = 400
+"""Characters of a problem that are shown: the file is from anybody, and so is the text that it names."""
+
+
 _SCIE: Final = "scie"
 """The condition under which a smoke test starts the scie."""
 
@@ -86,6 +90,7 @@ def _read(target: Target, step: str, form: type[_R]) -> _R | NoxPexError:
 
 def _not_proven(target: Target, step: str, problem: str) -> NoxPexError:
     """Return the error for a `problem` of the result of a step, which names its file and the session to run."""
+    problem = problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}…"
     file = target.settings.output_dir / target.file(f"{step}.json").name
     binary = f" -- {target.name} --binary {target.prebuilt}" if target.prebuilt is not None else ""
     return NoxPexError(

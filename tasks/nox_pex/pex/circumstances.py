@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -78,7 +78,8 @@ def of_verify(target: Target) -> Circumstances:
 
 
 def _circumstances(target: Target, settings: Mapping[str, Any]) -> Circumstances:
-    text = json.dumps(_public(settings), sort_keys=True, separators=(",", ":"))
+    public = _public(settings, secret=frozenset(target.settings.secrets))
+    text = json.dumps(public, sort_keys=True, separators=(",", ":"))
     tools = {
         "nox-pex": recipe.digest(),
         "poetry": target.settings.poetry_version or pinned.POETRY,
@@ -108,8 +109,11 @@ _PATTERNS_ONLY: Final = Secrets()
 """Masks what the text around it says to be secret: a password in a URL, credentials, a private key."""
 
 
-def _public(value: Any, *, named: bool = False) -> Any:
-    """Return `value` as JSON has it, without secrets. In a `named` table, values with a secret's name are masked."""
+def _public(value: Any, *, secret: Collection[str], named: bool = False) -> Any:
+    """Return `value` as JSON has it, without secrets.
+
+    In a `named` table, values with a secret's name are masked; `secret` are more names of secrets.
+    """
     if isinstance(value, str):
         return _PATTERNS_ONLY.mask(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -117,10 +121,10 @@ def _public(value: Any, *, named: bool = False) -> Any:
     if isinstance(value, Mapping):
         return {
             _PATTERNS_ONLY.mask(str(key)): MASK
-            if named and is_secret_name(str(key))
-            else _public(inner, named=named or key in _NAMED)
+            if named and (is_secret_name(str(key)) or key in secret)
+            else _public(inner, secret=secret, named=named or key in _NAMED)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_public(inner, named=named) for inner in value]
+        return [_public(inner, secret=secret, named=named) for inner in value]
     return value

@@ -185,3 +185,10 @@ def test_a_result_of_an_older_nox_pex_is_no_proof(make_target: MakeTarget) -> No
     path = write_smoke(target)
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "tools": {"pex": "2.105.2"}}), "utf-8")
     assert any(line.startswith("it was obtained with nox-pex of an unknown version") for line in problems(target))
+
+
+def test_a_text_of_anybody_is_shortened(make_target: MakeTarget) -> None:
+    target = make_target()
+    write_verify(target)
+    write_smoke(target, failure=NoxPexError("crashed", "x" * 100_000, "y"))
+    assert len(problems(target)[0]) < 500

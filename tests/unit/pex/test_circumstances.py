@@ -90,6 +90,13 @@ def test_a_secret_is_no_part_of_the_digest(make_target: MakeTarget) -> None:
     assert circumstances.of_smoke(one) != circumstances.of_smoke(make_target())
 
 
+def test_a_variable_that_the_settings_list_is_a_secret(make_target: MakeTarget) -> None:
+    found = circumstances.of_smoke(
+        make_target(settings={"secrets": ["LICENCE"]}, smoke={"env": {"LICENCE": "hunter22"}})
+    )
+    assert "hunter22" not in found.settings_text
+
+
 def test_the_time_is_in_utc_and_in_whole_seconds(make_target: MakeTarget) -> None:
     time = dt.datetime(2026, 1, 1, 0, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     found = circumstances.of_smoke(make_target()).as_json(finished=time)
