@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -67,18 +69,18 @@ def decode(text: str) -> bytes:
     return found
 
 
-def signed_by(keys: tuple[VerifyingKey, ...], signatures: list[str], payload_type: str, payload: bytes) -> bool:
-    """Whether one of `keys` has made one of `signatures`, in base64, of a payload."""
-    data = pae(payload_type, payload)
-    return any(key.verifies(signature, data) for signature in _decoded(signatures) for key in keys)
+def signer(
+    keys: Sequence[VerifyingKey], signatures: Sequence[str], payload_type: str, payload: bytes
+) -> VerifyingKey | None:
+    """Return the first of `keys` that has made one of `signatures`, in base64, of a payload; None if none has."""
+    data, decoded = pae(payload_type, payload), _decoded(signatures)
+    return next((key for key in keys if any(key.verifies(signature, data) for signature in decoded)), None)
 
 
-def _decoded(signatures: list[str]) -> list[bytes]:
+def _decoded(signatures: Sequence[str]) -> list[bytes]:
     """Return the bytes of the signatures that are base64."""
     found = []
-    for signature in signatures:
-        try:
+    for signature in dict.fromkeys(signatures):
+        with contextlib.suppress(ValueError):
             found.append(decode(signature))
-        except ValueError:
-            continue
     return found

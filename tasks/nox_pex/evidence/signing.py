@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import json
 
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence import dsse, sigstore_bundle, statement
+from nox_pex.evidence import dsse, sigstore_bundle, statement_reader
 from nox_pex.evidence.keys import SigningKey
 from nox_pex.evidence.kinds import KINDS, PREDICATE_TYPES, Kind
 from nox_pex.system import files, os_errors, strict_json
@@ -70,10 +70,13 @@ def directories(directory: Path) -> tuple[Path, ...]:
 
     Raises `NoxPexError` `usage` if there is none.
     """
-    path = directory.absolute()
-    if not path.is_dir():
+    try:
+        is_directory = directory.is_dir()
+    except ValueError:  # a path with NUL
+        is_directory = False
+    if not is_directory:
         raise NoxPexError("usage", f"{directory} is not a directory", f"give dist/NAME{_SUFFIX}, or dist")
-    path = path.resolve() if path.name in {"", "..", "."} else path
+    path = directory.resolve() if directory.name in {"", ".."} else directory
     if path.name.endswith(_SUFFIX):
         return (path,)
     found = tuple(sorted(each for each in path.iterdir() if each.name.endswith(_SUFFIX) and each.is_dir()))
@@ -124,7 +127,7 @@ def _read(path: Path) -> bytes:
 def _check(payload: bytes, kind: Kind, path: Path) -> frozenset[str]:
     """Return the SHA-256 of the files that a statement is about. Raise `NoxPexError` if it is none of its kind."""
     try:
-        found = statement.read(payload)
+        found = statement_reader.read(payload)
         strict_json.check(payload)
     except ValueError as error:
         problem = "has a key twice" if isinstance(error, strict_json.RepeatedKeyError) else "is no in-toto statement"

@@ -17,9 +17,11 @@ from nox_pex.system import withheld
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
+    from nox_pex.evidence import keys
     from nox_pex.image import run as image_run
     from nox_pex.smoke import plan
 else:
+    keys = lazy("nox_pex.evidence.keys")  # only needed for `attest`
     image_run = lazy("nox_pex.image.run")  # only needed for `image`
     plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
 
@@ -66,7 +68,7 @@ def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPex
 def _missing_key(context: Context) -> Iterator[NoxPexError]:
     """Yield an error if there is no file with the signing key. It does not name the file, and the file is not read."""
     named = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
-    if named is not None and not named.startswith("-----BEGIN") and not _has_file(context.invoked_from, named):
+    if named is not None and not keys.is_pem(named) and not _has_file(context.invoked_from, named):
         yield NoxPexError("signing", "the file with the signing key does not exist", "correct the path of the key")
 
 

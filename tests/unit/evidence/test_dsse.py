@@ -49,19 +49,20 @@ def test_nox_pex_verifies_what_securesystemslib_signs(key: PrivateKey) -> None:
     envelope = OtherEnvelope(b"payload", PAYLOAD_TYPE, {})
     envelope.sign(CryptoSigner(key))
     signatures = [each["sig"] for each in envelope.to_dict()["signatures"]]
+    ours, other = loaded(key).public, loaded(OTHER).public
 
-    assert dsse.signed_by((loaded(OTHER).public, loaded(key).public), signatures, PAYLOAD_TYPE, b"payload")
-    assert not dsse.signed_by((loaded(OTHER).public,), signatures, PAYLOAD_TYPE, b"payload")
-    assert not dsse.signed_by((loaded(key).public,), signatures, "another type", b"payload")
-    assert not dsse.signed_by((loaded(key).public,), signatures, PAYLOAD_TYPE, b"Payload")
-    assert not dsse.signed_by((), signatures, PAYLOAD_TYPE, b"payload")
-    assert not dsse.signed_by((loaded(key).public,), [], PAYLOAD_TYPE, b"payload")
+    assert dsse.signer([other, ours], signatures, PAYLOAD_TYPE, b"payload") == ours
+    assert dsse.signer([other], signatures, PAYLOAD_TYPE, b"payload") is None
+    assert dsse.signer([ours], signatures, "another type", b"payload") is None
+    assert dsse.signer([ours], signatures, PAYLOAD_TYPE, b"Payload") is None
+    assert dsse.signer([], signatures, PAYLOAD_TYPE, b"payload") is None
+    assert dsse.signer([ours], [], PAYLOAD_TYPE, b"payload") is None
 
 
 def test_one_good_signature_is_enough() -> None:
     good = dsse.sign(b"payload", loaded(ED25519)).signatures[0].sig
 
-    assert dsse.signed_by((loaded(ED25519).public,), ["", "!", "AAAA", good], PAYLOAD_TYPE, b"payload")
+    assert dsse.signer([loaded(ED25519).public], ["", "!", "AAAA", good], PAYLOAD_TYPE, b"payload") is not None
 
 
 def test_ed25519_gives_the_same_bytes_twice() -> None:
