@@ -74,7 +74,9 @@ def of_verify(target: Target) -> Circumstances:
     settings = _builtins(target.settings)
     table = {key: value for key, value in settings["binary"][target.name].items() if key not in ("smoke", "image")}
     project = {key: settings[key] for key in ("groups", "extras", "secrets")}
-    return _circumstances(target, {"binary": table, "project": project, "lock": _digest(target, "poetry.lock")})
+    return _circumstances(
+        target, {"binary": table, "project": project, "lock": _digest(target, target.project.lock.name)}
+    )
 
 
 def _circumstances(target: Target, settings: Mapping[str, Any]) -> Circumstances:

@@ -20,7 +20,7 @@ from tests.support import in_toto
 from tests.support.results import SHA256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-RECORD = {
+RECORD: dict[str, Any] = {
     "name": "service",
     "version": "1.0",
     "sha256": SHA256,
