@@ -14,6 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
+from nox_pex.evidence.attestations import OUR_FILES
+from nox_pex.evidence.kinds import PAYLOAD_TYPE
 from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
@@ -175,7 +177,8 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 
 _TEMPORARY: Final = (
-    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile)\.\w{8}"
+    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
+    r"|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -217,6 +220,23 @@ def _is_split_part(path: Path) -> bool:
     return path.is_file() and _is_image_result(result) and zipfile.is_zipfile(path)
 
 
+def _is_bill(path: Path) -> bool:
+    """Whether a file is a bill of materials that names nox-pex as the tool that made it."""
+    try:
+        made_by = files.read_json(path)["metadata"]["tools"]["components"]
+        return any(tool["name"] == "nox-pex" for tool in made_by)
+    except (KeyError, TypeError):
+        return False
+
+
+def _is_attestations(path: Path) -> bool:
+    """Whether a directory has only files with names of the statements that nox-pex writes."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    with os.scandir(path) as entries:
+        return all(entry.name in OUR_FILES and entry.is_file(follow_symlinks=False) for entry in entries)
+
+
 def _first_line_matches(expression: str) -> Callable[[Path], bool]:
     """Return a test for a text file whose whole first line matches a regular expression."""
 
@@ -246,6 +266,9 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
+    "attestations": _is_attestations,
+    "pex.intoto.jsonl": _first_line_has(f'"payloadType":"{PAYLOAD_TYPE}"'),
+    "cdx.json": _is_bill,
     "deps.pex": _is_split_part,
     "own.pex": _is_split_part,
     "image.xml": _has_result(_is_image_result),
