@@ -53,10 +53,10 @@ def require(target: Target, *, sha256: str, scies: Mapping[str, str]) -> Proof:
     smoke, verify = _read(target, "smoke", SmokeResult), _read(target, "verify", VerifyResult)
     problems = [result for result in (smoke, verify) if isinstance(result, NoxPexError)]
     if isinstance(smoke, SmokeResult):
-        found = (*_of_both(smoke, of_smoke, sha256), *_of_smoke(smoke, target, scies))
+        found = (*_of_both(smoke, target, of_smoke, sha256), *_of_smoke(smoke, target, scies))
         problems += [_not_proven(target, "smoke", problem) for problem in found]
     if isinstance(verify, VerifyResult):
-        found = (*_of_both(verify, of_verify, sha256), *_of_verify(verify, scies))
+        found = (*_of_both(verify, target, of_verify, sha256), *_of_verify(verify, scies))
         problems += [_not_proven(target, "verify", problem) for problem in found]
     if problems or isinstance(smoke, NoxPexError) or isinstance(verify, NoxPexError):
         raise NoxPexError.together(problems)
@@ -98,8 +98,10 @@ def _not_proven(target: Target, step: str, problem: str) -> NoxPexError:
     )
 
 
-def _of_both(result: SmokeResult | VerifyResult, today: Circumstances, sha256: str) -> Iterator[str]:
+def _of_both(result: SmokeResult | VerifyResult, target: Target, today: Circumstances, sha256: str) -> Iterator[str]:
     """Yield what is wrong with a result of either kind."""
+    if result.name != target.name:
+        yield f"it is about the binary {result.name}"
     if result.sha256 != sha256:
         of_other = f"SHA-256 {result.sha256[:_SHOWN]}…" if result.sha256 else "one that could not be read"
         yield f"it is about another file ({of_other}; this one has {sha256[:_SHOWN]}…)"

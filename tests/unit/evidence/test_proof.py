@@ -187,6 +187,13 @@ def test_a_result_of_an_older_nox_pex_is_no_proof(make_target: MakeTarget) -> No
     assert any(line.startswith("it was obtained with nox-pex of an unknown version") for line in problems(target))
 
 
+def test_a_result_of_another_binary_is_no_proof(make_target: MakeTarget) -> None:
+    target = make_target()
+    write_verify(target)
+    write_smoke(target, name="other\x1b")
+    assert problems(target) == ["it is about the binary other\x1b"]
+
+
 def test_a_text_of_anybody_is_shortened(make_target: MakeTarget) -> None:
     target = make_target()
     write_verify(target)
