@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from nox_pex.errors import NoxPexError
 from nox_pex.evidence import keys
 from nox_pex.evidence.kinds import KINDS, Kind
-from nox_pex.system import import_path, os_errors, outside_text, streams, wording
+from nox_pex.system import import_path, os_errors, outside_text, streams, withheld, wording
 from nox_pex.system.lazy import lazy, pattern
 from nox_pex.system.supported import check_supported
 from nox_pex.version import __version__
@@ -30,14 +30,6 @@ else:
     report = lazy("nox_pex.evidence.check.report")  # not needed by `sign`
     repository = lazy("nox_pex.evidence.check.repository")  # not needed by `sign`
     run = lazy("nox_pex.evidence.check.run")  # not needed by `sign`
-
-KEY: Final = "NOX_PEX_SIGNING_KEY"
-"""The environment variable with the signing key, or its path."""
-
-
-PASSPHRASE: Final = "NOX_PEX_SIGNING_PASSPHRASE"  # noqa: S105  # the name of a variable
-"""The environment variable with the passphrase of the signing key."""
-
 
 _USAGE: Final = 2
 
@@ -146,7 +138,7 @@ def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
         "sign",
         help="sign the finished statements that `nox -s attest` has written",
         description="Sign the finished statements that `nox -s attest` has written. Runs nothing else.",
-        epilog=f"The passphrase of an encrypted key is in {PASSPHRASE}.",
+        epilog=f"The passphrase of an encrypted key is in {withheld.PASSPHRASE}.",
         allow_abbrev=False,
     )
     sign.set_defaults(function=_sign)
@@ -154,7 +146,8 @@ def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
     sign.add_argument(
         "--key",
         metavar="K",
-        help=f"the path of the private key in PEM (PKCS#8), Ed25519 or ECDSA P-256; default: {KEY}, a path or the key",
+        help="the path of the private key in PEM (PKCS#8), Ed25519 or ECDSA P-256; "
+        f"default: {withheld.KEY}, a path or the key",
     )
 
 
@@ -216,11 +209,11 @@ def _max_age(text: str) -> dt.timedelta:
 
 
 def _sign(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    value = environ.get(KEY, "") if arguments.key is None else arguments.key
+    value = environ.get(withheld.KEY, "") if arguments.key is None else arguments.key
     if arguments.key is None and not value:
-        raise NoxPexError("usage", "nox-pex sign: there is no signing key", f"give it with --key, or in {KEY}")
+        raise NoxPexError("usage", "nox-pex sign: there is no signing key", f"give it with --key, or in {withheld.KEY}")
     directories = signing.directories(Path(arguments.directory))
-    key = keys.signing_key(value, environ.get(PASSPHRASE), relative_to=Path.cwd())
+    key = keys.signing_key(value, environ.get(withheld.PASSPHRASE), relative_to=Path.cwd())
     for directory in directories:
         bundle = signing.sign(directory, key)
         streams.write_line(outside_text.shown(f"signed the statements in {directory}: {bundle}"), sys.stdout)

@@ -1,11 +1,33 @@
-"""The locked files that a binary's distributions were installed from."""
+"""The locked files that a binary's distributions were installed from, and the package URLs of its distributions.
+
+Fact sources: the purl specification and its types `pypi` and `generic`; "Binary distribution format" of PyPA for the
+names of wheels and the tags in WHEEL.
+"""
 
 from __future__ import annotations
 
-from msgspec import Struct
-from packaging.utils import NormalizedName
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from nox_pex.poetry.lock import LockedFile
+from msgspec import Struct
+from packaging.tags import Tag, parse_tag
+from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
+
+from nox_pex.distributions import target_python
+from nox_pex.distributions.environment import Distribution, is_compiled_here, text_of
+from nox_pex.errors import NoxPexError
+from nox_pex.pex.target import Contents
+from nox_pex.platforms.wheelhouse import Wheel
+from nox_pex.poetry import origins, requirements
+from nox_pex.poetry.installed import Installed
+from nox_pex.poetry.lock import Lock, LockedFile, Package, Source, git_url
+from nox_pex.system.secrets import public_url
+
+_NEVER_BUILT_HERE: Final = ("manylinux", "musllinux")
+"""Beginnings of the platforms of wheels that no build backend makes: `auditwheel` adds them for an index."""
 
 
 class Material(Struct, frozen=True, kw_only=True):
@@ -22,3 +44,154 @@ class Material(Struct, frozen=True, kw_only=True):
     files: tuple[LockedFile, ...] = ()
     from_sdist: bool = False
     commit: str | None = None
+
+
+def materials(shipped: Iterable[tuple[str, str]], contents: Contents, lock: Lock) -> tuple[Material, ...]:
+    """Return the materials of the distributions that a binary has, sorted by name.
+
+    `shipped` are their names and versions: `distributions` in a build record, or what was read from the file.
+    `contents` is what was installed for the binary, and `lock` is the lock that it was installed from. A distribution
+    with several wheels, for several platforms, has a material for each. One that is not in `contents` is the project.
+    """
+    wanted = {(canonicalize_name(name), version) for name, version in shipped}
+    found = [material for material in _of_contents(contents, lock) if (material.name, material.version) in wanted]
+    known = {(material.name, material.version) for material in found}
+    found += [of_project(name, version) for name, version in wanted - known]
+    return tuple(sorted(found, key=lambda each: (each.name, each.version, [file.name for file in each.files])))
+
+
+def of_project(name: str, version: str | None) -> Material:
+    """Return the material of the project itself, which no lock has."""
+    normalized = canonicalize_name(name)
+    return Material(name=normalized, version=version or "", purl=purl("generic", normalized, version))
+
+
+def purl(kind: str, name: str, version: str | None, qualifiers: Mapping[str, str] | None = None) -> str:
+    """Return a package URL of the type `kind`, in its canonical form. Qualifiers without a value are left out."""
+    given = sorted((key, value) for key, value in (qualifiers or {}).items() if value)
+    pairs = "&".join(f"{key}={_quoted(value, safe='/:')}" for key, value in given)
+    at_version = f"@{_quoted(version, safe=':')}" if version else ""
+    return f"pkg:{kind}/{_quoted(name, safe=':')}{at_version}{f'?{pairs}' if pairs else ''}"
+
+
+def _quoted(text: str, *, safe: str) -> str:
+    return quote(text.encode("utf-8", "replace"), safe=f"{safe}~")
+
+
+def _of_contents(contents: Contents, lock: Lock) -> Iterator[Material]:
+    if isinstance(contents, Installed):
+        known = origins.read(contents.environment)
+        for distribution in contents.distributions:
+            package = _locked(distribution, lock)
+            origin = origins.of(distribution, known)
+            files = _certain(package, origin) or _candidates(distribution, package, contents)
+            yield _material(distribution.name, distribution.version, package, files)
+        return
+    distributions = {(each.name, each.version): each for each in contents.distributions}
+    for wheel in contents.wheels:
+        package = _locked(distributions[wheel.name, wheel.version], lock)
+        yield _material(wheel.name, wheel.version, package, _of_wheel(wheel, package))
+
+
+def _locked(distribution: Distribution, lock: Lock) -> Package | None:
+    """Return the locked package of a distribution; None if the lock has been changed since it was installed."""
+    try:
+        return requirements.locked(distribution, lock)
+    except NoxPexError:
+        return None
+
+
+def _material(name: NormalizedName, version: str, package: Package | None, files: tuple[LockedFile, ...]) -> Material:
+    source = package.source if package is not None else None
+    return Material(
+        name=name,
+        version=version,
+        purl=_purl(name, version, source),
+        files=files,
+        from_sdist=bool(files) and not any(_is_wheel(file) for file in files),
+        commit=source.resolved_reference if source is not None and source.type == "git" else None,
+    )
+
+
+def _purl(name: str, version: str, source: Source | None) -> str:
+    """Return the package URL of a distribution from `source`. It never names a place of this machine."""
+    if source is None:
+        return purl("pypi", name, version)
+    address = "" if source.type in ("directory", "file") else _public_address(source)
+    if not address:
+        return purl("generic", name, version)
+    if source.type == "git":
+        commit = f"@{source.resolved_reference}" if source.resolved_reference else ""
+        subdirectory = f"#{source.subdirectory}" if source.subdirectory else ""
+        return purl("pypi", name, version, {"vcs_url": f"git+{address}{commit}{subdirectory}"})
+    return purl("pypi", name, version, {"download_url" if source.type == "url" else "repository_url": address})
+
+
+def _public_address(source: Source) -> str:
+    """Return the address of a source without credentials; empty if it is a path.
+
+    A query may be a signature that gives access to a file, and a fragment is not part of the address.
+    """
+    address = git_url(source.url)
+    scheme, host, path, _, _ = urlsplit(public_url(address))
+    return urlunsplit((scheme, host, path, "", "")) if scheme not in ("", "file") and host else ""
+
+
+def _certain(package: Package | None, name: str | None) -> tuple[LockedFile, ...]:
+    """Return the locked file that is certain: the only one, or the one that Poetry named."""
+    if package is None or not _has_files(package):
+        return ()
+    if package.source is not None and package.source.type in ("url", "file"):
+        return package.files[:1] if len(package.files) == 1 else ()
+    return tuple(file for file in package.files if file.name == name)[:1]
+
+
+def _has_files(package: Package) -> bool:
+    return package.source is None or package.source.type not in ("git", "directory")
+
+
+def _candidates(distribution: Distribution, package: Package | None, contents: Installed) -> tuple[LockedFile, ...]:
+    """Return the locked files that a distribution may have been installed from, by the tags in its WHEEL."""
+    if package is None or not _has_files(package):
+        return ()
+    wheels = [file for file in package.files if _is_wheel(file)]
+    sdists = [file for file in package.files if not _is_wheel(file)]
+    if is_compiled_here(distribution):
+        return tuple(sdists)
+    text = text_of(distribution.directory / "WHEEL")
+    tags = frozenset(tag for written in re.findall(r"^Tag:[ \t]*(\S+)", text, re.MULTILINE) for tag in _parsed(written))
+    same = [file for file in wheels if tags and _tags(file) == tags]
+    if same and all(tag.platform.startswith(_NEVER_BUILT_HERE) for tag in tags):
+        return tuple(same)
+    if same:  # the user may have told Poetry to build it from its sources
+        return (*same, *sdists)
+    accepted = target_python.of_this_machine(contents.interpreter).tags
+    fitting = [file for file in wheels if not accepted or not accepted.isdisjoint(_tags(file))]
+    return (*fitting, *sdists)
+
+
+def _of_wheel(wheel: Wheel, package: Package | None) -> tuple[LockedFile, ...]:
+    """Return the locked file that a wheel for other platforms is."""
+    if package is None or wheel.built:
+        return ()
+    named = tuple(file for file in package.files if file.name == wheel.file)
+    return named or tuple(file for file in package.files if file.hash == f"sha256:{wheel.sha256}")
+
+
+def _is_wheel(file: LockedFile) -> bool:
+    return file.name.endswith(".whl")
+
+
+def _tags(file: LockedFile) -> frozenset[Tag]:
+    """Return the tags in the name of a wheel; empty if it is not the name of one."""
+    with contextlib.suppress(InvalidWheelFilename):
+        return parse_wheel_filename(file.name)[3]
+    return frozenset()
+
+
+def _parsed(tag: str) -> frozenset[Tag]:
+    """Return the tags in a compressed tag set; empty if it is not one."""
+    try:
+        return parse_tag(tag)
+    except ValueError:
+        return frozenset()

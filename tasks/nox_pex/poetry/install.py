@@ -19,7 +19,7 @@ from msgspec import Struct
 from nox_pex.distributions.environment import Environment, is_compiled_here, snapshot
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import install_state, lock
+from nox_pex.poetry import install_state, lock, origins
 from nox_pex.poetry.install_state import InstallState, PathDependencies
 from nox_pex.poetry.installed import Installed, from_state
 from nox_pex.poetry.lock import Lock
@@ -210,6 +210,7 @@ class Installer(Struct, frozen=True, kw_only=True):
 
     def _create(self, environment: Environment) -> None:
         install_state.remove(environment)
+        origins.clear(environment)
         files.remove(sync.scratch_of(environment))  # of a Poetry that was killed
         self.provisioner.create(environment.path, python=self.base.find(), seed=False)
 

@@ -32,7 +32,9 @@ from nox_pex.distributions import inventory
 from nox_pex.distributions.entry_points import entry_points
 from nox_pex.distributions.environment import Distribution, Environment, installed_files, snapshot
 from nox_pex.distributions.record import encode_digest, record_with
+from nox_pex.poetry import origins
 from nox_pex.poetry.lock import Lock, Package
+from nox_pex.poetry.origins import Origin
 from nox_pex.system import files, locks
 from nox_pex.system.command import Shell
 from nox_pex.system.fingerprint import Inputs
@@ -78,7 +80,7 @@ class _Manifest(Struct, frozen=True, kw_only=True):
 
     `id` is unique. `python` is the interpreter that its scripts start with. `distributions` are those of `snapshot`.
     `executable` are the paths of files with the execute permission. `locked` are the digests of their packages in the
-    lock, by name, and `family` is that of the cached install.
+    lock, by name, and `family` is that of the cached install. `origins` are the files that Poetry chose, by name.
     """
 
     id: str
@@ -87,6 +89,7 @@ class _Manifest(Struct, frozen=True, kw_only=True):
     executable: frozenset[str]
     family: str
     locked: dict[str, str]
+    origins: dict[str, Origin]
 
 
 class CachedInstall(Struct, frozen=True, kw_only=True):
@@ -152,6 +155,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                     executable=executable,
                     family=self.family,
                     locked={name: digest for name, digest in _locked(found, locked).items() if name not in unreadable},
+                    origins=origins.read(environment),
                 )
                 files.write_json(new / _MANIFEST, to_builtins(manifest, order="deterministic"))
                 files.move_into_place(new, self.home)
@@ -229,6 +233,8 @@ def _copy(home: Path, environment: Environment, *, only: frozenset[str] | None =
                 for distribution, rows in copied.items()
             )
         )
+        names = {distribution.name for distribution in copied}
+        origins.add(environment, {name: origin for name, origin in manifest.origins.items() if name in names})
         # Another run may have replaced the cached install meanwhile, with scripts for another interpreter.
         return len(copied) if complete and files.read_json(home / _MANIFEST).get("id") == manifest.id else None
     except (OSError, ValueError, configparser.Error):

@@ -15,8 +15,10 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from packaging.utils import canonicalize_name
 
 from nox_pex.poetry.file_urls import FileUrls
+from nox_pex.poetry.origins import Origin
 
 _INTERVAL: Final = 0.05
 """Seconds between two looks at a report that is being written."""
@@ -24,6 +26,7 @@ _INTERVAL: Final = 0.05
 
 class _Line(Struct, frozen=True, kw_only=True):
     index: FileUrls | None = None
+    chosen: tuple[str, str, str] | None = None
     installed: tuple[str, str] | None = None
 
 
@@ -35,6 +38,11 @@ class Report(Struct, frozen=True, kw_only=True):
     def addresses(self) -> tuple[FileUrls, ...]:
         """Return what the package indexes said about the files of packages."""
         return tuple(line.index for line, _ in self._lines(0) if line.index is not None)
+
+    def origins(self) -> dict[str, Origin]:
+        """Return the locked file that Poetry chose for each distribution, by its name."""
+        chosen = (line.chosen for line, _ in self._lines(0) if line.chosen is not None)
+        return {canonicalize_name(name): Origin(version=version, file=file) for name, version, file in chosen}
 
     @contextlib.contextmanager
     def watched(self, installed: Callable[[str, str], None] | None) -> Iterator[None]:

@@ -6,8 +6,9 @@
   an existing file to replace its content, so a wheel with `NAME.data/scripts/python`, or with an entry point of that
   name, would replace the interpreter of the machine.
 - It appends a JSON object and a line ending to the file REPORT for each thing that is known while it installs. After a
-  package index said where the files of a package are: `{"index": …}`, as in `file_urls_script.py`. After a distribution
-  is installed with all its files, and they will not change: `{"installed": [NAME, VERSION]}`, as in the lock.
+  package index said where the files of a package are: `{"index": …}`, as in `file_urls_script.py`. After Poetry chose
+  one of them: `{"chosen": [NAME, VERSION, FILE]}`. After a distribution is installed with all its files, and they will
+  not change: `{"installed": [NAME, VERSION]}`, as in the lock.
 
 This file imports nothing of nox-pex. A Poetry that has no such classes works as usual, and reports nothing.
 """
@@ -32,6 +33,10 @@ try:
     from poetry.repositories.pypi_repository import PyPiRepository
 except ImportError:
     Executor = LegacyRepository = PyPiRepository = None
+try:
+    from poetry.installation.chooser import Chooser
+except ImportError:
+    Chooser = None
 try:
     from poetry.repositories.exceptions import PackageNotFoundError
     from poetry.repositories.link_sources.json import SimpleJsonPage
@@ -117,6 +122,24 @@ def report_installed(executor: Any, write: Callable[[dict[str, Any]], None]) -> 
     executor._do_execute_operation = do_execute_operation  # noqa: SLF001  # Poetry has no public way to it
 
 
+def report_chosen(chooser: Any, write: Callable[[dict[str, Any]], None]) -> None:
+    """Make Poetry's chooser report the file that it chose for each package of the environment.
+
+    It also chooses files of build backends, for temporary environments.
+    """
+    choose = chooser.choose_for
+    environment = os.path.realpath(os.environ["VIRTUAL_ENV"])
+
+    @functools.wraps(choose)
+    def choose_for(self: Any, package: Any) -> Any:
+        link = choose(self, package)
+        if os.path.realpath(self._env.path) == environment:
+            write({"chosen": [package.name, str(package.version), link.filename]})
+        return link
+
+    chooser.choose_for = choose_for
+
+
 def main() -> None:
     """Run Poetry."""
     report = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -127,6 +150,8 @@ def main() -> None:
     for repository in (LegacyRepository, PyPiRepository):
         if hasattr(repository, "find_links_for_package"):
             report_addresses(repository, write)
+    if hasattr(Chooser, "choose_for"):
+        report_chosen(Chooser, write)
     if hasattr(Executor, "_do_execute_operation"):
         report_installed(Executor, write)
     sys.addaudithook(refuse_links)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
-from nox_pex.poetry import direct_urls, file_urls, git_failures, lock
+from nox_pex.poetry import direct_urls, file_urls, git_failures, lock, origins
 from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
 from nox_pex.poetry.install_report import Report
@@ -75,6 +75,7 @@ class Sync(Struct, frozen=True, kw_only=True):
                 # Poetry keeps a damaged download in its cache, and no flag skips that. So use an empty cache.
                 shell.say("install: a file has another hash than the lock says; downloading it again")
                 outcome = run(argv, env={**environ, "POETRY_CACHE_DIR": str(scratch / "cache")})
+            origins.add(environment, report.origins())
             if addresses := report.addresses():
                 known = file_urls.KnownUrls(project=self.project, provisioner=self.provisioner)
                 known.add(addresses, lock.read(self.project.lock))

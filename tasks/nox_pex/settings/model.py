@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from nox_pex.settings import names, pex_args, toml_text
+from nox_pex.settings.attest import Attest
 from nox_pex.settings.image import Image
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
@@ -143,6 +144,7 @@ class Settings(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     extends: str | None = None
+    attest: Attest = Attest()
     binary: dict[str, Binary] = {}
 
     def _broken_rules(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
-from nox_pex.pex import build_record, scies
+from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
@@ -148,7 +148,21 @@ def _scies(directory: Path, stem: str) -> Iterator[Output]:
     for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
         if scie_file.platform_in(path.name, stem=stem) is not None:
             is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
-            yield Output(path=path, is_ours=is_ours)
+            yield from _with_checksum(Output(path=path, is_ours=is_ours))
+
+
+def _with_checksum(output: Output) -> Iterator[Output]:
+    """Yield the checksum file of a file that ships, if there is one, and the file itself."""
+    checksum = checksums.of_file(output.path)
+    if checksum.exists():
+        yield Output(path=checksum, is_ours=_is_checksum(checksum))
+    yield output
+
+
+def _is_checksum(path: Path) -> bool:
+    """Whether a file begins with the checksum of the file, or of a file in the directory, of its name."""
+    shipped = re.escape(path.name.removesuffix(".sha256"))
+    return _first_line_matches(rf"\\?[0-9a-f]{{64}}  {shipped}(?:/.*)?\n")(path)
 
 
 def _is_scie(path: Path, stem: str) -> bool:
@@ -203,16 +217,21 @@ def _is_split_part(path: Path) -> bool:
     return path.is_file() and _is_image_result(result) and zipfile.is_zipfile(path)
 
 
-def _first_line_has(text: str) -> Callable[[Path], bool]:
-    """Return a test for a text file whose first line contains `text`."""
+def _first_line_matches(expression: str) -> Callable[[Path], bool]:
+    """Return a test for a text file whose whole first line matches a regular expression."""
 
-    def has(path: Path) -> bool:
+    def matches(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open(encoding="utf-8", errors="replace") as file:
-            return text in file.readline()
+            return re.fullmatch(expression, file.readline()) is not None
 
-    return has
+    return matches
+
+
+def _first_line_has(text: str) -> Callable[[Path], bool]:
+    """Return a test for a text file whose first line contains `text`."""
+    return _first_line_matches(f".*{re.escape(text)}.*\n?")
 
 
 _is_smoke_result: Final = _is_result("binary", "conditions")
@@ -223,6 +242,7 @@ _is_frozen: Final = _first_line_has("made by nox-pex")
 
 _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "pex": _is_built,
+    "pex.sha256": _is_checksum,
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,

@@ -8,9 +8,10 @@ from packaging.utils import canonicalize_name
 
 from nox_pex.distributions import inventory
 from nox_pex.distributions.environment import Environment, snapshot
-from nox_pex.poetry import install_cache
+from nox_pex.poetry import install_cache, origins
 from nox_pex.poetry.install_cache import CachedInstall
 from nox_pex.poetry.lock import Lock, Package, Source
+from nox_pex.poetry.origins import Origin
 from nox_pex.system import files
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
@@ -93,6 +94,7 @@ class Checkouts:
         }
         environments.install(found, "wares", files, scripts={"serve": "wares:main"})
         (found.path / "bin" / "serve").chmod(0o755)
+        origins.add(found, {"wares": Origin(version="1.0", file="wares-1.0.tar.gz")})
         self.store(found)
         return found
 
@@ -121,6 +123,8 @@ def test_an_install_is_restored_with_the_new_interpreter_in_its_scripts(checkout
     assert checkouts.cached.exists()
     assert checkouts.cached.restore(second)
     assert list(inventory.damaged(second)) == []
+    assert origins.read(second) == origins.read(first)
+    assert len(origins.read(second)) == 1
     assert snapshot(second.distributions()).keys() == snapshot(first.distributions()).keys()
     serve = second.path / "bin" / "serve"
     assert serve.read_text("utf-8") == f"#!{second.python}\nimport wares\n"

@@ -9,6 +9,7 @@ import pytest
 
 from nox_pex.poetry import sync
 from nox_pex.poetry.install_report import Report
+from nox_pex.poetry.origins import Origin
 
 POETRY = """\
 import os, sys
@@ -71,8 +72,22 @@ for job, skipped, status in ("install", False, 0), ("install", True, 0), ("unins
     operation = SimpleNamespace(package=idna, job_type=job, skipped=skipped, status=status)
     assert Executor(os.environ["VIRTUAL_ENV"])._do_execute_operation(operation) == status
 assert [link.filename for link in links] == ["idna.whl"]
+
+from poetry.installation.chooser import Chooser
+
+Chooser("/tmp/build").choose_for(core)
+assert Chooser(os.environ["VIRTUAL_ENV"]).choose_for(idna).filename == "idna-3.11.whl"
 """
 CLASSES = {
+    "installation/chooser.py": """\
+from types import SimpleNamespace
+
+class Chooser:
+    def __init__(self, environment):
+        self._env = SimpleNamespace(path=environment)
+    def choose_for(self, package):
+        return SimpleNamespace(filename=f"{package.name}-{package.version}.whl")
+""",
     "installation/executor.py": """\
 from types import SimpleNamespace
 
@@ -127,4 +142,5 @@ def test_addresses_and_complete_distributions_are_reported(tmp_path: Path) -> No
     with report.watched(lambda *distribution: installed.append(distribution)):
         pass
     assert installed == [("idna", "3.11")]
+    assert report.origins() == {"idna": Origin(version="3.11", file="idna-3.11.whl")}
     assert report.path.stat().st_mode & 0o077 == 0

@@ -29,6 +29,7 @@ WRITTEN: Final = {
     "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
     "requirements.txt": requirements.requirements_text(NOTHING, direct_file="api.requirements-direct.txt"),
     "requirements-direct.txt": requirements.direct_text(NOTHING),
+    "pex.sha256": f"{'0' * 64}  api.pex\n",
 }
 """The text files that nox-pex writes next to a binary, apart from the build record."""
 
