@@ -14,6 +14,7 @@ import pytest
 
 import nox_pex
 from nox_pex import command_line
+from nox_pex.system import withheld
 from tests.support.signing_keys import ED25519, OTHER, P256, private_pem, public_pem
 from tests.support.statements import COMMIT, REPOSITORY, write_statements
 
@@ -24,7 +25,7 @@ CONTENT = b"#!/usr/bin/env python3\n" + bytes(range(256)) * 10
 @pytest.fixture
 def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a file, its signed statements and keys, which is the working directory."""
-    for variable in (command_line.KEY, command_line.PASSPHRASE):
+    for variable in (withheld.KEY, withheld.PASSPHRASE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "key.pem").write_text(private_pem(ED25519))
@@ -220,8 +221,8 @@ def test_the_signing_key_may_be_in_the_environment(
     (deployed / "encrypted.pem").write_text(encrypted)
     before = deployed.joinpath("service.pex.intoto.jsonl").read_bytes()
     for value in ("encrypted.pem", encrypted):
-        monkeypatch.setenv(command_line.KEY, value)
-        monkeypatch.setenv(command_line.PASSPHRASE, "passphrase")
+        monkeypatch.setenv(withheld.KEY, value)
+        monkeypatch.setenv(withheld.PASSPHRASE, "passphrase")
         deployed.joinpath("service.pex.intoto.jsonl").unlink()
 
         status, out, err = run(capsys, "sign", "service.attestations")
@@ -229,7 +230,7 @@ def test_the_signing_key_may_be_in_the_environment(
         assert (status, err) == (0, "")
         assert "service.pex.intoto.jsonl" in out
         assert deployed.joinpath("service.pex.intoto.jsonl").read_bytes() == before
-    monkeypatch.setenv(command_line.PASSPHRASE, "another-one")
+    monkeypatch.setenv(withheld.PASSPHRASE, "another-one")
 
     status, out, err = run(capsys, "sign", "service.attestations")
 
