@@ -4,8 +4,10 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,3 +311,54 @@ def test_nobody_reads_the_output(deployed: Path) -> None:
     )
 
     assert (result.stdout, result.stderr) == ("0\n", "")
+
+
+CHECK = (ROOT / "docs" / "check.md").read_text("utf-8")
+
+
+def test_the_page_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command_line.main(["check", "--help"])
+
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert set(re.findall(r"^\| `(--[a-z-]+)", CHECK, re.MULTILINE)) == options
+
+
+def test_the_json_of_the_page_has_the_fields_of_a_verdict(deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"^```json\n(.+?)^```$", CHECK, re.MULTILINE | re.DOTALL)
+    shown, real = json.loads(example), json.loads(check(capsys, "--json")[1])
+
+    assert list(shown) == list(real)
+    assert list(shown["statements"][0]) == list(real["statements"][0])
+    assert deployed.is_dir()
+
+
+def test_the_commands_of_the_page_make_usable_keys(deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = re.findall(r"^(openssl [^#\n]+?) *#(?: or: (.+))?", CHECK, re.MULTILINE)
+    (first, instead), (encrypted, _), (public, _) = commands
+    other = first.partition(" -algorithm")[0] + f" {instead} -out key.pem"
+    for command, passphrase in ((first, ""), (other, ""), (f"{encrypted} -pass pass:secret", "secret")):
+        subprocess.run(command.split(), check=True, capture_output=True)
+        subprocess.run([*public.split(), "-passin", "pass:secret"], check=True, capture_output=True)
+        environ = {withheld.PASSPHRASE: passphrase} if passphrase else {}
+
+        signed = script(deployed, "sign", ".", "--key", "key.pem", **environ)
+
+        assert (signed.returncode, signed.stderr) == (0, "")
+        assert run(capsys, "check", "service.pex", "--key", "release.pub")[0] == 0
+
+
+def test_the_example_of_securesystemslib_verifies_the_bundle(deployed: Path) -> None:
+    (example,) = re.findall(r"^```python\n(.+?)^```$", CHECK, re.MULTILINE | re.DOTALL)
+    (deployed / "key.pub").rename("release.pub")
+    argv = [sys.executable, "-c", example]
+
+    assert subprocess.run(argv, cwd=deployed, check=False, capture_output=True).returncode == 0
+    (deployed / "other.pub").rename("release.pub")
+    assert b"VerificationError" in subprocess.run(argv, cwd=deployed, check=False, capture_output=True).stderr
+
+
+def test_the_script_is_in_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert project["scripts"] == {"nox-pex": "nox_pex.command_line:main"}
