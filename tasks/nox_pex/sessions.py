@@ -34,7 +34,7 @@ else:
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
-SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "image", "platform", "cache-key", "clean"]
+SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "sbom", "image", "platform", "cache-key", "clean"]
 
 
 def register(

@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from nox_pex.settings import names, pex_args, toml_text
 from nox_pex.settings.image import Image
+from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
 from nox_pex.system.lazy import pattern
@@ -143,6 +144,7 @@ class Settings(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     extends: str | None = None
+    sbom: Sbom = Sbom()
     binary: dict[str, Binary] = {}
 
     def _broken_rules(self) -> Iterator[str]:

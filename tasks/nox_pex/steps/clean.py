@@ -161,7 +161,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 
 _TEMPORARY: Final = (
-    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile)\.\w{8}"
+    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image|cdx)\.(?:json|xml)|requirements\S*\.txt|Dockerfile)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -197,6 +197,14 @@ def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
     return lambda path: is_result(path.with_suffix(".json"))
 
 
+def _is_bill(path: Path) -> bool:
+    """Whether a file is a bill of materials that nox-pex wrote: it names the tools that did."""
+    metadata = files.read_json(path).get("metadata")
+    tools = metadata.get("tools") if isinstance(metadata, dict) else None
+    components = tools.get("components") if isinstance(tools, dict) else None
+    return any(isinstance(each, dict) and each.get("name") == "nox-pex" for each in components or ())
+
+
 def _is_split_part(path: Path) -> bool:
     """Whether a file is one of the two parts of a split binary: a PEX file next to the result of an image."""
     result = path.with_suffix("").with_suffix(".image.json")
@@ -226,6 +234,7 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
+    "cdx.json": _is_bill,
     "deps.pex": _is_split_part,
     "own.pex": _is_split_part,
     "image.xml": _has_result(_is_image_result),

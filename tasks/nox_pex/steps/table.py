@@ -70,6 +70,13 @@ STEPS: Final = {
             options=("binary", "deep"),
         ),
         Step(
+            name="sbom",
+            after=("pex",),
+            help="Write the bill of materials of the PEX file, in CycloneDX, and check its licences.",
+            options=("binary", "force"),
+            prepare=True,
+        ),
+        Step(
             name="image",
             after=("pex",),
             help="Build a container image with the PEX file, run it and check its answers.",
