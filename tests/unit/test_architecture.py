@@ -30,6 +30,7 @@ FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "nox_queue", "i
 STANDALONE = {
     *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "confine")),
     "platforms/poetry_script.py",
+    "evidence/sbom/cyclonedx_script.py",
 }
 """Modules that run in a process without nox-pex."""
 

@@ -61,9 +61,21 @@ def materials(shipped: Iterable[tuple[str, str]], contents: Contents, lock: Lock
 
 
 def of_project(name: str, version: str | None) -> Material:
-    """Return the material of the project itself, which no lock has."""
+    """Return the material of the project itself, or of what no index is known to have."""
     normalized = canonicalize_name(name)
     return Material(name=normalized, version=version or "", purl=purl("generic", normalized, version))
+
+
+def of_unknown_origin(name: str, version: str, lock: Lock | None) -> Material:
+    """Return the material of a distribution in a file that nothing is known of, and which may be of another lock.
+
+    The lock only says whether its name is one of a package index.
+    """
+    normalized = canonicalize_name(name)
+    packages = [package for package in (lock.packages if lock is not None else ()) if package.name == normalized]
+    if packages and not any(package.is_direct for package in packages):
+        return Material(name=normalized, version=version, purl=_purl(normalized, version, packages[0].source))
+    return of_project(name, version)
 
 
 def purl(kind: str, name: str, version: str | None, qualifiers: Mapping[str, str] | None = None) -> str:

@@ -195,7 +195,7 @@ def _moved(contents: Contents, lock: Lock) -> Iterator[Disagreement]:
 def _unsatisfied(members: Sequence[Member], python: TargetPython) -> Iterator[Disagreement]:
     """Yield the requirements of `members` that apply on `python`, and that the other members do not satisfy."""
     installed = {member.name: member for member in members}
-    for member, requirement, text in _applying(installed, python):
+    for member, requirement, text in applying(installed, python):
         required = installed.get(canonicalize_name(requirement.name))
         if required is None or not requirement.specifier.contains(required.version, prereleases=True):
             yield Disagreement(
@@ -207,7 +207,7 @@ def _unsatisfied(members: Sequence[Member], python: TargetPython) -> Iterator[Di
             )
 
 
-def _applying(
+def applying(
     installed: Mapping[NormalizedName, Member], python: TargetPython
 ) -> Iterator[tuple[Member, Requirement, str]]:
     """Yield the requirements that apply, with their texts, also those of the extras that other members require."""

@@ -18,6 +18,7 @@ from packaging.version import Version
 from nox_pex.settings import names, pex_args, toml_text
 from nox_pex.settings.attest import Attest
 from nox_pex.settings.image import Image
+from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.settings.table import Table
 from nox_pex.system.lazy import pattern
@@ -145,6 +146,7 @@ class Settings(Table, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     extends: str | None = None
     attest: Attest = Attest()
+    sbom: Sbom = Sbom()
     binary: dict[str, Binary] = {}
 
     def _broken_rules(self) -> Iterator[str]:

@@ -29,6 +29,7 @@ from nox_pex.evidence.provenance import Build
 from nox_pex.pex import build_record, repository, scies
 from nox_pex.pex.target import Target
 from nox_pex.poetry import lock
+from nox_pex.steps import sbom
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, withheld
@@ -89,7 +90,7 @@ def _state(context: Context, target: Target) -> None:
     predicates: dict[Kind, Mapping[str, Any]] = {
         "smoke": test_result.predicate(proven.smoke, proven.smoke_circumstances, secrets=context.secrets),
         "verify": verification_summary.predicate(proven.verify, version=record.get("version")),
-        "sbom": bom_file.read(target.file("cdx.json"), sha256=sha256),
+        "sbom": _bill(context, target, sha256=sha256),
     }
     if record:
         predicates = {"provenance": provenance.predicate(_build(context, target, record)), **predicates}
@@ -120,6 +121,15 @@ def _scies(target: Target, record: Mapping[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of each scie in the build record, as it is now, by its file name."""
     recorded = scies.recorded(record, stem=target.stem)
     return {scie.file: files.digest(target.directory / scie.file) for scie in recorded}
+
+
+def _bill(context: Context, target: Target, *, sha256: str) -> Mapping[str, Any]:
+    """Return the bill of materials. Raises `NoxPexError` `not-proven` if it is not what `sbom` would write today."""
+    bill = bom_file.read(target.file("cdx.json"), sha256=sha256)
+    if not sbom.is_current(context, target):
+        problem = f"{target.file('cdx.json')} is not what `sbom` would write today, or a licence in it is not allowed"
+        raise NoxPexError("not-proven", problem, "run `nox -s sbom`")
+    return bill
 
 
 def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build:

@@ -73,8 +73,9 @@ STEPS: Final = {
         Step(
             name="sbom",
             after=("pex",),
-            help="Write the bill of materials of the PEX file, as CycloneDX JSON.",
-            options=("binary",),
+            help="Write the bill of materials of the PEX file, in CycloneDX, and check its licences.",
+            options=("binary", "force"),
+            prepare=True,
         ),
         Step(
             name="attest",

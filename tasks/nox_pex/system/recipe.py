@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,22 @@ def digest() -> str:
 
     Between two releases, the code of a checkout changes and its version does not.
     """
+    return _digest(lambda: _modules(os.fspath(_PACKAGE)))
+
+
+@functools.cache
+def digest_of(*rooms: str) -> str:
+    """Return the same of the code in other `rooms`, which decide the content of another file than the binary."""
+    package = os.fspath(_PACKAGE)
+    return _digest(lambda: (f"/{room}{path}" for room in sorted(rooms) for path in _modules(f"{package}/{room}")))
+
+
+def _digest(modules: Callable[[], Iterator[str]]) -> str:
+    """Return the version of nox-pex, and in a checkout also the digest of `modules`, paths in the package."""
     if not (_PACKAGE.parents[1] / "pyproject.toml").is_file():
         return __version__
     hasher = hashlib.sha256()
-    for path in _modules(os.fspath(_PACKAGE)):
+    for path in modules():
         descriptor = os.open(f"{_PACKAGE}{path}", os.O_RDONLY)
         try:
             hasher.update(f"{path}\0".encode() + os.read(descriptor, os.fstat(descriptor).st_size))

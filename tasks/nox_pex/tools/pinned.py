@@ -1,6 +1,6 @@
-"""The pinned tools: Poetry, pex and the build backend, each in its environment.
+"""The pinned tools: Poetry, pex, the build backend and the writer of SBOMs, each in its environment.
 
-Poetry and pex are installed once for each version and Python, and shared by all projects of the user.
+Poetry, pex and that writer are installed once for each version and Python, and shared by all projects of the user.
 """
 
 from __future__ import annotations
@@ -57,7 +57,15 @@ _LOCKED_POETRY_CORES: Final = {
 }
 
 
-LOCKED: Final = (_LOCKED_POETRY, _LOCKED_PEX, *_LOCKED_POETRY_CORES.values())
+LOCKED_CYCLONEDX: Final = Locked(
+    name="cyclonedx",
+    requirements=("cyclonedx-python-lib==11.12.0", "license-expression==30.4.4"),
+    lowest_python="3.11",
+)
+"""The libraries that write an SBOM run on the Python that runs Nox."""
+
+
+LOCKED: Final = (_LOCKED_POETRY, _LOCKED_PEX, LOCKED_CYCLONEDX, *_LOCKED_POETRY_CORES.values())
 """Every requirement file that nox-pex ships."""
 
 
@@ -100,6 +108,16 @@ def install_pex(provisioner: Provisioner, version: str | None, *, interpreter: I
     locked = _LOCKED_PEX if version in (None, PEX) else None
     requirements = locked.requirements if locked else (f"pex=={version}",)
     return provisioner.provide("pex", requirements, python=interpreter.executable, locked=locked).python
+
+
+def provide_cyclonedx(provisioner: Provisioner) -> Path:
+    """Return the interpreter with the libraries that write an SBOM. Raises `NoxPexError` if they cannot be installed.
+
+    The mapping of licences and the bytes of an SBOM depend on their versions, so no setting replaces them.
+    """
+    locked = LOCKED_CYCLONEDX
+    environment = provisioner.provide("sbom", locked.requirements, python=Path(sys.executable), locked=locked)
+    return environment.python
 
 
 def provide_backend(provisioner: Provisioner, requires: Sequence[str], *, interpreter: Interpreter) -> Environment:

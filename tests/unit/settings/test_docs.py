@@ -13,6 +13,7 @@ from nox_pex.settings.attest import Attest
 from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
+from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.smoke import Budget, Ready, Smoke
 from tests.support.settings import parsed
 
@@ -20,6 +21,7 @@ DOCUMENT = (Path(__file__).parents[3] / "docs" / "settings.md").read_text("utf-8
 HEADINGS: dict[str, type[msgspec.Struct]] = {
     "[tool.nox-pex]": Settings,
     "[tool.nox-pex.attest]": Attest,
+    "[tool.nox-pex.sbom]": Sbom,
     "[tool.nox-pex.binary.NAME]": Binary,
     "[tool.nox-pex.binary.NAME.sources]": Sources,
     "[tool.nox-pex.binary.NAME.smoke]": Smoke,

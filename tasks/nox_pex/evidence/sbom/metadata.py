@@ -1,0 +1,181 @@
+"""What the METADATA of a distribution says for a bill of materials: bounded and printable, whatever is in it.
+
+Fact sources: the core metadata specification; "Well-known Project URLs in Metadata" of PyPA.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from email.errors import HeaderParseError
+from email.message import Message
+from email.parser import HeaderParser
+from email.utils import getaddresses
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+
+from nox_pex.evidence.sbom.bill import Licences
+from nox_pex.system.secrets import public_url
+
+LONGEST_HEADER: Final = 1 << 20
+"""Characters of a METADATA that are read. Its description, which may be long, is not among its headers."""
+
+
+_LONGEST_NAME: Final = 200
+"""Characters of a name of a person, an organisation or a licence."""
+
+
+_LONGEST_SUMMARY: Final = 500
+"""Characters of a Summary. The specification says: one line."""
+
+
+_LONGEST_LICENCE: Final = 2000
+"""Characters of a licence field that are passed on. Some metadata has the whole text of a licence there."""
+
+
+_LONGEST_URL: Final = 2000
+"""Characters of a URL. A longer one is left out, because a part of it would be another address."""
+
+
+_MOST: Final = 20
+"""The number of links, of authors and of classifiers that are read."""
+
+
+_LABELS: Final = {
+    "homepage": "website",
+    "source": "vcs",
+    "repository": "vcs",
+    "sourcecode": "vcs",
+    "github": "vcs",
+    "code": "vcs",
+    "issues": "issue-tracker",
+    "bugs": "issue-tracker",
+    "issue": "issue-tracker",
+    "tracker": "issue-tracker",
+    "issuetracker": "issue-tracker",
+    "bugtracker": "issue-tracker",
+    "documentation": "documentation",
+    "docs": "documentation",
+    "changelog": "release-notes",
+    "changes": "release-notes",
+    "whatsnew": "release-notes",
+    "history": "release-notes",
+    "releasenotes": "release-notes",
+    "download": "distribution",
+}
+"""The type of a link in CycloneDX by its well-known label, normalized."""
+
+
+class Description(Struct, frozen=True, kw_only=True):
+    """What METADATA says about a distribution. `supplier` is its maintainer, or else its author; perhaps empty."""
+
+    summary: str = ""
+    supplier: str = ""
+    authors: tuple[str, ...] = ()
+    links: tuple[tuple[str, str, str], ...] = ()
+    licences: Licences = Licences()
+
+
+def describe(metadata: str) -> Description:
+    """Return what the text of a METADATA says."""
+    headers = HeaderParser().parsestr(_headers(metadata))
+    authors = tuple(dict.fromkeys(_people(headers, "Author")))[:_MOST]
+    maintainers = tuple(_people(headers, "Maintainer"))
+    return Description(
+        summary=plain(_first(headers, "Summary"), _LONGEST_SUMMARY),
+        supplier=(*maintainers, *authors, "")[0],
+        authors=authors,
+        links=tuple(dict.fromkeys(_links(headers)))[:_MOST],
+        licences=Licences(
+            expression=plain(_first(headers, "License-Expression"), _LONGEST_LICENCE),
+            text=_lines(_first(headers, "License")),
+            classifiers=tuple(dict.fromkeys(_licence_names(_all(headers, "Classifier"))))[:_MOST],
+        ),
+    )
+
+
+def plain(text: str, longest: int = _LONGEST_NAME) -> str:
+    """Return `text` on one line, without control characters and lone surrogates, cut off at `longest` characters."""
+    line = " ".join(_INVISIBLE.sub(" ", text[: longest * 4]).split())
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
+
+
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff]+"
+)
+"""Control characters, characters that hide or turn text, and lone surrogates, which JSON cannot carry."""
+
+
+def _headers(metadata: str) -> str:
+    """Return the headers in the text of a METADATA, without the description."""
+    return re.split(r"\r?\n\r?\n", metadata[:LONGEST_HEADER], maxsplit=1)[0]
+
+
+def _all(headers: Message, key: str) -> list[str]:
+    try:
+        return [str(value) for value in headers.get_all(key, [])]
+    except (HeaderParseError, UnicodeError, ValueError):
+        return []
+
+
+def _first(headers: Message, key: str) -> str:
+    """Return the first value of a field; `UNKNOWN`, which old tools wrote, is none."""
+    value = (*_all(headers, key), "")[0]
+    return "" if value.strip() == "UNKNOWN" else value
+
+
+def _lines(text: str) -> str:
+    """Return a field that may have several lines, each plain."""
+    pieces = [plain(line, _LONGEST_LICENCE) for line in text[:_LONGEST_LICENCE].splitlines()]
+    return "\n".join(piece.removeprefix("|").strip() for piece in pieces if piece)
+
+
+def _people(headers: Message, key: str) -> Iterator[str]:
+    """Yield the names in the fields `key` and `key`-email. Addresses of people are left out if they have a name."""
+    name = plain(_first(headers, key))
+    if name:
+        yield name
+    for each, address in getaddresses([_first(headers, f"{key}-email")[:_LONGEST_LICENCE]]):
+        person = plain(each) or plain(address)
+        if person and (each or not name):
+            yield person
+
+
+def _links(headers: Message) -> Iterator[tuple[str, str, str]]:
+    """Yield the links: the type in CycloneDX, the URL, and the label."""
+    if address := _address(_first(headers, "Home-page")):
+        yield "website", address, ""
+    if address := _address(_first(headers, "Download-URL")):
+        yield "distribution", address, ""
+    for value in _all(headers, "Project-URL")[: _MOST * 2]:
+        label, _, url = value.partition(",")
+        if address := _address(url):
+            kind = _LABELS.get(re.sub(r"[\W_]+", "", label[:_LONGEST_NAME]).lower(), "other")
+            yield kind, address, plain(label) if kind == "other" else ""
+
+
+def _address(text: str) -> str:
+    """Return a web address without credentials, as a URI; empty if it is none."""
+    text = text.strip()
+    if len(text) > _LONGEST_URL or _INVISIBLE.search(text):
+        return ""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return ""
+    return quote(public_url(text), safe=_URI) if valid else ""
+
+
+_URI: Final = ":/?#@!$&'()*+,;=%-._~"
+"""The characters of a URI, without brackets, which only an IPv6 address has (RFC 3986, section 2)."""
+
+
+def _licence_names(classifiers: Iterable[str]) -> Iterator[str]:
+    """Yield the names of the licences in classifiers."""
+    for classifier in classifiers:
+        parts = [part.strip() for part in classifier[:_LONGEST_LICENCE].split("::")]
+        if parts[0] == "License" and len(parts) > 1 and parts[-1] != "OSI Approved":
+            yield plain(parts[-1])

@@ -1,0 +1,263 @@
+"""`sbom`: write the bill of materials of each finished binary, and check the licences in it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nox_pex.distributions import pex_file
+from nox_pex.errors import NoxPexError
+from nox_pex.pex import build_record, scies
+from nox_pex.pex.target import Target
+from nox_pex.poetry import lock, origins
+from nox_pex.poetry.installed import Installed
+from nox_pex.poetry.lock import Lock
+from nox_pex.steps.context import Context
+from nox_pex.steps.each_binary import each_binary
+from nox_pex.system import files, os_errors, recipe
+from nox_pex.system.fingerprint import Inputs, digests
+from nox_pex.system.lazy import lazy
+from nox_pex.system.wording import counted
+from nox_pex.tools import pinned
+
+if TYPE_CHECKING:
+    from nox_pex.evidence.sbom import compose, policy, shipped, timestamp, write
+    from nox_pex.evidence.sbom.bill import Bill
+    from nox_pex.evidence.sbom.compose import Built
+    from nox_pex.evidence.sbom.policy import Policy
+    from nox_pex.evidence.sbom.shipped import ShippedFile, ShippedPython
+    from nox_pex.evidence.sbom.write import Written
+    from nox_pex.pex.build_record import RecordedScie
+    from nox_pex.verify import scies as verified_scies
+else:
+    compose = lazy("nox_pex.evidence.sbom.compose")  # these are not needed if nothing changed
+    policy = lazy("nox_pex.evidence.sbom.policy")
+    shipped = lazy("nox_pex.evidence.sbom.shipped")
+    timestamp = lazy("nox_pex.evidence.sbom.timestamp")
+    write = lazy("nox_pex.evidence.sbom.write")
+    verified_scies = lazy("nox_pex.verify.scies")
+
+
+def run(context: Context) -> None:
+    """Write `NAME.cdx.json` for each binary, unless its inputs are unchanged, and check the licences.
+
+    Raises `NoxPexError` with the first failure, after all binaries: also `license`.
+    """
+    context.check_prebuilt()
+    each_binary(context, functools.partial(_write, context))
+
+
+def prepare(context: Context) -> None:
+    """Install the libraries that write a bill of materials. Raises `NoxPexError`."""
+    pinned.provide_cyclonedx(context.provisioner)
+
+
+def _write(context: Context, target: Target) -> None:
+    output, inputs = target.file("cdx.json"), _inputs(context, target)
+    shown = os.path.relpath(output, context.root)
+    if _is_unchanged(target, inputs) and not context.arguments.force and not _has_secret(context, output):
+        context.say(f"sbom: {target.name} unchanged ({shown})")
+        return
+    files.require_replaceable(output)
+    found = shipped.read(target.binary)
+    built = _built(context, target, found)
+    bill = compose.compose(
+        target,
+        found,
+        built=built,
+        lock=_lock(target),
+        file=target.binary.name,
+        timestamp=_time(context, target, built),
+    )
+    written = write.write(bill, context.provisioner)
+    with os_errors.writing(str(output), place=output.parent):
+        files.write_text(output, written.text)
+    context.say(f"sbom: {target.name} has {_summary(bill, written)} ({shown})")
+    for line in _doubts(bill):
+        context.say(f"sbom: {line}")
+    _check_licences(context, target, bill, written)
+    files.write_json(_state_file(target), _state(target, inputs))
+
+
+def is_current(context: Context, target: Target) -> bool:
+    """Whether `NAME.cdx.json` is the one that this step would write today, with licences that are allowed."""
+    return _is_unchanged(target, _inputs(context, target))
+
+
+def _is_unchanged(target: Target, inputs: Inputs) -> bool:
+    return target.file("cdx.json").is_file() and files.read_json(_state_file(target)) == _state(target, inputs)
+
+
+def _state(target: Target, inputs: Inputs) -> dict[str, Any]:
+    return {"inputs": digests(inputs), "file": files.digest(target.file("cdx.json"))}
+
+
+def _state_file(target: Target) -> Path:
+    return target.state_file("sbom.json")
+
+
+def _inputs(context: Context, target: Target) -> Inputs:
+    """Everything that decides the bytes of the file, and the verdict on the licences."""
+    document = target.project.document
+    project = [document.get("project"), document.get("dependency-groups"), document.get("tool", {}).get("poetry")]
+    return {
+        "binary": {target.binary.name: pex_file.quick_digest(target.binary)},
+        "record": {path.name: files.digest(path) for path in (_record_of(target), target.record)},
+        "scies": {
+            each.file: pex_file.quick_digest(target.directory / each.file)
+            for each in scies.recorded(build_record.read(target.record), stem=target.stem)
+        },
+        "lock": {"poetry.lock": files.digest(target.project.lock)},
+        "installed": _installed_inputs(context, target),
+        "project": {"pyproject.toml": _digest(project)},
+        "settings": {
+            "sbom": _digest(msgspec.to_builtins(context.settings.sbom)),
+            "exclude": _digest(target.table.exclude),
+            "scie": str(target.table.scie),
+            "file": str(target.prebuilt is not None),
+        },
+        "time": {"SOURCE_DATE_EPOCH": context.environ.get("SOURCE_DATE_EPOCH", "")},
+        "tools": {"cyclonedx": files.digest(pinned.LOCKED_CYCLONEDX.file)},
+        "recipe": {"nox-pex": recipe.digest(), "sbom": recipe.digest_of("evidence", "verify")},
+    }
+
+
+def _installed_inputs(context: Context, target: Target) -> Mapping[str, str]:
+    """What was installed for the binary; empty if nothing is."""
+    try:
+        contents = context.installed(target)
+    except NoxPexError:
+        return {}
+    known = origins.read(contents.environment) if isinstance(contents, Installed) else {}
+    return {
+        **{
+            f"{each.name} {each.version}": f"{each.record} {origins.of(each, known)}" for each in contents.distributions
+        },
+        **{f"path {name}": digest for name, digest in contents.path_digests.items()},
+    }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
+
+
+def _has_secret(context: Context, file: Path) -> bool:
+    """Whether the file has a value that is secret now: the variable of a secret may be new."""
+    try:
+        text = files.read_text(file)
+    except (OSError, ValueError):
+        return True
+    return context.secrets.mask_json(text) != text
+
+
+def _record_of(target: Target) -> Path:
+    return target.binary.with_name(f"{target.binary.name}.json")
+
+
+def _built(context: Context, target: Target, found: ShippedFile) -> Built | None:
+    """Return what is known of the file `found`; None if no build record, and nothing that is installed, is about it."""
+    record = next((each for each in _records(target, found)), None)
+    locked = _lock(target)
+    if record is None or locked is None or record.get("lock-hash") != locked.digest:
+        return None
+    try:
+        contents = context.installed(target)
+    except NoxPexError:
+        if target.prebuilt is None:
+            raise
+        return None
+    installed = {(each.name, each.version) for each in contents.distributions}
+    unknown = [each for each in found.distributions if each.name != target.project.name]
+    if any((each.name, each.version) not in installed for each in unknown):
+        return None
+    return compose.Built(record=record, contents=contents, lock=locked, scies=tuple(_scies(target)))
+
+
+def _records(target: Target, found: ShippedFile) -> Iterator[Mapping[str, Any]]:
+    """Yield the build records that are about exactly the file `found`: also if it is a scie that was built."""
+    beside, own = build_record.read(_record_of(target)), build_record.read(target.record)
+    if beside.get("sha256") == found.sha256:
+        yield beside
+    if any(each.sha256 == found.sha256 for each in scies.recorded(own, stem=target.stem)):
+        yield own
+
+
+def _scies(target: Target) -> Iterator[tuple[RecordedScie, ShippedPython | None]]:
+    """Yield the scies that were built with the binary, each with the Python in it."""
+    for each in verified_scies.open_scies(target) or ():
+        if each.content is None or each.digests is None or each.digests.whole != each.recorded.sha256:
+            continue  # `verify` reports it
+        name = each.content.python
+        yield each.recorded, next((shipped.python_of(part) for part in each.content.parts if part.name == name), None)
+
+
+def _lock(target: Target) -> Lock | None:
+    """Return the project's lock; None if there is none that can be read."""
+    try:
+        return lock.read(target.project.lock)
+    except NoxPexError:
+        return None
+
+
+def _time(context: Context, target: Target, built: Built | None) -> str:
+    commit = build_record.commit(built.record) if built is not None else None
+    root = target.project.root
+    return timestamp.of(context.environ, root=root, commit=commit.commit if commit is not None else None)
+
+
+def _summary(bill: Bill, written: Written) -> str:
+    libraries = [each for each in bill.components if not each.ref.startswith(_OURS)]
+    named = sum(bool(written.licences[each.ref].expressions) for each in libraries)
+    return f"{counted(libraries, 'distribution')}, {named} with an SPDX licence"
+
+
+_OURS = ("runtime:", "python:", "scie:")
+"""Beginnings of the refs of components that are not distributions."""
+
+
+def _doubts(bill: Bill) -> Iterator[str]:
+    """Yield lines about what the bill could not say."""
+    yield from (value for name, value in bill.properties if name == "nox-pex:hashes")
+    uncertain = [
+        each.name for each in bill.components if any(name == "nox-pex:candidate" for name, _ in each.properties)
+    ]
+    if uncertain:
+        names = ", ".join(uncertain)
+        yield f"no hash, because it is not known which locked file was installed: {names}; `-- --force` installs again"
+
+
+def _check_licences(context: Context, target: Target, bill: Bill, written: Written) -> None:
+    """Raise `NoxPexError` `license` if the policy refuses a distribution. The project's own code is not one."""
+    settings = context.settings.sbom
+    rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
+    refused: list[str] = []
+    needed: dict[str, None] = {}
+    for each in bill.components:
+        if each.ref.startswith(_OURS) or each.name == target.project.name:
+            continue
+        declared = written.licences[each.ref]
+        expressions = [*declared.expressions, *map(policy.reference, declared.names)]
+        expressions = expressions or [policy.reference(f"unknown-{each.name}")]
+        if wrong := [expression for expression in expressions if rules.refuses(expression)]:
+            names = " and ".join([*declared.expressions, *(f'"{name}"' for name in declared.names)]) or "no licence"
+            refused.append(f"{each.name} {each.version} ({names})")
+            needed |= dict.fromkeys(wrong)
+    if refused:
+        place = context.reading.where("tool.nox-pex.sbom")
+        problem = f"{place} does not allow the licences of {target.name}: {', '.join(refused)}"
+        raise NoxPexError("license", problem, _remedy(rules, needed))
+
+
+def _remedy(rules: Policy, refused: Iterable[str]) -> str:
+    entries = ", ".join(f'"{expression}"' for expression in refused)
+    if not rules.allow:
+        return f"remove what has them, or take them out of deny-licenses: {entries}"
+    also = " and not in deny-licenses" if rules.deny else ""
+    return f"remove what has them, or accept them in allow-licenses{also}: {entries}"
