@@ -10,11 +10,10 @@ from nox_pex.system.lazy import imported
 from nox_pex.version import __version__
 
 if TYPE_CHECKING:
-    from nox_pex import smoke
     from nox_pex.errors import NoxPexError
     from nox_pex.sessions import register
 
-__all__ = ["NoxPexError", "__version__", "register", "smoke"]
+__all__ = ["NoxPexError", "__version__", "register"]
 
 
 if not TYPE_CHECKING:  # or every name would be an attribute to the type checker

@@ -176,7 +176,8 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "a huge age": (["check", "service.pex", "--key", "key.pub", "--max-age", "9999999d"], "is no age"),
     "sign without a directory": (["sign", "--key", "key.pem"], "the following arguments are required: DIR"),
     "sign without a key": (["sign", "."], "there is no signing key"),
-    "sign another directory": (["sign", "nowhere", "--key", "key.pem"], "nowhere is not a directory"),
+    "sign another directory": (["sign", "nowhere", "--key", "key.pem"], "DIR is not a directory"),
+    "sign with the key in the wrong place": (["sign", "secret.pem", "--key", "."], "DIR is not a directory"),
     "sign a path that cannot be one": (["sign", "a\0b", "--key", "key.pem"], "is not a directory"),
     "sign with the path of a key too many": (
         ["sign", ".", "--key", "key.pem", "secret.pem"],

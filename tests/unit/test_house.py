@@ -107,6 +107,7 @@ def test_importing_the_library_imports_no_step() -> None:
 
     assert result.stdout.split() == [
         "nox_pex.errors",
+        "nox_pex.nox_queue",
         "nox_pex.sessions",
         "nox_pex.steps",
         "nox_pex.steps.table",
@@ -114,6 +115,7 @@ def test_importing_the_library_imports_no_step() -> None:
         "nox_pex.system.import_path",
         "nox_pex.system.lazy",
         "nox_pex.system.supported",
+        "nox_pex.system.withheld",
         "nox_pex.version",
     ]
 

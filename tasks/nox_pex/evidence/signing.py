@@ -75,7 +75,8 @@ def directories(directory: Path) -> tuple[Path, ...]:
     except ValueError:  # a path with NUL
         is_directory = False
     if not is_directory:
-        raise NoxPexError("usage", f"{directory} is not a directory", f"give dist/NAME{_SUFFIX}, or dist")
+        # Its path is not shown: it may be that of the key, given in the wrong place.
+        raise NoxPexError("usage", "nox-pex sign: DIR is not a directory", f"give dist/NAME{_SUFFIX}, or dist")
     path = directory.resolve() if directory.name in {"", ".."} else directory
     if path.name.endswith(_SUFFIX):
         return (path,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -15,6 +16,10 @@ _URL: Final = pattern(
 
 _SHORT: Final = pattern(r"(?:[^/@]*@)?(?P<host>\[[^\]/]+\]|[^/:@]+)[:/](?P<path>.+)")
 """The form of SSH (`git@host:path`), and one without a scheme (`host/path`)."""
+
+
+_IN_A_PATH: Final = "/%:@~+,;=!$&'()*"
+"""Characters that a URL may have in its path as they are (RFC 3986, section 3.3), and `%` of those that it has not."""
 
 
 class Repository(Struct, frozen=True, kw_only=True):
@@ -30,7 +35,9 @@ def parse(address: str) -> Repository | None:
     if match is None:
         return None
     path = match["path"].strip("/").removesuffix(".git").rstrip("/")
-    return Repository(host=match["host"].lower(), path=path) if path else None
+    if not path:
+        return None
+    return Repository(host=match["host"].lower(), path=quote(path, safe=_IN_A_PATH, errors="replace"))
 
 
 def of_dependency(uri: str) -> frozenset[Repository]:

@@ -25,6 +25,9 @@ _PASSED: Final = "PASSED"
 _WARNED: Final = "WARNED"
 
 
+_REPEATED: Final = "has a key twice"
+
+
 class Counted(Struct, frozen=True, kw_only=True):
     """A statement about the file that a given key has signed.
 
@@ -89,8 +92,8 @@ def _judge(number: int, text: bytes, sha256: str, policy: Policy) -> Counted | I
     if isinstance(line, IgnoredLine):
         return line
     found = _statement(line, sha256)
-    may_count = isinstance(found, Counted) or _could_count(line, sha256)
-    if may_count and (problem := _ambiguous(line)):
+    problem = _ambiguity(line) if isinstance(found, Counted) or _could_count(line, sha256) else ""
+    if problem and (isinstance(found, Counted) or problem == _REPEATED):
         msg = f"line {number} {problem}"
         raise RefusedError(msg)
     return found
@@ -122,13 +125,13 @@ def _could_count(line: SignedLine, sha256: str) -> bool:
     return sha256.encode() in payload and any(name.lower().encode() in payload for name in _KINDS)
 
 
-def _ambiguous(line: SignedLine) -> str:
+def _ambiguity(line: SignedLine) -> str:
     """Return the reason why two readers could understand a line differently; empty if none could."""
     try:
         for text in (line.payload, line.text):
             strict_json.check(text)
     except strict_json.RepeatedKeyError:
-        return "has a key twice"
+        return _REPEATED
     except ValueError:
         return "is not JSON for every reader"
     return ""

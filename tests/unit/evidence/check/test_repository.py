@@ -64,6 +64,14 @@ def test_what_is_no_repository(address: str) -> None:
     assert repository.parse(address) is None
 
 
+def test_a_path_is_the_same_with_and_without_the_encoding_of_urls() -> None:
+    expected = Repository(host="h", path="a%20b/%C3%BC")
+
+    for address in ("https://h/a b/\xfc", "https://h/a%20b/%C3%BC", "git@h:a b/\xfc.git"):
+        assert repository.parse(address) == expected
+    assert repository.parse("https://h/\ud800") is not None
+
+
 def test_an_address_with_brackets() -> None:
     expected = Repository(host="[::1]", path="p")
 

@@ -141,6 +141,8 @@ def test_a_line_of_somebody_else_changes_nothing() -> None:
         (line(envelope(b"nonsense")), "it is not an in-toto statement"),
         (line(envelope(text(statement("smoke") | {"_type": "v0"}))), "it is not an in-toto statement of version 1"),
         (line(envelope(text(statement("smoke", "4b" * 32)))), "it is about another file"),
+        (line(envelope(text(statement("smoke", "4b" * 32))[:-1] + b',"a":1,"a":1}')), "it is about another file"),
+        (line(envelope(text(statement("smoke")) + b"x")), "it is not an in-toto statement"),
         (line(envelope(text(statement("smoke") | {"predicateType": "x"}))), "it is of another kind: x"),
     ],
 )
