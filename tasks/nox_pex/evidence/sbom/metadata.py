@@ -134,7 +134,7 @@ def _lines(text: str) -> str:
 
 def _people(headers: Message, key: str) -> Iterator[str]:
     """Yield the names in the fields `key` and `key`-email. Addresses of people are left out if they have a name."""
-    name = plain(_first(headers, key))
+    name = plain(_first(headers, key).partition("<")[0])
     if name:
         yield name
     for each, address in getaddresses([_first(headers, f"{key}-email")[:_LONGEST_LICENCE]]):
