@@ -276,6 +276,7 @@ def assert_stale_proofs_are_refused(cards: Project, variables: dict[str, str]) -
         assert refused.status != 0, file
         assert "error[not-proven]: " in refused.output, refused.output
         assert not bundle.exists()
+        assert not (dist / "greet.attestations").exists()
         (dist / file).write_text(text, "utf-8")
     cards.edit("pyproject.toml", '"^hello$"', '"^hell"')
     assert "error[not-proven]: " in cards.run(*alone, env=variables).output

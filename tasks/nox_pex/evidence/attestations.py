@@ -7,6 +7,7 @@ Fact sources: in-toto attestation framework, "Statement layer" v1.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,16 @@ def write(directory: Path, predicates: Mapping[Kind, Mapping[str, Any]], subject
             if directory.is_dir() and not directory.is_symlink():
                 _keep_others(directory, new)
             files.move_into_place(new, directory)
+
+
+def remove(directory: Path) -> None:
+    """Remove the statements of an earlier run, and `directory` if nothing else is in it; nothing may be there."""
+    if directory.is_symlink() or not directory.is_dir():
+        return
+    for name in OUR_FILES:
+        (directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it has files of the user
+        directory.rmdir()
 
 
 def _keep_others(old: Path, new: Path) -> None:

@@ -208,14 +208,13 @@ def timestamp(time: dt.datetime) -> str:
 
 
 def of_last_build(target: Target, *, sha256: str) -> dict[str, Any]:
-    """Return the build record next to the binary of `target`, of which `sha256` is the digest; empty if it is no proof.
+    """Return the build record of `target` if it is about the file with this SHA-256; empty if it is no proof.
 
-    It is one if it is about this file, and if it is the record that the last build in this checkout wrote: anybody may
-    change the files in `dist`, and a finished file may come from anywhere.
+    It is one if it is the record that the last build in this checkout wrote: anybody may change the files in `dist`,
+    and write a record next to a finished file.
     """
-    file = target.binary.with_name(f"{target.binary.name}.json")
-    record, last = read(file), read_last_build(target.state_file("build.json"))
-    is_proof = last is not None and files.digest(file) == last.record and record.get("sha256") == sha256
+    record, last = read(target.record), read_last_build(target.state_file("build.json"))
+    is_proof = last is not None and files.digest(target.record) == last.record and record.get("sha256") == sha256
     return record if is_proof else {}
 
 

@@ -50,6 +50,7 @@ def run(context: Context) -> None:
 
     def state(target: Target) -> None:
         signing.unsigned(_directory(target))
+        attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
         _state(context, target)
         stated.append(target)
 

@@ -101,3 +101,23 @@ def test_a_link_in_the_place_of_the_directory_is_replaced_and_its_target_stays(d
     attestations.write(directory, {"smoke": {"a": 1}}, SUBJECTS)
     assert not directory.is_symlink()
     assert (other / "smoke.statement.json").read_text("utf-8") == "mine"
+
+
+def test_what_an_earlier_run_wrote_is_removed_and_nothing_else(directory: Path) -> None:
+    attestations.remove(directory)
+    attestations.write(directory, {"smoke": {"a": 1}}, SUBJECTS)
+    (directory / "mine.txt").write_text("mine", "utf-8")
+    (directory / "smoke.sigstore.json").write_text("{}", "utf-8")
+    attestations.remove(directory)
+    assert names(directory) == ["mine.txt"]
+    (directory / "mine.txt").unlink()
+    attestations.remove(directory)
+    assert not directory.exists()
+
+
+def test_what_a_link_leads_to_is_not_removed(directory: Path, tmp_path: Path) -> None:
+    attestations.write(tmp_path / "other", {"smoke": {"a": 1}}, SUBJECTS)
+    directory.parent.mkdir()
+    directory.symlink_to(tmp_path / "other")
+    attestations.remove(directory)
+    assert names(tmp_path / "other") == ["smoke.predicate.json", "smoke.statement.json"]

@@ -243,3 +243,17 @@ def test_an_unchanged_binary_keeps_the_times_of_its_build() -> None:
 def test_a_record_without_times_gets_none(record: dict[str, Any]) -> None:
     assert build_record.times(record) is None
     assert build_record.finished_now(record) == record
+
+
+def test_only_the_record_of_the_last_build_here_proves_something_about_a_file(make_target: MakeTarget) -> None:
+    target = make_target()
+    target.directory.mkdir(parents=True, exist_ok=True)
+    sha256, state = "ab" * 32, target.state_file("build.json")
+    files.write_json(target.record, {"sha256": sha256})
+    assert build_record.of_last_build(target, sha256=sha256) == {}
+    state.parent.mkdir(parents=True, exist_ok=True)
+    build_record.write_last_build(state, contents={}, record=target.record, inputs=INPUTS)
+    assert build_record.of_last_build(target, sha256=sha256) == {"sha256": sha256}
+    assert build_record.of_last_build(target, sha256="cd" * 32) == {}
+    files.write_json(target.record, {"sha256": sha256, "git": {"commit": "0" * 40, "dirty": False}})
+    assert build_record.of_last_build(target, sha256=sha256) == {}
