@@ -32,7 +32,7 @@ def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> None:
 
 
 def _required_by(runner: SessionRunner) -> list[SessionRunner]:
-    with contextlib.suppress(KeyError):  # with --no-deps, a session that it requires may not exist
+    with contextlib.suppress(KeyError):  # with --no-dependencies, a session that it requires may not exist
         return list(runner.get_direct_dependencies())
     return []
 

@@ -253,7 +253,7 @@ def assert_statements_are_true(cards: Project, attestations: Path) -> None:
 
 def assert_stale_proofs_are_refused(cards: Project, variables: dict[str, str]) -> None:
     """`attest` alone, without the sessions that it needs, states nothing that is not proven today."""
-    dist, alone = cards.root / "dist", ("--no-deps", "-s", "attest")
+    dist, alone = cards.root / "dist", ("--no-dependencies", "-s", "attest")
     bundle = dist / "greet.pex.intoto.jsonl"
     unsigned = cards.nox(*alone, env={"SPY_DIRECTORY": variables["SPY_DIRECTORY"]})
     assert unsigned.said("not signed")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence.results import Gate, SmokeResult, VerifyResult
+from nox_pex.evidence.results import Boot, Gate, SmokeResult, VerifyResult
 from nox_pex.pex import circumstances
 from nox_pex.pex.circumstances import Circumstances
 from nox_pex.pex.target import Target
@@ -114,25 +114,38 @@ def _of_both(result: SmokeResult | VerifyResult, target: Target, today: Circumst
 
 def _of_smoke(result: SmokeResult, target: Target, scies: Mapping[str, str]) -> Iterator[str]:
     """Yield what is wrong with the result of a smoke test."""
-    smoke, failed = target.table.smoke or Smoke(), any(boot.state == "failed" for boot in result.conditions)
-    wrong = any(not verdict.passed for boot in result.conditions for verdict in boot.verdicts)
-    if result.passed is None:
-        yield "the program was served, and nothing was checked"
-    elif not result.passed:
-        failure = result.failure
-        yield f"it failed{f' ({failure.code}: {failure.problem})' if failure is not None else ''}"
-    elif failed or wrong or result.failure is not None:
-        yield "it contradicts itself: it says that it passed, and names a failure"
-    wanted = [*smoke.conditions, *([_SCIE] if target.table.scie is not None and target.prebuilt is None else [])]
-    tested = {boot.condition for boot in result.conditions}
-    if missing := [condition for condition in wanted if condition not in tested]:
-        only = f" (`--only {result.overrides.only}`)" if result.overrides.only is not None else ""
-        yield f"it leaves out {', '.join(missing)}{only}"
-    if (result.overrides.timeout or 0) > smoke.startup_timeout:
-        yield f"`--timeout {result.overrides.timeout:g}` allowed more than `startup-timeout`"
+    yield from _smoke_failures(result)
+    yield from _weakened(result, target)
     started = result.scie
     if started is not None and _is_booted(result) and scies.get(started.file, started.sha256) != started.sha256:
         yield f"it is about another {started.file}"
+
+
+def _smoke_failures(result: SmokeResult) -> Iterator[str]:
+    """Yield why a smoke test did not pass."""
+    failure = result.failure
+    if result.passed is None:
+        yield "the program was served, and nothing was checked"
+    elif not result.passed:
+        yield f"it failed{f' ({failure.code}: {failure.problem})' if failure is not None else ''}"
+    elif failure is not None or any(_has_failed(boot) for boot in result.conditions):
+        yield "it contradicts itself: it says that it passed, and names a failure"
+
+
+def _has_failed(boot: Boot) -> bool:
+    return boot.state == "failed" or not all(verdict.passed for verdict in boot.verdicts)
+
+
+def _weakened(result: SmokeResult, target: Target) -> Iterator[str]:
+    """Yield how the command line made a smoke test prove less than the settings ask for."""
+    smoke, overrides = target.table.smoke or Smoke(), result.overrides
+    wanted = [*smoke.conditions, *([_SCIE] if target.table.scie is not None and target.prebuilt is None else [])]
+    tested = {boot.condition for boot in result.conditions}
+    if missing := [condition for condition in wanted if condition not in tested]:
+        only = f" (`--only {overrides.only}`)" if overrides.only is not None else ""
+        yield f"it leaves out {', '.join(missing)}{only}"
+    if overrides.timeout is not None and overrides.timeout > smoke.startup_timeout:
+        yield f"`--timeout {overrides.timeout:g}` allowed more than `startup-timeout`"
 
 
 def _is_booted(result: SmokeResult) -> bool:

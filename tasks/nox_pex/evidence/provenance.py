@@ -6,7 +6,7 @@ Fact sources: SLSA "Provenance" v1; in-toto attestation framework, "DigestSet" a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -19,14 +19,17 @@ from nox_pex.pex.repository import SourceRef
 from nox_pex.system import files
 from nox_pex.version import __version__
 
+_TREE: Final = "noxPexTree"
+"""The name of the digest of a path dependency's content: the SHA-256 of the paths and digests of its files."""
+
 
 class Build(Struct, frozen=True, kw_only=True):
     """Everything that the provenance of a binary says.
 
     `binary` is its name in the settings, `record` its build record. `source` are the repository and the ref of the
     checkout. `materials` are the locked files of its distributions, `tools` the files of Poetry and pex, `python` is
-    the Python that pex ran on. `builder_id` is the setting, and `overrides` are the options of the command line that
-    changed the build.
+    the Python that pex ran on. `path_digests` are the digests of the content of path dependencies, by name.
+    `builder_id` is the setting, and `overrides` are the options of the command line that changed the build.
     """
 
     binary: str
@@ -35,6 +38,7 @@ class Build(Struct, frozen=True, kw_only=True):
     materials: Sequence[Material]
     tools: Sequence[ToolFile]
     python: Interpreter
+    path_digests: Mapping[str, str] = {}
     builder_id: str | None = None
     overrides: Mapping[str, Any] = {}
 
@@ -82,14 +86,18 @@ def _dependencies(build: Build) -> Iterator[dict[str, Any]]:
     if lock := build.record.get("lock-hash"):
         yield {"name": "poetry.lock", "digest": {"sha256": lock}}
     for material in build.materials:
-        yield from _of_material(material)
+        yield from _of_material(material, build.path_digests.get(material.name))
     for tool in build.tools:
         yield tool.as_json()
     yield _of_python(build.python)
 
 
-def _of_material(material: Material) -> Iterator[dict[str, Any]]:
-    """Yield a descriptor of each file that a distribution was installed from, or may have been installed from."""
+def _of_material(material: Material, path_digest: str | None) -> Iterator[dict[str, Any]]:
+    """Yield a descriptor of each file that a distribution was installed from, or may have been installed from.
+
+    One from Git has a commit, and a path dependency the digest of its content. The project itself, which has neither,
+    is what is built.
+    """
     annotations: dict[str, Any] = {}
     if material.from_sdist:
         annotations["builtFromSdist"] = True
@@ -99,9 +107,9 @@ def _of_material(material: Material) -> Iterator[dict[str, Any]]:
     for file in material.files:
         algorithm, _, value = file.hash.partition(":")
         yield {"name": file.name, "uri": material.purl, "digest": {algorithm: value}, **of_all}
-    if not material.files:
-        digest = {"digest": {"gitCommit": material.commit}} if material.commit is not None else {}
-        yield {"name": str(material.name), "uri": material.purl, **digest}
+    digest = {"gitCommit": material.commit} if material.commit is not None else {_TREE: path_digest}
+    if not material.files and None not in digest.values():
+        yield {"name": str(material.name), "uri": material.purl, "digest": digest}
 
 
 def _of_python(python: Interpreter) -> dict[str, Any]:

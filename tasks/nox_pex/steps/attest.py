@@ -149,6 +149,7 @@ def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build
         materials=materials.materials(_shipped(record), installed, lock.read(target.project.lock)),
         tools=(tool_files.installed("poetry", python=poetry.python), tool_files.installed("pex", python=pex)),
         python=installed.interpreter,
+        path_digests=installed.path_digests,
         builder_id=context.settings.attest.builder_id,
         overrides=context.arguments.overrides,
     )

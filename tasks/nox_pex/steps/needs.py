@@ -18,10 +18,12 @@ from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
     from nox_pex.evidence import keys
+    from nox_pex.evidence.sbom import timestamp
     from nox_pex.image import run as image_run
     from nox_pex.smoke import plan
 else:
     keys = lazy("nox_pex.evidence.keys")  # only needed for `attest`
+    timestamp = lazy("nox_pex.evidence.sbom.timestamp")  # only needed for `sbom`
     image_run = lazy("nox_pex.image.run")  # only needed for `image`
     plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
 
@@ -47,7 +49,16 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
             return (error,)
         binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
-    return (*reading.problems, *keyless, *_missing(context, {**unusable, **binaries}, steps))
+    variables = _wrong_variables(context) if "sbom" in steps else ()
+    return (*reading.problems, *keyless, *_missing(context, {**unusable, **binaries}, steps), *variables)
+
+
+def _wrong_variables(context: Context) -> Iterator[NoxPexError]:
+    """Yield an error for each environment variable that `sbom` cannot use."""
+    try:
+        timestamp.chosen(context.environ)
+    except NoxPexError as error:
+        yield error
 
 
 def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPexError]:

@@ -229,8 +229,8 @@ def _doubts(bill: Bill) -> Iterator[str]:
         each.name for each in bill.components if any(name == "nox-pex:candidate" for name, _ in each.properties)
     ]
     if uncertain:
-        names = ", ".join(uncertain)
-        yield f"no hash, because it is not known which locked file was installed: {names}; `-- --force` installs again"
+        reason = "it is not known which locked file was installed"
+        yield f"no hash of {', '.join(uncertain)}, because {reason}; run `nox -s clean`, then this again"
 
 
 def _check_licences(context: Context, target: Target, bill: Bill, written: Written) -> None:

@@ -96,7 +96,9 @@ def test_a_distribution_of_several_files_an_sdist_git_or_a_path(build: Build) ->
     of_path = Material(name=canonicalize_name("b"), version="1", purl="pkg:generic/b@1")
     unsure = replace(IDNA, files=(*IDNA.files, other))
     built = replace(IDNA, files=(other,), from_sdist=True)
-    found = dependencies(replace(build, materials=(unsure, built, of_git, of_path)))[2:-2]
+    itself = Material(name=canonicalize_name("service"), version="1", purl="pkg:generic/service@1")
+    every = (unsure, built, of_git, of_path, itself)
+    found = dependencies(replace(build, materials=every, path_digests={"b": "6a" * 32}))[2:-2]
     assert found == [
         {
             "name": "idna-3.7-py3-none-any.whl",
@@ -117,7 +119,7 @@ def test_a_distribution_of_several_files_an_sdist_git_or_a_path(build: Build) ->
             "annotations": {"builtFromSdist": True},
         },
         {"name": "a", "uri": of_git.purl, "digest": {"gitCommit": COMMIT}},
-        {"name": "b", "uri": of_path.purl},
+        {"name": "b", "uri": of_path.purl, "digest": {"noxPexTree": "6a" * 32}},
     ]
 
 

@@ -29,27 +29,27 @@ def changed(then: Target, now: Target) -> set[str]:
 @pytest.mark.parametrize(
     ("table", "steps"),
     [
-        ({"smoke": {"soak": 1.0}}, {"smoke"}),
-        ({"smoke": {"env": {"LOG_LEVEL": "debug"}}}, {"smoke"}),
-        ({"smoke": {"http": [{"path": "/", "status": 204}]}}, {"smoke"}),
-        ({"budget": {"size": "60 MB"}}, {"smoke", "verify"}),
-        ({"budget": {"cold-boot": 1}}, {"smoke", "verify"}),
-        ({"inject-args": ["-v"]}, {"smoke", "verify"}),
-        ({"exclude": ["idna"]}, {"verify"}),
-        ({"sh-boot": False}, {"verify"}),
-        ({"image": {"base": "b"}}, set()),
-        ({"settings": {"groups": ["main", "server"]}}, {"verify"}),
-        ({"settings": {"secrets": ["LICENCE"]}}, {"verify"}),
-        ({"settings": {"attest": {"builder-id": "https://h/b"}}}, set()),
-        ({"settings": {"pex-version": "2.100.0"}}, {"smoke", "verify"}),
-        ({"settings": {"poetry-version": "2.4.0"}}, {"smoke", "verify"}),
+        ({"smoke": {"soak": 1.0}}, "smoke"),
+        ({"smoke": {"env": {"LOG_LEVEL": "debug"}}}, "smoke"),
+        ({"smoke": {"http": [{"path": "/", "status": 204}]}}, "smoke"),
+        ({"budget": {"size": "60 MB"}}, "smoke verify"),
+        ({"budget": {"cold-boot": 1}}, "smoke verify"),
+        ({"inject-args": ["-v"]}, "smoke verify"),
+        ({"exclude": ["idna"]}, "verify"),
+        ({"sh-boot": False}, "verify"),
+        ({"image": {"base": "b"}}, ""),
+        ({"settings": {"groups": ["main", "server"]}}, "verify"),
+        ({"settings": {"secrets": ["LICENCE"]}}, "verify"),
+        ({"settings": {"attest": {"builder-id": "https://h/b"}}}, ""),
+        ({"settings": {"pex-version": "2.100.0"}}, "smoke verify"),
+        ({"settings": {"poetry-version": "2.4.0"}}, "smoke verify"),
     ],
     ids=str,
 )
 def test_a_setting_counts_for_the_results_that_depend_on_it(
-    make_target: MakeTarget, table: dict[str, Any], steps: set[str]
+    make_target: MakeTarget, table: dict[str, Any], steps: str
 ) -> None:
-    assert changed(make_target(), make_target(**table)) == steps
+    assert changed(make_target(), make_target(**table)) == set(steps.split())
 
 
 def test_another_lock_counts_for_verify(make_target: MakeTarget, tmp_path: Path) -> None:

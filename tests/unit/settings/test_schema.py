@@ -15,6 +15,7 @@ from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, 
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
 from nox_pex.settings.parse import parse
+from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.schema import tool_schema
 from nox_pex.settings.smoke import Budget, Ready, Smoke
 
@@ -28,6 +29,7 @@ GOOD: list[dict[str, Any]] = [
     {"binary": {"a": {"script": "x", "smoke": {"http": [{"path": "/", "status": [200, "3xx"], "json": [1, "a"]}]}}}},
     {"binary": {"a": {"script": "x", "smoke": {"tcp": [{"port": "{port}"}], "command": [{"args": ["--help"]}]}}}},
     {"binary": {"a": {"script": "x", "budget": {"size": "60 MB", "cold-boot": 10}}}},
+    {"sbom": {"allow-licenses": ["MIT", "GPL-2.0 WITH Classpath-exception-2.0"], "deny-licenses": ["LicenseRef-x"]}},
     {
         "binary": {
             "a": {"script": "x", "image": {"base": "b", "user": 1, "expose": [80], "engine-args": {"global": ["-v"]}}}
@@ -39,6 +41,8 @@ BAD: list[dict[str, Any]] = [
     {"groups": "main"},
     {"attest": {"builder": "x"}},
     {"poetry-version": 2},
+    {"sbom": {"allow-licenses": "MIT"}},
+    {"sbom": {"allow": ["MIT"]}},
     {"binary": {"a": {}}},
     {"binary": {"a": {"script": "x", "executable": "y"}}},
     {"binary": {"a": {"script": "x", "sh_boot": True}}},
@@ -55,7 +59,7 @@ BAD: list[dict[str, Any]] = [
 ]
 EVERY = (
     *(Binary, Sources, Smoke, Ready, HttpCheck, Capture, TextMatch, CommandCheck, TcpCheck, Budget),
-    *(Image, Healthcheck, EngineArgs, Attest),
+    *(Image, Healthcheck, EngineArgs, Attest, Sbom),
 )
 TABLES = {table.__name__: table for table in EVERY}
 

@@ -161,7 +161,7 @@ def test_only_steps_with_something_to_install_are_prepared(make_context: MakeCon
     for step in STEPS.values():
         load(lambda _context, name=step.name: ran.append(name))  # type: ignore[misc]  # the name of this round
         frontend.prepare(step, make_context())
-    assert ran == ["install", "pex"]
+    assert ran == ["install", "pex", "sbom"]
 
 
 def context_of(

@@ -76,7 +76,7 @@ def compose(
     edges = graph.edges(nodes, pythons) | {part.ref: set() for part in parts if not part.shipped.wheel}
     needed = set(_first(target, parts, built))
     dependencies = {**edges, root.ref: set(graph.connected(edges, needed))}
-    runtimes = (_pex(shipped.pex_version), *_pythons_inside(shipped, built))
+    runtimes = (_pex(shipped), *_pythons_inside(shipped, built))
     scies = tuple(_scie(scie, root) for scie, _ in (built.scies if built is not None else ()))
     dependencies |= {each.ref: set() for each in runtimes}
     dependencies[root.ref] |= {runtimes[0].ref, *(each.ref for each in runtimes[1:] if not scies)}
@@ -319,8 +319,9 @@ def _first(target: Target, parts: Iterable[_Part], built: Built | None) -> Itera
     yield from (part.ref for part in every if part.shipped.name in names)
 
 
-def _pex(version: str) -> Component:
-    """Return the component of pex's own code, which starts the file."""
+def _pex(shipped: ShippedFile) -> Component:
+    """Return the component of pex's own code, which starts the file, with the libraries in it."""
+    version = shipped.pex_version
     return Component(
         ref=f"runtime:pex@{version}",
         type="library",
@@ -330,7 +331,7 @@ def _pex(version: str) -> Component:
         description="The code of pex that starts the file.",
         supplier="The PEX developers",
         licences=Licences(expression="Apache-2.0"),
-        properties=tuple(_named([("path", ".bootstrap")])),
+        properties=tuple(_named([("path", ".bootstrap"), *(("vendored", name) for name in shipped.vendored)])),
     )
 
 

@@ -118,6 +118,9 @@ ALGORITHMS = {
     "sha512": HashAlgorithm.SHA_512,
 }
 
+OTHER = re.compile(r"(?!LicenseRef-).*[0-9].*")
+"""An older identifier of a licence: with a version."""
+
 REFERENCE = re.compile(r"(?:DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+|AdditionRef-[A-Za-z0-9.-]+")
 """A licence or an exception that the SPDX list does not have."""
 
@@ -128,7 +131,8 @@ def make_licensing() -> Licensing:
     for entry in get_license_index():
         key = entry.get("spdx_license_key") or ""
         if key and not key.startswith("LicenseRef-") and not (entry.get("is_deprecated") and key in symbols):
-            others = [each for each in entry.get("other_spdx_license_keys") or () if not each.startswith("LicenseRef-")]
+            # The index takes "GPL" for the first version or any later one.
+            others = [each for each in entry.get("other_spdx_license_keys") or () if OTHER.fullmatch(each)]
             aliases = (*others, *ALIASES.get(key, ()))
             symbols[key] = LicenseSymbol(key, aliases=aliases, is_exception=bool(entry.get("is_exception")))
     return Licensing(symbols.values())

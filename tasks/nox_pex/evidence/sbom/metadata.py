@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from email.errors import HeaderParseError
 from email.message import Message
 from email.parser import HeaderParser
-from email.utils import getaddresses
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -134,13 +133,17 @@ def _lines(text: str) -> str:
 
 def _people(headers: Message, key: str) -> Iterator[str]:
     """Yield the names in the fields `key` and `key`-email. Addresses of people are left out if they have a name."""
-    name = plain(_first(headers, key))
+    name = plain(_first(headers, key).partition("<")[0])
     if name:
         yield name
-    for each, address in getaddresses([_first(headers, f"{key}-email")[:_LONGEST_LICENCE]]):
-        person = plain(each) or plain(address)
-        if person and (each or not name):
-            yield person
+    for match in _PERSON.finditer(_first(headers, f"{key}-email")[:_LONGEST_LICENCE]):
+        person = plain(match["quoted"] or match["name"] or "")
+        if person or not name:
+            yield from filter(None, [person or plain(match["address"] or "")])
+
+
+_PERSON: Final = re.compile(r'(?:"(?P<quoted>[^"]*)"|(?P<name>[^",<>]*))\s*(?:<(?P<address>[^<>,]*)>)?(?:,|$)')
+"""A person in a list of email addresses. Python's own parsers read nested comments, without a limit."""
 
 
 def _links(headers: Message) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from nox_pex.verify import archive, pex_distributions
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Pex
 from nox_pex.verify.container import CHUNK, Container, read_text
 from nox_pex.verify.pex_distributions import PexDistribution
+
+_VENDORED: Final = re.compile(r"(?:\.bootstrap/)?pex/vendor/_vendored/(\w+)/")
+
 
 _METADATA: Final = ("METADATA", "PKG-INFO")
 
@@ -47,7 +51,8 @@ class ShippedPython(Struct, frozen=True, kw_only=True):
 class ShippedFile(Struct, frozen=True, kw_only=True):
     """The content of a file. `sha256` is that of the file, or of the whole tree if `is_directory`; `size` is in bytes.
 
-    `constraints` are the Pythons that it can run on, as pex has them. `python` is the one inside, if it is a scie.
+    `constraints` are the Pythons that it can run on, as pex has them. `vendored` are the names of the libraries inside
+    pex's own code. `python` is the one inside, if it is a scie.
     """
 
     sha256: str
@@ -56,6 +61,7 @@ class ShippedFile(Struct, frozen=True, kw_only=True):
     pex_version: str
     constraints: tuple[str, ...]
     distributions: tuple[ShippedDistribution, ...]
+    vendored: tuple[str, ...] = ()
     python: ShippedPython | None = None
 
 
@@ -82,6 +88,7 @@ def read(path: Path) -> ShippedFile:
         pex_version=found.pex_version,
         constraints=found.constraints,
         distributions=found.distributions,
+        vendored=found.vendored,
         python=None if python is None else python_of(python),
     )
 
@@ -122,6 +129,7 @@ def _read_pex(path: Path, *, is_directory: bool) -> ShippedFile:
             pex_version=metadata.plain(pex.info.build_properties.pex_version),
             constraints=tuple(map(str, constraints)) if isinstance(constraints, list) else (),
             distributions=tuple(sorted(_distributions(pex), key=lambda each: (each.name, each.version, each.wheel))),
+            vendored=tuple(sorted({match[1] for name in pex.bootstrap.members if (match := _VENDORED.match(name))})),
         )
 
 
