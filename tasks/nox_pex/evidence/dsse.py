@@ -51,8 +51,8 @@ def sign(payload: bytes, key: SigningKey) -> Envelope:
 def decode(text: str) -> bytes:
     """Return the bytes of a base64 text, standard or for URLs, with or without its padding.
 
-    Raises `ValueError` for all else, also if bits that mean nothing are not zero (RFC 4648, section 3.5): so every
-    change of a character is noticed.
+    Raises `ValueError` for any other text. Unused bits at the end must be zero (RFC 4648, section 3.5), so that no
+    change of a character goes unnoticed.
     """
     encoded = text.encode("ascii")  # `UnicodeEncodeError` is a `ValueError`
     if b"=" not in encoded:

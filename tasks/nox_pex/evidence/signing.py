@@ -16,6 +16,7 @@ from msgspec import json
 
 from nox_pex.errors import NoxPexError
 from nox_pex.evidence import dsse, sigstore_bundle, statement_reader
+from nox_pex.evidence.check import bundle
 from nox_pex.evidence.keys import SigningKey
 from nox_pex.evidence.kinds import KINDS, PREDICATE_TYPES, Kind
 from nox_pex.system import files, os_errors, strict_json
@@ -23,10 +24,6 @@ from nox_pex.system.lazy import pattern
 
 _SUFFIX: Final = ".attestations"
 """The end of the name of a directory with statements."""
-
-
-LARGEST_BUNDLE: Final = 64 << 20
-"""Bytes of a file with envelopes that `nox-pex check` reads."""
 
 
 _SHA256: Final = pattern(r"[0-9a-f]{64}")
@@ -43,20 +40,20 @@ def sign(directory: Path, key: SigningKey) -> Path:
         statements = _statements(directory)
         envelopes = {kind: dsse.sign(payload, key) for kind, payload in statements.items()}
         lines = b"".join(json.encode(envelope) + b"\n" for envelope in envelopes.values())
-        if len(lines) > LARGEST_BUNDLE:
+        if len(lines) > bundle.LARGEST:
             problem = f"the statements in {directory} are too large for one file"
-            raise NoxPexError("not-proven", problem, f"`nox-pex check` reads {LARGEST_BUNDLE >> 20} MiB at most")
+            raise NoxPexError("not-proven", problem, f"`nox-pex check` reads {bundle.LARGEST >> 20} MiB at most")
         unsigned(directory)
-        bundle = _bundle(directory)
+        path = _bundle(directory)
         try:
             for kind, envelope in envelopes.items():
                 text = json.encode(sigstore_bundle.bundle(envelope)).decode("utf-8")
                 files.write_text(directory / f"{kind}.sigstore.json", f"{text}\n")
-            files.write_text(bundle, lines.decode("utf-8"))
+            files.write_text(path, lines.decode("utf-8"))
         except BaseException:
             unsigned(directory)
             raise
-    return bundle
+    return path
 
 
 def unsigned(directory: Path) -> None:

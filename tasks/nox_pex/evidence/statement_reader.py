@@ -43,8 +43,8 @@ _STATEMENT = Decoder(Statement)
 def read(payload: bytes) -> Statement:
     """Return the statement whose JSON text is `payload`. Raises `ValueError` if it is none of version 1.
 
-    Fields that are not used are skipped, and need no memory. If a key is there twice, the last one
-    counts: `strict_json.check` notices that.
+    Fields that are not used are skipped, and need no memory. If a key is there twice, the last one counts:
+    `strict_json.check` notices that.
     """
     try:
         statement = _STATEMENT.decode(payload)

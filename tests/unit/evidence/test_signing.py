@@ -160,6 +160,16 @@ def test_statements_about_different_files_are_not_signed(tmp_path: Path) -> None
         signing.sign(directory, loaded(ED25519))
 
 
+def test_statements_that_no_check_would_read_are_not_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nox_pex.evidence.check.bundle.LARGEST", 2000)
+    directory = write_statements(tmp_path)
+
+    with pytest.raises(NoxPexError, match="too large for one file"):
+        signing.sign(directory, loaded(ED25519))
+
+    assert not (tmp_path / "service.pex.intoto.jsonl").exists()
+
+
 def test_a_file_that_cannot_be_written_leaves_no_signature(tmp_path: Path) -> None:
     directory = write_statements(tmp_path)
     (directory / "verify.sigstore.json").mkdir()

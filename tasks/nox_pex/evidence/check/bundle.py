@@ -18,7 +18,7 @@ from nox_pex.evidence.keys import VerifyingKey
 from nox_pex.evidence.kinds import PAYLOAD_TYPE
 
 LARGEST: Final = 64 << 20
-"""Bytes."""
+"""Bytes of a bundle."""
 
 
 MOST_LINES: Final = 1_000
@@ -33,7 +33,7 @@ _LARGEST_REST: Final = 1 << 20
 
 
 _PIECE: Final = 1 << 20
-"""Bytes."""
+"""Bytes that are decoded at a time."""
 
 
 class SignedLine(Struct, frozen=True, kw_only=True):
