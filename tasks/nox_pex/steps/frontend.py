@@ -115,6 +115,13 @@ def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxP
     return tuple(needs.shared_files(context, others))
 
 
+def check_order(context: Context, waiting: Sequence[str]) -> None:
+    """Raise `NoxPexError` `usage` if the step that signs has a key, and `waiting` sessions would run after it."""
+    if waiting and needs.has_key(context):
+        problem = f"attest signs only after all other sessions, and {', '.join(waiting)} would run later"
+        raise NoxPexError("usage", problem, "name attest as the last session, or omit --no-dependencies")
+
+
 def perform(step: Step, context: Context) -> None:
     """Run `step`, or show that it is skipped because the user names a finished binary.
 
