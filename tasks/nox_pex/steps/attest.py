@@ -33,7 +33,7 @@ from nox_pex.poetry import lock
 from nox_pex.steps import sbom, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
-from nox_pex.system import files, fingerprint, locks, withheld
+from nox_pex.system import files, fingerprint, locks, os_errors, withheld
 from nox_pex.system.git import Git
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
@@ -58,9 +58,11 @@ def _run(context: Context, locked: contextlib.ExitStack) -> None:
         waiting = f"attest: waiting for another run that states what {target.name} is"
         lock_file = target.state_file("attest.lock")
         locked.enter_context(locks.locked(lock_file, waiting=lambda: context.say(waiting)))
-        signing.unsigned(_directory(target))
-        attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
-        _state(context, target)
+        with os_errors.one_line("attest", place=target.directory):  # it does not stop the other binaries
+            signing.unsigned(_directory(target))
+            attestations.require_place(_directory(target))
+            attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
+            _state(context, target)
         stated.append(target)
 
     failures = []
