@@ -130,7 +130,8 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
             path = directory / name
             if path.exists():
                 yield Output(path=path, is_ours=is_ours(path))
-        temporary = re.compile(rf"\.(?:{re.escape(stem)}\.(?:{_TEMPORARY})|{re.escape(standard)}\.\w{{8}})")
+        ours = rf"{re.escape(stem)}\.(?:{_TEMPORARY})", rf"{re.escape(stem)}-[\w-]+\.sha256\.\w{{8}}"
+        temporary = re.compile(rf"\.(?:{'|'.join(ours)}|{re.escape(standard)}\.\w{{8}})")
         for path in directory.glob(".*"):
             if temporary.fullmatch(path.name):
                 with locks.try_lock(path) as unused:
@@ -139,31 +140,27 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
 
 
 def _scies(directory: Path, stem: str) -> Iterator[Output]:
-    """Yield the files in `directory` with the name of a scie of the binary `stem`.
+    """Yield the files in `directory` with the name of a scie of the binary `stem`, and their checksum files.
 
     nox-pex wrote those in the build record; and, because a build may have been killed before it wrote the record, each
-    scie of this name that is not in the record.
+    scie of this name that is not in the record. A checksum file may be there without its scie.
     """
     recorded = {
         each.file: each.sha256 for each in scies.recorded(files.read_json(directory / f"{stem}.pex.json"), stem=stem)
     }
-    for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
-        if scie_file.platform_in(path.name, stem=stem) is not None:
+    names = {path.name.removesuffix(checksums.SUFFIX) for path in directory.glob(f"{glob.escape(stem)}-*")}
+    for path in (directory / name for name in sorted(names) if scie_file.platform_in(name, stem=stem) is not None):
+        checksum = checksums.of_file(path)
+        if checksum.exists():
+            yield Output(path=checksum, is_ours=_is_checksum(checksum))
+        if path.exists():
             is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
-            yield from _with_checksum(Output(path=path, is_ours=is_ours))
-
-
-def _with_checksum(output: Output) -> Iterator[Output]:
-    """Yield the checksum file of a file that ships, if there is one, and the file itself."""
-    checksum = checksums.of_file(output.path)
-    if checksum.exists():
-        yield Output(path=checksum, is_ours=_is_checksum(checksum))
-    yield output
+            yield Output(path=path, is_ours=is_ours)
 
 
 def _is_checksum(path: Path) -> bool:
     """Whether a file begins with the checksum of the file, or of a file in the directory, of its name."""
-    shipped = re.escape(path.name.removesuffix(".sha256"))
+    shipped = re.escape(path.name.removesuffix(checksums.SUFFIX))
     return _first_line_matches(rf"\\?[0-9a-f]{{64}}  {shipped}(?:/.*)?\n")(path)
 
 

@@ -332,3 +332,19 @@ def test_a_scie_of_a_build_that_was_killed_before_it_wrote_the_record_is_ours(tm
         "api-linux-riscv64": False,
         "api-linux-aarch64": False,
     }
+
+
+def test_the_checksum_of_a_scie_is_ours_without_the_scie_too(tmp_path: Path) -> None:
+    scie = with_scie(tmp_path)
+    checksum = scie.with_name(f"{SCIE}.sha256")
+    checksum.write_text(f"{'0a' * 32}  {SCIE}\n", "utf-8")
+    assert list(found(tmp_path)) == [checksum.name, SCIE, "api.pex", "api.pex.json"]
+    scie.unlink()
+    assert found(tmp_path) == {checksum.name: True, "api.pex": True, "api.pex.json": True}
+    checksum.write_text("mine", "utf-8")
+    assert found(tmp_path)[checksum.name] is False
+
+
+def test_a_half_written_checksum_of_a_scie_is_found(tmp_path: Path) -> None:
+    (tmp_path / f".{SCIE}.sha256.ab_d9xyz").touch()
+    assert found(tmp_path) == {f".{SCIE}.sha256.ab_d9xyz": True}
