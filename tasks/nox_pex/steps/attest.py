@@ -156,7 +156,7 @@ def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build
     return Build(
         record=record,
         binary=target.name,
-        source=repository.source_ref(git, commit=commit.commit) if commit is not None else repository.SourceRef(),
+        source=_source(context, git, commit.commit) if commit is not None else repository.SourceRef(),
         materials=materials.materials(_shipped(record), installed, lock.read(target.project.lock)),
         tools=(tool_files.installed("poetry", python=poetry.python), tool_files.installed("pex", python=pex)),
         python=installed.interpreter,
@@ -164,6 +164,16 @@ def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build
         builder_id=context.settings.attest.builder_id,
         overrides=_overrides(context),
     )
+
+
+def _source(context: Context, git: Git, commit: str) -> repository.SourceRef:
+    """Return the repository and the ref of a commit, without what has a secret: masked, it would name another one."""
+    found = repository.source_ref(git, commit=commit)
+
+    def public(text: str | None) -> str | None:
+        return text if text is not None and context.secrets.mask(text) == text else None
+
+    return repository.SourceRef(repository=public(found.repository), ref=public(found.ref))
 
 
 def _overrides(context: Context) -> Mapping[str, Any]:

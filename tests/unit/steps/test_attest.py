@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from nox_pex.errors import NoxPexError
+from nox_pex.pex.repository import SourceRef
 from nox_pex.steps import attest
 from nox_pex.system import locks
+from nox_pex.system.git import Git
+from tests.support.git_repository import GitRepository
 from tests.unit.steps.conftest import MakeContext
 
 SETTINGS = '[project]\nname = "shop"\nversion = "1"\n' + "".join(
@@ -62,3 +66,16 @@ def test_only_options_that_a_step_of_this_run_used_are_overrides(make_context: M
     assert overrides(context) == {}
     context.steps.update(("install", "smoke"))
     assert overrides(context) == {"force": True, "port": 8000}
+
+
+def test_an_address_with_a_secret_is_not_stated(make_context: MakeContext, tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "FORGE_TOKEN": "canary-8841"}
+    context = make_context(environ=environ)
+    repository = GitRepository(root=tmp_path, environ=environ)
+    commit = repository.commit({"a": ""})
+    git, source = Git(root=tmp_path, environ=environ), attest._source  # noqa: SLF001  # its caller needs a built binary
+    repository.git("remote", "add", "origin", "https://forge.example/canary-8841/shop.git")
+    assert source(context, git, commit) == SourceRef(repository=None, ref="refs/heads/main")
+    repository.git("remote", "set-url", "origin", "https://joe:canary-8841@forge.example/shop.git")
+    repository.git("checkout", "--quiet", "-b", "canary-8841")
+    assert source(context, git, commit) == SourceRef(repository="https://forge.example/shop.git", ref=None)
