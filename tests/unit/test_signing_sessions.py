@@ -68,3 +68,8 @@ def test_no_session_that_does_not_require_the_signatures_runs_after_them(project
     for argument in ("-s", "docs", "attest", "upload"), ("-s", "attest", "upload"):
         assert "error[not-proven]" in nox(project, "--no-dependencies", *argument, **key)
     assert "error[not-proven]" in nox(project, "--no-dependencies", "-s", "attest", "docs")
+
+
+def test_a_key_that_no_session_uses_is_refused(project: Path) -> None:
+    shown = nox(project, "-s", "pex", "--", "--key", "key.pem")
+    assert "Session install aborted: error[usage]: --key is given, and no session of this run signs; " in shown
