@@ -73,3 +73,8 @@ def test_no_session_that_does_not_require_the_signatures_runs_after_them(project
 def test_a_key_that_no_session_uses_is_refused(project: Path) -> None:
     shown = nox(project, "-s", "pex", "--", "--key", "key.pem")
     assert "Session install aborted: error[usage]: --key is given, and no session of this run signs; " in shown
+
+
+def test_an_encrypted_key_without_a_passphrase_is_refused_before_anything_is_installed(project: Path) -> None:
+    shown = nox(project, "-s", "attest", NOX_PEX_SIGNING_KEY=private_pem(ED25519, "hunter22"))
+    assert "Session install aborted: error[signing]: the signing key cannot be used: it is encrypted; " in shown

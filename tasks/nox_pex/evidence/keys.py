@@ -110,6 +110,12 @@ class _Unusable(Struct, frozen=True):
     remedy: str
 
 
+_PRIVATE_LABELS: Final = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
+
+
+_NO_PASSPHRASE: Final = _Unusable("it is encrypted", "give its passphrase in NOX_PEX_SIGNING_PASSPHRASE")
+
+
 def is_pem(value: str) -> bool:
     """Whether `value` is the text of a key, not the path of one."""
     return value.lstrip().startswith(_BEGIN)
@@ -122,9 +128,21 @@ def signing_key(value: str, passphrase: str | None, *, relative_to: Path) -> Sig
     unencrypted key does not need is ignored, as OpenSSL does. Raises `NoxPexError` `signing`, always with one line and
     without the path, the passphrase and the content.
     """
-    pem = _pem(value, relative_to, ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"))
+    pem = _pem(value, relative_to, _PRIVATE_LABELS)
     found = _private(pem, passphrase or None) if isinstance(pem, bytes) else pem
     return _refuse("signing", "the signing key", found) if isinstance(found, _Unusable) else found
+
+
+def check_form(pem: str, passphrase: str | None) -> None:
+    """Raise `NoxPexError` `signing` if the text of a key has another form than `signing_key` takes; it is not decoded.
+
+    An encrypted one needs a passphrase, which is not tried.
+    """
+    found = _pem(pem, Path(), _PRIVATE_LABELS)
+    if isinstance(found, bytes) and _is_encrypted(found) and not passphrase:
+        found = _NO_PASSPHRASE
+    if isinstance(found, _Unusable):
+        _refuse("signing", "the signing key", found)
 
 
 def verifying_key(value: str, *, relative_to: Path, name: str) -> VerifyingKey:
@@ -179,10 +197,14 @@ def _read(value: str, relative_to: Path) -> str | _Unusable:
     return content.decode("utf-8", "replace")
 
 
+def _is_encrypted(pem: bytes) -> bool:
+    return pem.startswith(b"-----BEGIN ENCRYPTED")
+
+
 def _private(pem: bytes, passphrase: str | None) -> SigningKey | _Unusable:
-    encrypted = pem.startswith(b"-----BEGIN ENCRYPTED")
+    encrypted = _is_encrypted(pem)
     if encrypted and passphrase is None:
-        return _Unusable("it is encrypted", "give its passphrase in NOX_PEX_SIGNING_PASSPHRASE")
+        return _NO_PASSPHRASE
     try:
         password = passphrase.encode("utf-8", "surrogateescape") if encrypted and passphrase is not None else None
         private = serialization.load_pem_private_key(pem, password)

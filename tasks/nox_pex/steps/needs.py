@@ -94,9 +94,18 @@ def _parallel_key(context: Context, steps: Collection[str]) -> Iterator[NoxPexEr
 
 
 def _unusable_key(context: Context) -> Iterator[NoxPexError]:
-    """Yield an error if no file with the signing key can be read. It does not name the file, which is not read yet."""
+    """Yield an error if no file with the signing key can be read. It does not name the file, which is not read yet.
+
+    If the variable has the key itself, its form is checked.
+    """
     named = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
-    if named is None or keys.is_pem(named):
+    if named is None:
+        return
+    if keys.is_pem(named):
+        try:
+            keys.check_form(named, withheld.value(withheld.PASSPHRASE))
+        except NoxPexError as error:
+            yield error
         return
     file = context.invoked_from / named
     try:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence.keys import signing_key, verifying_key
+from nox_pex.evidence.keys import check_form, signing_key, verifying_key
 from tests.support.signing_keys import ED25519, OTHER, P256, PrivateKey, private_pem, public_pem
 
 PASSPHRASE = "correct horse battery"
@@ -228,3 +228,20 @@ def test_the_commands_that_the_errors_name_make_usable_keys(tmp_path: Path) -> N
     key = signing_key("key.pem", None, relative_to=tmp_path)
     assert verifying_key("key.pub", relative_to=tmp_path, name="--key").keyid == key.keyid
     signing_key("new.pem", None, relative_to=tmp_path)
+
+
+def test_the_form_of_a_key_is_checked_without_its_passphrase() -> None:
+    check_form(private_pem(ED25519), None)
+    encrypted = private_pem(P256, "hunter22")
+    check_form(encrypted, "a wrong one")
+    for pem, passphrase, said in (
+        (encrypted, None, "it is encrypted"),
+        (encrypted, "", "it is encrypted"),
+        (public_pem(P256), None, "public"),
+        ("-----BEGIN nothing", None, "it is not a key in PEM"),
+    ):
+        with pytest.raises(NoxPexError) as caught:
+            check_form(pem, passphrase)
+        assert caught.value.code == "signing"
+        assert said in caught.value.problem
+        assert caught.value.problem.startswith("the signing key cannot be used: ")
