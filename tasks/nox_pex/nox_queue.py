@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import nox
 
@@ -31,6 +31,16 @@ def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> list[str]:
     others = [runner for runner in queue if runner not in last and runner not in later]
     queue[:] = [*others, *last, *later]
     return [runner.name for runner in others]
+
+
+def run_later(session: nox.Session, others: Sequence[str]) -> NoReturn:
+    """End `session`, and let it begin again after the `others`, which `postpone` returned.
+
+    It was first in the queue if no session of nox-pex ran before (`--no-dependencies`), or one of the others was added
+    later (`session.notify`).
+    """
+    _queue(session).insert(len(others), session._runner)  # noqa: SLF001  # see the first line
+    session.skip(f"it runs again after {', '.join(others)}")
 
 
 def _required_by(runner: SessionRunner) -> list[SessionRunner]:

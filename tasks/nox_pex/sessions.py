@@ -326,7 +326,9 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     before = nox_queue.postpone(session, _is_last)
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
-    frontend.check_signing(context, own.step, waiting=before, run=[each.step for each in run])
+    frontend.check_signing(context, [each.step for each in run])
+    if own.step.last and before and frontend.signs(context):
+        nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def docs(session):
 @nox.session(venv_backend="none", requires=["attest"])
 def upload(session):
     print("ran upload")
+"""
+NOTIFYING = """
+from nox_pex import nox_queue
+
+def is_last(name):
+    return name == "sign"
+
+@nox.session(venv_backend="none")
+def build(session):
+    nox_queue.postpone(session, is_last)
+
+@nox.session(venv_backend="none", requires=["build"])
+def sign(session):
+    if others := nox_queue.postpone(session, is_last):
+        nox_queue.run_later(session, others)
+
+@nox.session(venv_backend="none")
+def notifying(session):
+    session.notify("docs")
 """
 PROJECT = """
 [project]
@@ -61,13 +81,34 @@ def test_a_key_and_parallel_are_refused_before_anything_is_installed(project: Pa
     assert "Session install aborted: error[usage]: attest signs only if no other session runs at the same" in refused[0]
 
 
-def test_no_session_that_does_not_require_the_signatures_runs_after_them(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("sessions", "order"),
+    [
+        ("attest docs upload", "attest docs attest upload"),
+        ("docs attest upload", "docs attest upload"),
+        ("attest upload", "attest upload"),
+    ],
+)
+def test_a_session_that_signs_begins_again_after_all_that_do_not_require_it(
+    project: Path, sessions: str, order: str
+) -> None:
     key = {"NOX_PEX_SIGNING_KEY": str(project / "key.pem")}
-    refused = "error[usage]: attest signs only after all other sessions, and docs would run later; "
-    assert refused in nox(project, "--no-dependencies", "-s", "attest", "docs", "upload", **key)
-    for argument in ("-s", "docs", "attest", "upload"), ("-s", "attest", "upload"):
-        assert "error[not-proven]" in nox(project, "--no-dependencies", *argument, **key)
-    assert "error[not-proven]" in nox(project, "--no-dependencies", "-s", "attest", "docs")
+    shown = nox(project, "--no-dependencies", "-s", *sessions.split(), **key)
+    assert re.findall(r"Running session (\w+)", shown) == order.split()
+    assert shown.count("error[not-proven]") == 1
+
+
+def test_without_a_key_the_order_is_that_of_nox(project: Path) -> None:
+    shown = nox(project, "--no-dependencies", "-s", "attest", "docs")
+    assert re.findall(r"Running session (\w+)", shown) == ["attest", "docs"]
+
+
+def test_a_session_that_is_added_late_comes_before_the_signatures_too(project: Path) -> None:
+    (project / "noxfile.py").write_text(NOXFILE + NOTIFYING, "utf-8")
+    key = {"NOX_PEX_SIGNING_KEY": str(project / "key.pem")}
+    shown = nox(project, "-s", "sign", "notifying", **key)
+    assert re.findall(r"Running session (\w+)", shown) == ["build", "notifying", "sign", "docs", "sign"]
+    assert "Ran 5 sessions" in shown
 
 
 def test_a_key_that_no_session_uses_is_refused(project: Path) -> None:
