@@ -82,10 +82,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the parsed command line. Those of `sign` are not repeated in an error: one may be the path of a key."""
     arguments, others = _parser().parse_known_args(argv)
     if others:
-        signs = arguments.function is _sign
-        names = f"{len(others)}" if signs else f"{' '.join(others)}"
-        problem = f"nox-pex {'sign' if signs else 'check'}: unrecognised arguments: {names}"
-        raise NoxPexError("usage", problem, f"see nox-pex {'sign' if signs else 'check'} --help")
+        if arguments.function is _sign:
+            problem = f"nox-pex sign: {wording.counted(others, 'unrecognised argument')}"
+            raise NoxPexError("usage", problem, "see nox-pex sign --help")
+        problem = f"nox-pex check: unrecognised arguments: {' '.join(others)}"
+        raise NoxPexError("usage", problem, "see nox-pex check --help")
     return arguments
 
 
@@ -102,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = commands.add_parser(
         "check",
-        help="check that a file was built, tested and verified as its signed statements say",
-        description="Check that a file was built, tested and verified as its signed statements say.",
+        help="check that signed statements say that exactly this file was built, tested and verified",
+        description="Check that signed statements say that exactly this file was built, tested and verified.",
         epilog=_CHECK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -116,7 +117,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="PUB",
         action="append",
         required=True,
-        help="a public key in PEM that is trusted, Ed25519 or ECDSA P-256; may be given several times",
+        help="a public key that you trust, in PEM: Ed25519 or ECDSA P-256; may be given several times",
     )
     check.add_argument(
         "--require",
@@ -125,7 +126,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         help=f"the kinds of statements that there must be, separated by commas (default: {','.join(KINDS)})",
     )
     check.add_argument("--source", metavar="REPO", help="the repository that it must be built from, such as its URL")
-    check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from, 12 digits or more")
+    check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from: 12 digits or more")
     check.add_argument(
         "--max-age", metavar="AGE", help="how old the proofs may be: 30d, 12h, 90m or 45s; not for the sbom"
     )
@@ -154,7 +155,7 @@ def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     conditions = policy.Policy(
         keys=tuple(
-            keys.verifying_key(value, relative_to=Path.cwd(), name=f"--key {number}")
+            keys.verifying_key(value, relative_to=Path.cwd(), name=f"public key {number} (--key)")
             for number, value in enumerate(arguments.key, 1)
         ),
         required=_required(arguments),
