@@ -24,6 +24,7 @@ WRITTEN: Final = {
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
     "verify.json": VERIFY,
+    "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
     "image.json": IMAGE,
     "image.xml": "<testsuites/>",
     "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
