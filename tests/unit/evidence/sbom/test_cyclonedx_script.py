@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cyclonedx.spdx import is_supported_id
 from license_expression import Licensing
 
 from nox_pex.evidence.sbom import cyclonedx_script as script
@@ -60,6 +61,6 @@ def test_a_name_that_several_licences_have_is_no_identifier(licensing: Licensing
 
 def test_every_alias_belongs_to_one_licence(licensing: Licensing) -> None:
     for identifier, names in script.ALIASES.items():
-        assert script.is_supported_id(identifier)
+        assert is_supported_id(identifier)
         for name in names:
             assert script.canonical(name, licensing) == identifier
