@@ -21,7 +21,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
-from nox_pex.system import files, os_errors, recipe
+from nox_pex.system import files, os_errors, processors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import counted
@@ -51,7 +51,8 @@ def run(context: Context) -> None:
     Raises `NoxPexError` with the first failure, after all binaries: also `license`.
     """
     context.check_prebuilt()
-    each_binary(context, functools.partial(_write, context))
+    at_once = 1 if context.parallel else min(len(context.targets), processors.count())
+    each_binary(context, functools.partial(_write, context), at_once=at_once)
 
 
 def prepare(context: Context) -> None:
@@ -158,10 +159,6 @@ def _built(context: Context, target: Target, found: ShippedFile) -> Built | None
         if target.prebuilt is None:
             raise
         return None
-    installed = {(each.name, each.version) for each in contents.distributions}
-    unknown = [each for each in found.distributions if each.name != target.project.name]
-    if any((each.name, each.version) not in installed for each in unknown):
-        return None
     return compose.Built(record=record, contents=contents, lock=locked, scies=tuple(_scies(target)))
 
 
@@ -222,7 +219,7 @@ def _check_licences(context: Context, target: Target, bill: Bill, written: Writt
     """Raise `NoxPexError` `license` if the policy refuses a distribution. The project's own code is not one."""
     settings = context.settings.sbom
     rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
-    refused: list[str] = []
+    refused: dict[str, None] = {}
     needed: dict[str, None] = {}
     for each in bill.components:
         if each.ref.startswith(_OURS) or each.name == target.project.name:
@@ -232,7 +229,7 @@ def _check_licences(context: Context, target: Target, bill: Bill, written: Writt
         expressions = expressions or [policy.reference(f"unknown-{each.name}")]
         if wrong := [expression for expression in expressions if rules.refuses(expression)]:
             names = " and ".join([*declared.expressions, *(f'"{name}"' for name in declared.names)]) or "no licence"
-            refused.append(f"{each.name} {each.version} ({names})")
+            refused[f"{each.name} {each.version} ({names})"] = None
             needed |= dict.fromkeys(wrong)
     if refused:
         place = context.reading.where("tool.nox-pex.sbom")
