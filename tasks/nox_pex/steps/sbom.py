@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +28,16 @@ from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 
 if TYPE_CHECKING:
-    from nox_pex.evidence.sbom import compose, policy, shipped, timestamp, write
+    from nox_pex.evidence.sbom import compose, licence_check, policy, shipped, timestamp, write
     from nox_pex.evidence.sbom.bill import Bill
     from nox_pex.evidence.sbom.compose import Built
-    from nox_pex.evidence.sbom.policy import Policy
     from nox_pex.evidence.sbom.shipped import ShippedFile, ShippedPython
     from nox_pex.evidence.sbom.write import Written
     from nox_pex.pex.build_record import RecordedScie
     from nox_pex.verify import scies as verified_scies
 else:
     compose = lazy("nox_pex.evidence.sbom.compose")  # these are not needed if nothing changed
+    licence_check = lazy("nox_pex.evidence.sbom.licence_check")
     policy = lazy("nox_pex.evidence.sbom.policy")
     shipped = lazy("nox_pex.evidence.sbom.shipped")
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")
@@ -85,7 +85,11 @@ def _write(context: Context, target: Target) -> None:
     context.say(f"sbom: {target.name} has {_summary(bill, written)} ({shown})")
     for line in _doubts(bill):
         context.say(f"sbom: {line}")
-    _check_licences(context, target, bill, written)
+    settings = context.settings.sbom
+    rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
+    refused = licence_check.refused(bill, written.licences, rules, project=target.project.name)
+    if refused:
+        raise licence_check.error(refused, rules, place=context.reading.where("tool.nox-pex.sbom"), name=target.name)
     files.write_json(state_file, {"inputs": digests(inputs), "file": files.digest(output)})
 
 
@@ -195,13 +199,9 @@ def _time(context: Context, target: Target, built: Built | None) -> str:
 
 
 def _summary(bill: Bill, written: Written) -> str:
-    libraries = [each for each in bill.components if not each.ref.startswith(_OURS)]
+    libraries = [each for each in bill.components if licence_check.is_distribution(each)]
     named = sum(bool(written.licences[each.ref].expressions) for each in libraries)
     return f"{counted(libraries, 'distribution')}, {named} with an SPDX licence"
-
-
-_OURS = ("runtime:", "python:", "scie:")
-"""Beginnings of the refs of components that are not distributions."""
 
 
 def _doubts(bill: Bill) -> Iterator[str]:
@@ -213,33 +213,3 @@ def _doubts(bill: Bill) -> Iterator[str]:
     if uncertain:
         reason = "it is not known which locked file was installed"
         yield f"no hash of {', '.join(uncertain)}, because {reason}; run `nox -s clean`, then this again"
-
-
-def _check_licences(context: Context, target: Target, bill: Bill, written: Written) -> None:
-    """Raise `NoxPexError` `license` if the policy refuses a distribution. The project's own code is not one."""
-    settings = context.settings.sbom
-    rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
-    refused: dict[str, None] = {}
-    needed: dict[str, None] = {}
-    for each in bill.components:
-        if each.ref.startswith(_OURS) or each.name == target.project.name:
-            continue
-        declared = written.licences[each.ref]
-        expressions = [*declared.expressions, *map(policy.reference, declared.names)]
-        expressions = expressions or [policy.reference(f"unknown-{each.name}")]
-        if wrong := [expression for expression in expressions if rules.refuses(expression)]:
-            names = " and ".join([*declared.expressions, *(f'"{name}"' for name in declared.names)]) or "no licence"
-            refused[f"{each.name} {each.version} ({names})"] = None
-            needed |= dict.fromkeys(wrong)
-    if refused:
-        place = context.reading.where("tool.nox-pex.sbom")
-        problem = f"{place} does not allow the licences of {target.name}: {', '.join(refused)}"
-        raise NoxPexError("license", problem, _remedy(rules, needed))
-
-
-def _remedy(rules: Policy, refused: Iterable[str]) -> str:
-    entries = ", ".join(f'"{expression}"' for expression in refused)
-    if not rules.allow:
-        return f"remove what has them, or take them out of deny-licenses: {entries}"
-    also = " and not in deny-licenses" if rules.deny else ""
-    return f"remove what has them, or accept them in allow-licenses{also}: {entries}"

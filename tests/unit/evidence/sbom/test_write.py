@@ -109,6 +109,7 @@ def test_no_secret_is_in_it_and_the_serial_number_is_that_of_the_masked_text(wri
     bill = replace(BILL, components=(replace(IDNA, description=f"with {secret}", supplier=secret),))
     text = write_bill(bill, MY_TOKEN=secret).text
     assert secret not in text
+    assert write_bill(bill, MY_TOKEN="pkg:pypi/idna").licences.keys() == {"binary:app", IDNA.ref}
     assert read(text)["serialNumber"] != read(write_bill(bill).text)["serialNumber"]
 
 
