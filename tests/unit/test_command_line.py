@@ -373,7 +373,8 @@ def test_the_lines_of_the_readme_work_in_a_clone(deployed: Path) -> None:
     start = f"exec {shlex.quote(sys.executable)} -m nox_pex"
     stubs = {
         "nox": f'test "$1 $2 $3 $4" = "-s attest -- --key" && {start} sign sample_app/dist --key "$5"',
-        "pipx": f'test "$1 $2" = "run nox-pex" && shift 2 && {start} "$@"',
+        # Without `--spec`, pipx would run a file `nox-pex` in the current directory.
+        "pipx": f'test "$1 $2 $3 $4" = "run --spec nox-pex nox-pex" && shift 4 && {start} "$@"',
     }
     for name, script_ in stubs.items():
         (programs / name).write_text(f"#!/bin/sh\n{script_}\n")
