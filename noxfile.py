@@ -2,6 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #     "blake3>=1.0",
+#     "cryptography>=46.0",
 #     "httpcore2>=2.16",
 #     "httpx2>=2.16",
 #     "jsonschema>=4.26",

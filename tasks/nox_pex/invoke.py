@@ -24,7 +24,7 @@ with import_path.without():
     from nox_pex.steps import table
     from nox_pex.steps.arguments import OPTIONS, Option
     from nox_pex.steps.table import Step
-    from nox_pex.system import streams
+    from nox_pex.system import streams, withheld
     from nox_pex.system.lazy import lazy
     from nox_pex.system.supported import check_supported
 
@@ -122,6 +122,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
 
     A failure for one Python does not stop the others.
     """
+    withheld.withhold()
     configured = context.config[_CONFIGURATION]
     here = _directory(context)
     python: str | Sequence[str] | None = configured["python"]

@@ -13,10 +13,11 @@ import nox
 import nox.registry
 import nox.virtualenv
 
+from nox_pex import nox_queue
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
-from nox_pex.system import import_path
+from nox_pex.system import import_path, withheld
 from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
@@ -34,7 +35,9 @@ else:
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
-SessionName = Literal["install", "freeze", "pex", "smoke", "verify", "sbom", "image", "platform", "cache-key", "clean"]
+SessionName = Literal[
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "platform", "cache-key", "clean"
+]  # fmt: skip
 
 
 def register(
@@ -55,6 +58,7 @@ def register(
     Reads no settings: they are checked when a session runs. Raises `SystemExit` with one line, `error[usage]`, if an
     argument cannot be used, or if the noxfile already has a session of the same name.
     """
+    withheld.withhold()
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
     except NoxPexError as error:
@@ -322,10 +326,11 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
 def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     """Raise `NoxPexError` for what is wrong in the settings, or missing there for a session of this run.
 
-    The problems of the other projects of the run are only shown, each once: their own sessions fail.
+    Sessions that must run last are moved to the end of Nox's queue. The problems of the other projects of the run are
+    only shown, each once: their own sessions fail.
     """
-    runner = session._runner  # noqa: SLF001  # Nox has no public way to see what runs next
-    waiting = [_REGISTERED.get(each.name) for each, is_queued in runner.manifest.list_all_sessions() if is_queued]
+    nox_queue.postpone(session, lambda name: name in _REGISTERED and _REGISTERED[name].step.last)
+    waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}

@@ -357,7 +357,13 @@ def test_a_packed_binary_replaces_a_file_and_a_file_replaces_it_again(
     loose.edit("pyproject.toml", '"packed"', '"zipapp"')
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["stock"] == "nine figs"
-    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
+    assert loose.dist().keys() == {
+        "loose.pex",
+        "loose.pex.json",
+        "loose.pex.sha256",
+        "loose.requirements.txt",
+        "pylock.loose.toml",
+    }
 
 
 def test_a_binary_without_any_distribution_runs(built: Callable[[str], Project], home: Path) -> None:

@@ -37,7 +37,12 @@ def read(name: str) -> Any:
     [
         ("github-actions.yml", "vendor.github-workflows"),
         ("github-actions.yml", "custom.github-workflows-require-timeout"),
+        ("github-evidence.yml", "vendor.github-workflows"),
+        ("github-evidence.yml", "custom.github-workflows-require-timeout"),
+        ("github-keyless.yml", "vendor.github-workflows"),
+        ("github-keyless.yml", "custom.github-workflows-require-timeout"),
         ("gitlab-ci.yml", "vendor.gitlab-ci"),
+        ("gitlab-evidence.yml", "vendor.gitlab-ci"),
         ("gitlab-prove.yml", "vendor.gitlab-ci"),
     ],
 )

@@ -23,7 +23,7 @@ from tests.support.paused_build import pause_build
 
 pytestmark = pytest.mark.usefixtures("cold_tools")
 
-FILES = {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
+FILES = {"loose.pex", "loose.pex.json", "loose.pex.sha256", "loose.requirements.txt", "pylock.loose.toml"}
 USES_PEX = 'inject-env = { COLOUR = "green" }'
 """A setting whose change makes pex build the binary. After an edit alone the build is incremental."""
 

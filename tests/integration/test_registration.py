@@ -113,7 +113,13 @@ def test_one_python_keeps_the_plain_names(built: Make, pythons: list[tuple[str, 
     loose.write_noxfile(f'python="{minor}"')
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     loose.nox("-s", "pex", env={"PATH": path})
-    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
+    assert loose.dist().keys() == {
+        "loose.pex",
+        "loose.pex.json",
+        "loose.pex.sha256",
+        "loose.requirements.txt",
+        "pylock.loose.toml",
+    }
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 
@@ -130,7 +136,10 @@ def test_several_pythons_build_files_with_their_versions_in_the_names(
 
     def files_of(minor: str) -> set[str]:
         standard = f"pylock.loose-py{minor.replace('.', '-')}.toml"
-        return {standard, *(f"loose-py{minor}.{name}" for name in ("pex", "pex.json", "requirements.txt"))}
+        return {
+            standard,
+            *(f"loose-py{minor}.{name}" for name in ("pex", "pex.json", "pex.sha256", "requirements.txt")),
+        }
 
     assert loose.dist().keys() == files_of(one)
     loose.nox("-s", f"pex-{other}", env={"PATH": path})
@@ -150,7 +159,13 @@ def test_force_python_builds_the_binary_for_another_python(
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     forced = loose.nox("-s", "pex", "--force-python", minor, env={"PATH": path})
     assert forced.said("rebuilding loose: ", "python changed")
-    assert loose.dist().keys() == {"loose.pex", "loose.pex.json", "loose.requirements.txt", "pylock.loose.toml"}
+    assert loose.dist().keys() == {
+        "loose.pex",
+        "loose.pex.json",
+        "loose.pex.sha256",
+        "loose.requirements.txt",
+        "pylock.loose.toml",
+    }
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 

@@ -34,7 +34,7 @@ import nox_pex
 nox_pex.register({arguments})
 """
 _SHARED_TOOLS: Final = """\
-if any(argument.startswith("verify") for argument in sys.argv):
+if any(argument.startswith(("verify", "attest")) for argument in sys.argv):
     import contextlib
 
     from msgspec.structs import replace

@@ -96,7 +96,7 @@ def test_our_lock_was_written_by_the_pinned_poetry() -> None:
 
 
 def test_importing_the_library_imports_no_step() -> None:
-    code = "import sys, nox_pex; print(*sorted(m for m in sys.modules if m.startswith('nox_pex.')))"
+    code = "import sys, nox_pex; nox_pex.register; print(*sorted(m for m in sys.modules if m.startswith('nox_pex.')))"
     result = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(ROOT / "tasks")},
@@ -107,6 +107,7 @@ def test_importing_the_library_imports_no_step() -> None:
 
     assert result.stdout.split() == [
         "nox_pex.errors",
+        "nox_pex.nox_queue",
         "nox_pex.sessions",
         "nox_pex.steps",
         "nox_pex.steps.table",
@@ -114,8 +115,42 @@ def test_importing_the_library_imports_no_step() -> None:
         "nox_pex.system.import_path",
         "nox_pex.system.lazy",
         "nox_pex.system.supported",
+        "nox_pex.system.withheld",
         "nox_pex.version",
     ]
+
+
+def test_importing_the_package_alone_imports_nearly_nothing() -> None:
+    code = "import sys, nox_pex; print(*sorted(m for m in sys.modules if m.partition('.')[0] in ('nox', 'nox_pex')))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "tasks")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert result.stdout.split() == [
+        "nox_pex",
+        "nox_pex.system",
+        "nox_pex.system.import_path",
+        "nox_pex.system.lazy",
+        "nox_pex.version",
+    ]
+
+
+def test_the_public_names_are_there() -> None:
+    code = (
+        "import nox_pex; from nox_pex import register, NoxPexError; from nox_pex import smoke;"
+        "assert nox_pex.register is register and nox_pex.NoxPexError is NoxPexError;"
+        "assert nox_pex.smoke.launch is smoke.launch and nox_pex.errors.CODES;"
+        "assert {*nox_pex.__all__} <= {*dir(nox_pex)};"
+        "exec('from nox_pex import *');"
+        "assert not hasattr(nox_pex, 'nothing')"
+    )
+    environ = {"PYTHONPATH": str(ROOT / "tasks")}
+
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
 
 
 def test_no_file_names_a_registry() -> None:

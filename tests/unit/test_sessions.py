@@ -218,14 +218,14 @@ class Session:
         self.invoked_from = str(root)
         self.shown: list[str] = []
         given = {"install_only": False, "no_install": False, "reuse_venv": "no", "force_venv_backend": None, **flags}
-        self.queue: list[str] = []
-        """The names of the sessions that run next."""
         self._runner = SimpleNamespace(
-            global_config=SimpleNamespace(**{"verbose": False, **given}),
-            manifest=SimpleNamespace(
-                list_all_sessions=lambda: [(SimpleNamespace(name=name), True) for name in self.queue]
-            ),
+            global_config=SimpleNamespace(**{"verbose": False, **given}), manifest=SimpleNamespace(_queue=[])
         )
+
+    def queue(self, *names: str) -> None:
+        """Let the sessions with these names run next; they require no others."""
+        waiting = [SimpleNamespace(name=name, get_direct_dependencies=list) for name in names]
+        self._runner.manifest = SimpleNamespace(_queue=waiting)
 
     def log(self, line: str) -> None:
         self.shown.append(line)
@@ -412,7 +412,7 @@ def test_the_problems_of_all_projects_of_the_run_are_shown_before_the_first_step
         (tmp_path / name / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n{binary}', "utf-8")
     sessions.register("api", "worker")
     session: Any = Session(tmp_path)
-    session.queue = ["freeze(api)", "smoke(api)", "install(worker)", "other"]
+    session.queue("freeze(api)", "smoke(api)", "install(worker)", "other")
     with pytest.raises(AssertionError) as caught:
         nox.registry.get()["install(api)"](session)
     line = str(caught.value)

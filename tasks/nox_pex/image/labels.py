@@ -11,7 +11,7 @@ from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.job import Job
-from nox_pex.pex import build_record
+from nox_pex.pex import build_record, repository
 from nox_pex.pex.checkout import Checkout, Commit, places_of
 from nox_pex.project import sources
 from nox_pex.system.git import Git
@@ -111,8 +111,7 @@ def _source(job: Job) -> str | None:
     poetry = document.get("tool", {}).get("poetry", {})
     urls |= {name: str(url) for name, url in poetry.items() if name in _SOURCE_KEYS}
     url = next((urls[name] for name in _SOURCE_KEYS if name in urls), None)
-    url = url or _git(job).ask("config", "--get", "remote.origin.url")
-    return public_url(url) if url else None
+    return public_url(url) if url else repository.remote_address(_git(job))
 
 
 def _git(job: Job) -> Git:

@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
@@ -11,6 +12,7 @@ from msgspec import Meta, Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex.checkout import Commit
+from nox_pex.pex.target import Target
 from nox_pex.project.left_out import LeftOut
 from nox_pex.project.pyproject import Project
 from nox_pex.system import files
@@ -22,6 +24,17 @@ Sha256: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 QuickDigest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A digest of `pex_file.quick_digest`. It is never empty, as that of a file that cannot be read is."""
+
+
+Time: TypeAlias = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+"""A time in UTC (RFC 3339), in whole seconds."""
+
+
+class Times(Struct, frozen=True, kw_only=True):
+    """The times at which a build started and finished. An unchanged binary keeps those of its build."""
+
+    started: Time
+    finished: Time
 
 
 class RecordedScie(Struct, frozen=True, kw_only=True):
@@ -56,6 +69,7 @@ class _Form(Struct, frozen=True, kw_only=True, rename="kebab"):
     distributions: list[dict[str, str]] = []
     seconds: dict[str, float] = {}
     scies: tuple[RecordedScie, ...] = ()
+    built: Times | None = None
 
 
 class LastBuild(Struct, frozen=True, kw_only=True):
@@ -166,6 +180,42 @@ def commit(record: Mapping[str, Any]) -> Commit | None:
         return msgspec.convert(record.get("git"), Commit | None)
     except msgspec.ValidationError:
         return None
+
+
+def times(record: Mapping[str, Any]) -> Times | None:
+    """Return the times of the build in a record; None if it has none."""
+    try:
+        return msgspec.convert(record.get("built"), Times | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def built_since(started: dt.datetime) -> dict[str, str]:
+    """Return the value of `built` in the record of a build that finishes now."""
+    return {"started": timestamp(started), "finished": timestamp(dt.datetime.now(dt.UTC))}
+
+
+def finished_now(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `record`, that of a binary whose scies were made again, with the time of this as the end of its build."""
+    if (known := times(record)) is None:
+        return dict(record)
+    return {**record, "built": {"started": known.started, "finished": timestamp(dt.datetime.now(dt.UTC))}}
+
+
+def timestamp(time: dt.datetime) -> str:
+    """Return a time as RFC 3339 has it, in UTC and in whole seconds: `2026-11-26T16:40:00Z`."""
+    return f"{time.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def of_last_build(target: Target, *, sha256: str) -> dict[str, Any]:
+    """Return the build record of `target` if it is about the file with this SHA-256; empty if it is no proof.
+
+    It is one if it is the record that the last build in this checkout wrote: anybody may change the files in `dist`,
+    and write a record next to a finished file.
+    """
+    record, last = read(target.record), read_last_build(target.state_file("build.json"))
+    is_proof = last is not None and files.digest(target.record) == last.record and record.get("sha256") == sha256
+    return record if is_proof else {}
 
 
 def of_file(binary: Path) -> dict[str, Any]:

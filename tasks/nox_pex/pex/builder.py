@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import os
 import sysconfig
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file
-from nox_pex.pex import build_record, scies
+from nox_pex.pex import build_record, checksums, scies
 from nox_pex.pex.build_record import Change, LastBuild
 from nox_pex.pex.checkout import Checkout, Commit, Places, places_of
 from nox_pex.pex.inputs import ProjectFiles, collect_project_files, inputs_of, package_root
@@ -114,24 +115,28 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _keep(
         self, target: Target, installed: Contents, found: _Found, last: LastBuild, *, lock_descriptor: int
     ) -> None:
-        """Keep the unchanged binary: make its scies if they changed, and write the checkout's commit to its record."""
+        """Keep the unchanged binary: make its scies and checksums if they changed, and note the checkout's commit."""
         state, inputs = target.state_file("build.json"), found.inputs
         commit = self._commit_once(found.checkout, target, found.project_files)
         current = build_record.current(found.known, target.project, commit=commit)
         if found.change is not None:
             self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(found.change.reasons)}")
             contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
+            contents |= checksums.write(target, build_record.read(target.record))
             build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
             return
+        written = {} if checksums.are_current(target, current, last) else checksums.write(target, current)
         if current != found.known:
             files.write_record(target.record, current)
-            build_record.write_last_build(state, contents=last.contents, record=target.record, inputs=inputs)
+        if written or current != found.known:
+            contents = {**last.contents, **written}
+            build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         size = megabytes(pex_file.size(target.output))
         self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
 
     def _rebuild(self, target: Target, installed: Contents, found: _Found, *, lock_descriptor: int) -> None:
         """Build the binary, and move it, its scies and its record into place."""
-        change, inputs = found.change, found.inputs
+        change, inputs, started = found.change, found.inputs, dt.datetime.now(dt.UTC)
         why = ", ".join(change.reasons) if change is not None else "forced"
         self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
 
@@ -171,12 +176,15 @@ class Builder(Struct, frozen=True, kw_only=True):
                 disagreements=disagreements,
                 clock=clock,
                 commit=commit,
+                started=started,
             )
             contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
+            checksums.remove(target)
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=found.known)
+        contents |= checksums.write(target, build_record.read(target.record))
         state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
@@ -208,7 +216,8 @@ class Builder(Struct, frozen=True, kw_only=True):
             made = builder.make(target.output)
             contents = {target.output.name: last.contents[target.output.name], **builder.contents(made)}
             builder.move_into_place(made)
-        builder.write_record({**record, "inputs": digests(inputs)}, made, former=record)
+        new = {**build_record.finished_now(record), "inputs": digests(inputs)}
+        builder.write_record(new, made, former=record)
         return contents
 
     def _scie_builder(
@@ -325,6 +334,7 @@ def _record(
     disagreements: Sequence[Mapping[str, Any]],
     clock: Clock,
     commit: Commit | None,
+    started: dt.datetime,
 ) -> dict[str, Any]:
     """The build record, as JSON values. Its keys are documented, so they must not change."""
     return {
@@ -338,6 +348,7 @@ def _record(
         "platform": [platform.tag for platform in platforms_of(installed)] or sysconfig.get_platform(),
         "tools": dict(inputs["tools"]),
         "git": build_record.git(commit),
+        "built": build_record.built_since(started),
         "sources": {"taken": sorted(built.shipped)},
         "left-out": [left_out.as_record(entry) for entry in _left_out(target, project_files, built)],
         "disagreements": list(disagreements),

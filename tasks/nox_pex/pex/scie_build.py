@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
-from nox_pex.pex import cli, scie_command, scies
+from nox_pex.pex import checksums, cli, scie_command, scies
 from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Contents, Target, platforms_of
 from nox_pex.platforms import platform
@@ -78,6 +78,7 @@ class ScieBuilder(Struct, frozen=True, kw_only=True):
         target, say = self.target, self.provisioner.shell.say
         for path in scies.stale(target, former, made):
             path.unlink(missing_ok=True)
+            checksums.of_file(path).unlink(missing_ok=True)
             say(f"pex: removed {path.name}, which the settings no longer ask for")
         without = {key: value for key, value in record.items() if key != "scies"}
         files.write_record(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)

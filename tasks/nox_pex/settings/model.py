@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from nox_pex.settings import names, pex_args, toml_text
+from nox_pex.settings.attest import Attest
 from nox_pex.settings.image import Image
 from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.smoke import Budget, Smoke
@@ -144,6 +145,7 @@ class Settings(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     extends: str | None = None
+    attest: Attest = Attest()
     sbom: Sbom = Sbom()
     binary: dict[str, Binary] = {}
 

@@ -148,8 +148,11 @@ def table(report: SmokeReport) -> Iterator[str]:
         yield f"kept: {report.kept_directory}"
 
 
-def json_text(report: SmokeReport) -> str:
-    """Return the content of `NAME.smoke.json`."""
+def json_text(report: SmokeReport, *, obtained: Mapping[str, Any] | None = None) -> str:
+    """Return the content of `NAME.smoke.json`.
+
+    `obtained` are the keys that say under which circumstances the result was obtained, and when.
+    """
     failure = report.failure
     value = {
         "name": report.name,
@@ -158,6 +161,7 @@ def json_text(report: SmokeReport) -> str:
         "size": report.size,
         **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
         "passed": report.passed,
+        **(obtained or {}),
         "conditions": [_as_json(boot) for boot in report.boot_results],
         "failure": failure and _failure_as_json(failure),
     }

@@ -22,6 +22,9 @@ _LONGEST_SHOWN: Final = 60
 """The number of characters of an argument that an error shows."""
 
 
+_OVERRIDES: Final = ("force", "deep", "only", "timeout", "port")
+
+
 _CONDITIONS: Final[tuple[str, ...]] = (*get_args(Condition), "scie")
 
 
@@ -44,6 +47,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
     port: int | None = None
     from_source: bool = False
     image: str | None = None
+    key: Path | None = None
     dry_run: bool = False
 
     @property
@@ -52,6 +56,11 @@ class Arguments(Struct, frozen=True, kw_only=True):
         if self.binary is not None:
             return f"--binary {self.binary}"
         return "--from-source" if self.from_source else None
+
+    @property
+    def overrides(self) -> dict[str, bool | float | str]:
+        """The options that change how a binary is built or proven, by their names, as far as they are given."""
+        return {name: value for name in _OVERRIDES if (value := getattr(self, name)) not in (None, False)}
 
 
 class Option(NamedTuple):
@@ -139,6 +148,7 @@ OPTIONS: Final = (
     Option("port", "use this port instead of a free one", "PORT", _port),
     Option("from-source", "build the binary in the first stage of the image's build"),
     Option("image", "describe the Python of this container image", "IMAGE", _image),
+    Option("key", "sign with the private key in this file (Ed25519 or ECDSA P-256, PKCS#8)", "PATH", _path),
     Option("dry-run", "show what clean would remove, and remove nothing"),
 )
 """Every option, in the order in which users see them."""
@@ -172,8 +182,9 @@ def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
         else:
             parser.add_argument(f"--{option.name}", action="store_true")
     found = vars(parser.parse_intermixed_args(posargs))
-    names, binary = tuple(dict.fromkeys(found.pop("names"))), found.pop("binary")
-    return Arguments(**found, names=names, binary=invoked_from / binary if binary is not None else None)
+    names = tuple(dict.fromkeys(found.pop("names")))
+    paths = {name: invoked_from / path for name in ("binary", "key") if (path := found.pop(name)) is not None}
+    return Arguments(**found, **paths, names=names)
 
 
 def select_binaries(arguments: Arguments, known: Collection[str]) -> tuple[str, ...]:

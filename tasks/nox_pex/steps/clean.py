@@ -14,7 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from nox_pex.distributions import pex_file, scie_file
-from nox_pex.pex import build_record, scies
+from nox_pex.evidence.attestations import OUR_FILES
+from nox_pex.evidence.kinds import PAYLOAD_TYPE
+from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
@@ -148,7 +150,21 @@ def _scies(directory: Path, stem: str) -> Iterator[Output]:
     for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
         if scie_file.platform_in(path.name, stem=stem) is not None:
             is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
-            yield Output(path=path, is_ours=is_ours)
+            yield from _with_checksum(Output(path=path, is_ours=is_ours))
+
+
+def _with_checksum(output: Output) -> Iterator[Output]:
+    """Yield the checksum file of a file that ships, if there is one, and the file itself."""
+    checksum = checksums.of_file(output.path)
+    if checksum.exists():
+        yield Output(path=checksum, is_ours=_is_checksum(checksum))
+    yield output
+
+
+def _is_checksum(path: Path) -> bool:
+    """Whether a file begins with the checksum of the file, or of a file in the directory, of its name."""
+    shipped = re.escape(path.name.removesuffix(".sha256"))
+    return _first_line_matches(rf"\\?[0-9a-f]{{64}}  {shipped}(?:/.*)?\n")(path)
 
 
 def _is_scie(path: Path, stem: str) -> bool:
@@ -161,7 +177,8 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 
 _TEMPORARY: Final = (
-    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image|cdx)\.(?:json|xml)|requirements\S*\.txt|Dockerfile)\.\w{8}"
+    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
+    r"|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -197,30 +214,44 @@ def _has_result(is_result: Callable[[Path], bool]) -> Callable[[Path], bool]:
     return lambda path: is_result(path.with_suffix(".json"))
 
 
-def _is_bill(path: Path) -> bool:
-    """Whether a file is a bill of materials that nox-pex wrote: it names the tools that did."""
-    metadata = files.read_json(path).get("metadata")
-    tools = metadata.get("tools") if isinstance(metadata, dict) else None
-    components = tools.get("components") if isinstance(tools, dict) else None
-    return any(isinstance(each, dict) and each.get("name") == "nox-pex" for each in components or ())
-
-
 def _is_split_part(path: Path) -> bool:
     """Whether a file is one of the two parts of a split binary: a PEX file next to the result of an image."""
     result = path.with_suffix("").with_suffix(".image.json")
     return path.is_file() and _is_image_result(result) and zipfile.is_zipfile(path)
 
 
-def _first_line_has(text: str) -> Callable[[Path], bool]:
-    """Return a test for a text file whose first line contains `text`."""
+def _is_bill(path: Path) -> bool:
+    """Whether a file is a bill of materials that names nox-pex as the tool that made it."""
+    try:
+        made_by = files.read_json(path)["metadata"]["tools"]["components"]
+        return any(tool["name"] == "nox-pex" for tool in made_by)
+    except (KeyError, TypeError):
+        return False
 
-    def has(path: Path) -> bool:
+
+def _is_attestations(path: Path) -> bool:
+    """Whether a directory has only files with names of the statements that nox-pex writes."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    with os.scandir(path) as entries:
+        return all(entry.name in OUR_FILES and entry.is_file(follow_symlinks=False) for entry in entries)
+
+
+def _first_line_matches(expression: str) -> Callable[[Path], bool]:
+    """Return a test for a text file whose whole first line matches a regular expression."""
+
+    def matches(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open(encoding="utf-8", errors="replace") as file:
-            return text in file.readline()
+            return re.fullmatch(expression, file.readline()) is not None
 
-    return has
+    return matches
+
+
+def _first_line_has(text: str) -> Callable[[Path], bool]:
+    """Return a test for a text file whose first line contains `text`."""
+    return _first_line_matches(f".*{re.escape(text)}.*\n?")
 
 
 _is_smoke_result: Final = _is_result("binary", "conditions")
@@ -231,9 +262,12 @@ _is_frozen: Final = _first_line_has("made by nox-pex")
 
 _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "pex": _is_built,
+    "pex.sha256": _is_checksum,
     "smoke.xml": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
+    "attestations": _is_attestations,
+    "pex.intoto.jsonl": _first_line_has(f'"payloadType":"{PAYLOAD_TYPE}"'),
     "cdx.json": _is_bill,
     "deps.pex": _is_split_part,
     "own.pex": _is_split_part,

@@ -28,7 +28,7 @@ from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
-from nox_pex.system import files
+from nox_pex.system import files, withheld
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
 from nox_pex.system.secrets import Secrets
@@ -49,7 +49,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
     that other projects are built at the same time, so this one does not use all processors. `installs` is a
-    cache of the finished installs. `steps` are the names of the steps of this run, if they are known.
+    cache of the finished installs. `steps` are the names of the steps of this run, if they are known. The path in the
+    variable with the signing key is relative to `invoked_from`.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     verbose: bool = False
     parallel: bool = False
     suffix: str = ""
+    invoked_from: Path = Path()
     installs: dict[Selection, Installed] = {}
     steps: set[str] = set()
 
@@ -213,6 +215,6 @@ def known_secrets(environ: Mapping[str, str], root: Path, document: Mapping[str,
         document = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
             document = tomllib.loads(files.read_text(file))
-    known = Secrets.of(environ, settings_secrets.listed(document, file))
+    known = Secrets.of(environ, settings_secrets.listed(document, file)).with_values(withheld.values())
     of_indexes = index_secrets.values(environ, prefix=Path(sys.prefix), project=root)
     return known.with_values([*settings_secrets.values(document, file), *of_indexes])

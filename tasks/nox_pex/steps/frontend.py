@@ -98,6 +98,7 @@ def context_of(
             verbose=verbose,
             parallel=parallel,
             suffix=suffix,
+            invoked_from=invoked_from,
         )
         _CONTEXTS[key] = context
         return context

@@ -13,13 +13,16 @@ from nox_pex.settings.model import Binary
 from nox_pex.settings.smoke import Smoke
 from nox_pex.steps.arguments import select_binaries
 from nox_pex.steps.context import Context
+from nox_pex.system import withheld
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
+    from nox_pex.evidence import keys
     from nox_pex.evidence.sbom import timestamp
     from nox_pex.image import run as image_run
     from nox_pex.smoke import plan
 else:
+    keys = lazy("nox_pex.evidence.keys")  # only needed for `attest`
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")  # only needed for `sbom`
     image_run = lazy("nox_pex.image.run")  # only needed for `image`
     plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
@@ -38,6 +41,7 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     except NoxPexError as error:
         return (error,)
     binaries = {} if reading.settings is None else reading.settings.binary
+    keyless = _missing_key(context) if "attest" in steps else ()
     if not reading.problems:
         try:
             selected = select_binaries(context.arguments, binaries)
@@ -46,7 +50,7 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
         binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
     variables = _wrong_variables(context) if "sbom" in steps else ()
-    return (*reading.problems, *_missing(context, {**unusable, **binaries}, steps), *variables)
+    return (*reading.problems, *keyless, *_missing(context, {**unusable, **binaries}, steps), *variables)
 
 
 def _wrong_variables(context: Context) -> Iterator[NoxPexError]:
@@ -70,6 +74,20 @@ def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPex
             where = context.reading.where("tool.nox-pex.output-dir")
             problem = f"{where}: the binary {own[place]!r} has the same files there as one of {other.root}"
             yield NoxPexError("config", problem, "rename one of them, or write another directory")
+
+
+def _missing_key(context: Context) -> Iterator[NoxPexError]:
+    """Yield an error if there is no file with the signing key. It does not name the file, and the file is not read."""
+    named = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
+    if named is not None and not keys.is_pem(named) and not _has_file(context.invoked_from, named):
+        yield NoxPexError("signing", "the file with the signing key does not exist", "correct the path of the key")
+
+
+def _has_file(directory: Path, name: str) -> bool:
+    try:
+        return (directory / name).exists()
+    except (OSError, ValueError):  # the name is too long, or has a null character
+        return False
 
 
 def _outputs(context: Context) -> dict[tuple[Path, str], str]:
@@ -110,6 +128,10 @@ def _missing(context: Context, binaries: dict[str, Binary], steps: Collection[st
         if tested and not _is_refused(context, name, "smoke"):
             yield from _missing_checks(context, name, table)
         yield from _missing_files(context, name, table, steps)
+        if "attest" in steps and table.layout != "zipapp" and context.arguments.binary is None:
+            place = context.reading.where(f"{_key(name)}.layout")
+            problem = f"{place}: {table.layout!r} makes a directory, and `attest` states what one file is"
+            yield NoxPexError("config", problem, "remove layout, or name other binaries (`-- NAME`)")
 
 
 def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxPexError]:

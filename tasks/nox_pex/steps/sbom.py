@@ -61,11 +61,9 @@ def prepare(context: Context) -> None:
 
 
 def _write(context: Context, target: Target) -> None:
-    output, state_file = target.file("cdx.json"), target.state_file("sbom.json")
-    shown, inputs = os.path.relpath(output, context.root), _inputs(context, target)
-    known = files.read_json(state_file)
-    is_known = known == {"inputs": digests(inputs), "file": files.digest(output)}
-    if is_known and output.is_file() and not context.arguments.force and not _has_secret(context, output):
+    output, inputs = target.file("cdx.json"), _inputs(context, target)
+    shown = os.path.relpath(output, context.root)
+    if _is_unchanged(target, inputs) and not context.arguments.force and not _has_secret(context, output):
         context.say(f"sbom: {target.name} unchanged ({shown})")
         return
     files.require_replaceable(output)
@@ -90,7 +88,24 @@ def _write(context: Context, target: Target) -> None:
     refused = licence_check.refused(bill, written.licences, rules, project=target.project.name)
     if refused:
         raise licence_check.error(refused, rules, place=context.reading.where("tool.nox-pex.sbom"), name=target.name)
-    files.write_json(state_file, {"inputs": digests(inputs), "file": files.digest(output)})
+    files.write_json(_state_file(target), _state(target, inputs))
+
+
+def is_current(context: Context, target: Target) -> bool:
+    """Whether `NAME.cdx.json` is the one that this step would write today, with licences that are allowed."""
+    return _is_unchanged(target, _inputs(context, target))
+
+
+def _is_unchanged(target: Target, inputs: Inputs) -> bool:
+    return target.file("cdx.json").is_file() and files.read_json(_state_file(target)) == _state(target, inputs)
+
+
+def _state(target: Target, inputs: Inputs) -> dict[str, Any]:
+    return {"inputs": digests(inputs), "file": files.digest(target.file("cdx.json"))}
+
+
+def _state_file(target: Target) -> Path:
+    return target.state_file("sbom.json")
 
 
 def _inputs(context: Context, target: Target) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import circumstances
 from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
@@ -37,6 +39,7 @@ def run(context: Context) -> None:
         if not context.arguments.serve:
             remove_results(result, junit)
         _warn_of_ignored_variables(context, target)
+        under = circumstances.of_smoke(target)  # before the test: a file that it reads may change meanwhile
         python, unavailable_reason = _python_for(context, target)
         found = smoke_run.run(
             target,
@@ -47,7 +50,8 @@ def run(context: Context) -> None:
             unavailable_reason=unavailable_reason,
         )
         if not context.arguments.serve:
-            files.write_text(result, report.json_text(found))
+            obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
+            files.write_text(result, report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
         show_report(context, found)
 
@@ -58,6 +62,13 @@ def options(context: Context) -> Options:
     """Return the options of a smoke test that the arguments give."""
     given = context.arguments
     return Options(only=given.only, keep=given.keep, serve=given.serve, timeout=given.timeout, port=given.port)
+
+
+def overrides(context: Context) -> dict[str, str | float]:
+    """Return the options of the command line that change a smoke test, by name, without those that were not given."""
+    given = context.arguments
+    found = {"only": given.only, "timeout": given.timeout, "port": given.port}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def show_report(context: Context, found: SmokeReport) -> None:

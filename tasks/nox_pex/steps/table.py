@@ -18,8 +18,8 @@ class Step(NamedTuple):
     `after` names the steps that it needs. `help` is its line in a list of sessions. `options` names the options
     (`OPTIONS` in `arguments`) that it uses, without those of the steps that it needs. `builds_binary`: it is skipped if
     the user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other
-    step of the project may run at the same time. `prepare`: its module has a function `prepare(context)`, which only
-    installs what the step needs, for Nox's `--install-only`.
+    step of the project may run at the same time. `last`: it runs after all sessions that do not require it. `prepare`:
+    its module has a function `prepare(context)`, which only installs what the step needs, for Nox's `--install-only`.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Step(NamedTuple):
     builds_binary: bool = False
     by_binary: bool = True
     exclusive: bool = False
+    last: bool = False
     prepare: bool = False
 
 
@@ -75,6 +76,13 @@ STEPS: Final = {
             help="Write the bill of materials of the PEX file, in CycloneDX, and check its licences.",
             options=("binary", "force"),
             prepare=True,
+        ),
+        Step(
+            name="attest",
+            after=("sbom", "smoke", "verify"),
+            help="Write statements about the PEX file and its proofs, and sign them with a key.",
+            options=("binary", "key"),
+            last=True,
         ),
         Step(
             name="image",

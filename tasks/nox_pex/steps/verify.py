@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import ExitStack
 
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
+from nox_pex.pex import circumstances
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.smoke.process.interrupts import Interrupts
@@ -29,6 +31,7 @@ def run(context: Context) -> None:
     def verify(target: Target, installer: Installer | NoxPexError) -> None:
         result = target.file("verify.json")
         remove_results(result)
+        under = circumstances.of_verify(target)
         if isinstance(installer, NoxPexError):
             found = verify_run.not_run(target, installer)
         else:
@@ -39,7 +42,8 @@ def run(context: Context) -> None:
                 deep=context.arguments.deep,
                 interrupts=interrupts,
             )
-        files.write_text(result, context.secrets.mask_json(report.json_text(found)))
+        obtained = under.as_json(finished=dt.datetime.now(dt.UTC))
+        files.write_text(result, context.secrets.mask_json(report.json_text(found, obtained=obtained)))
         for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
         if found.failure is not None:

@@ -9,6 +9,10 @@ _DEEPEST: Final = 20
 """Levels of tables and arrays. PEX-INFO and the manifest of a scie have five."""
 
 
+class RepeatedKeyError(ValueError):
+    """A table has a key twice, so that one reader takes the first value, another one the last."""
+
+
 def parse(text: bytes) -> Any:
     """Return the value of a JSON text.
 
@@ -28,12 +32,38 @@ def parse(text: bytes) -> Any:
     return value
 
 
+def check(text: bytes) -> None:
+    """Raise `RepeatedKeyError` if a table in a JSON text has a key twice.
+
+    Raises `ValueError` if the text is not JSON, has NaN, or has more levels than Python reads. The text may be large: a
+    table is forgotten as soon as it is checked, and so is every number.
+    """
+    try:
+        json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_check_keys,
+            parse_constant=_refuse_constant,
+            parse_int=_forget,
+            parse_float=_forget,
+        )
+    except RecursionError as error:
+        msg = "it has too many levels"
+        raise ValueError(msg) from error
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    _check_keys(pairs)
+    return dict(pairs)
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
         msg = "a key is there twice"
-        raise ValueError(msg)
-    return found
+        raise RepeatedKeyError(msg)
+
+
+def _forget(_: str) -> None:
+    """Return nothing for a number."""
 
 
 def _refuse_constant(name: str) -> NoReturn:

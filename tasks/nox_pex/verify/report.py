@@ -60,14 +60,18 @@ def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator
     yield from tuple(dict.fromkeys(str(failure.masked(mask)) for failure in failures))[1:]  # several may have one cause
 
 
-def json_text(report: VerifyReport) -> str:
-    """Return the text of `NAME.verify.json`."""
+def json_text(report: VerifyReport, *, obtained: Mapping[str, Any] | None = None) -> str:
+    """Return the text of `NAME.verify.json`.
+
+    `obtained` are the keys that say under which circumstances the result was obtained, and when.
+    """
     value = {
         "name": report.name,
         "binary": report.binary,
         "sha256": report.sha256,
         "size": report.size,
         "passed": report.failure is None,
+        **(obtained or {}),
         "gates": [_as_json(result) for result in report.results],
     }
     return outside_text.json_text(value)

@@ -139,7 +139,7 @@ def test_no_output_and_no_file_of_a_build_contains_a_secret(
         for path in (app.root / "dist").iterdir()
         if path.name.startswith(("app.", "pylock."))
     }
-    assert built.keys() == {"app.pex", "app.pex.json", "app.requirements.txt", "pylock.app.toml"}
+    assert built.keys() == {"app.pex", "app.pex.json", "app.pex.sha256", "app.requirements.txt", "pylock.app.toml"}
     assert [place for name, content in built.items() for place in find_text(content, name, CANARY)] == []
 
     (app.root / "break.txt").touch()

@@ -85,6 +85,10 @@ def test_a_build_from_the_sources_is_of_the_checkout(tmp_path: Path) -> None:
         f"{PREFIX}source": "https://git.example/service.git",
         f"{PREFIX}created": "2023-11-14T22:13:20Z",
     }
+    checkout.git("remote", "set-url", "origin", "git@git.example:service.git")
+    assert found()[f"{PREFIX}source"] == "ssh://git.example/service.git"
+    checkout.git("remote", "set-url", "origin", str(tmp_path))  # no path of this machine
+    assert f"{PREFIX}source" not in found()
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "service.image.json").touch()
     assert found()[f"{PREFIX}revision"] == commit

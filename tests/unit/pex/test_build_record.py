@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable
@@ -223,3 +224,36 @@ def test_a_record_is_only_about_the_file_with_its_digest(binary: Path) -> None:
     assert build_record.of_file(binary)["version"] == "1"
     binary.unlink()
     assert build_record.of_file(binary) == {}
+
+
+def test_an_unchanged_binary_keeps_the_times_of_its_build() -> None:
+    built = {"started": "2026-11-26T16:00:00Z", "finished": "2026-11-26T16:00:09Z"}
+    found = build_record.times(build_record.finished_now({"sha256": "x", "built": built}))
+    assert found is not None
+    assert found.started == built["started"]
+    assert found.finished != built["finished"]  # its scies were made later
+    started = dt.datetime(2026, 1, 1, 1, 0, 0, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    since = build_record.times({"built": build_record.built_since(started)})
+    assert since is not None
+    assert since.started == "2026-01-01T00:00:00Z"
+    assert since.finished != since.started
+
+
+@pytest.mark.parametrize("record", [{}, {"built": None}, {"built": {}}, {"built": {"started": "x", "finished": "y"}}])
+def test_a_record_without_times_gets_none(record: dict[str, Any]) -> None:
+    assert build_record.times(record) is None
+    assert build_record.finished_now(record) == record
+
+
+def test_only_the_record_of_the_last_build_here_proves_something_about_a_file(make_target: MakeTarget) -> None:
+    target = make_target()
+    target.directory.mkdir(parents=True, exist_ok=True)
+    sha256, state = "ab" * 32, target.state_file("build.json")
+    files.write_json(target.record, {"sha256": sha256})
+    assert build_record.of_last_build(target, sha256=sha256) == {}
+    state.parent.mkdir(parents=True, exist_ok=True)
+    build_record.write_last_build(state, contents={}, record=target.record, inputs=INPUTS)
+    assert build_record.of_last_build(target, sha256=sha256) == {"sha256": sha256}
+    assert build_record.of_last_build(target, sha256="cd" * 32) == {}
+    files.write_json(target.record, {"sha256": sha256, "git": {"commit": "0" * 40, "dirty": False}})
+    assert build_record.of_last_build(target, sha256=sha256) == {}

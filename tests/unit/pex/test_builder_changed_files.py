@@ -145,7 +145,7 @@ def test_whatever_is_in_the_place_of_the_record_or_the_state_is_replaced(
     original = record(shop)
     put(shop.record if which == "record" else shop.state_file("build.json"))
     build(shop)
-    assert record(shop) == original
+    assert {**record(shop), "built": None} == {**original, "built": None}  # it was built again later
     build(shop)
     assert shown[-1].startswith("pex: shop unchanged")
 

@@ -81,7 +81,10 @@ def test_a_scie_is_built_with_its_record(build: Build, shop: Callable[..., Targe
     assert f"pex: scie {NAME}, 0.0 MB, {PYTHON} (dist/{NAME})" in shown
     assert build(target) == []
     assert shown[-1].startswith("pex: shop unchanged")
-    assert sorted(path.name for path in target.directory.iterdir()) == [NAME, "shop.pex", "shop.pex.json"]
+    assert sorted(path.name for path in target.directory.iterdir()) == [
+        *(NAME, f"{NAME}.sha256"),
+        *("shop.pex", "shop.pex.json", "shop.pex.sha256"),
+    ]
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from nox_pex.settings.attest import Attest
 from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
@@ -19,6 +20,7 @@ from tests.support.settings import parsed
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "settings.md").read_text("utf-8")
 HEADINGS: dict[str, type[msgspec.Struct]] = {
     "[tool.nox-pex]": Settings,
+    "[tool.nox-pex.attest]": Attest,
     "[tool.nox-pex.sbom]": Sbom,
     "[tool.nox-pex.binary.NAME]": Binary,
     "[tool.nox-pex.binary.NAME.sources]": Sources,

@@ -10,6 +10,7 @@ from validate_pyproject import api, error_reporting, plugins
 from validate_pyproject.types import Schema
 
 from nox_pex.errors import NoxPexError
+from nox_pex.settings.attest import Attest
 from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
 from nox_pex.settings.image import EngineArgs, Healthcheck, Image
 from nox_pex.settings.model import Binary, Settings, Sources
@@ -20,6 +21,7 @@ from nox_pex.settings.smoke import Budget, Ready, Smoke
 
 GOOD: list[dict[str, Any]] = [
     {},
+    {"attest": {"builder-id": "https://ci.example.com/1"}},
     {"poetry-version": "2.4.0", "output-dir": "out", "groups": ["main"], "secrets": ["A"]},
     {"binary": {"a": {"script": "x"}, "b": {"executable": "run.py", "layout": "loose", "max-install-jobs": -1}}},
     {"binary": {"a": {"entry-point": "x:y", "inject-env": {"A": "b"}, "sources": {"include": ["templates/"]}}}},
@@ -37,6 +39,7 @@ GOOD: list[dict[str, Any]] = [
 BAD: list[dict[str, Any]] = [
     {"binaries": {}},
     {"groups": "main"},
+    {"attest": {"builder": "x"}},
     {"poetry-version": 2},
     {"sbom": {"allow-licenses": "MIT"}},
     {"sbom": {"allow": ["MIT"]}},
@@ -56,7 +59,7 @@ BAD: list[dict[str, Any]] = [
 ]
 EVERY = (
     *(Binary, Sources, Smoke, Ready, HttpCheck, Capture, TextMatch, CommandCheck, TcpCheck, Budget),
-    *(Image, Healthcheck, EngineArgs, Sbom),
+    *(Image, Healthcheck, EngineArgs, Attest, Sbom),
 )
 TABLES = {table.__name__: table for table in EVERY}
 

@@ -30,6 +30,8 @@ WRITTEN: Final = {
     "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
     "requirements.txt": requirements.requirements_text(NOTHING, direct_file="api.requirements-direct.txt"),
     "requirements-direct.txt": requirements.direct_text(NOTHING),
+    "pex.sha256": f"{'0' * 64}  api.pex\n",
+    "pex.intoto.jsonl": '{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}\n',
 }
 """The text files that nox-pex writes next to a binary, apart from the build record."""
 
@@ -67,6 +69,21 @@ def test_files_that_nox_pex_writes_are_its_own(tmp_path: Path) -> None:
 def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, ending: str) -> None:
     fill(tmp_path, {ending: '{"name": "api"}'})
     assert found(tmp_path) == {f"api.{ending}": False}
+
+
+@pytest.mark.parametrize("text", ['{"metadata": []}', '{"metadata": {"tools": [{"name": "nox-pex"}]}}', "[]", "\x00"])
+def test_a_bill_of_materials_of_another_tool_is_not_ours(tmp_path: Path, text: str) -> None:
+    fill(tmp_path, {"cdx.json": text})
+    assert found(tmp_path) == {"api.cdx.json": False}
+
+
+def test_a_directory_with_statements_only_is_ours(tmp_path: Path) -> None:
+    (directory := tmp_path / "api.attestations").mkdir()
+    for name in ("smoke.statement.json", "smoke.predicate.json", "smoke.sigstore.json"):
+        (directory / name).touch()
+    assert found(tmp_path) == {"api.attestations": True}
+    (directory / "mine.json").touch()
+    assert found(tmp_path) == {"api.attestations": False}
 
 
 @pytest.mark.parametrize("change", [{"tools": None}, {"tools": 1}, {"inputs": []}, {"name": []}, {"scies": 1}])
@@ -123,6 +140,9 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.pex.json.abcd1234", True),
         (".api.smoke.json.abcd1234", True),
         (".api.verify.json.abcd1234", True),
+        (".api.attestations.abcd1234", True),
+        (".api.cdx.json.abcd1234", True),
+        (".api.pex.intoto.jsonl.abcd1234", True),
         (".api.image.xml.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),

@@ -22,5 +22,6 @@ def test_each_report_names_the_reason_why_no_gate_could_run(make_context: MakeCo
     for name in ("api", "worker", "cron"):
         value = json.loads((dist / f"{name}.verify.json").read_text("utf-8"))
         assert (value["passed"], value["sha256"]) == (False, "")
+        assert {"settings", "tools", "finished"} <= value.keys()
         assert {gate["failure"]["code"] for gate in value["gates"]} == {"cache-unsafe"}
         assert {gate["state"] for gate in value["gates"]} == {"failed"}

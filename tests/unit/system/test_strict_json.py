@@ -38,3 +38,22 @@ def test_json_that_everybody_reads_alike(text: bytes, value: object) -> None:
 def test_json_that_somebody_may_read_differently_is_refused(text: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         strict_json.parse(text)
+
+
+@pytest.mark.parametrize("text", [b"1", b'{"a": {"b": 1}, "b": [{}, {}]}', b"1" * 5000, b"[" * 500 + b"]" * 500])
+def test_the_check_accepts_a_text_without_a_repeated_key(text: bytes) -> None:
+    strict_json.check(text)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a": 1, "a": 1}', b'[{"b": {"a": 1, "\\u0061": 2}}]', b'{"a": {"a": 1, "": 2, "": 3}}']
+)
+def test_the_check_refuses_a_repeated_key_at_any_depth(text: bytes) -> None:
+    with pytest.raises(strict_json.RepeatedKeyError):
+        strict_json.check(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'"\xff"', b"[NaN]", b"[" * 100_000 + b"]" * 100_000])
+def test_the_check_refuses_what_is_not_json(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        strict_json.check(text)

@@ -1,0 +1,220 @@
+"""The script `nox-pex`: `check` for whoever deploys a file, `sign` for a job that runs no code of the project.
+
+Neither needs Nox, a checkout or the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from nox_pex.errors import NoxPexError
+from nox_pex.evidence import keys
+from nox_pex.evidence.kinds import KINDS, Kind
+from nox_pex.system import import_path, os_errors, outside_text, streams, withheld, wording
+from nox_pex.system.lazy import lazy, pattern
+from nox_pex.system.supported import check_supported
+from nox_pex.version import __version__
+
+if TYPE_CHECKING:
+    from nox_pex.evidence import signing
+    from nox_pex.evidence.check import policy, report, repository, run
+else:
+    signing = lazy("nox_pex.evidence.signing")  # not needed by `check`
+    policy = lazy("nox_pex.evidence.check.policy")  # not needed by `sign`
+    report = lazy("nox_pex.evidence.check.report")  # not needed by `sign`
+    repository = lazy("nox_pex.evidence.check.repository")  # not needed by `sign`
+    run = lazy("nox_pex.evidence.check.run")  # not needed by `sign`
+
+_USAGE: Final = 2
+
+
+_FAILED: Final = 1
+
+
+_AGE: Final = pattern(r"(?P<number>[0-9]{1,6})(?P<unit>[dhms])")
+
+
+_SECONDS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+_COMMIT: Final = pattern(r"[0-9a-f]{12,40}|[0-9a-f]{64}")
+"""Twelve digits are what Git shows of a commit in a large repository, or more."""
+
+
+_CHECK_EPILOG: Final = """\
+A statement counts if one of the keys has signed it and it is about the bytes of FILE. Every other line of the bundle is
+listed as ignored. Exit status: 0 if everything that is required is proven, 1 if not, 2 for wrong usage.
+The kinds: provenance (how it was built), smoke (it was started and tested), verify (complete, unmodified, no secrets),
+sbom (what is in it).
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv`, without the name of the program. Return the exit status: 0, 1, or 2 for usage."""
+    try:
+        with import_path.without(), os_errors.one_line("nox-pex", place=Path.cwd()):
+            check_supported()
+            arguments = _arguments(argv)
+            function: Callable[[argparse.Namespace, Mapping[str, str]], int] = arguments.function
+            return function(arguments, os.environ)
+    except NoxPexError as error:
+        for line in error.lines:
+            streams.show_line(line, sys.stderr)
+        return _USAGE if error.code == "usage" else _FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise NoxPexError("usage", f"{self.prog}: {message}", f"see {self.prog} --help")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line. Those of `sign` are not repeated in an error: one may be the path of a key."""
+    arguments, others = _parser().parse_known_args(argv)
+    if others:
+        signs = arguments.function is _sign
+        names = f"{len(others)}" if signs else f"{' '.join(others)}"
+        problem = f"nox-pex {'sign' if signs else 'check'}: unrecognised arguments: {names}"
+        raise NoxPexError("usage", problem, f"see nox-pex {'sign' if signs else 'check'} --help")
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    description = "Check a file with the signed statements about it, or sign such statements."
+    parser = _Parser(prog="nox-pex", description=description, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"nox-pex {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_check(commands)
+    _add_sign(commands)
+    return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check that a file was built, tested and verified as its signed statements say",
+        description="Check that a file was built, tested and verified as its signed statements say.",
+        epilog=_CHECK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    check.set_defaults(function=_check)
+    check.add_argument("file", metavar="FILE", help="the file, such as service.pex")
+    check.add_argument("--bundle", metavar="B", help="the file with its statements (default: FILE.intoto.jsonl)")
+    check.add_argument(
+        "--key",
+        metavar="PUB",
+        action="append",
+        required=True,
+        help="a public key in PEM that is trusted, Ed25519 or ECDSA P-256; may be given several times",
+    )
+    check.add_argument(
+        "--require",
+        metavar="KINDS",
+        action="append",
+        help=f"the kinds of statements that there must be, separated by commas (default: {','.join(KINDS)})",
+    )
+    check.add_argument("--source", metavar="REPO", help="the repository that it must be built from, such as its URL")
+    check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from, 12 digits or more")
+    check.add_argument(
+        "--max-age", metavar="AGE", help="how old the proofs may be: 30d, 12h, 90m or 45s; not for the sbom"
+    )
+    check.add_argument("--allow-warned", action="store_true", help="accept a smoke test with skipped conditions")
+    check.add_argument("--json", action="store_true", help="write the verdict to the standard output as JSON")
+
+
+def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
+    sign = commands.add_parser(
+        "sign",
+        help="sign the finished statements that `nox -s attest` has written",
+        description="Sign the finished statements that `nox -s attest` has written. Runs nothing else.",
+        epilog=f"The passphrase of an encrypted key is in {withheld.PASSPHRASE}.",
+        allow_abbrev=False,
+    )
+    sign.set_defaults(function=_sign)
+    sign.add_argument("directory", metavar="DIR", help="dist/NAME.attestations, or a directory with several: dist")
+    sign.add_argument(
+        "--key",
+        metavar="K",
+        help="the path of the private key in PEM (PKCS#8), Ed25519 or ECDSA P-256; "
+        f"default: {withheld.KEY}, a path or the key",
+    )
+
+
+def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
+    conditions = policy.Policy(
+        keys=tuple(
+            keys.verifying_key(value, relative_to=Path.cwd(), name=f"--key {number}")
+            for number, value in enumerate(arguments.key, 1)
+        ),
+        required=_required(arguments),
+        source=None if arguments.source is None else _source(arguments.source),
+        commit=None if arguments.commit is None else _commit(arguments.commit),
+        max_age=None if arguments.max_age is None else _max_age(arguments.max_age),
+        allow_warned=arguments.allow_warned,
+    )
+    bundle = None if arguments.bundle is None else Path(arguments.bundle)
+    checked = run.check(Path(arguments.file), bundle, conditions, now=dt.datetime.now(dt.UTC))
+    if arguments.json:
+        streams.write_line(outside_text.json_text(report.json_value(checked)).rstrip("\n"), sys.stdout)
+    else:
+        streams.write_line("\n".join(report.lines(checked)), sys.stdout)
+    error = report.error(checked)
+    if error is not None:
+        raise error
+    return 0
+
+
+def _required(arguments: argparse.Namespace) -> tuple[Kind, ...]:
+    """Return the required kinds in their order; a source or a commit can only be in a provenance."""
+    given = ",".join(KINDS) if arguments.require is None else ",".join(arguments.require)
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in KINDS:
+            remedy = wording.did_you_mean(name, KINDS, otherwise="the kinds are")
+            raise NoxPexError("usage", f"--require: there is no kind {name!r} of statements", remedy)
+    if arguments.source is not None or arguments.commit is not None:
+        names.append("provenance")
+    return tuple(kind for kind in KINDS if kind in names)
+
+
+def _source(address: str) -> repository.Repository:
+    found = repository.parse(address.strip())
+    if found is None:
+        raise NoxPexError("usage", f"--source {address!r} is no repository", "write it as https://HOST/PATH")
+    return found
+
+
+def _commit(text: str) -> str:
+    if not _COMMIT.fullmatch(text.lower()):
+        raise NoxPexError("usage", f"--commit {text!r} is no commit", "write all its digits, or 12 at least")
+    return text.lower()
+
+
+def _max_age(text: str) -> dt.timedelta:
+    match = _AGE.fullmatch(text)
+    if match is None or not int(match["number"]):
+        raise NoxPexError("usage", f"--max-age {text!r} is no age", "write it as 30d, 12h, 90m or 45s")
+    return dt.timedelta(seconds=int(match["number"]) * _SECONDS[match["unit"]])
+
+
+def _sign(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    value = environ.get(withheld.KEY, "") if arguments.key is None else arguments.key
+    if arguments.key is None and not value:
+        raise NoxPexError("usage", "nox-pex sign: there is no signing key", f"give it with --key, or in {withheld.KEY}")
+    directories = signing.directories(Path(arguments.directory))
+    key = keys.signing_key(value, environ.get(withheld.PASSPHRASE), relative_to=Path.cwd())
+    for directory in directories:
+        bundle = signing.sign(directory, key)
+        streams.write_line(outside_text.shown(f"signed the statements in {directory}: {bundle}"), sys.stdout)
+    return 0

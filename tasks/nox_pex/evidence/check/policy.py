@@ -1,0 +1,31 @@
+"""What a file must be proven to be, as the user of a check has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from msgspec import Struct
+
+from nox_pex.evidence.check.repository import Repository
+from nox_pex.evidence.keys import VerifyingKey
+from nox_pex.evidence.kinds import KINDS, Kind
+
+CLOCK_ERROR: Final = dt.timedelta(minutes=5)
+"""How far the clock of the builder may be ahead of this one."""
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The conditions of a check.
+
+    One of `keys` must have signed a statement of each kind in `required`. `source` and `commit` (in lower case; the
+    beginning of one is enough) are those of the build, `max_age` is the age of the proofs. `allow_warned` accepts a
+    smoke test with skipped conditions.
+    """
+
+    keys: tuple[VerifyingKey, ...]
+    required: tuple[Kind, ...] = KINDS
+    source: Repository | None = None
+    commit: str | None = None
+    max_age: dt.timedelta | None = None
+    allow_warned: bool = False

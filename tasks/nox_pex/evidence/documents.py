@@ -1,0 +1,26 @@
+"""The addresses of the sections of docs/evidence.md by which statements name a build type, a policy, a builder.
+
+They identify, and no server answers at them: nobody can ever own a name under `.invalid` (RFC 2606).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGE: Final = "https://nox-pex.invalid/docs/evidence.md"
+
+
+BUILD_TYPE: Final = f"{PAGE}#build-type-v1"
+"""`buildType` of the provenance: how nox-pex builds a PEX."""
+
+
+LOCAL_BUILDER: Final = f"{PAGE}#local-builder"
+"""`builder.id` if the settings name none: an unknown machine, of which nothing is claimed."""
+
+
+VERIFIER: Final = f"{PAGE}#verifier"
+"""`verifier.id` of the verification summary."""
+
+
+VERIFY_POLICY: Final = f"{PAGE}#verify-policy-v1"
+"""The policy of the verification summary: the gates of `verify`."""

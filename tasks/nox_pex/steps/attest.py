@@ -1,0 +1,181 @@
+"""`attest`: write statements about each binary and its proofs, and sign them if there is a key.
+
+No process is started after the key is read. The session runs after all others (`Step.last`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nox_pex.errors import NoxPexError
+from nox_pex.evidence import (
+    attestations,
+    bom_file,
+    keys,
+    materials,
+    proof,
+    provenance,
+    signing,
+    test_result,
+    tool_files,
+    verification_summary,
+)
+from nox_pex.evidence.attestations import Subject
+from nox_pex.evidence.kinds import Kind
+from nox_pex.evidence.provenance import Build
+from nox_pex.pex import build_record, repository, scies
+from nox_pex.pex.target import Target
+from nox_pex.poetry import lock
+from nox_pex.steps import sbom
+from nox_pex.steps.context import Context
+from nox_pex.steps.each_binary import each_binary
+from nox_pex.system import files, withheld
+from nox_pex.system.git import Git
+from nox_pex.system.wording import counted
+from nox_pex.tools import pinned
+
+
+def run(context: Context) -> None:
+    """Write `NAME.attestations` for each binary, and sign what is in it with the key that the user names.
+
+    Signed statements are also in `NAME.pex.intoto.jsonl`, one on each line. Without a key, an older one is removed.
+    Raises `NoxPexError`: `usage`, `not-proven`, `signing`. A failure of one binary does not stop the others.
+    """
+    context.check_prebuilt()
+    _check_not_parallel(context)
+    stated: list[Target] = []
+
+    def state(target: Target) -> None:
+        signing.unsigned(_directory(target))
+        attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
+        _state(context, target)
+        stated.append(target)
+
+    failures = []
+    try:
+        each_binary(context, state)
+    except NoxPexError as error:
+        failures.append(error)
+    try:
+        _sign(context, stated)
+    except NoxPexError as error:
+        failures.append(error)
+    if failures:
+        raise NoxPexError.together(failures)
+
+
+def _directory(target: Target) -> Path:
+    return target.file("attestations")
+
+
+def _check_not_parallel(context: Context) -> None:
+    """Raise `NoxPexError` `usage` if there is a key, and other sessions may run at the same time."""
+    has_key = context.arguments.key is not None or withheld.WITHHELD in context.environ
+    if context.parallel and has_key:
+        problem = "attest signs only if no other session runs at the same time, and --parallel is used"
+        raise NoxPexError("usage", problem, "omit --parallel, or sign afterwards with `nox-pex sign`")
+
+
+def _state(context: Context, target: Target) -> None:
+    """Write the statements about one binary. Raises `NoxPexError` `not-proven`; none is written then."""
+    sha256 = _digest(target)
+    record = build_record.of_last_build(target, sha256=sha256)
+    if not record and target.prebuilt is None:
+        problem = f"{target.binary} and its build record are not as the last build in this checkout left them"
+        raise NoxPexError("not-proven", problem, "build it with `nox -s pex`")
+    own_scies = {} if target.prebuilt is not None else _scies(target, record)
+    proven = proof.require(target, sha256=sha256, scies=own_scies)
+    predicates: dict[Kind, Mapping[str, Any]] = {
+        "smoke": test_result.predicate(proven.smoke, proven.smoke_circumstances, secrets=context.secrets),
+        "verify": verification_summary.predicate(proven.verify, version=record.get("version")),
+        "sbom": _bill(context, target, sha256=sha256),
+    }
+    if record:
+        predicates = {"provenance": provenance.predicate(_build(context, target, record)), **predicates}
+    else:
+        context.say(f"attest: no provenance of {target.binary.name}: it is not the last build in this checkout")
+    subjects = [
+        Subject(name=target.binary.name, sha256=sha256),
+        *(Subject(name=name, sha256=digest) for name, digest in sorted(proven.scies.items())),
+    ]
+    attestations.write(_directory(target), predicates, subjects)
+    written = counted(predicates, "statement")
+    context.say(f"attest: {written} about {target.binary.name} ({_shown(context, _directory(target))})")
+
+
+def _digest(target: Target) -> str:
+    """Return the SHA-256 of the binary. Raises `NoxPexError` `not-proven` if it is not a file."""
+    binary = target.binary
+    if binary.is_dir():
+        problem = f"{binary} is a directory, which has no SHA-256 that others could compare"
+        raise NoxPexError("not-proven", problem, f"remove {target.key}.layout, so that it is one file")
+    sha256 = files.digest(binary)
+    if not sha256:
+        raise NoxPexError("not-proven", f"{binary} does not exist", "build it with `nox -s pex`")
+    return sha256
+
+
+def _scies(target: Target, record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each scie in the build record, as it is now, by its file name."""
+    recorded = scies.recorded(record, stem=target.stem)
+    return {scie.file: files.digest(target.directory / scie.file) for scie in recorded}
+
+
+def _bill(context: Context, target: Target, *, sha256: str) -> Mapping[str, Any]:
+    """Return the bill of materials. Raises `NoxPexError` `not-proven` if it is not what `sbom` would write today."""
+    bill = bom_file.read(target.file("cdx.json"), sha256=sha256)
+    if not sbom.is_current(context, target):
+        problem = f"{target.file('cdx.json')} is not what `sbom` would write today, or a licence in it is not allowed"
+        raise NoxPexError("not-proven", problem, "run `nox -s sbom`")
+    return bill
+
+
+def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build:
+    """Return everything that the provenance says. Raises `NoxPexError` `not-proven` if the lock has changed since."""
+    if record.get("lock-hash") != lock.digest(target.project.lock):
+        problem = f"poetry.lock has changed since {target.binary.name} was built"
+        raise NoxPexError("not-proven", problem, "run `nox -s attest`, which builds and proves it again")
+    installed = context.installed(target)
+    commit = build_record.commit(record)
+    git = Git(root=target.project.root, environ=context.environ)
+    poetry = pinned.provide_poetry(context.provisioner, context.settings.poetry_version)
+    pex = pinned.install_pex(context.provisioner, context.settings.pex_version, interpreter=installed.interpreter)
+    return Build(
+        record=record,
+        binary=target.name,
+        source=repository.source_ref(git, commit=commit.commit) if commit is not None else repository.SourceRef(),
+        materials=materials.materials(_shipped(record), installed, lock.read(target.project.lock)),
+        tools=(tool_files.installed("poetry", python=poetry.python), tool_files.installed("pex", python=pex)),
+        python=installed.interpreter,
+        path_digests=installed.path_digests,
+        builder_id=context.settings.attest.builder_id,
+        overrides=context.arguments.overrides,
+    )
+
+
+def _shipped(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the name and the version of each distribution in a build record."""
+    return [(each.get("name", ""), each.get("version", "")) for each in record.get("distributions", ())]
+
+
+def _sign(context: Context, stated: list[Target]) -> None:
+    """Sign the statements about each of `stated`. Raises `NoxPexError` `signing`."""
+    value = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
+    if value is None:
+        for target in stated:
+            context.say(f"attest: the statements about {target.name} are not signed: there is no key (-- --key PATH)")
+        return
+    if not stated:
+        return
+    passphrase = withheld.value(withheld.PASSPHRASE)
+    key = keys.signing_key(value, passphrase, relative_to=context.invoked_from)
+    for target in stated:
+        bundle = signing.sign(_directory(target), key)
+        context.say(f"attest: {target.name} signed ({_shown(context, bundle)})")
+
+
+def _shown(context: Context, path: Path) -> str:
+    return os.path.relpath(path, context.root)
