@@ -16,7 +16,7 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file, scie_file
 from nox_pex.evidence.attestations import OUR_FILES
 from nox_pex.evidence.kinds import PAYLOAD_TYPE
-from nox_pex.pex import build_record, checksums, scies
+from nox_pex.pex import build_record, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
@@ -139,7 +139,7 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
 
 
 def _scies(directory: Path, stem: str) -> Iterator[Output]:
-    """Yield the files in `directory` with the name of a scie of the binary `stem`.
+    """Yield the files in `directory` with the name of a scie of the binary `stem`, and their checksum files.
 
     nox-pex wrote those in the build record; and, because a build may have been killed before it wrote the record, each
     scie of this name that is not in the record.
@@ -148,17 +148,16 @@ def _scies(directory: Path, stem: str) -> Iterator[Output]:
         each.file: each.sha256 for each in scies.recorded(files.read_json(directory / f"{stem}.pex.json"), stem=stem)
     }
     for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
-        if scie_file.platform_in(path.name, stem=stem) is not None:
-            is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
-            yield from _with_checksum(Output(path=path, is_ours=is_ours))
-
-
-def _with_checksum(output: Output) -> Iterator[Output]:
-    """Yield the checksum file of a file that ships, if there is one, and the file itself."""
-    checksum = checksums.of_file(output.path)
-    if checksum.exists():
-        yield Output(path=checksum, is_ours=_is_checksum(checksum))
-    yield output
+        name = path.name.removesuffix(".sha256")
+        if scie_file.platform_in(name, stem=stem) is None:
+            continue
+        if name != path.name:
+            is_ours = _is_checksum(path)
+        elif name in recorded:
+            is_ours = recorded[name] == files.digest(path)
+        else:
+            is_ours = _is_scie(path, stem)
+        yield Output(path=path, is_ours=is_ours)
 
 
 def _is_checksum(path: Path) -> bool:

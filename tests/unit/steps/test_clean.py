@@ -320,6 +320,15 @@ def test_a_scie_that_was_changed_after_it_was_built_is_not_ours(tmp_path: Path) 
     assert found(tmp_path)[SCIE] is False
 
 
+def test_the_checksum_of_a_scie_is_ours_even_without_the_scie(tmp_path: Path) -> None:
+    scie = with_scie(tmp_path)
+    (tmp_path / f"{SCIE}.sha256").write_text(f"{'0' * 64}  {SCIE}\n", "utf-8")
+    (tmp_path / "api-linux-aarch64.sha256").write_text("of the user", "utf-8")
+    scie.unlink()
+    assert found(tmp_path)[f"{SCIE}.sha256"] is True
+    assert found(tmp_path)["api-linux-aarch64.sha256"] is False
+
+
 def test_a_scie_of_a_build_that_was_killed_before_it_wrote_the_record_is_ours(tmp_path: Path) -> None:
     with_scie(tmp_path)
     write_scie(tmp_path / "api-linux-s390x", b"PK\5\6" + bytes(18), name="api")
