@@ -23,9 +23,12 @@ def without(*directories: str | os.PathLike[str]) -> Iterator[None]:
     """Import nothing from `directories`, the working directory and those above it, while the block runs.
 
     `tasks.py` of Invoke may be above the working directory. A module that was imported before the block stays imported.
-    What is inside a package is found as before.
+    What is inside a package is found as before. A working directory that was removed has no modules.
     """
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:
+        here = Path("/")
     ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - {
         str(_LIBRARIES)
     }
