@@ -152,6 +152,18 @@ def test_a_file_that_is_no_statement_of_its_kind_is_not_signed(
     assert listed(tmp_path) == before
 
 
+def test_no_older_signature_stays_next_to_statements_that_are_refused(tmp_path: Path) -> None:
+    directory = write_statements(tmp_path)
+    before = listed(tmp_path)
+    signing.sign(directory, loaded(ED25519))
+    of_another_file(directory / "smoke.statement.json")
+
+    with pytest.raises(NoxPexError, match="not about the same file"):
+        signing.sign(directory, loaded(ED25519))
+
+    assert listed(tmp_path) == before
+
+
 def test_statements_about_different_files_are_not_signed(tmp_path: Path) -> None:
     directory = write_statements(tmp_path)
     of_another_file(directory / "smoke.statement.json")
