@@ -20,6 +20,9 @@ SECRET_PATH = "the-path-of-the-key"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P384 = ec.derive_private_key(2**200 + 7, ec.SECP384R1())
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+DSA = "".join(
+    f"-----BEGIN {label}-----\nMIIB\n-----END {label}-----\n" for label in ("DSA PARAMETERS", "DSA PRIVATE KEY")
+)
 DAMAGED = "the passphrase is wrong, or the key is damaged or encrypted in an unknown way"
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
@@ -118,11 +121,7 @@ def test_a_passphrase_that_is_not_needed_is_ignored(tmp_path: Path) -> None:
             "it has the older form of OpenSSL (SEC1)",
         ),
         (private_pem(ED25519, form=serialization.PrivateFormat.OpenSSH), "it has the form of OpenSSH"),
-        (
-            "-----BEGIN DSA PARAMETERS-----\nMIIB\n-----END DSA PARAMETERS-----\n"
-            "-----BEGIN DSA PRIVATE KEY-----\nMIIB\n-----END DSA PRIVATE KEY-----\n",
-            "it is a DSA key",
-        ),
+        (DSA, "it is a DSA key"),
         (public_pem(ED25519), "it is a public key"),
         (CERTIFICATE, "it is a certificate"),
         ("-----BEGIN DH PARAMETERS-----\nMIIB\n-----END DH PARAMETERS-----\n", "it is something else than a key"),
