@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -109,9 +108,8 @@ def _statements(directory: Path) -> dict[Kind, bytes]:
     """Return the bytes of each statement in `directory`, in the order of the kinds. They are about the same file."""
     found: dict[Kind, bytes] = {}
     for kind in KINDS:
-        path = directory / f"{kind}.statement.json"
-        if os.path.lexists(path):
-            found[kind] = _read(path)
+        with contextlib.suppress(FileNotFoundError):
+            found[kind] = _read(directory / f"{kind}.statement.json")
     if not found:
         problem = f"{directory} has no statements (KIND.statement.json)"
         raise NoxPexError("not-proven", problem, "run `nox -s attest`, which writes them")

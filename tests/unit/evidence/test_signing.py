@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from base64 import b64decode
@@ -193,6 +194,25 @@ def test_a_file_that_cannot_be_written_leaves_no_signature(tmp_path: Path) -> No
     assert caught.value.code in {"os-error", "disk-full"}
     assert not (tmp_path / "service.pex.intoto.jsonl").exists()
     assert not (directory / "provenance.sigstore.json").exists()
+
+
+def test_a_directory_that_cannot_be_searched_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write_statements(tmp_path)
+    lstat = Path.lstat
+
+    def denied(path: Path) -> os.stat_result:
+        if path.parent == directory:  # root may search every directory
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    with pytest.raises(NoxPexError) as caught:
+        signing.sign(directory, loaded(ED25519))
+
+    assert caught.value.code in {"os-error", "disk-full"}
+    assert "Permission denied" in caught.value.problem
 
 
 @pytest.mark.parametrize("name", ["missing.attestations", "file.attestations", "other", ".attestations"])
