@@ -13,7 +13,7 @@ from nox_pex.evidence.check import bundle, predicate
 from nox_pex.evidence.check.bundle import IgnoredLine, RefusedError, SignedLine
 from nox_pex.evidence.check.policy import CLOCK_ERROR, Policy
 from nox_pex.evidence.check.predicate import Source
-from nox_pex.evidence.kinds import KINDS, PREDICATE_TYPES, Kind
+from nox_pex.evidence.kinds import PREDICATE_TYPES, Kind
 from nox_pex.system import strict_json
 
 _KINDS: Final = {predicate_type: kind for kind, predicate_type in PREDICATE_TYPES.items()}
@@ -194,19 +194,18 @@ def _difference(source: Source, policy: Policy) -> str:
 
 
 def _too_old(statements: Sequence[Counted], policy: Policy, max_age: dt.timedelta, now: dt.datetime) -> Iterator[str]:
-    """Yield a problem for each statement from the future, and for each required kind without a recent one.
+    """Yield a problem for each statement without a time or from the future, and for each required kind that is too old.
 
     The age of an SBOM does not matter: its time is that of the sources.
     """
-    future = [each for each in statements if each.time is not None and each.time - now > CLOCK_ERROR]
-    for each in future:
-        yield f"{each.kind} is from the future (line {each.line})"
-    for kind in KINDS:
-        times = [each.time for each in statements if each.kind == kind and each not in future]
-        if kind not in policy.required or not times:
-            continue
-        known = [time for time in times if time is not None]
-        if not known:
-            yield f"{kind} has no time"
-        elif kind != "sbom" and now - max(known) > max_age:
+    times: dict[Kind, list[dt.datetime]] = {}
+    for each in statements:
+        if each.time is None:
+            yield f"{each.kind} has no time (line {each.line})"
+        elif each.time - now > CLOCK_ERROR:
+            yield f"{each.kind} is from the future (line {each.line})"
+        else:
+            times.setdefault(each.kind, []).append(each.time)
+    for kind, known in times.items():
+        if kind in policy.required and kind != "sbom" and now - max(known) > max_age:
             yield f"{kind} is older than --max-age"

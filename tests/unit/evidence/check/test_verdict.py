@@ -301,6 +301,14 @@ def test_a_recent_proof_next_to_an_old_one_is_enough() -> None:
     assert check(bundle(old, future), max_age=DAY).problems == ("verify is from the future (line 6)",)
 
 
+@pytest.mark.parametrize("required", [KINDS, ("smoke",)])
+def test_each_statement_that_counts_needs_a_time(required: tuple[Kind, ...]) -> None:
+    data = bundle(signed("verify", timeVerified=None))
+
+    assert check(data, max_age=DAY, required=required).problems == ("verify has no time (line 5)",)
+    assert check(data, required=required).passed
+
+
 def test_the_age_of_a_kind_that_is_not_required_does_not_matter() -> None:
     old = signed("verify", timeVerified="2020-01-01T00:00:00Z")
 
