@@ -14,8 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_LIBRARIES: Final = Path(__file__).resolve().parents[2]
-"""The directory that nox-pex is installed in. What it needs may be there too."""
+_STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
+
+
+_NEEDED: Final = frozenset(
+    map(str, (Path(__file__).resolve().parents[2], _STANDARD_LIBRARY, _STANDARD_LIBRARY / "lib-dynload"))
+)
+"""The directory that nox-pex is installed in, where what it needs may be too, and those of the standard library."""
 
 
 @contextmanager
@@ -29,9 +34,7 @@ def without(*directories: str | os.PathLike[str]) -> Iterator[None]:
         here = Path.cwd()
     except OSError:
         here = Path("/")
-    ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - {
-        str(_LIBRARIES)
-    }
+    ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - _NEEDED
     before = sys.path[:]
     sys.path[:] = [entry for entry in before if _real(entry, here) not in ignored]
     try:

@@ -54,6 +54,16 @@ def test_the_directory_that_nox_pex_is_installed_in_stays(monkeypatch: pytest.Mo
         assert sys.path[0] == str(installed_in)
 
 
+@pytest.mark.parametrize("inside", [".", "json", "lib-dynload"])
+def test_the_standard_library_stays(inside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Path(contextlib.__file__).parent
+    monkeypatch.chdir(directory / inside)
+    before = [entry for entry in sys.path if entry.startswith(str(directory)) and "site-packages" not in entry]
+    with import_path.without():
+        assert before
+        assert set(before) <= set(sys.path)
+
+
 @pytest.mark.parametrize("entry", ["", "."])
 def test_the_working_directory_is_one_of_them(project: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     monkeypatch.chdir(project)
