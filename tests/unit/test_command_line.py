@@ -155,12 +155,34 @@ def test_a_bundle_without_an_end_is_refused(deployed: Path, capsys: pytest.Captu
     assert "it has more than 64 MiB" in err
 
 
+SECRET = private_pem(ED25519)
+
+
 USAGE: dict[str, tuple[list[str], str]] = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "another command": (["chek"], "invalid choice"),
     "no file": (["check", "--key", "key.pub"], "the following arguments are required: FILE"),
     "no key": (["check", "service.pex"], "the following arguments are required: --key"),
-    "two files": (["check", "service.pex", "x", "--key", "key.pub"], "unrecognised arguments: x"),
+    "two files": (["check", "service.pex", "x", "--key", "key.pub"], "nox-pex check: 1 argument too many"),
+    "the path of a key too many": (["check", "service.pex", "--key", "key.pub", "secret.pem"], "1 argument too many"),
+    "the key before the command": (["--key", "secret.pem", "sign", "."], "argument COMMAND: invalid choice;"),
+    "the key in the place of the command": ([SECRET, "sign", "."], "argument COMMAND: invalid choice;"),
+    "the key in the place of the file": (["check", SECRET, "--key", "key.pub"], "error[usage]: ****"),
+    "the key too many": (["check", "service.pex", "--key", "key.pub", SECRET], "1 argument too many"),
+    "a kind that is a key": (["check", "service.pex", "--key", "key.pub", "--require", SECRET], "no kind '****'"),
+    "an option with a value": (["sign", ".", "--kye=secret.pem"], "unrecognised arguments: --kye;"),
+    "a switch with a value": (
+        ["check", "service.pex", "--key", "key.pub", "--json=secret.pem"],
+        "argument --json: ignored explicit argument;",
+    ),
+    "a source with a token": (
+        ["check", "service.pex", "--key", "key.pub", "--source", "https://me:secret.pem@git.example.org"],
+        "--source 'https://me:****@git.example.org' is no repository",
+    ),
+    "a source on this machine": (
+        ["check", "service.pex", "--key", "key.pub", "--source", "./service"],
+        "'./service' is no repository",
+    ),
     "another option": (["check", "service.pex", "--key", "key.pub", "--jsn"], "unrecognised arguments: --jsn"),
     "a shortened option": (["check", "service.pex", "--key", "key.pub", "--js"], "unrecognised arguments: --js"),
     "a missing key": (
@@ -188,7 +210,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "sign a path that cannot be one": (["sign", "a\0b", "--key", "key.pem"], "is not a directory"),
     "sign with the path of a key too many": (
         ["sign", ".", "--key", "key.pem", "secret.pem"],
-        "1 unrecognised argument;",
+        "nox-pex sign: 1 argument too many",
     ),
     "check a path that cannot be one": (["check", "a\0b", "--key", "key.pub"], "cannot be read: no path"),
 }
@@ -205,6 +227,7 @@ def test_wrong_usage_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) 
     assert err.startswith("error[usage]: ")
     assert problem in err
     assert "secret.pem" not in err
+    assert SECRET.splitlines()[1] not in err
 
 
 @pytest.mark.parametrize(
@@ -291,6 +314,27 @@ def test_modules_of_the_working_directory_are_not_imported(deployed: Path) -> No
     result = script(deployed, "check", "service.pex", "--key", "key.pub")
 
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("start", [[], ["-m", "nox_pex"]], ids=["script", "module"])
+def test_a_working_directory_that_was_removed(start: list[str], deployed: Path) -> None:
+    code = "" if start else "import sys; from nox_pex.command_line import main; sys.exit(main(sys.argv[1:]))"
+    directory = deployed / "removed"
+    directory.mkdir()
+    command = 'rmdir "$PWD"; exec "$@"'
+    argv = [sys.executable, *(start or ["-P", "-c", code]), "check", str(deployed / "service.pex"), "--key"]
+
+    for key, status in ((deployed / "key.pub", 0), ("key.pub", 2)):
+        result = subprocess.run(
+            ["bash", "-c", command, "bash", *argv, str(key)],
+            cwd=directory,
+            env={"PYTHONPATH": str(ROOT / "tasks")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.returncode, result.stderr.count("\n")) == (status, bool(status))
+        directory.mkdir()
 
 
 def test_a_terminal_that_cannot_show_a_name(deployed: Path) -> None:
