@@ -51,6 +51,7 @@ def collection(
     environments and state; the default is that of Nox. Paths are relative to the directory of `tasks.py`. Invoke's
     configuration can override all three arguments, under `nox-pex`. A task that fails raises `invoke.Exit`.
     """
+    withheld.withhold()  # before any task of the user
     tasks = Collection()
     for step in table.STEPS.values():
         tasks.add_task(_Task(_body(step), name=step.name, help=_help(step), iterable=[_NAME.name]))
@@ -122,7 +123,6 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
 
     A failure for one Python does not stop the others.
     """
-    withheld.withhold()
     configured = context.config[_CONFIGURATION]
     here = _directory(context)
     python: str | Sequence[str] | None = configured["python"]

@@ -17,10 +17,10 @@ def waiting(session: nox.Session) -> list[str]:
     return [runner.name for runner in _queue(session)]
 
 
-def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> None:
-    """Let the waiting sessions whose names `is_last` accepts run after all others.
+def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> list[str]:
+    """Let the waiting sessions whose names `is_last` accepts run after all others, and return the names of the others.
 
-    Only those that require one of them, directly or not, still come later.
+    Only those that require one of them, directly or not, still come later. They are not among the names.
     """
     queue = _queue(session)
     last = [runner for runner in queue if is_last(runner.name)]
@@ -28,7 +28,9 @@ def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> None:
     for runner in queue:  # a session comes after those that it requires
         if runner not in last and any(is_last(each.name) or each in later for each in _required_by(runner)):
             later.append(runner)
-    queue[:] = [*(runner for runner in queue if runner not in last and runner not in later), *last, *later]
+    others = [runner for runner in queue if runner not in last and runner not in later]
+    queue[:] = [*others, *last, *later]
+    return [runner.name for runner in others]
 
 
 def _required_by(runner: SessionRunner) -> list[SessionRunner]:

@@ -61,6 +61,7 @@ def register(
     withheld.withhold()
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
+        withheld.note_signing([f"{prefix}attest", *filter(_is_last, _REGISTERED)], argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -218,16 +219,9 @@ def _add_project(
     """
     if python is None or isinstance(python, str):
         after = [prefix + project.name(needed) for needed in step.after]
-        session = _session(step, project.directory, suffix="")
-        _REGISTERED[prefix + project.name(step.name)] = _Ours(step, project.directory, "")
-        _add(
-            prefix + project.name(step.name),
-            session,
-            python=python,
-            requires=[*after, *before],
-            tags=[step.name],
-            existing=existing,
-        )
+        session, name = _session(step, project.directory, suffix=""), prefix + project.name(step.name)
+        _REGISTERED[name] = _Ours(step, project.directory, "")
+        _add(name, session, python=python, requires=[*after, *before], tags=[step.name], existing=existing)
         return
     for one in python:
         after = [prefix + project.name(needed, python=one) for needed in step.after]
@@ -329,17 +323,22 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     Sessions that must run last are moved to the end of Nox's queue. The problems of the other projects of the run are
     only shown, each once: their own sessions fail.
     """
-    nox_queue.postpone(session, lambda name: name in _REGISTERED and _REGISTERED[name].step.last)
+    others = nox_queue.postpone(session, _is_last)
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
+    frontend.check_signing(context, own.step, waiting=others, run=[each.step for each in run])
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])
     _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
-    others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
-    contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())
+    of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
+    contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
     if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
         raise NoxPexError.together(problems)
+
+
+def _is_last(name: str) -> bool:
+    return name in _REGISTERED and _REGISTERED[name].step.last
 
 
 def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:

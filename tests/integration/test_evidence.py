@@ -278,6 +278,11 @@ def assert_stale_proofs_are_refused(cards: Project, variables: dict[str, str]) -
         assert not bundle.exists()
         assert not (dist / "greet.attestations").exists()
         (dist / file).write_text(text, "utf-8")
+    config = cards.environment() / "pyvenv.cfg"
+    text = config.read_text("utf-8")
+    config.write_text(re.sub(r"(?m)^(version.* = 3\.\d+)\..*", r"\1.99", text), "utf-8")
+    assert "error[not-proven]: since greet.pex was built, " in cards.run(*alone, env=variables).output
+    config.write_text(text, "utf-8")
     cards.edit("pyproject.toml", '"^hello$"', '"^hell"')
     assert "error[not-proven]: " in cards.run(*alone, env=variables).output
     passphrase = {**variables, "NOX_PEX_SIGNING_PASSPHRASE": "wrong-one"}

@@ -6,12 +6,11 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, Final
 
-from nox_pex.pex import circumstances
+from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.smoke import report as smoke_report
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.report import BootResult, SmokeReport
-from nox_pex.system import files
 from nox_pex.verify import report as verify_report
 from nox_pex.verify.report import GATES, GateResult, VerifyReport
 
@@ -41,7 +40,7 @@ def write_smoke(target: Target, *boots: BootResult, overrides: Any = (), **field
     )
     under = circumstances.of_smoke(target).as_json(finished=FINISHED)
     text = smoke_report.json_text(report, obtained={**under, "overrides": dict(overrides)})
-    files.write_text(target.file("smoke.json"), text)
+    own_results.write(target, "smoke", text)
     return target.file("smoke.json")
 
 
@@ -68,5 +67,5 @@ def write_verify(target: Target, *results: GateResult, scies: Any = (), **fields
         }
     )
     obtained = circumstances.of_verify(target).as_json(finished=FINISHED)
-    files.write_text(target.file("verify.json"), verify_report.json_text(report, obtained=obtained))
+    own_results.write(target, "verify", verify_report.json_text(report, obtained=obtained))
     return target.file("verify.json")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from nox_pex import invoke as front
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import frontend
 from nox_pex.steps.table import STEPS, Step
+from nox_pex.system import withheld
 
 
 class Asked:
@@ -103,3 +105,12 @@ def test_a_missing_python_is_an_error_with_a_code(asked: Asked) -> None:
     error = asked.contexts[0]["missing"]("3.99")
     assert error.code == "python-mismatch"
     assert "3.99" in error.problem
+
+
+def test_the_key_is_withheld_before_any_task_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withheld, "_VALUES", {})
+    monkeypatch.setenv(withheld.KEY, "canary-key")
+    monkeypatch.setenv(withheld.WITHHELD, "")
+    front.collection()
+    assert withheld.KEY not in os.environ
+    assert withheld.value(withheld.KEY) == "canary-key"

@@ -68,9 +68,7 @@ def write(directory: Path, predicates: Mapping[Kind, Mapping[str, Any]], subject
     no `directory` for a moment.
     Raises `NoxPexError`: `os-error` if a file is in the place of `directory`, `disk-full`; nothing is changed then.
     """
-    if os.path.lexists(directory) and not directory.is_dir():
-        problem = f"cannot write {directory}: a file with this name exists"
-        raise NoxPexError("os-error", problem, "move the file away")
+    require_place(directory)
     with os_errors.writing(str(directory), place=directory.parent):
         directory.parent.mkdir(parents=True, exist_ok=True)
         with locks.scratch(f".{directory.name}.", parent=directory.parent) as scratch:
@@ -82,6 +80,15 @@ def write(directory: Path, predicates: Mapping[Kind, Mapping[str, Any]], subject
             if directory.is_dir() and not directory.is_symlink():
                 _keep_others(directory, new)
             files.move_into_place(new, directory)
+
+
+def require_place(directory: Path) -> None:
+    """Raise `NoxPexError` `os-error` if a file is in the place of `directory`, or a directory in that of a file."""
+    if os.path.lexists(directory) and not directory.is_dir():
+        problem = f"cannot write {directory}: a file with this name exists"
+        raise NoxPexError("os-error", problem, "move the file away")
+    for name in sorted(OUR_FILES):
+        files.require_replaceable(directory / name)
 
 
 def remove(directory: Path) -> None:

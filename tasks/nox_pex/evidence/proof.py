@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.evidence.results import Boot, Gate, SmokeResult, VerifyResult
-from nox_pex.pex import circumstances
+from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.circumstances import Circumstances
 from nox_pex.pex.target import Target
 from nox_pex.settings.smoke import Smoke
@@ -50,15 +50,20 @@ def require(target: Target, *, sha256: str, scies: Mapping[str, str]) -> Proof:
     Raises `NoxPexError` `not-proven` with all problems.
     """
     of_smoke, of_verify = circumstances.of_smoke(target), circumstances.of_verify(target)
-    smoke, verify = _read(target, "smoke", SmokeResult), _read(target, "verify", VerifyResult)
-    problems = [result for result in (smoke, verify) if isinstance(result, NoxPexError)]
-    if isinstance(smoke, SmokeResult):
+    smoke, smoke_problem = _read(target, "smoke", SmokeResult)
+    verify, verify_problem = _read(target, "verify", VerifyResult)
+    problems = []
+    if smoke is not None:
         found = (*_of_both(smoke, target, of_smoke, sha256), *_of_smoke(smoke, target, scies))
         problems += [_not_proven(target, "smoke", problem) for problem in found]
-    if isinstance(verify, VerifyResult):
+    if smoke_problem is not None:
+        problems.append(_not_proven(target, "smoke", smoke_problem))
+    if verify is not None:
         found = (*_of_both(verify, target, of_verify, sha256), *_of_verify(verify, scies))
         problems += [_not_proven(target, "verify", problem) for problem in found]
-    if problems or isinstance(smoke, NoxPexError) or isinstance(verify, NoxPexError):
+    if verify_problem is not None:
+        problems.append(_not_proven(target, "verify", verify_problem))
+    if problems or smoke is None or verify is None:
         raise NoxPexError.together(problems)
     started = {smoke.scie.file: smoke.scie.sha256} if smoke.scie is not None and _is_booted(smoke) else {}
     proven = scies.items() & started.items() & dict(_compared(verify.gates)).items()
@@ -74,18 +79,19 @@ def require(target: Target, *, sha256: str, scies: Mapping[str, str]) -> Proof:
 _R = TypeVar("_R", SmokeResult, VerifyResult)
 
 
-def _read(target: Target, step: str, form: type[_R]) -> _R | NoxPexError:
-    """Return the result of a step; an error if there is none, or if the file is not as nox-pex writes it."""
-    path = target.file(f"{step}.json")
+def _read(target: Target, step: str, form: type[_R]) -> tuple[_R | None, str | None]:
+    """Return the result of a step, if there is one in the form that nox-pex writes, and what is wrong with its file."""
     try:
-        return msgspec.convert(strict_json.parse(files.read_bytes(path)), form)
+        content = files.read_bytes(target.file(f"{step}.json"))
+        result = msgspec.convert(strict_json.parse(content), form)
     except (FileNotFoundError, NotADirectoryError):
-        problem = "there is none"
+        return None, "there is none"
     except OSError as error:
-        problem = f"it cannot be read: {error.strerror}"
+        return None, f"it cannot be read: {error.strerror}"
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
-        problem = f"it is not one that this nox-pex wrote: {error}"
-    return _not_proven(target, step, problem)
+        return None, f"it is not one that this nox-pex wrote: {error}"
+    own = own_results.is_own(target, step, content)
+    return result, None if own else f"it is not the one that the last `{step}` in this checkout wrote"
 
 
 def _not_proven(target: Target, step: str, problem: str) -> NoxPexError:

@@ -64,8 +64,15 @@ def _sign(directory: Path, key: SigningKey) -> Path:
 
 
 def unsigned(directory: Path) -> None:
-    """Remove the older signatures of the statements in `dist/NAME.attestations`; none may exist."""
-    for path in (_bundle(directory), *(directory / f"{kind}.sigstore.json" for kind in KINDS)):
+    """Remove the older signatures of the statements in `dist/NAME.attestations`; none may exist.
+
+    Nothing is removed from a directory that a link leads to. Raises `NoxPexError` `os-error` if a directory is in the
+    place of a signature.
+    """
+    is_own = directory.is_dir() and not directory.is_symlink()
+    of_kinds = [directory / f"{kind}.sigstore.json" for kind in KINDS] if is_own else []
+    for path in (_bundle(directory), *of_kinds):
+        files.require_replaceable(path)
         path.unlink(missing_ok=True)
 
 

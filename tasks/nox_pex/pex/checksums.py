@@ -8,20 +8,23 @@ the GNU coreutils.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nox_pex.distributions import pex_file
 from nox_pex.pex import scies
-from nox_pex.pex.build_record import LastBuild, is_as_built
+from nox_pex.pex.build_record import LastBuild, RecordedScie, is_as_built
 from nox_pex.pex.target import Target
 from nox_pex.system import files
+
+SUFFIX: Final = ".sha256"
+"""The end of the name of a checksum file, after that of the file."""
 
 
 def of_file(shipped: Path) -> Path:
     """Return the path of the checksum file of a file that ships."""
-    return shipped.with_name(f"{shipped.name}.sha256")
+    return shipped.with_name(f"{shipped.name}{SUFFIX}")
 
 
 def remove(target: Target) -> None:
@@ -32,6 +35,19 @@ def remove(target: Target) -> None:
     checksum = of_file(target.output)
     files.require_replaceable(checksum)
     checksum.unlink(missing_ok=True)
+
+
+def remove_former(target: Target, record: Mapping[str, Any], current: Sequence[RecordedScie]) -> None:
+    """Remove the checksums of the scies in an older build `record` that are not among the `current` ones.
+
+    Their scies may be gone, or changed. A checksum file that nox-pex did not write stays.
+    """
+    names = {scie.file for scie in current}
+    for scie in scies.recorded(record, stem=target.stem):
+        checksum = of_file(target.directory / scie.file)
+        written = _line(scie.sha256, scie.file).encode("utf-8")
+        if scie.file not in names and checksum.is_file() and checksum.read_bytes() == written:
+            checksum.unlink()
 
 
 def write(target: Target, record: Mapping[str, Any]) -> dict[str, str]:

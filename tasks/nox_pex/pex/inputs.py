@@ -82,13 +82,22 @@ def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, versi
     """
     executable = target.table.executable
     return {
-        "lock": {"poetry.lock": lock.digest(target.project.lock)},
+        **of_environment(target, installed),
         "settings": {**_setting_digests(target.table), "package-mode": str(target.project.package_mode)},
         "sources": {
             **files.digests,
             **version,
             **({executable: _executable_digest(target, executable)} if executable is not None else {}),
         },
+        "recipe": {"the code of nox-pex": recipe.digest()},
+        **scies.inputs_of(target),
+    }
+
+
+def of_environment(target: Target, installed: Contents) -> Inputs:
+    """Return the inputs that are not the project's own: the lock, what is installed from it, the tools, the Python."""
+    return {
+        "lock": {"poetry.lock": lock.digest(target.project.lock)},
         # `path_digests` are among them: the RECORD of an editable install does not change with its sources.
         "distributions": _distributions(installed),
         "platforms": {platform.name: platform.digest for platform in platforms_of(installed)},
@@ -97,9 +106,7 @@ def inputs_of(target: Target, installed: Contents, files: ProjectFiles, *, versi
             "pex": target.pex_version,
             "nox-pex": __version__,
         },
-        "recipe": {"the code of nox-pex": recipe.digest()},
         "python": {"python": installed.interpreter.identity, "platform": sysconfig.get_platform()},
-        **scies.inputs_of(target),
     }
 
 

@@ -78,8 +78,8 @@ class ScieBuilder(Struct, frozen=True, kw_only=True):
         target, say = self.target, self.provisioner.shell.say
         for path in scies.stale(target, former, made):
             path.unlink(missing_ok=True)
-            checksums.of_file(path).unlink(missing_ok=True)
             say(f"pex: removed {path.name}, which the settings no longer ask for")
+        checksums.remove_former(target, former, made)
         without = {key: value for key, value in record.items() if key != "scies"}
         files.write_record(target.record, {**without, "scies": msgspec.to_builtins(made)} if made else without)
         for scie in made:

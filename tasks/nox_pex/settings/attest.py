@@ -10,6 +10,7 @@ import msgspec
 
 from nox_pex.settings.table import Table
 from nox_pex.system.lazy import pattern
+from nox_pex.system.secrets import Secrets
 
 _URI: Final = pattern(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 """A URI (RFC 3986) with a lower-case scheme, as in-toto's TypeURI requires it."""
@@ -41,4 +42,8 @@ def _problem_with(uri: str) -> str | None:
         return "it is not a URI"
     if "@" in parts.netloc:
         return "it has a user or a password"
+    if parts.scheme in ("http", "https") and not parts.netloc:
+        return "it has no host"
+    if Secrets().mask(uri) != uri:
+        return "it has a secret, and everybody can read a statement"
     return "its host has capitals" if parts.netloc != parts.netloc.lower() else None

@@ -5,6 +5,7 @@ No process is started after the key is read. The session runs after all others (
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,13 +27,13 @@ from nox_pex.evidence import (
 from nox_pex.evidence.attestations import Subject
 from nox_pex.evidence.kinds import Kind
 from nox_pex.evidence.provenance import Build
-from nox_pex.pex import build_record, repository, scies
+from nox_pex.pex import build_record, inputs, repository, scies
 from nox_pex.pex.target import Target
 from nox_pex.poetry import lock
-from nox_pex.steps import sbom
+from nox_pex.steps import sbom, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
-from nox_pex.system import files, withheld
+from nox_pex.system import files, fingerprint, locks, os_errors, withheld
 from nox_pex.system.git import Git
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
@@ -45,13 +46,23 @@ def run(context: Context) -> None:
     Raises `NoxPexError`: `usage`, `not-proven`, `signing`. A failure of one binary does not stop the others.
     """
     context.check_prebuilt()
-    _check_not_parallel(context)
+    with contextlib.ExitStack() as locked:
+        _run(context, locked)
+
+
+def _run(context: Context, locked: contextlib.ExitStack) -> None:
+    """Do it. Each binary is `locked` from its statements to its signatures, so that no other run changes them."""
     stated: list[Target] = []
 
     def state(target: Target) -> None:
-        signing.unsigned(_directory(target))
-        attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
-        _state(context, target)
+        waiting = f"attest: waiting for another run that states what {target.name} is"
+        lock_file = target.state_file("attest.lock")
+        locked.enter_context(locks.locked(lock_file, waiting=lambda: context.say(waiting)))
+        with os_errors.one_line("attest", place=target.directory):  # it does not stop the other binaries
+            signing.unsigned(_directory(target))
+            attestations.require_place(_directory(target))
+            attestations.remove(_directory(target))  # if this run is interrupted, or refuses, none is left
+            _state(context, target)
         stated.append(target)
 
     failures = []
@@ -69,14 +80,6 @@ def run(context: Context) -> None:
 
 def _directory(target: Target) -> Path:
     return target.file("attestations")
-
-
-def _check_not_parallel(context: Context) -> None:
-    """Raise `NoxPexError` `usage` if there is a key, and other sessions may run at the same time."""
-    has_key = context.arguments.key is not None or withheld.WITHHELD in context.environ
-    if context.parallel and has_key:
-        problem = "attest signs only if no other session runs at the same time, and --parallel is used"
-        raise NoxPexError("usage", problem, "omit --parallel, or sign afterwards with `nox-pex sign`")
 
 
 def _state(context: Context, target: Target) -> None:
@@ -135,11 +138,18 @@ def _bill(context: Context, target: Target, *, sha256: str) -> Mapping[str, Any]
 
 
 def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build:
-    """Return everything that the provenance says. Raises `NoxPexError` `not-proven` if the lock has changed since."""
-    if record.get("lock-hash") != lock.digest(target.project.lock):
-        problem = f"poetry.lock has changed since {target.binary.name} was built"
-        raise NoxPexError("not-proven", problem, "run `nox -s attest`, which builds and proves it again")
+    """Return everything that the provenance says.
+
+    The lock, Poetry, pex and the Python are those of today. Raises `NoxPexError` `not-proven` if the binary was built
+    with others.
+    """
     installed = context.installed(target)
+    last = build_record.read_last_build(target.state_file("build.json"))
+    now = inputs.of_environment(target, installed)
+    then = {kind: last.inputs.get(kind, {}) for kind in now} if last is not None else {}
+    if changes := fingerprint.changes(then, now):
+        problem = f"since {target.binary.name} was built, something of its build changed: {', '.join(changes)}"
+        raise NoxPexError("not-proven", problem, "run `nox -s attest`, which builds and proves it again")
     commit = build_record.commit(record)
     git = Git(root=target.project.root, environ=context.environ)
     poetry = pinned.provide_poetry(context.provisioner, context.settings.poetry_version)
@@ -147,14 +157,30 @@ def _build(context: Context, target: Target, record: Mapping[str, Any]) -> Build
     return Build(
         record=record,
         binary=target.name,
-        source=repository.source_ref(git, commit=commit.commit) if commit is not None else repository.SourceRef(),
+        source=_source(context, git, commit.commit) if commit is not None else repository.SourceRef(),
         materials=materials.materials(_shipped(record), installed, lock.read(target.project.lock)),
         tools=(tool_files.installed("poetry", python=poetry.python), tool_files.installed("pex", python=pex)),
         python=installed.interpreter,
         path_digests=installed.path_digests,
         builder_id=context.settings.attest.builder_id,
-        overrides=context.arguments.overrides,
+        overrides=_overrides(context),
     )
+
+
+def _source(context: Context, git: Git, commit: str) -> repository.SourceRef:
+    """Return the repository and the ref of a commit, without what has a secret: masked, it would name another one."""
+    found = repository.source_ref(git, commit=commit)
+
+    def public(text: str | None) -> str | None:
+        return text if text is not None and context.secrets.mask(text) == text else None
+
+    return repository.SourceRef(repository=public(found.repository), ref=public(found.ref))
+
+
+def _overrides(context: Context) -> Mapping[str, Any]:
+    """Return the options of the command line that a step of this run used. Without that step, they changed nothing."""
+    used = {option for step in context.steps for option in table.STEPS[step].options}
+    return {name: value for name, value in context.arguments.overrides.items() if name in used}
 
 
 def _shipped(record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file, scie_file
 from nox_pex.evidence.attestations import OUR_FILES
 from nox_pex.evidence.kinds import PAYLOAD_TYPE
-from nox_pex.pex import build_record, scies
+from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
@@ -130,7 +130,8 @@ def outputs(directory: Path, stems: Iterable[str], *, suffix: str | None) -> Ite
             path = directory / name
             if path.exists():
                 yield Output(path=path, is_ours=is_ours(path))
-        temporary = re.compile(rf"\.(?:{re.escape(stem)}\.(?:{_TEMPORARY})|{re.escape(standard)}\.\w{{8}})")
+        ours = rf"{re.escape(stem)}\.(?:{_TEMPORARY})", rf"{re.escape(stem)}-[\w-]+\.sha256\.\w{{8}}"
+        temporary = re.compile(rf"\.(?:{'|'.join(ours)}|{re.escape(standard)}\.\w{{8}})")
         for path in directory.glob(".*"):
             if temporary.fullmatch(path.name):
                 with locks.try_lock(path) as unused:
@@ -142,27 +143,24 @@ def _scies(directory: Path, stem: str) -> Iterator[Output]:
     """Yield the files in `directory` with the name of a scie of the binary `stem`, and their checksum files.
 
     nox-pex wrote those in the build record; and, because a build may have been killed before it wrote the record, each
-    scie of this name that is not in the record.
+    scie of this name that is not in the record. A checksum file may be there without its scie.
     """
     recorded = {
         each.file: each.sha256 for each in scies.recorded(files.read_json(directory / f"{stem}.pex.json"), stem=stem)
     }
-    for path in sorted(directory.glob(f"{glob.escape(stem)}-*")):
-        name = path.name.removesuffix(".sha256")
-        if scie_file.platform_in(name, stem=stem) is None:
-            continue
-        if name != path.name:
-            is_ours = _is_checksum(path)
-        elif name in recorded:
-            is_ours = recorded[name] == files.digest(path)
-        else:
-            is_ours = _is_scie(path, stem)
-        yield Output(path=path, is_ours=is_ours)
+    names = {path.name.removesuffix(checksums.SUFFIX) for path in directory.glob(f"{glob.escape(stem)}-*")}
+    for path in (directory / name for name in sorted(names) if scie_file.platform_in(name, stem=stem) is not None):
+        checksum = checksums.of_file(path)
+        if checksum.exists():
+            yield Output(path=checksum, is_ours=_is_checksum(checksum))
+        if path.exists():
+            is_ours = recorded[path.name] == files.digest(path) if path.name in recorded else _is_scie(path, stem)
+            yield Output(path=path, is_ours=is_ours)
 
 
 def _is_checksum(path: Path) -> bool:
     """Whether a file begins with the checksum of the file, or of a file in the directory, of its name."""
-    shipped = re.escape(path.name.removesuffix(".sha256"))
+    shipped = re.escape(path.name.removesuffix(checksums.SUFFIX))
     return _first_line_matches(rf"\\?[0-9a-f]{{64}}  {shipped}(?:/.*)?\n")(path)
 
 

@@ -115,6 +115,19 @@ def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxP
     return tuple(needs.shared_files(context, others))
 
 
+def check_signing(context: Context, step: Step, *, waiting: Sequence[str], run: Iterable[Step]) -> None:
+    """Raise `NoxPexError` `usage` if `--key` is given and no step of the `run` signs, or if one signs too early.
+
+    `step` is the one that runs now, and `waiting` are the sessions after it that do not require the step that signs.
+    """
+    if context.arguments.key is not None and not context.parallel and not any(each.last for each in run):
+        problem = "--key is given, and no session of this run signs"
+        raise NoxPexError("usage", problem, "run `nox -s attest -- --key PATH`, or omit --key")
+    if step.last and waiting and needs.has_key(context):
+        problem = f"attest signs only after all other sessions, and {', '.join(waiting)} would run later"
+        raise NoxPexError("usage", problem, "name attest as the last session, or omit --no-dependencies")
+
+
 def perform(step: Step, context: Context) -> None:
     """Run `step`, or show that it is skipped because the user names a finished binary.
 

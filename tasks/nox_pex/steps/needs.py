@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     except NoxPexError as error:
         return (error,)
     binaries = {} if reading.settings is None else reading.settings.binary
-    keyless = _missing_key(context) if "attest" in steps else ()
+    keyless = (*_parallel_key(context, steps), *(_unusable_key(context) if "attest" in steps else ()))
     if not reading.problems:
         try:
             selected = select_binaries(context.arguments, binaries)
@@ -76,18 +77,38 @@ def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPex
             yield NoxPexError("config", problem, "rename one of them, or write another directory")
 
 
-def _missing_key(context: Context) -> Iterator[NoxPexError]:
-    """Yield an error if there is no file with the signing key. It does not name the file, and the file is not read."""
+def has_key(context: Context) -> bool:
+    """Whether the user names a signing key. In a worker of `--parallel`, the variable is only known to be there."""
+    return context.arguments.key is not None or withheld.WITHHELD in context.environ
+
+
+def _parallel_key(context: Context, steps: Collection[str]) -> Iterator[NoxPexError]:
+    """Yield an error if `attest` should sign in this run, and other sessions may run at the same time.
+
+    A worker of `--parallel` knows one session only, so each of them refuses.
+    """
+    asked_for = context.environ.get(withheld.WITHHELD) == withheld.ASKED_FOR or context.arguments.key is not None
+    if context.parallel and (asked_for or ("attest" in steps and has_key(context))):
+        problem = "attest signs only if no other session runs at the same time, and --parallel is used"
+        yield NoxPexError("usage", problem, "omit --parallel, or sign afterwards with `nox-pex sign`")
+
+
+def _unusable_key(context: Context) -> Iterator[NoxPexError]:
+    """Yield an error if no file with the signing key can be read. It does not name the file, which is not read yet."""
     named = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
-    if named is not None and not keys.is_pem(named) and not _has_file(context.invoked_from, named):
-        yield NoxPexError("signing", "the file with the signing key does not exist", "correct the path of the key")
-
-
-def _has_file(directory: Path, name: str) -> bool:
+    if named is None or keys.is_pem(named):
+        return
+    file = context.invoked_from / named
     try:
-        return (directory / name).exists()
-    except (OSError, ValueError):  # the name is too long, or has a null character
-        return False
+        mode, may_read = file.stat().st_mode, os.access(file, os.R_OK)
+    except (OSError, ValueError):  # it does not exist; the name is too long, or has a null character
+        yield NoxPexError("signing", "the file with the signing key does not exist", "correct the path of the key")
+        return
+    if not stat.S_ISREG(mode):
+        yield NoxPexError("signing", "the signing key is not a regular file", "give the path of a key in PEM")
+    elif not may_read:
+        problem = "the file with the signing key cannot be read by this user"
+        yield NoxPexError("signing", problem, "give the path of a key that this user can read")
 
 
 def _outputs(context: Context) -> dict[tuple[Path, str], str]:

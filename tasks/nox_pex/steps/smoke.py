@@ -10,7 +10,7 @@ from pathlib import Path
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import circumstances
+from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
@@ -51,7 +51,7 @@ def run(context: Context) -> None:
         )
         if not context.arguments.serve:
             obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
-            files.write_text(result, report.json_text(found, obtained=obtained))
+            own_results.write(target, "smoke", report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
         show_report(context, found)
 

@@ -8,13 +8,12 @@ from contextlib import ExitStack
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import circumstances
+from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.system import files
 from nox_pex.verify import report
 from nox_pex.verify import run as verify_run
 from nox_pex.verify.fresh_tools import fresh_tools
@@ -29,8 +28,7 @@ def run(context: Context) -> None:
     interrupts = Interrupts()
 
     def verify(target: Target, installer: Installer | NoxPexError) -> None:
-        result = target.file("verify.json")
-        remove_results(result)
+        remove_results(target.file("verify.json"))
         under = circumstances.of_verify(target)
         if isinstance(installer, NoxPexError):
             found = verify_run.not_run(target, installer)
@@ -43,7 +41,7 @@ def run(context: Context) -> None:
                 interrupts=interrupts,
             )
         obtained = under.as_json(finished=dt.datetime.now(dt.UTC))
-        files.write_text(result, context.secrets.mask_json(report.json_text(found, obtained=obtained)))
+        own_results.write(target, "verify", context.secrets.mask_json(report.json_text(found, obtained=obtained)))
         for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
         if found.failure is not None:

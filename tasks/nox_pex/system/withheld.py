@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,13 @@ PASSPHRASE: Final = "NOX_PEX_SIGNING_PASSPHRASE"  # noqa: S105  # the name of a 
 
 
 WITHHELD: Final = "NOX_PEX_SIGNING_WITHHELD"
-"""The variable that tells a child process of Nox (`--parallel`) that there is a key, which it does not get."""
+"""The variable that tells a child process of Nox (`--parallel`) that there is a key, which it does not get.
+
+Its value is `ASKED_FOR` if the command line names a session that signs, because such a process sees one session only.
+"""
+
+
+ASKED_FOR: Final = "asked for"
 
 
 _VALUES: Final[dict[str, str]] = {}
@@ -35,8 +41,18 @@ def withhold(environ: MutableMapping[str, str] = os.environ) -> None:
     for name in (KEY, PASSPHRASE):
         if (value := environ.pop(name, None)) is not None:
             _VALUES[name] = value
-            environ[WITHHELD] = "1"
+            if name == KEY and value:
+                environ[WITHHELD] = "1"
             _overwrite(f"{name}=".encode())
+
+
+def note_signing(
+    names: Collection[str], *, argv: Sequence[str], environ: MutableMapping[str, str] = os.environ
+) -> None:
+    """Note in `environ` that `argv`, the command line of Nox, names one of `names`, the sessions that sign."""
+    flags = argv[: argv.index("--")] if "--" in argv else argv
+    if WITHHELD in environ and any(argument in names for argument in flags):
+        environ[WITHHELD] = ASKED_FOR
 
 
 def value(name: str) -> str | None:

@@ -187,6 +187,37 @@ def test_a_result_of_an_older_nox_pex_is_no_proof(make_target: MakeTarget) -> No
     assert any(line.startswith("it was obtained with nox-pex of an unknown version") for line in problems(target))
 
 
+@pytest.mark.parametrize(
+    ("step", "old", "new"),
+    [
+        ("smoke", TIME, "2030-01-01T00:00:00Z"),
+        ("smoke", '"check": "GET /"', '"check": "GET /admin"'),
+        ("smoke", '"state": "passed"', '"state": "skipped"'),
+        ("smoke", '"passed": true', '"passed":  true'),
+        ("verify", TIME, "2030-01-01T00:00:00Z"),
+        ("verify", '"state": "skipped"', '"state": "passed"'),
+    ],
+)
+def test_a_result_that_somebody_changed_is_no_proof(make_target: MakeTarget, step: str, old: str, new: str) -> None:
+    target = make_target()
+    path = {"smoke": write_smoke(target), "verify": write_verify(target)}[step]
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    assert problems(target) == [f"it is not the one that the last `{step}` in this checkout wrote"]
+    path.write_text(text, "utf-8")
+    assert require(target).smoke.passed
+
+
+def test_a_result_of_another_checkout_is_no_proof(make_target: MakeTarget, tmp_path: Path) -> None:
+    target = make_target()
+    write_verify(target)
+    write_smoke(target)
+    foreign = replace(target, state=tmp_path / "other")
+    shown = problems(foreign)
+    assert shown == [f"it is not the one that the last `{step}` in this checkout wrote" for step in ("smoke", "verify")]
+
+
 def test_a_result_of_another_binary_is_no_proof(make_target: MakeTarget) -> None:
     target = make_target()
     write_verify(target)

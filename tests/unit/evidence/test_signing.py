@@ -253,3 +253,21 @@ def test_the_directories_to_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(NoxPexError) as caught:
             signing.directories(wrong)
         assert caught.value.code == "usage"
+
+
+def test_signatures_that_a_link_leads_to_stay(tmp_path: Path) -> None:
+    mine, link = tmp_path / "mine", tmp_path / "service.attestations"
+    mine.mkdir()
+    (mine / "smoke.sigstore.json").write_text("mine", "utf-8")
+    link.symlink_to(mine)
+    signing.unsigned(link)
+    assert (mine / "smoke.sigstore.json").read_text("utf-8") == "mine"
+
+
+def test_a_directory_in_the_place_of_a_signature_is_one_line(tmp_path: Path) -> None:
+    directory = tmp_path / "service.attestations"
+    for path in (directory / "smoke.sigstore.json", tmp_path / "service.pex.intoto.jsonl"):
+        path.mkdir(parents=True)
+        with pytest.raises(NoxPexError, match="a directory with this name exists") as caught:
+            signing.unsigned(directory)
+        assert caught.value.code == "os-error"

@@ -160,14 +160,17 @@ def test_an_edit_of_the_sources_is_incremental_and_reaches_the_scie(
 def test_without_the_setting_the_scie_is_removed_unless_it_was_changed(
     build: Build, shop: Callable[..., Target], assembler: FakeAssembler, shown: list[str]
 ) -> None:
-    build(shop(scie="eager", pex_args=["--scie-platform=linux-aarch64", "--scie-platform=linux-s390x"]))
+    platforms = ("linux-aarch64", "linux-s390x", "linux-riscv64")
+    build(shop(scie="eager", pex_args=[f"--scie-platform={each}" for each in platforms]))
     target = shop()
+    (target.directory / "shop-linux-riscv64").unlink()
     kept = target.directory / "shop-linux-s390x"
     kept.write_bytes(b"another file")
     assert build(target) == []
     assert "pex: removed shop-linux-aarch64, which the settings no longer ask for" in shown
     assert not (target.directory / "shop-linux-aarch64").exists()
     assert kept.exists()
+    assert [path.name for path in sorted(target.directory.glob("*.sha256"))] == ["shop.pex.sha256"]
     assert "scies" not in json.loads(target.record.read_text("utf-8"))
     assert len(assembler.asked) == 1
     assert build(target) == []

@@ -19,7 +19,7 @@ def test_without_the_table_no_builder_is_named() -> None:
     "uri",
     [
         *("", "local", "HTTPS://ci.example.com", "https://CI.example.com/", "https://a b/", "https://h/\\u202e"),
-        *("https://me:hunter22@ci.example.com/", "https://[::1"),
+        *("https://me:hunter22@ci.example.com/", "https://[::1", "https://", "https://h/x?token=hunter22"),
     ],
 )
 def test_what_is_no_uri_is_an_error_that_shows_no_password(uri: str) -> None:

@@ -320,15 +320,6 @@ def test_a_scie_that_was_changed_after_it_was_built_is_not_ours(tmp_path: Path) 
     assert found(tmp_path)[SCIE] is False
 
 
-def test_the_checksum_of_a_scie_is_ours_even_without_the_scie(tmp_path: Path) -> None:
-    scie = with_scie(tmp_path)
-    (tmp_path / f"{SCIE}.sha256").write_text(f"{'0' * 64}  {SCIE}\n", "utf-8")
-    (tmp_path / "api-linux-aarch64.sha256").write_text("of the user", "utf-8")
-    scie.unlink()
-    assert found(tmp_path)[f"{SCIE}.sha256"] is True
-    assert found(tmp_path)["api-linux-aarch64.sha256"] is False
-
-
 def test_a_scie_of_a_build_that_was_killed_before_it_wrote_the_record_is_ours(tmp_path: Path) -> None:
     with_scie(tmp_path)
     write_scie(tmp_path / "api-linux-s390x", b"PK\5\6" + bytes(18), name="api")
@@ -341,3 +332,19 @@ def test_a_scie_of_a_build_that_was_killed_before_it_wrote_the_record_is_ours(tm
         "api-linux-riscv64": False,
         "api-linux-aarch64": False,
     }
+
+
+def test_the_checksum_of_a_scie_is_ours_without_the_scie_too(tmp_path: Path) -> None:
+    scie = with_scie(tmp_path)
+    checksum = scie.with_name(f"{SCIE}.sha256")
+    checksum.write_text(f"{'0a' * 32}  {SCIE}\n", "utf-8")
+    assert list(found(tmp_path)) == [checksum.name, SCIE, "api.pex", "api.pex.json"]
+    scie.unlink()
+    assert found(tmp_path) == {checksum.name: True, "api.pex": True, "api.pex.json": True}
+    checksum.write_text("mine", "utf-8")
+    assert found(tmp_path)[checksum.name] is False
+
+
+def test_a_half_written_checksum_of_a_scie_is_found(tmp_path: Path) -> None:
+    (tmp_path / f".{SCIE}.sha256.ab_d9xyz").touch()
+    assert found(tmp_path) == {f".{SCIE}.sha256.ab_d9xyz": True}

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import needs
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
+from nox_pex.system import withheld
 from tests.unit.steps.conftest import MakeContext
 
 HEAD = '[project]\nname = "shop"\nversion = "1"\n'
@@ -124,3 +127,42 @@ def test_two_projects_never_write_the_same_files(tmp_path: Path) -> None:
     assert error.problem.startswith(f"{api.root}/pyproject.toml:5: tool.nox-pex.output-dir: the binary 'app.x' has the")
     assert not list(needs.shared_files(inside, [api]))
     assert not list(needs.shared_files(api, [other]))
+
+
+KEYLESS = "smoke = { command = [{ exit-code = 0 }] }\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda path: path.mkdir(), "the signing key is not a regular file"),
+        (os.mkfifo, "the signing key is not a regular file"),
+        (Path.resolve, "the file with the signing key does not exist"),
+        pytest.param(
+            lambda path: path.touch(0o000),
+            "the file with the signing key cannot be read by this user",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file"),
+        ),
+    ],
+    ids=["a directory", "a FIFO", "nothing", "unreadable"],
+)
+def test_a_key_that_cannot_be_read_is_found_early_and_not_named(
+    make_context: MakeContext, tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(HEAD + API + KEYLESS, "utf-8")
+    make(tmp_path / "canary.pem")
+    context = make_context(key=tmp_path / "canary.pem")
+    (found,) = needs.find(context, ["install", "attest"])
+    assert (found.code, found.problem) == ("signing", problem)
+    assert not needs.find(context, ["install", "pex"])
+
+
+def test_parallel_is_refused_only_if_this_run_may_sign(make_context: MakeContext, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(HEAD + API + KEYLESS, "utf-8")
+
+    def codes(step: str, noted: str) -> list[str]:
+        context = replace(make_context(environ={withheld.WITHHELD: noted} if noted else {}), parallel=True)
+        return [each.code for each in needs.find(context, [step])]
+
+    assert codes("pex", "1") == codes("attest", "") == []
+    assert codes("attest", "1") == codes("pex", withheld.ASKED_FOR) == ["usage"]

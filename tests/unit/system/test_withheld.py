@@ -56,3 +56,22 @@ def test_a_key_of_many_lines_is_withheld_whole() -> None:
 @pytest.mark.parametrize("variables", [{}, {withheld.KEY: ""}])
 def test_without_a_key_there_is_no_value(variables: dict[str, str]) -> None:
     assert run(**variables)[0].startswith("None None")
+
+
+def test_only_a_key_that_is_not_empty_is_noted_for_child_processes() -> None:
+    """A CI system without the secret sets empty variables, for the workflow of a fork for example."""
+    assert run(NOX_PEX_SIGNING_KEY="", NOX_PEX_SIGNING_PASSPHRASE="canary")[1] == "0 True False"
+
+
+def test_a_session_that_signs_is_noted_if_the_command_line_names_it() -> None:
+    for argv, noted in (
+        (["nox", "-j2", "-s", "docs", "attest"], withheld.ASKED_FOR),
+        (["nox", "-s", "pex", "--", "attest"], "1"),
+        (["nox", "-f", "attest.py"], "1"),
+    ):
+        signing = {withheld.WITHHELD: "1"}
+        withheld.note_signing(["attest"], argv=argv, environ=signing)
+        assert signing == {withheld.WITHHELD: noted}
+    environ: dict[str, str] = {}
+    withheld.note_signing(["attest"], argv=["nox", "-s", "attest"], environ=environ)
+    assert environ == {}
