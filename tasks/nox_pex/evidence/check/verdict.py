@@ -194,14 +194,15 @@ def _difference(source: Source, policy: Policy) -> str:
 
 
 def _too_old(statements: Sequence[Counted], policy: Policy, max_age: dt.timedelta, now: dt.datetime) -> Iterator[str]:
-    """Yield a problem for each statement without a time or from the future, and for each required kind that is too old.
+    """Yield a problem for each statement from the future, and for each required one without a time or too old.
 
     The age of an SBOM does not matter: its time is that of the sources.
     """
     times: dict[Kind, list[dt.datetime]] = {}
     for each in statements:
         if each.time is None:
-            yield f"{each.kind} has no time (line {each.line})"
+            if each.kind in policy.required:
+                yield f"{each.kind} has no time (line {each.line})"
         elif each.time - now > CLOCK_ERROR:
             yield f"{each.kind} is from the future (line {each.line})"
         else:
