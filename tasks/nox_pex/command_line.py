@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,12 +25,14 @@ from nox_pex.version import __version__
 if TYPE_CHECKING:
     from nox_pex.evidence import signing
     from nox_pex.evidence.check import policy, report, repository, run
+    from nox_pex.system import secret_patterns
 else:
     signing = lazy("nox_pex.evidence.signing")  # not needed by `check`
     policy = lazy("nox_pex.evidence.check.policy")  # not needed by `sign`
     report = lazy("nox_pex.evidence.check.report")  # not needed by `sign`
     repository = lazy("nox_pex.evidence.check.repository")  # not needed by `sign`
     run = lazy("nox_pex.evidence.check.run")  # not needed by `sign`
+    secret_patterns = lazy("nox_pex.system.secret_patterns")  # only needed for an error
 
 _USAGE: Final = 2
 
@@ -47,6 +50,17 @@ _COMMIT: Final = pattern(r"[0-9a-f]{12,40}|[0-9a-f]{64}")
 """Twelve digits are what Git shows of a commit in a large repository, or more."""
 
 
+_VALUE: Final = pattern(r"(invalid choice|ignored explicit argument).*", re.DOTALL)
+"""The messages of `argparse` that repeat what the user has given."""
+
+
+_OPTION: Final = pattern(r"--?[A-Za-z][A-Za-z-]*(?:=|\Z)")
+
+
+_HERE: Final = Path()
+"""The working directory, which may have been removed: then it has no absolute path."""
+
+
 _CHECK_EPILOG: Final = """\
 A statement counts if one of the keys has signed it and it is about the bytes of FILE. Every other line of the bundle is
 listed as ignored. Exit status: 0 if everything that is required is proven, 1 if not, 2 for wrong usage.
@@ -58,13 +72,13 @@ sbom (what is in it).
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, without the name of the program. Return the exit status: 0, 1, or 2 for usage."""
     try:
-        with import_path.without(), os_errors.one_line("nox-pex", place=Path.cwd()):
+        with import_path.without(), os_errors.one_line("nox-pex", place=_HERE):
             check_supported()
             arguments = _arguments(argv)
             function: Callable[[argparse.Namespace, Mapping[str, str]], int] = arguments.function
             return function(arguments, os.environ)
     except NoxPexError as error:
-        for line in error.lines:
+        for line in error.masked(secret_patterns.mask_private_keys).lines:
             streams.show_line(line, sys.stderr)
         return _USAGE if error.code == "usage" else _FAILED
     except KeyboardInterrupt:
@@ -72,20 +86,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and show no argument: it may be a key, or the path of one."""
 
     def error(self, message: str) -> NoReturn:
+        message = _VALUE.sub(r"\1", message)
         raise NoxPexError("usage", f"{self.prog}: {message}", f"see {self.prog} --help")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the parsed command line. Those of `sign` are not repeated in an error: one may be the path of a key."""
+    """Return the parsed command line.
+
+    Of arguments that are not known, only the names of options are shown: another one may be the path of a key.
+    """
     arguments, others = _parser().parse_known_args(argv)
     if others:
-        signs = arguments.function is _sign
-        names = f"{len(others)}" if signs else f"{' '.join(others)}"
-        problem = f"nox-pex {'sign' if signs else 'check'}: unrecognised arguments: {names}"
-        raise NoxPexError("usage", problem, f"see nox-pex {'sign' if signs else 'check'} --help")
+        options = [each.partition("=")[0] for each in others if _OPTION.match(each)]
+        named = f"unrecognised arguments: {' '.join(options)}"
+        problem = named if options else f"{wording.counted(others, 'argument')} too many"
+        command = "sign" if arguments.function is _sign else "check"
+        raise NoxPexError("usage", f"nox-pex {command}: {problem}", f"see nox-pex {command} --help")
     return arguments
 
 
@@ -102,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = commands.add_parser(
         "check",
-        help="check that a file was built, tested and verified as its signed statements say",
-        description="Check that a file was built, tested and verified as its signed statements say.",
+        help="check that signed statements say that exactly this file was built, tested and verified",
+        description="Check that signed statements say that exactly this file was built, tested and verified.",
         epilog=_CHECK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -116,7 +135,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="PUB",
         action="append",
         required=True,
-        help="a public key in PEM that is trusted, Ed25519 or ECDSA P-256; may be given several times",
+        help="a public key that you trust, in PEM: Ed25519 or ECDSA P-256; may be given several times",
     )
     check.add_argument(
         "--require",
@@ -125,7 +144,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         help=f"the kinds of statements that there must be, separated by commas (default: {','.join(KINDS)})",
     )
     check.add_argument("--source", metavar="REPO", help="the repository that it must be built from, such as its URL")
-    check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from, 12 digits or more")
+    check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from: 12 digits or more")
     check.add_argument(
         "--max-age", metavar="AGE", help="how old the proofs may be: 30d, 12h, 90m or 45s; not for the sbom"
     )
@@ -154,7 +173,7 @@ def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     conditions = policy.Policy(
         keys=tuple(
-            keys.verifying_key(value, relative_to=Path.cwd(), name=f"--key {number}")
+            keys.verifying_key(value, relative_to=_HERE, name=f"public key {number} (--key)")
             for number, value in enumerate(arguments.key, 1)
         ),
         required=_required(arguments),
@@ -191,7 +210,8 @@ def _required(arguments: argparse.Namespace) -> tuple[Kind, ...]:
 def _source(address: str) -> repository.Repository:
     found = repository.parse(address.strip())
     if found is None:
-        raise NoxPexError("usage", f"--source {address!r} is no repository", "write it as https://HOST/PATH")
+        shown = secret_patterns.mask_named(address)
+        raise NoxPexError("usage", f"--source {shown!r} is no repository", "write it as https://HOST/PATH")
     return found
 
 
@@ -213,7 +233,7 @@ def _sign(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if arguments.key is None and not value:
         raise NoxPexError("usage", "nox-pex sign: there is no signing key", f"give it with --key, or in {withheld.KEY}")
     directories = signing.directories(Path(arguments.directory))
-    key = keys.signing_key(value, environ.get(withheld.PASSPHRASE), relative_to=Path.cwd())
+    key = keys.signing_key(value, environ.get(withheld.PASSPHRASE), relative_to=_HERE)
     for directory in directories:
         bundle = signing.sign(directory, key)
         streams.write_line(outside_text.shown(f"signed the statements in {directory}: {bundle}"), sys.stdout)

@@ -333,8 +333,8 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])
     _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
-    others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
-    contexts = (_context(session, each.directory, suffix=each.suffix) for each in others.values())
+    of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
+    contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
     if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
         raise NoxPexError.together(problems)
 

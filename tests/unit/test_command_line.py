@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -154,16 +155,44 @@ def test_a_bundle_without_an_end_is_refused(deployed: Path, capsys: pytest.Captu
     assert "it has more than 64 MiB" in err
 
 
+SECRET = private_pem(ED25519)
+
+
 USAGE: dict[str, tuple[list[str], str]] = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "another command": (["chek"], "invalid choice"),
     "no file": (["check", "--key", "key.pub"], "the following arguments are required: FILE"),
     "no key": (["check", "service.pex"], "the following arguments are required: --key"),
-    "two files": (["check", "service.pex", "x", "--key", "key.pub"], "unrecognised arguments: x"),
+    "two files": (["check", "service.pex", "x", "--key", "key.pub"], "nox-pex check: 1 argument too many"),
+    "the path of a key too many": (["check", "service.pex", "--key", "key.pub", "secret.pem"], "1 argument too many"),
+    "the key before the command": (["--key", "secret.pem", "sign", "."], "argument COMMAND: invalid choice;"),
+    "the key in the place of the command": ([SECRET, "sign", "."], "argument COMMAND: invalid choice;"),
+    "the key in the place of the file": (["check", SECRET, "--key", "key.pub"], "error[usage]: ****"),
+    "the key too many": (["check", "service.pex", "--key", "key.pub", SECRET], "1 argument too many"),
+    "a kind that is a key": (["check", "service.pex", "--key", "key.pub", "--require", SECRET], "no kind '****'"),
+    "an option with a value": (["sign", ".", "--kye=secret.pem"], "unrecognised arguments: --kye;"),
+    "a switch with a value": (
+        ["check", "service.pex", "--key", "key.pub", "--json=secret.pem"],
+        "argument --json: ignored explicit argument;",
+    ),
+    "a source with a token": (
+        ["check", "service.pex", "--key", "key.pub", "--source", "https://me:secret.pem@git.example.org"],
+        "--source 'https://me:****@git.example.org' is no repository",
+    ),
+    "a source on this machine": (
+        ["check", "service.pex", "--key", "key.pub", "--source", "./service"],
+        "'./service' is no repository",
+    ),
     "another option": (["check", "service.pex", "--key", "key.pub", "--jsn"], "unrecognised arguments: --jsn"),
     "a shortened option": (["check", "service.pex", "--key", "key.pub", "--js"], "unrecognised arguments: --js"),
-    "a missing key": (["check", "service.pex", "--key", "nowhere"], "--key 1 cannot be used: it cannot be read"),
-    "a private key": (["check", "service.pex", "--key", "key.pub", "--key", "key.pem"], "--key 2 cannot be used"),
+    "a missing key": (
+        ["check", "service.pex", "--key", "nowhere"],
+        "public key 1 (--key) cannot be used: it cannot be read",
+    ),
+    "a private key": (
+        ["check", "service.pex", "--key", "key.pub", "--key", "key.pem"],
+        "public key 2 (--key) cannot be used",
+    ),
     "another kind": (["check", "service.pex", "--key", "key.pub", "--require", "smok"], "did you mean 'smoke'?"),
     "no kind": (["check", "service.pex", "--key", "key.pub", "--require", ""], "there is no kind ''"),
     "no source": (["check", "service.pex", "--key", "key.pub", "--source", "x"], "--source 'x' is no repository"),
@@ -181,7 +210,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "sign a path that cannot be one": (["sign", "a\0b", "--key", "key.pem"], "is not a directory"),
     "sign with the path of a key too many": (
         ["sign", ".", "--key", "key.pem", "secret.pem"],
-        "unrecognised arguments: 1;",
+        "nox-pex sign: 1 argument too many",
     ),
     "check a path that cannot be one": (["check", "a\0b", "--key", "key.pub"], "cannot be read: no path"),
 }
@@ -198,6 +227,7 @@ def test_wrong_usage_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) 
     assert err.startswith("error[usage]: ")
     assert problem in err
     assert "secret.pem" not in err
+    assert SECRET.splitlines()[1] not in err
 
 
 @pytest.mark.parametrize(
@@ -286,6 +316,27 @@ def test_modules_of_the_working_directory_are_not_imported(deployed: Path) -> No
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("start", [[], ["-m", "nox_pex"]], ids=["script", "module"])
+def test_a_working_directory_that_was_removed(start: list[str], deployed: Path) -> None:
+    code = "" if start else "import sys; from nox_pex.command_line import main; sys.exit(main(sys.argv[1:]))"
+    directory = deployed / "removed"
+    directory.mkdir()
+    command = 'rmdir "$PWD"; exec "$@"'
+    argv = [sys.executable, *(start or ["-P", "-c", code]), "check", str(deployed / "service.pex"), "--key"]
+
+    for key, status in ((deployed / "key.pub", 0), ("key.pub", 2)):
+        result = subprocess.run(
+            ["bash", "-c", command, "bash", *argv, str(key)],
+            cwd=directory,
+            env={"PYTHONPATH": str(ROOT / "tasks")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.returncode, result.stderr.count("\n")) == (status, bool(status))
+        directory.mkdir()
+
+
 def test_a_terminal_that_cannot_show_a_name(deployed: Path) -> None:
     name = os.fsdecode(b"\xff\xc3\xbc\x1b.pex")
     (deployed / name).write_bytes(CONTENT)
@@ -315,6 +366,7 @@ def test_nobody_reads_the_output(deployed: Path) -> None:
 
 
 CHECK = (ROOT / "docs" / "check.md").read_text("utf-8")
+EVIDENCE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
 
 
 def test_the_page_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,7 +387,7 @@ def test_the_json_of_the_page_has_the_fields_of_a_verdict(deployed: Path, capsys
 
 
 def test_the_commands_of_the_page_make_usable_keys(deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = re.findall(r"^(openssl [^#\n]+?) *#(?: or: (.+))?", CHECK, re.MULTILINE)
+    commands = re.findall(r"^(openssl [^#\n]+?) *#(?: or: (.+))?", EVIDENCE, re.MULTILINE)
     (first, instead), (encrypted, _), (public, _) = commands
     other = first.partition(" -algorithm")[0] + f" {instead} -out key.pem"
     for command, passphrase in ((first, ""), (other, ""), (f"{encrypted} -pass pass:secret", "secret")):
@@ -346,7 +398,64 @@ def test_the_commands_of_the_page_make_usable_keys(deployed: Path, capsys: pytes
         signed = script(deployed, "sign", ".", "--key", "key.pem", **environ)
 
         assert (signed.returncode, signed.stderr) == (0, "")
-        assert run(capsys, "check", "service.pex", "--key", "release.pub")[0] == 0
+        assert check(capsys)[0] == 0
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_lines_of_the_readme_work_in_a_clone(deployed: Path) -> None:
+    """Each line as it is, after another: only the build is not made here, so `nox` signs statements that exist."""
+    (lines,) = re.findall(r"^<!-- the proof -->\n```sh\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert 'nox_pex.register("sample_app")' in (ROOT / "noxfile.py").read_text("utf-8")
+    dist = deployed / "clone" / "sample_app" / "dist"
+    dist.mkdir(parents=True)
+    for name in ("service.pex", "service.attestations"):
+        (deployed / name).rename(dist / name)
+    programs = deployed / "bin"
+    programs.mkdir()
+    start = f"exec {shlex.quote(sys.executable)} -m nox_pex"
+    stubs = {
+        "nox": f'test "$1 $2 $3 $4" = "-s attest -- --key" && {start} sign sample_app/dist --key "$5"',
+        # Without `--spec`, pipx would run a file `nox-pex` in the current directory.
+        "pipx": f'test "$1 $2 $3 $4" = "run --spec nox-pex nox-pex" && shift 4 && {start} "$@"',
+    }
+    for name, script_ in stubs.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script_}\n")
+        (programs / name).chmod(0o755)
+
+    result = subprocess.run(
+        ["bash", "-e", "-c", lines],
+        cwd=dist.parents[1],
+        env={"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "tasks"), "TMPDIR": str(deployed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "passed: 4 statements about this file, signed by a given key"
+    assert not [*dist.parents[1].glob("*.pem"), *dist.parents[1].glob("*.pub")]  # no key is in the checkout
+
+
+def test_a_small_installation_can_check_and_sign(deployed: Path) -> None:
+    """What docs/check.md installs is enough: no other dependency of nox-pex is imported."""
+    assert "`pip install msgspec cryptography && pip install --no-deps nox-pex`" in CHECK
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {re.split(r"[^\w.-]", each)[0].replace("-", "_") for each in project["dependencies"]}
+    modules = {"python_jsonpath": "jsonpath"}  # every other distribution has the name of its module
+    others = sorted(modules.get(name, name) for name in names - {"msgspec", "cryptography"})
+    assert {"nox", "httpx2", "packaging"} <= set(others)
+    code = f"""
+import sys
+for name in {others!r}:
+    sys.modules[name] = None
+from nox_pex.command_line import main
+sys.exit(main())
+"""
+    assert script(deployed, "sign", ".", "--key", "key.pem", code=code).returncode == 0
+    checked = script(deployed, "check", "service.pex", "--key", "key.pub", "--json", code=code)
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
 def test_the_example_of_securesystemslib_verifies_the_bundle(deployed: Path) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -61,10 +63,16 @@ _OTHER_LABELS: Final = {
 _CONVERT: Final = "convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`, or make one with"
 
 
+_ENCRYPT: Final = "encrypt it again with `openssl pkcs8 -topk8 -in OLD -out NEW`"
+
+
 _MAKE_PRIVATE: Final = "`openssl genpkey -algorithm ed25519 -out key.pem`"
 
 
 _MAKE_PUBLIC: Final = "make it from the signing key with `openssl pkey -in key.pem -pubout -out key.pub`"
+
+
+_Key = TypeVar("_Key")
 
 
 class VerifyingKey(Struct, frozen=True, kw_only=True):
@@ -165,7 +173,9 @@ def _pem(value: str, relative_to: Path, labels: tuple[str, ...]) -> bytes | _Unu
     text = value if is_pem(value) else _read(value, relative_to)
     if isinstance(text, _Unusable):
         return text
-    blocks = [block for block in _BLOCK.finditer(text) if block["label"] != "EC PARAMETERS"]
+    text = text.replace("\\r", "").replace("\\n", "\n")  # as variables have them that were written as JSON
+    found = list(_BLOCK.finditer(text))
+    blocks = [block for block in found if not block["label"].endswith(" PARAMETERS")] or found
     private = "PRIVATE KEY" in labels
     remedy = f"make one with {_MAKE_PRIVATE}" if private else _MAKE_PUBLIC
     if not blocks:
@@ -175,7 +185,7 @@ def _pem(value: str, relative_to: Path, labels: tuple[str, ...]) -> bytes | _Unu
     label = blocks[0]["label"]
     if label in labels:
         return "\n".join(line.strip() for line in blocks[0][0].splitlines()).encode("utf-8") + b"\n"
-    convertible = private and label in {"EC PRIVATE KEY", "OPENSSH PRIVATE KEY"}
+    convertible = private and label == "EC PRIVATE KEY"
     reason = _OTHER_LABELS.get(label, "it is something else than a key")
     return _Unusable(reason, f"{_CONVERT} {_MAKE_PRIVATE}" if convertible else remedy)
 
@@ -205,14 +215,11 @@ def _private(pem: bytes, passphrase: str | None) -> SigningKey | _Unusable:
     encrypted = _is_encrypted(pem)
     if encrypted and passphrase is None:
         return _NO_PASSPHRASE
-    try:
-        password = passphrase.encode("utf-8", "surrogateescape") if encrypted and passphrase is not None else None
-        private = serialization.load_pem_private_key(pem, password)
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
-        private = None
+    password = (passphrase or "").encode("utf-8", "surrogatepass") if encrypted else None
+    private = _loaded(lambda: serialization.load_pem_private_key(pem, password))
     if private is None and encrypted:
-        reason = "the passphrase is wrong, or the key is damaged"
-        return _Unusable(reason, "give the right one in NOX_PEX_SIGNING_PASSPHRASE")
+        reason = "the passphrase is wrong, or the key is damaged or encrypted in an unknown way"
+        return _Unusable(reason, f"give the right one in NOX_PEX_SIGNING_PASSPHRASE, or {_ENCRYPT}")
     if private is None:
         return _Unusable("it is damaged, or of an unknown type", f"make one with {_MAKE_PRIVATE}")
     public = _public(private.public_key())
@@ -222,11 +229,19 @@ def _private(pem: bytes, passphrase: str | None) -> SigningKey | _Unusable:
 
 
 def _public_from(pem: bytes) -> VerifyingKey | _Unusable:
-    try:
-        public = _public(serialization.load_pem_public_key(pem))
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
-        public = "it is damaged, or of an unknown type"
+    found = _loaded(lambda: serialization.load_pem_public_key(pem))
+    public = "it is damaged, or of an unknown type" if found is None else _public(found)
     return public if isinstance(public, VerifyingKey) else _Unusable(public, _MAKE_PUBLIC)
+
+
+def _loaded(load: Callable[[], _Key]) -> _Key | None:
+    """Return the key that `load` returns; None if there is none. A warning about an old type of key is not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return load()
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
+        return None
 
 
 def _public(key: object) -> VerifyingKey | str:

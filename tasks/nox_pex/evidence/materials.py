@@ -14,7 +14,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 from packaging.tags import Tag, parse_tag
-from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
+from packaging.utils import (
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    canonicalize_version,
+    parse_wheel_filename,
+)
 
 from nox_pex.distributions import target_python
 from nox_pex.distributions.environment import Distribution, is_compiled_here, text_of
@@ -53,11 +59,16 @@ def materials(shipped: Iterable[tuple[str, str]], contents: Contents, lock: Lock
     `contents` is what was installed for the binary, and `lock` is the lock that it was installed from. A distribution
     with several wheels, for several platforms, has a material for each. One that is not in `contents` is the project.
     """
-    wanted = {(canonicalize_name(name), version) for name, version in shipped}
-    found = [material for material in _of_contents(contents, lock) if (material.name, material.version) in wanted]
-    known = {(material.name, material.version) for material in found}
-    found += [of_project(name, version) for name, version in wanted - known]
+    wanted = {key(name, version): (name, version) for name, version in shipped}
+    found = [material for material in _of_contents(contents, lock) if key(material.name, material.version) in wanted]
+    known = {key(material.name, material.version) for material in found}
+    found += [of_project(*each) for same, each in wanted.items() if same not in known]
     return tuple(sorted(found, key=lambda each: (each.name, each.version, [file.name for file in each.files])))
+
+
+def key(name: str, version: str) -> tuple[NormalizedName, str]:
+    """Return what is the same for two spellings of a name and a version."""
+    return canonicalize_name(name), canonicalize_version(version)
 
 
 def of_project(name: str, version: str | None) -> Material:
@@ -80,8 +91,8 @@ def of_unknown_origin(name: str, version: str, lock: Lock | None) -> Material:
 
 def purl(kind: str, name: str, version: str | None, qualifiers: Mapping[str, str] | None = None) -> str:
     """Return a package URL of the type `kind`, in its canonical form. Qualifiers without a value are left out."""
-    given = sorted((key, value) for key, value in (qualifiers or {}).items() if value)
-    pairs = "&".join(f"{key}={_quoted(value, safe='/:')}" for key, value in given)
+    given = sorted((name, value) for name, value in (qualifiers or {}).items() if value)
+    pairs = "&".join(f"{name}={_quoted(value, safe='/:')}" for name, value in given)
     at_version = f"@{_quoted(version, safe=':')}" if version else ""
     return f"pkg:{kind}/{_quoted(name, safe=':')}{at_version}{f'?{pairs}' if pairs else ''}"
 

@@ -6,8 +6,8 @@ The files: `KIND.statement.json` in `dist/NAME.attestations`, whose exact bytes 
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -37,22 +37,29 @@ def sign(directory: Path, key: SigningKey) -> Path:
     `disk-full`.
     """
     with os_errors.one_line("sign", place=directory):
-        statements = _statements(directory)
-        envelopes = {kind: dsse.sign(payload, key) for kind, payload in statements.items()}
-        lines = b"".join(json.encode(envelope) + b"\n" for envelope in envelopes.values())
-        if len(lines) > bundle.LARGEST:
-            problem = f"the statements in {directory} are too large for one file"
-            raise NoxPexError("not-proven", problem, f"`nox-pex check` reads {bundle.LARGEST >> 20} MiB at most")
-        unsigned(directory)
-        path = _bundle(directory)
+        _require_directory(directory)
         try:
-            for kind, envelope in envelopes.items():
-                text = json.encode(sigstore_bundle.bundle(envelope)).decode("utf-8")
-                files.write_text(directory / f"{kind}.sigstore.json", f"{text}\n")
-            files.write_text(path, lines.decode("utf-8"))
+            return _sign(directory, key)
         except BaseException:
-            unsigned(directory)
+            with contextlib.suppress(OSError):
+                unsigned(directory)
             raise
+
+
+def _sign(directory: Path, key: SigningKey) -> Path:
+    """Sign each statement in `directory`, and write the signatures: those of an older run are gone before the first."""
+    statements = _statements(directory)
+    envelopes = {kind: dsse.sign(payload, key) for kind, payload in statements.items()}
+    lines = b"".join(json.encode(envelope) + b"\n" for envelope in envelopes.values())
+    if len(lines) > bundle.LARGEST:
+        problem = f"the statements in {directory} are too large for one file"
+        raise NoxPexError("not-proven", problem, f"`nox-pex check` reads {bundle.LARGEST >> 20} MiB at most")
+    unsigned(directory)
+    for kind, envelope in envelopes.items():
+        text = json.encode(sigstore_bundle.bundle(envelope)).decode("utf-8")
+        files.write_text(directory / f"{kind}.sigstore.json", f"{text}\n")
+    path = _bundle(directory)
+    files.write_text(path, lines.decode("utf-8"))
     return path
 
 
@@ -95,18 +102,21 @@ def _bundle(directory: Path) -> Path:
     return directory.with_name(f"{directory.name.removesuffix(_SUFFIX)}.pex.intoto.jsonl")
 
 
-def _statements(directory: Path) -> dict[Kind, bytes]:
-    """Return the bytes of each statement in `directory`, in the order of the kinds. They are about the same file."""
+def _require_directory(directory: Path) -> None:
+    """Raise `NoxPexError` `usage` if `directory` is not a directory `NAME.attestations`."""
     if not directory.name.endswith(_SUFFIX) or directory.name == _SUFFIX or not directory.is_dir():
         problem = f"{directory} is not a directory NAME{_SUFFIX}"
         raise NoxPexError("usage", problem, "run `nox -s attest`, which writes it")
     if directory.is_symlink():
         raise NoxPexError("usage", f"{directory} is a link", "give the directory itself")
+
+
+def _statements(directory: Path) -> dict[Kind, bytes]:
+    """Return the bytes of each statement in `directory`, in the order of the kinds. They are about the same file."""
     found: dict[Kind, bytes] = {}
     for kind in KINDS:
-        path = directory / f"{kind}.statement.json"
-        if os.path.lexists(path):
-            found[kind] = _read(path)
+        with contextlib.suppress(FileNotFoundError):
+            found[kind] = _read(directory / f"{kind}.statement.json")
     if not found:
         problem = f"{directory} has no statements (KIND.statement.json)"
         raise NoxPexError("not-proven", problem, "run `nox -s attest`, which writes them")

@@ -5,36 +5,48 @@ Fact source: the in-toto attestation framework, "Statement layer" v1.
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct, field
+import contextlib
+
+from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
 from nox_pex.evidence.kinds import STATEMENT_TYPE
 
 
-class Digests(Struct, frozen=True, kw_only=True):
+class _Digests(Struct, frozen=True, kw_only=True):
     """The digests of a subject. Only SHA-256, in hexadecimal, is used."""
 
     sha256: str = ""
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class _Subject(Struct, frozen=True, kw_only=True):
     """A file that a statement is about. Its name proves nothing."""
 
-    digest: Digests
+    digest: _Digests
 
 
 class Statement(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A statement about files. `predicate` is its JSON text."""
+    """A statement about files. `subject` and `predicate` are JSON texts."""
 
     type_: str = field(name="_type")
-    subject: list[Subject]
+    subject: list[Raw]
     predicate_type: str
     predicate: Raw = Raw(b"{}")
 
     @property
     def sha256s(self) -> frozenset[str]:
-        """The SHA-256 of the files that the statement is about, in lower case."""
-        return frozenset(subject.digest.sha256.lower() for subject in self.subject) - {""}
+        """The SHA-256 of the files that the statement is about, in lower case.
+
+        A subject without one, or of another form, does not hide the others: a failed test of this file is one.
+        """
+        found = set()
+        for text in self.subject:
+            with contextlib.suppress(ValidationError):
+                found.add(_SUBJECT.decode(text).digest.sha256.lower())
+        return frozenset(found - {""})
+
+
+_SUBJECT = Decoder(_Subject)
 
 
 _STATEMENT = Decoder(Statement)

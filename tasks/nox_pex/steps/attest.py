@@ -99,7 +99,8 @@ def _state(context: Context, target: Target) -> None:
     if record:
         predicates = {"provenance": provenance.predicate(_build(context, target, record)), **predicates}
     else:
-        context.say(f"attest: no provenance of {target.binary.name}: it is not the last build in this checkout")
+        reason = "it is not the last build in this checkout"
+        context.say(f"attest: {target.binary.name} has no provenance: {reason}; `nox-pex check` needs --require")
     subjects = [
         Subject(name=target.binary.name, sha256=sha256),
         *(Subject(name=name, sha256=digest) for name, digest in sorted(proven.scies.items())),
@@ -192,7 +193,8 @@ def _sign(context: Context, stated: list[Target]) -> None:
     value = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
     if value is None:
         for target in stated:
-            context.say(f"attest: the statements about {target.name} are not signed: there is no key (-- --key PATH)")
+            how = "-- --key PATH, or `nox-pex sign` afterwards"
+            context.say(f"attest: {target.name} is not signed, because there is no key ({how})")
         return
     if not stated:
         return

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,23 +21,23 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
-from nox_pex.system import files, os_errors, recipe
+from nox_pex.system import files, os_errors, processors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 
 if TYPE_CHECKING:
-    from nox_pex.evidence.sbom import compose, policy, shipped, timestamp, write
+    from nox_pex.evidence.sbom import compose, licence_check, policy, shipped, timestamp, write
     from nox_pex.evidence.sbom.bill import Bill
     from nox_pex.evidence.sbom.compose import Built
-    from nox_pex.evidence.sbom.policy import Policy
     from nox_pex.evidence.sbom.shipped import ShippedFile, ShippedPython
     from nox_pex.evidence.sbom.write import Written
     from nox_pex.pex.build_record import RecordedScie
     from nox_pex.verify import scies as verified_scies
 else:
     compose = lazy("nox_pex.evidence.sbom.compose")  # these are not needed if nothing changed
+    licence_check = lazy("nox_pex.evidence.sbom.licence_check")
     policy = lazy("nox_pex.evidence.sbom.policy")
     shipped = lazy("nox_pex.evidence.sbom.shipped")
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")
@@ -51,7 +51,8 @@ def run(context: Context) -> None:
     Raises `NoxPexError` with the first failure, after all binaries: also `license`.
     """
     context.check_prebuilt()
-    each_binary(context, functools.partial(_write, context))
+    at_once = 1 if context.parallel else min(len(context.targets), processors.count())
+    each_binary(context, functools.partial(_write, context), at_once=at_once)
 
 
 def prepare(context: Context) -> None:
@@ -82,7 +83,11 @@ def _write(context: Context, target: Target) -> None:
     context.say(f"sbom: {target.name} has {_summary(bill, written)} ({shown})")
     for line in _doubts(bill):
         context.say(f"sbom: {line}")
-    _check_licences(context, target, bill, written)
+    settings = context.settings.sbom
+    rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
+    refused = licence_check.refused(bill, written.licences, rules, project=target.project.name)
+    if refused:
+        raise licence_check.error(refused, rules, place=context.reading.where("tool.nox-pex.sbom"), name=target.name)
     files.write_json(_state_file(target), _state(target, inputs))
 
 
@@ -173,10 +178,6 @@ def _built(context: Context, target: Target, found: ShippedFile) -> Built | None
         if target.prebuilt is None:
             raise
         return None
-    installed = {(each.name, each.version) for each in contents.distributions}
-    unknown = [each for each in found.distributions if each.name != target.project.name]
-    if any((each.name, each.version) not in installed for each in unknown):
-        return None
     return compose.Built(record=record, contents=contents, lock=locked, scies=tuple(_scies(target)))
 
 
@@ -213,13 +214,9 @@ def _time(context: Context, target: Target, built: Built | None) -> str:
 
 
 def _summary(bill: Bill, written: Written) -> str:
-    libraries = [each for each in bill.components if not each.ref.startswith(_OURS)]
+    libraries = [each for each in bill.components if licence_check.is_distribution(each)]
     named = sum(bool(written.licences[each.ref].expressions) for each in libraries)
     return f"{counted(libraries, 'distribution')}, {named} with an SPDX licence"
-
-
-_OURS = ("runtime:", "python:", "scie:")
-"""Beginnings of the refs of components that are not distributions."""
 
 
 def _doubts(bill: Bill) -> Iterator[str]:
@@ -231,33 +228,3 @@ def _doubts(bill: Bill) -> Iterator[str]:
     if uncertain:
         reason = "it is not known which locked file was installed"
         yield f"no hash of {', '.join(uncertain)}, because {reason}; run `nox -s clean`, then this again"
-
-
-def _check_licences(context: Context, target: Target, bill: Bill, written: Written) -> None:
-    """Raise `NoxPexError` `license` if the policy refuses a distribution. The project's own code is not one."""
-    settings = context.settings.sbom
-    rules = policy.Policy(allow=settings.allow_licenses, deny=settings.deny_licenses)
-    refused: list[str] = []
-    needed: dict[str, None] = {}
-    for each in bill.components:
-        if each.ref.startswith(_OURS) or each.name == target.project.name:
-            continue
-        declared = written.licences[each.ref]
-        expressions = [*declared.expressions, *map(policy.reference, declared.names)]
-        expressions = expressions or [policy.reference(f"unknown-{each.name}")]
-        if wrong := [expression for expression in expressions if rules.refuses(expression)]:
-            names = " and ".join([*declared.expressions, *(f'"{name}"' for name in declared.names)]) or "no licence"
-            refused.append(f"{each.name} {each.version} ({names})")
-            needed |= dict.fromkeys(wrong)
-    if refused:
-        place = context.reading.where("tool.nox-pex.sbom")
-        problem = f"{place} does not allow the licences of {target.name}: {', '.join(refused)}"
-        raise NoxPexError("license", problem, _remedy(rules, needed))
-
-
-def _remedy(rules: Policy, refused: Iterable[str]) -> str:
-    entries = ", ".join(f'"{expression}"' for expression in refused)
-    if not rules.allow:
-        return f"remove what has them, or take them out of deny-licenses: {entries}"
-    also = " and not in deny-licenses" if rules.deny else ""
-    return f"remove what has them, or accept them in allow-licenses{also}: {entries}"

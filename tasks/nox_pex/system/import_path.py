@@ -14,8 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_LIBRARIES: Final = Path(__file__).resolve().parents[2]
-"""The directory that nox-pex is installed in. What it needs may be there too."""
+_STANDARD_LIBRARY: Final = Path(os.__file__).resolve().parent
+
+
+_NEEDED: Final = frozenset(
+    map(str, (Path(__file__).resolve().parents[2], _STANDARD_LIBRARY, _STANDARD_LIBRARY / "lib-dynload"))
+)
+"""The directory that nox-pex is installed in, where what it needs may be too, and those of the standard library."""
 
 
 @contextmanager
@@ -23,12 +28,13 @@ def without(*directories: str | os.PathLike[str]) -> Iterator[None]:
     """Import nothing from `directories`, the working directory and those above it, while the block runs.
 
     `tasks.py` of Invoke may be above the working directory. A module that was imported before the block stays imported.
-    What is inside a package is found as before.
+    What is inside a package is found as before. A working directory that was removed has no modules.
     """
-    here = Path.cwd()
-    ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - {
-        str(_LIBRARIES)
-    }
+    try:
+        here = Path.cwd()
+    except OSError:
+        here = Path("/")
+    ignored = {_real(os.fspath(directory), here) for directory in (here, *here.parents, *directories)} - _NEEDED
     before = sys.path[:]
     sys.path[:] = [entry for entry in before if _real(entry, here) not in ignored]
     try:

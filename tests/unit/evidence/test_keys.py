@@ -20,6 +20,10 @@ SECRET_PATH = "the-path-of-the-key"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P384 = ec.derive_private_key(2**200 + 7, ec.SECP384R1())
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+DSA = "".join(
+    f"-----BEGIN {label}-----\nMIIB\n-----END {label}-----\n" for label in ("DSA PARAMETERS", "DSA PRIVATE KEY")
+)
+DAMAGED = "the passphrase is wrong, or the key is damaged or encrypted in an unknown way"
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 
@@ -82,8 +86,11 @@ def test_an_ecdsa_signature_is_der_over_sha256(tmp_path: Path) -> None:
         lambda pem: f"made by somebody\n{pem}\n\n",
         lambda pem: pem.rstrip("\n"),
         lambda pem: "".join(f"  {line}  \n" for line in pem.splitlines()),
+        lambda pem: pem.replace("\n", "\\n"),
+        lambda pem: pem.replace("\n", "\\r\\n"),
+        lambda pem: pem.replace("\n", " "),
     ],
-    ids=["CRLF", "byte order mark", "text around", "no end of line", "indented"],
+    ids=["CRLF", "byte order mark", "text around", "no end of line", "indented", "JSON", "CRLF in JSON", "one line"],
 )
 def test_the_same_key_with_other_white_space(form: Callable[[str], str], tmp_path: Path) -> None:
     expected = signing_key(private_pem(ED25519), None, relative_to=tmp_path).keyid
@@ -114,6 +121,7 @@ def test_a_passphrase_that_is_not_needed_is_ignored(tmp_path: Path) -> None:
             "it has the older form of OpenSSL (SEC1)",
         ),
         (private_pem(ED25519, form=serialization.PrivateFormat.OpenSSH), "it has the form of OpenSSH"),
+        (DSA, "it is a DSA key"),
         (public_pem(ED25519), "it is a public key"),
         (CERTIFICATE, "it is a certificate"),
         ("-----BEGIN DH PARAMETERS-----\nMIIB\n-----END DH PARAMETERS-----\n", "it is something else than a key"),
@@ -123,11 +131,10 @@ def test_a_passphrase_that_is_not_needed_is_ignored(tmp_path: Path) -> None:
         ("-----BEGIN PRIVATE KEY-----\n\n-----END PRIVATE KEY-----\n", "it is damaged, or of an unknown type"),
         ("-----BEGIN PRIVATE KEY-----\n\xe4\n-----END PRIVATE KEY-----\n", "it is damaged, or of an unknown type"),
         ("-----BEGIN PRIVATE KEY-----\nMC4=\n", "it is not a key in PEM"),
-        (private_pem(ED25519).replace("\n", "\\n"), "it is damaged, or of an unknown type"),
         ("", "it is not a key in PEM"),
         (bytes(range(256)), "it is not a key in PEM"),
         (b"\0" * 70_000, "its file has more than 65536 bytes"),
-        (private_pem(ED25519, PASSPHRASE), "the passphrase is wrong, or the key is damaged"),
+        (private_pem(ED25519, PASSPHRASE), DAMAGED),
     ],
 )
 def test_a_file_that_is_no_usable_key_is_one_line_without_its_path_and_content(
@@ -154,6 +161,39 @@ def refused(value: str, passphrase: str | None, directory: Path) -> NoxPexError:
     return error
 
 
+def openssl(command: str, directory: Path) -> None:
+    subprocess.run(["openssl", *command.split()], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_type_of_key_that_cryptography_warns_of_is_one_line(tmp_path: Path) -> None:
+    openssl(f"genpkey -algorithm DH -pkeyopt group:ffdhe2048 -out {SECRET_PATH}", tmp_path)
+    openssl(f"pkey -in {SECRET_PATH} -pubout -out key.pub", tmp_path)
+    problem = "cannot be used: it is of another type, not Ed25519 or ECDSA P-256"
+
+    assert refused(SECRET_PATH, None, tmp_path).problem == f"the signing key {problem}"
+    with pytest.raises(NoxPexError) as caught:
+        verifying_key("key.pub", relative_to=tmp_path, name="--key 1")
+    assert caught.value.problem == f"--key 1 {problem}"
+
+
+def test_a_key_that_is_encrypted_in_an_unknown_way(tmp_path: Path) -> None:
+    saved(tmp_path, private_pem(ED25519))
+    openssl(f"pkcs8 -topk8 -v2 aria-256-cbc -in {SECRET_PATH} -out odd.pem -passout pass:{SECRET_PATH}", tmp_path)
+
+    error = refused("odd.pem", SECRET_PATH, tmp_path)
+
+    assert error.problem == f"the signing key cannot be used: {DAMAGED}"
+    assert "`openssl pkcs8 -topk8 -in OLD -out NEW`" in error.remedy
+
+
+def test_openssl_cannot_convert_a_key_of_openssh(tmp_path: Path) -> None:
+    pem = private_pem(ED25519, form=serialization.PrivateFormat.OpenSSH)
+
+    assert "convert" not in refused(pem, None, tmp_path).remedy
+    assert "convert" in refused(private_pem(P256, form=TRADITIONAL), None, tmp_path).remedy
+
+
 def test_an_encrypted_key_without_a_passphrase(tmp_path: Path) -> None:
     for passphrase in (None, ""):
         error = refused(saved(tmp_path, private_pem(P256, PASSPHRASE)), passphrase, tmp_path)
@@ -168,7 +208,7 @@ def test_an_encrypted_key_without_a_passphrase(tmp_path: Path) -> None:
 def test_a_wrong_passphrase_is_not_shown(passphrase: str, tmp_path: Path) -> None:
     error = refused(private_pem(ED25519, PASSPHRASE), passphrase, tmp_path)
 
-    assert error.problem == "the signing key cannot be used: the passphrase is wrong, or the key is damaged"
+    assert error.problem == f"the signing key cannot be used: {DAMAGED}"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from base64 import b64decode
@@ -152,6 +153,18 @@ def test_a_file_that_is_no_statement_of_its_kind_is_not_signed(
     assert listed(tmp_path) == before
 
 
+def test_no_older_signature_stays_next_to_statements_that_are_refused(tmp_path: Path) -> None:
+    directory = write_statements(tmp_path)
+    before = listed(tmp_path)
+    signing.sign(directory, loaded(ED25519))
+    of_another_file(directory / "smoke.statement.json")
+
+    with pytest.raises(NoxPexError, match="not about the same file"):
+        signing.sign(directory, loaded(ED25519))
+
+    assert listed(tmp_path) == before
+
+
 def test_statements_about_different_files_are_not_signed(tmp_path: Path) -> None:
     directory = write_statements(tmp_path)
     of_another_file(directory / "smoke.statement.json")
@@ -181,6 +194,25 @@ def test_a_file_that_cannot_be_written_leaves_no_signature(tmp_path: Path) -> No
     assert caught.value.code in {"os-error", "disk-full"}
     assert not (tmp_path / "service.pex.intoto.jsonl").exists()
     assert not (directory / "provenance.sigstore.json").exists()
+
+
+def test_a_directory_that_cannot_be_searched_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write_statements(tmp_path)
+    lstat = Path.lstat
+
+    def denied(path: Path) -> os.stat_result:
+        if path.parent == directory:  # root may search every directory
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    with pytest.raises(NoxPexError) as caught:
+        signing.sign(directory, loaded(ED25519))
+
+    assert caught.value.code in {"os-error", "disk-full"}
+    assert "Permission denied" in caught.value.problem
 
 
 @pytest.mark.parametrize("name", ["missing.attestations", "file.attestations", "other", ".attestations"])

@@ -24,6 +24,7 @@ WRITTEN: Final = {
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
     "verify.json": VERIFY,
+    "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
     "image.json": IMAGE,
     "image.xml": "<testsuites/>",
     "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
@@ -31,7 +32,6 @@ WRITTEN: Final = {
     "requirements-direct.txt": requirements.direct_text(NOTHING),
     "pex.sha256": f"{'0' * 64}  api.pex\n",
     "pex.intoto.jsonl": '{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}\n',
-    "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
 }
 """The text files that nox-pex writes next to a binary, apart from the build record."""
 

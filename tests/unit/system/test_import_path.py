@@ -36,12 +36,32 @@ def test_so_are_those_above_it(project: Path, monkeypatch: pytest.MonkeyPatch) -
         importlib.import_module("planted_module")
 
 
+def test_a_working_directory_that_was_removed_has_no_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    before = sys.path[:]
+    with import_path.without():
+        assert importlib.import_module("json").__name__ == "json"
+    assert sys.path == before
+
+
 def test_the_directory_that_nox_pex_is_installed_in_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     installed_in = Path(nox_pex.__file__).parents[1]
     monkeypatch.chdir(installed_in)
     monkeypatch.setattr(sys, "path", [str(installed_in), *sys.path])
     with import_path.without(installed_in):
         assert sys.path[0] == str(installed_in)
+
+
+@pytest.mark.parametrize("inside", [".", "json", "lib-dynload"])
+def test_the_standard_library_stays(inside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Path(contextlib.__file__).parent
+    monkeypatch.chdir(directory / inside)
+    before = [entry for entry in sys.path if entry.startswith(str(directory)) and "site-packages" not in entry]
+    with import_path.without():
+        assert before
+        assert set(before) <= set(sys.path)
 
 
 @pytest.mark.parametrize("entry", ["", "."])

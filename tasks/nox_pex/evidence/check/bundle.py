@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 
 from nox_pex.evidence import dsse
 from nox_pex.evidence.keys import VerifyingKey
-from nox_pex.evidence.kinds import PAYLOAD_TYPE
+from nox_pex.evidence.kinds import PAYLOAD_TYPE, Kind
 
 LARGEST: Final = 64 << 20
 """Bytes of a bundle."""
@@ -46,11 +46,15 @@ class SignedLine(Struct, frozen=True, kw_only=True):
 
 
 class IgnoredLine(Struct, frozen=True, kw_only=True):
-    """A line that proves nothing, and the reason. `unsigned` says that no given key has signed it."""
+    """A line that proves nothing, and the reason. `unsigned` says that no given key has signed it.
+
+    `kind` is that of a statement about another file, which a given key has signed.
+    """
 
     number: int
     reason: str
     unsigned: bool = False
+    kind: Kind | None = None
 
 
 class RefusedError(ValueError):

@@ -7,7 +7,7 @@ docs/evidence.md for the annotations; RFC 3339 for times.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -50,11 +50,23 @@ _TEXT: Final = Decoder(str)
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """The sources of a build: the repository, its commits in lower case, and whether there were no local changes."""
+    """The sources of a build: the repository, its commit in lower case, and whether there were no local changes.
+
+    `commits` has one commit if it is certain, none if there is none, and several if a dependency is of the same
+    repository: then nobody can tell which one was built.
+    """
 
     repository: Repository | None
     commits: frozenset[str]
     clean: bool
+
+
+class _Dependency(Struct, frozen=True, kw_only=True):
+    """The commit of a resolved dependency, and the repositories that its address may be of."""
+
+    commit: str
+    has_address: bool
+    repositories: frozenset[Repository]
 
 
 def result(kind: Kind, predicate: Raw) -> str | None:
@@ -87,8 +99,10 @@ def parse_time(text: str) -> dt.datetime | None:
     try:
         found = dt.datetime.fromisoformat(f"{match['date']}T{match['time']}:{second}{fraction:0<7}{zone}")
         return found.astimezone(dt.UTC)
-    except (ValueError, OverflowError):  # 31 February, or year 1 in another zone
+    except ValueError:  # 31 February
         return None
+    except OverflowError:  # the first or the last year, in another zone
+        return dt.datetime.max.replace(tzinfo=dt.UTC) if match["date"].startswith("9") else None
 
 
 def source(predicate: Raw) -> Source:
@@ -96,20 +110,23 @@ def source(predicate: Raw) -> Source:
     dirty = next(_at(predicate, ("buildDefinition", "internalParameters", "dirty")), Raw())
     address = _text(next(_at(predicate, ("buildDefinition", "externalParameters", "repository")), None))
     found = None if address is None else repository.parse(address)
-    dependencies = _at(predicate, ("buildDefinition", "resolvedDependencies", "*"))
-    return Source(repository=found, commits=frozenset(_commits(dependencies, found)), clean=bytes(dirty) == b"false")
+    dependencies = tuple(_dependencies(predicate))
+    if found is not None:
+        commits = {each.commit for each in dependencies if found in each.repositories}
+    else:  # nox-pex names no address of the sources then, but that of every other dependency
+        commits = {each.commit for each in dependencies if not each.has_address}
+        commits = commits or {each.commit for each in dependencies if each.repositories}
+    return Source(repository=found, commits=frozenset(commits), clean=bytes(dirty) == b"false")
 
 
-def _commits(dependencies: Iterable[Raw], repository_: Repository | None) -> Iterator[str]:
-    """Yield the commits of the dependencies that are this repository, or any one if it is not known."""
-    for dependency in dependencies:
+def _dependencies(predicate: Raw) -> Iterator[_Dependency]:
+    """Yield the resolved dependencies of a provenance that have a commit."""
+    for dependency in _at(predicate, ("buildDefinition", "resolvedDependencies", "*")):
         commit = _text(next(_at(dependency, ("digest", "gitCommit")), None))
-        uri = _text(next(_at(dependency, ("uri",)), None))
-        if commit is None:
-            continue
-        repositories = repository.of_dependency(uri or "")
-        if (repository_ in repositories) if repository_ is not None else (uri is None or repositories):
-            yield commit.lower()
+        uri = next(_at(dependency, ("uri",)), None)
+        if commit is not None:
+            repositories = repository.of_dependency(_text(uri) or "")
+            yield _Dependency(commit=commit.lower(), has_address=uri is not None, repositories=repositories)
 
 
 def _at(value: Raw, place: tuple[str, ...]) -> Iterator[Raw]:

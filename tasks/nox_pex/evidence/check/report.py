@@ -55,7 +55,7 @@ def error(checked: Checked) -> NoxPexError | None:
     if not problems:
         return None
     others = f" (and {counted(problems[1:], 'other problem')})" if len(problems) > 1 else ""
-    remedy = "do not use the file, unless you know why"
+    remedy = "do not deploy the file"
     return NoxPexError(checked.verdict.code, f"{_short(checked.file)}: {_short(problems[0])}{others}", remedy)
 
 

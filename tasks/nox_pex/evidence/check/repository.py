@@ -14,8 +14,8 @@ _URL: Final = pattern(
 )
 
 
-_SHORT: Final = pattern(r"(?:[^/@]*@)?(?P<host>\[[^\]/]+\]|[^/:@]+)[:/](?P<path>.+)")
-"""The form of SSH (`git@host:path`), and one without a scheme (`host/path`)."""
+_SHORT: Final = pattern(r"(?:[^/@]*@)?(?P<host>\[[^\]/]+\]|[^/:@.][^/:@]*)[:/](?P<path>.+)")
+"""The form of SSH (`git@host:path`), and one without a scheme (`host/path`). `./path` is one on this machine."""
 
 
 _IN_A_PATH: Final = "/%:@~+,;=!$&'()*"

@@ -38,7 +38,7 @@ def check(file: Path, bundle_path: Path | None, policy: Policy, *, now: dt.datet
 
 def _sha256(file: Path) -> str:
     """Return the SHA-256 of a regular file, which is opened once."""
-    remedy = "name the file that ships; a directory has a proof for each file in it"
+    remedy = "name the file that ships, such as service.pex; a directory has no statements"
     try:
         with files.open_regular(file) as opened:
             size = os.fstat(opened.fileno()).st_size

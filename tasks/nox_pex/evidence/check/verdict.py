@@ -13,7 +13,7 @@ from nox_pex.evidence.check import bundle, predicate
 from nox_pex.evidence.check.bundle import IgnoredLine, RefusedError, SignedLine
 from nox_pex.evidence.check.policy import CLOCK_ERROR, Policy
 from nox_pex.evidence.check.predicate import Source
-from nox_pex.evidence.kinds import KINDS, PREDICATE_TYPES, Kind
+from nox_pex.evidence.kinds import PREDICATE_TYPES, Kind
 from nox_pex.system import strict_json
 
 _KINDS: Final = {predicate_type: kind for kind, predicate_type in PREDICATE_TYPES.items()}
@@ -77,7 +77,7 @@ def check(data: bytes, *, sha256: str, policy: Policy, now: dt.datetime) -> Verd
         *_other_source(statements, policy),
         *(_too_old(statements, policy, policy.max_age, now) if policy.max_age is not None else ()),
     ]
-    unsigned = any(line.unsigned for line in ignored)
+    unsigned = any(line.unsigned for line in ignored) and not _of_another_file(ignored).issuperset(missing)
     code: Literal["not-proven", "signature"] = "signature" if missing and unsigned else "not-proven"
     return Verdict(statements=statements, ignored=ignored, problems=tuple(problems), code=code)
 
@@ -104,9 +104,9 @@ def _statement(line: SignedLine, sha256: str) -> Counted | IgnoredLine:
         found = statement_reader.read(line.payload)
     except ValueError as error:
         return IgnoredLine(number=line.number, reason=f"it is {error}")
-    if sha256 not in found.sha256s:
-        return IgnoredLine(number=line.number, reason="it is about another file")
     kind = _KINDS.get(found.predicate_type)
+    if sha256 not in found.sha256s:
+        return IgnoredLine(number=line.number, reason="it is about another file", kind=kind)
     if kind is None:
         return IgnoredLine(number=line.number, reason=f"it is of another kind: {found.predicate_type}")
     return Counted(
@@ -138,15 +138,26 @@ def _ambiguity(line: SignedLine) -> str:
 
 
 def _missing(missing: Sequence[Kind], statements: Sequence[Counted], ignored: Sequence[IgnoredLine]) -> Iterator[str]:
-    """Yield a problem for each required kind without a statement."""
-    unsigned = [line.number for line in ignored if line.unsigned]
+    """Yield a problem for each required kind without a statement, or one if the reason is the same for all."""
+    unsigned, of_another = any(line.unsigned for line in ignored), _of_another_file(ignored)
+    if missing and not statements and of_another.issuperset(missing):
+        yield "the signed statements are about another file: this one is of another build, or was changed"
+        return
     if missing and not statements and not unsigned:
         yield "no line is a statement about this file"
+        return
     for kind in missing:
-        if unsigned:
+        if kind in of_another:
+            yield f"the signed statement of the kind {kind} is about another file"
+        elif unsigned:
             yield f"no given key has signed a statement of the kind {kind} about this file"
-        elif statements:
+        else:
             yield f"there is no statement of the kind {kind} about this file"
+
+
+def _of_another_file(ignored: Sequence[IgnoredLine]) -> frozenset[Kind]:
+    """Return the kinds of statements about another file that a given key has signed."""
+    return frozenset(line.kind for line in ignored if line.kind is not None)
 
 
 def _not_passed(statements: Sequence[Counted], policy: Policy) -> Iterator[str]:
@@ -173,25 +184,29 @@ def _difference(source: Source, policy: Policy) -> str:
     if policy.source is not None and source.repository != policy.source:
         shown = "no repository" if source.repository is None else f"{source.repository.host}/{source.repository.path}"
         return f"names {shown}, not {policy.source.host}/{policy.source.path}"
-    if policy.commit is not None and not any(commit.startswith(policy.commit) for commit in source.commits):
-        return f"names {', '.join(sorted(source.commits)[:2]) or 'no commit'}, not the commit {policy.commit}"
+    if policy.commit is None:
+        return ""
+    if len(source.commits) > 1:
+        return "names several commits of its repository, so it is not certain which one was built"
+    if not any(commit.startswith(policy.commit) for commit in source.commits):
+        return f"names {', '.join(source.commits) or 'no commit'}, not the commit {policy.commit}"
     return ""
 
 
 def _too_old(statements: Sequence[Counted], policy: Policy, max_age: dt.timedelta, now: dt.datetime) -> Iterator[str]:
-    """Yield a problem for each statement from the future, and for each required kind without a recent one.
+    """Yield a problem for each statement from the future, and for each required one without a time or too old.
 
     The age of an SBOM does not matter: its time is that of the sources.
     """
-    future = [each for each in statements if each.time is not None and each.time - now > CLOCK_ERROR]
-    for each in future:
-        yield f"{each.kind} is from the future (line {each.line})"
-    for kind in KINDS:
-        times = [each.time for each in statements if each.kind == kind and each not in future]
-        if kind not in policy.required or not times:
-            continue
-        known = [time for time in times if time is not None]
-        if not known:
-            yield f"{kind} has no time"
-        elif kind != "sbom" and now - max(known) > max_age:
+    times: dict[Kind, list[dt.datetime]] = {}
+    for each in statements:
+        if each.time is None:
+            if each.kind in policy.required:
+                yield f"{each.kind} has no time (line {each.line})"
+        elif each.time - now > CLOCK_ERROR:
+            yield f"{each.kind} is from the future (line {each.line})"
+        else:
+            times.setdefault(each.kind, []).append(each.time)
+    for kind, known in times.items():
+        if kind in policy.required and kind != "sbom" and now - max(known) > max_age:
             yield f"{kind} is older than --max-age"

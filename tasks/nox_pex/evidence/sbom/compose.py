@@ -106,18 +106,25 @@ def _materials(
     target: Target, shipped: ShippedFile, *, built: Built | None, lock: Lock | None
 ) -> Mapping[ShippedDistribution, Material]:
     """Return the material of each distribution."""
-    if built is None:
-        return {
-            each: materials.of_project(each.name, each.version)
-            if each.name == target.project.name
-            else materials.of_unknown_origin(each.name, each.version, lock)
-            for each in shipped.distributions
-        }
-    wanted = {(each.name, each.version) for each in shipped.distributions}
+    installed = built.contents.distributions if built is not None else ()
+    known = {materials.key(each.name, each.version) for each in installed}
+    wanted = {(each.name, each.version) for each in shipped.distributions if _key(each) in known}
     found: dict[tuple[str, str], list[Material]] = {}
-    for material in materials.materials(wanted, built.contents, built.lock):
-        found.setdefault((material.name, material.version), []).append(material)
-    return {each: _of_wheel(each, found[each.name, each.version]) for each in shipped.distributions}
+    for material in materials.materials(wanted, built.contents, built.lock) if built is not None else ():
+        found.setdefault(materials.key(material.name, material.version), []).append(material)
+
+    def of(each: ShippedDistribution) -> Material:
+        if _key(each) in found:
+            return _of_wheel(each, found[_key(each)])
+        if each.name == target.project.name:
+            return materials.of_project(each.name, each.version)
+        return materials.of_unknown_origin(each.name, each.version, built.lock if built is not None else lock)
+
+    return {each: of(each) for each in shipped.distributions}
+
+
+def _key(each: ShippedDistribution) -> tuple[str, str]:
+    return materials.key(each.name, each.version)
 
 
 def _of_wheel(shipped: ShippedDistribution, candidates: Sequence[Material]) -> Material:
@@ -249,7 +256,7 @@ def _of_contents(shipped: ShippedDistribution, built: Built) -> Iterator[tuple[s
         yield "source-digest", digest
     if isinstance(built.contents, Wheelhouse):
         targets = {name for each in _wheels(built.contents, shipped) for name in each.targets}
-        yield from (("target", name) for name in sorted(targets))
+        yield from (("target", PurePath(name).name) for name in sorted(targets))
     for each in built.record.get("disagreements", ()):
         if (each.get("distribution"), each.get("version")) == (shipped.name, shipped.version):
             other = each.get("installed") or each.get("replacement")
@@ -265,7 +272,7 @@ def _named(properties: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _wheels(contents: Wheelhouse, shipped: ShippedDistribution) -> list[Any]:
     """Return the wheels for other platforms that a distribution in the file may be: one, if its file name is known."""
-    same = [each for each in contents.wheels if (each.name, each.version) == (shipped.name, shipped.version)]
+    same = [each for each in contents.wheels if materials.key(each.name, each.version) == _key(shipped)]
     return [each for each in same if each.file == shipped.wheel] or same
 
 

@@ -1,8 +1,8 @@
 """Write a bill of materials with cyclonedx-python-lib. Runs in the tool environment that has this library.
 
 `python cyclonedx_script.py REQUEST ANSWER` reads the JSON file REQUEST, which is a `Bill` of `nox_pex.evidence.sbom`,
-and writes the JSON file ANSWER. `bom` is the document of CycloneDX 1.6. `licences` has, for each component by its
-`ref`, the SPDX expression of what its metadata declares, if there is one, and the names that no expression can have.
+and writes the JSON file ANSWER. `bom` is the document of CycloneDX 1.6. `licences` has, for the root and for each
+component in their order, the SPDX expressions that its metadata declares, and the names that no expression can have.
 This file imports nothing of nox-pex.
 
 Fact sources: CycloneDX 1.6; PEP 639; the SPDX specification, annex "SPDX license expressions".
@@ -275,7 +275,7 @@ def main() -> None:
     bom: dict[str, Any] = {**head, **serial, **dict(sorted(written.items()))}
     answer = {
         "bom": bom,
-        "licences": {ref: {"expressions": each[0], "names": each[1]} for ref, each in found.items()},
+        "licences": [{"expressions": each[0], "names": each[1]} for each in found.values()],
     }
     Path(sys.argv[2]).write_text(json.dumps(answer), "utf-8")
 

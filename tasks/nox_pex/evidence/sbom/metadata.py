@@ -11,7 +11,7 @@ from email.errors import HeaderParseError
 from email.message import Message
 from email.parser import HeaderParser
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -160,20 +160,29 @@ def _links(headers: Message) -> Iterator[tuple[str, str, str]]:
 
 
 def _address(text: str) -> str:
-    """Return a web address without credentials, as a URI; empty if it is none."""
+    """Return a web address without credentials, as a URI (RFC 3986); empty if it is none."""
     text = text.strip()
     if len(text) > _LONGEST_URL or _INVISIBLE.search(text):
         return ""
     try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        scheme, host, *others = urlsplit(public_url(text))
+        valid = scheme in ("http", "https") and _HOST.fullmatch(host) and urlsplit(f"{scheme}://{host}").port != 0
     except ValueError:
         return ""
-    return quote(public_url(text), safe=_URI) if valid else ""
+    parts = (quote(_STRAY.sub("%25", part), safe=_PART) for part in others)
+    return urlunsplit((scheme, host, *parts)) if valid else ""
 
 
-_URI: Final = ":/?#@!$&'()*+,;=%-._~"
-"""The characters of a URI, without brackets, which only an IPv6 address has (RFC 3986, section 2)."""
+_HOST: Final = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]*)?")
+"""A host, perhaps with a port. One with other characters, such as an IPv6 address, is of no use to strangers."""
+
+
+_STRAY: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+"""A percent sign that begins no escape."""
+
+
+_PART: Final = ":/?@!$&'()*+,;=%-._~"
+"""The characters of a path, a query and a fragment (RFC 3986, section 2). `#` is only allowed before a fragment."""
 
 
 def _licence_names(classifiers: Iterable[str]) -> Iterator[str]:

@@ -54,11 +54,15 @@ def test_times_of_rfc_3339(text: str, expected: dt.datetime) -> None:
             "2026-11-26T12:00:00,5Z",
             "\uff12\uff1026-11-26T12:00:00Z",
         ),
-        *("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "1764158400", "2026-11-26T12:00:00 +00:00"),
+        *("0001-01-01T00:00:00+01:00", "1764158400", "2026-11-26T12:00:00 +00:00"),
     ],
 )
 def test_all_other_times_are_none(text: str) -> None:
     assert predicate.parse_time(text) is None
+
+
+def test_the_end_of_the_last_year_in_another_zone_is_in_the_future() -> None:
+    assert predicate.parse_time("9999-12-31T23:59:59-01:00") == dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,8 +156,27 @@ def test_only_commits_of_the_repository_count() -> None:
     ]
 
     assert predicate.source(provenance(resolvedDependencies=dependencies)).commits == {"a" * 40}
-    without = predicate.source(provenance(resolvedDependencies=dependencies, externalParameters={}))
-    assert without.commits == {"a" * 40, "b" * 40, "d" * 40}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ([None, "git+https://other.example.org/a/b@main", "pkg:pypi/a@1"], {"0" * 40}),
+        (["pkg:pypi/a@1", "git+https://other.example.org/a/b@main", None], {"2" * 40}),
+        (["git+https://other.example.org/a/b@main", "pkg:pypi/a@1"], {"0" * 40}),
+        ([None, None], {"0" * 40, "1" * 40}),
+        ([1, "pkg:pypi/a@1"], set()),
+    ],
+)
+def test_the_commit_of_sources_without_an_address_is_not_that_of_a_dependency(
+    addresses: list[object], expected: set[str]
+) -> None:
+    dependencies = [
+        {**({} if address is None else {"uri": address}), "digest": {"gitCommit": str(number) * 40}}
+        for number, address in enumerate(addresses)
+    ]
+
+    assert predicate.source(provenance(resolvedDependencies=dependencies, externalParameters={})).commits == expected
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}, [[]], {"buildDefinition": []}])

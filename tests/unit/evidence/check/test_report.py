@@ -38,8 +38,7 @@ def test_the_lines_of_a_file_that_failed() -> None:
 
     assert list(report.lines(found))[1:] == ["  FAILED   smoke is missing", "  FAILED   verify is missing"]
     assert str(report.error(found)) == (
-        "error[signature]: dist/service.pex: smoke is missing (and 1 other problem); "
-        "do not use the file, unless you know why"
+        "error[signature]: dist/service.pex: smoke is missing (and 1 other problem); do not deploy the file"
     )
 
 

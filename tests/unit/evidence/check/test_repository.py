@@ -57,6 +57,7 @@ def test_another_repository_is_another_one(address: str) -> None:
     "address",
     [
         *("", "x", "https://", "https:///path", "https://host", "https://host/", "https://host/.git", "host:", "/path"),
+        *("./service", "../team/service", ".", "../x:y"),
         *("https://host/path?query", "https://host/path#fragment", "file:///srv/git/service", "://host/path", "@"),
     ],
 )

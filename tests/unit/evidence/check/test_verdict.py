@@ -88,6 +88,14 @@ def test_names_of_subjects_and_other_subjects_do_not_matter() -> None:
     assert check(bundle(smoke=line(envelope(text({**statement("smoke"), "subject": subjects}))))).passed
 
 
+@pytest.mark.parametrize("other", [{}, {"digest": None}, {"digest": {"sha256": 1}}, None, 1, "x", [], {"digest": []}])
+def test_another_subject_of_any_form_does_not_hide_a_failed_test(other: object) -> None:
+    for subjects in ([other, {"digest": {"sha256": SHA256}}], [{"digest": {"sha256": SHA256}}, other]):
+        failed = line(envelope(text({**statement("smoke", result="FAILED"), "subject": subjects})))
+
+        assert check(bundle(failed)).problems == ("smoke is not PASSED: it is FAILED (line 5)",)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_required_unless_the_user_says_otherwise(kind: Kind) -> None:
     data = b"\n".join(GOOD[each] for each in KINDS if each != kind)
@@ -112,7 +120,33 @@ def test_another_file_is_not_proven() -> None:
 
     assert not found.passed
     assert found.code == "not-proven"
+    assert found.problems == (
+        "the signed statements are about another file: this one is of another build, or was changed",
+    )
     assert {each.reason for each in found.ignored} == {"it is about another file"}
+
+
+def test_another_file_is_not_proven_whatever_others_have_added() -> None:
+    """The lines of others have no signature of a given key, and that is not why the file fails."""
+    found = check(bundle(signed("smoke", OTHER), b"x"), sha256="4b" * 32)
+
+    assert (found.code, len(found.problems)) == ("not-proven", 1)
+
+
+def test_the_right_word_for_each_kind() -> None:
+    of_another = signed("smoke", sha256="4b" * 32)
+
+    found = check(bundle(smoke=of_another))
+    assert found.problems == ("the signed statement of the kind smoke is about another file",)
+    assert found.code == "not-proven"
+    assert check(bundle(signed("smoke", OTHER), smoke=of_another)).code == "not-proven"
+    found = check(bundle(smoke=of_another, verify=signed("verify", OTHER)))
+    assert found.problems == (
+        "the signed statement of the kind smoke is about another file",
+        "no given key has signed a statement of the kind verify about this file",
+    )
+    assert found.code == "signature"
+    assert check(bundle(of_another, verify=signed("verify", OTHER))).code == "signature"
 
 
 def test_another_key_is_an_error_of_the_signature() -> None:
@@ -197,6 +231,18 @@ def test_the_commit_of_a_build() -> None:
     assert found.problems == (f"provenance names {COMMIT}, not the commit {'f' * 40} (line 1)",)
 
 
+def test_the_commit_of_a_dependency_from_the_same_repository_is_not_that_of_the_build() -> None:
+    dependencies = [
+        {"uri": f"git+{REPOSITORY}@{ref}", "digest": {"gitCommit": commit}}
+        for ref, commit in (("main", COMMIT), ("other", "f" * 40))
+    ]
+    data = bundle(provenance=signed("provenance", **sources(resolvedDependencies=dependencies)))
+
+    for commit in (COMMIT, "f" * 40):
+        assert "several commits" in check(data, commit=commit).problems[0]
+    assert check(data, source=repository.parse(REPOSITORY)).passed
+
+
 @pytest.mark.parametrize("dirty", [True, None, "false", 0])
 def test_a_dirty_tree_never_matches(dirty: object) -> None:
     data = bundle(provenance=signed("provenance", **sources(internalParameters={"dirty": dirty})))
@@ -253,6 +299,15 @@ def test_a_recent_proof_next_to_an_old_one_is_enough() -> None:
 
     assert check(bundle(old), max_age=DAY).passed
     assert check(bundle(old, future), max_age=DAY).problems == ("verify is from the future (line 6)",)
+
+
+@pytest.mark.parametrize(("required", "fails"), [(KINDS, True), (("verify",), True), (("smoke",), False)])
+def test_each_statement_of_a_required_kind_needs_a_time(required: tuple[Kind, ...], *, fails: bool) -> None:
+    data = bundle(signed("verify", timeVerified=None))
+
+    problems = check(data, max_age=DAY, required=required).problems
+    assert problems == (("verify has no time (line 5)",) if fails else ())
+    assert check(data, required=required).passed
 
 
 def test_the_age_of_a_kind_that_is_not_required_does_not_matter() -> None:

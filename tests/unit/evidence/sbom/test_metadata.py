@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+import rfc3987_syntax
+from cyclonedx.model import XsUri
 
 from nox_pex.evidence.sbom.bill import Licences
 from nox_pex.evidence.sbom.metadata import Description, describe, plain
@@ -43,6 +45,29 @@ def test_what_metadata_says() -> None:
         ),
         licences=Licences(expression="MIT OR Apache-2.0", classifiers=("MIT License",)),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("https://matrix.example/#/#room:example.org", "https://matrix.example/#/%23room:example.org"),
+        ("https://h.example/100%", "https://h.example/100%25"),
+        ("https://h.example/a%2fb%zz", "https://h.example/a%2fb%25zz"),
+        ("https://h.example/[a]|b\\c^`<d>{e}", "https://h.example/%5Ba%5D%7Cb%5Cc%5E%60%3Cd%3E%7Be%7D"),
+        ("https://h.example?q=[1]&r=ä#f[2]", "https://h.example?q=%5B1%5D&r=%C3%A4#f%5B2%5D"),
+        ("https://h.example:8443/", "https://h.example:8443/"),
+        ("https://[::1]/", ""),
+        ("https://a b.example/", ""),
+        ("https://bücher.example/", ""),
+        ("https://h.example:port/", ""),
+    ],
+)
+def test_an_address_becomes_a_uri_that_every_reader_accepts(written: str, address: str) -> None:
+    links = describe(f"Name: x\nProject-URL: Chat, {written}\n").links
+    assert [each[1] for each in links] == ([address] if address else [])
+    for _, found, _ in links:
+        assert XsUri(found).uri == found
+        assert rfc3987_syntax.is_valid_syntax_iri(found)
 
 
 @pytest.mark.parametrize(
