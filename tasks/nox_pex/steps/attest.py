@@ -51,7 +51,7 @@ def run(context: Context) -> None:
 
 
 def _run(context: Context, locked: contextlib.ExitStack) -> None:
-    """Do it. Each binary is `locked` from its statements to its signatures, so that no other run changes them."""
+    """Write and sign. Each binary is `locked` from its statements to its signatures: no other run changes them."""
     stated: list[Target] = []
 
     def state(target: Target) -> None:
