@@ -17,7 +17,7 @@ from nox_pex.smoke import python_options
 from nox_pex.system import locks
 from tests.support.binaries import answer, launch, members, pex_info, source_members
 from tests.support.commands import run
-from tests.support.nox_project import Project, copy_fixture_project
+from tests.support.nox_project import Project, built_files, copy_fixture_project
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -357,13 +357,7 @@ def test_a_packed_binary_replaces_a_file_and_a_file_replaces_it_again(
     loose.edit("pyproject.toml", '"packed"', '"zipapp"')
     loose.nox("-s", "pex")
     assert answer(loose.binary("loose"), home=home)["stock"] == "nine figs"
-    assert loose.dist().keys() == {
-        "loose.pex",
-        "loose.pex.json",
-        "loose.pex.sha256",
-        "loose.requirements.txt",
-        "pylock.loose.toml",
-    }
+    assert loose.dist().keys() == built_files("loose")
 
 
 def test_a_binary_without_any_distribution_runs(built: Callable[[str], Project], home: Path) -> None:

@@ -18,12 +18,12 @@ from nox_pex.poetry import install_state
 from tests.support.binaries import answer
 from tests.support.commands import HANGS_AFTER
 from tests.support.digests import digest
-from tests.support.nox_project import Project
+from tests.support.nox_project import Project, built_files
 from tests.support.paused_build import pause_build
 
 pytestmark = pytest.mark.usefixtures("cold_tools")
 
-FILES = {"loose.pex", "loose.pex.json", "loose.pex.sha256", "loose.requirements.txt", "pylock.loose.toml"}
+FILES = built_files("loose")
 USES_PEX = 'inject-env = { COLOUR = "green" }'
 """A setting whose change makes pex build the binary. After an edit alone the build is incremental."""
 

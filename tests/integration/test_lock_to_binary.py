@@ -15,7 +15,7 @@ from tests.support.binaries import answer, launch, members, pex_info, source_mem
 from tests.support.commands import clean_environ, run
 from tests.support.digests import digest
 from tests.support.git_repository import GitRepository
-from tests.support.nox_project import Project, copy_fixture_project
+from tests.support.nox_project import Project, built_files, copy_fixture_project
 
 RECORD_KEYS = {
     *("name", "version", "sha256", "size", "inputs", "lock-hash", "python", "platform", "tools", "git", "sources"),
@@ -43,13 +43,7 @@ def test_a_project_of_loose_sources_becomes_a_binary_that_runs_without_the_proje
     loose = project("loose")
     result = loose.nox("-s", "pex")
     assert loose.installed() == {"idna-3.11"}
-    assert loose.dist().keys() == {
-        "loose.pex",
-        "loose.pex.json",
-        "loose.pex.sha256",
-        "loose.requirements.txt",
-        "pylock.loose.toml",
-    }
+    assert loose.dist().keys() == built_files("loose")
     assert result.said("left out: templates/ (in no package); to ship what is needed, paste this table")
     assert result.said('include = ["templates/"]')
 
@@ -89,13 +83,7 @@ def test_a_packaged_project_with_a_console_script_becomes_a_binary_that_runs_wit
     cards.nox("-s", "pex")
     assert cards.installed() == {"idna-3.11"}
     name = "greeting-cards"
-    assert cards.dist().keys() == {
-        f"{name}.pex",
-        f"{name}.pex.json",
-        f"{name}.pex.sha256",
-        f"{name}.requirements.txt",
-        f"pylock.{name}.toml",
-    }
+    assert cards.dist().keys() == built_files(name)
     record = cards.record(name)
     assert record.keys() == RECORD_KEYS
     assert (record["name"], record["version"]) == (name, "0.4.0")

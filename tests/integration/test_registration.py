@@ -13,7 +13,7 @@ import pytest
 from tests.support import interpreters
 from tests.support.binaries import answer
 from tests.support.commands import run
-from tests.support.nox_project import Project, copy_fixture_project
+from tests.support.nox_project import Project, built_files, copy_fixture_project
 
 Make = Callable[[str], Project]
 
@@ -113,13 +113,7 @@ def test_one_python_keeps_the_plain_names(built: Make, pythons: list[tuple[str, 
     loose.write_noxfile(f'python="{minor}"')
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     loose.nox("-s", "pex", env={"PATH": path})
-    assert loose.dist().keys() == {
-        "loose.pex",
-        "loose.pex.json",
-        "loose.pex.sha256",
-        "loose.requirements.txt",
-        "pylock.loose.toml",
-    }
+    assert loose.dist().keys() == built_files("loose")
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 
@@ -159,13 +153,7 @@ def test_force_python_builds_the_binary_for_another_python(
     path = os.pathsep.join([str(directory), loose.environ["PATH"]])
     forced = loose.nox("-s", "pex", "--force-python", minor, env={"PATH": path})
     assert forced.said("rebuilding loose: ", "python changed")
-    assert loose.dist().keys() == {
-        "loose.pex",
-        "loose.pex.json",
-        "loose.pex.sha256",
-        "loose.requirements.txt",
-        "pylock.loose.toml",
-    }
+    assert loose.dist().keys() == built_files("loose")
     assert answer(loose.binary("loose"), home=home, env={"PATH": path})["python"] == minor
 
 

@@ -65,6 +65,14 @@ lock.write_text(re.sub('content-hash = ".*"', f'content-hash = "{wanted}"', lock
 """
 
 
+def built_files(name: str) -> set[str]:
+    """Return the names of the files that `nox -s pex` leaves in `dist` for the binary `name`."""
+    return {
+        *(f"{name}.{ending}" for ending in ("pex", "pex.json", "pex.sha256", "requirements.txt")),
+        f"pylock.{name}.toml",
+    }
+
+
 class Project(Struct, frozen=True, kw_only=True):
     """A project directory, and the environment variables under which Nox runs in it."""
 

@@ -439,7 +439,7 @@ def test_the_lines_of_the_readme_work_in_a_clone(deployed: Path) -> None:
 
 
 def test_a_small_installation_can_check_and_sign(deployed: Path) -> None:
-    """What docs/check.md installs is enough: no other dependency of nox-pex is imported."""
+    """The packages that docs/check.md installs are enough: no other dependency of nox-pex is imported."""
     assert "`pip install msgspec cryptography && pip install --no-deps nox-pex`" in CHECK
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = {re.split(r"[^\w.-]", each)[0].replace("-", "_") for each in project["dependencies"]}

@@ -95,17 +95,22 @@ def test_our_lock_was_written_by_the_pinned_poetry() -> None:
     assert f"Poetry {pinned.POETRY} " in locked
 
 
-def test_importing_the_library_imports_no_step() -> None:
-    code = "import sys, nox_pex; nox_pex.register; print(*sorted(m for m in sys.modules if m.startswith('nox_pex.')))"
+def imported_by(expression: str, *, also: str = "nox_pex") -> list[str]:
+    """The modules of nox-pex, and of the package `also`, that `import nox_pex` and an expression import."""
+    modules = f"sorted(m for m in sys.modules if m.partition('.')[0] in ('nox_pex', {also!r}))"
     result = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import sys, nox_pex; {expression}; print(*{modules})"],
         env={"PYTHONPATH": str(ROOT / "tasks")},
         capture_output=True,
         text=True,
         check=True,
     )
+    return result.stdout.split()
 
-    assert result.stdout.split() == [
+
+def test_importing_the_library_imports_no_step() -> None:
+    assert imported_by("nox_pex.register") == [
+        "nox_pex",
         "nox_pex.errors",
         "nox_pex.nox_queue",
         "nox_pex.sessions",
@@ -121,16 +126,7 @@ def test_importing_the_library_imports_no_step() -> None:
 
 
 def test_importing_the_package_alone_imports_nearly_nothing() -> None:
-    code = "import sys, nox_pex; print(*sorted(m for m in sys.modules if m.partition('.')[0] in ('nox', 'nox_pex')))"
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(ROOT / "tasks")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert result.stdout.split() == [
+    assert imported_by("nox_pex", also="nox") == [
         "nox_pex",
         "nox_pex.system",
         "nox_pex.system.import_path",

@@ -17,7 +17,7 @@ _URI: Final = pattern(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+"
 
 
 class Attest(Table, frozen=True, kw_only=True):
-    """What the statements of `attest` say that nox-pex cannot know."""
+    """The part of the statements of `attest` that nox-pex cannot know."""
 
     example: ClassVar[str] = '{ builder-id = "https://ci.example.com/builders/1" }'
 

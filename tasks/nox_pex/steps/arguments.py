@@ -59,7 +59,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
 
     @property
     def overrides(self) -> dict[str, bool | float | str]:
-        """The options that change how a binary is built or proven, by their names, as far as they are given."""
+        """The given options that change how a binary is built or proven, by their names."""
         return {name: value for name in _OVERRIDES if (value := getattr(self, name)) not in (None, False)}
 
 

@@ -135,7 +135,7 @@ def _inputs(context: Context, target: Target) -> Inputs:
 
 
 def _installed_inputs(context: Context, target: Target) -> Mapping[str, str]:
-    """What was installed for the binary; empty if nothing is."""
+    """The distributions and paths that were installed for the binary; empty if nothing is."""
     try:
         contents = context.installed(target)
     except NoxPexError:

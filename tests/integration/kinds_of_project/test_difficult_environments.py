@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.binaries import launch
 from tests.support.commands import HANGS_AFTER, run
-from tests.support.nox_project import Project
+from tests.support.nox_project import Project, built_files
 
 FILES = {
     "pyproject.toml": (
@@ -40,7 +40,7 @@ def test_of_eight_builds_at_once_one_builds_and_all_succeed(app: Project, home: 
     assert [process.returncode for process in running] == [0] * 8, "\n\n".join(outputs)
     assert sum("pex: building app" in output for output in outputs) == 1
     assert launch(app.binary("app"), home=home).output == "here\n"
-    assert app.dist().keys() == {"app.pex", "app.pex.json", "app.pex.sha256", "app.requirements.txt", "pylock.app.toml"}
+    assert app.dist().keys() == built_files("app")
 
 
 def test_a_project_is_built_at_a_very_long_path(app: Project, home: Path) -> None:

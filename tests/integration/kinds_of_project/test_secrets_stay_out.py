@@ -14,7 +14,7 @@ from tests.support.file_server import FileServer, serve_files
 from tests.support.find_text import find_text
 from tests.support.git_repository import GitRepository
 from tests.support.locker import Locker
-from tests.support.nox_project import Project
+from tests.support.nox_project import Project, built_files
 from tests.support.package_index import write_simple_index
 
 CANARY = "zanarivogel"
@@ -139,7 +139,7 @@ def test_no_output_and_no_file_of_a_build_contains_a_secret(
         for path in (app.root / "dist").iterdir()
         if path.name.startswith(("app.", "pylock."))
     }
-    assert built.keys() == {"app.pex", "app.pex.json", "app.pex.sha256", "app.requirements.txt", "pylock.app.toml"}
+    assert built.keys() == built_files("app")
     assert [place for name, content in built.items() for place in find_text(content, name, CANARY)] == []
 
     (app.root / "break.txt").touch()

@@ -1,4 +1,4 @@
-"""What a file must be proven to be, as the user of a check has it."""
+"""The conditions that a file must be proven to meet, as the user of a check gives them."""
 
 from __future__ import annotations
 

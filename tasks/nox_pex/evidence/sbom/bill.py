@@ -12,7 +12,7 @@ Kind = Literal["application", "library", "platform", "file"]
 
 
 class Licences(Struct, frozen=True, kw_only=True):
-    """What the metadata of a distribution says about its licence.
+    """The statements of a distribution's metadata about its licence.
 
     `expression` is License-Expression (PEP 639), `text` is License, and `classifiers` are the names of the licences in
     the classifiers: `MIT License`.

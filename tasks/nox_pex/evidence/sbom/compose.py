@@ -49,7 +49,7 @@ _PORTABLE_PYTHON: Final = re.compile(r"(?P<name>cpython|pypy)-?(?P<version>[0-9]
 
 
 class Built(Struct, frozen=True, kw_only=True):
-    """What is known of a file because its build record describes it: the record, what was installed for it, its lock.
+    """The facts about a file that its build record describes: the record, what was installed for it, its lock.
 
     `scies` are the scies that were built with it, each with the Python in it.
     """

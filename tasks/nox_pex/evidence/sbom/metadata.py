@@ -1,4 +1,4 @@
-"""What the METADATA of a distribution says for a bill of materials: bounded and printable, whatever is in it.
+"""Read the METADATA of a distribution for a bill of materials: bounded and printable, whatever is in it.
 
 Fact sources: the core metadata specification; "Well-known Project URLs in Metadata" of PyPA.
 """
@@ -68,7 +68,7 @@ _LABELS: Final = {
 
 
 class Description(Struct, frozen=True, kw_only=True):
-    """What METADATA says about a distribution. `supplier` is its maintainer, or else its author; perhaps empty."""
+    """The description of a distribution in METADATA. `supplier` is its maintainer, or else its author, or empty."""
 
     summary: str = ""
     supplier: str = ""

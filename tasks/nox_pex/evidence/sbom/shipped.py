@@ -1,4 +1,4 @@
-"""What a finished file contains, read from the file alone: its distributions with their metadata, pex, a Python."""
+"""Read the content of a finished file from the file alone: its distributions with their metadata, pex, a Python."""
 
 from __future__ import annotations
 

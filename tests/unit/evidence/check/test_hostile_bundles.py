@@ -232,7 +232,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def meaning(data: bytes) -> set[bytes]:
-    """The statements that are signed in a bundle, as far as an honest reader finds them."""
+    """The signed statements that an honest reader finds in a bundle."""
     found = set()
     for each in data.split(b"\n"):
         try:
