@@ -145,6 +145,11 @@ def is_compiled_here(distribution: Distribution) -> bool:
     return bool(re.search(r"^Tag: \S+-linux_", text_of(distribution.directory / "WHEEL"), re.MULTILINE))
 
 
+def wheel_tags(distribution: Distribution) -> tuple[str, ...]:
+    """Return the tags of the wheel that a distribution was installed from, as its WHEEL has them."""
+    return tuple(re.findall(r"^Tag:[ \t]*(\S+)", text_of(distribution.directory / "WHEEL"), re.MULTILINE))
+
+
 def snapshot(distributions: Sequence[Distribution]) -> dict[str, list[str | None]]:
     """Return the version and the SHA-256 of the RECORD of each distribution, by name, as JSON values."""
     return {d.name: [d.version, d.record] for d in distributions}

@@ -7,7 +7,6 @@ names of wheels and the tags in WHEEL.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -23,7 +22,7 @@ from packaging.utils import (
 )
 
 from nox_pex.distributions import target_python
-from nox_pex.distributions.environment import Distribution, is_compiled_here, text_of
+from nox_pex.distributions.environment import Distribution, is_compiled_here, wheel_tags
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Contents
 from nox_pex.platforms.wheelhouse import Wheel
@@ -181,8 +180,7 @@ def _candidates(distribution: Distribution, package: Package | None, contents: I
     sdists = [file for file in package.files if not _is_wheel(file)]
     if is_compiled_here(distribution):
         return tuple(sdists)
-    text = text_of(distribution.directory / "WHEEL")
-    tags = frozenset(tag for written in re.findall(r"^Tag:[ \t]*(\S+)", text, re.MULTILINE) for tag in _parsed(written))
+    tags = frozenset(tag for written in wheel_tags(distribution) for tag in _parsed(written))
     same = [file for file in wheels if tags and _tags(file) == tags]
     if same and all(tag.platform.startswith(_NEVER_BUILT_HERE) for tag in tags):
         return tuple(same)

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 from packaging.utils import parse_wheel_filename
 
-from nox_pex.distributions.environment import Distribution, Environment
+from nox_pex.distributions.environment import Environment, wheel_tags
 from nox_pex.errors import NoxPexError
-from nox_pex.system import files
+from nox_pex.evidence import materials
 from nox_pex.tools.wheels import WHEELS
 
 
@@ -35,7 +35,7 @@ class ToolFile(Struct, frozen=True, kw_only=True):
         """Return its descriptor (`ResourceDescriptor`)."""
         found: dict[str, Any] = {
             "name": self.file,
-            "uri": f"pkg:pypi/{self.name}@{self.version}",
+            "uri": materials.purl("pypi", self.name, self.version),
             "digest": {"sha256": self.sha256},
         }
         return found if self.pinned else {**found, "annotations": {"installedWithoutHashes": True}}
@@ -51,19 +51,10 @@ def installed(name: str, *, python: Path) -> ToolFile:
     if found is None or found.record is None:
         problem = f"{name} is not installed in {python.parent.parent}"
         raise NoxPexError("tool-install", problem, "remove that directory, and run it again")
-    tags = _tags(found)
+    tags = {*wheel_tags(found)}
     for file, sha256 in WHEELS.items():
         of_wheel, version, _, of_file = parse_wheel_filename(file)
         if (of_wheel, str(version)) == (found.name, found.version) and {str(tag) for tag in of_file} == tags:
             return ToolFile(name=name, version=found.version, file=file, sha256=sha256, pinned=True)
     record = f"{found.directory.name}/RECORD"
     return ToolFile(name=name, version=found.version, file=record, sha256=found.record, pinned=False)
-
-
-def _tags(distribution: Distribution) -> set[str]:
-    """Return the tags of the wheel that a distribution was installed from."""
-    try:
-        lines = files.read_text(distribution.directory / "WHEEL", errors="replace").splitlines()
-    except OSError:
-        return set()
-    return {line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:")}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote
 
-from nox_pex.evidence import documents
+from nox_pex.evidence import documents, materials
 from nox_pex.evidence.results import VerifyResult
 
 _SLSA_VERSION: Final = "1.2"
@@ -35,5 +34,4 @@ def predicate(result: VerifyResult, *, version: str | None) -> dict[str, Any]:
 
 def resource_uri(name: str, version: str | None, *, sha256: str) -> str:
     """Return the package URL of a binary, which says what it is, but not where it is."""
-    of_version = f"@{quote(version, safe='')}" if version else ""
-    return f"pkg:generic/{quote(name, safe='')}{of_version}?checksum=sha256:{sha256}"
+    return materials.purl("generic", name, version, {"checksum": f"sha256:{sha256}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -256,7 +256,7 @@ def _of_contents(shipped: ShippedDistribution, built: Built) -> Iterator[tuple[s
         yield "source-digest", digest
     if isinstance(built.contents, Wheelhouse):
         targets = {name for each in _wheels(built.contents, shipped) for name in each.targets}
-        yield from (("target", PurePath(name).name) for name in sorted(targets))
+        yield from (("target", Path(name).name) for name in sorted(targets))
     for each in built.record.get("disagreements", ()):
         if (each.get("distribution"), each.get("version")) == (shipped.name, shipped.version):
             other = each.get("installed") or each.get("replacement")
@@ -299,7 +299,7 @@ def _python_of(constraints: Iterable[str]) -> TargetPython:
     minors = [match["minor"] for text in constraints if (match := _MINOR.fullmatch(text.strip()))]
     version = f"{minors[0]}.0" if minors else "3.11.0"
     return target_python.of_this_machine(
-        Interpreter(implementation="CPython", version=version, executable=PurePath("python"))  # type: ignore[arg-type]  # never started
+        Interpreter(implementation="CPython", version=version, executable=Path("python"))  # it is never started
     )
 
 

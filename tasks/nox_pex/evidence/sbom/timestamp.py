@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system.environ import EPOCH
 from nox_pex.system.git import Git
 
 VARIABLE: Final = "SOURCE_DATE_EPOCH"
-
-
-_OLDEST: Final = 315_532_800
-"""Seconds from 1970-01-01 to 1980-01-01, the oldest date in an archive."""
 
 
 _LATEST: Final = 253_402_300_799
@@ -45,5 +42,5 @@ def of(environ: Mapping[str, str], *, root: Path, commit: str | None) -> str:
     if seconds is None:
         answer = Git(root=root, environ=environ).ask("show", "-s", "--format=%ct", commit) if commit else None
         known = answer is not None and answer.isdecimal() and int(answer) <= _LATEST
-        seconds = int(answer) if answer is not None and known else _OLDEST
+        seconds = int(answer) if answer is not None and known else int(EPOCH)
     return datetime.fromtimestamp(seconds, UTC).isoformat()
