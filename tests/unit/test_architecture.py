@@ -13,7 +13,7 @@ import nox_pex
 PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
-    *("system", "settings", "distributions", "tools", "project", "poetry", "platforms", "pex"),
+    *("system", "settings", "distributions", "tools", "oci", "registry", "project", "poetry", "platforms", "pex"),
     *("smoke", "verify", "evidence", "image", "steps"),
 )
 """A module may import from its room and from the rooms before it."""

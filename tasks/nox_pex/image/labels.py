@@ -25,11 +25,11 @@ _SOURCE_KEYS: Final = ("source", "source-code", "repository", "homepage")
 
 
 def tags(job: Job) -> tuple[str, ...]:
-    """Return the image's names, with version and commit filled in.
+    """Return the image's names, with version, commit and Python filled in.
 
     Raises `NoxPexError` `config` if a name has a token for which the project has no value.
     """
-    values = {"{version}": version(job), "{git-sha}": _revision(_commit(job))}
+    values = {"{version}": version(job), "{git-sha}": _revision(_commit(job)), "{python}": job.minor}
     names = []
     for tag in job.image.tag or (f"{job.target.name.lower()}:latest",):
         for token, value in values.items():

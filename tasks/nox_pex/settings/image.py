@@ -13,6 +13,7 @@ import msgspec
 
 from nox_pex.settings.table import HIGHEST_PORT, Seconds, Table, Timeout
 from nox_pex.system.lazy import pattern
+from nox_pex.system.wording import either
 
 EngineName = Literal["docker", "podman", "buildah"]
 
@@ -21,7 +22,7 @@ _TOKEN: Final = pattern(r"\{[^{}]*\}?|\}")
 """A token in a tag, or a brace without its other half."""
 
 
-_TOKENS: Final = ("{version}", "{git-sha}")
+_TOKENS: Final = ("{version}", "{git-sha}", "{python}")
 
 
 _TAG: Final = pattern(
@@ -35,6 +36,13 @@ _USER: Final = pattern(r"[0-9]+(?::[0-9]+)?")
 
 
 _PORT: Final = pattern(r"(?P<number>[0-9]{1,5})(?:/(?:tcp|udp))?")
+
+
+_PLATFORM: Final = pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
+
+
+LAYOUT: Final = "oci:"
+"""What is before the path of a base image that is an OCI layout on disk."""
 
 
 _VARIABLE: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -94,7 +102,10 @@ class Image(Table, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     healthcheck: Healthcheck | None = None
     args: tuple[str, ...] = ()
-    engine: Literal["auto", "docker", "podman", "buildah"] = "auto"
+    engine: Literal["auto", "docker", "podman", "buildah", "none"] = "auto"
+    """`none`: nox-pex writes the image itself. `auto`: the first engine that answers, or none."""
+    platforms: tuple[str, ...] = ()
+    """The platforms of the image, such as `linux/arm64`; that of this machine if empty. It needs no engine."""
     engine_args: EngineArgs = EngineArgs()
     containerfile: str | None = None
     """A file of the project, relative to its directory, that replaces the one that nox-pex writes."""
@@ -123,6 +134,13 @@ class Image(Table, frozen=True, kw_only=True):
         if self.containerfile is not None:
             yield from _check_word("containerfile", self.containerfile, example="Dockerfile")
             yield from _check_unused(self)
+        yield from _check_platforms(self.platforms)
+        yield from _check_engine(self)
+
+    @property
+    def without_engine(self) -> bool:
+        """Whether only nox-pex itself can build the image: no engine is asked then."""
+        return self.engine == "none" or bool(self.platforms) or self.base.startswith(LAYOUT)
 
 
 _LABEL: Final = pattern(r"[^\s\"'=\\$#]+")
@@ -140,6 +158,30 @@ def _check_unused(image: Image) -> Iterator[str]:
         if getattr(image, key) != getattr(defaults, key):
             msg = f"`containerfile`: with it, `{key}` would have no effect; remove `{key}` and write it into the file"
             yield msg
+
+
+def _check_platforms(platforms: tuple[str, ...]) -> Iterator[str]:
+    for platform in platforms:
+        if not _PLATFORM.fullmatch(platform):
+            msg = f"`platforms`: {platform!r} is not a platform; write one such as linux/amd64 or linux/arm64"
+            yield msg
+    if len(set(platforms)) < len(platforms):
+        msg = "`platforms`: a platform is there twice; name each once"
+        yield msg
+
+
+def _check_engine(image: Image) -> Iterator[str]:
+    """Yield what is wrong with keys of which one needs an engine, and the other cannot be done by an engine."""
+    if not image.without_engine:
+        return
+    reason = "platforms" if image.platforms else f'base = "{LAYOUT}…"'
+    if image.engine not in ("auto", "none"):
+        msg = f'`engine`: {image.engine} cannot build with {reason}; write engine = "none"'
+        yield msg
+    if image.containerfile is not None:
+        reason = 'engine = "none"' if image.engine == "none" else reason
+        msg = f"`containerfile`: it needs an engine, and {reason} has none; remove one of them"
+        yield msg
 
 
 def port_number(key: str, port: int | str) -> int:
@@ -164,10 +206,10 @@ def _check_port(key: str, port: int | str) -> Iterator[str]:
 def _check_tag(tag: str) -> Iterator[str]:
     for token in _TOKEN.findall(tag):
         if token not in _TOKENS:
-            msg = f"`tag`: {tag!r} has the unknown token {token}; use {' or '.join(_TOKENS)}"
+            msg = f"`tag`: {tag!r} has the unknown token {token}; use {either(_TOKENS)}"
             yield msg
             return
-    plain = tag.replace("{version}", "1").replace("{git-sha}", "0")
+    plain = tag.replace("{version}", "1").replace("{git-sha}", "0").replace("{python}", "3")
     if not _TAG.fullmatch(plain):
         msg = f'`tag`: {tag!r} is not a name of an image; write one such as "registry.example/service:{{version}}"'
         yield msg

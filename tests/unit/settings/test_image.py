@@ -18,7 +18,7 @@ def image(**values: Any) -> Image:
     [
         ({"base": "two words"}, "`base`: 'two words' is empty or has a blank"),
         ({"base": ""}, "`base`: '' is empty or has a blank"),
-        ({"tag": ["service:{commit}"]}, "has the unknown token {commit}; use {version} or {git-sha}"),
+        ({"tag": ["service:{commit}"]}, "has the unknown token {commit}; use {version}, {git-sha} or {python}"),
         ({"tag": ["service:{version"]}, "has the unknown token {version; use"),
         ({"tag": ["Service"]}, "is not a name of an image"),
         ({"tag": ["service:a b"]}, "is not a name of an image"),

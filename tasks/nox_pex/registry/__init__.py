@@ -1,0 +1,1 @@
+"""The OCI distribution protocol: what nox-pex reads from registries, and pushes to them."""
