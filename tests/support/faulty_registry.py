@@ -146,7 +146,7 @@ class FaultyRegistry:
             known = request.headers.get("authorization") == _basic(self.login or "")
         if not known:
             return _json(401, {"details": "incorrect username or password"})
-        token = f"token-{len(self.tokens)}-abcdef"
+        token = f"token-{len(self.requests)}-abcdef"
         self.tokens.add(token)
         return _json(200, {"token": token, "expires_in": 300})
 

@@ -181,8 +181,8 @@ def test_a_directory_in_the_place_of_a_file_is_named(home: Home) -> None:
 
 
 def test_the_helper_of_a_registry_comes_before_its_entry_and_the_store_after_it(home: Home) -> None:
-    home.helper("one", "read server; echo \"{\\\"Username\\\": \\\"one-$server\\\", \\\"Secret\\\": \\\"s\\\"}\"")
-    home.helper("two", "read server; echo \"{\\\"Username\\\": \\\"two-$server\\\", \\\"Secret\\\": \\\"s\\\"}\"")
+    home.helper("one", 'read server; echo "{\\"Username\\": \\"one-$server\\", \\"Secret\\": \\"s\\"}"')
+    home.helper("two", 'read server; echo "{\\"Username\\": \\"two-$server\\", \\"Secret\\": \\"s\\"}"')
     entries = {"with-entry.example": auth("entry:secret"), "empty.example": {}}
     home.write(home.docker, {"auths": entries, "credHelpers": {"registry.example": "one"}, "credsStore": "two"})
 
@@ -211,7 +211,7 @@ def test_a_helper_without_the_credentials_means_nobody_and_the_next_file_is_read
 
 
 def test_a_helper_may_have_an_identity_token(home: Home) -> None:
-    home.helper("one", "echo '{\"Username\": \"<token>\", \"Secret\": \"identity\"}'")
+    home.helper("one", 'echo \'{"Username": "<token>", "Secret": "identity"}\'')
     home.write(home.docker, {"credsStore": "one"})
     found = home.find()
     assert (found.identity_token, found.user, found.password) == ("identity", "", "")
@@ -222,8 +222,8 @@ def test_a_helper_may_have_an_identity_token(home: Home) -> None:
     [
         ("echo 'hunter2 is no json'", "did not answer in JSON"),
         ("echo '[\"hunter2\"]'", "did not answer in JSON"),
-        ("echo '{\"Username\": 1, \"Secret\": \"hunter2\"}'", "did not answer in JSON"),
-        ("echo '{\"Secret\": \"hunter2\"'; exit 3", "failed with status 3"),
+        ('echo \'{"Username": 1, "Secret": "hunter2"}\'', "did not answer in JSON"),
+        ('echo \'{"Secret": "hunter2"\'; exit 3', "failed with status 3"),
         ("echo 'gpg: no key' >&2; exit 2", "failed with status 2: gpg: no key"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_helper_that_is_not_installed_is_named(home: Home) -> None:
 
 
 def test_a_helper_that_reads_nothing_is_no_failure(home: Home) -> None:
-    home.helper("one", "exec </dev/null; echo '{\"Username\": \"robot\", \"Secret\": \"s\"}'")
+    home.helper("one", 'exec </dev/null; echo \'{"Username": "robot", "Secret": "s"}\'')
     home.write(home.docker, {"credsStore": "one"})
     assert home.user() == "robot"
 

@@ -108,9 +108,7 @@ def test_the_body_of_an_error_may_be_anything(server: FaultyRegistry, repository
     assert "400 Bad Request" in failure(lambda: repository.fetch_manifest("1.0"))
 
 
-def test_a_blob_is_written_when_it_is_complete(
-    server: FaultyRegistry, repository: Repository, tmp_path: Path
-) -> None:
+def test_a_blob_is_written_when_it_is_complete(server: FaultyRegistry, repository: Repository, tmp_path: Path) -> None:
     server.add_blob("team/app", DATA)
     seen: list[tuple[int, int, str]] = []
 
@@ -142,9 +140,7 @@ def test_attempts_come_to_an_end(server: FaultyRegistry, client: Client, reposit
     assert len(client.waited) == 4
 
 
-def test_a_registry_may_say_when_to_come_back(
-    server: FaultyRegistry, client: Client, repository: Repository
-) -> None:
+def test_a_registry_may_say_when_to_come_back(server: FaultyRegistry, client: Client, repository: Repository) -> None:
     server.add_blob("team/app", DATA)
     server.answer("GET .*/blobs", Answer(status=429, headers={"Retry-After": "7"}), times=2)
     repository.fetch_small(LAYER, len(DATA))
@@ -153,7 +149,9 @@ def test_a_registry_may_say_when_to_come_back(
 
 def test_nobody_waits_for_an_hour(server: FaultyRegistry, client: Client, repository: Repository) -> None:
     server.answer("GET .*/blobs", Answer(status=429, headers={"Retry-After": "3600"}))
-    assert "429 Too Many Requests; it asks to wait for 3600 s" in failure(lambda: repository.fetch_small(LAYER, 1 << 30))
+    assert "429 Too Many Requests; it asks to wait for 3600 s" in failure(
+        lambda: repository.fetch_small(LAYER, 1 << 30)
+    )
     assert client.waited == []
 
 
@@ -221,9 +219,7 @@ def test_a_host_that_does_not_exist_is_not_tried_again(client: Client) -> None:
         assert client.waited == []
 
 
-def test_several_threads_fetch_at_the_same_time(
-    server: FaultyRegistry, repository: Repository, tmp_path: Path
-) -> None:
+def test_several_threads_fetch_at_the_same_time(server: FaultyRegistry, repository: Repository, tmp_path: Path) -> None:
     blobs = [DATA + bytes([number]) for number in range(8)]
     for blob in blobs:
         server.add_blob("team/app", blob)
