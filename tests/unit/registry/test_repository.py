@@ -205,7 +205,7 @@ def test_a_slow_answer_ends_the_attempt(server: FaultyRegistry, client: Client) 
     assert "no answer in time" in failure(lambda: repository.fetch_small(LAYER, len(DATA)))
 
 
-def test_a_registry_that_does_not_run_is_unreachable(server: FaultyRegistry, client: Client) -> None:
+def test_a_registry_that_does_not_run_is_unreachable(client: Client) -> None:
     repository = client.open("127.0.0.1:1/team/app")
     assert "Connection refused" in failure(lambda: repository.fetch_manifest("1.0"))
     assert len(client.waited) == 4

@@ -152,9 +152,7 @@ def test_the_authority_may_be_where_podman_and_docker_look_for_it(client: Client
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_a_file_of_certificates_that_is_none_is_named(
-    server: FaultyRegistry, client: Client, tmp_path: Path, variable: str
-) -> None:
+def test_a_file_of_certificates_that_is_none_is_named(client: Client, tmp_path: Path, variable: str) -> None:
     certificates = make_certificates(tmp_path)
     with serve_registry(certificates=certificates) as secure:
         client.environ[variable] = str(tmp_path / "missing.pem")
