@@ -61,7 +61,8 @@ def register(
     withheld.withhold()
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
-        withheld.note_signing([f"{prefix}attest", *filter(_is_last, _REGISTERED)], argv=sys.argv)
+        signing = [prefix + step.name for step in table.STEPS.values() if step.last]
+        withheld.note_signing([*signing, *filter(_is_last, _REGISTERED)], argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -285,7 +286,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     Sessions that must run last are moved to the end of Nox's queue. The problems of the other projects of the run are
     only shown, each once: their own sessions fail.
     """
-    before = nox_queue.postpone(session, _is_last)
+    before = nox_queue.postpone(session, _rank)
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
     frontend.check_signing(context, [each.step for each in run])
@@ -294,6 +295,8 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])
+    context.later.clear()
+    context.later.update(each.step.name for each in run[1:] if each[1:] == own[1:])
     _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
     of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
@@ -303,6 +306,11 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
 
 def _is_last(name: str) -> bool:
     return name in _REGISTERED and _REGISTERED[name].step.last
+
+
+def _rank(name: str) -> int | None:
+    """Return the position among the sessions that run last, in the order of the table; None for all others."""
+    return list(table.STEPS).index(_REGISTERED[name].step.name) if _is_last(name) else None
 
 
 def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:

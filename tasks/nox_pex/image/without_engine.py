@@ -187,8 +187,8 @@ def _show(built: ImageLayout, job: Job) -> None:
     for image in built.images:
         last = image.content.layers[-1].descriptor
         job.shell.say(
-            f"image: {image.platform}: {counted(image.content.layers, 'layer')}, {megabytes(image.added_bytes)} over the"
-            f" base; the last one ({image.content.titles[-1]}) has {last.size} bytes ({last.digest[:19]})"
+            f"image: {image.platform}: {counted(image.content.layers, 'layer')}, {megabytes(image.added_bytes)} over"
+            f" the base; the last one ({image.content.titles[-1]}) has {last.size} bytes ({last.digest[:19]})"
         )
     place = os.path.relpath(built.directory, job.target.project.root)
     job.shell.say(f"image: {', '.join(built.tags)} written to {place} in {built.seconds:.1f} s ({built.digest[:19]})")
