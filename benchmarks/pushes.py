@@ -1,4 +1,4 @@
-"""Images that are built and pushed to a registry: without an engine, by podman, and by Dockerfiles as people write them.
+"""Images that are built and pushed to a registry: without an engine, by podman, and by Dockerfiles of the usual form.
 
 Nobody pushes evidence here, and the container is not checked, because only nox-pex does either. Bytes are all that a
 client sends to the registry, with the headers of HTTP.
@@ -70,8 +70,8 @@ def _ways(bench: Bench, project: str, registry: CountedRegistry, base: str) -> l
     requirements = {"requirements.txt": frozen.root / "dist" / "service.requirements.txt"}
     return [
         *(_nox_pex(bench, project, registry, base, form=form, engine=engine) for form, engine in forms),
-        _dockerfile(bench, project, registry, base, "pip install", requirements),
-        _dockerfile(bench, project, registry, base, "poetry install", {}),
+        _dockerfile(bench, project, registry, "pip install", base=base, files=requirements),
+        _dockerfile(bench, project, registry, "poetry install", base=base, files={}),
     ]
 
 
@@ -130,8 +130,9 @@ def _dockerfile(
     bench: Bench,
     project: str,
     registry: CountedRegistry,
-    base: str,
     name: images.Recipe,
+    *,
+    base: str,
     files: dict[str, Path],
 ) -> PushWay:
     image = f"{registry.address}/{project}-{name.partition(' ')[0]}:1"
