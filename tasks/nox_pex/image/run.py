@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -9,10 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from nox_pex.errors import NoxPexError
+from nox_pex.image import saved_image
 from nox_pex.image.build import build, check_binary
 from nox_pex.image.container import ContainerRunner, image_config
 from nox_pex.image.engine import Engine, find_engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
+from nox_pex.image.record import Checked, CheckedManifest
+from nox_pex.pex.circumstances import Circumstances
 from nox_pex.pex.target import Target
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
@@ -53,11 +57,20 @@ def missing_table(place: str, key: str) -> NoxPexError:
     return NoxPexError("config", problem, f'add [{key}.image], and under it the line base = "python:{minor}-slim"')
 
 
-def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable[[str], None]) -> ImageResult:
+def run(
+    job: Job,
+    *,
+    under: Circumstances,
+    sha256: str,
+    environ: Mapping[str, str],
+    options: Options,
+    say: Callable[[str], None],
+) -> ImageResult:
     """Build the image and check its container.
 
-    Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`, among
-    them `integrity` if the binary is not a PEX that can be read.
+    `under` are the circumstances of today, and `sha256` is the digest of the binary. Failures of the program in the
+    container are in the report. All other failures are raised as `NoxPexError`, among them `integrity` if the binary is
+    not a PEX that can be read.
     """
     smoke = job.target.table.smoke or Smoke()
     plan.require_checks(smoke, name=job.target.name)
@@ -65,9 +78,21 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
         check_binary(job.target.binary)
         check_scripts(smoke, job.target.binary, key=job.target.key)
     engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
+    started = dt.datetime.now(dt.UTC)
     built = build(job, engine)
+    finished = dt.datetime.now(dt.UTC)
     report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
-    return ImageResult(report=report, json_value=_as_json(job, built, engine, report))
+    checked = Checked(
+        binary=job.target.binary.name,
+        sha256="" if job.from_source else sha256,
+        manifests=[CheckedManifest(platform=saved_image.platform(built.description), report=report)],
+        under=under,
+        build_started=started,
+        build_finished=finished,
+        finished=dt.datetime.now(dt.UTC),
+        overrides=options.overrides,
+    )
+    return ImageResult(report=report, json_value=_as_json(job, built, engine, checked, report))
 
 
 def check_container(
@@ -135,19 +160,25 @@ def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None
     )
 
 
-def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -> dict[str, Any]:
+def _as_json(job: Job, built: BuiltImage, engine: Engine, checked: Checked, report: SmokeReport) -> dict[str, Any]:
+    base = {
+        "name": job.image.base,
+        "id": built.base.get("Id"),
+        "digest": saved_image.base_digest(built.base, job.image.base),
+        "python": str(built.python),
+    }
     return {
         "name": job.target.name,
+        **checked.as_json(),
         "id": built.identity,
         "tags": list(built.tags),
         "form": job.image.form,
         "from-source": job.from_source,
         "engine": engine.name,
-        "base": {"name": job.image.base, "id": built.base.get("Id"), "python": str(built.python)},
+        "base": base,
         "layers": list(built.layers),
         "bytes-over-base": built.added_bytes,
         "seconds": round(built.seconds, 3),
-        "passed": report.passed,
         "error": str(report.failure) if report.failure is not None else None,
         "ready-after": report.ready_after("container"),
     }

@@ -162,10 +162,32 @@ def json_text(report: SmokeReport, *, obtained: Mapping[str, Any] | None = None)
         **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
         "passed": report.passed,
         **(obtained or {}),
-        "conditions": [_as_json(boot) for boot in report.boot_results],
-        "failure": failure and _failure_as_json(failure),
+        "conditions": [boot_as_json(boot) for boot in report.boot_results],
+        "failure": failure and failure_as_json(failure),
     }
     return to_json(value)
+
+
+def failure_as_json(failure: NoxPexError) -> dict[str, Any]:
+    """Return a failure as the files with results have it."""
+    by_hand = {"by-hand": failure.by_hand} if failure.by_hand else {}
+    log = {"log": list(failure.log)}
+    return {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, **by_hand, **log}
+
+
+def boot_as_json(boot: BootResult) -> dict[str, Any]:
+    """Return the result of a boot as the files with results have it."""
+    return {
+        "condition": boot.condition,
+        "state": boot.state,
+        "reason": boot.reason,
+        "ready-after": boot.ready_after and round(boot.ready_after, 3),
+        "checks": boot.check_count,
+        "passed": boot.passed_checks,
+        "verdicts": [_result_as_json(result) for result in boot.check_results],
+        "stop": boot.stop and {**msgspec.structs.asdict(boot.stop), "seconds": round(boot.stop.seconds, 3)},
+        "memory": boot.memory,
+    }
 
 
 def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
@@ -237,26 +259,6 @@ def _stop_cell(stop: Stop | None) -> str:
     if stop is None:
         return ""
     return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
-
-
-def _failure_as_json(failure: NoxPexError) -> dict[str, Any]:
-    by_hand = {"by-hand": failure.by_hand} if failure.by_hand else {}
-    log = {"log": list(failure.log)}
-    return {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, **by_hand, **log}
-
-
-def _as_json(boot: BootResult) -> dict[str, Any]:
-    return {
-        "condition": boot.condition,
-        "state": boot.state,
-        "reason": boot.reason,
-        "ready-after": boot.ready_after and round(boot.ready_after, 3),
-        "checks": boot.check_count,
-        "passed": boot.passed_checks,
-        "verdicts": [_result_as_json(result) for result in boot.check_results],
-        "stop": boot.stop and {**msgspec.structs.asdict(boot.stop), "seconds": round(boot.stop.seconds, 3)},
-        "memory": boot.memory,
-    }
 
 
 def _result_as_json(result: CheckResult) -> dict[str, Any]:
