@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
-
 from nox_pex.image import dockerfile
+from nox_pex.image.content.content import ImageContent
 from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor
 from nox_pex.oci.image import BaseImage, LayerFile
@@ -31,21 +30,13 @@ _BASE: Final = "org.opencontainers.image.base"
 _NANOSECONDS: Final = 1_000_000_000
 
 
-class ImageContent(Struct, frozen=True, kw_only=True):
-    """Everything of nox-pex's own in an image: its layers, lowest first, and how its container starts.
+def config(
+    base: BaseImage, image: Image, content: ImageContent, *, python: str, labels: Mapping[str, str]
+) -> ImageConfig:
+    """Return the configuration of an image: that of its base, changed as the Dockerfile would change it.
 
-    `env` are variables that the content needs; the settings may replace them. `python` is the path of the base's
-    interpreter.
+    `python` is the path of the base's interpreter, for the health check.
     """
-
-    layers: tuple[LayerFile, ...]
-    entrypoint: tuple[str, ...]
-    env: Mapping[str, str]
-    python: str
-
-
-def config(base: BaseImage, image: Image, content: ImageContent, *, labels: Mapping[str, str]) -> ImageConfig:
-    """Return the configuration of an image: that of its base, changed as the Dockerfile would change it."""
     inherited = base.config.container
     ports: dict[str, Any] = {f"{port_number('expose', port)}/{_protocol(port)}": {} for port in image.expose}
     container = ContainerConfig(
@@ -60,9 +51,9 @@ def config(base: BaseImage, image: Image, content: ImageContent, *, labels: Mapp
         stop_signal=inherited.stop_signal,
         healthcheck=inherited.healthcheck
         if image.healthcheck is None
-        else _healthcheck(image.healthcheck, image, python=content.python),
+        else _healthcheck(image.healthcheck, image, python=python),
     )
-    history = [HistoryEntry(created=CREATED, created_by="nox-pex") for _ in content.layers]
+    history = [HistoryEntry(created=CREATED, created_by=f"nox-pex: {title}") for title in content.titles]
     return ImageConfig(
         created=CREATED,
         architecture=base.config.architecture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.engine import Engine
@@ -44,17 +44,3 @@ def save(
         raise NoxPexError("engine-failed", problem, "build it again with `nox -s image`") from error
     finally:
         archive.unlink(missing_ok=True)
-
-
-def base_digest(description: Mapping[str, Any], name: str) -> Digest | None:
-    """Return the digest that the base `name` has in its registry, by an engine's description of it; None if unknown."""
-    pinned = name.partition("@")[2]
-    if pinned.startswith(_SHA256):
-        return pinned
-    known = {each.partition("@")[2] for each in description.get("RepoDigests") or () if isinstance(each, str)}
-    return known.pop() if len(known) == 1 else None
-
-
-def platform(description: Mapping[str, Any]) -> str:
-    """Return the platform of an image, by an engine's description of it: `linux/amd64`."""
-    return f"{description.get('Os') or 'linux'}/{description.get('Architecture') or 'unknown'}"

@@ -58,12 +58,6 @@ class Options(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     port: int | None = None
 
-    @property
-    def overrides(self) -> dict[str, str | float]:
-        """The options that change what is proven, by name, without those that were not given."""
-        found = {"only": self.only, "timeout": self.timeout, "port": self.port}
-        return {name: value for name, value in found.items() if value is not None}
-
 
 class Boot(Struct, frozen=True, kw_only=True):
     """One launch of the program under a condition.

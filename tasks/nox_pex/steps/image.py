@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from nox_pex.image import run as image_run
 from nox_pex.image.job import Job
 from nox_pex.pex import build_record, circumstances, own_results
@@ -9,7 +11,7 @@ from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.steps.smoke import options, show_report
+from nox_pex.steps.smoke import options, overrides, show_report
 from nox_pex.system import files, outside_text
 
 
@@ -34,16 +36,10 @@ def run(context: Context) -> None:
             from_source=context.arguments.from_source,
             provisioner=context.provisioner,
         )
-        sha256 = "" if target.binary.is_dir() else files.digest(target.binary)
-        found = image_run.run(
-            job,
-            under=circumstances.of_image(target),  # before the test: a file that it reads may change meanwhile
-            sha256=sha256,
-            environ=context.environ,
-            options=options(context),
-            say=context.say,
-        )
-        own_results.write(target, "image", outside_text.json_text(found.json_value))
+        under = circumstances.of_image(target)  # before the check: a file that it reads may change meanwhile
+        found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
+        obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
+        own_results.write(target, "image", outside_text.json_text({**found.json_value, **obtained}))
         if not context.arguments.serve:  # nothing was checked
             files.write_text(junit, report.junit_text(found.report))
         show_report(context, found.report)

@@ -50,7 +50,7 @@ def run(context: Context) -> None:
             unavailable_reason=unavailable_reason,
         )
         if not context.arguments.serve:
-            obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": options(context).overrides}
+            obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
             own_results.write(target, "smoke", report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
         show_report(context, found)
@@ -62,6 +62,13 @@ def options(context: Context) -> Options:
     """Return the options of a smoke test that the arguments give."""
     given = context.arguments
     return Options(only=given.only, keep=given.keep, serve=given.serve, timeout=given.timeout, port=given.port)
+
+
+def overrides(context: Context) -> dict[str, str | float]:
+    """Return the options of the command line that change a smoke test, by name, without those that were not given."""
+    given = context.arguments
+    found = {"only": given.only, "timeout": given.timeout, "port": given.port}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def show_report(context: Context, found: SmokeReport) -> None:

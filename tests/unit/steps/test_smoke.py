@@ -5,6 +5,6 @@ from tests.unit.steps.conftest import MakeContext
 
 
 def test_the_options_that_change_a_smoke_test_are_recorded(make_context: MakeContext) -> None:
-    assert smoke.options(make_context(keep=True, force=True)).overrides == {}
-    found = smoke.options(make_context(only="cold", timeout=5.0, port=8000)).overrides
+    assert smoke.overrides(make_context(keep=True, force=True)) == {}
+    found = smoke.overrides(make_context(only="cold", timeout=5.0, port=8000))
     assert found == {"only": "cold", "timeout": 5.0, "port": 8000}
