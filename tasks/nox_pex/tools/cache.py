@@ -36,7 +36,7 @@ _INTERVAL: Final = 24 * 3600.0
 """Seconds between two evictions that the user did not ask for."""
 
 
-_KINDS: Final = ("tools", "environments", "dependencies", "packed", "runtimes")
+_KINDS: Final = ("tools", "environments", "dependencies", "packed", "runtimes", "layers")
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
@@ -185,6 +185,11 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
     def runtimes(self) -> Path:
         """Pex's own parts of binaries, by a key of the settings that decide them."""
         return safe_directory.make(self.root / "runtimes")
+
+    @property
+    def layers(self) -> Path:
+        """Layers of images, by their diff ids, and notes on what they were made from."""
+        return safe_directory.make(self.root / "layers")
 
     @property
     def wheels(self) -> Path:
