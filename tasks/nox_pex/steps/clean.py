@@ -236,7 +236,7 @@ def _is_layout(path: Path) -> bool:
     try:
         image = layout.read(path)
         known = {blob.descriptor.digest for blob in (image.top, *image.manifests, *image.blobs)}
-        found = {f"{each.parent.name}:{each.name}" for each in files.paths(path / "blobs")}
+        found = {f"{each.parent.name}:{each.name}" for each in files.paths(path / "blobs") if not each.is_dir()}
         configs = [blob.read() for blob in image.blobs if blob.descriptor.media_type == media_types.CONFIG]
         return found == known and all(map(_has_own_layer, configs))
     except (FormatError, OSError):
