@@ -110,11 +110,12 @@ def record(
     image: StatedImage,
     pushed: Sequence[Pushed],
     *,
+    sent_last: int,
     keyid: str | None,
     seconds: float,
     finished: str,
 ) -> dict[str, Any]:
-    """Return the content of `NAME.push.json`."""
+    """Return the content of `NAME.push.json`. `sent_last` are the bytes that were sent for the tags."""
     return {
         "name": result.name,
         "binary": result.binary,
@@ -127,7 +128,7 @@ def record(
         "names": [f"{each.destination.repository}@{image.digest}" for each in pushed],
         "tags": [name for each in pushed for name in each.destination.names],
         "signed-by": keyid,
-        "bytes-sent": sum(one.sent for each in pushed for one in each.results),
+        "bytes-sent": sent_last + sum(one.sent for each in pushed for one in each.results),
         "repositories": [_of_repository(each) for each in pushed],
         "seconds": round(seconds, 3),
         "finished": finished,

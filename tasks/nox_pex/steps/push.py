@@ -177,13 +177,14 @@ def _finish(context: Context, upload: _Upload, key: SigningKey | None) -> None:
         results = [first]
         if attachments:
             results.append(push.upload(repository, push_plan.attached(written, attachments), say=context.say))
-        pushed.append((destination, tuple(results), attachments))
+        pushed.append(Pushed(destination=destination, results=tuple(results), attachments=attachments))
     targets = [(repository, tag) for destination, repository, _ in upload.places for tag in destination.tags]
-    push.write_tags(targets, push_plan.top(written))
+    _, sent_last = push.write_tags(targets, push_plan.top(written))
     record = push_plan.record(
         upload.result,
         push_plan.stated(written, upload.places[0][0]),
-        [Pushed(destination=where, results=sent, attachments=evidence) for where, sent, evidence in pushed],
+        pushed,
+        sent_last=sent_last,
         keyid=key.keyid if key is not None and upload.predicates is not None else None,
         seconds=time.monotonic() - upload.started,
         finished=timestamp(dt.datetime.now(dt.UTC)),
