@@ -23,6 +23,10 @@ CREATED: Final = "1980-01-01T00:00:00Z"
 """The date of every image, as of every file in it (`environ.EPOCH`)."""
 
 
+OWN_LAYER: Final = "nox-pex: "
+"""The beginning of the history's entry for each layer that nox-pex adds."""
+
+
 _BASE: Final = "org.opencontainers.image.base"
 """The beginning of the annotations that name the base (OCI image specification, "Pre-Defined Annotation Keys")."""
 
@@ -53,7 +57,7 @@ def config(
         if image.healthcheck is None
         else _healthcheck(image.healthcheck, image, python=python),
     )
-    history = [HistoryEntry(created=CREATED, created_by=f"nox-pex: {title}") for title in content.titles]
+    history = [HistoryEntry(created=CREATED, created_by=f"{OWN_LAYER}{title}") for title in content.titles]
     return ImageConfig(
         created=CREATED,
         architecture=base.config.architecture,
