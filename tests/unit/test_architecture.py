@@ -24,7 +24,7 @@ FOUNDATION = {"errors", "version"}
 ESCAPING = {"system.outside_text", "system.lazy"}
 """The imports of `errors`, so that no error can be shown with raw text from outside."""
 
-FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "nox_queue", "invoke"}
+FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "register_arguments", "nox_queue", "invoke"}
 """Modules that may import from every room."""
 
 STANDALONE = {

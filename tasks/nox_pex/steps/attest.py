@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from nox_pex.evidence import (
     verification_summary,
 )
 from nox_pex.evidence.attestations import Subject
+from nox_pex.evidence.keys import SigningKey
 from nox_pex.evidence.kinds import Kind
 from nox_pex.evidence.provenance import Build
 from nox_pex.pex import build_record, inputs, repository, scies
@@ -76,6 +77,24 @@ def _run(context: Context, locked: contextlib.ExitStack) -> None:
         failures.append(error)
     if failures:
         raise NoxPexError.together(failures)
+
+
+def has_key(context: Context) -> bool:
+    """Whether the user names a signing key."""
+    return context.arguments.key is not None or withheld.value(withheld.KEY) is not None
+
+
+def signing_key(context: Context) -> SigningKey:
+    """Read the signing key that the user names. Raises `NoxPexError` `signing`."""
+    value = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
+    return keys.signing_key(value or "", withheld.value(withheld.PASSPHRASE), relative_to=context.invoked_from)
+
+
+def sign(context: Context, targets: Iterable[Target], key: SigningKey) -> None:
+    """Sign the statements about each of `targets` with `key`, and show where the signatures are."""
+    for target in targets:
+        bundle = signing.sign(_directory(target), key)
+        context.say(f"attest: {target.name} signed ({_shown(context, bundle)})")
 
 
 def _directory(target: Target) -> Path:
@@ -189,20 +208,20 @@ def _shipped(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _sign(context: Context, stated: list[Target]) -> None:
-    """Sign the statements about each of `stated`. Raises `NoxPexError` `signing`."""
-    value = str(context.arguments.key) if context.arguments.key is not None else withheld.value(withheld.KEY)
-    if value is None:
+    """Sign the statements about each of `stated`. Raises `NoxPexError` `signing`.
+
+    If `push` comes later, it signs them too: it starts processes, and none may be started after the key is read.
+    """
+    if not has_key(context):
         for target in stated:
             how = "-- --key PATH, or `nox-pex sign` afterwards"
             context.say(f"attest: {target.name} is not signed, because there is no key ({how})")
-        return
-    if not stated:
-        return
-    passphrase = withheld.value(withheld.PASSPHRASE)
-    key = keys.signing_key(value, passphrase, relative_to=context.invoked_from)
-    for target in stated:
-        bundle = signing.sign(_directory(target), key)
-        context.say(f"attest: {target.name} signed ({_shown(context, bundle)})")
+    elif "push" in context.later:
+        context.unsigned.extend(stated)
+        for target in stated:
+            context.say(f"attest: {target.name} is signed by the session `push` of this run")
+    elif stated:
+        sign(context, stated, signing_key(context))
 
 
 def _shown(context: Context, path: Path) -> str:
