@@ -138,7 +138,7 @@ def tmpfs(path: str, *, size: int, mode: int) -> None:
 def mount(
     source: str | None, target: str, kind: str | None, flags: int, options: str | None = None, *, what: str = ""
 ) -> None:
-    """Mount a file system, with the arguments of mount(2). `what` names it in a refusal, if `target` does not."""
+    """Mount a file system. `what` names it in a refusal, if `target` does not. The rest is as for the system call."""
     texts = (None if text is None else os.fsencode(text) for text in (source, target, kind))
     arguments = (*texts, ctypes.c_ulong(flags), None if options is None else options.encode())
     if libc.mount(*arguments) != 0:
