@@ -1,4 +1,4 @@
-"""Whether the result of `image` in `dist` proves something about an image: read, bounded, typed, compared with today."""
+"""Whether the result of `image` in `dist` proves something about an image, compared with today."""
 
 from __future__ import annotations
 
