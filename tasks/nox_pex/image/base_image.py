@@ -115,10 +115,6 @@ class ImagePython(Struct, frozen=True, kw_only=True):
         digits = rest.partition(".")[0]
         return int(digits) if digits.isdecimal() else 0
 
-    def tags(self) -> frozenset[tags.Tag]:
-        """Return the tags of the wheels that can be installed there (PEP 425)."""
-        return frozenset(self.ordered_tags())
-
     def ordered_tags(self) -> tuple[tags.Tag, ...]:
         """Return the tags of the wheels that can be installed there, the most specific first, as `packaging` does."""
         major, minor = (int(part) for part in self.minor.split("."))
@@ -132,6 +128,10 @@ class ImagePython(Struct, frozen=True, kw_only=True):
             native = tags.generic_tags(f"{short}{major}{minor}", [self.abi], platforms)
             interpreter = f"{short}{major}"
         return tuple(dict.fromkeys((*native, *tags.compatible_tags((major, minor), interpreter, platforms))))
+
+    def tags(self) -> frozenset[tags.Tag]:
+        """Return the tags of the wheels that can be installed there (PEP 425)."""
+        return frozenset(self.ordered_tags())
 
     def _platforms(self) -> Iterator[str]:
         yield f"linux_{self.machine}"

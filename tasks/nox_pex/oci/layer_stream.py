@@ -10,7 +10,7 @@ import hashlib
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from nox_pex.oci import media_types
 from nox_pex.oci.image import LayerFile
@@ -41,7 +41,7 @@ _ALWAYS_ALLOWED: Final = 1 << 30
 
 
 _RATIO: Final = 200
-"""Bytes of an uncompressed layer for each byte of the compressed one, beyond `_ALWAYS_ALLOWED`. Programs have 2 to 5."""
+"""Bytes of an uncompressed layer for each compressed byte, beyond `_ALWAYS_ALLOWED`. Programs have 2 to 5."""
 
 
 _GZIP: Final = 31
@@ -68,8 +68,8 @@ _D = TypeVar("_D", bound=_Decompressor)
 class LayerStream:
     """The uncompressed bytes of `layer`, read once from its start. Use it in a `with` block.
 
-    Every method raises `LayerError` if the layer is damaged, or larger uncompressed than any honest layer, and `OSError`
-    if the file cannot be read.
+    Every method raises `LayerError` if the layer is damaged, or uncompressed larger than any honest layer, and
+    `OSError` if the file cannot be read.
     """
 
     def __init__(self, layer: LayerFile) -> None:
@@ -83,7 +83,7 @@ class LayerStream:
         self._taken = 0
         self.position = 0
 
-    def __enter__(self) -> LayerStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

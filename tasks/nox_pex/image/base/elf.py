@@ -14,8 +14,15 @@ _MAGIC: Final = b"\x7fELF"
 
 
 _MACHINES: Final = {
-    **{(3, "<"): "i686", (40, "<"): "armv7l", (62, "<"): "x86_64", (183, "<"): "aarch64", (243, "<"): "riscv64"},
-    **{(21, "<"): "ppc64le", (21, ">"): "ppc64", (22, ">"): "s390x", (258, "<"): "loongarch64"},
+    (3, "<"): "i686",
+    (21, "<"): "ppc64le",
+    (21, ">"): "ppc64",
+    (22, ">"): "s390x",
+    (40, "<"): "armv7l",
+    (62, "<"): "x86_64",
+    (183, "<"): "aarch64",
+    (243, "<"): "riscv64",
+    (258, "<"): "loongarch64",
 }
 """The kernel's names of machines, by the number in the header and the order of bytes."""
 
