@@ -73,6 +73,9 @@ class LayerStream:
     """
 
     def __init__(self, layer: LayerFile) -> None:
+        if layer.descriptor.media_type not in media_types.LAYERS:
+            msg = f"has the type {layer.descriptor.media_type!r}, which is not read"
+            raise LayerError(msg)
         self._layer = layer
         self._file = files.open_regular(layer.path)
         self._pieces = _pieces(self._file, layer.descriptor.media_type)
@@ -152,10 +155,7 @@ def _pieces(file: IO[bytes], media_type: str) -> Iterator[bytes]:
         return _gzip_pieces(file)
     if media_type == media_types.LAYER_ZSTD:
         return _zstd_pieces(file)
-    if media_type == media_types.LAYER_TAR:
-        return iter(lambda: file.read(_OUTPUT), b"")
-    msg = f"has the type {media_type!r}, which is not read"
-    raise LayerError(msg)
+    return iter(lambda: file.read(_OUTPUT), b"")
 
 
 def _gzip_pieces(file: IO[bytes]) -> Iterator[bytes]:
