@@ -92,12 +92,13 @@ def layer(
     root: Path, data: bytes, compression: str = "gzip", *, diff_id: str | None = None, cut: int | None = None
 ) -> LayerFile:
     """A layer with the uncompressed bytes `data`, in a file in `root`; without its last bytes from `cut` on."""
-    media_type, compressed = {
-        "none": (media_types.LAYER_TAR, lambda: data),
-        "gzip": (media_types.LAYER_GZIP, lambda: gzip.compress(data, 1, mtime=0)),
-        "zstd": (media_types.LAYER_ZSTD, lambda: zstd.compress(data)),
-    }[compression]
-    return raw_layer(root, compressed()[:cut], media_type, diff_id=diff_id or digest_of(data))
+    if compression == "gzip":
+        media_type, stored = media_types.LAYER_GZIP, gzip.compress(data, 1, mtime=0)
+    elif compression == "zstd":
+        media_type, stored = media_types.LAYER_ZSTD, zstd.compress(data)
+    else:
+        media_type, stored = media_types.LAYER_TAR, data
+    return raw_layer(root, stored[:cut], media_type, diff_id=diff_id or digest_of(data))
 
 
 def raw_layer(root: Path, stored: bytes, media_type: str, *, diff_id: str) -> LayerFile:

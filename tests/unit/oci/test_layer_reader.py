@@ -60,8 +60,14 @@ def test_every_kind_of_member_is_read_in_every_format(tmp_path: Path, compressio
 
     kinds = {path: one.entry.kind if one.entry else f"= {one.link}" for path, one in members.items()}
     assert kinds == {
-        **{"": "directory", "usr": "directory", "usr/program": "file", "usr/link": "symlink"},
-        **{"usr/same": "= usr/program", "dev/null": "device", "dev/disk": "device", "run/pipe": "fifo"},
+        "": "directory",
+        "usr": "directory",
+        "usr/program": "file",
+        "usr/link": "symlink",
+        "usr/same": "= usr/program",
+        "dev/null": "device",
+        "dev/disk": "device",
+        "run/pipe": "fifo",
     }
     program, link, usr = (members[path].entry for path in ("usr/program", "usr/link", "usr"))
     assert program is not None
@@ -159,7 +165,7 @@ def test_a_hostile_layer_is_refused(tmp_path: Path, data: bytes, reason: str) ->
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
 def test_a_layer_that_is_cut_anywhere_is_refused(tmp_path: Path, compression: str) -> None:
-    data = tar(member("a", random.Random(1).randbytes(3000)), member("b", b"y"))
+    data = tar(member("a", bytes(range(250)) * 12), member("b", b"y"))
     whole = layer(tmp_path, data, compression).path.stat().st_size
 
     for cut in (1, 100, 512, 1024, whole // 2, whole - 1):
@@ -219,21 +225,26 @@ def test_too_many_members_or_names_are_refused(tmp_path: Path) -> None:
             list(layer_reader.members(found, 0, allowance))
 
 
+def old_map(parts: list[tuple[int, int]]) -> bytes:
+    return b"".join(b"%011o\0%011o\0" % part for part in parts)
+
+
 def sparse_old() -> bytes:
     """The old GNU format, with more parts than fit into the header."""
     parts = [(number * 1000, 2) for number in range(10)]
-    field = lambda pairs: b"".join(b"%011o\0%011o\0" % pair for pair in pairs)  # noqa: E731  # used twice, here alone
-    first = header(
-        b"sparse", kind=b"S", size=20, at_386=field(parts[:4]), at_482=b"\1", at_483=b"%011o\0" % 10_000
-    )
-    return first + padded(field(parts[4:])) + padded(b"".join(b"%02d" % number for number in range(10))) + END
+    first = header(b"sparse", kind=b"S", size=20, at_386=old_map(parts[:4]), at_482=b"\1", at_483=b"%011o\0" % 10_000)
+    return first + padded(old_map(parts[4:])) + padded(b"".join(b"%02d" % number for number in range(10))) + END
 
 
 def sparse_pax(version: str) -> bytes:
     parts = [(number * 1000, 2) for number in range(10)]
     stored = b"".join(b"%02d" % number for number in range(10))
     if version == "0.0":
-        pairs = [(f"GNU.sparse.{key}", str(value)) for part in parts for key, value in zip(("offset", "numbytes"), part)]  # noqa: B905  # pairs
+        pairs = [
+            (f"GNU.sparse.{key}", str(value))
+            for start, length in parts
+            for key, value in (("offset", start), ("numbytes", length))
+        ]
         return pax([("GNU.sparse.size", "10000"), *pairs]) + header(b"sparse", size=20) + padded(stored) + END
     if version == "0.1":
         listed = ",".join(f"{start},{length}" for start, length in parts)
@@ -265,7 +276,9 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
         if action == 0:
             changed[at] = chance.randrange(256)
         elif action == 1:
-            changed[at : at + 12] = chance.choice([b"77777777777\0", b"\x80" + bytes(11), b"\xff" * 12, b"../../../../"])
+            changed[at : at + 12] = chance.choice(
+                [b"77777777777\0", b"\x80" + bytes(11), b"\xff" * 12, b"../../../../"]
+            )
         elif action == 2:
             changed[block:block] = changed[chance.randrange(0, len(changed), 512) :][:512]
         elif action == 3:
@@ -274,7 +287,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
             changed[block + 156 : block + 157] = bytes([chance.choice(b"0123456LKxgSDVMZ\0")])
         changed = changed or bytearray(b"\0" * 512)
     for block in range(0, len(changed) - 511, 512):  # most headers are right again, so that more than the sum is tried
-        if changed[block + 257 : block + 262] == b"ustar" and chance.random() < 0.9:  # noqa: PLR2004  # mostly
+        if changed[block + 257 : block + 262] == b"ustar" and chance.random() < 0.9:  # mostly
             changed[block + 148 : block + 156] = b" " * 8
             changed[block + 148 : block + 156] = b"%06o\0 " % sum(changed[block : block + 512])
     return bytes(changed)
@@ -282,10 +295,11 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_a_layer_has_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311  # a reproducible test, no cryptography
     whole = [sparse_old(), *map(sparse_pax, ("0.0", "0.1", "1.0")), tar(member("a" * 150, b"x" * 900), directory("d"))]
     began = time.monotonic()
     verdicts: dict[str, int] = {"read": 0, "refused": 0}
+    reasons: set[str] = set()
 
     for number in range(200):
         data = damaged(whole[number % len(whole)], chance)
@@ -293,9 +307,10 @@ def test_whatever_a_layer_has_there_is_a_verdict(tmp_path: Path, seed: int) -> N
             names = read(layer(tmp_path, data, "none"))
         except LayerError as error:
             verdicts["refused"] += 1
-            assert "\n" not in str(error)
+            reasons.add(str(error))
         else:
             verdicts["read"] += 1
             assert not any(".." in name.split("/") or name.startswith("/") for name in names)
     assert min(verdicts.values()) > 0
-    assert time.monotonic() - began < 30  # noqa: PLR2004  # seconds; it takes a fraction of one
+    assert not any("\n" in reason for reason in reasons)
+    assert time.monotonic() - began < 30  # seconds; it takes a fraction of one
