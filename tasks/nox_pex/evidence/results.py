@@ -127,12 +127,14 @@ class TestedBase(Struct, frozen=True, kw_only=True):
 class ImageResult(_Result, frozen=True, kw_only=True, rename="kebab"):
     """The content of `NAME.image.json` that a statement needs.
 
-    `id` is the engine's id of the image, and `digest` that of the index or manifest that nox-pex wrote: one of the two
-    is there. `sha256` is that of the binary in the image, empty if it is not known. `built` are the times at which the
-    image's build began and ended.
+    `tags` are the image's names, and `layers` the digests of its layers above the base. `id` is the engine's id of it,
+    and `digest` that of the index or manifest that nox-pex wrote: one of the two is there. `sha256` is that of the
+    binary in the image, empty if it is not known. `built` are the times at which the image's build began and ended.
     """
 
     engine: str
+    tags: tuple[str, ...]
+    layers: tuple[str, ...] = ()
     id: str | None = None
     digest: Digest | None = None
     base: TestedBase

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from nox_pex.image import dockerfile
-from nox_pex.image.content.content import ImageContent
+from nox_pex.image.content.request import ImageContent
 from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor
 from nox_pex.oci.image import BaseImage, LayerFile
@@ -21,6 +21,10 @@ from nox_pex.settings.image import Healthcheck, Image, port_number
 
 CREATED: Final = "1980-01-01T00:00:00Z"
 """The date of every image, as of every file in it (`environ.EPOCH`)."""
+
+
+OWN_LAYER: Final = "nox-pex: "
+"""The beginning of the history's entry for each layer that nox-pex adds."""
 
 
 _BASE: Final = "org.opencontainers.image.base"
@@ -53,7 +57,7 @@ def config(
         if image.healthcheck is None
         else _healthcheck(image.healthcheck, image, python=python),
     )
-    history = [HistoryEntry(created=CREATED, created_by=f"nox-pex: {title}") for title in content.titles]
+    history = [HistoryEntry(created=CREATED, created_by=f"{OWN_LAYER}{title}") for title in content.titles]
     return ImageConfig(
         created=CREATED,
         architecture=base.config.architecture,

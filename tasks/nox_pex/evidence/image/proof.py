@@ -42,6 +42,12 @@ def require(target: Target, image: StatedImage, *, sha256: str) -> ImageProof:
     return ImageProof(result=result, circumstances=today)
 
 
+def require_same(target: Target, result: ImageResult, image: StatedImage) -> None:
+    """Raise `NoxPexError` `not-proven` if `result` is about another image. Nothing else is checked."""
+    if problems := [*_of_another_image(result, image)]:
+        raise NoxPexError.together([proof.not_proven(target, "image", each) for each in problems])
+
+
 def _problems(
     result: ImageResult, target: Target, image: StatedImage, today: Circumstances, sha256: str
 ) -> Iterator[str]:
@@ -60,16 +66,16 @@ def _problems(
 
 def _of_another_image(result: ImageResult, image: StatedImage) -> Iterator[str]:
     """Yield how the image of a result differs from the one that is to be pushed."""
-    if result.digest is None:
+    if result.digest is None:  # an engine built it, for one platform
         if result.id is None or _digest(result.id) not in image.ids:
             yield f"it is about another image ({_short(result.id)}; this one is {_short(min(image.ids, default=None))})"
         return
     if result.digest != image.digest:
         yield f"it is about another image ({_short(result.digest)}; this one is {_short(image.digest)})"
         return
-    tested = {(each.platform, each.digest) for each in result.platforms}
-    pushed = {(str(each.platform), each.digest) for each in image.manifests}
-    if len(tested) != len(result.platforms) or tested != pushed:
+    tested = [(each.platform if image.index is not None else None, each.digest) for each in result.platforms]
+    pushed = [(str(each.platform) if image.index is not None else None, each.digest) for each in image.manifests]
+    if sorted(tested, key=str) != sorted(pushed, key=str):
         yield "it is about other platforms than the image has"
 
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from nox_pex.evidence import sigstore_bundle
 from nox_pex.evidence.image.stated import StatedImage
 from nox_pex.evidence.image.statements import SignedStatement
+from nox_pex.evidence.kinds import Kind
 from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, describe
 from nox_pex.oci.manifest import Manifest
@@ -40,7 +43,15 @@ _NOTHING: Final = b"{}"
 """The content of the configuration of an artifact that has none."""
 
 
-def of_statements(image: StatedImage, signed: Sequence[SignedStatement]) -> tuple[Referrer, ...]:
+class Attachment(Struct, frozen=True, kw_only=True):
+    """A referrer, the kind of statement or bill that it has, and its artifact type."""
+
+    kind: Kind
+    artifact_type: str
+    referrer: Referrer
+
+
+def of_statements(image: StatedImage, signed: Sequence[SignedStatement]) -> tuple[Attachment, ...]:
     """Return a referrer for each statement and each digest of `image`.
 
     The annotations are cosign's. Their time is that of what is stated, so that the same statement gives the same
@@ -55,16 +66,19 @@ def of_statements(image: StatedImage, signed: Sequence[SignedStatement]) -> tupl
             annotations = {CONTENT: "dsse-envelope", PREDICATE_TYPE: each.statement.predicate_type}
             if each.statement.time is not None:
                 annotations[_CREATED] = each.statement.time
-            found.append(_referrer(descriptor, each.bundle, sigstore_bundle.MEDIA_TYPE, annotations=annotations))
+            referrer = _referrer(descriptor, each.bundle, sigstore_bundle.MEDIA_TYPE, annotations=annotations)
+            kind, artifact_type = each.statement.kind, sigstore_bundle.MEDIA_TYPE
+            found.append(Attachment(kind=kind, artifact_type=artifact_type, referrer=referrer))
     return tuple(found)
 
 
-def of_bill(image: StatedImage, bill: bytes, *, file: str, created: str | None) -> tuple[Referrer, ...]:
+def of_bill(image: StatedImage, bill: bytes, *, file: str, created: str | None) -> tuple[Attachment, ...]:
     """Return a referrer with the bill of materials, the content of `file`, for each digest of `image`."""
     annotations = {_CREATED: created} if created is not None else {}
-    return tuple(
+    found = [
         _referrer(descriptor, bill, BILL_TYPE, annotations=annotations, title=file) for descriptor in image.descriptors
-    )
+    ]
+    return tuple(Attachment(kind="sbom", artifact_type=BILL_TYPE, referrer=each) for each in found)
 
 
 def _referrer(
