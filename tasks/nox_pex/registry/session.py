@@ -104,6 +104,7 @@ class Session:
 
     def url(self, path: str) -> httpx2.URL:
         """Return the URL of a path below the repository's in the registry's API."""
+        self.check()
         return self._transport.url(f"/v2/{self.name.repository}/{path}")
 
     def call(
