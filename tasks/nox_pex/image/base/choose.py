@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from nox_pex.image.base.source import Found, Source
@@ -153,7 +154,8 @@ def check_image(found: Manifest) -> Manifest:
 
 def check_config(config: ImageConfig, chosen: Chosen, wanted: ImagePlatform) -> None:
     """Raise `FormatError` if the configuration of an image does not fit its manifest, or the platform `wanted`."""
-    if _rank(config.platform, wanted) is None:
+    variant = config.variant or wanted.variant
+    if _rank(msgspec.structs.replace(config.platform, variant=variant), wanted) is None:
         said = f", although its index says {chosen.platform}" if chosen.platform is not None else ""
         msg = f"its configuration says that it is for {config.platform}, and not for {wanted}{said}"
         raise FormatError(msg)

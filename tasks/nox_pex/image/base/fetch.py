@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base.blob_cache import BlobCache
 from nox_pex.image.base.choose import check_config, choose
@@ -87,11 +89,12 @@ def _fetch(
         finally:
             for each in waiting:
                 each.cancel()
+    variant = config.variant or (chosen.platform.variant if chosen.platform is not None else None)
     return BaseImage(
         name=name,
         digest=chosen.digest,
         index_digest=chosen.index_digest,
-        platform=config.platform,
+        platform=msgspec.structs.replace(config.platform, variant=variant),
         config=config,
         layers=tuple(
             LayerFile(descriptor=layer, diff_id=diff_id, path=path)
