@@ -99,7 +99,11 @@ def test_the_platform_chooses_in_an_index(files: LayoutFiles) -> None:
 
     for platform in ("linux/arm64", "linux/arm64/v8"):
         found = base(files, name, platform)
-        assert (found.digest, found.index_digest, found.platform.architecture) == (arm["digest"], index["digest"], "arm64")
+        assert (found.digest, found.index_digest, found.platform.architecture) == (
+            arm["digest"],
+            index["digest"],
+            "arm64",
+        )
     assert base(files, f"{name}:all").digest == amd["digest"]
     assert "it is for linux/amd64, linux/arm64/v8, and not for linux/s390x" in refusal(files, name, "linux/s390x")
     assert "not for linux/arm64/v9" in refusal(files, name, "linux/arm64/v9")
@@ -107,7 +111,8 @@ def test_the_platform_chooses_in_an_index(files: LayoutFiles) -> None:
 
 def test_variants_of_arm_run_older_ones(files: LayoutFiles) -> None:
     images_by_variant = {
-        variant: for_platform(files.image("arm", [variant.encode()]), "arm", variant=variant) for variant in ("v5", "v7")
+        variant: for_platform(files.image("arm", [variant.encode()]), "arm", variant=variant)
+        for variant in ("v5", "v7")
     }
     name = files.write(files.listing(*images_by_variant.values()))
 
@@ -208,7 +213,11 @@ def test_a_layer_that_is_not_what_its_manifest_says_is_refused(files: LayoutFile
         ("index.json", None, "index.json in its layout is missing"),
         ("index.json", "[]", "not a JSON object"),
         ("index.json", '{"schemaVersion": 2, "manifests": []}', "does not have an image, but nothing"),
-        ("index.json", '{"schemaVersion": 2, "manifests": [{"mediaType": "a", "size": 1, "digest": "../x"}]}', "digest"),
+        (
+            "index.json",
+            '{"schemaVersion": 2, "manifests": [{"mediaType": "a", "size": 1, "digest": "../x"}]}',
+            "digest",
+        ),
         ("index.json", " " * (5 << 20), "more than"),
     ],
 )
