@@ -1,6 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
+#     "backports.zstd>=1.3; python_version < '3.14'",
 #     "blake3>=1.0",
 #     "cryptography>=46.0",
 #     "httpcore2>=2.16",
@@ -15,6 +16,7 @@
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "referencing>=0.37",
+#     "tenacity>=9.1",
 #     "tomli-w>=1.2",
 # ]
 # ///

@@ -25,6 +25,7 @@ from benchmarks import (
     memory,
     noticed,
     proof,
+    pushes,
     render,
     results,
     scale,
@@ -143,6 +144,7 @@ def _pieces(run: bench.Bench) -> dict[str, Callable[[bench.Bench], None]]:
         scale.PIECE: scale.measure,
         noticed.PIECE: noticed.measure,
         images.PIECE: images.measure,
+        pushes.PIECE: pushes.measure,
         **{f"{large.PIECE}: {name}": partial(large.measure, name=name) for name in large.PROJECTS},
     }
 

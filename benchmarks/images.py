@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from benchmarks.bench import Bench, FailedError
 from benchmarks.boots import answers
@@ -28,9 +28,10 @@ from nox_pex.tools.pinned import POETRY
 PIECE: Final = "image"
 CASES: Final = {"edit": "rebuild after an edit", "size": "size over the base", "boot": "start"}
 FORMS: Final = ("file", "unpacked")
+Recipe = Literal["pip install", "poetry install"]
 _PROJECT: Final = "hello"
 _PREFIX: Final = "localhost/nox-pex-bench"
-_BASE: Final = f"{_PREFIX}-base"
+BASE: Final = f"{_PREFIX}-base"
 _PACKAGES: Final = "python3,python3-venv,ca-certificates"
 _ROUNDS: Final = 3
 _PORT: Final = 8000
@@ -83,7 +84,7 @@ def measure(bench: Bench) -> None:
     if bench.wanted.quick or not bench.wanted.has(PIECE) or _PROJECT not in bench.projects(_PROJECT):
         return
     bench.say(f"{PIECE}: the base")
-    _provide_base(bench)
+    provide_base(bench)
     built: set[str] = set()
     try:
         _measure(bench, [*(_nox_pex(bench, form) for form in FORMS), _pip(bench), _poetry(bench)], built)
@@ -94,7 +95,7 @@ def measure(bench: Bench) -> None:
 def _measure(bench: Bench, ways: list[ImageWay], built: set[str]) -> None:
     """Record all samples; add the name or the identity of each image to `built`."""
     images: dict[str, str] = {}
-    base = _size(bench, _BASE)
+    base = _size(bench, BASE)
     for way in ways:
         bench.say(f"{PIECE}: {way.name}: first build, not timed")
         timed, image = way.build()
@@ -121,10 +122,10 @@ def _nox_pex(bench: Bench, form: str) -> ImageWay:
     """Time `nox -s pex` and the engine's part of `nox -s image`, not the container checks, which only nox-pex makes."""
     checkout = bench.checkout(_PROJECT, f"{PIECE} {form}")
     with (checkout.root / "pyproject.toml").open("a", encoding="utf-8") as settings:
-        settings.write(_TABLE.format(base=_BASE, form=form))
+        settings.write(_TABLE.format(base=BASE, form=form))
 
     def build() -> tuple[Timed, str]:
-        env, label = {**bench.own_environ(), **_engine(bench)}, f"{PIECE}.{form}"
+        env, label = {**bench.own_environ(), **engine(bench)}, f"{PIECE}.{form}"
         timed = bench.runner.run([bench.nox("-s", "pex")], cwd=checkout.root, env=env, label=f"{label}.pex")
         imaged = bench.runner.run([bench.nox("-s", "image")], cwd=checkout.root, env=env, label=f"{label}.image")
         if timed.failure or imaged.failure:
@@ -140,32 +141,41 @@ def _pip(bench: Bench) -> ImageWay:
     frozen = bench.checkout(_PROJECT, f"{PIECE} frozen")
     bench.build(frozen, f"{PIECE}.frozen")
     requirements = frozen.root / "dist" / "service.requirements.txt"
-    return _by_dockerfile(bench, "pip install", _PIP, {"requirements.txt": requirements})
+    return by_dockerfile(bench, "pip install", {"requirements.txt": requirements}, image=f"{_PREFIX}-pip")
 
 
 def _poetry(bench: Bench) -> ImageWay:
-    return _by_dockerfile(bench, "poetry install", _POETRY, {})
+    return by_dockerfile(bench, "poetry install", {}, image=f"{_PREFIX}-poetry")
 
 
-def _by_dockerfile(bench: Bench, name: str, text: str, files: Mapping[str, Path]) -> ImageWay:
-    short = name.partition(" ")[0]
-    context = bench.work / PIECE / short
-    secrets = bench.work / PIECE / f"{short}-secrets"
+def by_dockerfile(
+    bench: Bench,
+    name: Recipe,
+    files: Mapping[str, Path],
+    *,
+    image: str,
+    base: str = BASE,
+    project: str = _PROJECT,
+    piece: str = PIECE,
+) -> ImageWay:
+    """Return the way by a Dockerfile as people write it, with the tag `image`. `files` are copied to its context."""
+    short, text = name.partition(" ")[0], _PIP if name == "pip install" else _POETRY
+    context = bench.work / piece / project / short
+    secrets = bench.work / piece / project / f"{short}-secrets"
     secrets.mkdir(parents=True)
-    checkout = Checkout.of(PROJECTS / _PROJECT, context / "app")
+    checkout = Checkout.of(PROJECTS / project, context / "app")
     mounts = build_context.write_secrets(os.environ, prefix=Path(sys.prefix), into=secrets)
     if "environment" not in mounts:
         (secrets / "environment").write_text(_poetry_environment(bench, mounts), "utf-8")
         mounts = {**mounts, "environment": secrets / "environment"}
     for target, source in files.items():
         shutil.copyfile(source, context / target)
-    (context / "Dockerfile").write_text(text.format(base=_BASE, secrets=_SECRETS, poetry=POETRY), "utf-8")
-    image = f"{_PREFIX}-{short}"
+    (context / "Dockerfile").write_text(text.format(base=base, secrets=_SECRETS, poetry=POETRY), "utf-8")
     options = [part for name, file in sorted(mounts.items()) for part in ("--secret", f"id={name},src={file}")]
     step = Step(name="podman build", argv=("podman", "build", "--layers", "--tag", image, *options, "."))
 
     def build() -> tuple[Timed, str]:
-        return bench.runner.run([step], cwd=context, env=_environ(bench), label=f"{PIECE}.{short}"), image
+        return bench.runner.run([step], cwd=context, env=engine_environ(bench), label=f"{piece}.{short}"), image
 
     return ImageWay(name=name, checkout=checkout, build=build)
 
@@ -179,16 +189,16 @@ def _poetry_environment(bench: Bench, mounts: Mapping[str, Path]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _provide_base(bench: Bench) -> None:
+def provide_base(bench: Bench) -> None:
     """Make the base if podman does not have it from an earlier run."""
     if missing := [program for program in ("podman", "debootstrap") if shutil.which(program) is None]:
         msg = f"{PIECE}: {missing[0]} is not installed"
         raise FailedError(msg)
-    if _BASE in _run(bench, "images", "podman", "images", "--format", "{{.Repository}}").split():
+    if BASE in _run(bench, "images", "podman", "images", "--format", "{{.Repository}}").split():
         return
     root = bench.work / PIECE / "base"
     _run(bench, "debootstrap", "debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root))
-    _run(bench, "import", "sh", "-c", f"tar -C '{root}' -c . | podman import - {_BASE}")
+    _run(bench, "import", "sh", "-c", f"tar -C '{root}' -c . | podman import - {BASE}")
     shutil.rmtree(root)
 
 
@@ -197,7 +207,7 @@ def _booted(bench: Bench, image: str) -> tuple[float | None, str]:
     name = f"nox-pex-bench-{time.monotonic_ns()}"
     options = ["--rm", "--name", name, "--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108  # in the container
     options += ["--env", "PEX_ROOT=/tmp/pex", "--publish", f"127.0.0.1::{_PORT}", image]
-    started, env = time.perf_counter(), _environ(bench)
+    started, env = time.perf_counter(), engine_environ(bench)
     log = bench.runner.logs / f"{PIECE}-boot.log"
     argv = ["podman", "run", *options]
     with log.open("wb") as output, subprocess.Popen(argv, env=env, stdout=output, stderr=output) as process:
@@ -230,18 +240,19 @@ def _size(bench: Bench, image: str) -> int:
 def _run(bench: Bench, label: str, *argv: str) -> str:
     """Run a command, not timed; return its output. Raises `FailedError`."""
     label = f"{PIECE}.{label}"
-    timed = bench.runner.run([Step(name=argv[0], argv=argv)], cwd=bench.work, env=_environ(bench), label=label)
+    timed = bench.runner.run([Step(name=argv[0], argv=argv)], cwd=bench.work, env=engine_environ(bench), label=label)
     if timed.failure:
         msg = f"{PIECE}: {timed.failure}"
         raise FailedError(msg)
     return bench.runner.output(label)
 
 
-def _environ(bench: Bench) -> dict[str, str]:
-    return {**bench.environ("image", project=bench.work), **_engine(bench)}
+def engine_environ(bench: Bench) -> dict[str, str]:
+    """Return the environment variables for podman."""
+    return {**bench.environ("image", project=bench.work), **engine(bench)}
 
 
-def _engine(bench: Bench) -> dict[str, str]:
+def engine(bench: Bench) -> dict[str, str]:
     """The variables for podman: limits that any machine allows, and builds that need no namespaces."""
     configuration = bench.work / "containers.conf"
     configuration.write_text(_LIMITS, "utf-8")

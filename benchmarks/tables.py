@@ -14,6 +14,7 @@ from benchmarks import (
     library,
     memory,
     proof,
+    pushes,
     scale,
     shapes,
     summary,
@@ -54,6 +55,7 @@ def page(results: Results) -> str:
         "boot": "## Binaries\n\n",
         "verify": "## verify\n\n",
         "image": "## Container images\n\n",
+        "push": "## Images pushed to a registry\n\n",
         "shape": "## Settings that change the binary\n\n",
         "scale": "## Scale\n\n",
         "large": "## Large inputs\n\n",
@@ -201,6 +203,25 @@ def _images(results: Results) -> Iterator[str]:
     yield from _compared(results, images.PIECE, subjects=subjects, cases=images.CASES, against=against)
 
 
+def _pushes(results: Results) -> Iterator[str]:
+    for project in results.projects(pushes.PIECE):
+        subjects = list(dict.fromkeys(one.key.subject for one in results.among(pushes.PIECE, project)))
+        rows = []
+        for subject in subjects:
+            cells = []
+            for case in pushes.CASES:
+                seconds = results.find(pushes.PIECE, project, case, subject)
+                sent = results.find(pushes.PIECE, project, f"{case}-sent", subject)
+                cells.append(f"{shown(middle(seconds))}, {_kilobytes(middle(sent))}")
+            rows.append([f"{project}: {subject}", *cells])
+        yield from _table(["", *pushes.CASES.values()], rows)
+        yield ""
+
+
+def _kilobytes(size: float | None) -> str:
+    return "-" if size is None else f"{size / 1e3:,.0f} kB"
+
+
 def _large(results: Results) -> Iterator[str]:
     rows = []
     for project in results.projects(large.PIECE):
@@ -289,6 +310,7 @@ _SECTIONS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
     "starts": _starts,
     "verify": _verify,
     "image": _images,
+    "push": _pushes,
     "shape": _shapes,
     "scale": _scale,
     "large": _large,

@@ -1,6 +1,6 @@
 """The script `nox-pex`: `check` for whoever deploys a file, `sign` for a job that runs no code of the project.
 
-Neither needs Nox, a checkout or the network.
+Neither needs Nox or a checkout. Only `check --image` uses the network.
 """
 
 from __future__ import annotations
@@ -24,14 +24,22 @@ from nox_pex.version import __version__
 
 if TYPE_CHECKING:
     from nox_pex.evidence import signing
+    from nox_pex.evidence.check import image as image_check
     from nox_pex.evidence.check import policy, report, repository, run
-    from nox_pex.system import secret_patterns
+    from nox_pex.oci import reference
+    from nox_pex.registry import repository as registry
+    from nox_pex.system import command, secret_patterns, secrets
 else:
     signing = lazy("nox_pex.evidence.signing")  # not needed by `check`
     policy = lazy("nox_pex.evidence.check.policy")  # not needed by `sign`
     report = lazy("nox_pex.evidence.check.report")  # not needed by `sign`
     repository = lazy("nox_pex.evidence.check.repository")  # not needed by `sign`
     run = lazy("nox_pex.evidence.check.run")  # not needed by `sign`
+    image_check = lazy("nox_pex.evidence.check.image")  # only needed for an image
+    reference = lazy("nox_pex.oci.reference")  # only needed for an image
+    registry = lazy("nox_pex.registry.repository")  # only needed for an image
+    command = lazy("nox_pex.system.command")  # only needed for an image
+    secrets = lazy("nox_pex.system.secrets")  # only needed for an image
     secret_patterns = lazy("nox_pex.system.secret_patterns")  # only needed for an error
 
 _USAGE: Final = 2
@@ -66,7 +74,13 @@ A statement counts if one of the keys has signed it and it is about the bytes of
 listed as ignored. Exit status: 0 if everything that is required is proven, 1 if not, 2 for wrong usage.
 The kinds: provenance (how it was built), smoke (it was started and tested), verify (complete, unmodified, no secrets),
 sbom (what is in it).
+With --image, the statements are read from the image's registry, and the statement `verify` is not required: it is about
+the file. Credentials are those of Podman and Docker.
 """
+
+
+_OF_IMAGE: Final[tuple[Kind, ...]] = ("provenance", "smoke", "sbom")
+"""The kinds that an image must have by default: those of the statements that `push` makes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,7 +142,10 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         allow_abbrev=False,
     )
     check.set_defaults(function=_check)
-    check.add_argument("file", metavar="FILE", help="the file, such as service.pex")
+    check.add_argument("file", metavar="FILE", nargs="?", help="the file, such as service.pex")
+    check.add_argument(
+        "--image", metavar="NAME@sha256:…", help="check this image in its registry instead of FILE; a tag is refused"
+    )
     check.add_argument("--bundle", metavar="B", help="the file with its statements (default: FILE.intoto.jsonl)")
     check.add_argument(
         "--key",
@@ -141,7 +158,8 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--require",
         metavar="KINDS",
         action="append",
-        help=f"the kinds of statements that there must be, separated by commas (default: {','.join(KINDS)})",
+        help=f"the kinds of statements that there must be, separated by commas (default: {','.join(KINDS)}; "
+        f"for an image {','.join(_OF_IMAGE)})",
     )
     check.add_argument("--source", metavar="REPO", help="the repository that it must be built from, such as its URL")
     check.add_argument("--commit", metavar="SHA", help="the commit that it must be built from: 12 digits or more")
@@ -170,7 +188,8 @@ def _add_sign(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
 
 
-def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
+def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    _require_one_subject(arguments)
     conditions = policy.Policy(
         keys=tuple(
             keys.verifying_key(value, relative_to=_HERE, name=f"public key {number} (--key)")
@@ -181,9 +200,13 @@ def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
         commit=None if arguments.commit is None else _commit(arguments.commit),
         max_age=None if arguments.max_age is None else _max_age(arguments.max_age),
         allow_warned=arguments.allow_warned,
+        subject="file" if arguments.image is None else "image",
     )
-    bundle = None if arguments.bundle is None else Path(arguments.bundle)
-    checked = run.check(Path(arguments.file), bundle, conditions, now=dt.datetime.now(dt.UTC))
+    if arguments.image is None:
+        bundle = None if arguments.bundle is None else Path(arguments.bundle)
+        checked = run.check(Path(arguments.file), bundle, conditions, now=dt.datetime.now(dt.UTC))
+    else:
+        checked = _check_image(arguments.image, conditions, environ)
     if arguments.json:
         streams.write_line(outside_text.json_text(report.json_value(checked)).rstrip("\n"), sys.stdout)
     else:
@@ -194,9 +217,40 @@ def _check(arguments: argparse.Namespace, _: Mapping[str, str]) -> int:
     return 0
 
 
+def _require_one_subject(arguments: argparse.Namespace) -> None:
+    """Raise `NoxPexError` `usage` unless there is either a file or an image."""
+    if arguments.file is None and arguments.image is None:
+        problem = "the following arguments are required: FILE, or --image"
+    elif arguments.file is not None and arguments.image is not None:
+        problem = "give FILE or --image, and not both"
+    elif arguments.image is not None and arguments.bundle is not None:
+        problem = "--bundle is for FILE; the statements of an image are in its registry"
+    else:
+        return
+    raise NoxPexError("usage", f"nox-pex check: {problem}", "see nox-pex check --help")
+
+
+def _check_image(text: str, conditions: policy.Policy, environ: Mapping[str, str]) -> report.Checked:
+    try:
+        name = reference.parse(text)
+    except ValueError as error:
+        shown = outside_text.shown(secret_patterns.mask_named(text))
+        remedy = "write it as registry.example/team/service@sha256:…"
+        raise NoxPexError("usage", f"--image {shown!r} is no image: {error}", remedy) from error
+    digest = image_check.require_digest(name)
+
+    def say(line: str) -> None:
+        streams.show_line(outside_text.shown(line), sys.stderr)
+
+    shell = command.Shell(environ=environ, secrets=secrets.Secrets.of(environ), say=say)
+    with registry.open_repository(name, environ=environ, shell=shell, say=say) as opened:
+        return image_check.check(opened, digest, conditions, now=dt.datetime.now(dt.UTC))
+
+
 def _required(arguments: argparse.Namespace) -> tuple[Kind, ...]:
     """Return the required kinds in their order; a source or a commit can only be in a provenance."""
-    given = ",".join(KINDS) if arguments.require is None else ",".join(arguments.require)
+    default = KINDS if arguments.image is None else _OF_IMAGE
+    given = ",".join(default if arguments.require is None else arguments.require)
     names = [name.strip() for name in given.split(",")]
     for name in names:
         if name not in KINDS:

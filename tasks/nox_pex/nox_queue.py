@@ -17,16 +17,20 @@ def waiting(session: nox.Session) -> list[str]:
     return [runner.name for runner in _queue(session)]
 
 
-def postpone(session: nox.Session, is_last: Callable[[str], bool]) -> list[str]:
-    """Let the waiting sessions whose names `is_last` accepts run after all others, and return the names of the others.
+def postpone(session: nox.Session, rank: Callable[[str], int | None]) -> list[str]:
+    """Let the waiting sessions whose names have a rank run after all others, and return the names of the others.
 
-    Only those that require one of them, directly or not, still come later. They are not among the names.
+    They run in the order of their ranks. Only those that require one of them, directly or not, still come later, and
+    are not among the names.
     """
     queue = _queue(session)
-    last = [runner for runner in queue if is_last(runner.name)]
+    ranks = {runner.name: rank(runner.name) for runner in queue}
+    last = sorted(
+        (runner for runner in queue if ranks[runner.name] is not None), key=lambda each: ranks[each.name] or 0
+    )
     later: list[SessionRunner] = []
     for runner in queue:  # a session comes after those that it requires
-        if runner not in last and any(is_last(each.name) or each in later for each in _required_by(runner)):
+        if runner not in last and any(rank(each.name) is not None or each in later for each in _required_by(runner)):
             later.append(runner)
     others = [runner for runner in queue if runner not in last and runner not in later]
     queue[:] = [*others, *last, *later]

@@ -13,7 +13,7 @@ import nox
 import nox.registry
 import nox.virtualenv
 
-from nox_pex import nox_queue
+from nox_pex import nox_queue, register_arguments
 from nox_pex.errors import NoxPexError
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
@@ -36,7 +36,7 @@ else:
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "platform", "cache-key", "clean"
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "platform", "cache-key", "clean"
 ]  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def register(
     withheld.withhold()
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
-        withheld.note_signing([f"{prefix}attest", *filter(_is_last, _REGISTERED)], argv=sys.argv)
+        signing = [prefix + step.name for step in table.STEPS.values() if step.last]
+        withheld.note_signing([*signing, *filter(_is_last, _REGISTERED)], argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -85,67 +86,23 @@ def _register(
     only: Sequence[str] | None,
     requires: Sequence[str],
 ) -> None:
-    _check_types(projects, python=python, prefix=prefix)
-    _check_names("only", () if only is None else only)
-    _check_names("requires", requires)
+    register_arguments.check_types(projects, python=python, prefix=prefix)
+    register_arguments.check_names("only", () if only is None else only)
+    register_arguments.check_names("requires", requires)
     named = _named(projects)
     existing = set(nox.registry.get())
+    yielding = {name for name, step in table.STEPS.items() if step.yields and prefix + name in existing}
+    _YIELDED.update(f"{prefix}{name}" for name in yielding)
     before_pex = [] if _uses_finished_binary(sys.argv) else [_RequiredSession(name) for name in requires]
     for step in table.with_needed(only):
+        if step.name in yielding:
+            continue
         before = before_pex if step.name == "pex" else []
         for project in named:
             _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
             _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
-
-
-def _check_types(projects: Sequence[object], *, python: object, prefix: object) -> None:
-    """Raise `NoxPexError` `usage` if one of these arguments of `register` has a wrong type."""
-    _check_projects(projects)
-    if not isinstance(prefix, str):
-        remedy = 'write a string, as in prefix="ship-", or remove it'
-        raise NoxPexError("usage", f"register(prefix={prefix!r}) is not a string", remedy)
-    if python is None or isinstance(python, str):
-        return
-    listed = isinstance(python, Sequence)
-    pythons: Sequence[object] = python if isinstance(python, Sequence) else [python]
-    if not pythons:
-        raise NoxPexError("usage", f"register(python={python!r}) names no Python", 'write one, as in python="3.12"')
-    if not listed or not all(isinstance(one, str) and one.strip() and one.isprintable() for one in pythons):
-        problem = f"register(python={python!r}) is not a string, or a list of strings, that each name a Python"
-        shown = ", ".join(_quoted(one) for one in pythons)
-        raise NoxPexError("usage", problem, f"write python={f'[{shown}]' if listed else shown}")
-
-
-def _check_projects(projects: Sequence[object]) -> None:
-    """Raise `NoxPexError` `usage` if one of `projects` is no path."""
-    for project in projects:
-        if not isinstance(project, str | os.PathLike):
-            several = isinstance(project, Sequence) and bool(project)
-            remedy = f"write a * before it: register(*{project!r})" if several else "write a directory or a pattern"
-            raise NoxPexError("usage", f"register({project!r}) does not name a project", remedy)
-        if isinstance(project, bytes) or "\0" in os.fspath(project):
-            problem = f"register({project!r}) does not name a project"
-            raise NoxPexError("usage", problem, "write a directory or a pattern")
-
-
-def _quoted(python: object) -> str:
-    """Return a Python of a noxfile in quotes, "3.11" for 3.11 and for 311; an example if it is not a version at all."""
-    digits = str(python)
-    if isinstance(python, int) and len(digits) > 1 and digits.startswith("3"):
-        return f'"3.{digits[1:]}"'
-    known = isinstance(python, str | int | float) and not isinstance(python, bool)
-    return f'"{digits}"' if known else '"3.12"'
-
-
-def _check_names(argument: str, names: object) -> None:
-    """Raise `NoxPexError` `usage` if the value of this argument of `register` is not a list of names."""
-    if isinstance(names, str):
-        raise NoxPexError("usage", f"register({argument}={names!r}) is not a list", f'write {argument}=["{names}"]')
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        problem = f"register({argument}={names!r}) is not a list of names"
-        raise NoxPexError("usage", problem, f'write the names of sessions, as in {argument}=["frontend"]')
 
 
 def _uses_finished_binary(argv: Sequence[str]) -> bool:
@@ -245,6 +202,10 @@ _REGISTERED: Final[dict[str, _Ours]] = {}
 """The sessions of nox-pex by their names, to recognise them in Nox's queue."""
 
 
+_YIELDED: Final[set[str]] = set()
+"""The names of sessions of the noxfile that stay, although nox-pex has sessions of these names."""
+
+
 _SHOWN: Final[set[object]] = set()
 """The problems of other projects that were shown, each with its project."""
 
@@ -301,6 +262,8 @@ def _add(
 def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> None:
     """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
+    while _YIELDED:
+        session.log(f"the session {_YIELDED.pop()!r} is the noxfile's own: that of nox-pex needs register(prefix=…)")
     flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
     _check_needs(session, context, _Ours(step, directory, suffix))
     if flags.install_only and not prebuilt:
@@ -323,7 +286,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     Sessions that must run last are moved to the end of Nox's queue. The problems of the other projects of the run are
     only shown, each once: their own sessions fail.
     """
-    before = nox_queue.postpone(session, _is_last)
+    before = nox_queue.postpone(session, _rank)
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
     frontend.check_signing(context, [each.step for each in run])
@@ -332,6 +295,8 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])
+    context.later.clear()
+    context.later.update(each.step.name for each in run[1:] if each[1:] == own[1:])
     _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
     of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
@@ -341,6 +306,11 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
 
 def _is_last(name: str) -> bool:
     return name in _REGISTERED and _REGISTERED[name].step.last
+
+
+def _rank(name: str) -> int | None:
+    """Return the position among the sessions that run last, in the order of the table; None for all others."""
+    return list(table.STEPS).index(_REGISTERED[name].step.name) if _is_last(name) else None
 
 
 def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:

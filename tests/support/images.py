@@ -13,6 +13,7 @@ from nox_pex.image.base_image import ImagePython
 from nox_pex.image.dockerfile import Dockerfile
 from nox_pex.image.engine import Engine
 from nox_pex.image.job import Job
+from nox_pex.pex.build_record import Times
 from nox_pex.pex.target import Target
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 from nox_pex.system.command import Outcome, Shell
@@ -48,6 +49,9 @@ DOCKERFILE = Dockerfile(
 def image(**values: Any) -> Image:
     """An image's table in the settings: `values` with underscores instead of hyphens in the keys."""
     return msgspec.convert({"base": "python:3.11-slim", **{k.replace("_", "-"): v for k, v in values.items()}}, Image)
+
+
+TIMES = Times(started="2026-11-20T10:00:00Z", finished="2026-11-20T10:00:02Z")
 
 
 def engine(name: EngineName = "podman", args: EngineArgs | None = None) -> Engine:

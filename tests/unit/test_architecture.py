@@ -24,11 +24,12 @@ FOUNDATION = {"errors", "version"}
 ESCAPING = {"system.outside_text", "system.lazy"}
 """The imports of `errors`, so that no error can be shown with raw text from outside."""
 
-FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "nox_queue", "invoke"}
+FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "register_arguments", "nox_queue", "invoke"}
 """Modules that may import from every room."""
 
 STANDALONE = {
-    *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "confine")),
+    *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "kernel")),
+    *(f"smoke/process/{module}.py" for module in ("confine", "root_file_system")),
     "platforms/poetry_script.py",
     "evidence/sbom/cyclonedx_script.py",
 }

@@ -32,16 +32,16 @@ def upload(session):
 NOTIFYING = """
 from nox_pex import nox_queue
 
-def is_last(name):
-    return name == "sign"
+def rank(name):
+    return 0 if name == "sign" else None
 
 @nox.session(venv_backend="none")
 def build(session):
-    nox_queue.postpone(session, is_last)
+    nox_queue.postpone(session, rank)
 
 @nox.session(venv_backend="none", requires=["build"])
 def sign(session):
-    if others := nox_queue.postpone(session, is_last):
+    if others := nox_queue.postpone(session, rank):
         nox_queue.run_later(session, others)
 
 @nox.session(venv_backend="none")
@@ -78,7 +78,10 @@ def test_a_key_and_parallel_are_refused_before_anything_is_installed(project: Pa
     shown = nox(project, "-j2", *arguments, **variables)
     refused = [line for line in shown.splitlines() if "error[" in line]
     assert len(refused) == 1
-    assert "Session install aborted: error[usage]: attest signs only if no other session runs at the same" in refused[0]
+    assert (
+        "Session install aborted: error[usage]: attest and push sign only if no other session runs at the same"
+        in refused[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,7 @@ def test_a_key_and_parallel_are_refused_before_anything_is_installed(project: Pa
         ("attest docs upload", "attest docs attest upload"),
         ("docs attest upload", "docs attest upload"),
         ("attest upload", "attest upload"),
+        ("docs push attest", "docs attest push"),
     ],
 )
 def test_a_session_that_signs_begins_again_after_all_that_do_not_require_it(

@@ -14,6 +14,10 @@ BUILD_TYPE: Final = f"{PAGE}#build-type-v1"
 """`buildType` of the provenance: how nox-pex builds a PEX."""
 
 
+IMAGE_BUILD_TYPE: Final = f"{PAGE}#image-build-type-v1"
+"""`buildType` of the provenance of an image: how nox-pex puts a PEX onto a base image."""
+
+
 LOCAL_BUILDER: Final = f"{PAGE}#local-builder"
 """`builder.id` if the settings name none: an unknown machine, of which nothing is claimed."""
 

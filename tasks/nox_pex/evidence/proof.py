@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence.results import Boot, Gate, SmokeResult, VerifyResult
+from nox_pex.evidence.results import Boot, Gate, ImageResult, SmokeResult, VerifyResult
 from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.circumstances import Circumstances
 from nox_pex.pex.target import Target
@@ -50,19 +50,19 @@ def require(target: Target, *, sha256: str, scies: Mapping[str, str]) -> Proof:
     Raises `NoxPexError` `not-proven` with all problems.
     """
     of_smoke, of_verify = circumstances.of_smoke(target), circumstances.of_verify(target)
-    smoke, smoke_problem = _read(target, "smoke", SmokeResult)
-    verify, verify_problem = _read(target, "verify", VerifyResult)
+    smoke, smoke_problem = read(target, "smoke", SmokeResult)
+    verify, verify_problem = read(target, "verify", VerifyResult)
     problems = []
     if smoke is not None:
-        found = (*_of_both(smoke, target, of_smoke, sha256), *_of_smoke(smoke, target, scies))
-        problems += [_not_proven(target, "smoke", problem) for problem in found]
+        found = (*of_any(smoke, target, of_smoke, sha256), *_of_smoke(smoke, target, scies))
+        problems += [not_proven(target, "smoke", problem) for problem in found]
     if smoke_problem is not None:
-        problems.append(_not_proven(target, "smoke", smoke_problem))
+        problems.append(not_proven(target, "smoke", smoke_problem))
     if verify is not None:
-        found = (*_of_both(verify, target, of_verify, sha256), *_of_verify(verify, scies))
-        problems += [_not_proven(target, "verify", problem) for problem in found]
+        found = (*of_any(verify, target, of_verify, sha256), *_of_verify(verify, scies))
+        problems += [not_proven(target, "verify", problem) for problem in found]
     if verify_problem is not None:
-        problems.append(_not_proven(target, "verify", verify_problem))
+        problems.append(not_proven(target, "verify", verify_problem))
     if problems or smoke is None or verify is None:
         raise NoxPexError.together(problems)
     started = {smoke.scie.file: smoke.scie.sha256} if smoke.scie is not None and _is_booted(smoke) else {}
@@ -76,10 +76,10 @@ def require(target: Target, *, sha256: str, scies: Mapping[str, str]) -> Proof:
     )
 
 
-_R = TypeVar("_R", SmokeResult, VerifyResult)
+_R = TypeVar("_R", SmokeResult, VerifyResult, ImageResult)
 
 
-def _read(target: Target, step: str, form: type[_R]) -> tuple[_R | None, str | None]:
+def read(target: Target, step: str, form: type[_R]) -> tuple[_R | None, str | None]:
     """Return the result of a step, if there is one in the form that nox-pex writes, and what is wrong with its file."""
     try:
         content = files.read_bytes(target.file(f"{step}.json"))
@@ -94,7 +94,7 @@ def _read(target: Target, step: str, form: type[_R]) -> tuple[_R | None, str | N
     return result, None if own else f"it is not the one that the last `{step}` in this checkout wrote"
 
 
-def _not_proven(target: Target, step: str, problem: str) -> NoxPexError:
+def not_proven(target: Target, step: str, problem: str) -> NoxPexError:
     """Return the error for a `problem` of the result of a step, which names its file and the session to run."""
     problem = problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]}…"
     file = target.settings.output_dir / target.file(f"{step}.json").name
@@ -104,8 +104,10 @@ def _not_proven(target: Target, step: str, problem: str) -> NoxPexError:
     )
 
 
-def _of_both(result: SmokeResult | VerifyResult, target: Target, today: Circumstances, sha256: str) -> Iterator[str]:
-    """Yield what is wrong with a result of either kind."""
+def of_any(
+    result: SmokeResult | VerifyResult | ImageResult, target: Target, today: Circumstances, sha256: str
+) -> Iterator[str]:
+    """Yield what is wrong with a result of any kind."""
     if result.name != target.name:
         yield f"it is about the binary {result.name}"
     if result.sha256 != sha256:
@@ -120,14 +122,14 @@ def _of_both(result: SmokeResult | VerifyResult, target: Target, today: Circumst
 
 def _of_smoke(result: SmokeResult, target: Target, scies: Mapping[str, str]) -> Iterator[str]:
     """Yield what is wrong with the result of a smoke test."""
-    yield from _smoke_failures(result)
+    yield from smoke_failures(result)
     yield from _weakened(result, target)
     started = result.scie
     if started is not None and _is_booted(result) and scies.get(started.file, started.sha256) != started.sha256:
         yield f"it is about another {started.file}"
 
 
-def _smoke_failures(result: SmokeResult) -> Iterator[str]:
+def smoke_failures(result: SmokeResult) -> Iterator[str]:
     """Yield why a smoke test did not pass."""
     failure = result.failure
     if result.passed is None:

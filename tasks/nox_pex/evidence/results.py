@@ -1,4 +1,4 @@
-"""The results of `smoke` and `verify` as files in `dist` have them, typed. Pure.
+"""The results of `smoke`, `verify` and `image` as files in `dist` have them, typed. Pure.
 
 Anybody may have written such a file.
 """
@@ -7,9 +7,11 @@ Anybody may have written such a file.
 
 from typing import Annotated, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 
-from nox_pex.pex.build_record import Sha256, Time
+from nox_pex.oci.descriptor import Digest
+from nox_pex.pex.build_record import Sha256, Time, Times
 
 State: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -19,7 +21,7 @@ SomeSha256: TypeAlias = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
 
 
 class _Result(Struct, frozen=True, kw_only=True):
-    """The keys of both results. `settings` and `tools` are those of `Circumstances`, `finished` is the time."""
+    """The keys of all results. `settings` and `tools` are those of `Circumstances`, `finished` is the time."""
 
     name: str
     binary: str
@@ -95,3 +97,71 @@ class VerifyResult(_Result, frozen=True, kw_only=True):
     """The content of `NAME.verify.json` that a statement needs."""
 
     gates: tuple[Gate, ...]
+
+
+class TestedManifest(Struct, frozen=True, kw_only=True):
+    """The manifest of an image for one platform (`linux/arm64`), and the boots of its container.
+
+    `digest` is None if an engine built the image: then only the registry's copy has a manifest. `base` is the digest of
+    the base's manifest; None if it is not known.
+    """
+
+    platform: str
+    digest: Digest | None = None
+    base: Digest | None = None
+    conditions: tuple[Boot, ...]
+
+
+class TestedBase(Struct, frozen=True, kw_only=True):
+    """The base of an image: its name in the settings.
+
+    `digest` is that of the index or manifest that the name stands for in its registry; None if it is not known. `id` is
+    the engine's id of it.
+    """
+
+    name: str
+    digest: Digest | None = None
+    id: str | None = None
+
+
+class ImageResult(_Result, frozen=True, kw_only=True, rename="kebab"):
+    """The content of `NAME.image.json` that a statement needs.
+
+    `tags` are the image's names, and `layers` the digests of its layers above the base. `id` is the engine's id of it,
+    and `digest` that of the index or manifest that nox-pex wrote: one of the two is there. `sha256` is that of the
+    binary in the image, empty if it is not known. `built` are the times at which the image's build began and ended.
+    """
+
+    engine: str
+    tags: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    id: str | None = None
+    digest: Digest | None = None
+    base: TestedBase
+    platforms: Annotated[tuple[TestedManifest, ...], Meta(min_length=1)]
+    built: Times
+    from_source: bool = False
+    failure: Failure | None = None
+    overrides: Overrides = Overrides()
+
+    @property
+    def smoke(self) -> SmokeResult:
+        """The result as that of a smoke test. The conditions of one platform of several have its name after theirs."""
+        several = len(self.platforms) > 1
+        boots = [
+            msgspec.structs.replace(boot, condition=f"{boot.condition} ({each.platform})") if several else boot
+            for each in self.platforms
+            for boot in each.conditions
+        ]
+        return SmokeResult(
+            name=self.name,
+            binary=self.binary,
+            sha256=self.sha256,
+            passed=self.passed,
+            settings=self.settings,
+            tools=self.tools,
+            finished=self.finished,
+            conditions=tuple(boots),
+            failure=self.failure,
+            overrides=self.overrides,
+        )

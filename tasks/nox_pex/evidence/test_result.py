@@ -20,8 +20,12 @@ _LARGEST_CONTENT: Final = 64 << 10
 """Bytes of settings that are in the predicate. The digest of more settings is in it, but not their text."""
 
 
-def predicate(result: SmokeResult, circumstances: Circumstances, *, secrets: Secrets) -> dict[str, Any]:
+def predicate(
+    result: SmokeResult, circumstances: Circumstances, *, secrets: Secrets, table: str = ".smoke"
+) -> dict[str, Any]:
     """Return the predicate for the smoke test `result`, obtained under `circumstances`.
+
+    `table` follows the name of the binary's table in the name of the settings.
 
     `result` is PASSED, or WARNED if a condition was skipped, or FAILED. The settings are in it, unless one of `secrets`
     is in them; their digest always is.
@@ -34,7 +38,7 @@ def predicate(result: SmokeResult, circumstances: Circumstances, *, secrets: Sec
     passed = result.passed is True and not failed
     return {
         "result": "FAILED" if not passed else "WARNED" if skipped else "PASSED",
-        "configuration": [_configuration(result, circumstances, secrets)],
+        "configuration": [_configuration(result, circumstances, secrets, table)],
         "passedTests": [name for name, state in tests if state == "passed"],
         "warnedTests": skipped,
         "failedTests": failed,
@@ -66,13 +70,13 @@ def _unique(tests: Sequence[tuple[str, State]]) -> list[tuple[str, State]]:
     return found
 
 
-def _configuration(result: SmokeResult, circumstances: Circumstances, secrets: Secrets) -> dict[str, Any]:
+def _configuration(result: SmokeResult, circumstances: Circumstances, secrets: Secrets, table: str) -> dict[str, Any]:
     """Return the descriptor of the settings. `check --max-age` reads the time of the test in its annotations."""
     overrides = {key: value for key, value in msgspec.to_builtins(result.overrides).items() if value is not None}
     text = circumstances.settings_text
     content = {"content": base64.b64encode(text.encode()).decode()} if _may_be_shown(text, secrets) else {}
     return {
-        "name": f"{binary_key(shown(result.name))}.smoke",
+        "name": f"{binary_key(shown(result.name))}{table}",
         "digest": {"sha256": result.settings},
         **content,
         "mediaType": "application/json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shutil
 import sys
@@ -21,6 +22,7 @@ from nox_pex.image.dockerfile import BuilderStage, Dockerfile
 from nox_pex.image.engine import Engine, ImageBuild
 from nox_pex.image.job import BuiltImage, Job
 from nox_pex.image.labels import labels, tags, version
+from nox_pex.pex.build_record import Times, timestamp
 from nox_pex.project import build_wheel, pyproject
 from nox_pex.system import files, plain_paths
 from nox_pex.system.command import Outcome
@@ -39,7 +41,8 @@ def build(job: Job, engine: Engine) -> BuiltImage:
     Raises `NoxPexError`: `integrity` if the binary is not a PEX that can be read, `image-base`, `image-python`,
     `image-build`, `engine-failed`, `source-missing`, `config`.
     """
-    required = None if job.from_source else _requirements(job.target.binary)  # before a base is pulled
+    began = dt.datetime.now(dt.UTC)
+    required = None if job.from_source else requirements(job.target.binary)  # before a base is pulled
     inspector = ImageInspector(engine=engine, shell=job.shell, cache=job.target.state / "images.json")
     base, key = job.image.base, f"{job.key}.base"
     base_id = inspector.image_id(base, key=key)
@@ -57,7 +60,7 @@ def build(job: Job, engine: Engine) -> BuiltImage:
         try:
             _fill_context(job, context)
         except PexError as error:
-            raise _unreadable(job.target.binary, error) from error
+            raise unreadable(job.target.binary, error) from error
         image_build = ImageBuild(
             file=Path(shutil.copyfile(job.file, scratch / job.file.name)),
             context=context,
@@ -78,6 +81,7 @@ def build(job: Job, engine: Engine) -> BuiltImage:
         base=inspector.describe(base_id),
         python=python,
         seconds=outcome.seconds,
+        times=Times(started=timestamp(began), finished=timestamp(dt.datetime.now(dt.UTC))),
     )
     job.shell.say(f"image: {', '.join(names)} built in {built.seconds:.1f} s, {_size(built)} ({image_id[:19]})")
     for digest in built.layers:
@@ -90,17 +94,19 @@ def check_binary(binary: Path) -> None:
     try:
         pex_file.info(binary)
     except PexError as error:
-        raise _unreadable(binary, error) from error
+        raise unreadable(binary, error) from error
 
 
-def _requirements(binary: Path) -> BinaryRequirements:
+def requirements(binary: Path) -> BinaryRequirements:
+    """Return what a binary requires of an image. Raises `NoxPexError` `integrity` if it is not a PEX."""
     try:
         return compatibility.read_requirements(binary)
     except PexError as error:
-        raise _unreadable(binary, error) from error
+        raise unreadable(binary, error) from error
 
 
-def _unreadable(binary: Path, error: PexError) -> NoxPexError:
+def unreadable(binary: Path, error: PexError) -> NoxPexError:
+    """Return the error for a binary that is not a PEX that can be read."""
     remedy = "build it again with `nox -s pex`, or give the path of another binary"
     return NoxPexError("integrity", f"{binary} cannot be put into an image: {error}", remedy)
 

@@ -184,12 +184,17 @@ def _configuration(dockerfile: Dockerfile) -> Iterator[str]:
     # The file needs a writable directory to unpack itself; with a read-only root, /tmp is a tmpfs.
     variables = {**({} if dockerfile.unpacked else {"PEX_ROOT": PEX_ROOT}), **image.env}
     yield from _assignments("ENV", variables)
-    yield f"USER {image.user if ':' in str(image.user) else f'{image.user}:{image.user}'}"
+    yield f"USER {user(image)}"
     if image.expose:
         yield f"EXPOSE {' '.join(map(str, image.expose))}"
     if image.healthcheck is not None:
         yield from _healthcheck(image.healthcheck, image, python=dockerfile.python)
     yield from _assignments("LABEL", {**dockerfile.labels, **image.labels})
+
+
+def user(image: Image) -> str:
+    """Return the numbers of the container's user and group: `65532:65532`."""
+    return str(image.user) if ":" in str(image.user) else f"{image.user}:{image.user}"
 
 
 def _assignments(instruction: str, values: Mapping[str, str]) -> Iterator[str]:
@@ -203,11 +208,16 @@ def _healthcheck(check: Healthcheck, image: Image, *, python: str) -> Iterator[s
     times = {"interval": check.interval, "timeout": check.timeout, "start-period": check.start_period}
     options = " ".join(f"--{name}={value:g}s" for name, value in times.items())
     yield f"HEALTHCHECK {options} --retries={check.retries} \\"
-    yield f"    CMD {_exec_form(check.command or _http_request(check, image, python=python))}"
+    yield f"    CMD {_exec_form(healthcheck_command(check, image, python=python))}"
 
 
-def _http_request(check: Healthcheck, image: Image, *, python: str) -> tuple[str, ...]:
-    """Return a command that sends a GET with the image's Python, because there may be no curl; it uses no proxy."""
+def healthcheck_command(check: Healthcheck, image: Image, *, python: str) -> tuple[str, ...]:
+    """Return the command of the health check.
+
+    Without one in the settings, it sends a GET with the image's Python, because there may be no curl. It uses no proxy.
+    """
+    if check.command:
+        return check.command
     port = check.port or port_number("expose", image.expose[0])
     address = f"http://127.0.0.1:{port}{check.path}"
     request = f"r.build_opener(r.ProxyHandler({{}})).open({address!r}, timeout={check.timeout:g})"

@@ -120,6 +120,17 @@ class Engine(Struct, frozen=True, kw_only=True):
             arguments += ["--layers"]
         return self.argv(*arguments, *self.args.build, str(build.context))
 
+    def save_argv(self, image: str, archive: Path) -> tuple[str, ...]:
+        """Return a command that writes an image to the new file `archive`, in Docker's format.
+
+        The other format of Podman and Buildah, OCI's, would lose a health check, and with it the id of the image.
+        """
+        if self.name == "docker":
+            return self.argv("save", "--output", str(archive), image)
+        if self.name == "podman":
+            return self.argv("save", "--quiet", "--format", "docker-archive", "--output", str(archive), image)
+        return self.argv("push", "--quiet", image, f"docker-archive:{archive}")
+
     def run_once_argv(self, image: str, entrypoint: str, *arguments: str) -> tuple[str, ...]:
         """Return a command that runs one program of an image, without a network, and prints the program's output."""
         options = ["--rm", "--network", "none", "--entrypoint", entrypoint]

@@ -9,6 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from nox_pex.image.base_image import ImagePython
+from nox_pex.oci.descriptor import ImagePlatform
+from nox_pex.pex.build_record import Times
 from nox_pex.pex.target import Target
 from nox_pex.settings.image import Image
 from nox_pex.smoke.report import SmokeReport
@@ -55,6 +57,18 @@ class Job(Struct, frozen=True, kw_only=True):
         return self.target.file("Dockerfile")
 
     @property
+    def layout(self) -> Path:
+        """The OCI layout that is written without an engine."""
+        return self.target.file("oci")
+
+    def built_with(self, platform: ImagePlatform) -> str | None:
+        """The version of Python that Poetry chose the distributions of a platform for; None if it is not known."""
+        of_machine = [each for each in self.target.platforms if each.markers["platform_machine"] == platform.machine]
+        if self.target.platforms:
+            return of_machine[0].markers["python_full_version"] if len(of_machine) == 1 else None
+        return self.python
+
+    @property
     def distribution(self) -> str | None:
         """The name of the project's distribution; None if the project ships as loose files."""
         project = self.target.project
@@ -62,7 +76,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class BuiltImage(Struct, frozen=True, kw_only=True):
-    """An image that was built: its id, its names, and the seconds that the build took.
+    """An image that was built: its id, its names, and the seconds that the build took, with its times.
 
     `description` and `base` are the engine's descriptions of the image and of its base, `python` is the base's Python.
     """
@@ -73,6 +87,7 @@ class BuiltImage(Struct, frozen=True, kw_only=True):
     base: Mapping[str, Any]
     python: ImagePython
     seconds: float
+    times: Times
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
+from nox_pex.image import result_file, without_engine
 from nox_pex.image.build import build, check_binary
 from nox_pex.image.container import ContainerRunner, image_config
 from nox_pex.image.engine import Engine, find_engine
 from nox_pex.image.job import BuiltImage, ImageResult, Job
+from nox_pex.image.root_file_system.check import check_root_file_system
+from nox_pex.image.root_file_system.image import ContainerImage
 from nox_pex.pex.target import Target
 from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import plan
+from nox_pex.smoke import report as smoke_report
 from nox_pex.smoke.plan import Boot, Endpoint, Options
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.run import Subject, run_with
@@ -57,17 +62,73 @@ def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable
     """Build the image and check its container.
 
     Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`, among
-    them `integrity` if the binary is not a PEX that can be read.
+    them `integrity` if the binary is not a PEX that can be read, or changed meanwhile.
     """
     smoke = job.target.table.smoke or Smoke()
     plan.require_checks(smoke, name=job.target.name)
     if not job.from_source:
         check_binary(job.target.binary)
         check_scripts(smoke, job.target.binary, key=job.target.key)
-    engine = find_engine(job.image.engine, job.image.engine_args, job.shell)
-    built = build(job, engine)
-    report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
-    return ImageResult(report=report, json_value=_as_json(job, built, engine, report))
+    engine = _engine(job)
+    sha256 = "" if job.from_source else pex_file.digest(job.target.binary)
+    if engine is None:
+        result = _without_engine(job, smoke=smoke, sha256=sha256, environ=environ, options=options, say=say)
+    else:
+        built = build(job, engine)
+        report = check_container(job, built, engine, smoke=smoke, environ=environ, options=options, say=say)
+        result = ImageResult(report=report, json_value=result_file.of_engine(job, built, engine, report, sha256=sha256))
+    if sha256 and pex_file.digest(job.target.binary) != sha256:
+        problem = f"{job.target.binary} was changed while the image was built"
+        raise NoxPexError("integrity", problem, "run it again while nothing builds the file")
+    return result
+
+
+def _engine(job: Job) -> Engine | None:
+    """Return the engine that builds the image; None if nox-pex does, because the settings say so or there is none."""
+    if job.image.without_engine:
+        without_engine.require_binary(job)
+        return None
+    try:
+        return find_engine(job.image.engine, job.image.engine_args, job.shell)
+    except NoxPexError as error:
+        if job.image.engine != "auto" or job.from_source or job.image.containerfile is not None:
+            raise
+        job.shell.say(f"image: without an engine, because {error.problem}")
+        return None
+
+
+def _without_engine(
+    job: Job,
+    *,
+    smoke: Smoke,
+    sha256: str,
+    environ: Mapping[str, str],
+    options: Options,
+    say: Callable[[str], None],
+) -> ImageResult:
+    """Write the image, and check it for each of its platforms."""
+    built = without_engine.build(job)
+    reports = []
+    for image in built.images:
+        container = ContainerImage(
+            identity=str(image.platform),
+            config=image.config,
+            layers=image.layers,
+            base_layers=len(image.base.layers),
+            python=image.python,
+        )
+        found = check_root_file_system(
+            job, container, file=built.directory, smoke=smoke, environ=environ, options=options, say=say
+        )
+        reports.append(_of_platform(found, str(image.platform)) if len(built.images) > 1 else found)
+    report = smoke_report.together(reports)
+    return ImageResult(report=report, json_value=result_file.of_layout(job, built, reports, sha256=sha256))
+
+
+def _of_platform(report: SmokeReport, platform: str) -> SmokeReport:
+    """Return a report whose boots name their platform."""
+    boots = tuple(msgspec.structs.replace(boot, platform=platform) for boot in report.boot_results)
+    return msgspec.structs.replace(report, boot_results=boots)
 
 
 def check_container(
@@ -133,24 +194,6 @@ def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None
     return SmokeReport(
         name=job.target.name, binary=job.file, size=subject.size, boot_results=(skipped,), failure=failure
     )
-
-
-def _as_json(job: Job, built: BuiltImage, engine: Engine, report: SmokeReport) -> dict[str, Any]:
-    return {
-        "name": job.target.name,
-        "id": built.identity,
-        "tags": list(built.tags),
-        "form": job.image.form,
-        "from-source": job.from_source,
-        "engine": engine.name,
-        "base": {"name": job.image.base, "id": built.base.get("Id"), "python": str(built.python)},
-        "layers": list(built.layers),
-        "bytes-over-base": built.added_bytes,
-        "seconds": round(built.seconds, 3),
-        "passed": report.passed,
-        "error": str(report.failure) if report.failure is not None else None,
-        "ready-after": report.ready_after("container"),
-    }
 
 
 def _published_ports(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:

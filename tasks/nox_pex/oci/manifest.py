@@ -97,5 +97,5 @@ def converted(value: object, form: type[_T]) -> _T:
     try:
         return msgspec.convert(value, form)
     except msgspec.ValidationError as error:
-        msg = f"it is no {form.__name__.lower()} of OCI: {error}"
+        msg = f"it does not have the form of OCI: {error}"
         raise FormatError(msg) from error

@@ -53,15 +53,13 @@ def of_smoke(target: Target) -> Circumstances:
     The JSON Schemas and the CA files that the smoke table names count by their content.
     """
     table = _builtins(target.table)
-    smoke = target.table.smoke or Smoke()
-    named = {name for check in smoke.http for name in (check.json_schema, check.ca_file) if name is not None}
     return _circumstances(
         target,
         {
-            "smoke": _builtins(smoke),
+            "smoke": _builtins(target.table.smoke or Smoke()),
             "budget": table["budget"],
             "entry": {key: table[key] for key in _ENTRY},
-            "files": {name: _digest(target, name) for name in sorted(named)},
+            "files": _named_files(target),
         },
     )
 
@@ -77,6 +75,31 @@ def of_verify(target: Target) -> Circumstances:
     return _circumstances(
         target, {"binary": table, "project": project, "lock": _digest(target, target.project.lock.name)}
     )
+
+
+def of_image(target: Target) -> Circumstances:
+    """Return the circumstances of the check of an image of `target`: its smoke table, its image table and its entry.
+
+    The names of the image do not matter. The files that the tables name count by their content.
+    """
+    table = _builtins(target.table)
+    image = {key: value for key, value in (table["image"] or {}).items() if key != "tag"}
+    return _circumstances(
+        target,
+        {
+            "smoke": _builtins(target.table.smoke or Smoke()),
+            "image": image,
+            "entry": {key: table[key] for key in _ENTRY if key != "scie"},
+            "files": _named_files(target, image.get("containerfile")),
+        },
+    )
+
+
+def _named_files(target: Target, *others: str | None) -> dict[str, str]:
+    """Return the digest of each JSON Schema and CA file that the smoke table names, and of `others`, by their names."""
+    smoke = target.table.smoke or Smoke()
+    named = {name for check in smoke.http for name in (check.json_schema, check.ca_file)}
+    return {name: _digest(target, name) for name in sorted(each for each in {*named, *others} if each is not None)}
 
 
 def _circumstances(target: Target, settings: Mapping[str, Any]) -> Circumstances:
@@ -103,7 +126,7 @@ def _digest(target: Target, name: str) -> str:
         return ""
 
 
-_NAMED: Final = frozenset({"env", "inject-env", "request-headers", "headers", "request-json"})
+_NAMED: Final = frozenset({"env", "inject-env", "request-headers", "headers", "request-json", "labels"})
 """Keys whose tables have names of variables, of headers or of fields, which may be those of secrets."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -32,7 +32,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     `check_count` is the number of checks in the settings, `check_results` are the results of those that were run.
     `reason` says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready.
     `memory` is the highest resident memory in bytes, None if it is unknown. `served` is for `--serve`, which checks
-    nothing: the seconds until Ctrl-C, or until the program ended.
+    nothing: the seconds until Ctrl-C, or until the program ended. `platform` is that of the image, if there are several.
     """
 
     condition: BootCondition
@@ -44,6 +44,12 @@ class BootResult(Struct, frozen=True, kw_only=True):
     stop: Stop | None = None
     memory: int | None = None
     served: float | None = None
+    platform: str = ""
+
+    @property
+    def label(self) -> str:
+        """The condition, with the platform if there are several."""
+        return f"{self.condition} ({self.platform})" if self.platform else self.condition
 
     @property
     def passed_checks(self) -> int:
@@ -52,7 +58,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         if self.state == "skipped":
-            return f"{self.condition}: skipped: {self.reason}"
+            return f"{self.label}: skipped: {self.reason}"
         ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
         checked = f"{self.passed_checks} of {self.check_count} checks passed" if self.check_count else ""
         parts = [
@@ -60,7 +66,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
             checked if self.served is None else f"served for {self.served:.0f} s",
             str(self.stop) if self.stop else "",
         ]
-        return f"{self.condition}: {', '.join(part for part in parts if part)}"
+        return f"{self.label}: {', '.join(part for part in parts if part)}"
 
 
 class SmokeReport(Struct, frozen=True, kw_only=True):
@@ -130,18 +136,18 @@ def table(report: SmokeReport) -> Iterator[str]:
 
     The failure and its log are not included. The caller shows them last.
     """
-    rows = {boot.condition: _row(boot) for boot in report.boot_results if boot.state != "skipped"}
-    every = [_COLUMNS, *rows.values(), *((boot.condition,) for boot in report.boot_results)]
+    rows = {boot.label: _row(boot) for boot in report.boot_results if boot.state != "skipped"}
+    every = [_COLUMNS, *rows.values(), *((boot.label,) for boot in report.boot_results)]
     widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
     # The reason for a skip is not padded: it would make a column too wide.
-    lines = [_COLUMNS, *(rows.get(each.condition, (each.condition, _skip(each))) for each in report.boot_results)]
+    lines = [_COLUMNS, *(rows.get(each.label, (each.label, _skip(each))) for each in report.boot_results)]
     yield f"{report.name} ({report.binary.name}):"
     for row in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
     for boot in report.boot_results:
         for result in boot.check_results:
             if not result.passed:
-                yield f"{boot.condition}: {result.check}"
+                yield f"{boot.label}: {result.check}"
                 yield f"  expected  {result.expected}"
                 yield f"  got       {result.actual}"
     if report.kept_directory is not None:
@@ -153,7 +159,6 @@ def json_text(report: SmokeReport, *, obtained: Mapping[str, Any] | None = None)
 
     `obtained` are the keys that say under which circumstances the result was obtained, and when.
     """
-    failure = report.failure
     value = {
         "name": report.name,
         "binary": report.binary.name,
@@ -162,10 +167,30 @@ def json_text(report: SmokeReport, *, obtained: Mapping[str, Any] | None = None)
         **({"scie": {"file": report.scie[0], "sha256": report.scie[1]}} if report.scie is not None else {}),
         "passed": report.passed,
         **(obtained or {}),
-        "conditions": [_as_json(boot) for boot in report.boot_results],
-        "failure": failure and _failure_as_json(failure),
+        "conditions": boots_as_json(report),
+        "failure": failure_as_json(report),
     }
     return to_json(value)
+
+
+def boots_as_json(report: SmokeReport) -> list[dict[str, Any]]:
+    """Return what a result file says about each boot."""
+    return [_as_json(boot) for boot in report.boot_results]
+
+
+def failure_as_json(report: SmokeReport) -> dict[str, Any] | None:
+    """Return what a result file says about the failure; None if there is none."""
+    return None if report.failure is None else _failure_as_json(report.failure)
+
+
+def together(reports: Sequence[SmokeReport]) -> SmokeReport:
+    """Return one report of the same binary, of which there is at least one: all boots, and the first failure."""
+    first = reports[0]
+    return msgspec.structs.replace(
+        first,
+        boot_results=tuple(boot for report in reports for boot in report.boot_results),
+        failure=next((report.failure for report in reports if report.failure is not None), None),
+    )
 
 
 def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
@@ -178,10 +203,10 @@ def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     moment = (now or dt.datetime.now(dt.UTC)).strftime("%Y-%m-%dT%H:%M:%S")
     root, failure = ET.Element("testsuites"), report.failure
     for boot in report.boot_results:
-        classname = f"{shown(report.name)}.{boot.condition}"
+        classname = f"{shown(report.name)}.{boot.label}"
         cases = [_boot_case(boot, classname), *(_check_case(result, classname) for result in boot.check_results)]
         log = failure.log if failure is not None and boot.state == "failed" else ()
-        root.append(_suite(report, boot.condition, cases, log=log, number=len(root), timestamp=moment))
+        root.append(_suite(report, boot.label, cases, log=log, number=len(root), timestamp=moment))
     if failure is not None and not any(boot.state == "failed" for boot in report.boot_results):
         case = ET.Element("testcase", name=failure.code, classname=f"{shown(report.name)}.smoke", time="0.000")
         _add_failure(case, failure.problem, code=failure.code)
@@ -204,7 +229,7 @@ def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[st
     for boot in report.boot_results:
         fails = report.failure is not None and report.failure.problem == str(boot)
         if boot.state == "skipped" and boot.reason != AFTER_FAILURE and not fails:
-            skipped.setdefault(boot.reason or "", []).append(boot.condition)
+            skipped.setdefault(boot.reason or "", []).append(boot.label)
     for reason, conditions in skipped.items():
         message = f"{', '.join(conditions)}: skipped: {reason}"
         yield f"::warning title={title}::{_escaped(shown(message))}"
@@ -225,7 +250,7 @@ def _row(boot: BootResult) -> tuple[str, ...]:
     memory = f"{boot.memory / 10**6:.0f} MB" if boot.memory is not None else ""
     checked = f"{boot.passed_checks} of {boot.check_count}" if boot.check_count else "none"
     return (
-        boot.condition,
+        boot.label,
         ready,
         checked if boot.served is None else f"served {boot.served:.0f} s",
         _stop_cell(boot.stop),

@@ -48,6 +48,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
     from_source: bool = False
     image: str | None = None
     key: Path | None = None
+    no_evidence: bool = False
     dry_run: bool = False
 
     @property
@@ -149,6 +150,7 @@ OPTIONS: Final = (
     Option("from-source", "build the binary in the first stage of the image's build"),
     Option("image", "describe the Python of this container image", "IMAGE", _image),
     Option("key", "sign with the private key in this file (Ed25519 or ECDSA P-256, PKCS#8)", "PATH", _path),
+    Option("no-evidence", "push the image alone, without statements and without the bill of materials"),
     Option("dry-run", "show what clean would remove, and remove nothing"),
 )
 """Every option, in the order in which users see them."""

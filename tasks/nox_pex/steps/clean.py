@@ -16,6 +16,9 @@ from msgspec import Struct
 from nox_pex.distributions import pex_file, scie_file
 from nox_pex.evidence.attestations import OUR_FILES
 from nox_pex.evidence.kinds import PAYLOAD_TYPE
+from nox_pex.image.config import OWN_LAYER
+from nox_pex.oci import image_config, layout, media_types
+from nox_pex.oci.manifest import FormatError
 from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
@@ -175,7 +178,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 _TEMPORARY: Final = (
     r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
-    r"|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
+    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -226,6 +229,26 @@ def _is_bill(path: Path) -> bool:
         return False
 
 
+def _is_layout(path: Path) -> bool:
+    """Whether a directory is an image layout that has nothing but an image to which nox-pex added layers."""
+    if path.is_symlink() or not layout.is_layout(path):
+        return False
+    try:
+        image = layout.read(path)
+        known = {blob.descriptor.digest for blob in (image.top, *image.manifests, *image.blobs)}
+        found = {f"{each.parent.name}:{each.name}" for each in files.paths(path / "blobs") if not each.is_dir()}
+        configs = [blob.read() for blob in image.blobs if blob.descriptor.media_type == media_types.CONFIG]
+        return found == known and all(map(_has_own_layer, configs))
+    except (FormatError, OSError):
+        return False
+
+
+def _has_own_layer(config: bytes) -> bool:
+    """Whether nox-pex added a layer to the image with this configuration."""
+    history = image_config.parse(config).history or ()
+    return any((entry.created_by or "").startswith(OWN_LAYER) for entry in history)
+
+
 def _is_attestations(path: Path) -> bool:
     """Whether a directory has only files with names of the statements that nox-pex writes."""
     if path.is_symlink() or not path.is_dir():
@@ -253,6 +276,7 @@ def _first_line_has(text: str) -> Callable[[Path], bool]:
 
 _is_smoke_result: Final = _is_result("binary", "conditions")
 _is_verify_result: Final = _is_result("binary", "gates")
+_is_push_result: Final = _is_result("binary", "repositories", "digest")
 _is_image_result: Final = _is_result("base", "layers")
 _is_frozen: Final = _first_line_has("made by nox-pex")
 
@@ -268,6 +292,8 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "cdx.json": _is_bill,
     "deps.pex": _is_split_part,
     "own.pex": _is_split_part,
+    "push.json": _is_push_result,
+    "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,
     "Dockerfile": _first_line_has("written by nox-pex"),

@@ -49,7 +49,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
     that other projects are built at the same time, so this one does not use all processors. `installs` is a
-    cache of the finished installs. `steps` are the names of the steps of this run, if they are known. The path in the
+    cache of the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those
+    that come after the current one. `unsigned` are binaries with statements that a later step signs. The path in the
     variable with the signing key is relative to `invoked_from`.
     """
 
@@ -66,6 +67,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     invoked_from: Path = Path()
     installs: dict[Selection, Installed] = {}
     steps: set[str] = set()
+    later: set[str] = set()
+    unsigned: list[Target] = []
 
     @cached_property
     def project(self) -> Project:

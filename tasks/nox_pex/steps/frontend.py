@@ -127,7 +127,9 @@ def check_signing(context: Context, run: Iterable[Step]) -> None:
     """
     if context.arguments.key is not None and not context.parallel and not any(each.last for each in run):
         problem = "--key is given, and no session of this run signs"
-        raise NoxPexError("usage", problem, "run `nox -s attest -- --key PATH`, or omit --key")
+        raise NoxPexError("usage", problem, "run `nox -s attest -- --key PATH` or `nox -s push -- --key PATH`")
+    if context.arguments.key is not None and context.arguments.no_evidence:
+        raise NoxPexError("usage", "--key signs statements, and --no-evidence makes none", "omit one of them")
 
 
 def perform(step: Step, context: Context) -> None:

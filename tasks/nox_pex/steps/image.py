@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from nox_pex.image import run as image_run
 from nox_pex.image.job import Job
-from nox_pex.pex import build_record
+from nox_pex.pex import build_record, circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.steps.smoke import options, show_report
-from nox_pex.system import files
+from nox_pex.steps.smoke import options, overrides, show_report
+from nox_pex.system import files, outside_text
 
 
 def run(context: Context) -> None:
@@ -34,8 +36,10 @@ def run(context: Context) -> None:
             from_source=context.arguments.from_source,
             provisioner=context.provisioner,
         )
+        under = circumstances.of_image(target)  # before the check: a file that it reads may change meanwhile
         found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
-        files.write_record(result, found.json_value)
+        obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
+        own_results.write(target, "image", outside_text.json_text({**found.json_value, **obtained}))
         if not context.arguments.serve:  # nothing was checked
             files.write_text(junit, report.junit_text(found.report))
         show_report(context, found.report)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nox_pex.image import run as image_run
     from nox_pex.smoke import plan
 else:
-    keys = lazy("nox_pex.evidence.keys")  # only needed for `attest`
+    keys = lazy("nox_pex.evidence.keys")  # only needed to sign
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")  # only needed for `sbom`
     image_run = lazy("nox_pex.image.run")  # only needed for `image`
     plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
@@ -42,7 +42,7 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     except NoxPexError as error:
         return (error,)
     binaries = {} if reading.settings is None else reading.settings.binary
-    keyless = (*_parallel_key(context, steps), *(_unusable_key(context) if "attest" in steps else ()))
+    keyless = (*_parallel_key(context, steps), *(_unusable_key(context) if _signs(context, steps) else ()))
     if not reading.problems:
         try:
             selected = select_binaries(context.arguments, binaries)
@@ -82,14 +82,19 @@ def has_key(context: Context) -> bool:
     return context.arguments.key is not None or withheld.WITHHELD in context.environ
 
 
+def _signs(context: Context, steps: Collection[str]) -> bool:
+    """Whether one of `steps` signs statements if there is a key."""
+    return "attest" in steps or ("push" in steps and not context.arguments.no_evidence)
+
+
 def _parallel_key(context: Context, steps: Collection[str]) -> Iterator[NoxPexError]:
-    """Yield an error if `attest` should sign in this run, and other sessions may run at the same time.
+    """Yield an error if a step should sign in this run, and other sessions may run at the same time.
 
     A worker of `--parallel` knows one session only, so each of them refuses.
     """
     asked_for = context.environ.get(withheld.WITHHELD) == withheld.ASKED_FOR or context.arguments.key is not None
-    if context.parallel and (asked_for or ("attest" in steps and has_key(context))):
-        problem = "attest signs only if no other session runs at the same time, and --parallel is used"
+    if context.parallel and (asked_for or (_signs(context, steps) and has_key(context))):
+        problem = "attest and push sign only if no other session runs at the same time, and --parallel is used"
         yield NoxPexError("usage", problem, "omit --parallel, or sign afterwards with `nox-pex sign`")
 
 
@@ -158,6 +163,10 @@ def _missing(context: Context, binaries: dict[str, Binary], steps: Collection[st
         if tested and not _is_refused(context, name, "smoke"):
             yield from _missing_checks(context, name, table)
         yield from _missing_files(context, name, table, steps)
+        if "push" in steps and table.image is not None and not table.image.tag:
+            place = context.reading.where(f"{_key(name)}.image")
+            problem = f"{place}: it has no tag, so nobody knows where to push the image"
+            yield NoxPexError("config", problem, f'add tag = ["registry.example/team/{name.lower()}:{{version}}"]')
         if "attest" in steps and table.layout != "zipapp" and context.arguments.binary is None:
             place = context.reading.where(f"{_key(name)}.layout")
             problem = f"{place}: {table.layout!r} makes a directory, and `attest` states what one file is"

@@ -18,8 +18,9 @@ class Step(NamedTuple):
     `after` names the steps that it needs. `help` is its line in a list of sessions. `options` names the options
     (`OPTIONS` in `arguments`) that it uses, without those of the steps that it needs. `builds_binary`: it is skipped if
     the user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other
-    step of the project may run at the same time. `last`: it runs after all sessions that do not require it. `prepare`:
-    its module has a function `prepare(context)`, which only installs what the step needs, for Nox's `--install-only`.
+    step of the project may run at the same time. `last`: it runs after all sessions that do not require it. `yields`:
+    a session of the noxfile with the same name stays, instead of this one. `prepare`: its module has a function
+    `prepare(context)`, which only installs what the step needs, for Nox's `--install-only`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Step(NamedTuple):
     by_binary: bool = True
     exclusive: bool = False
     last: bool = False
+    yields: bool = False
     prepare: bool = False
 
 
@@ -89,6 +91,14 @@ STEPS: Final = {
             after=("pex",),
             help="Build a container image with the PEX file, run it and check its answers.",
             options=("binary", "from-source", "keep", "serve", "timeout", "port"),
+        ),
+        Step(
+            name="push",
+            after=("image", "sbom"),
+            help="Push the image, with statements about it, to the registry that its tags name.",
+            options=("binary", "key", "no-evidence"),
+            last=True,
+            yields=True,
         ),
         Step(
             name="platform",

@@ -218,17 +218,20 @@ def _ended_on_exit(process: subprocess.Popen[str]) -> Iterator[None]:
 class Question:
     """A short question to a tool, which answers while the caller does something else.
 
-    The answer is neither shown nor masked. If nobody waits for it, the tool ends together with this object.
+    The answer is neither shown nor masked. If nobody waits for it, the tool ends together with this object. `given` is
+    the text on its standard input.
     Raises `OSError` if the program cannot be started.
     """
 
     _process: subprocess.Popen[bytes] | None = None
 
-    def __init__(self, argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str], given: bytes | None = None
+    ) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        )
+        stdin = subprocess.DEVNULL if given is None else pipe
+        self._given = given
+        self._process = subprocess.Popen(argv, cwd=cwd, env=dict(env), stdin=stdin, stdout=pipe, stderr=pipe)
 
     def answer(self, *, timeout: float | None = None) -> subprocess.CompletedProcess[bytes]:
         """Wait until the tool ends, and return its answer, once. Raises `TimeoutError` after `timeout` seconds."""
@@ -236,7 +239,7 @@ class Question:
         assert process is not None  # noqa: S101  # for the type checker: there is one answer
         with process:
             try:
-                stdout, stderr = process.communicate(timeout=timeout)
+                stdout, stderr = process.communicate(self._given, timeout=timeout)
             except BaseException as error:
                 process.kill()
                 if isinstance(error, subprocess.TimeoutExpired):
@@ -251,13 +254,18 @@ class Question:
 
 
 def capture(
-    argv: Sequence[str | os.PathLike[str]], *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float | None = None,
+    given: bytes | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `argv`, as a `Question`, until it ends.
 
     Raises `OSError` if the program cannot be started, and `TimeoutError` after `timeout` seconds.
     """
-    return Question(argv, cwd=cwd, env=env).answer(timeout=timeout)
+    return Question(argv, cwd=cwd, env=env, given=given).answer(timeout=timeout)
 
 
 def run_into(

@@ -213,15 +213,23 @@ def copy_tree(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, with mode 0644: at every moment, `path` is the old file or the complete new one.
+    """Write `text` to `path` as UTF-8, as `write_bytes` writes a file.
 
-    Missing parent directories are made. A file name in `text` that is not UTF-8 (PEP 383) is written as its bytes.
+    A file name in `text` that is not UTF-8 (PEP 383) is written as its bytes.
+    """
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, with mode 0644: at every moment, `path` is the old file or the complete new one.
+
+    Missing parent directories are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
             os.fchmod(file.fileno(), 0o644)
         Path(temporary).replace(path)
     except BaseException:

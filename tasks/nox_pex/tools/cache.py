@@ -36,12 +36,19 @@ _INTERVAL: Final = 24 * 3600.0
 """Seconds between two evictions that the user did not ask for."""
 
 
-_KINDS: Final = ("tools", "environments", "dependencies", "packed", "runtimes", "layers")
+_KINDS: Final = (
+    *("tools", "environments", "dependencies", "packed", "runtimes"),
+    *("blobs", "layers", "root-file-systems"),
+)
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
 _VARIABLE: Final = "NOX_PEX_CACHE_DIR"
 """The environment variable that chooses the directory of the cache."""
+
+
+_WHOLE: Final = ("pex", "wheels", "urls", "trees")
+"""Directories of the cache that are parts themselves."""
 
 
 _OF_A_PROJECT: Final = ("pyproject.toml", ".git")
@@ -73,7 +80,7 @@ def parts(root: Path) -> tuple[CachePart, ...]:
     A directory that nox-pex does not use, because it is unsafe, is not among them.
     """
     kinds = [root / kind for kind in _KINDS if safe_directory.is_safe(root / kind)]
-    directories = [*(path for kind in kinds for path in kind.glob("*")), root / "pex", root / "wheels", root / "urls"]
+    directories = [*(path for kind in kinds for path in kind.glob("*")), *(root / name for name in _WHOLE)]
     found = [
         CachePart(path=path, used=path.stat().st_mtime, size=files.size(path))
         for path in directories
@@ -200,6 +207,21 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
     def urls(self) -> Path:
         """The addresses of locked files on their indexes, by a key of the lock and the indexes."""
         return safe_directory.make(self.root / "urls")
+
+    @property
+    def blobs(self) -> Path:
+        """Configurations and layers of base images, by the hexadecimal digits of their digests."""
+        return safe_directory.make(self.root / "blobs")
+
+    @property
+    def trees(self) -> Path:
+        """The merged trees of layers, and the Pythons in them, by a key of the layers."""
+        return safe_directory.make(self.root / "trees")
+
+    @property
+    def root_file_systems(self) -> Path:
+        """Unpacked layers, by a key of the layers and of the user they are for."""
+        return safe_directory.make(self.root / "root-file-systems")
 
 
 def _chosen(value: str) -> Path:

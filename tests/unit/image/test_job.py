@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from nox_pex.image.job import BuiltImage
-from tests.support.images import PYTHON, image_target, job_of, shell
+from tests.support.images import PYTHON, TIMES, image_target, job_of, shell
 
 
 def built(description: dict[str, Any], base: dict[str, Any]) -> BuiltImage:
-    return BuiltImage(identity="i", tags=(), description=description, base=base, python=PYTHON, seconds=1.0)
+    return BuiltImage(
+        identity="i", tags=(), description=description, base=base, python=PYTHON, seconds=1.0, times=TIMES
+    )
 
 
 def test_layers_are_those_above_the_base() -> None:

@@ -11,7 +11,7 @@ from nox_pex.image.job import BuiltImage
 from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
-from tests.support.images import PYTHON, engine, image_target, job_of, shell
+from tests.support.images import PYTHON, TIMES, engine, image_target, job_of, shell
 from tests.support.targets import target_of
 
 SMOKE = {"args": ["--port", "{port}"], "http": [{"path": "/"}], "tcp": [{"port": "53"}]}
@@ -30,7 +30,7 @@ def test_a_binary_without_an_image_is_refused_only_if_it_is_named_or_the_only_on
 
 
 def skipped_by_buildah(tmp_path: Path, skips: str) -> SmokeReport:
-    built = BuiltImage(identity="i", tags=("s:1",), description={}, base={}, python=PYTHON, seconds=1.0)
+    built = BuiltImage(identity="i", tags=("s:1",), description={}, base={}, python=PYTHON, seconds=1.0, times=TIMES)
     return run.check_container(
         job_of(image_target(tmp_path), shell()),
         built,

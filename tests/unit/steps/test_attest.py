@@ -9,7 +9,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.repository import SourceRef
-from nox_pex.steps import attest
+from nox_pex.steps import attest, statement_inputs
 from nox_pex.system import locks
 from nox_pex.system.git import Git
 from tests.support.git_repository import GitRepository
@@ -61,7 +61,7 @@ def test_another_run_that_states_the_same_binary_is_waited_for(
 
 def test_only_options_that_a_step_of_this_run_used_are_overrides(make_context: MakeContext) -> None:
     context = make_context(port=8000, force=True, deep=True)
-    overrides = attest._overrides  # noqa: SLF001  # the rest of the provenance needs a built binary
+    overrides = statement_inputs._overrides  # noqa: SLF001  # the rest of the provenance needs a built binary
     context.steps.add("attest")
     assert overrides(context) == {}
     context.steps.update(("install", "smoke"))
@@ -73,7 +73,7 @@ def test_an_address_with_a_secret_is_not_stated(make_context: MakeContext, tmp_p
     context = make_context(environ=environ)
     repository = GitRepository(root=tmp_path, environ=environ)
     commit = repository.commit({"a": ""})
-    git, source = Git(root=tmp_path, environ=environ), attest._source  # noqa: SLF001  # its caller needs a built binary
+    git, source = Git(root=tmp_path, environ=environ), statement_inputs._source  # noqa: SLF001  # its caller needs a built binary
     repository.git("remote", "add", "origin", "https://forge.example/canary-8841/shop.git")
     assert source(context, git, commit) == SourceRef(repository=None, ref="refs/heads/main")
     repository.git("remote", "set-url", "origin", "https://joe:canary-8841@forge.example/shop.git")

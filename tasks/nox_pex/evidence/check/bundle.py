@@ -95,7 +95,7 @@ def split(data: bytes) -> list[tuple[int, bytes]]:
     if data.count(b"\n") + (not data.endswith(b"\n")) > MOST_LINES:
         msg = f"it has more than {MOST_LINES:,} lines"
         raise RefusedError(msg)
-    if not _is_utf_8(data):
+    if not is_utf_8(data):
         msg = "it is not UTF-8"
         raise RefusedError(msg)
     return [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line and not line.isspace()]
@@ -159,7 +159,7 @@ def _signatures(text: Raw) -> list[str]:
     return [each.sig for each in found]
 
 
-def _is_utf_8(data: bytes) -> bool:
+def is_utf_8(data: bytes) -> bool:
     """Whether `data` is UTF-8. Its text is not kept: a text can need four times as much memory as its bytes."""
     decoder, view = codecs.getincrementaldecoder("utf-8")(), memoryview(data)
     try:

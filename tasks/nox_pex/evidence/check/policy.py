@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -20,7 +20,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     One of `keys` must have signed a statement of each kind in `required`. `source` and `commit` (in lower case; the
     beginning of one is enough) are those of the build, `max_age` is the age of the proofs. `allow_warned` accepts a
-    smoke test with skipped conditions.
+    smoke test with skipped conditions. `subject` is what is checked: a file with its bundle, or an image with its
+    referrers.
     """
 
     keys: tuple[VerifyingKey, ...]
@@ -29,3 +30,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     max_age: dt.timedelta | None = None
     allow_warned: bool = False
+    subject: Literal["file", "image"] = "file"
+
+    @property
+    def entry(self) -> str:
+        """The name of the place of one statement, for messages."""
+        return "line" if self.subject == "file" else "referrer"

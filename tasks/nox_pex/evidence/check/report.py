@@ -21,32 +21,38 @@ _KEYID: Final = 12
 """Characters of a `keyid` that are shown to people."""
 
 
-_HEADER: Final = ("KIND", "RESULT", "TIME", "KEY", "LINE")
+_HEADER: Final = ("KIND", "RESULT", "TIME", "KEY")
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """A file, its SHA-256 in hexadecimal, the path of its bundle, and the verdict."""
+    """A file, its SHA-256 in hexadecimal, the path of its bundle, and the verdict.
+
+    `subject` is `file`, or `image`: then `file` is its name with its digest, and `bundle` is the repository that has
+    its statements. `entry` names the place of a statement: a line, or a referrer.
+    """
 
     file: str
     sha256: str
     bundle: str
     verdict: Verdict
+    subject: str = "file"
+    entry: str = "line"
 
 
 def lines(checked: Checked) -> Iterator[str]:
     """Yield the table of a verdict, each line without anything that a terminal or a CI system would obey."""
     verdict = checked.verdict
     yield outside_text.shown(f"{_short(checked.file)}  sha256 {checked.sha256}")
-    rows = [_HEADER, *map(_row, verdict.statements)] if verdict.statements else []
+    rows = [(*_HEADER, checked.entry.upper()), *map(_row, verdict.statements)] if verdict.statements else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     for line in verdict.ignored:
-        yield f"  ignored  line {line.number}: {outside_text.shown(_short(line.reason))}"
+        yield f"  ignored  {checked.entry} {line.number}: {outside_text.shown(_short(line.reason))}"
     for problem in verdict.problems:
         yield f"  FAILED   {outside_text.shown(_short(problem))}"
     if verdict.passed:
-        yield f"passed: {counted(verdict.statements, 'statement')} about this file, signed by a given key"
+        yield f"passed: {counted(verdict.statements, 'statement')} about this {checked.subject}, signed by a given key"
 
 
 def error(checked: Checked) -> NoxPexError | None:
@@ -55,7 +61,7 @@ def error(checked: Checked) -> NoxPexError | None:
     if not problems:
         return None
     others = f" (and {counted(problems[1:], 'other problem')})" if len(problems) > 1 else ""
-    remedy = "do not deploy the file"
+    remedy = f"do not deploy the {checked.subject}"
     return NoxPexError(checked.verdict.code, f"{_short(checked.file)}: {_short(problems[0])}{others}", remedy)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -65,14 +65,32 @@ def check(data: bytes, *, sha256: str, policy: Policy, now: dt.datetime) -> Verd
     `now` has a time zone. Never raises an exception because of `data`.
     """
     try:
-        lines = [_judge(number, text, sha256, policy) for number, text in bundle.split(data)]
+        lines = bundle.split(data)
     except RefusedError as error:
         return refused(f"the bundle is refused: {error}")
+    return check_lines(lines, sha256=sha256, policy=policy, now=now)
+
+
+def check_lines(
+    entries: Iterable[tuple[int, bytes | IgnoredLine]], *, sha256: str, policy: Policy, now: dt.datetime
+) -> Verdict:
+    """Return the verdict about the file or image with this SHA-256, from numbered envelopes or Sigstore bundles.
+
+    An entry that is ignored already proves nothing. The sizes of the others are checked. `now` has a time zone. Never
+    raises an exception because of `entries`.
+    """
+    try:
+        lines = [
+            each if isinstance(each, IgnoredLine) else _judge(number, each, sha256, policy) for number, each in entries
+        ]
+    except RefusedError as error:
+        what = "the bundle is" if policy.subject == "file" else "the statements are"
+        return refused(f"{what} refused: {error}")
     statements = tuple(line for line in lines if isinstance(line, Counted))
     ignored = tuple(line for line in lines if isinstance(line, IgnoredLine))
     missing = [kind for kind in policy.required if kind not in {each.kind for each in statements}]
     problems = [
-        *_missing(missing, statements, ignored),
+        *_missing(missing, statements, ignored, policy),
         *_not_passed(statements, policy),
         *_other_source(statements, policy),
         *(_too_old(statements, policy, policy.max_age, now) if policy.max_age is not None else ()),
@@ -91,22 +109,22 @@ def _judge(number: int, text: bytes, sha256: str, policy: Policy) -> Counted | I
     line = bundle.read_line(number, text, policy.keys)
     if isinstance(line, IgnoredLine):
         return line
-    found = _statement(line, sha256)
+    found = _statement(line, sha256, policy)
     problem = _ambiguity(line) if isinstance(found, Counted) or _could_count(line, sha256) else ""
     if problem and (isinstance(found, Counted) or problem == _REPEATED):
-        msg = f"line {number} {problem}"
+        msg = f"{policy.entry} {number} {problem}"
         raise RefusedError(msg)
     return found
 
 
-def _statement(line: SignedLine, sha256: str) -> Counted | IgnoredLine:
+def _statement(line: SignedLine, sha256: str, policy: Policy) -> Counted | IgnoredLine:
     try:
         found = statement_reader.read(line.payload)
     except ValueError as error:
         return IgnoredLine(number=line.number, reason=f"it is {error}")
     kind = _KINDS.get(found.predicate_type)
     if sha256 not in found.sha256s:
-        return IgnoredLine(number=line.number, reason="it is about another file", kind=kind)
+        return IgnoredLine(number=line.number, reason=f"it is about another {policy.subject}", kind=kind)
     if kind is None:
         return IgnoredLine(number=line.number, reason=f"it is of another kind: {found.predicate_type}")
     return Counted(
@@ -137,22 +155,25 @@ def _ambiguity(line: SignedLine) -> str:
     return ""
 
 
-def _missing(missing: Sequence[Kind], statements: Sequence[Counted], ignored: Sequence[IgnoredLine]) -> Iterator[str]:
+def _missing(
+    missing: Sequence[Kind], statements: Sequence[Counted], ignored: Sequence[IgnoredLine], policy: Policy
+) -> Iterator[str]:
     """Yield a problem for each required kind without a statement, or one if the reason is the same for all."""
+    subject = policy.subject
     unsigned, of_another = any(line.unsigned for line in ignored), _of_another_file(ignored)
     if missing and not statements and of_another.issuperset(missing):
-        yield "the signed statements are about another file: this one is of another build, or was changed"
+        yield f"the signed statements are about another {subject}: this one is of another build, or was changed"
         return
     if missing and not statements and not unsigned:
-        yield "no line is a statement about this file"
+        yield f"no {policy.entry} is a statement about this {subject}"
         return
     for kind in missing:
         if kind in of_another:
-            yield f"the signed statement of the kind {kind} is about another file"
+            yield f"the signed statement of the kind {kind} is about another {subject}"
         elif unsigned:
-            yield f"no given key has signed a statement of the kind {kind} about this file"
+            yield f"no given key has signed a statement of the kind {kind} about this {subject}"
         else:
-            yield f"there is no statement of the kind {kind} about this file"
+            yield f"there is no statement of the kind {kind} about this {subject}"
 
 
 def _of_another_file(ignored: Sequence[IgnoredLine]) -> frozenset[Kind]:
@@ -166,7 +187,7 @@ def _not_passed(statements: Sequence[Counted], policy: Policy) -> Iterator[str]:
         if predicate.has_result(each.kind) and each.result != _PASSED and not warned:
             allow = " (--allow-warned accepts it)" if each.kind == "smoke" and each.result == _WARNED else ""
             shown = "without a result" if each.result is None else f"not {_PASSED}: it is {each.result}"
-            yield f"{each.kind} is {shown} (line {each.line}){allow}"
+            yield f"{each.kind} is {shown} ({policy.entry} {each.line}){allow}"
 
 
 def _other_source(statements: Sequence[Counted], policy: Policy) -> Iterator[str]:
@@ -175,7 +196,7 @@ def _other_source(statements: Sequence[Counted], policy: Policy) -> Iterator[str
         return
     found = [(each.line, _difference(each.source, policy)) for each in statements if each.source is not None]
     if all(difference for _, difference in found):
-        yield from (f"provenance {difference} (line {line})" for line, difference in found)
+        yield from (f"provenance {difference} ({policy.entry} {line})" for line, difference in found)
 
 
 def _difference(source: Source, policy: Policy) -> str:
@@ -202,9 +223,9 @@ def _too_old(statements: Sequence[Counted], policy: Policy, max_age: dt.timedelt
     for each in statements:
         if each.time is None:
             if each.kind in policy.required:
-                yield f"{each.kind} has no time (line {each.line})"
+                yield f"{each.kind} has no time ({policy.entry} {each.line})"
         elif each.time - now > CLOCK_ERROR:
-            yield f"{each.kind} is from the future (line {each.line})"
+            yield f"{each.kind} is from the future ({policy.entry} {each.line})"
         else:
             times.setdefault(each.kind, []).append(each.time)
     for kind, known in times.items():

@@ -1,0 +1,219 @@
+"""Archives that engines save an image in: `docker save`, `podman save`, `buildah push … docker-archive:`.
+
+They are read in place: no entry is unpacked, so the names in an archive are keys and never paths. All three engines
+keep the bytes of the configuration, which an archive in OCI's format does not: Podman drops the health check there.
+
+Fact sources: Docker's "Image Specification v1.2", "Combined Image JSON + Filesystem Changeset Format"
+(`manifest.json`); `docker/internal/tarfile` of containers/image.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import posixpath
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nox_pex.oci import image_config, manifest, media_types
+from nox_pex.oci.descriptor import Descriptor, Digest
+from nox_pex.oci.image import LayerFile
+from nox_pex.oci.layout import Blob, WrittenImage
+from nox_pex.oci.manifest import FormatError, Manifest
+from nox_pex.system import processors, strict_json
+
+_MOST_ENTRIES: Final = 10_000
+
+
+_MOST_LINKS: Final = 10
+"""Links in a row. Older versions of Docker link a layer that is there twice."""
+
+
+_PIECE: Final = 1 << 20
+"""Bytes that are read at a time."""
+
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+_GZIP_BITS: Final = 31
+"""Tells zlib to write or read the format gzip (zlib manual, `deflateInit2`). Its header then has no time."""
+
+
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+
+class _Entry(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The entry of `manifest.json` for an image: names in the archive."""
+
+    config: str
+    layers: Annotated[tuple[str, ...], Meta(max_length=1000)]
+
+
+class _Member(Struct, frozen=True, kw_only=True):
+    """Bytes of the archive."""
+
+    offset: int
+    size: int
+
+
+def read(archive: Path, into: Path, *, known: Mapping[Digest, LayerFile]) -> WrittenImage:
+    """Return the image in `archive`, with OCI's media types, and its layers as files in the directory `into`.
+
+    `known` are layers by their diff ids, which are used as they are: those of the base have the digest that they have
+    in their registry. Every other layer is compressed by gzip, or kept if the engine has compressed it. The same image
+    gives the same manifest, if the same zlib compresses. Raises `FormatError` if the archive is not what an engine
+    saves, or if a layer is not the one that the configuration names; `OSError`.
+    """
+    with archive.open("rb") as file:
+        try:
+            members = _members(file)
+        except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+            msg = f"it is no tar archive: {error}"
+            raise FormatError(msg) from error
+        entry = _entry(_bytes(file, members, "manifest.json"))
+        config = _bytes(file, members, entry.config)
+    diff_ids = image_config.parse(config).rootfs.diff_ids
+    if len(diff_ids) != len(entry.layers):
+        msg = "its manifest.json and its configuration list different numbers of layers"
+        raise FormatError(msg)
+    wanted = {diff_id: _find(members, name) for diff_id, name in zip(diff_ids, entry.layers, strict=True)}
+    with futures.ThreadPoolExecutor(processors.count()) as pool:  # zlib lets other threads run
+        write = functools.partial(_layer, archive=archive, into=into, known=known)
+        layers = dict(zip(wanted, pool.map(lambda item: write(*item), wanted.items()), strict=True))
+    return _image(config, [layers[diff_id] for diff_id in diff_ids])
+
+
+def _image(config: bytes, layers: list[LayerFile]) -> WrittenImage:
+    described = Blob.of(config, media_types.CONFIG)
+    top = Manifest(
+        schema_version=2,
+        media_type=media_types.MANIFEST,
+        config=described.descriptor,
+        layers=tuple(layer.descriptor for layer in layers),
+    )
+    blobs = {layer.descriptor.digest: Blob(descriptor=layer.descriptor, content=layer.path) for layer in layers}
+    return WrittenImage(top=Blob.of(manifest.encode(top), media_types.MANIFEST), blobs=(described, *blobs.values()))
+
+
+def _members(file: io.BufferedReader) -> dict[str, _Member | str]:
+    """Return the place of each file in the archive, or the name that a link leads to, by its name."""
+    found: dict[str, _Member | str] = {}
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+        for count, member in enumerate(archive):
+            if count >= _MOST_ENTRIES:
+                msg = f"more than {_MOST_ENTRIES} entries"
+                raise ValueError(msg)
+            name = posixpath.normpath(member.name)
+            if member.issym():
+                found[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+            elif member.islnk():
+                found[name] = posixpath.normpath(member.linkname)
+            elif member.isreg() and not member.issparse():
+                found[name] = _Member(offset=member.offset_data, size=member.size)
+    return found
+
+
+def _find(members: Mapping[str, _Member | str], name: str) -> _Member:
+    found: _Member | str = posixpath.normpath(name)
+    for _ in range(_MOST_LINKS):
+        if not isinstance(found, str):
+            return found
+        found = members.get(found, "")
+    if isinstance(found, str):
+        msg = f"it has no file {name!r}"
+        raise FormatError(msg)
+    return found
+
+
+def _bytes(file: io.BufferedReader, members: Mapping[str, _Member | str], name: str) -> bytes:
+    member = _find(members, name)
+    if member.size > manifest.LARGEST:
+        msg = f"{name!r} has more than {manifest.LARGEST} bytes"
+        raise FormatError(msg)
+    file.seek(member.offset)
+    return file.read(member.size)
+
+
+def _entry(data: bytes) -> _Entry:
+    try:
+        (found,) = msgspec.convert(strict_json.parse(data), tuple[_Entry, ...])
+    except (ValueError, RecursionError) as error:
+        msg = f"its manifest.json does not list one image: {error}"
+        raise FormatError(msg) from error
+    return found
+
+
+def _layer(
+    diff_id: Digest, member: _Member, *, archive: Path, into: Path, known: Mapping[Digest, LayerFile]
+) -> LayerFile:
+    """Return the layer `diff_id`, which is `member` of the archive."""
+    if diff_id in known:
+        return known[diff_id]
+    path = into / diff_id.partition(":")[2]
+    with archive.open("rb") as file, path.open("xb") as output:
+        first = next(_pieces(file, member), b"")
+        if first.startswith(_ZSTD):
+            msg = "a layer is compressed by zstd, which is not read here"
+            raise FormatError(msg)
+        compressor = None if first.startswith(_GZIP) else zlib.compressobj(wbits=_GZIP_BITS)
+        content, written, size = hashlib.sha256(), hashlib.sha256(), 0
+        for piece in _pieces(file, member):
+            if compressor is None:
+                stored = piece
+            else:
+                content.update(piece)
+                stored = compressor.compress(piece)
+            size += output.write(stored)
+            written.update(stored)
+        if compressor is None:
+            _decompress(_pieces(file, member), content.update)
+        else:
+            rest = compressor.flush()
+            size += output.write(rest)
+            written.update(rest)
+    if f"sha256:{content.hexdigest()}" != diff_id:
+        msg = f"it has another layer than {diff_id}"
+        raise FormatError(msg)
+    digest = f"sha256:{written.hexdigest()}"
+    return LayerFile(
+        descriptor=Descriptor(media_type=media_types.LAYER_GZIP, digest=digest, size=size), diff_id=diff_id, path=path
+    )
+
+
+def _pieces(file: io.BufferedReader, member: _Member) -> Iterator[bytes]:
+    """Yield the bytes of `member`; fewer if the archive ends before."""
+    file.seek(member.offset)
+    left = member.size
+    while left and (piece := file.read(min(left, _PIECE))):
+        left -= len(piece)
+        yield piece
+
+
+def _decompress(pieces: Iterator[bytes], use: Callable[[bytes], object]) -> None:
+    """Call `use` with the content of a gzip file, piece by piece. It may have several members (RFC 1952)."""
+    decompressor = zlib.decompressobj(wbits=_GZIP_BITS)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest:
+                if decompressor.eof:
+                    decompressor = zlib.decompressobj(wbits=_GZIP_BITS)
+                use(decompressor.decompress(rest, _PIECE))
+                rest = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
+        while not decompressor.eof and (held_back := decompressor.decompress(b"", _PIECE)):
+            use(held_back)
+    except zlib.error as error:
+        msg = f"a layer is damaged: {error}"
+        raise FormatError(msg) from error
+    if not decompressor.eof:
+        msg = "a layer is not complete"
+        raise FormatError(msg)

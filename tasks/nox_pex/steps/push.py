@@ -1,0 +1,221 @@
+"""`push`: send each image and its evidence to the registries that its tags name.
+
+The image goes first, without a tag. Then the key is read, the statements are signed and attached, and the tags are
+written. No process is started after the key is read: engines, Git, Poetry and credential helpers have run before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from nox_pex.errors import NoxPexError
+from nox_pex.evidence import proof
+from nox_pex.evidence.image import proof as image_proof
+from nox_pex.evidence.image import referrers, statements
+from nox_pex.evidence.image.referrers import Attachment
+from nox_pex.evidence.keys import SigningKey
+from nox_pex.evidence.kinds import Kind
+from nox_pex.evidence.results import ImageResult
+from nox_pex.image import push_plan, saved_image
+from nox_pex.image import run as image_run
+from nox_pex.image.engine import find_engine
+from nox_pex.image.push_plan import Destination, Pushed
+from nox_pex.oci import layout
+from nox_pex.oci.layout import WrittenImage
+from nox_pex.oci.manifest import FormatError
+from nox_pex.pex.build_record import timestamp
+from nox_pex.pex.target import Target
+from nox_pex.registry import push
+from nox_pex.registry.push import PushResult
+from nox_pex.registry.repository import Repository, open_repository
+from nox_pex.steps import attest, statement_inputs
+from nox_pex.steps.context import Context
+from nox_pex.steps.each_binary import each_binary, remove_results
+from nox_pex.system import files, locks, outside_text, plain_paths
+from nox_pex.system.wording import counted, megabytes
+
+
+class _Upload(Struct, frozen=True, kw_only=True):
+    """An image that its registries have, without evidence and without tags.
+
+    `predicates` are those of its statements, and `bill` is its bill of materials; None without evidence.
+    """
+
+    target: Target
+    result: ImageResult
+    written: WrittenImage
+    places: Sequence[tuple[Destination, Repository, PushResult]]
+    started: float
+    predicates: Mapping[Kind, Mapping[str, Any]] | None
+    bill: bytes | None
+
+
+def run(context: Context) -> None:
+    """Push the image of each binary that has one, attach its evidence, and write `NAME.push.json`.
+
+    Raises `NoxPexError`: `not-proven`, `registry`, `registry-auth`, `signing`, `config`, `usage`. A failure of one
+    binary does not stop the others.
+    """
+    context.check_prebuilt()
+    image_run.check_wanted(context.targets, named=context.arguments.names)
+    uploads: list[_Upload] = []
+    failures: list[NoxPexError] = []
+    with contextlib.ExitStack() as opened:
+
+        def upload(target: Target) -> None:
+            if target.table.image is not None:
+                uploads.append(_upload(context, target, opened))
+            else:
+                context.say(f"push: {target.name} skipped, it has no image in the settings")
+
+        try:
+            each_binary(context, upload)
+        except NoxPexError as error:
+            failures.append(error)
+        try:
+            key = _key(context, uploads)
+        except NoxPexError as error:
+            raise NoxPexError.together([*failures, error]) from error
+        for each in uploads:
+            try:
+                _finish(context, each, key)
+            except NoxPexError as error:
+                failures.append(error)
+    if failures:
+        raise NoxPexError.together(failures)
+
+
+def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _Upload:
+    """Prove one image, and send it to its registries without a tag."""
+    started = time.monotonic()
+    remove_results(target.file("push.json"))
+    result = _result(target)
+    destinations = push_plan.destinations(result.tags, key=f"{target.key}.image.tag")
+    written = _written(context, target, result, opened)
+    stated = push_plan.stated(written, destinations[0], ids=push_plan.ids(written))
+    predicates: Mapping[Kind, Mapping[str, Any]] | None = None
+    bill: bytes | None = None
+    if context.arguments.no_evidence:
+        image_proof.require_same(target, result, stated)
+        context.say(f"push: {target.name} goes without its evidence (--no-evidence)")
+    else:
+        sha256 = statement_inputs.digest(target)
+        proven = image_proof.require(target, stated, sha256=sha256)
+        found = statement_inputs.bill(context, target, sha256=sha256)
+        bill = files.read_bytes(target.file("cdx.json"))
+        record = statement_inputs.record(target, sha256=sha256)
+        build = statement_inputs.build(context, target, record) if record else None
+        if build is None:
+            reason = "its binary is not the last build in this checkout"
+            context.say(f"push: {target.name} has no provenance: {reason}; `nox-pex check` needs --require")
+        predicates = statements.predicates(proven, build=build, bill=found, secrets=context.secrets)
+    places = []
+    for destination in destinations:
+        shell = context.provisioner.shell
+        manager = open_repository(destination.name, environ=context.environ, shell=shell, say=context.say)
+        repository = opened.enter_context(manager)
+        plan = push_plan.content(written, destination, result)
+        places.append((destination, repository, push.upload(repository, plan, say=context.say)))
+    return _Upload(
+        target=target,
+        result=result,
+        written=written,
+        places=places,
+        started=started,
+        predicates=predicates,
+        bill=bill,
+    )
+
+
+def _result(target: Target) -> ImageResult:
+    """Return the result of `image`. Raises `NoxPexError` `not-proven` if there is none that this checkout wrote."""
+    result, problem = proof.read(target, "image", ImageResult)
+    if result is None or problem is not None:
+        raise proof.not_proven(target, "image", problem or "there is none")
+    return result
+
+
+def _written(context: Context, target: Target, result: ImageResult, opened: contextlib.ExitStack) -> WrittenImage:
+    """Return the image: the layout that nox-pex wrote, or what the engine saves. Its files last as long as `opened`."""
+    image, shell = target.table.image, context.provisioner.shell
+    if result.digest is None and image is not None:
+        engine = find_engine(result.engine, image.engine_args, shell)
+        into = opened.enter_context(plain_paths.plain_directory())
+        return saved_image.save(engine, result.id or "", shell=shell, into=into)
+    waiting = f"push: waiting for another run that writes the image of {target.name}"
+    opened.enter_context(locks.locked(target.state_file("oci.lock"), waiting=lambda: context.say(waiting)))
+    directory = target.file("oci")
+    try:
+        return layout.read(directory)
+    except FormatError as error:
+        raise NoxPexError("not-proven", f"{directory} is not the image: {error}", "run `nox -s image`") from error
+
+
+def _key(context: Context, uploads: Sequence[_Upload]) -> SigningKey | None:
+    """Return the signing key, if there is one and something to sign. The statements of `attest` are signed with it."""
+    wanted = any(each.predicates is not None for each in uploads)
+    if not attest.has_key(context) or not (wanted or context.unsigned):
+        return None
+    key = attest.signing_key(context)
+    attest.sign(context, context.unsigned, key)
+    context.unsigned.clear()
+    return key
+
+
+def _finish(context: Context, upload: _Upload, key: SigningKey | None) -> None:
+    """Attach the evidence to an image in its registries, write the tags, and `NAME.push.json`."""
+    written, name = upload.written, upload.target.name
+    pushed = []
+    for destination, repository, first in upload.places:
+        attachments = _attachments(upload, destination, key)
+        results = [first]
+        if attachments:
+            results.append(push.upload(repository, push_plan.attached(written, attachments), say=context.say))
+        pushed.append(Pushed(destination=destination, results=tuple(results), attachments=attachments))
+    targets = [(repository, tag) for destination, repository, _ in upload.places for tag in destination.tags]
+    _, sent_last = push.write_tags(targets, push_plan.top(written))
+    record = push_plan.record(
+        upload.result,
+        push_plan.stated(written, upload.places[0][0]),
+        pushed,
+        sent_last=sent_last,
+        keyid=key.keyid if key is not None and upload.predicates is not None else None,
+        seconds=time.monotonic() - upload.started,
+        finished=timestamp(dt.datetime.now(dt.UTC)),
+    )
+    text = context.secrets.mask_json(outside_text.json_text(record))
+    files.write_text(upload.target.file("push.json"), text)
+    _show(context, name, record, key=key, has_evidence=upload.predicates is not None)
+
+
+def _attachments(upload: _Upload, destination: Destination, key: SigningKey | None) -> tuple[Attachment, ...]:
+    """Return what refers to the image in one repository: the bill of materials, and with a key the statements."""
+    if upload.predicates is None or upload.bill is None:
+        return ()
+    image = push_plan.stated(upload.written, destination)
+    made = statements.statements(upload.predicates, image)
+    created = next((each.time for each in made if each.kind == "sbom"), None)
+    bill = referrers.of_bill(image, upload.bill, file=upload.target.file("cdx.json").name, created=created)
+    return (*bill, *(referrers.of_statements(image, statements.sign(made, key)) if key is not None else ()))
+
+
+def _show(
+    context: Context, name: str, record: Mapping[str, Any], *, key: SigningKey | None, has_evidence: bool
+) -> None:
+    """Show the names of the image by its digest, and what is attached to it."""
+    sent = f"{megabytes(record['bytes-sent'])} sent in {record['seconds']:.1f} s"
+    context.say(f"push: {', '.join(record['tags'])} pushed, {sent}")
+    for each in record["names"]:
+        context.say(f"push: {each}")
+    if has_evidence and key is None:
+        how = "-- --key PATH"
+        context.say(f"push: {name} has its bill of materials, and no statements, because there is no key ({how})")
+    elif has_evidence:
+        of_one = {each["digest"] for each in record["repositories"][0]["referrers"]}
+        context.say(f"push: {name} has {counted(of_one, 'referrer')}; `nox-pex check --image NAME@sha256:…` reads them")
