@@ -122,11 +122,11 @@ def test_an_image_of_an_engine_is_known_by_its_id(make_target: MakeTarget) -> No
     target = make_target(image=IMAGE)
     config = ONE.blobs[0].descriptor.digest
     platforms = [{"platform": "linux/amd64", "conditions": [condition()]}]
-    for identity in (config, config.removeprefix("sha256:"), ONE.top.descriptor.digest):
-        write_result(target, ONE, engine="podman", digest=None, id=identity, platforms=platforms)
-        assert require(target).result.id == identity
-    for identity in ("sha256:" + "0c" * 32, None):
-        write_result(target, ONE, engine="podman", digest=None, id=identity, platforms=platforms)
+    for known in (config, config.removeprefix("sha256:"), ONE.top.descriptor.digest):
+        write_result(target, ONE, engine="podman", digest=None, id=known, platforms=platforms)
+        assert require(target).result.id == known
+    for other in ("sha256:" + "0c" * 32, None):
+        write_result(target, ONE, engine="podman", digest=None, id=other, platforms=platforms)
         (found,) = problems(target)
         assert found.startswith("it is about another image (")
 
