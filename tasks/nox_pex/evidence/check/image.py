@@ -104,12 +104,16 @@ def _read(repository: Repository, digest: Digest) -> list[tuple[int, bytes | Ign
 
 
 class _Reader(Struct, kw_only=True):
-    """Reads the referrers of `subject`, until `deadline` (of the monotonic clock). Threads may share it."""
+    """Reads the referrers of `subject`, until `deadline` (of the monotonic clock). Threads may share it.
+
+    `failure` is the one after which nothing more is read.
+    """
 
     repository: Repository
     subject: Digest
     deadline: float
     unreadable: int = 0
+    failure: NoxPexError | None = None
 
     def layer(self, number: int, digest: Digest) -> Descriptor | IgnoredLine:
         """Return the layer with the bundle of a referrer, by its number and its digest."""
@@ -140,11 +144,14 @@ class _Reader(Struct, kw_only=True):
         if time.monotonic() > self.deadline:
             msg = f"reading them took more than {_LONGEST:g} s"
             raise RefusedError(msg)
+        if self.failure is not None:
+            raise self.failure
         try:
             return fetch()
         except NoxPexError as error:
             self.unreadable += 1
             if error.code != "registry" or self.unreadable > _MOST_UNREADABLE:
+                self.failure = error
                 raise
             return IgnoredLine(number=number, reason=f"it cannot be read: {error.problem}")
 
