@@ -28,7 +28,8 @@ FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "register_argum
 """Modules that may import from every room."""
 
 STANDALONE = {
-    *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "confine")),
+    *(f"smoke/process/{module}.py" for module in ("supervisor", "start", "pid_namespace", "process_table", "kernel")),
+    *(f"smoke/process/{module}.py" for module in ("confine", "root_file_system")),
     "platforms/poetry_script.py",
     "evidence/sbom/cyclonedx_script.py",
 }

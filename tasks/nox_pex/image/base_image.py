@@ -27,7 +27,7 @@ try:
     libc = os.confstr("CS_GNU_LIBC_VERSION").split()
 except (AttributeError, OSError, ValueError):
     libc = ["", ""]
-for loader in glob.glob("/lib/ld-musl-*.so.1"):
+for loader in [] if libc[0] else glob.glob("/lib/ld-musl-*.so.1"):
     said = subprocess.Popen([loader], stderr=subprocess.PIPE).communicate()[1].decode()
     libc = ["musl", (re.findall("Version ([0-9.]+)", said) or [""])[0]]
 soabi = (sysconfig.get_config_var("SOABI") or "").split("-")
@@ -74,6 +74,14 @@ _LEGACY_TAGS: Final = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"
 """Minor versions of glibc 2, and the older name of the platform tag (PEP 600)."""
 
 
+_OLDEST_GLIBC: Final = 5
+"""The minor version of the oldest glibc 2 that wheels are for, on x86 (PEP 513)."""
+
+
+_OLDEST_GLIBC_ELSEWHERE: Final = 17
+"""The same on all other machines (PEP 599)."""
+
+
 class ImagePython(Struct, frozen=True, kw_only=True):
     """The Python in an image, and its system.
 
@@ -109,6 +117,10 @@ class ImagePython(Struct, frozen=True, kw_only=True):
 
     def tags(self) -> frozenset[tags.Tag]:
         """Return the tags of the wheels that can be installed there (PEP 425)."""
+        return frozenset(self.ordered_tags())
+
+    def ordered_tags(self) -> tuple[tags.Tag, ...]:
+        """Return the tags of the wheels that can be installed there, the most specific first, as `packaging` does."""
         major, minor = (int(part) for part in self.minor.split("."))
         platforms = list(self._platforms())
         if self.implementation == "CPython":
@@ -116,13 +128,15 @@ class ImagePython(Struct, frozen=True, kw_only=True):
             abi = f"{interpreter}{'' if self.gil else 't'}"
             native = tags.cpython_tags((major, minor), [abi], platforms)
         else:
-            interpreter = f"{_SHORT_NAMES.get(self.implementation, self.implementation.lower())}{major}{minor}"
-            native = tags.generic_tags(interpreter, [self.abi], platforms)
-        return frozenset(native) | frozenset(tags.compatible_tags((major, minor), interpreter, platforms))
+            short = _SHORT_NAMES.get(self.implementation, self.implementation.lower())
+            native = tags.generic_tags(f"{short}{major}{minor}", [self.abi], platforms)
+            interpreter = f"{short}{major}"
+        return tuple(dict.fromkeys((*native, *tags.compatible_tags((major, minor), interpreter, platforms))))
 
     def _platforms(self) -> Iterator[str]:
         yield f"linux_{self.machine}"
-        for minor in range(self.libc_minor, -1, -1):
+        oldest = _OLDEST_GLIBC if self.machine in ("x86_64", "i686") else _OLDEST_GLIBC_ELSEWHERE
+        for minor in range(self.libc_minor, (oldest if self.libc == "glibc" else 0) - 1, -1):
             if self.libc == "musl":
                 yield f"musllinux_1_{minor}_{self.machine}"
             elif self.libc == "glibc":

@@ -151,7 +151,7 @@ def _not_locked(required: BinaryRequirements, python: ImagePython, built_with: s
     """Return the first requirement that only the patch release of the base has, and that is not in the binary."""
     if python.version == built_with:
         return None
-    on_base, on_builder = _marker_environment(python, python.version), _marker_environment(python, built_with)
+    on_base, on_builder = marker_environment(python, python.version), marker_environment(python, built_with)
     requirements = {name: list(_parsed(texts)) for name, texts in required.requires.items()}
     extras: dict[str, set[str]] = {name: {""} for name in requirements}
     for requirement in (each for of_distribution in requirements.values() for each in of_distribution):
@@ -174,7 +174,7 @@ def _parsed(texts: Iterable[str]) -> Iterator[Requirement]:
             yield Requirement(text)
 
 
-def _marker_environment(python: ImagePython, version: str) -> dict[str, str]:
+def marker_environment(python: ImagePython, version: str) -> dict[str, str]:
     """Return the environment markers (PEP 508) of the base if its Python had this version."""
     return {
         "implementation_name": python.implementation.lower(),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from nox_pex.image import dockerfile
-from nox_pex.image.content.content import ImageContent
+from nox_pex.image.content.request import ImageContent
 from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor
 from nox_pex.oci.image import BaseImage, LayerFile

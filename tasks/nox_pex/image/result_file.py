@@ -60,7 +60,7 @@ def of_layout(job: Job, built: ImageLayout, reports: Sequence[SmokeReport], *, s
         },
         "layers": [layer.descriptor.digest for layer in first.content.layers],
         "bytes-over-base": first.added_bytes,
-        "compressor": first.content.compressor,
+        "compressor": ", ".join(first.content.compressors),
         "seconds": round(built.seconds, 3),
         "built": msgspec.to_builtins(built.times),
         "platforms": [_of_platform(image, report) for image, report in zip(built.images, reports, strict=True)],

@@ -18,8 +18,8 @@ from nox_pex.image.base import fetch, python
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.build import requirements, unreadable
 from nox_pex.image.compatibility import BinaryRequirements
-from nox_pex.image.content import content
-from nox_pex.image.content.content import ContentRequest, ImageContent
+from nox_pex.image.content import write
+from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.job import Job
 from nox_pex.image.labels import labels, tags
 from nox_pex.oci import layout, manifest, media_types, reference
@@ -144,7 +144,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         starts_directly=found.has_shell and table.sh_boot and table.layout == "zipapp",
     )
     try:
-        made = content.write_content(request, caches=caches, shell=job.shell)
+        made = write.write_content(request, caches=caches, shell=job.shell)
     except PexError as error:
         raise unreadable(job.target.binary, error) from error
     written = config.config(base, job.image, made, python=found.executable, labels=labels(job))

@@ -36,7 +36,10 @@ _INTERVAL: Final = 24 * 3600.0
 """Seconds between two evictions that the user did not ask for."""
 
 
-_KINDS: Final = ("tools", "environments", "dependencies", "packed", "runtimes", "blobs", "root-file-systems")
+_KINDS: Final = (
+    *("tools", "environments", "dependencies", "packed", "runtimes"),
+    *("blobs", "layers", "root-file-systems"),
+)
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
 
 
@@ -189,6 +192,11 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
     def runtimes(self) -> Path:
         """Pex's own parts of binaries, by a key of the settings that decide them."""
         return safe_directory.make(self.root / "runtimes")
+
+    @property
+    def layers(self) -> Path:
+        """Layers of images, by their diff ids, and notes on what they were made from."""
+        return safe_directory.make(self.root / "layers")
 
     @property
     def wheels(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nox_pex.image import config
-from nox_pex.image.content.content import ImageContent
+from nox_pex.image.content.request import ImageContent
 from nox_pex.oci import manifest, media_types, reference
 from nox_pex.oci.descriptor import Descriptor, ImagePlatform
 from nox_pex.oci.image import BaseImage, LayerFile
@@ -45,7 +45,7 @@ CONTENT = ImageContent(
     titles=("b", "c"),
     entrypoint=("/app/pex",),
     env={"PEX_ROOT": "/pex"},
-    compressor="zlib",
+    compressors=("zlib",),
     bytecode=None,
     notes=(),
 )

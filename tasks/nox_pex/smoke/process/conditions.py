@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.settings.smoke import BootCondition
-from nox_pex.smoke.process.program import Confinement
+from nox_pex.smoke.process.confinement import Confinement
 from nox_pex.smoke.process.without_python import path_without_python
 from nox_pex.system import files
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource  # noqa: F401  # `wait4` imports it, which cannot be done in the root file system of a container
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn
 
-from nox_pex.smoke.process import confine
+from nox_pex.smoke.process import kernel
 
 _CREDENTIALS: Final = struct.Struct("3i")
 """The process, user and group id of a sender (`struct ucred` in unix(7))."""
@@ -40,11 +41,13 @@ class PidNamespace:
     appear in the namespace any more. `has_ended` is set when the supervisor has reaped the init.
     """
 
-    def __init__(self, launch: Launch, *, join: int | None, private: Iterable[int]) -> None:
+    def __init__(
+        self, launch: Launch, *, begin: Callable[[], None], prepare_init: Callable[[], None], private: Iterable[int]
+    ) -> None:
         """Create the namespace, with `launch` to be called in it.
 
-        `join` is a process whose file systems are entered first. `private` are the descriptors that only the supervisor
-        may have. Raises `RefusedError` if the kernel refuses it.
+        `begin` gives the next child of its caller the namespace. That child is the init, and calls `prepare_init`.
+        `private` are the descriptors that only the supervisor may have. Raises `RefusedError` if the kernel refuses it.
         """
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -55,14 +58,15 @@ class PidNamespace:
             # becomes the parent of the init.
             outer = os.fork()
             if outer == 0:
-                _enter(launch, channel=theirs, join=join, private=[*private, self._channel.fileno()])
+                descriptors = [*private, self._channel.fileno()]
+                _enter(launch, channel=theirs, begin=begin, prepare_init=prepare_init, private=descriptors)
         os.waitpid(outer, 0)
         event, self.init = self._receive()
         if "ready" not in event:
             self._channel.close()
             if self.init not in (0, outer):
                 os.waitpid(self.init, 0)
-            raise confine.RefusedError(event.get("refused", "the system refuses a PID namespace"))
+            raise kernel.RefusedError(event.get("refused", "the system refuses a PID namespace"))
 
     def launch(self) -> Event:
         """Start the program, and return the event; `started` is the process id on this machine."""
@@ -117,17 +121,24 @@ class PidNamespace:
         return event or {"damaged": True}, senders[0]
 
 
-def _enter(launch: Launch, *, channel: socket.socket, join: int | None, private: Iterable[int]) -> NoReturn:
+def _enter(
+    launch: Launch,
+    *,
+    channel: socket.socket,
+    begin: Callable[[], None],
+    prepare_init: Callable[[], None],
+    private: Iterable[int],
+) -> NoReturn:
     """Create the namespace and its init, and end this process, which is a child of the supervisor."""
     try:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for descriptor in (*private, _STDERR):  # the program can open those of its init (proc(5))
             os.dup2(null, descriptor, inheritable=False)
-        confine.enter_new_pid_namespace(join)
+        begin()
         if os.fork() == 0:
-            confine.mount_proc()
+            prepare_init()
             _run_init(launch, channel)
-    except (confine.RefusedError, OSError) as refusal:
+    except (kernel.RefusedError, OSError) as refusal:
         _send(channel, refused=str(refusal))
     finally:
         os._exit(0)
@@ -141,7 +152,7 @@ def _run_init(launch: Launch, channel: socket.socket) -> None:
     _send(channel, ready=True)
     if not channel.recv(1):
         return
-    confine.end_with_parent()
+    kernel.end_with_parent()
     if select.select([channel], [], [], 0)[0]:
         return  # the supervisor ended before
     event = launch(lambda: _send(channel, announced=True))

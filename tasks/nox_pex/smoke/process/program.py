@@ -16,12 +16,13 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, Protocol, final
+from typing import Final, Protocol, final
 
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.confinement import Confinement, RootConfinement
 from nox_pex.smoke.process.events import Event, damaged_events, supervisor_gone
 from nox_pex.smoke.process.launch_failure import launch_failed
 from nox_pex.smoke.process.network import HERE, Network
@@ -86,23 +87,6 @@ class Command(Struct, frozen=True, kw_only=True):
 
 class UnavailableError(Exception):
     """This machine cannot run a program under the condition. The text says why."""
-
-
-class Confinement(Struct, frozen=True, kw_only=True):
-    """The rights that `confine.py` takes away from a program on Linux.
-
-    `offline`: its network is a private loopback. `read-only`: it can write only to a private `/tmp` of `tmp_bytes` and
-    to the directories `writable`. `unprivileged`: it runs as the user id `user`, without groups or capabilities. The
-    directories `visible` stay visible below directories that are replaced. `join` is the process id of a program that
-    was confined in the same way: the new program then shares its network or its file systems.
-    """
-
-    kind: Literal["offline", "read-only", "unprivileged"]
-    user: int
-    tmp_bytes: int
-    visible: tuple[str, ...] = ()
-    writable: tuple[str, ...] = ()
-    join: int | None = None
 
 
 class Exit(Struct, frozen=True, kw_only=True):
@@ -212,7 +196,7 @@ class Program:
         command: Command,
         *,
         remove: Path | None = None,
-        confinement: Confinement | None = None,
+        confinement: Confinement | RootConfinement | None = None,
         contain: bool = True,
     ) -> None:
         self.uncontained: str | None = None
@@ -237,7 +221,7 @@ class Program:
             raise UnavailableError(msg)
         with contextlib.ExitStack() as stack:
             supervisor_end: socket.socket | None = None
-            if self._confinement is not None and self._confinement.kind == "offline":
+            if self._confinement is not None and self._confinement.private_network:
                 self._channel, supervisor_end = socket.socketpair()
                 stack.enter_context(supervisor_end)
             self._supervisor = subprocess.Popen(
@@ -258,7 +242,7 @@ class Program:
             remove=str(self._remove) if self._remove else None,
             cleanup=command.cleanup,
             contain=self._contain,
-            confine=self._confinement and _confinement_spec(self._confinement, cwd=command.cwd),
+            confine=self._confinement and self._confinement.spec(cwd=command.cwd),
             sockets=channel,
         )
         event = self._await("started", "failed", "refused")
@@ -379,17 +363,3 @@ class Program:
         if event.damaged and not damaged:
             raise damaged_events()
         return event
-
-
-def _confinement_spec(confinement: Confinement, *, cwd: Path) -> dict[str, object]:
-    """Return a confinement as JSON values, as `confine.py` reads it."""
-    return {
-        "kind": confinement.kind,
-        "join": confinement.join,
-        "user": confinement.user,
-        "tmp": "/tmp",  # noqa: S108  # a private file system is mounted there
-        "tmp-bytes": confinement.tmp_bytes,
-        "visible": confinement.visible,
-        "writable": confinement.writable,
-        "cwd": str(cwd),
-    }

@@ -26,9 +26,7 @@ def start(spec: Mapping[str, Any], *, contain: bool, private: Sequence[int]) -> 
     """
     confinement = None
     if spec["confine"]:
-        from nox_pex.smoke.process.confine import Confinement  # noqa: PLC0415  # it works only on Linux
-
-        confinement = Confinement(spec["confine"])
+        confinement = _confinement(spec["confine"])
     with contextlib.ExitStack() as stack:
         stdin, stdout = (
             stack.enter_context(Path(spec[name]).open(mode)) for name, mode in (("stdin", "rb"), ("stdout", "ab"))
@@ -76,21 +74,39 @@ class _Launch:
         except OSError as error:
             return {"failed": error.errno, "reason": error.strerror}
         except subprocess.SubprocessError:
-            return {"refused": confinement.refusal if confinement else "the system refuses to prepare it"}
+            return confinement.refusal if confinement else {"refused": "the system refuses to prepare it"}
         # The supervisor or the init reaps every child, so `Popen` must not wait for this one.
         self._program.returncode = 0
         return {"started": self._program.pid, "at": started}
 
 
-def _start_contained(launch: _Launch, private: Sequence[int]) -> tuple[Event, PidNamespace | None]:
-    """Start the program in a PID namespace, or without one if the kernel refuses it."""
-    from nox_pex.smoke.process import confine, pid_namespace  # noqa: PLC0415  # they work only on Linux
+def _confinement(spec: Mapping[str, Any]) -> Confinement:
+    if spec["kind"] == "root":
+        from nox_pex.smoke.process.root_file_system import RootConfinement  # noqa: PLC0415  # it works only on Linux
 
-    join = launch.confinement.file_systems_of if launch.confinement else None
+        return RootConfinement(spec)
+    from nox_pex.smoke.process.confine import Confinement  # noqa: PLC0415  # it works only on Linux
+
+    return Confinement(spec)
+
+
+def _start_contained(launch: _Launch, private: Sequence[int]) -> tuple[Event, PidNamespace | None]:
+    """Start the program in a PID namespace, or without one if the kernel refuses it and the program needs none."""
+    from nox_pex.smoke.process import confine, kernel, pid_namespace  # noqa: PLC0415  # they work only on Linux
+
+    confinement = launch.confinement
+    join = confinement.file_systems_of if confinement else None
     try:
-        namespace = pid_namespace.PidNamespace(launch, join=join, private=private)
-    except confine.RefusedError as refusal:
-        if join is not None and not confine.shares_pid_namespace(join):
-            return {"refused": str(refusal)}, None  # in its file systems, `/proc` would show other processes
+        namespace = pid_namespace.PidNamespace(
+            launch,
+            begin=confinement.begin_pid_namespace if confinement else lambda: confine.enter_new_pid_namespace(None),
+            prepare_init=confinement.prepare_init if confinement else confine.mount_proc,
+            private=private,
+        )
+    except kernel.RefusedError as refusal:
+        # In the file systems of another program, `/proc` would show other processes.
+        shows_others = join is not None and not confine.shares_pid_namespace(join)
+        if shows_others or (confinement is not None and not confinement.optional_pid_namespace):
+            return {"refused": str(refusal)}, None
         return {**launch(), "uncontained": str(refusal)}, None
     return namespace.launch(), namespace

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nox_pex.settings.smoke import BootCondition
 from nox_pex.smoke.process import conditions
-from nox_pex.smoke.process.program import Confinement
+from nox_pex.smoke.process.confinement import Confinement
 
 
 def test_each_condition_changes_only_its_variables(tmp_path: Path) -> None:

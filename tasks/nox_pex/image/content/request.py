@@ -1,4 +1,4 @@
-"""The content of an image that nox-pex writes without an engine: its layers, its entry point, its variables."""
+"""What goes into an image without an engine, and what came of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from nox_pex.image.base_image import ImagePython
+from nox_pex.image.dockerfile import APP
 from nox_pex.oci.image import LayerFile
 from nox_pex.platforms.platform import Platform
-from nox_pex.system.command import Shell
-from nox_pex.tools.cache import Caches
 
 MOST_LAYERS: Final = 100
 """Layers that nox-pex adds to a base. Docker's limit is 127, with those of the base."""
@@ -25,7 +24,8 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
     `platform` the platform of the image if the binary is for several (`complete-platforms`), else None. `project` is
     the name of the project's distribution, or None if the project ships as loose files. `starts_directly` says that
     the container starts the file itself, and not `python` with the file as its argument; it counts for the form `file`
-    alone. The form `unpacked` gets at most `most_layers` layers.
+    alone. The form `unpacked` gets at most `most_layers` layers. `root` is the
+    directory in the image that gets the binary.
     """
 
     binary: Path
@@ -37,6 +37,7 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
     project: str | None = None
     starts_directly: bool = False
     most_layers: int = MOST_LAYERS
+    root: str = APP
 
 
 class ImageContent(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class ImageContent(Struct, frozen=True, kw_only=True):
 
     In the form `unpacked` the last layer is the project's own code. `entrypoint` is the command that the container
     starts, without its arguments. `env` are variables that the form needs. `titles` name the content of each layer, for
-    the image's history. `compressor` names the library that compressed (`zlib 1.2.13`). `bytecode` is the version of
+    the image's history. `compressors` name the libraries that compressed them (`zlib 1.2.13`). `bytecode` is the version of
     the Python that compiled, None if none did. `notes` are lines for the user.
     """
 
@@ -52,16 +53,6 @@ class ImageContent(Struct, frozen=True, kw_only=True):
     titles: tuple[str, ...]
     entrypoint: tuple[str, ...]
     env: Mapping[str, str]
-    compressor: str
+    compressors: tuple[str, ...]
     bytecode: str | None
     notes: tuple[str, ...]
-
-
-def write_content(request: ContentRequest, *, caches: Caches, shell: Shell) -> ImageContent:
-    """Return the content for an image of the binary, with its layers as files in the user's cache.
-
-    The layers have the same diff ids on any machine. A layer that is known already is neither read nor compressed
-    again. Raises `PexError` if the binary cannot be read, and `NoxPexError`: `image-build`, `disk-full`,
-    `cache-unsafe`.
-    """
-    raise NotImplementedError

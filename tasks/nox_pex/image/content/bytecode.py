@@ -1,0 +1,177 @@
+"""Bytecode for the modules in an image, compiled by a Python of this machine with the minor version of the base's.
+
+Its patch release may differ, and compilers of two patch releases give some modules other bytecode, which both run. So
+the release that compiled is a part of what a layer is made from.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import posixpath
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Final
+
+from msgspec import Struct
+
+from nox_pex.errors import NoxPexError
+from nox_pex.image.base_image import ImagePython
+from nox_pex.image.content import bytecode_script
+from nox_pex.oci.layer_store import LayerStore, key_of
+from nox_pex.oci.layer_writer import Entry, Stream
+from nox_pex.system import processors
+from nox_pex.system.command import Shell, capture
+from nox_pex.system.environ import discovery_environ, tool_environ
+from nox_pex.system.lazy import lazy
+
+python_discovery = lazy("python_discovery")  # only needed if this Python has another minor version
+
+_OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
+
+
+_VERSION: Final = "import platform; print(platform.python_implementation(), platform.python_version())"
+
+
+_PIECE: Final = 1 << 20
+"""Bytes that are copied at a time."""
+
+
+_FEW: Final = 1 << 19
+"""Bytes of sources that one process compiles before a second one is worth its start."""
+
+
+class Compiler(Struct, frozen=True, kw_only=True):
+    """A Python of this machine: its path, and its complete version (`3.11.7`)."""
+
+    python: Path
+    version: str
+
+
+def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Compiler | None:
+    """Return a Python of this machine with the minor version of `python`, this one if it fits; None if there is none.
+
+    Only CPython with a GIL compiles.
+    """
+    if python.implementation != "CPython" or not python.gil:
+        return None
+    if sys.implementation.name == "cpython" and python.minor == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return Compiler(python=Path(sys.executable), version=sys.version.split()[0])
+    key = key_of("compiler", python.minor, os.environ.get("PATH", ""))
+    noted = store.recall(key)
+    if isinstance(noted, dict) and noted.get("status") == _status(Path(noted["python"])):
+        return Compiler(python=Path(noted["python"]), version=noted["version"])
+    found = python_discovery.get_interpreter(f"cpython{python.minor}", env=discovery_environ(os.environ))
+    if found is None or found.executable is None:
+        return None
+    path = Path(found.executable)
+    answer = capture([path, "-I", "-c", _VERSION], cwd=Path("/"), env=tool_environ(shell.environ), timeout=30.0)
+    name, _, version = answer.stdout.decode("ascii", "replace").strip().partition(" ")
+    if name != "CPython" or not version.startswith(f"{python.minor}."):
+        return None
+    store.note(key, {"python": str(path), "version": version, "status": _status(path)})
+    return Compiler(python=path, version=version)
+
+
+def cached_path(path: str, minor: str) -> str:
+    """Return the path of the bytecode of the module `path` (PEP 3147)."""
+    directory, name = posixpath.split(path)
+    return posixpath.join(directory, "__pycache__", f"{name[:-3]}.cpython-{minor.replace('.', '')}.pyc")
+
+
+def compile_all(
+    sources: Mapping[str, bytes | Stream], compiler: Compiler, *, scratch: Path, shell: Shell
+) -> Mapping[str, Stream]:
+    """Return the bytecode of `sources`, by the absolute path that the code gets, in files in `scratch`.
+
+    A source with an error has none. Raises `NoxPexError` `image-build` if the Python fails.
+    """
+    batches = list(_batches(sources))
+    with ThreadPoolExecutor(max_workers=max(1, len(batches))) as pool:
+        found = pool.map(
+            lambda batch: _compile(batch[1], compiler, output=scratch / f"bytecode{batch[0]}", shell=shell),
+            enumerate(batches),
+        )
+        return {path: stream for each in found for path, stream in each.items()}
+
+
+def with_bytecode(
+    entries: Sequence[Entry], bytecode: Mapping[str, Stream], *, root: str, minor: str
+) -> Iterator[Entry]:
+    """Yield `entries`, whose paths are relative to the directory `root`, and the bytecode of the modules in them."""
+    added = [
+        Entry(path=cached_path(entry.path, minor), content=content)
+        for entry in entries
+        if entry.path.endswith(".py") and (content := bytecode.get(f"{root}/{entry.path}")) is not None
+    ]
+    replaced = {entry.path for entry in added}
+    yield from (entry for entry in entries if entry.path not in replaced)
+    yield from added
+
+
+def _batches(sources: Mapping[str, bytes | Stream]) -> Iterator[Mapping[str, bytes | Stream]]:
+    """Yield the sources in batches that take about the same time, one for each processor."""
+    sizes = {path: _size(content) for path, content in sources.items()}
+    number = max(1, min(processors.count(), sum(sizes.values()) // _FEW))
+    batches: list[dict[str, bytes | Stream]] = [{} for _ in range(number)]
+    filled = [0] * number
+    for path in sorted(sources, key=lambda path: (-sizes[path], path)):
+        at = filled.index(min(filled))
+        batches[at][path] = sources[path]
+        filled[at] += sizes[path]
+    yield from (batch for batch in batches if batch)
+
+
+def _compile(
+    sources: Mapping[str, bytes | Stream], compiler: Compiler, *, output: Path, shell: Shell
+) -> Mapping[str, Stream]:
+    given = output.with_suffix(".in")
+    with given.open("wb") as file:
+        for path, content in sources.items():
+            file.write(json.dumps({"path": path, "size": _size(content)}).encode() + b"\n")
+            with _opened(content) as source:
+                while piece := source.read(_PIECE):
+                    file.write(piece)
+    script = Path(bytecode_script.__file__)
+    argv = [compiler.python, *_OPTIONS, script, given, output]
+    outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
+    given.unlink()
+    if outcome.status != 0:
+        problem = f"{compiler.python} cannot compile the modules of the image (exit status {outcome.status})"
+        raise NoxPexError("image-build", problem, "read its last lines above", log=outcome.tail)
+    return dict(_read(output))
+
+
+def _read(output: Path) -> Iterator[tuple[str, Stream]]:
+    with output.open("rb") as file:
+        while line := file.readline():
+            facts = json.loads(line)
+            at, size = file.tell(), facts["size"]
+            yield facts["path"], Stream(size=size, open=functools.partial(_slice, output, at, size))
+            file.seek(at + size)
+
+
+def _slice(file: Path, start: int, size: int) -> IO[bytes]:
+    with file.open("rb") as opened:
+        opened.seek(start)
+        return io.BytesIO(opened.read(size))
+
+
+def _size(content: bytes | Stream) -> int:
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def _opened(content: bytes | Stream) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open()
+
+
+def _status(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,53 @@
+"""The layer of the form `file`: the binary as it is, and the files by which scanners find its distributions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from nox_pex.distributions import pex_file
+from nox_pex.image import scanner_files
+from nox_pex.image.content.request import ContentRequest
+from nox_pex.oci.layer_store import LayerStore, StoredLayer, key_of
+from nox_pex.oci.layer_writer import Entry, Stream
+from nox_pex.system import files, recipe
+
+
+def layer(request: ContentRequest, store: LayerStore) -> StoredLayer:
+    """Return the layer. Raises `PexError`, and `NoxPexError` `disk-full`."""
+    key = key_of(
+        "file", recipe.digest_of("image", "oci"), request.root, request.name, request.file, _digest(request.binary)
+    )
+    return store.find(key) or store.add(key, _entries(request))
+
+
+def _digest(binary: Path) -> str:
+    digest = pex_file.quick_digest(binary)
+    if not digest:
+        msg = "it cannot be read"
+        raise pex_file.PexError(msg)
+    return digest
+
+
+def _entries(request: ContentRequest) -> Iterator[Entry]:
+    place = f"{request.root[1:]}/{request.file}"
+    if request.binary.is_dir():
+        yield Entry(path=place)
+        for path in files.paths(request.binary):
+            inner = f"{place}/{path.relative_to(request.binary).as_posix()}"
+            yield Entry(path=inner, target=str(path.readlink())) if path.is_symlink() else _entry(inner, path)
+    else:
+        yield msgspec.structs.replace(_entry(place, request.binary), executable=True)
+    for path_in_pex, content in scanner_files.metadata_files(request.binary).items():
+        yield Entry(path=f"{scanner_files.DIRECTORY[1:]}/{request.name}/{path_in_pex}", content=content)
+
+
+def _entry(path: str, file: Path) -> Entry:
+    if file.is_dir():
+        return Entry(path=path)
+    status = file.stat()
+    stream = Stream(size=status.st_size, open=functools.partial(files.open_regular, file))
+    return Entry(path=path, content=stream, executable=bool(status.st_mode & 0o100))
