@@ -39,7 +39,8 @@ _ORIGINAL: Final = "original-whl-info.json"
 _INSTALLER: Final = b"pex\n"
 
 
-_SCRIPTS: Final = "bin/"
+SCRIPTS: Final = "bin/"
+"""The directory of programs in an environment."""
 
 
 _LARGEST_SCRIPT: Final = 1 << 20
@@ -107,7 +108,6 @@ def reinstall(wheel: str, members: Members, environment: Environment) -> Iterato
     rows: list[tuple[str, str, str]] = []
     scripts: dict[str, tuple[str, str, str]] = {}
     original: tuple[str, str, str] | None = None
-    eol = "\n"
 
     def row(target: str, digest: str, size: str) -> tuple[str, str, str]:
         return posixpath.relpath(target, environment.library), digest, size
@@ -125,7 +125,7 @@ def reinstall(wheel: str, members: Members, environment: Environment) -> Iterato
         target, member = where.get(source), members.get(source)
         if target is None or member is None:
             continue
-        script = _script(member, environment) if target.startswith(_SCRIPTS) and source.startswith(STASH) else None
+        script = _script(member, environment) if target.startswith(SCRIPTS) and source.startswith(STASH) else None
         if script is not None:
             yield Entry(path=target, content=script, executable=True)
             new = row(target, *_digest_and_size(script))
@@ -149,6 +149,15 @@ def reinstall(wheel: str, members: Members, environment: Environment) -> Iterato
     yield Entry(path=f"{environment.library}/{record}", content=_record_text(rows, eol))
 
 
+def is_always_written(wheel: str, members: Members, path: str, member: Member) -> bool:
+    """Whether pex writes a file, which goes to `path` in an environment, even if another distribution has one there."""
+    if not path.startswith(SCRIPTS) or member.content.size > _LARGEST_SCRIPT:
+        return False
+    info = posixpath.dirname(_record_path(wheel, members))
+    is_generated = posixpath.basename(path) in _entry_points(wheel, members, info)
+    return not is_generated and member.read().startswith(b"#!python")
+
+
 def _target(path: str, environment: Environment) -> str | None:
     """Return where a file of an installed wheel goes (`InstallPaths.chroot`, `InstallPaths.interpreter`); None if
     nowhere.
@@ -162,7 +171,7 @@ def _target(path: str, environment: Environment) -> str | None:
     scheme, _, rest = path[len(STASH) + 1 :].partition("/")
     match scheme:
         case "bin":
-            return _checked(f"{_SCRIPTS}{rest}", path)
+            return _checked(f"{SCRIPTS}{rest}", path)
         case "data":
             return _checked(rest, path)
         case "purelib" | "platlib":

@@ -75,11 +75,17 @@ class Unpacked(Struct, frozen=True, kw_only=True, dict=True):
             assert stored is not None  # noqa: S101  # for the type checker: all that were missing are written
             yield layer.title, stored
 
-    def collisions(self) -> Iterator[str]:
-        """Yield a line for each file that several distributions have with different contents."""
+    def collisions(self) -> Sequence[str]:
+        """Return a line for each file that several distributions have with different contents."""
+        wheels = {wheel: self._digest(wheel) for shared in self._shared.values() for wheel in shared}
+        key = key_of("collisions", recipe.digest_of("image"), self.environment.python, sorted(wheels.items()))
+        lines: Sequence[str] = self.store.remembered(key, lambda: list(self._collisions())) if wheels else ()
+        return lines
+
+    def _collisions(self) -> Iterator[str]:
         for path, wheels in self._shared.items():
             contents = {member.checksum for wheel in wheels if (member := self._member(wheel, path)) is not None}
-            if len(contents) > 1 and posixpath.basename(path) != "__init__.py" and ".dist-info/" not in path:
+            if len(contents) > 1 and ".dist-info/" not in path:
                 names = " and ".join(distribution_name(wheel) for wheel in wheels)
                 yield f"{path} is in {names}; that of {distribution_name(wheels[0])} is used, as by pex"
 
@@ -138,12 +144,23 @@ class Unpacked(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _shared(self) -> Mapping[str, list[str]]:
-        """The paths that several wheels have, with these wheels in pex's order: the first one's file is used."""
+        """The paths that several wheels have, with these wheels: the file of the first one is used."""
         owners: dict[str, list[str]] = {}
         for wheel in self._wheels:
             for path in self._paths[wheel]:
                 owners.setdefault(path, []).append(wheel)
-        return {path: wheels for path, wheels in sorted(owners.items()) if len(wheels) > 1}
+        return {path: self._by_use(path, wheels) for path, wheels in sorted(owners.items()) if len(wheels) > 1}
+
+    def _by_use(self, path: str, wheels: Sequence[str]) -> list[str]:
+        """Return `wheels`, which all have `path`, in pex's order, with the one first whose file is used.
+
+        pex keeps the file that is there, but a script whose first line it replaces is always written.
+        """
+        for wheel in reversed(wheels[1:]) if path.startswith(reinstall.SCRIPTS) else ():
+            member = self._member(wheel, path)
+            if member is not None and reinstall.is_always_written(wheel, self._installed(wheel), path, member):
+                return [wheel, *(each for each in wheels if each != wheel)]
+        return list(wheels)
 
     @cached_property
     def _source_paths(self) -> Mapping[str, str]:
@@ -170,7 +187,13 @@ class Unpacked(Struct, frozen=True, kw_only=True, dict=True):
         return frozenset(found)
 
     def _installed(self, wheel: str) -> Members:
-        return pex_members.installed(self._members, wheel, self.scratch)
+        if wheel not in self._laid_out:
+            self._laid_out[wheel] = pex_members.installed(self._members, wheel, self.scratch)
+        return self._laid_out[wheel]
+
+    @cached_property
+    def _laid_out(self) -> dict[str, Members]:
+        return {}
 
     def _member(self, wheel: str, path: str) -> pex_members.Member | None:
         members = self._installed(wheel)
