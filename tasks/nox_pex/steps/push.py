@@ -147,7 +147,7 @@ def _written(context: Context, target: Target, result: ImageResult, opened: cont
     if result.digest is None and image is not None:
         engine = find_engine(result.engine, image.engine_args, shell)
         into = opened.enter_context(plain_paths.plain_directory())
-        return saved_image.save(engine, result.id or "", shell=shell, into=into)
+        return saved_image.save(engine, result.id or "", shell=shell, caches=context.provisioner.caches, into=into)
     waiting = f"push: waiting for another run that writes the image of {target.name}"
     opened.enter_context(locks.locked(target.state_file("oci.lock"), waiting=lambda: context.say(waiting)))
     directory = target.file("oci")

@@ -16,8 +16,10 @@ import pytest
 from nox_pex.oci import docker_archive, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor
 from nox_pex.oci.image import LayerFile
+from nox_pex.oci.layer_store import LayerStore
 from nox_pex.oci.layout import WrittenImage
 from nox_pex.oci.manifest import FormatError, Manifest
+from nox_pex.tools.cache import Caches
 
 LAYERS: Final = (b"the base" * 100_000, b"the binary")
 
@@ -67,6 +69,14 @@ def podman(*layers: bytes) -> dict[str, bytes | str]:
     return {**files, **links, "config.json": config(*layers), "manifest.json": entry(names)}
 
 
+def read_archive(path: Path, into: Path, *, known: Mapping[str, LayerFile]) -> WrittenImage:
+    return docker_archive.read(path, into, store=store(path.parent), known=known)
+
+
+def store(directory: Path) -> LayerStore:
+    return LayerStore(caches=Caches.of({"NOX_PEX_CACHE_DIR": str(directory / "cache")}))
+
+
 def read(image: WrittenImage) -> Manifest:
     parsed = manifest.parse(image.top.read(), media_types.MANIFEST)
     assert isinstance(parsed, Manifest)
@@ -81,7 +91,7 @@ def contents(image: WrittenImage) -> list[bytes]:
 
 
 def test_layers_are_compressed_and_the_configuration_keeps_its_bytes(tmp_path: Path, into: Path) -> None:
-    image = docker_archive.read(archive(tmp_path / "a.tar", podman(*LAYERS)), into, known={})
+    image = read_archive(archive(tmp_path / "a.tar", podman(*LAYERS)), into, known={})
     assert contents(image) == list(LAYERS)
     assert image.blobs[0].read() == config(*LAYERS)
     assert read(image).config.media_type == media_types.CONFIG
@@ -91,14 +101,14 @@ def test_layers_are_compressed_and_the_configuration_keeps_its_bytes(tmp_path: P
 
 def test_the_same_image_has_the_same_digest_whichever_engine_saved_it(tmp_path: Path) -> None:
     names = [f"blobs/sha256/{hashlib.sha256(each).hexdigest()}" for each in LAYERS]
-    docker = {
+    docker: dict[str, bytes | str] = {
         **dict(zip(names, LAYERS, strict=True)),
         "blobs/sha256/c": config(*LAYERS),
         "manifest.json": entry(names, "blobs/sha256/c"),
         "oci-layout": b"{}",
         "index.json": b"{}",
     }
-    older = {
+    older: dict[str, bytes | str] = {
         "1/layer.tar": LAYERS[0],
         "2/layer.tar": LAYERS[1],
         "c.json": config(*LAYERS),
@@ -107,20 +117,20 @@ def test_the_same_image_has_the_same_digest_whichever_engine_saved_it(tmp_path: 
     found = set()
     for number, files in enumerate((podman(*LAYERS), docker, older)):
         (directory := tmp_path / str(number)).mkdir()
-        image = docker_archive.read(archive(tmp_path / f"{number}.tar", files), directory, known={})
+        image = read_archive(archive(tmp_path / f"{number}.tar", files), directory, known={})
         found.add(image.top.descriptor.digest)
     assert len(found) == 1
 
 
 def test_a_layer_that_is_there_twice_may_be_a_link(tmp_path: Path, into: Path) -> None:
-    files = {
+    files: dict[str, bytes | str] = {
         "1/layer.tar": LAYERS[0],
         "2/layer.tar": "../1/layer.tar",
         "3/layer.tar": "../2/layer.tar",
         "config.json": config(LAYERS[0], LAYERS[0], LAYERS[0]),
         "manifest.json": entry(["1/layer.tar", "2/layer.tar", "3/layer.tar"]),
     }
-    image = docker_archive.read(archive(tmp_path / "a.tar", files), into, known={})
+    image = read_archive(archive(tmp_path / "a.tar", files), into, known={})
     assert contents(image) == [LAYERS[0]] * 3
     assert len(image.blobs) == 2
 
@@ -130,17 +140,26 @@ def test_a_layer_that_is_compressed_already_keeps_its_digest(tmp_path: Path, int
     pieces = [LAYERS[0][at::members] for at in range(members)]
     whole, compressed = b"".join(pieces), b"".join(gzip.compress(each) for each in pieces)
     files = {"l": compressed, "config.json": config(whole), "manifest.json": entry(["l"])}
-    image = docker_archive.read(archive(tmp_path / "a.tar", files), into, known={})
+    image = read_archive(archive(tmp_path / "a.tar", files), into, known={})
     assert [layer.digest for layer in read(image).layers] == [digest(compressed)]
 
 
 def test_a_known_layer_keeps_the_digest_that_its_registry_has(tmp_path: Path, into: Path) -> None:
     descriptor = Descriptor(media_type=media_types.LAYER_ZSTD, digest="sha256:" + "0a" * 32, size=9)
     base = LayerFile(descriptor=descriptor, diff_id=digest(LAYERS[0]), path=tmp_path / "base")
-    image = docker_archive.read(archive(tmp_path / "a.tar", podman(*LAYERS)), into, known={base.diff_id: base})
+    image = read_archive(archive(tmp_path / "a.tar", podman(*LAYERS)), into, known={base.diff_id: base})
     assert read(image).layers[0] == descriptor
     assert [blob.content for blob in image.blobs if blob.descriptor == descriptor] == [tmp_path / "base"]
-    assert len(list(into.iterdir())) == 1
+    assert list(into.iterdir()) == []
+
+
+def test_a_layer_that_was_compressed_before_is_not_compressed_again(tmp_path: Path, into: Path) -> None:
+    path = archive(tmp_path / "a.tar", podman(*LAYERS))
+    first = read_archive(path, into, known={})
+    data = path.read_bytes()
+    assert data.count(LAYERS[0]) == 1
+    path.write_bytes(data.replace(LAYERS[0], bytes(len(LAYERS[0]))))
+    assert read_archive(path, into, known={}) == first
 
 
 def without(name: str) -> dict[str, bytes | str]:
@@ -177,7 +196,7 @@ def test_an_archive_of_another_form_is_refused(
     tmp_path: Path, into: Path, files: Mapping[str, bytes | str], problem: str
 ) -> None:
     with pytest.raises(FormatError) as caught:
-        docker_archive.read(archive(tmp_path / "a.tar", files), into, known={})
+        read_archive(archive(tmp_path / "a.tar", files), into, known={})
     assert problem in str(caught.value)
 
 
@@ -185,7 +204,7 @@ def test_an_archive_of_another_form_is_refused(
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, into: Path, data: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(FormatError):
-        docker_archive.read(tmp_path / "a.tar", into, known={})
+        read_archive(tmp_path / "a.tar", into, known={})
 
 
 @pytest.mark.parametrize("left", [300, 10_000, 700_000])
@@ -193,10 +212,10 @@ def test_an_archive_that_was_cut_off_is_refused(tmp_path: Path, into: Path, left
     path = archive(tmp_path / "a.tar", podman(*LAYERS))
     path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(FormatError):
-        docker_archive.read(path, into, known={})
+        read_archive(path, into, known={})
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, into: Path) -> None:
     files: dict[str, bytes | str] = {str(number): b"" for number in range(10_001)}
     with pytest.raises(FormatError, match="more than 10000 entries"):
-        docker_archive.read(archive(tmp_path / "a.tar", {**files, **podman(*LAYERS)}), into, known={})
+        read_archive(archive(tmp_path / "a.tar", {**files, **podman(*LAYERS)}), into, known={})
