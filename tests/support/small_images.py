@@ -1,115 +1,79 @@
-"""Images of a few bytes, and the result of `image` about them, as the step writes it."""
+"""Small images as plans to push: a few layers, a configuration, statements about the image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from pathlib import Path
 
-from nox_pex.evidence.image.stated import StatedImage
-from nox_pex.image import push_plan
-from nox_pex.image.push_plan import Destination
+import msgspec
+
 from nox_pex.oci import manifest, media_types
-from nox_pex.oci.descriptor import Descriptor, ImagePlatform, parse_platform
-from nox_pex.oci.image_config import HistoryEntry, ImageConfig, RootFileSystem
-from nox_pex.oci.layout import Blob, WrittenImage
-from nox_pex.oci.manifest import Index, Manifest
-from nox_pex.oci.reference import ImageName
-from nox_pex.pex import circumstances, own_results
-from nox_pex.pex.target import Target
-from nox_pex.system import outside_text
-from tests.support.results import FINISHED, SHA256
+from nox_pex.oci.descriptor import describe
+from nox_pex.registry.push import PushPlan, Referrer
+from nox_pex.registry.uploads import Content
 
-NAME: Final = "registry.example/team/service"
-PLATFORM: Final = "linux/amd64"
+ARTIFACT = "application/vnd.example.statement+json"
 
 
-def destination(name: str = NAME, *tags: str) -> Destination:
-    registry, _, repository = name.partition("/")
-    return Destination(name=ImageName(registry=registry, repository=repository), tags=tags or ("1.0",))
+def content(data: bytes, media_type: str) -> Content:
+    return Content(descriptor=describe(data, media_type), source=data)
 
 
-def written(*platforms: str, content: str = "") -> WrittenImage:
-    """An image for one platform, or an index of several."""
-    names = platforms or (PLATFORM,)
-    parts = [_for_platform(parse_platform(each), content) for each in names]
-    blobs = tuple(blob for _, of_one in parts for blob in of_one)
-    if len(parts) == 1:
-        return WrittenImage(top=parts[0][0], blobs=blobs)
-    children = tuple(
-        Blob(descriptor=_at(top.descriptor, parse_platform(each)), content=top.content)
-        for each, (top, _) in zip(names, parts, strict=True)
+def content_of_file(file: Path, media_type: str) -> Content:
+    return Content(descriptor=describe(file.read_bytes(), media_type), source=file)
+
+
+def statement(subject: Content, text: bytes = b"{}") -> Referrer:
+    """A referrer whose one layer is `text`."""
+    config, layer = content(b"{}", media_types.EMPTY), content(text, ARTIFACT)
+    made = manifest.Manifest(
+        schema_version=2,
+        media_type=media_types.MANIFEST,
+        artifact_type=ARTIFACT,
+        config=config.descriptor,
+        layers=(layer.descriptor,),
+        subject=subject.descriptor,
+        annotations={"org.example.kind": "statement"},
     )
-    listed = tuple(each.descriptor for each in children)
-    index = manifest.encode(Index(schema_version=2, media_type=media_types.INDEX, manifests=listed))
-    return WrittenImage(top=Blob.of(index, media_types.INDEX), manifests=children, blobs=blobs)
-
-
-def _at(descriptor: Descriptor, platform: ImagePlatform) -> Descriptor:
-    return Descriptor(
-        media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size, platform=platform
+    return Referrer(
+        manifest=content(manifest.encode(made), media_types.MANIFEST),
+        blobs=(config, layer),
+        subject=subject.descriptor.digest,
     )
 
 
-def _for_platform(platform: ImagePlatform, content: str) -> tuple[Blob, tuple[Blob, Blob]]:
-    layer = Blob.of(f"a layer {content}".encode(), media_types.LAYER_GZIP)
-    config = ImageConfig(
-        architecture=platform.architecture,
-        os=platform.os,
-        rootfs=RootFileSystem(diff_ids=("sha256:" + "1d" * 32,)),
-        history=(HistoryEntry(created_by="nox-pex: service"),),
+def image(*layers: bytes, tags: tuple[str, ...] = ("1.0",), statements: tuple[bytes, ...] = ()) -> PushPlan:
+    """An image for amd64 with these layers, which need not be archives, and statements about it."""
+    blobs = tuple(content(layer, media_types.LAYER_TAR) for layer in layers)
+    diff_ids = [blob.descriptor.digest for blob in blobs]
+    rootfs = {"type": "layers", "diff_ids": diff_ids}
+    config = content(
+        msgspec.json.encode({"architecture": "amd64", "os": "linux", "rootfs": rootfs}), media_types.CONFIG
     )
-    described = Blob.of(manifest.encode(config), media_types.CONFIG)
-    top = Manifest(
-        schema_version=2, media_type=media_types.MANIFEST, config=described.descriptor, layers=(layer.descriptor,)
+    made = manifest.Manifest(
+        schema_version=2,
+        media_type=media_types.MANIFEST,
+        config=config.descriptor,
+        layers=tuple(blob.descriptor for blob in blobs),
     )
-    return Blob.of(manifest.encode(top), media_types.MANIFEST), (described, layer)
+    of_image = content(manifest.encode(made), media_types.MANIFEST)
+    return PushPlan(
+        blobs=(*blobs, config),
+        manifests=(of_image,),
+        referrers=tuple(statement(of_image, text) for text in statements),
+        tags=tags,
+    )
 
 
-def stated(image: WrittenImage, name: str = NAME) -> StatedImage:
-    return push_plan.stated(image, destination(name), ids=push_plan.ids(image))
-
-
-def condition(state: str = "passed", *, check: bool = True) -> dict[str, Any]:
-    """The boot of a container, as `NAME.image.json` has it."""
-    verdicts = [{"check": "GET /", "passed": check}] if state != "skipped" else []
-    return {"condition": "container", "state": state, "reason": "why", "verdicts": verdicts}
-
-
-def result(
-    target: Target, image: WrittenImage, conditions: Mapping[str, Mapping[str, Any]] | None = None, **fields: Any
-) -> dict[str, Any]:
-    """The content of `NAME.image.json` for an image without an engine; `conditions` are by platform."""
-    tested: Sequence[tuple[str, str]] = [
-        (str(each.descriptor.platform), each.descriptor.digest) for each in image.manifests
-    ] or [(PLATFORM, image.top.descriptor.digest)]
-    return {
-        "name": target.name,
-        "binary": target.binary.name,
-        "sha256": SHA256,
-        "passed": True,
-        "failure": None,
-        "engine": "none",
-        "form": "file",
-        "from-source": False,
-        "tags": [f"{NAME}:1.0"],
-        "layers": [],
-        "digest": image.top.descriptor.digest,
-        "base": {"name": "python:3.12-slim", "digest": "sha256:" + "ba" * 32, "python": "CPython 3.12.1"},
-        "built": {"started": "2026-11-26T15:59:00Z", "finished": "2026-11-26T15:59:30Z"},
-        "platforms": [
-            {
-                "platform": platform,
-                "digest": digest,
-                "base": "sha256:" + "bb" * 32,
-                "conditions": [(conditions or {}).get(platform, condition())],
-            }
-            for platform, digest in tested
-        ],
-        **circumstances.of_image(target).as_json(finished=FINISHED),
-        "overrides": {},
-        **fields,
-    }
-
-
-def write_result(target: Target, image: WrittenImage, *args: Any, **fields: Any) -> None:
-    own_results.write(target, "image", outside_text.json_text(result(target, image, *args, **fields)))
+def index(*plans: PushPlan, tags: tuple[str, ...] = ("1.0",)) -> PushPlan:
+    """The images of several plans, and an index of them."""
+    made = manifest.Index(
+        schema_version=2,
+        media_type=media_types.INDEX,
+        manifests=tuple(plan.manifests[0].descriptor for plan in plans),
+    )
+    return PushPlan(
+        blobs=tuple(blob for plan in plans for blob in plan.blobs),
+        manifests=(*(plan.manifests[0] for plan in plans), content(manifest.encode(made), media_types.INDEX)),
+        referrers=tuple(referrer for plan in plans for referrer in plan.referrers),
+        tags=tags,
+    )

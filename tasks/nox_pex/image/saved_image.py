@@ -32,9 +32,9 @@ def save(
 ) -> WrittenImage:
     """Return the image with the engine's id `identity`, with its layers as files in the user's cache.
 
-    The empty directory `into` has a plain path (`plain_paths`), and must last as long as the image. `known` are layers by their diff ids: if those of the base are among them,
-    they keep the digest that they have in their registry. The manifest is the same each time: nothing in it comes from
-    the engine's own manifest, which depends on the compression.
+    The empty directory `into` has a plain path (`plain_paths`), and must last as long as the image. `known` are layers
+    by their diff ids: if those of the base are among them, they keep the digest that they have in their registry. The
+    manifest is the same each time: nothing in it comes from the engine's own, which depends on the compression.
     Raises `NoxPexError`: `engine-failed` if the engine cannot save the image, or saves something else, `disk-full`.
     """
     archive = into / "saved.tar"

@@ -20,6 +20,9 @@ else:
 _PORTS: Final = {"https": 443, "http": 80}
 
 
+_HIGHEST_PORT: Final = 65_535
+
+
 _LOOPBACK_4: Final = ipaddress.IPv4Network("127.0.0.0/8")
 
 
@@ -80,8 +83,8 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     except (httpx2.InvalidURL, ValueError) as error:
         msg = "an address that cannot be read"
         raise ForbiddenAddressError(msg) from error
-    if url.scheme not in _PORTS or not host or port == 0:
-        msg = f"an address with the scheme {url.scheme!r}" if host else "an address without a host"
+    if url.scheme not in _PORTS or not host or (port is not None and not 0 < port <= _HIGHEST_PORT):
+        msg = "an address that is neither https nor http" if host else "an address without a host"
         raise ForbiddenAddressError(msg)
     if is_loopback(host) and not registry.loopback:
         msg = f"{url.scheme}://{host}, which is this machine"

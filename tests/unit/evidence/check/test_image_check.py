@@ -23,7 +23,7 @@ from nox_pex.oci.descriptor import Descriptor, describe
 from nox_pex.oci.manifest import Manifest
 from tests.support.held_repository import HeldRepository
 from tests.support.signing_keys import ED25519, OTHER, PrivateKey, loaded
-from tests.support.small_images import stated, written
+from tests.support.stated_images import stated, written
 from tests.support.statements import COMMIT, PREDICATES, text
 
 IMAGE, ANOTHER = written("linux/amd64", "linux/arm64"), written(content="another")

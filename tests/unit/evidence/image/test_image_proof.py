@@ -12,7 +12,7 @@ from nox_pex.evidence.image.proof import ImageProof
 from nox_pex.oci.layout import WrittenImage
 from nox_pex.pex.target import Target
 from tests.support.results import SHA256
-from tests.support.small_images import condition, stated, write_result, written
+from tests.support.stated_images import condition, stated, write_result, written
 from tests.unit.evidence.conftest import MakeTarget
 
 ONE, OTHER = written(), written(content="another")

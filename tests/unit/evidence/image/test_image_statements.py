@@ -30,7 +30,7 @@ from nox_pex.system.secrets import Secrets
 from tests.support import in_toto
 from tests.support.results import SHA256, TIME
 from tests.support.signing_keys import ED25519, P256, PrivateKey, loaded
-from tests.support.small_images import NAME, condition, result, stated, write_result, written
+from tests.support.stated_images import NAME, condition, result, stated, write_result, written
 from tests.unit.evidence.conftest import MakeTarget
 
 BOTH = written("linux/amd64", "linux/arm64")
