@@ -68,10 +68,6 @@ class Repository:
         """The secrets of the shell and the credentials and tokens that were used so far, to mask them elsewhere."""
         return self.session.secrets
 
-    def settle(self) -> None:
-        """Start no credential helper from now on. Credentials that are known already are used."""
-        self.session.settle()
-
     def fetch_manifest(self, wanted: str) -> FetchedManifest:
         """Return the manifest or index with a digest or tag (`name.wanted`).
 

@@ -175,7 +175,7 @@ def _finish(context: Context, upload: _Upload, key: SigningKey | None) -> None:
     written, name = upload.written, upload.target.name
     pushed = []
     for destination, repository, first in upload.places:
-        repository.settle()
+        repository.session.settle()  # no credential helper is started after the key is read
         attachments = _attachments(upload, destination, key)
         results = [first]
         if attachments:
