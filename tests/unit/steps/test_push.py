@@ -190,7 +190,7 @@ def test_another_image_in_the_place_of_the_checked_one_is_not_sent(prepare: Prep
 def test_without_a_result_or_an_image_there_is_nothing_to_send(prepare: Prepare, server: FaultyRegistry) -> None:
     context = prepare(f"{server.host}/team/api:1.0")
     (context.root / "dist" / "api.oci" / "index.json").unlink()
-    with pytest.raises(NoxPexError, match="is not the image: index.json cannot be read") as caught:
+    with pytest.raises(NoxPexError, match="is not the image: index") as caught:
         push.run(context)
     assert (caught.value.code, caught.value.remedy) == ("not-proven", "run `nox -s image`")
     (context.root / "dist" / "api.image.json").unlink()
