@@ -21,7 +21,7 @@ from nox_pex.image.engine import Engine
 from nox_pex.system import files
 from nox_pex.system.command import Outcome, Shell
 
-_QUESTION: Final = """\
+QUESTION: Final = """\
 import glob, json, os, platform, re, subprocess, sys, sysconfig
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION").split()
@@ -180,7 +180,7 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
         python = _as_python(known.get(entry))
         if python is not None:
             return python
-        said = self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)
+        said = self.run_python(image, QUESTION, identity=identity, minor=minor, key=key)
         with contextlib.suppress(ValueError, RecursionError):
             python = _as_python(json.loads(said))
         if python is None:
