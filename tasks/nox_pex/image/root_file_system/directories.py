@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
@@ -23,19 +24,32 @@ _SETGROUPS: Final = Path("/proc/self/setgroups")
 _USERS: Final = Path("/proc/self/uid_map")
 
 
+_STATUS: Final = Path("/proc/self/status")
+
+
+_CAPABILITIES: Final = re.compile(r"^CapEff:\s*([0-9a-f]+)$", re.MULTILINE)
+
+
+_NEEDED: Final = sum(1 << number for number in (0, 1, 6, 7, 21))
+"""CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN (capabilities(7))."""
+
+
 _ALL_USERS: Final = 65536
 """The number of user ids that images use, and that a user namespace of an engine maps at least."""
 
 
 def may_become_any_user() -> bool:
-    """Whether this process is root with all users, and not root in the user namespace of an ordinary user."""
+    """Whether this process is root with its rights, and not root in the user namespace of an ordinary user."""
     if os.geteuid() != 0:
         return False
     try:
         mapped = sum(int(line.split()[2]) for line in _USERS.read_text("ascii").splitlines())
-        return mapped >= _ALL_USERS and _SETGROUPS.read_text("ascii").strip() != "deny"
+        has_groups = _SETGROUPS.read_text("ascii").strip() != "deny"
+        capabilities = _CAPABILITIES.search(_STATUS.read_text("utf-8", errors="replace"))
     except (OSError, ValueError, IndexError):
         return False
+    held = int(capabilities[1], 16) if capabilities else 0
+    return mapped >= _ALL_USERS and has_groups and held & _NEEDED == _NEEDED
 
 
 @final
