@@ -114,7 +114,7 @@ def pex_files(
 
 
 def _launcher_digest(pex: OpenPex) -> str:
-    """Return the digest of pex's launcher, without the hash of the binary in it: that is another one after each edit."""
+    """Return the digest of pex's launcher, without the hash of the binary in it, which changes with each edit."""
     of_binary = str(pex.info.values.get("pex_hash", "")).encode()
     return hashlib.sha256(pex.archive.read("__main__.py").replace(of_binary, b"")).hexdigest()
 
