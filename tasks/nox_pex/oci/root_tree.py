@@ -165,7 +165,7 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     `cache-unsafe`.
     """
     key = key_of(layers)
-    path = caches.trees / f"{key}.msgpack"
+    path = caches.of_images("trees") / f"{key}.msgpack"
     path.parent.mkdir(parents=True, exist_ok=True)
     cache.mark_used(path.parent)
     stored = _load(path, key)
@@ -175,6 +175,15 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     else:
         entries = dict(zip(stored.paths, stored.entries, strict=True))
     return RootTree(layers=tuple(layers), entries=entries)
+
+
+def extended(below: RootTree, added: Sequence[LayerFile], *, image: str) -> RootTree:
+    """Return the tree of the layers of `below` and, over them, `added`; only these are read.
+
+    `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged.
+    """
+    layers = (*below.layers, *added)
+    return RootTree(layers=layers, entries=merge(layers, image=image, below=below))
 
 
 def _load(path: Path, key: str) -> _Stored | None:
@@ -200,19 +209,25 @@ def _store(path: Path, stored: _Stored) -> None:
     files.write_bytes(path, data)
 
 
-def merge(layers: Sequence[LayerFile], *, image: str) -> dict[str, TreeEntry]:
-    """Return the entries of the merged tree, a directory before what is in it. Arguments and errors: see `tree_of`."""
+def merge(layers: Sequence[LayerFile], *, image: str, below: RootTree | None = None) -> dict[str, TreeEntry]:
+    """Return the entries of the merged tree, a directory before what is in it. Arguments and errors: see `tree_of`.
+
+    `below` is the tree of the first of them, if it is known.
+    """
     allowance = Allowance()
     merging = _Merging(allowance)
     enabled = gc.isenabled()
     gc.disable()  # many objects, and none of them is garbage
     try:
-        for number, layer in enumerate(layers):
+        known = 0 if below is None else len(below.layers)
+        if below is not None:
+            merging.start(below.entries)
+        for number, layer in enumerate(layers[known:], known):
             with reporting(layer, image=image):
                 merging.add(list(layer_reader.members(layer, number, allowance)), number)
                 if number == len(layers) - 1:
                     return dict(merging.entries())
-        return {}
+        return {} if below is None else dict(below.entries)
     finally:
         if enabled:
             gc.enable()
@@ -236,6 +251,15 @@ class _Merging:
         self._steps = _MOST_STEPS
         self._root = _Node(TreeEntry("directory", 0o755, 0, 0, 0, 0, "", 0, -1))
         self._parents: dict[str, dict[str, _Node]] = {}
+
+    def start(self, entries: Mapping[str, TreeEntry]) -> None:
+        """Begin with a tree that is known: its entries, a directory before what is in it."""
+        directories = {"": self._root.children if self._root.children is not None else {}}
+        for path, entry in entries.items():
+            directory, name = _split(path)
+            node = directories[directory][name] = _Node(entry)
+            if node.children is not None:
+                directories[path] = node.children
 
     def add(self, members: Sequence[Member], number: int) -> None:
         """Add the members of layer `number`. Raises `LayerError`."""

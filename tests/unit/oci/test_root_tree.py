@@ -248,6 +248,20 @@ def test_ten_thousand_files_take_about_a_second_at_first_and_nearly_nothing_then
     assert seconds[1] < seconds[0] / 3
 
 
+def test_layers_over_a_known_tree_are_merged_without_reading_it_again(tmp_path: Path) -> None:
+    chance = random.Random(1)  # noqa: S311  # a reproducible test, no cryptography
+    for number in range(60):
+        files = tuple(layer(tmp_path / str(number), random_layer(chance), "none") for _ in range(3))
+        try:
+            whole = root_tree.merge(files, image="base:1")
+            below = RootTree(layers=files[:2], entries=root_tree.merge(files[:2], image="base:1"))
+        except NoxPexError:
+            continue
+        files[0].path.unlink()
+
+        assert root_tree.extended(below, files[2:], image="base:1").entries == whole
+
+
 NAMES = ("a", "b", "c", "d/a", "d/b", "d/e/f", "l/a", "l/d/b", "a/b", "b/a", "d", "d/e", "l", "d/l/x", "m/a")
 TARGETS = ("d", "/d", "..", "../..", "/", "l", "d/e", "nothing", "../d", "d/l", "/../../d", "a")
 
