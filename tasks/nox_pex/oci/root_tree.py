@@ -163,7 +163,7 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged, hostile or lies,
     `cache-unsafe`.
     """
-    directory = caches.trees
+    directory = caches.of_images("trees")
     directory.mkdir(parents=True, exist_ok=True)
     cache.mark_used(directory)
 
