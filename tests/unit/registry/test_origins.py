@@ -52,7 +52,6 @@ def test_an_address_is_relative_or_https(target: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "http://registry.example:80/x",
         "http://registry.example:5000/x",
         "http://127.0.0.1/x",
         "https://127.0.0.1/x",
