@@ -65,8 +65,14 @@ class LayerStore(Struct, frozen=True, kw_only=True):
     def add(self, key: str, entries: Iterable[Entry]) -> StoredLayer:
         """Write a layer, and note that it was made from what `key` says.
 
-        A layer with the same diff id is used again. Raises as `layer_writer.write_layer`, and `NoxPexError`
-        `disk-full`, `cache-unsafe`.
+        Raises as `layer_writer.write_layer`, and `NoxPexError` `disk-full`, `cache-unsafe`.
+        """
+        return self.keep(key, lambda path: layer_writer.write_layer(entries, path))
+
+    def keep(self, key: str, write: Callable[[Path], LayerFile]) -> StoredLayer:
+        """Keep the layer that `write` writes to a path, and note that it was made from what `key` says.
+
+        A layer with the same diff id is used again. Raises as `write`, and `NoxPexError` `disk-full`, `cache-unsafe`.
         """
         root = self.caches.layers
         with (
@@ -75,7 +81,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
         ):
             new = scratch / "layer"
             new.mkdir(0o700)
-            written = layer_writer.write_layer(entries, new / _BLOB)
+            written = write(new / _BLOB)
             known = self._intact(written.diff_id)
             if known is None:
                 facts = _Facts(
@@ -93,7 +99,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
             raise ValueError(msg)
         return known
 
-    def recall(self, key: str) -> Any:  # noqa: ANN401  # a JSON value
+    def recall(self, key: str) -> Any:  # a JSON value
         """Return the JSON value that was noted for `key`; None if none was."""
         return files.read_json(self._note(key)).get("value")
 
@@ -105,7 +111,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
             os.utime(path.parent)
         files.write_json(path, {"value": value})
 
-    def remembered(self, key: str, compute: Callable[[], Any]) -> Any:  # noqa: ANN401  # a JSON value
+    def remembered(self, key: str, compute: Callable[[], Any]) -> Any:  # a JSON value
         """Return the JSON value that is noted for `key`, or the one that `compute` returns, which is noted then."""
         value = self.recall(key)
         if value is None:

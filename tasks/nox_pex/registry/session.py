@@ -173,6 +173,10 @@ class Session:
         failure = failures.refusal(ask.method, url, status, body)
         raise TryAgainError(failure, after=after) if status in failures.TEMPORARY else failure
 
+    def settle(self) -> None:
+        """Start no credential helper from now on. Credentials that are known already are used."""
+        self._authorizer.settle()
+
     def mask(self, text: str) -> str:
         """Return `text` with the secrets masked that are known by now."""
         return self.secrets.mask(text)

@@ -117,6 +117,12 @@ class Authorizer:
                 self._keep(self._credentials.values)
             return self._new(challenges, scope, refused, registry, self._credentials)
 
+    def settle(self) -> None:
+        """Look for no credentials from now on, because a helper that has them is a process."""
+        with self._lock:
+            if self._credentials is None:
+                self._credentials = Credentials(source="its first requests, for which it asked for none")
+
     def refusal(self, status: int, url: httpx2.URL, method: str, body: bytes) -> NoxPexError:
         """Return the failure of a request that was refused with the status 401 or 403."""
         credentials = self._credentials
