@@ -83,7 +83,7 @@ def write_layer(entries: Iterable[Entry], output: Path) -> LayerFile:
     """
     with output.open("xb", buffering=0) as file:
         gzip = _Gzip(file)
-        for piece in _archive(entries):
+        for piece in archive(entries):
             gzip.write(piece)
         gzip.close()
     descriptor = Descriptor(media_type=media_types.LAYER_GZIP, digest=gzip.digest, size=gzip.size)
@@ -130,8 +130,11 @@ class _Gzip:
             self._file.write(data)
 
 
-def _archive(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the archive, in pieces of at least a mebibyte: hashing and compressing small ones takes longer."""
+def archive(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield a tar archive with `entries`, as for `write_layer`, in pieces of at least a mebibyte.
+
+    Hashing and compressing small pieces takes longer.
+    """
     waiting: list[bytes] = []
     length = 0
     for piece in _blocks(entries):
