@@ -99,7 +99,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
             raise ValueError(msg)
         return known
 
-    def recall(self, key: str) -> Any:  # noqa: ANN401  # a JSON value
+    def recall(self, key: str) -> Any:  # a JSON value
         """Return the JSON value that was noted for `key`; None if none was."""
         return files.read_json(self._note(key)).get("value")
 
@@ -111,7 +111,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
             os.utime(path.parent)
         files.write_json(path, {"value": value})
 
-    def remembered(self, key: str, compute: Callable[[], Any]) -> Any:  # noqa: ANN401  # a JSON value
+    def remembered(self, key: str, compute: Callable[[], Any]) -> Any:  # a JSON value
         """Return the JSON value that is noted for `key`, or the one that `compute` returns, which is noted then."""
         value = self.recall(key)
         if value is None:

@@ -27,7 +27,7 @@ COMPRESSOR: Final = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
 
 
 _LEVEL: Final = 6
-"""The level of compression. Level 9 takes twice the time to save 1% of the bytes."""
+"""The level of compression. Level 9 takes four times as long and saves 0.7% of the bytes (82 distributions)."""
 
 
 _BLOCK: Final = 512

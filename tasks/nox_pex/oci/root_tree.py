@@ -165,12 +165,13 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     `cache-unsafe`.
     """
     key = key_of(layers)
-    directory = caches.trees
-    path = directory / f"{key}.msgpack"
+    path = caches.trees / f"{key}.msgpack"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cache.mark_used(path.parent)
     stored = _load(path, key)
     if stored is None:
         entries = merge(layers, image=image)
-        _store(directory, path, _Stored(_FORMAT, key, tuple(entries), tuple(entries.values())))
+        _store(path, _Stored(_FORMAT, key, tuple(entries), tuple(entries.values())))
     else:
         entries = dict(zip(stored.paths, stored.entries, strict=True))
     return RootTree(layers=tuple(layers), entries=entries)
@@ -190,14 +191,12 @@ def _load(path: Path, key: str) -> _Stored | None:
     return stored if (stored.format, stored.key) == (_FORMAT, key) else None
 
 
-def _store(directory: Path, path: Path, stored: _Stored) -> None:
+def _store(path: Path, stored: _Stored) -> None:
     """Keep a tree in the cache, unless it has names that are not UTF-8, which msgspec does not write."""
     try:
         data = msgspec.msgpack.encode(stored)
     except UnicodeEncodeError:
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    cache.mark_used(directory)
     files.write_bytes(path, data)
 
 
@@ -236,7 +235,7 @@ class _Merging:
         self._allowance = allowance
         self._steps = _MOST_STEPS
         self._root = _Node(TreeEntry("directory", 0o755, 0, 0, 0, 0, "", 0, -1))
-        self._parents: dict[str, _Node] = {}
+        self._parents: dict[str, dict[str, _Node]] = {}
 
     def add(self, members: Sequence[Member], number: int) -> None:
         """Add the members of layer `number`. Raises `LayerError`."""
@@ -284,18 +283,17 @@ class _Merging:
             if member.entry is not None:
                 self._root.entry = member.entry
             return
-        parent = self._parents.get(directory)
-        if parent is None:
-            parent = self._parents[directory] = self._make(directory, number)
-        assert parent.children is not None
-        old = parent.children.get(name)
-        if member.entry is not None and member.entry.kind == "directory" and old is not None and old.children is not None:
-            old.entry = member.entry
+        siblings = self._parents.get(directory)
+        if siblings is None:
+            siblings = self._parents[directory] = self._make(directory, number)
+        old, entry = siblings.get(name), member.entry
+        if old is not None and old.children is not None and entry is not None and entry.kind == "directory":
+            old.entry = entry
             return
-        new = _Node(member.entry if member.entry is not None else self._linked(member))
+        new = _Node(entry if entry is not None else self._linked(member))
         if old is not None and (old.children is not None or old.entry.kind == "symlink"):
             self._parents.clear()  # some of them may be below it
-        parent.children[name] = new
+        siblings[name] = new
 
     def _linked(self, member: Member) -> TreeEntry:
         """Return the entry of the file to which a member is a hard link. Raises `LayerError`."""
@@ -311,37 +309,27 @@ class _Merging:
         """Return the node to which a path leads, after all links; None if there is none."""
         return self._walk(path, None)
 
-    def _make(self, path: str, number: int) -> _Node:
-        """Return the directory to which a path leads, and make those that do not exist. Raises `LayerError`."""
+    def _make(self, path: str, number: int) -> dict[str, _Node]:
+        """Return what is in the directory to which a path leads; those that do not exist are made."""
         node = self._walk(path, TreeEntry("directory", 0o755, 0, 0, 0, 0, "", number, -1))
         if node is None or node.children is None:
             msg = f"has a file in {path!r}, which is not a directory"
             raise LayerError(msg)
-        return node
+        return node.children
 
     def _walk(self, path: str, new: TreeEntry | None) -> _Node | None:
         """Follow a path from the root; what does not exist becomes a directory if `new` is one."""
         waiting, nodes, links = path.split("/")[::-1], [self._root], 0
         while waiting:
             part = waiting.pop()
-            self._steps -= 1
-            if self._steps < 0:
-                msg = "has more links in its names than any honest layer"
-                raise LayerError(msg)
-            if part in ("", "."):
-                continue
+            self._count_step()
             if part == "..":
                 del nodes[max(1, len(nodes) - 1) :]
+            if part in ("", ".", ".."):
                 continue
-            children = nodes[-1].children
-            if children is None:
-                return None
-            child = children.get(part)
+            child = self._child(nodes[-1], part, new)
             if child is None:
-                if new is None:
-                    return None
-                self._allowance.take(len(part))
-                child = children[part] = _Node(new)
+                return None
             if child.entry.kind != "symlink":
                 nodes.append(child)
                 continue
@@ -352,6 +340,22 @@ class _Merging:
                 del nodes[1:]
             waiting += child.entry.target.split("/")[::-1]
         return nodes[-1]
+
+    def _child(self, node: _Node, name: str, new: TreeEntry | None) -> _Node | None:
+        """Return the node `name` in another one; if there is none, a directory with the entry `new`, or None."""
+        if node.children is None:
+            return None
+        child = node.children.get(name)
+        if child is None and new is not None:
+            self._allowance.take(len(name))
+            child = node.children[name] = _Node(new)
+        return child
+
+    def _count_step(self) -> None:
+        self._steps -= 1
+        if self._steps < 0:
+            msg = "has more links in its names than any honest layer"
+            raise LayerError(msg)
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -109,9 +109,7 @@ def _place(entry: TreeEntry) -> _Place:
     return entry.layer, entry.offset
 
 
-def _write(
-    tree: RootTree, root: Path, known: Mapping[_Place, str], *, image: str, as_root: bool
-) -> None:
+def _write(tree: RootTree, root: Path, known: Mapping[_Place, str], *, image: str, as_root: bool) -> None:
     """Write `tree` to the new directory `root`. The files in `known` are hard links to the paths there."""
     root.mkdir(mode=0o700)
     descriptor = os.open(root, _DIRECTORY)
@@ -125,7 +123,7 @@ def _write(
             for path, entry in tree.entries.items():
                 if entry.kind == "symlink":
                     writing.symlink(path, entry)
-            for path, entry in reversed(tree.entries.items()):
+            for path, entry in reversed(list(tree.entries.items())):
                 if entry.kind == "directory":
                     writing.finish_directory(path, entry)
             os.fchmod(descriptor, 0o755)
@@ -190,9 +188,7 @@ class _Writing(Struct, frozen=True, kw_only=True):
 
     def link(self, source: str, path: str) -> None:
         """Make `path` a hard link to another file of the tree."""
-        os.link(
-            _encoded(source), _encoded(path), src_dir_fd=self.root, dst_dir_fd=self.root, follow_symlinks=False
-        )
+        os.link(_encoded(source), _encoded(path), src_dir_fd=self.root, dst_dir_fd=self.root, follow_symlinks=False)
 
     def symlink(self, path: str, entry: TreeEntry) -> None:
         """Make a symbolic link, to whatever it leads."""

@@ -77,7 +77,8 @@ class Transport:
         self._endpoint = endpoint
         self._environ = environ
         self._proxies = proxies.proxies(environ)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._clients: dict[Origin, httpx2.Client] = {}
         self._origin: Origin | None = None
         self.patience = patience
@@ -85,7 +86,7 @@ class Transport:
     @property
     def origin(self) -> Origin:
         """The origin of the registry's API. On loopback, the first use asks whether there is TLS."""
-        with self._lock:
+        with self._asking:  # another lock than `close` needs, which must not wait for an answer
             if self._origin is None:
                 secure = httpx2.URL(f"https://{self._endpoint}")
                 plain = origins.is_loopback(secure.host) and not self._speaks_tls(

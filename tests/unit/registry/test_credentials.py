@@ -91,10 +91,11 @@ def test_variables_move_the_files(home: Home) -> None:
     assert home.user() == "xdg"
 
 
-def test_a_file_named_by_the_variable_must_exist(home: Home) -> None:
+def test_a_missing_file_that_the_variable_names_is_passed_over_as_skopeo_does_and_is_named(home: Home) -> None:
     home.environ["REGISTRY_AUTH_FILE"] = str(home.root / "missing.json")
-    failure = home.failure()
-    assert failure.problem == f"{home.root / 'missing.json'}, which REGISTRY_AUTH_FILE names, does not exist"
+    assert f"{home.root / 'missing.json'} (REGISTRY_AUTH_FILE, which does not exist)" in home.find().source
+    home.write(home.docker, {"auths": {"registry.example": auth("robot:secret")}})
+    assert home.user() == "robot"
 
 
 def test_the_longest_part_of_the_name_counts(home: Home) -> None:

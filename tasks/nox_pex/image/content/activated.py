@@ -39,6 +39,12 @@ class ImageTarget(Struct, frozen=True, kw_only=True):
         markers = marker_environment(python, python.version) if platform is None else platform.markers
         return cls(markers=markers, tags=python.tags(), ranked=platform)
 
+    @property
+    def identity(self) -> list[object]:
+        """JSON values that decide the choice."""
+        tags = self.ranked.tags if self.ranked is not None else sorted(map(str, self.tags))
+        return [dict(self.markers), list(tags), self.ranked is not None]
+
     def applies(self, requirement: Requirement, extras: Iterable[str] = ()) -> bool:
         """Whether a requirement applies here, with one of `extras` or without any."""
         marker = requirement.marker

@@ -137,7 +137,7 @@ def _compile(
                 while piece := source.read(_PIECE):
                     file.write(piece)
     script = Path(bytecode_script.__file__)
-    argv = [compiler.python, *_OPTIONS, script, given, output]
+    argv: list[str | Path] = [compiler.python, *_OPTIONS, script, given, output]
     outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
     given.unlink()
     if outcome.status != 0:

@@ -11,8 +11,10 @@ import importlib.util
 import json
 import marshal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType
-from typing import Any, BinaryIO, Iterator
+from typing import Any, BinaryIO
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -48,11 +50,12 @@ def run(sources: BinaryIO, output: BinaryIO) -> None:
         source = sources.read(facts["size"])
         try:
             content = compiled(source, facts["path"])
-        except Exception:  # as compileall does: a file of another version of Python, or a template
-            continue
-        output.write(json.dumps({"path": facts["path"], "size": len(content)}).encode() + b"\n" + content)
+        except Exception:  # noqa: BLE001  # as compileall does: a file of another version of Python, or a template
+            content = b""
+        if content:
+            output.write(json.dumps({"path": facts["path"], "size": len(content)}).encode() + b"\n" + content)
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], "rb") as _sources, open(sys.argv[2], "wb") as _output:
+    with Path(sys.argv[1]).open("rb") as _sources, Path(sys.argv[2]).open("wb") as _output:
         run(_sources, _output)

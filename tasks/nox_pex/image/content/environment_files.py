@@ -9,6 +9,7 @@ Fact source: pex 2.105 (`pex.venv.installer.install_pex_main`, `pex.repl.pex_rep
 from __future__ import annotations
 
 import ast
+import hashlib
 import posixpath
 import re
 import sys
@@ -20,7 +21,7 @@ from typing import Any, Final
 from nox_pex.distributions import pex_info
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base_image import ImagePython
-from nox_pex.image.content.pex_members import INFO, RUNTIME
+from nox_pex.image.content.open_pex import INFO, RUNTIME, OpenPex
 from nox_pex.image.content.reinstall import Environment
 from nox_pex.oci.layer_store import LayerStore, key_of
 from nox_pex.oci.layer_writer import Entry
@@ -82,8 +83,7 @@ def environment_files(python: ImagePython, environment: Environment) -> Iterator
 
 
 def pex_files(
-    archive: zipfile.ZipFile,
-    info: Mapping[str, Any],
+    pex: OpenPex,
     environment: Environment,
     *,
     version: str,
@@ -91,17 +91,16 @@ def pex_files(
     store: LayerStore,
     shell: Shell,
 ) -> Iterator[Entry]:
-    """Yield pex's own files for the PEX `archive` with the PEX-INFO `info`, without its PEX-INFO.
+    """Yield the files that pex adds to an environment of `pex`, without PEX-INFO.
 
     `version` is that of the base's Python, `distributions` are the wheels that pex activates, in its order. Raises
     `NoxPexError` `image-build` if pex fails.
     """
-    settings = {**info, **_WITHOUT}
+    settings = {**pex.info.values, **_WITHOUT}
     settings.pop("pex_hash", None)
-    main = archive.getinfo("__main__.py")
     found = store.remembered(
-        key_of("pex files", 1, settings, main.CRC, main.file_size),
-        lambda: _made_by_pex(archive, settings, shell),
+        key_of("pex files", 2, settings, _launcher_digest(pex)),
+        lambda: _made_by_pex(pex.archive, settings, shell),
     )
     for path, facts in found.items():
         text = facts.get("text")
@@ -109,9 +108,15 @@ def pex_files(
             yield Entry(path=_filled(path, environment), target=facts.get("target"))
             continue
         if path == "pex-repl":
-            text = _repl(text, info, version=version, distributions=distributions)
+            text = _repl(text, pex.info.requirements, version=version, distributions=distributions)
         content = _filled(text, environment).encode()
         yield Entry(path=_filled(path, environment), content=content, executable=facts["executable"])
+
+
+def _launcher_digest(pex: OpenPex) -> str:
+    """Return the digest of pex's launcher, without the hash of the binary in it: that is another one after each edit."""
+    of_binary = str(pex.info.values.get("pex_hash", "")).encode()
+    return hashlib.sha256(pex.archive.read("__main__.py").replace(of_binary, b"")).hexdigest()
 
 
 def _made_by_pex(archive: zipfile.ZipFile, settings: Mapping[str, Any], shell: Shell) -> dict[str, dict[str, Any]]:
@@ -121,7 +126,7 @@ def _made_by_pex(archive: zipfile.ZipFile, settings: Mapping[str, Any], shell: S
         _write_pex(archive, settings, pex)
         root = scratch / "app"
         environ = {**cli.pex_environ(shell.environ), "PEX_TOOLS": "1", "PEX_ROOT": str(scratch / "root")}
-        argv = [sys.executable, pex, "venv", root]
+        argv: list[str | Path] = [sys.executable, pex, "venv", root]
         outcome = shell.run(argv, what="image: pex", env=environ, cwd=scratch)
         if outcome.status != 0:
             problem = f"the pex in the binary cannot make an environment (exit status {outcome.status})"
@@ -164,7 +169,7 @@ def _filled(text: str, environment: Environment) -> str:
     return inner.replace(_BASE, environment.root)
 
 
-def _repl(text: str, info: Mapping[str, Any], *, version: str, distributions: Sequence[str]) -> str:
+def _repl(text: str, requirements: Sequence[str], *, version: str, distributions: Sequence[str]) -> str:
     """Return the text of `pex-repl` with the requirements, the distributions and the Python of the image.
 
     If pex has written it in another form than expected, it stays as it is: it is only shown to people.
@@ -174,7 +179,6 @@ def _repl(text: str, info: Mapping[str, Any], *, version: str, distributions: Se
         return text
     banner = banner.replace(sys.version, version)
     if distributions:
-        requirements = info.get("requirements", ())
         counts = f"{_counted(requirements, 'requirement')} and {_counted(distributions, 'activated distribution')}"
         banner = banner.replace(_NO_DEPENDENCIES, counts)
         lines = ["Requirements:", *(f"  {each}" for each in requirements)]

@@ -7,7 +7,7 @@ the name of a distribution alone, and not from its place in a list.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 _SMALLEST: Final = 1 << 16
@@ -37,11 +37,6 @@ def groups(sizes: Mapping[str, int], *, most: int) -> tuple[tuple[str, ...], ...
         if sizes[name] < limit:
             shared.setdefault(_bucket(name, number), []).append(name)
     return (*alone, *(tuple(shared[bucket]) for bucket in sorted(shared)))
-
-
-def title(group: Iterable[str]) -> str:
-    """Return the title of a layer."""
-    return " ".join(group)
 
 
 def _bucket(name: str, number: int) -> int:

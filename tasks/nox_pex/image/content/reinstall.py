@@ -14,7 +14,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -22,21 +22,22 @@ from nox_pex.distributions import pex_scripts
 from nox_pex.distributions.installed_wheel import LAYOUT, STASH
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.distributions.record import encode_digest
-from nox_pex.image.content.pex_members import Member, Members
+from nox_pex.image.content.open_pex import Member, Members
 from nox_pex.oci.layer_writer import Entry
 
-_GENERATED: Final = ("INSTALLER", "REQUESTED")
-"""The files of a `.dist-info` that pex writes when it installs."""
+_Row: TypeAlias = tuple[str, str, str]
+"""A row of RECORD: path, digest, size."""
 
 
-_LEFT_OUT: Final = (*_GENERATED, "uv_build.json", "uv_cache.json")
+_ADDED_BY_PEX: Final = {"INSTALLER": b"pex\n", "REQUESTED": b""}
+"""The files that pex adds to a `.dist-info` when it installs."""
+
+
+_LEFT_OUT: Final = (*_ADDED_BY_PEX, "uv_build.json", "uv_cache.json")
 
 
 _ORIGINAL: Final = "original-whl-info.json"
 """The file in which pex notes the members of a wheel."""
-
-
-_INSTALLER: Final = b"pex\n"
 
 
 SCRIPTS: Final = "bin/"
@@ -92,7 +93,7 @@ def installed_paths(paths: Iterable[str], environment: Environment) -> frozenset
     """Return the paths of everything that `reinstall` may return for an installed wheel with these paths."""
     found = dict(targets(paths, environment))
     records = [target for target in found.values() if target.endswith(".dist-info/RECORD")]
-    added = (posixpath.join(posixpath.dirname(record), name) for record in records for name in _GENERATED)
+    added = (posixpath.join(posixpath.dirname(record), name) for record in records for name in _ADDED_BY_PEX)
     return frozenset([*found.values(), *added])
 
 
@@ -102,51 +103,71 @@ def reinstall(wheel: str, members: Members, environment: Environment) -> Iterato
     Raises `PexError` if the wheel is damaged, or if pex could install it differently.
     """
     record = _record_path(wheel, members)
-    info = posixpath.dirname(record)
+    info, text = posixpath.dirname(record), members[record].read()
     generated = _entry_points(wheel, members, info)
-    where = dict(targets(members, environment))
-    rows: list[tuple[str, str, str]] = []
-    scripts: dict[str, tuple[str, str, str]] = {}
-    original: tuple[str, str, str] | None = None
-
-    def row(target: str, digest: str, size: str) -> tuple[str, str, str]:
-        return posixpath.relpath(target, environment.library), digest, size
-
-    text = members[record].read()
+    listed = list(_listed(text, record, members, environment))
+    added = [
+        Entry(path=f"{environment.library}/{info}/{name}", content=content) for name, content in _ADDED_BY_PEX.items()
+    ]
+    yield from (file.entry for file in listed if file.entry is not None)
+    yield from added
+    scripts = {posixpath.basename(file.row[0]): file.row for file in listed if file.is_script}
+    rows = [
+        *(file.row for file in listed if not file.is_note and not (file.is_script and file.name in generated)),
+        *(scripts[name] for name in generated if name in scripts),
+        *(
+            _row(entry.path, environment, *_digest_and_size(_ADDED_BY_PEX[posixpath.basename(entry.path)]))
+            for entry in added
+        ),
+        *(file.row for file in listed if file.is_note),
+    ]
     eol = "\r\n" if text.partition(b"\n")[0].endswith(b"\r") else "\n"
-    for path, digest, size in _rows(text):
-        if path == record:
-            rows.append((path, "", ""))
-            continue
-        if path.endswith("/"):
-            rows.append((path, digest, size))
-            continue
-        source = posixpath.normpath(path)
-        target, member = where.get(source), members.get(source)
-        if target is None or member is None:
-            continue
-        script = _script(member, environment) if target.startswith(SCRIPTS) and source.startswith(STASH) else None
-        if script is not None:
-            yield Entry(path=target, content=script, executable=True)
-            new = row(target, *_digest_and_size(script))
-            name = posixpath.basename(target)
-            if name in generated:
-                scripts[name] = new
-            else:
-                rows.append(new)
-            continue
-        yield Entry(path=target, content=member.content, executable=member.executable)
-        if posixpath.basename(path) == _ORIGINAL and posixpath.dirname(path).endswith(".pex-info"):
-            original = row(target, *_digest_and_size(member.read()))
-        else:
-            rows.append(row(target, digest, str(int(size)) if size else ""))
-    rows.extend(scripts[name] for name in generated if name in scripts)
-    for name, content in zip(_GENERATED, (_INSTALLER, b""), strict=True):
-        yield Entry(path=f"{environment.library}/{info}/{name}", content=content)
-        rows.append((f"{info}/{name}", *_digest_and_size(content)))
-    if original is not None:
-        rows.append(original)
     yield Entry(path=f"{environment.library}/{record}", content=_record_text(rows, eol))
+
+
+class _Listed(Struct, frozen=True, kw_only=True):
+    """A row of RECORD as it is in the environment, and its file; None for RECORD itself, and for a directory.
+
+    `is_script` is whether it is a script of Python, and `is_note` whether it is pex's note of the wheel's members.
+    """
+
+    row: _Row
+    entry: Entry | None = None
+    is_script: bool = False
+    is_note: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return posixpath.basename(self.row[0])
+
+
+def _listed(text: bytes, record: str, members: Members, environment: Environment) -> Iterator[_Listed]:
+    where = dict(targets(members, environment))
+    for path, digest, size in _rows(text):
+        source = posixpath.normpath(path)
+        if path == record:
+            yield _Listed(row=(path, "", ""))
+        elif path.endswith("/"):
+            yield _Listed(row=(path, digest, size))
+        elif source in where:
+            member, target = members[source], where[source]
+            script = _script(member, environment) if target.startswith(SCRIPTS) else None
+            if script is not None:
+                entry = Entry(path=target, content=script, executable=True)
+                yield _Listed(row=_row(target, environment, *_digest_and_size(script)), entry=entry, is_script=True)
+                continue
+            is_note = posixpath.basename(path) == _ORIGINAL and posixpath.dirname(path).endswith(".pex-info")
+            noted = _digest_and_size(member.read()) if is_note else (digest, str(int(size)) if size else "")
+            yield _Listed(
+                row=_row(target, environment, *noted),
+                entry=Entry(path=target, content=member.content, executable=member.executable),
+                is_note=is_note,
+            )
+
+
+def _row(target: str, environment: Environment, digest: str, size: str) -> _Row:
+    return posixpath.relpath(target, environment.library), digest, size
 
 
 def is_always_written(wheel: str, members: Members, path: str, member: Member) -> bool:
@@ -159,27 +180,25 @@ def is_always_written(wheel: str, members: Members, path: str, member: Member) -
 
 
 def _target(path: str, environment: Environment) -> str | None:
-    """Return where a file of an installed wheel goes (`InstallPaths.chroot`, `InstallPaths.interpreter`); None if
-    nowhere.
-    """
+    """Return where a file of an installed wheel goes (`InstallPaths.chroot`, `.interpreter`); None if nowhere."""
     if path == LAYOUT or path.endswith(".pyc"):
         return None
-    if not path.startswith(f"{STASH}/"):
-        top, _, rest = path.partition("/")
-        is_left_out = top.endswith(".dist-info") and rest in _LEFT_OUT
+    stash, _, inner = path.partition("/")
+    if stash != STASH:
+        is_left_out = stash.endswith(".dist-info") and inner in _LEFT_OUT
         return None if is_left_out else _checked(f"{environment.library}/{path}", path)
-    scheme, _, rest = path[len(STASH) + 1 :].partition("/")
-    match scheme:
-        case "bin":
-            return _checked(f"{SCRIPTS}{rest}", path)
-        case "data":
-            return _checked(rest, path)
-        case "purelib" | "platlib":
-            return _checked(f"{environment.library}/{rest}", path)
-        case "include":
-            site, _, named = rest.partition("/")
-            return _checked(f"include/{site}/{environment.python}/{named.partition('/')[2]}", path)
-    return None
+    scheme, _, rest = inner.partition("/")
+    if scheme == "include":
+        site, _, named = rest.partition("/")
+        rest = f"{site}/{environment.python}/{named.partition('/')[2]}"
+    places = {
+        "bin": SCRIPTS,
+        "data": "",
+        "include": "include/",
+        "platlib": f"{environment.library}/",
+        "purelib": f"{environment.library}/",
+    }
+    return _checked(f"{places[scheme]}{rest}", path) if scheme in places else None
 
 
 def _checked(target: str, path: str) -> str:
@@ -209,7 +228,7 @@ def _entry_points(wheel: str, members: Members, info: str) -> Mapping[str, str]:
         raise PexError(msg) from error
 
 
-def _rows(text: bytes) -> Iterator[tuple[str, str, str]]:
+def _rows(text: bytes) -> Iterator[_Row]:
     try:
         for row in csv.reader(line for line in text.decode("utf-8").splitlines() if line):
             path, digest, size = (*row, "", "")[:3]
@@ -219,7 +238,7 @@ def _rows(text: bytes) -> Iterator[tuple[str, str, str]]:
         raise PexError(msg) from error
 
 
-def _record_text(rows: Iterable[tuple[str, str, str]], eol: str) -> bytes:
+def _record_text(rows: Iterable[_Row], eol: str) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator=eol).writerows(rows)
     return text.getvalue().encode()

@@ -45,8 +45,8 @@ class ImageContent(Struct, frozen=True, kw_only=True):
 
     In the form `unpacked` the last layer is the project's own code. `entrypoint` is the command that the container
     starts, without its arguments. `env` are variables that the form needs. `titles` name the content of each layer, for
-    the image's history. `compressors` name the libraries that compressed them (`zlib 1.2.13`). `bytecode` is the version of
-    the Python that compiled, None if none did. `notes` are lines for the user.
+    the image's history. `compressors` name the libraries that compressed them (`zlib 1.2.13`). `bytecode` is the
+    version of the Python that compiled, None if none did. `notes` are lines for the user.
     """
 
     layers: tuple[LayerFile, ...]

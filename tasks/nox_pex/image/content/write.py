@@ -11,6 +11,7 @@ from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image.content import bytecode, file_form
 from nox_pex.image.content.bytecode import Compiler
+from nox_pex.image.content.open_pex import OpenPex
 from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.content.unpacked import Unpacked
 from nox_pex.image.dockerfile import PEX_ROOT
@@ -49,11 +50,10 @@ def write_content(request: ContentRequest, *, caches: Caches, shell: Shell) -> I
         zipfile.ZipFile(request.binary) as archive,
         plain_paths.plain_directory() as scratch,
     ):
-        unpacked = Unpacked(
-            request=request, archive=archive, store=store, shell=shell, scratch=scratch, compiler=compiler
-        )
+        pex = OpenPex(archive=archive, scratch=scratch)
+        unpacked = Unpacked(request=request, pex=pex, store=store, shell=shell, compiler=compiler)
         layers = list(unpacked.layers())
-        notes = [*unpacked.collisions(), *_notes(request, compiler)]
+        notes = [*unpacked.installation.collisions(), *_notes(request, compiler)]
     return ImageContent(
         **_parts(layers),
         entrypoint=(f"{request.root}/pex",),
