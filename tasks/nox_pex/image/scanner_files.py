@@ -77,14 +77,11 @@ def write_archive(binary: Path, output: Path, *, name: str) -> None:
 
 def write_files(binary: Path, root: Path, *, name: str) -> None:
     """Write the files for the binary `name` into the new directory `root`, at their paths in an image."""
-    directory = root / DIRECTORY[1:]
-    for entry in entries(binary, name=name):
-        path = directory / entry.path
-        if entry.content is None:
-            path.mkdir(parents=True)
-        else:
-            path.parent.mkdir()
-            path.write_bytes(entry.content)
+    directory = root / DIRECTORY[1:] / name
+    directory.mkdir(parents=True)
+    for path, content in metadata_files(binary).items():
+        (directory / path).parent.mkdir()
+        (directory / path).write_bytes(content)
 
 
 def _found(names: Iterable[str], opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[str, bytes]]:

@@ -155,7 +155,7 @@ def _blocks(entries: Iterable[Entry]) -> Iterator[bytes]:
     for entry in _complete(entries):
         content = entry.content
         size = 0 if content is None else content.size if isinstance(content, Stream) else len(content)
-        yield _header(entry, size)
+        yield header(entry, size)
         if isinstance(content, bytes):
             yield content
         elif content is not None:
@@ -201,8 +201,8 @@ def _is_directory(entry: Entry) -> bool:
     return entry.content is None and entry.target is None
 
 
-def _header(entry: Entry, size: int) -> bytes:
-    """Return the header of an entry, after a pax header if ustar has no room for a value."""
+def header(entry: Entry, size: int) -> bytes:
+    """Return the header of an entry with `size` bytes, after a pax header if ustar has no room for a value."""
     if entry.target is not None:
         kind, mode = b"2", 0o777
     elif entry.content is None:

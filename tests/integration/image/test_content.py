@@ -74,11 +74,10 @@ def build(home: Path, environ: Mapping[str, str], *options: str) -> Path:
     provisioner = Provisioner(shell=shell, caches=Caches.of(environ), uv=find_uv(environ))
     here = Interpreter(implementation="CPython", version="3", executable=Path(sys.executable).resolve())
     pex = pinned.provide_pex(provisioner, None, interpreter=here)
-    argv = [
-        *(pex, "-m", "pex", "--pre-resolved-dists", wheels, "extra[fast]", *(each.key for each in OTHERS)),
-        *(*(each.key for each in NAMESPACED), "-D", sources, "-e", "own:main", "-o", home / "service.pex"),
-        *("--include-tools", "--python", sys.executable, "--pex-root", home / "root", *options),
-    ]
+    named = ("extra[fast]", *(each.key for each in (*OTHERS, *NAMESPACED)))
+    argv: list[str | Path] = [pex, "-m", "pex", "--pre-resolved-dists", wheels, *named, "-D", sources, "-e", "own:main"]
+    argv += ["--include-tools", "--python", sys.executable, "--pex-root", home / "root", "-o", home / "service.pex"]
+    argv += options
     subprocess.run(argv, check=True, env=environ, cwd=home)
     return home / "service.pex"
 
@@ -92,7 +91,7 @@ def by_pex(binary: Path, root: Path, environ: Mapping[str, str]) -> dict[str, Ke
     found: dict[str, Kept] = {}
     for path in root.rglob("*"):
         if path.is_symlink():
-            kept: Kept = ("l", False, os.readlink(path).encode())
+            kept: Kept = ("l", False, str(path.readlink()).encode())
         elif path.is_dir():
             kept = ("d", True, b"")
         else:
@@ -147,7 +146,7 @@ def test_an_unpacked_image_has_what_pex_unpacks(tmp_path: Path, environ: dict[st
     theirs = by_pex(binary, root, environ)
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     python: ImagePython = replace(
-        PYTHON, version=sys.version.split()[0], executable=os.readlink(root / "bin" / name), abi="cpython"
+        PYTHON, version=sys.version.split()[0], executable=str((root / "bin" / name).readlink()), abi="cpython"
     )
     request = ContentRequest(
         binary=binary, form="unpacked", name="service", file="service.pex", python=python, root=str(root)

@@ -42,7 +42,7 @@ _WITHOUT: Final[Mapping[str, Any]] = {
 """The values in the PEX-INFO of a PEX without distributions, which any Python runs."""
 
 
-_OF_PYTHON: Final = ("bin/", "include/", "lib64", "pyvenv.cfg", INFO)
+_OF_PYTHON: Final = (".gitignore", "bin/", "include/", "lib64", "pyvenv.cfg", INFO)
 """What is written here, and not taken from the environment that pex makes."""
 
 
