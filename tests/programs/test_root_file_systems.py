@@ -84,10 +84,9 @@ class Containers:
     ) -> list[str]:
         """The command line that checks an image whose layer has the program, and the `members`."""
         files = {f"app/{file}": (PROGRAMS / file).read_bytes() for file in ("in_container.py", "serving.py")}
-        added = (small_root.layer({"app": Member(None), **files}, self.directory),)
-        if members:
-            added = (*added, small_root.layer(members, self.directory))
-        layers = (self.base.layer, *added)
+        own = small_root.layer({"app": Member(None), **files}, self.directory)
+        more = (small_root.layer(members, self.directory),) if members else ()
+        layers = (self.base.layer, own, *more)
         image = dict(image or {})
         entrypoint = (small_root.PYTHON, "/app/in_container.py")
         values = {"user": "65532:65532", "entrypoint": entrypoint, "cmd": image.get("args")}
@@ -198,7 +197,7 @@ def test_a_port_below_1024_is_used_as_in_a_container(containers: Containers) -> 
 @pytest.mark.parametrize("private", [False, True])
 def test_a_program_that_only_its_container_reaches_is_named(private: bool, containers: Containers) -> None:  # noqa: FBT001  # parametrized
     image = {"args": ["well", "127.0.0.1", "80"], "expose": [80]} if private else {}
-    result = containers.check("well", image=image, args=["well", "127.0.0.1", "{port}"], **{"startup-timeout": 2.0})
+    result = containers.check("well", image=image, args=["well", "127.0.0.1", "{port}"], startup_timeout=2.0)
     assert result["code"] == "port-unreachable", result
     assert "of the container cannot be reached: its program listens on 127.0.0.1 port " in result["problem"]
 
@@ -217,7 +216,7 @@ def test_a_program_reaches_services_of_other_machines(containers: Containers) ->
     ],
 )
 def test_failures_are_those_of_a_container(mode: str, code: str | None, words: str, containers: Containers) -> None:
-    result = containers.check(mode, **{"stop-timeout": 1.0})
+    result = containers.check(mode, stop_timeout=1.0)
     assert result["code"] == code, result
     assert words in result["problem"] + result["log"]
 
@@ -242,45 +241,52 @@ def test_a_program_that_is_no_server_is_the_first_process(containers: Containers
     assert result["code"] is None, result
 
 
-@pytest.mark.parametrize(
-    ("entrypoint", "members", "code", "words"),
-    [
-        (("/app/closed/run",), {"app/closed": Member(None, mode=0o700), "app/closed/run": b"#!/x"}, "image-unreadable",
-         "user 65532:65532 of the image cannot read /app/closed/run"),
-        ((small_root.PYTHON, "/app/own.py"), {"app/own.py": Member(b"1", mode=0o600)}, "image-unreadable", "/app/own.py"),
-        (("/nowhere",), {}, "launch-failed", "the container's program /nowhere cannot be started: it is not in the image"),
-        (("/app/run",), {"app/run": b"#!/bin/none\n"}, "launch-failed", "its interpreter /bin/none is not in the image"),
-        (("/app/run",), {"app/run": b"\x7fELF"}, "launch-failed", "damaged, or built for another system"),
-        (("/app",), {}, "launch-failed", "cannot be started"),
-    ],
-)  # fmt: skip
+CANNOT = "the container's program"
+CLOSED = {"app/closed": Member(None, mode=0o700), "app/closed/run": b"#!/x"}
+NOT_STARTED: list[tuple[tuple[str, ...], dict[str, Any], str, str]] = [
+    (("/app/closed/run",), CLOSED, "image-unreadable", "user 65532:65532 of the image cannot read /app/closed/run"),
+    ((small_root.PYTHON, "/app/own.py"), {"app/own.py": Member(mode=0o600)}, "image-unreadable", "/app/own.py"),
+    (("/nowhere",), {}, "launch-failed", f"{CANNOT} /nowhere cannot be started: it is not in the image"),
+    (("/app/run",), {"app/run": b"#!/bin/none\n"}, "launch-failed", "its interpreter /bin/none is not in the image"),
+    (("/app/run",), {"app/run": b"\x7fELF"}, "launch-failed", "damaged, or built for another system"),
+    (("/app",), {}, "launch-failed", "cannot be started"),
+    ((), {}, "launch-failed", "the image has neither an entry point nor a command"),
+    (("/app\0",), {}, "launch-failed", "null character"),
+]
+
+
+@pytest.mark.parametrize(("entrypoint", "members", "code", "words"), NOT_STARTED)
 def test_a_program_that_cannot_be_started_is_named(
     entrypoint: tuple[str, ...], members: dict[str, Any], code: str, words: str, containers: Containers
 ) -> None:
-    result = containers.check("well", container={"entrypoint": entrypoint}, members=members)
+    args = ["well"] if entrypoint else []
+    result = containers.check("well", container={"entrypoint": entrypoint}, members=members, args=args)
     assert (result["code"], result["state"]) == (code, "failed"), result
     assert words in result["problem"]
 
 
-PLACES = ("tmp", "proc", "sys", "dev", "etc/hosts", "etc/resolv.conf", "etc/hostname")
+PLACES = ("tmp", "proc", "sys", "dev", "etc/hosts", "etc/resolv.conf", "etc/hostname", "work")
 
 
-@pytest.mark.parametrize(
-    "target", ["/{outside}", "../../../../../..{outside}", "/proc/self/root{outside}", "missing/file"]
-)
-def test_links_of_an_image_lead_to_no_file_of_this_machine(target: str, containers: Containers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_links_of_an_image_lead_to_no_file_of_this_machine(
+    place: str, base: Base, tmp_path: Path, temporary: Path
+) -> None:
+    """The links lead to a file or a directory that also exists in the image, or nowhere, or through `/proc`."""
+    containers = Containers(base, tmp_path, temporary, () if os.geteuid() == 0 else ("unshare", "-Ur"))
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_text("unchanged", "utf-8")
-    links = {
-        place: Member(target=target.format(outside=f"{outside}/{'file' if '/' in place else place}"))
-        for place in PLACES
-    }
-    result = containers.check("well", members={"etc": Member(None), **links}, http=[{"path": "/"}])
-
-    assert result["code"] in (None, "launch-failed", "exited-early"), result
-    assert [each.name for each in outside.iterdir()] == ["file"]
-    assert (outside / "file").read_text("utf-8") == "unchanged"
+    target = f"{outside}/file" if "/" in place else str(outside)
+    for number, link in enumerate((f"../../../../../../../..{target}", f"/proc/self/root{target}", "/", place)):
+        links = {place: Member(target=link)}
+        result = containers.check(
+            "well", members={"etc": Member(None), **links}, container={"working_dir": "/work/x"}, soak=number / 100
+        )
+        assert result["state"] != "skipped", result
+        assert result["code"] in (None, "launch-failed", "exited-early"), result
+        assert [each.name for each in outside.iterdir()] == ["file"]
+        assert (outside / "file").read_text("utf-8") == "unchanged"
 
 
 def test_files_in_the_place_of_directories_are_named(containers: Containers) -> None:
@@ -297,9 +303,9 @@ def test_users_and_groups_are_those_of_the_image(containers: Containers) -> None
         "etc/passwd": b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n",
         "etc/group": b"root:x:0:\nmore:x:1002:app,other\n",
     }
-    ids = {"$.ids": [[1000] * 3, [1001] * 3], "$.variables.HOME": "/home/app"}
+    ids: dict[str, Any] = {"$.ids": [[1000] * 3, [1001] * 3], "$.variables.HOME": "/home/app"}
     if not containers.prefix:
-        ids["$.groups"] = [1002]
+        ids["$.groups"] = [1001, 1002]
     for user in ("app", "1000"):
         result = containers.check(
             "well", container={"user": user}, members=tables, http=[{"path": "/", "json-path": ids}]
@@ -339,11 +345,8 @@ def test_everything_ends_if_the_session_is_killed(containers: Containers) -> Non
 
 def _programs() -> list[int]:
     """The processes of all programs in containers."""
-    found = []
-    for each in psutil.process_iter(["cmdline", "pid"]):
-        if "/app/in_container.py" in (each.info["cmdline"] or ()):
-            found.append(each.pid)
-    return found
+    every = psutil.process_iter(["cmdline", "pid"])
+    return [each.pid for each in every if "/app/in_container.py" in (each.info["cmdline"] or ())]
 
 
 @pytest.mark.parametrize("prefix", RUNNERS, indirect=True)

@@ -99,7 +99,7 @@ def overlaid(
     """
     lower = unpacked(base, image=image, caches=caches, as_root=as_root)
     below = root_tree.tree_of(base, image=image, caches=caches)
-    tree = root_tree.extended(below, added, image=image)
+    tree = root_tree.tree_of((*base, *added), image=image, caches=caches)
     known = {_place(entry): str(lower / path) for path, entry in below.entries.items() if entry.kind == "file"}
     with locks.scratch(_OVERLAID, parent=caches.of_images("root-file-systems")) as scratch:
         _write(tree, scratch / _ROOT, known, image=image, as_root=as_root)

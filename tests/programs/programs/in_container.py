@@ -3,6 +3,7 @@
 Each program in a container without an engine is this one. It needs only the standard library.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from serving import listening, response, serve
 
+WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108  # in the container
 STATUS = Path("/proc/self/status")
 
 
@@ -21,25 +23,26 @@ def status() -> dict[str, str]:
 
 
 def writable(*paths: str) -> list[str]:
-    """Those of the paths at which a file can be created."""
+    """Those of the directories in which a file can be created."""
     found = []
     for path in paths:
-        try:
+        with contextlib.suppress(OSError):
             Path(path, "new").write_text("x")
             found.append(path)
-        except OSError:
-            pass
     return found
 
 
 def readable(*paths: str) -> list[str]:
+    """Those of the files that are not empty and can be read."""
     found = []
     for path in paths:
-        try:
+        with contextlib.suppress(OSError):
             found += [path] if Path(path).read_bytes()[:1] else []
-        except OSError:
-            pass
     return found
+
+
+def names(directory: str) -> list[str]:
+    return sorted(path.name for path in Path(directory).iterdir())
 
 
 def facts() -> dict[str, object]:
@@ -52,21 +55,21 @@ def facts() -> dict[str, object]:
         "groups": os.getgroups(),
         "capabilities": sorted({state[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}),
         "no-new-privileges": state["NoNewPrivs"],
-        "directory": os.getcwd(),
+        "directory": str(Path.cwd()),
         "variables": dict(os.environ),
         "names": sorted({*os.environ} - {"LC_CTYPE"}),  # Python itself sets this one
         "arguments": sys.argv[4:],
-        "writable": writable("/", "/app", "/tmp", "/dev/shm", "/etc", "/proc/sys/kernel", "/sys", os.getcwd()),
+        "writable": writable("/", "/app", *WRITABLE, "/etc", "/proc/sys/kernel", "/sys", str(Path.cwd())),
         "readable": readable("/etc/shadow", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname", "/proc/kcore"),
-        "devices": sorted(os.listdir("/dev")),
-        "processes": [name for name in os.listdir("/proc") if name.isdecimal()],
+        "devices": names("/dev"),
+        "processes": [name for name in names("/proc") if name.isdecimal()],
         "hostname": socket.gethostname(),
         "umask": oct(os.umask(0o022)),
         "joined": "lowerdir=/proc/self/fd" in Path("/proc/self/mountinfo").read_text(),
     }
 
 
-def ends(number: int, _: object) -> None:
+def ends(*_: object) -> None:
     sys.exit(0)
 
 
@@ -100,7 +103,7 @@ def daemon() -> None:
 
 def once() -> None:
     """Print the facts, and end."""
-    print(json.dumps(facts()))
+    sys.stdout.write(json.dumps(facts()))
     sys.exit(0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from nox_pex.errors import NoxPexError
 from nox_pex.image.root_file_system.directories import RootDirectories
 from nox_pex.image.root_file_system.user import ImageUser
 from nox_pex.oci.image_config import ContainerConfig
@@ -44,7 +45,7 @@ def confinement(
         place=place,
         user=user.user,
         group=user.group,
-        groups=user.groups,
+        groups=(user.group, *user.groups),  # engines name the first one too
         directory=config.working_dir or "/",
         hostname=_HOSTNAME,
         files={"/etc/hosts": _HOSTS, "/etc/hostname": f"{_HOSTNAME}\n", "/etc/resolv.conf": _resolver()},
@@ -62,8 +63,18 @@ def variables(config: ContainerConfig, user: ImageUser, more: Mapping[str, str])
 
 
 def argv(config: ContainerConfig, arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the command line: the entry point, and `arguments` or if there are none those of the image."""
-    return (*(config.entrypoint or ()), *(arguments or config.cmd or ()))
+    """Return the command line: the entry point, and `arguments` or if there are none those of the image.
+
+    Raises `NoxPexError` `launch-failed` if there is none, or if the configuration has what no program can get.
+    """
+    found = (*(config.entrypoint or ()), *(arguments or config.cmd or ()))
+    if not found:
+        problem = "the image has neither an entry point nor a command"
+        raise NoxPexError("launch-failed", problem, "choose another base, or set `args`")
+    if any("\0" in text for text in (*found, *(config.env or ()), config.working_dir or "")):
+        problem = "the configuration of the image has a null character in its command, `Env` or `WorkingDir`"
+        raise NoxPexError("launch-failed", problem, "choose another base")
+    return found
 
 
 def _resolver() -> str:

@@ -83,15 +83,10 @@ class RootRunner(Struct, frozen=True, kw_only=True):
         config = self.image.config.container
         is_command = launch.stderr is not None  # a server writes both streams into one log
         passed = {name: self.environ[name] for name in self.pass_env if name in self.environ}
-        if join is not None:
-            argv = (*(config.entrypoint or ()), *launch.args)
-        else:
-            argv = container.argv(config, launch.args if self.smoke_args or is_command else ())
-        if not argv:
-            problem = "the image has neither an entry point nor a command"
-            raise NoxPexError("launch-failed", problem, "choose another base, or set `args`")
+        arguments = launch.args if self.smoke_args or is_command else ()
+        without_command = config if join is None else msgspec.structs.replace(config, cmd=None)
         command = Command(
-            argv=argv,
+            argv=container.argv(without_command, arguments),  # as `exec` of an engine: without that of the image
             env=container.variables(config, self.user, passed | dict(launch.env)),
             cwd=Path("/"),  # the confinement changes to that of the container
             stdin=launch.stdin,
