@@ -80,10 +80,11 @@ def _fetch(
     config = image_config.parse(source.small(chosen.manifest.config))
     check_config(config, chosen, platform)
     layers = [_with_oci_type(layer) for layer in chosen.manifest.layers]
-    found = in_parallel([partial(blobs.find, layer) for layer in layers], at_once=_AT_ONCE)
-    missing = [layer for layer, path in zip(layers, found, strict=True) if not path]
+    known = in_parallel([partial(blobs.find, layer) for layer in layers], at_once=_AT_ONCE)
+    missing = [layer for layer, path in zip(layers, known, strict=True) if path is None]
     if missing:
         say(f"image: fetching {name} for {platform}, {megabytes(sum(layer.size for layer in missing))}")
+    # A failure or Ctrl-C waits for no thread: the session of the registry ends its work, and what it wrote is swept.
     paths = in_parallel([partial(blobs.provide, layer, source.blob) for layer in layers], at_once=_AT_ONCE)
     variant = config.variant or (chosen.platform.variant if chosen.platform is not None else None)
     return BaseImage(
