@@ -226,6 +226,7 @@ class FaultyRegistry:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits for the acknowledgement of its headers
     registry: FaultyRegistry
 
     def log_message(self, *_: object) -> None:

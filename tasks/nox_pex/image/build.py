@@ -15,7 +15,7 @@ from nox_pex.distributions import pex_file
 from nox_pex.distributions.interpreter import Interpreter
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.image import build_context, compatibility, dockerfile, split_pex
+from nox_pex.image import build_context, compatibility, dockerfile, scanner_files, split_pex
 from nox_pex.image.base_image import ImageInspector, ImagePython
 from nox_pex.image.compatibility import BinaryRequirements
 from nox_pex.image.dockerfile import BuilderStage, Dockerfile
@@ -189,6 +189,10 @@ def _fill_context(job: Job, context: Path) -> None:
         split_pex.split(context / name, project=job.distribution, into=parts)
         for part in (parts.dependencies, parts.own):
             build_context.copy_binary(part, context, name=part.name)
+        return
+    archive = scanner_files.archive_path(job.target.directory / name)
+    scanner_files.write_archive(context / name, archive, name=job.target.name)
+    shutil.copyfile(archive, context / archive.name)
 
 
 def _write_secrets(job: Job, into: Path) -> Mapping[str, Path]:

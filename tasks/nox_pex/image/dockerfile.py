@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from nox_pex.image import scanner_files
 from nox_pex.image.split_pex import SplitPex, split_paths
 from nox_pex.settings.image import Healthcheck, Image, port_number
 from nox_pex.system.environ import EPOCH
@@ -35,6 +36,10 @@ _HOME: Final = "/root"
 
 
 _CACHES: Final = (f"--mount=type=cache,target={_HOME}/.cache", "--mount=type=cache,target=/src/.nox")
+
+
+_STAGED: Final = "/image"
+"""The directory of the first stage with what the image gets, so that it is one layer."""
 
 
 _CONTINUED: Final = " \\"
@@ -121,14 +126,21 @@ def _shipped(dockerfile: Dockerfile) -> tuple[str, ...]:
     """Return the names of the files that the first stage provides."""
     if dockerfile.unpacked:
         return dockerfile.parts.dependencies.name, dockerfile.parts.own.name
-    return (dockerfile.file,)
+    return dockerfile.file, scanner_files.archive_path(Path(dockerfile.file)).name
 
 
 def _copy_stage(dockerfile: Dockerfile) -> Iterator[str]:
-    yield "# The PEX file, which was built before."
+    if dockerfile.unpacked:
+        yield "# The PEX file, which was built before."
+        yield "FROM scratch AS binary"
+        for file in _shipped(dockerfile):
+            yield f"COPY {file} /{file}"
+        return
+    file, metadata = _shipped(dockerfile)
+    yield "# The PEX file, which was built before, and the METADATA of its distributions, which scanners look for."
     yield "FROM scratch AS binary"
-    for file in _shipped(dockerfile):
-        yield f"COPY {file} /{file}"
+    yield f"COPY {file} {_STAGED}{APP}/{file}"
+    yield f"ADD {metadata} {_STAGED}{scanner_files.DIRECTORY}/"
 
 
 def _build_stage(dockerfile: Dockerfile, builder: BuilderStage) -> Iterator[str]:
@@ -148,10 +160,14 @@ def _build_stage(dockerfile: Dockerfile, builder: BuilderStage) -> Iterator[str]
     yield "    if [ -f /run/secrets/environment ]; then set -a; . /run/secrets/environment; set +a; fi \\"
     yield "    && printf 'import nox_pex\\nnox_pex.register(\"/src\")\\n' > /nox/noxfile.py \\"
     yield f"    && /nox/bin/nox --noxfile /nox/noxfile.py --session pex -- {dockerfile.name} \\"
-    yield f"    && mv {builder.binary} /{dockerfile.file}{_CONTINUED if dockerfile.unpacked else ''}"
+    yield f"    && mv {builder.binary} /{dockerfile.file}{_CONTINUED}"
     if dockerfile.unpacked:
         arguments = f"/{dockerfile.file} {dockerfile.project or ''}".rstrip()
         yield f"    && /nox/bin/python -I -m nox_pex.image.split_pex {arguments}"
+        return
+    arguments = f"/{dockerfile.file} {dockerfile.name} {_STAGED}"
+    yield f"    && /nox/bin/python -I -m nox_pex.image.scanner_files {arguments}{_CONTINUED}"
+    yield f"    && mkdir {_STAGED}{APP} && mv /{dockerfile.file} {_STAGED}{APP}/{dockerfile.file}"
 
 
 def _unpacking_stages(dockerfile: Dockerfile) -> Iterator[str]:
@@ -176,7 +192,7 @@ def _copies(dockerfile: Dockerfile) -> Iterator[str]:
         yield f"COPY --from=dependencies --chown=0:0 {APP} {APP}"
         yield f"COPY --from=own --chown=0:0 {APP} {APP}"
     else:
-        yield f"COPY --from=binary --chown=0:0 /{dockerfile.file} {APP}/{dockerfile.file}"
+        yield f"COPY --from=binary --chown=0:0 {_STAGED} /"
 
 
 def _configuration(dockerfile: Dockerfile) -> Iterator[str]:

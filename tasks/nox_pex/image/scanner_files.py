@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from nox_pex.distributions import pex_file, tree
+from nox_pex.oci import layer_writer
+from nox_pex.oci.layer_writer import Entry
 from nox_pex.system import files
 from nox_pex.system.lazy import pattern
 
@@ -51,12 +53,35 @@ def of_archive(archive: zipfile.ZipFile) -> Mapping[str, bytes]:
     return dict(_found(sorted(archive.namelist()), archive.open))
 
 
-def write(binary: Path, into: Path) -> None:
-    """Write the METADATA of each distribution in a PEX into the new directory `into`. Raises `PexError`."""
-    into.mkdir(parents=True)
+def entries(binary: Path, *, name: str) -> Iterator[Entry]:
+    """Yield the files for the binary `name` in `DIRECTORY`: a directory with this name, and in it the METADATA."""
+    yield Entry(path=name)
     for path, content in metadata_files(binary).items():
-        (into / path).parent.mkdir()
-        (into / path).write_bytes(content)
+        yield Entry(path=f"{name}/{path}", content=content)
+
+
+def archive_path(binary: Path) -> Path:
+    """Return the path of the archive of these files, next to `binary`."""
+    return binary.with_suffix(".metadata.tar")
+
+
+def write_archive(binary: Path, output: Path, *, name: str) -> None:
+    """Write a tar archive of the files for the binary `name`; an existing one is replaced. Raises `PexError`."""
+    content = b"".join(layer_writer.archive(entries(binary, name=name)))
+    files.require_replaceable(output)
+    unfinished = output.with_name(f".{output.name}.new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.write_bytes(content)
+    unfinished.replace(output)
+
+
+def write_files(binary: Path, root: Path, *, name: str) -> None:
+    """Write the files for the binary `name` into the new directory `root`, at their paths in an image."""
+    directory = root / DIRECTORY[1:] / name
+    directory.mkdir(parents=True)
+    for path, content in metadata_files(binary).items():
+        (directory / path).parent.mkdir()
+        (directory / path).write_bytes(content)
 
 
 def _found(names: Iterable[str], opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[str, bytes]]:
@@ -70,4 +95,4 @@ def _found(names: Iterable[str], opener: Callable[[str], IO[bytes]]) -> Iterator
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), Path(sys.argv[2]))
+    write_files(Path(sys.argv[1]), Path(sys.argv[3]), name=sys.argv[2])

@@ -81,14 +81,14 @@ def write_layer(entries: Iterable[Entry], output: Path) -> LayerFile:
     Raises `ValueError` if two entries have the same path, a path leaves the image, or a file has not the size that its
     stream promises; and `OSError`.
     """
-    return compress(_archive(entries), output)
+    return compress(archive(entries), output)
 
 
-def compress(archive: Iterable[bytes], output: Path) -> LayerFile:
-    """Write the layer whose tar archive `archive` is, in pieces, to the new file `output`. Raises `OSError`."""
+def compress(pieces: Iterable[bytes], output: Path) -> LayerFile:
+    """Write the layer whose tar archive is `pieces` to the new file `output`. Raises `OSError`."""
     with output.open("xb", buffering=0) as file:
         gzip = _Gzip(file)
-        for piece in archive:
+        for piece in pieces:
             gzip.write(piece)
         gzip.close()
     descriptor = Descriptor(media_type=media_types.LAYER_GZIP, digest=gzip.digest, size=gzip.size)
@@ -135,8 +135,11 @@ class _Gzip:
             self._file.write(data)
 
 
-def _archive(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the archive, in pieces of at least a mebibyte: hashing and compressing small ones takes longer."""
+def archive(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield a tar archive with `entries`, as for `write_layer`, in pieces of at least a mebibyte.
+
+    Hashing and compressing small pieces takes longer.
+    """
     waiting: list[bytes] = []
     length = 0
     for piece in _blocks(entries):
@@ -152,7 +155,7 @@ def _blocks(entries: Iterable[Entry]) -> Iterator[bytes]:
     for entry in _complete(entries):
         content = entry.content
         size = 0 if content is None else content.size if isinstance(content, Stream) else len(content)
-        yield _header(entry, size)
+        yield header(entry, size)
         if isinstance(content, bytes):
             yield content
         elif content is not None:
@@ -198,8 +201,8 @@ def _is_directory(entry: Entry) -> bool:
     return entry.content is None and entry.target is None
 
 
-def _header(entry: Entry, size: int) -> bytes:
-    """Return the header of an entry, after a pax header if ustar has no room for a value."""
+def header(entry: Entry, size: int) -> bytes:
+    """Return the header of an entry with `size` bytes, after a pax header if ustar has no room for a value."""
     if entry.target is not None:
         kind, mode = b"2", 0o777
     elif entry.content is None:

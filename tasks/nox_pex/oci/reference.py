@@ -29,7 +29,7 @@ _OFFICIAL: Final = "library"
 
 
 _REGISTRY: Final = pattern(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 
 
@@ -40,6 +40,9 @@ _TAG: Final = pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 _DIGEST: Final = pattern(r"sha256:[0-9a-f]{64}")
+
+
+_HIGHEST_PORT: Final = 65_535
 
 
 _LONGEST_NAME: Final = 255
@@ -82,10 +85,16 @@ def parse(text: str) -> ImageName:
             msg = f"its tag {tag!r} has characters that a tag cannot have"
             raise ValueError(msg)
     registry, repository = _split(path)
-    if not _REGISTRY.fullmatch(registry) or not _REPOSITORY.fullmatch(repository) or len(path) > _LONGEST_NAME:
+    if not _is_registry(registry) or not _REPOSITORY.fullmatch(repository) or len(path) > _LONGEST_NAME:
         msg = "it is not HOST/PATH:TAG with a path in lower case"
         raise ValueError(msg)
     return ImageName(registry=registry, repository=repository, tag=tag, digest=digest or None)
+
+
+def _is_registry(registry: str) -> bool:
+    """Whether a text is a host, perhaps with a port."""
+    found = _REGISTRY.fullmatch(registry)
+    return found is not None and (found["port"] is None or 0 < int(found["port"]) <= _HIGHEST_PORT)
 
 
 def _split(path: str) -> tuple[str, str]:

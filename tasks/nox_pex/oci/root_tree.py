@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -46,8 +46,8 @@ _MOST_STEPS: Final = 30_000_000
 """Parts of names, and links, that are followed for all members of an image. It takes some seconds."""
 
 
-_FORMAT: Final = 1
-"""The form of a stored tree."""
+_FORMAT: Final = 2
+"""The form of the stored members of a layer."""
 
 
 _REMEDY: Final = "choose another base, or fetch it again"
@@ -141,12 +141,11 @@ class RootTree(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class _Stored(Struct, array_like=True, frozen=True):
-    """A tree as it is in the cache: the paths, and their entries."""
+    """The members of a layer as they are in the cache, as those of the lowest layer."""
 
     format: int
     key: str
-    paths: tuple[str, ...]
-    entries: tuple[TreeEntry, ...]
+    members: list[Member]
 
 
 def key_of(layers: Sequence[LayerFile]) -> str:
@@ -159,40 +158,41 @@ def key_of(layers: Sequence[LayerFile]) -> str:
 
 
 def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootTree:
-    """Return the tree of `layers`, lowest first. It is read from the user's cache if it was read before.
+    """Return the tree of `layers`, lowest first. A layer that was read before is not read again.
 
     `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged, hostile or lies,
     `cache-unsafe`.
     """
-    key = key_of(layers)
-    path = caches.trees / f"{key}.msgpack"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cache.mark_used(path.parent)
-    stored = _load(path, key)
-    if stored is None:
-        entries = merge(layers, image=image)
-        _store(path, _Stored(_FORMAT, key, tuple(entries), tuple(entries.values())))
-    else:
-        entries = dict(zip(stored.paths, stored.entries, strict=True))
-    return RootTree(layers=tuple(layers), entries=entries)
+    directory = caches.of_images("trees")
+    directory.mkdir(parents=True, exist_ok=True)
+    cache.mark_used(directory)
+
+    def members(layer: LayerFile, allowance: Allowance) -> list[Member]:
+        key = key_of([layer])
+        path = directory / f"{key}.msgpack"
+        stored = _load(path, key)
+        if stored is None:
+            found = list(layer_reader.members(layer, 0, allowance))
+            _store(path, _Stored(_FORMAT, key, found))
+            return found
+        for member in stored.members:
+            allowance.take(len(member.path) + len(member.link))
+        return stored.members
+
+    return RootTree(layers=tuple(layers), entries=merge(layers, members, image=image))
 
 
 def _load(path: Path, key: str) -> _Stored | None:
-    enabled = gc.isenabled()
-    gc.disable()  # many objects, and none of them is garbage
     try:
         with files.open_regular(path) as file:
             stored = msgspec.msgpack.decode(file.read(), type=_Stored)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    finally:
-        if enabled:
-            gc.enable()
     return stored if (stored.format, stored.key) == (_FORMAT, key) else None
 
 
 def _store(path: Path, stored: _Stored) -> None:
-    """Keep a tree in the cache, unless it has names that are not UTF-8, which msgspec does not write."""
+    """Keep a layer's members in the cache, unless one has a name that is not UTF-8, which msgspec does not write."""
     try:
         data = msgspec.msgpack.encode(stored)
     except UnicodeEncodeError:
@@ -200,8 +200,13 @@ def _store(path: Path, stored: _Stored) -> None:
     files.write_bytes(path, data)
 
 
-def merge(layers: Sequence[LayerFile], *, image: str) -> dict[str, TreeEntry]:
-    """Return the entries of the merged tree, a directory before what is in it. Arguments and errors: see `tree_of`."""
+def merge(
+    layers: Sequence[LayerFile], members: Callable[[LayerFile, Allowance], Iterable[Member]], *, image: str
+) -> dict[str, TreeEntry]:
+    """Return the entries of the merged tree, a directory before what is in it. Errors: see `tree_of`.
+
+    `members` returns the members of a layer as those of the lowest one.
+    """
     allowance = Allowance()
     merging = _Merging(allowance)
     enabled = gc.isenabled()
@@ -209,13 +214,20 @@ def merge(layers: Sequence[LayerFile], *, image: str) -> dict[str, TreeEntry]:
     try:
         for number, layer in enumerate(layers):
             with reporting(layer, image=image):
-                merging.add(list(layer_reader.members(layer, number, allowance)), number)
+                merging.add([_of_layer(member, number) for member in members(layer, allowance)], number)
                 if number == len(layers) - 1:
                     return dict(merging.entries())
         return {}
     finally:
         if enabled:
             gc.enable()
+
+
+def _of_layer(member: Member, number: int) -> Member:
+    """Return a member of the lowest layer as one of layer `number`."""
+    if number == 0 or member.entry is None:
+        return member
+    return msgspec.structs.replace(member, entry=msgspec.structs.replace(member.entry, layer=number))
 
 
 @contextlib.contextmanager

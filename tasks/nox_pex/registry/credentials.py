@@ -181,6 +181,8 @@ def _decode(entry: object, file: Path) -> Credentials | None:
         password = password.strip("\0")
     if not (password or identity or token):
         return None
+    if not (identity + token).isascii() or not (identity + token).isprintable() or " " in token:
+        raise _nonsense("registrytoken" if token else "identitytoken", file)
     return Credentials(source=str(file), user=user, password=password, identity_token=identity, registry_token=token)
 
 

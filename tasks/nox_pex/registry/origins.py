@@ -75,7 +75,8 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     """Return the URL `text` that an answer from `base` names, without user, password and fragment.
 
     It must be https. Plain HTTP is allowed from loopback to loopback only, so that a registry elsewhere can neither
-    lower the protection nor reach services of this machine. Raises `ForbiddenAddressError`.
+    lower the protection nor reach services of this machine. A registry behind a proxy that ends TLS may name itself
+    with http: then https is used. Raises `ForbiddenAddressError`.
     """
     try:
         url = base.join(text)
@@ -89,7 +90,10 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     if is_loopback(host) and not registry.loopback:
         msg = f"{url.scheme}://{host}, which is this machine"
         raise ForbiddenAddressError(msg)
-    if url.scheme == "http" and not is_loopback(host):
+    same_port = port == registry.port or (port is None and registry.port == _PORTS["https"])
+    if url.scheme == "http" and registry.scheme == "https" and host.lower() == registry.host and same_port:
+        url = url.copy_with(scheme="https", port=registry.port)
+    elif url.scheme == "http" and not is_loopback(host):
         msg = f"http://{host}, where nothing is encrypted"
         raise ForbiddenAddressError(msg)
     return url.copy_with(username=None, password=None, fragment=None)

@@ -163,10 +163,11 @@ class Session:
                 body = transport.body(response, largest=failures.LARGEST, patience=self.patience)[: failures.LARGEST]
                 named = challenge.parse(response.headers.get_list("WWW-Authenticate"))
                 after = retry_after(response.headers.get("Retry-After"))
-            if asks and not again and named:
-                authorization = self._authorizer.renew(named, scope, refused=authorization, registry=url)
-                continue
-            break
+            if not asks or again or not named:
+                break
+            authorization = self._authorizer.renew(named, scope, refused=authorization, registry=url)
+            if authorization is None:
+                break
         if status in (_UNAUTHORIZED, _FORBIDDEN) and self._transport.is_own(url):
             raise self._authorizer.refusal(status, url, ask.method, body)
         failure = failures.refusal(ask.method, url, status, body)

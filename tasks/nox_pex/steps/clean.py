@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -249,6 +250,15 @@ def _has_own_layer(config: bytes) -> bool:
     return any((entry.created_by or "").startswith(OWN_LAYER) for entry in history)
 
 
+def _is_metadata(path: Path) -> bool:
+    """Whether an archive has only directories and the METADATA of distributions."""
+    try:
+        with tarfile.open(path) as archive:
+            return all(member.isdir() or member.name.endswith(".dist-info/METADATA") for member in archive)
+    except (OSError, tarfile.TarError):
+        return False
+
+
 def _is_attestations(path: Path) -> bool:
     """Whether a directory has only files with names of the statements that nox-pex writes."""
     if path.is_symlink() or not path.is_dir():
@@ -292,6 +302,7 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "cdx.json": _is_bill,
     "deps.pex": _is_split_part,
     "own.pex": _is_split_part,
+    "metadata.tar": _is_metadata,
     "push.json": _is_push_result,
     "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),

@@ -10,7 +10,7 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -39,6 +39,8 @@ from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files, locks, outside_text, plain_paths
 from nox_pex.system.wording import counted, megabytes
+
+_MEGABYTE: Final = 10**6
 
 
 class _Upload(Struct, frozen=True, kw_only=True):
@@ -216,7 +218,9 @@ def _show(
     context: Context, name: str, record: Mapping[str, Any], *, key: SigningKey | None, has_evidence: bool
 ) -> None:
     """Show the names of the image by its digest, and what is attached to it."""
-    sent = f"{megabytes(record['bytes-sent'])} sent in {record['seconds']:.1f} s"
+    size = record["bytes-sent"]
+    shown = megabytes(size) if size >= _MEGABYTE else f"{size / 1000:.1f} kB"
+    sent = f"{shown} sent in {record['seconds']:.1f} s"
     context.say(f"push: {', '.join(record['tags'])} pushed, {sent}")
     for each in record["names"]:
         context.say(f"push: {each}")

@@ -76,7 +76,8 @@ def test_an_image_is_built_from_the_file_alone(pex: Callable[..., Path], tmp_pat
     (tmp_path / "main.py").write_text("x = 1\n", "utf-8")
     image = built(tmp_path, fake, said)
 
-    assert fake.context == {"service.pex": binary.read_bytes()}
+    archive = (tmp_path / "dist" / "service.metadata.tar").read_bytes()
+    assert fake.context == {"service.pex": binary.read_bytes(), "service.metadata.tar": archive}
     assert fake.dockerfile == (tmp_path / "dist" / "service.Dockerfile").read_text("utf-8")
     assert (image.identity, image.layers, image.added_bytes) == ("sha256:0123456789ab", ("own",), 1_500_000)
     assert said == [
@@ -113,7 +114,7 @@ def test_a_containerfile_of_the_project_is_used_as_it_is(
     (tmp_path / "Own.Dockerfile").write_text("FROM scratch\n", "utf-8")
     built(tmp_path, fake, [], containerfile="Own.Dockerfile")
     assert fake.dockerfile == "FROM scratch\n"
-    assert sorted(fake.context) == ["Own.Dockerfile", "service.pex"]
+    assert sorted(fake.context) == ["Own.Dockerfile", "service.metadata.tar", "service.pex"]
 
     with pytest.raises(NoxPexError, match=r"image.containerfile names None.Dockerfile, which cannot be read") as caught:
         built(tmp_path, fake, [], containerfile="None.Dockerfile")
@@ -131,7 +132,7 @@ def test_a_build_from_sources_gets_sources_and_secrets(
 
     assert fake.context == {"main.py": b"x = 1\n"}
     assert "FROM python:3.11 AS binary\n" in fake.dockerfile
-    assert "    && mv dist/service.pex /service.pex\n" in fake.dockerfile
+    assert "    && mv dist/service.pex /service.pex \\\n" in fake.dockerfile
     assert list(fake.secrets.values()) == ["[global]\nindex-url = https://index.example/simple\n"]
     assert said[0] == ("image: the builder has Python 3.11.7, but the base has 3.11.2: the same version is safer")
 

@@ -53,15 +53,16 @@ def test_the_file_form_copies_one_file_onto_the_base() -> None:
     assert dockerfile.text(replace(DOCKERFILE, image=image(args=["main:app"]))) == (
         "# service 1.2.3, written by nox-pex. To change it, copy it and set `containerfile` to the copy.\n"
         "# By hand: docker build --file service.Dockerfile DIRECTORY\n"
-        "# where DIRECTORY holds service.pex.\n"
+        "# where DIRECTORY holds service.pex and service.metadata.tar.\n"
         "\n"
-        "# The PEX file, which was built before.\n"
+        "# The PEX file, which was built before, and the METADATA of its distributions, which scanners look for.\n"
         "FROM scratch AS binary\n"
-        "COPY service.pex /service.pex\n"
+        "COPY service.pex /image/app/service.pex\n"
+        "ADD service.metadata.tar /image/usr/share/nox-pex/\n"
         "\n"
         "# The image itself.\n"
         "FROM python:3.11-slim\n"
-        "COPY --from=binary --chown=0:0 /service.pex /app/service.pex\n"
+        "COPY --from=binary --chown=0:0 /image /\n"
         'ENV PEX_ROOT="/tmp/pex"\n'
         "USER 65532:65532\n"
         'LABEL org.opencontainers.image.version="1.2.3"\n'
@@ -103,7 +104,9 @@ def test_a_build_from_sources_installs_a_wheel_of_the_context_or_a_version() -> 
     assert "COPY .nox-pex/nox_pex-1-py3-none-any.whl /tmp/nox_pex-1-py3-none-any.whl\n" in by_wheel
     assert "    /nox/bin/pip install --no-cache-dir /tmp/nox_pex-1-py3-none-any.whl\n" in by_wheel
     assert "# where DIRECTORY is the project's directory.\n" in by_version
-    assert "    && mv d/a.pex /service.pex\n" in by_version
+    assert "    && mv d/a.pex /service.pex \\\n" in by_version
+    assert "-m nox_pex.image.scanner_files /service.pex service /image \\\n" in by_version
+    assert "    && mkdir /image/app && mv /service.pex /image/app/service.pex\n" in by_version
 
 
 def test_the_unpacked_form_has_a_layer_for_each_part() -> None:

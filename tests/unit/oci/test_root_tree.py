@@ -248,6 +248,22 @@ def test_ten_thousand_files_take_about_a_second_at_first_and_nearly_nothing_then
     assert seconds[1] < seconds[0] / 3
 
 
+def test_a_layer_that_was_read_before_is_not_read_again_in_another_image(tmp_path: Path) -> None:
+    chance, caches, compared = random.Random(1), Caches(chosen=tmp_path / "cache"), 0  # noqa: S311  # no cryptography
+    for number in range(60):
+        files = tuple(layer(tmp_path / str(number), random_layer(chance), "none") for _ in range(3))
+        try:
+            whole = root_tree.merge(files, lambda one, allowed: layer_reader.members(one, 0, allowed), image="base:1")
+            root_tree.tree_of(files[:2], image="base:1", caches=caches)
+        except NoxPexError:
+            continue
+        files[0].path.unlink()
+
+        assert root_tree.tree_of(files, image="base:1", caches=caches).entries == whole
+        compared += 1
+    assert compared > 5
+
+
 NAMES = ("a", "b", "c", "d/a", "d/b", "d/e/f", "l/a", "l/d/b", "a/b", "b/a", "d", "d/e", "l", "d/l/x", "m/a")
 TARGETS = ("d", "/d", "..", "../..", "/", "l", "d/e", "nothing", "../d", "d/l", "/../../d", "a")
 
@@ -275,7 +291,7 @@ def test_random_layers_make_a_tree_without_names_through_links(tmp_path: Path, s
             layer(tmp_path / str(number), random_layer(chance), "none") for _ in range(chance.randrange(1, 4))
         )
         try:
-            entries = root_tree.merge(files, image="base:1")
+            entries = root_tree.merge(files, lambda one, allowed: layer_reader.members(one, 0, allowed), image="base:1")
         except NoxPexError:
             continue
         merged += 1

@@ -162,6 +162,8 @@ def test_an_entry_without_a_password_is_none(home: Home, entry: object) -> None:
         {"auths": {"registry.example": {"auth": "hunter2!"}}},
         {"auths": {"registry.example": {"auth": base64.b64encode(b"\xff\xfehunter2").decode()}}},
         {"auths": {"registry.example": {"auth": 7}}},
+        {"auths": {"registry.example": {"registrytoken": "hunter2\r\nX: y"}}},
+        {"auths": {"registry.example": {"identitytoken": "hunter2\n"}}},
         {"credHelpers": "hunter2"},
         {"credHelpers": {"registry.example": {"hunter2": 1}}},
         {"credsStore": ["hunter2"]},

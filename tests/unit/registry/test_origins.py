@@ -52,7 +52,7 @@ def test_an_address_is_relative_or_https(target: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "http://registry.example/x",
+        "http://registry.example:5000/x",
         "http://127.0.0.1/x",
         "https://127.0.0.1/x",
         "https://localhost:8443/",
@@ -76,3 +76,18 @@ def test_an_origin_has_a_scheme_a_host_and_a_port() -> None:
     assert origins.origin_of(httpx2.URL("https://a.example")) != origins.origin_of(httpx2.URL("http://a.example"))
     assert origins.origin_of(FAR) != origins.origin_of(httpx2.URL("https://registry.example:8443"))
     assert str(origins.origin_of(httpx2.URL("http://[::1]:5000/x"))) == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize(
+    ("registry", "target", "expected"),
+    [
+        ("https://registry.example/v2/", "http://registry.example/x", "https://registry.example/x"),
+        ("https://registry.example:5000/v2/", "http://registry.example:5000/x", "https://registry.example:5000/x"),
+        ("https://127.0.0.1:5000/v2/", "http://127.0.0.1:5000/x", "https://127.0.0.1:5000/x"),
+    ],
+)
+def test_a_registry_with_tls_that_names_itself_without_is_asked_with_tls(
+    registry: str, target: str, expected: str
+) -> None:
+    base = httpx2.URL(registry)
+    assert str(origins.follow(base, target, registry=origins.origin_of(base))) == expected

@@ -190,3 +190,18 @@ def test_a_proxy_that_is_none_is_named(client: Client) -> None:
     client.environ["https_proxy"] = "gopher://proxy.example"
     problem = failure(lambda: fetch(client.open("registry.example/team/app")))
     assert problem.startswith("the proxy for https://registry.example cannot be used")
+
+
+@pytest.mark.parametrize("first", [Answer(raw=b""), Answer(raw=b"nonsense"), Answer(status=500), Answer(status=400)])
+def test_a_plain_registry_that_fails_at_first_is_not_taken_for_one_with_tls(
+    server: FaultyRegistry, repository: Repository, first: Answer
+) -> None:
+    server.add_blob("team/app", DATA)
+    server.answer("GET /v2/$", first, times=1)
+    assert fetch(repository) == DATA
+
+
+def test_a_server_that_says_that_it_wants_https_gets_it(server: FaultyRegistry, repository: Repository) -> None:
+    server.answer("GET /v2/$", Answer(status=400, body=b"Client sent an HTTP request to an HTTPS server.\n"))
+    assert "127.0.0.1 does not answer with TLS" in failure(lambda: fetch(repository))
+    assert server.paths() == ["GET /v2/"]  # and it gets nothing in plain HTTP any more

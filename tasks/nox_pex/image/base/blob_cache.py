@@ -31,10 +31,10 @@ _LOCK: Final = threading.Lock()
 
 
 class BlobCache:
-    """The blobs below `caches.blobs`. All threads may use it at the same time."""
+    """The blobs in the user's cache. All threads may use it at the same time."""
 
     def __init__(self, caches: Caches) -> None:
-        self._root = caches.blobs
+        self._root = caches.of_images("blobs")
 
     def find(self, descriptor: Descriptor) -> Path | None:
         """Return the file with a blob, which stays until this process ends; None if it is missing or damaged."""

@@ -72,7 +72,7 @@ def python_of(base: BaseImage, *, minor: str | None, key: str, caches: Caches) -
     Python, `image-base` if a layer cannot be read, or if the Python is for another architecture than the image.
     """
     path = _search_path(base)
-    cached, entry = caches.trees / f"{root_tree.key_of(base.layers)}.pythons.json", f"{minor or ''} {path}"
+    cached, entry = caches.of_images("trees") / f"{root_tree.key_of(base.layers)}.pythons.json", f"{minor or ''} {path}"
     known = files.read_json(cached)
     try:
         python = msgspec.convert(known.get(entry), ImagePython)

@@ -42,7 +42,7 @@ _WITHOUT: Final[Mapping[str, Any]] = {
 """The values in the PEX-INFO of a PEX without distributions, which any Python runs."""
 
 
-_OF_PYTHON: Final = ("bin/", "include/", "lib64", "pyvenv.cfg", INFO)
+_OF_PYTHON: Final = (".gitignore", "bin/", "include/", "lib64", "pyvenv.cfg", INFO)
 """What is written here, and not taken from the environment that pex makes."""
 
 
@@ -114,7 +114,7 @@ def pex_files(
 
 
 def _launcher_digest(pex: OpenPex) -> str:
-    """Return the digest of pex's launcher, without the hash of the binary in it: that is another one after each edit."""
+    """Return the digest of pex's launcher, without the hash of the binary in it, which changes with each edit."""
     of_binary = str(pex.info.values.get("pex_hash", "")).encode()
     return hashlib.sha256(pex.archive.read("__main__.py").replace(of_binary, b"")).hexdigest()
 

@@ -41,8 +41,8 @@ def _entries(request: ContentRequest) -> Iterator[Entry]:
             yield Entry(path=inner, target=str(path.readlink())) if path.is_symlink() else _entry(inner, path)
     else:
         yield msgspec.structs.replace(_entry(place, request.binary), executable=True)
-    for path_in_pex, content in scanner_files.metadata_files(request.binary).items():
-        yield Entry(path=f"{scanner_files.DIRECTORY[1:]}/{request.name}/{path_in_pex}", content=content)
+    for entry in scanner_files.entries(request.binary, name=request.name):
+        yield msgspec.structs.replace(entry, path=f"{scanner_files.DIRECTORY[1:]}/{entry.path}")
 
 
 def _entry(path: str, file: Path) -> Entry:

@@ -61,7 +61,10 @@ class Installation(Struct, frozen=True, kw_only=True, dict=True):
         return tuple(found)
 
     def entries(self, wheel: str) -> Iterator[Entry]:
-        """Yield the files that a wheel provides, with paths in the environment. Raises `PexError`."""
+        """Yield the files that a wheel provides, with paths in the environment. Raises as `OpenPex.installed`.
+
+        Its RECORD has the digest of its own script even if another wheel provides that script; pex's has the other.
+        """
         dropped = set(self.dropped(wheel))
         for entry in reinstall.reinstall(wheel, self.pex.installed(wheel), self.environment):
             if entry.path not in dropped:

@@ -17,6 +17,7 @@ from nox_pex.distributions import pex_info, wheel_layout
 from nox_pex.distributions.installed_wheel import LAYOUT, InstalledWheel, UnsupportedDistributionError
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.distributions.pex_info import PexInfo
+from nox_pex.errors import NoxPexError
 from nox_pex.image import scanner_files
 from nox_pex.oci.layer_writer import Stream
 from nox_pex.system import files
@@ -96,7 +97,10 @@ class OpenPex(Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     def installed(self, wheel: str) -> Members:
-        """Return the files of a distribution as pex installs it. Raises `PexError` if nox-pex cannot install it."""
+        """Return the files of a distribution as pex installs it.
+
+        Raises `PexError` if it is not there, and `NoxPexError` `image-build` if only pex itself can install it.
+        """
         if wheel in self.wheels:
             return self.wheels[wheel]
         if wheel not in self._unpacked:
@@ -147,8 +151,9 @@ class OpenPex(Struct, frozen=True, kw_only=True, dict=True):
         try:
             return wheel_layout.from_wheel(file, into)
         except UnsupportedDistributionError as error:
-            msg = f"it has a wheel that only pex itself can install: {error}"
-            raise PexError(msg) from error
+            problem = f"the image cannot get a wheel in the binary: {error}"
+            remedy = 'use form = "file", pre-install-wheels = true, or an engine'
+            raise NoxPexError("image-build", problem, remedy) from error
 
 
 def _laid_out(wheel: InstalledWheel) -> Iterator[tuple[str, Member]]:

@@ -144,6 +144,16 @@ def test_the_smoke_statement_names_each_platform(target: Target) -> None:
     assert make(target, ONE)["smoke"]["predicate"]["passedTests"] == ["container/boot", "container/GET /"]
 
 
+def test_any_text_in_a_bill_of_materials_can_be_signed(target: Target) -> None:
+    write_result(target, ONE)
+    proven = proof.require(target, stated(ONE), sha256=SHA256)
+    bill = {**BOM, "x": "\ud800 \u2028 \x1b é"}
+    predicates = statements.predicates(proven, build=None, bill=bill, secrets=Secrets())
+    made = statements.statements(predicates, stated(ONE))
+    assert json.loads(made[1].payload)["predicate"] == bill
+    assert made[1].payload.isascii()
+
+
 def test_without_the_build_of_the_binary_there_is_no_provenance(target: Target) -> None:
     assert list(make(target, ONE)) == ["smoke", "sbom"]
 
