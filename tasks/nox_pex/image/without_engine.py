@@ -22,6 +22,7 @@ from nox_pex.image.content import write
 from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.job import Job
 from nox_pex.image.labels import labels, tags
+from nox_pex.image.root_file_system import ask
 from nox_pex.oci import layout, manifest, media_types, reference
 from nox_pex.oci.descriptor import Descriptor, Digest, ImagePlatform, parse_platform, platform_of_machine
 from nox_pex.oci.image import BaseImage, LayerFile
@@ -127,7 +128,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         caches=caches,
         shell=job.shell,
     )
-    found = python.python_of(base, minor=job.minor, key=key, caches=caches)
+    found = ask.as_it_runs(base, python.python_of(base, minor=job.minor, key=key, caches=caches), caches=caches)
     compatibility.check(
         required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)
     )

@@ -50,7 +50,11 @@ def test_a_user_that_the_image_does_not_have_is_named(text: str, tmp_path: Path)
 
 
 def test_a_passwd_that_is_a_link_is_read_inside_of_the_image(tmp_path: Path) -> None:
-    links = {"etc/passwd": Member(target="/../../../usr/passwd"), "usr": Member(None), "usr/passwd": PASSWD}
+    links: dict[str, bytes | Member] = {
+        "etc/passwd": Member(target="/../../../usr/passwd"),
+        "usr": Member(None),
+        "usr/passwd": PASSWD,
+    }
     tree = tree_of(tmp_path, links)
     assert image_user(tree, small_root.config(tree.layers, user="app")).user == 1000
     outside = tree_of(tmp_path, {"etc/passwd": Member(target="/etc/hostname-of-this-machine")})

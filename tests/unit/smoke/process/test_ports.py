@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.network import HERE
 from nox_pex.smoke.process.ports import Listener, matching_listeners
 
 
@@ -127,9 +128,9 @@ def test_a_unix_socket_of_another_process_is_foreign(tmp_path: Path) -> None:
 def test_only_a_listener_that_can_be_reached_from_outside_is_published() -> None:
     with socket.create_server(("127.0.0.1", 0)) as inside, socket.create_server(("0.0.0.0", 0)) as outside:  # noqa: S104  # the subject of the test
         numbers = [each.getsockname()[1] for each in (inside, outside)]
-        found = [ports.published_owner(number, lambda: [os.getpid()], ports.HERE) for number in numbers]
+        found = [ports.published_owner(number, lambda: [os.getpid()], HERE) for number in numbers]
         assert found == ["nobody", "ours"]
-        assert ports.published_owner(numbers[1], lambda: [1], ports.HERE) in {"foreign", "unknown"}
+        assert ports.published_owner(numbers[1], lambda: [1], HERE) in {"foreign", "unknown"}
         for number in numbers:
             with ports.usable(number) as usable:
                 assert not usable
