@@ -57,7 +57,7 @@ def _source(name: str, *, root: Path, blobs: BlobCache, shell: Shell) -> Iterato
     except ValueError as error:
         raise FormatError(str(error)) from error
     with repository.open_repository(parsed, environ=shell.environ, shell=shell, say=shell.say) as opened:
-        yield CachingSource(RegistrySource(opened, parsed), blobs)
+        yield CachingSource(RegistrySource(opened, parsed, shell.say), blobs)
 
 
 def layout_place(text: str, root: Path) -> tuple[Path, str | None]:

@@ -17,6 +17,7 @@ from nox_pex.oci import layout, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest, digest_of
 from nox_pex.oci.manifest import FormatError, Index
 from nox_pex.oci.reference import ImageName
+from nox_pex.registry.progress_lines import spoken
 from nox_pex.registry.repository import Repository
 from nox_pex.system import files, os_errors
 
@@ -26,6 +27,10 @@ _TAG: Final = "org.opencontainers.image.ref.name"
 
 _PIECE: Final = 1 << 20
 """Bytes that are copied at a time."""
+
+
+_SHOWN: Final = 19
+"""Characters of a digest in a line of progress."""
 
 
 _MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
@@ -71,10 +76,10 @@ class Source(Protocol):
 
 
 class RegistrySource:
-    """The image `name` in a repository of a registry."""
+    """The image `name` in a repository of a registry. `say` shows the progress of large blobs."""
 
-    def __init__(self, opened: Repository, name: ImageName) -> None:
-        self._opened, self._name = opened, name
+    def __init__(self, opened: Repository, name: ImageName, say: Callable[[str], None]) -> None:
+        self._opened, self._name, self._say = opened, name, say
 
     @property
     def repository(self) -> ImageName | None:
@@ -102,7 +107,8 @@ class RegistrySource:
 
     def blob(self, descriptor: Descriptor, into: Path) -> None:
         """Fetch a blob."""
-        self._opened.fetch_blob(descriptor, into)
+        shown = f"of {descriptor.digest[:_SHOWN]} fetched"
+        self._opened.fetch_blob(descriptor, into, progress=spoken(lambda line: self._say(f"image: {line}"), shown))
 
     def _get(self, wanted: str) -> Found:
         fetched = self._opened.find_manifest(wanted)
