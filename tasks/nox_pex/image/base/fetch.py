@@ -66,7 +66,7 @@ def layout_place(text: str, root: Path) -> tuple[Path, str | None]:
     if whole.is_dir():
         return whole, None
     path, at, digest = text.rpartition("@")
-    if at:
+    if at and digest.startswith("sha256:"):
         return root / path, digest
     path, colon, tag = text.rpartition(":")
     return (root / path, tag) if colon else (whole, None)
