@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from nox_pex.evidence import signing
+from nox_pex.evidence.image import referrers, statements
 from nox_pex.evidence.kinds import KINDS
 from tests.support.signing_keys import ED25519, OTHER, P256, PrivateKey, loaded, public_pem
+from tests.support.stated_images import stated, written
 from tests.support.statements import write_statements
 
 VERIFIER = Path(__file__).parents[1] / "support" / "sigstore_verify"
@@ -53,3 +55,20 @@ def test_sigstore_verifies_the_bundles(key: PrivateKey, verifier: Path, tmp_path
     changed = bundles[0].read_text().replace('"payload":"ew', '"payload":"ex')
     bundles[0].write_text(changed)
     assert "signature verification failed" in verify(verifier, public, keyid, bundles[0]).stderr
+
+
+@pytest.mark.parametrize("key", [ED25519, P256], ids=["Ed25519", "P-256"])
+def test_sigstore_verifies_the_bundles_that_are_attached_to_an_image(
+    key: PrivateKey, verifier: Path, tmp_path: Path
+) -> None:
+    image = stated(written("linux/amd64", "linux/arm64"))
+    made = statements.statements({"sbom": {"bomFormat": "CycloneDX"}}, image)
+    (attached, *others) = referrers.of_statements(image, statements.sign(made, loaded(key)))
+    assert len(others) == 2
+    (public := tmp_path / "key.pub").write_text(public_pem(key))
+    (bundle := tmp_path / "bundle.json").write_bytes(attached.referrer.blobs[1].source)  # type: ignore[arg-type]  # bytes
+
+    result = verify(verifier, public, loaded(key).keyid, bundle)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"application/vnd.dev.sigstore.bundle.v0.3+json {len(made[0].payload)}\n"

@@ -22,6 +22,7 @@ from tests.support.signing_keys import ED25519, OTHER, P256, private_pem, public
 from tests.support.statements import COMMIT, REPOSITORY, write_statements
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGE = f"registry.example/team/service@sha256:{'0a' * 32}"
 CONTENT = b"#!/usr/bin/env python3\n" + bytes(range(256)) * 10
 
 
@@ -203,6 +204,19 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "an age of zero": (["check", "service.pex", "--key", "key.pub", "--max-age", "0d"], "is no age"),
     "an age below zero": (["check", "service.pex", "--key", "key.pub", "--max-age=-1d"], "is no age"),
     "a huge age": (["check", "service.pex", "--key", "key.pub", "--max-age", "9999999d"], "is no age"),
+    "an image and a file": (["check", "service.pex", "--image", IMAGE, "--key", "key.pub"], "FILE or --image, and not"),
+    "an image with a bundle": (
+        ["check", "--image", IMAGE, "--bundle", "b", "--key", "key.pub"],
+        "--bundle is for FILE",
+    ),
+    "an image without a digest": (["check", "--image", "r.example/a:1", "--key", "key.pub"], "has no digest, and the"),
+    "an image without a tag": (["check", "--image", "r.example/a", "--key", "key.pub"], "the tag latest may name"),
+    "an image that is none": (
+        ["check", "--image", "R.example/A@sha256:", "--key", "key.pub"],
+        "is no image: its digest",
+    ),
+    "no image": (["check", "--image", "", "--key", "key.pub"], "is no image: it is not HOST/PATH"),
+    "an image without a key": (["check", "--image", IMAGE], "the following arguments are required: --key"),
     "sign without a directory": (["sign", "--key", "key.pem"], "the following arguments are required: DIR"),
     "sign without a key": (["sign", "."], "there is no signing key"),
     "sign another directory": (["sign", "nowhere", "--key", "key.pem"], "DIR is not a directory"),

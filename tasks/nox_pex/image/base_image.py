@@ -21,7 +21,7 @@ from nox_pex.image.engine import Engine
 from nox_pex.system import files
 from nox_pex.system.command import Outcome, Shell
 
-_QUESTION: Final = """\
+QUESTION: Final = """\
 import glob, json, os, platform, re, subprocess, sys, sysconfig
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION").split()
@@ -115,10 +115,6 @@ class ImagePython(Struct, frozen=True, kw_only=True):
         digits = rest.partition(".")[0]
         return int(digits) if digits.isdecimal() else 0
 
-    def tags(self) -> frozenset[tags.Tag]:
-        """Return the tags of the wheels that can be installed there (PEP 425)."""
-        return frozenset(self.ordered_tags())
-
     def ordered_tags(self) -> tuple[tags.Tag, ...]:
         """Return the tags of the wheels that can be installed there, the most specific first, as `packaging` does."""
         major, minor = (int(part) for part in self.minor.split("."))
@@ -132,6 +128,10 @@ class ImagePython(Struct, frozen=True, kw_only=True):
             native = tags.generic_tags(f"{short}{major}{minor}", [self.abi], platforms)
             interpreter = f"{short}{major}"
         return tuple(dict.fromkeys((*native, *tags.compatible_tags((major, minor), interpreter, platforms))))
+
+    def tags(self) -> frozenset[tags.Tag]:
+        """Return the tags of the wheels that can be installed there (PEP 425)."""
+        return frozenset(self.ordered_tags())
 
     def _platforms(self) -> Iterator[str]:
         yield f"linux_{self.machine}"
@@ -180,7 +180,7 @@ class ImageInspector(Struct, frozen=True, kw_only=True):
         python = _as_python(known.get(entry))
         if python is not None:
             return python
-        said = self.run_python(image, _QUESTION, identity=identity, minor=minor, key=key)
+        said = self.run_python(image, QUESTION, identity=identity, minor=minor, key=key)
         with contextlib.suppress(ValueError, RecursionError):
             python = _as_python(json.loads(said))
         if python is None:

@@ -80,19 +80,22 @@ def ids(written: WrittenImage) -> frozenset[Digest]:
     return frozenset({written.top.descriptor.digest, *config})
 
 
-def content(written: WrittenImage, destination: Destination, result: ImageResult) -> PushPlan:
+def content(
+    written: WrittenImage, destination: Destination, result: ImageResult, *, earlier: Iterable[Destination] = ()
+) -> PushPlan:
     """Return the plan for the blobs and the manifests of an image.
 
-    A layer that may be one of the base's is asked for in the base's repository, if that is in the same registry.
+    A registry that has a blob in another repository need not get it again: that of the base, which may have any layer
+    that is not known to be the image's own, or one of the `earlier` destinations, which has all.
     """
     base = _repository_of(result.base.name, destination)
     own = set(result.layers)
     layers = [each.descriptor.digest for each in written.blobs if _is_layer(each)]
-    return PushPlan(
-        blobs=tuple(map(_content, written.blobs)),
-        manifests=_manifests(written),
-        mount_from={digest: base for digest in layers if digest not in own} if base is not None else {},
-    )
+    mount_from = {digest: base for digest in layers if digest not in own} if base is not None else {}
+    for each in earlier:
+        if each.name.registry == destination.name.registry:
+            mount_from |= {blob.descriptor.digest: each.name.repository for blob in written.blobs}
+    return PushPlan(blobs=tuple(map(_content, written.blobs)), manifests=_manifests(written), mount_from=mount_from)
 
 
 def attached(written: WrittenImage, attachments: Sequence[Attachment]) -> PushPlan:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
-from nox_pex.image import result_file, without_engine
+from nox_pex.image import result_file, smoke_settings, without_engine
 from nox_pex.image.build import build, check_binary
 from nox_pex.image.container import ContainerRunner, image_config
 from nox_pex.image.engine import Engine, find_engine
@@ -18,21 +17,15 @@ from nox_pex.image.job import BuiltImage, ImageResult, Job
 from nox_pex.image.root_file_system.check import check_root_file_system
 from nox_pex.image.root_file_system.image import ContainerImage
 from nox_pex.pex.target import Target
-from nox_pex.settings.image import port_number
 from nox_pex.settings.smoke import Budget, Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke import report as smoke_report
-from nox_pex.smoke.plan import Boot, Endpoint, Options
-from nox_pex.smoke.report import BootResult, SmokeReport
+from nox_pex.smoke.plan import Endpoint, Options
+from nox_pex.smoke.report import SmokeReport
 from nox_pex.smoke.run import Subject, run_with
 from nox_pex.smoke.runner import Runner
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace
-
-_ALL_ADDRESSES: Final = "0.0.0.0"  # noqa: S104  # in a container, only published ports can be reached from outside
-
-
-_BOOT: Final = Boot(condition="container", state="container")
 
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
@@ -147,13 +140,16 @@ def check_container(
     published. Otherwise it starts with the arguments of the smoke test, in which `{host}` means all addresses of the
     container.
     """
-    subject = Subject(target=job.target, file=job.file, size=built.added_bytes or 0, boots=(_BOOT,))
+    subject = Subject(target=job.target, file=job.file, size=built.added_bytes or 0, boots=(smoke_settings.BOOT,))
     if engine.name == "buildah":
-        return _skip(job, subject, smoke=smoke, say=say)
+        reason = "buildah builds images but starts no services: install podman, which sees the same images"
+        return smoke_settings.skipped(
+            job, smoke, file=job.file, size=subject.size, reason=reason, remedy="use podman", say=say
+        )
     config = image_config(built.description, identity=built.identity, python=built.python.executable)
     if config.user.partition(":")[0] in ("0", "root"):
         say("container: the image's user is root")
-    inner = port_number("expose", job.image.expose[0]) if job.image.args and job.image.expose else None
+    inner = smoke_settings.inner_port(job.image)
 
     def create_runner(space: Workspace, filled: Smoke, address: Endpoint) -> Runner:
         return ContainerRunner(
@@ -162,7 +158,7 @@ def check_container(
             image=config,
             workspace=space,
             host=f"[{address.host}]" if ":" in address.host else address.host,
-            published=_published_ports(filled, address, inner),
+            published=smoke_settings.published_ports(filled, address, inner),
             smoke_args=not job.image.args,
             shares_tmp=plan.mentions_tmp(smoke),
             environ=environ,
@@ -173,54 +169,10 @@ def check_container(
     return run_with(
         create_runner,
         subject=subject,
-        smoke=_fill_tokens(smoke, inner),
+        smoke=smoke_settings.fill_tokens(smoke, inner),
         budget=Budget(),
         environ=environ,
         secrets=job.shell.secrets,
         options=options,
         say=say,
     )
-
-
-def _skip(job: Job, subject: Subject, *, smoke: Smoke, say: Callable[[str], None]) -> SmokeReport:
-    """Return the report for buildah, which can build an image but not start its container."""
-    reason = "buildah builds images but starts no services: install podman, which sees the same images"
-    failure = None
-    if smoke.skips == "fail":
-        failure = NoxPexError("check-failed", f"container: skipped: {reason}", 'use podman, or set `skips = "report"`')
-    count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
-    skipped = BootResult(condition="container", state="skipped", reason=reason, check_count=count)
-    say(str(skipped))
-    return SmokeReport(
-        name=job.target.name, binary=job.file, size=subject.size, boot_results=(skipped,), failure=failure
-    )
-
-
-def _published_ports(smoke: Smoke, address: Endpoint, inner: int | None) -> Mapping[int, int]:
-    """Return the ports to publish, and the container's port for each; none for a program that is not a server.
-
-    `inner` is the container's port for that of `address`; None if it is the same.
-    """
-    if not smoke.is_server:
-        return {}
-    ports = {int(check.port): int(check.port) for check in smoke.tcp}
-    if address.unix_socket is None:
-        ports[address.port] = inner or address.port
-    return ports
-
-
-def _fill_tokens(smoke: Smoke, inner: int | None) -> Smoke:
-    """Return the settings with the tokens filled in that have another value in the container: host and port."""
-    tokens = {"host": _ALL_ADDRESSES, **({} if inner is None else {"port": str(inner)})}
-
-    def variables(env: Mapping[str, str]) -> dict[str, str]:
-        return {name: plan.fill(value, tokens) for name, value in env.items()}
-
-    commands = tuple(
-        msgspec.structs.replace(
-            command, args=tuple(plan.fill(argument, tokens) for argument in command.args), env=variables(command.env)
-        )
-        for command in smoke.command
-    )
-    args = tuple(plan.fill(argument, tokens) for argument in smoke.args)
-    return msgspec.structs.replace(smoke, args=args, env=variables(smoke.env), command=commands)

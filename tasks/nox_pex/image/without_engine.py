@@ -15,6 +15,7 @@ from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image import compatibility, config
 from nox_pex.image.base import fetch, python
+from nox_pex.image.base.confirm import confirmed
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.build import requirements, unreadable
 from nox_pex.image.compatibility import BinaryRequirements
@@ -127,7 +128,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         caches=caches,
         shell=job.shell,
     )
-    found = python.python_of(base, minor=job.minor, key=key, caches=caches)
+    found = confirmed(python.python_of(base, minor=job.minor, key=key, caches=caches), base, job)
     compatibility.check(
         required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)
     )

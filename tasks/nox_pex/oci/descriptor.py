@@ -19,7 +19,7 @@ Size: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 40)]
 """Bytes."""
 
 
-_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
+_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l", "loong64": "loongarch64"}
 """Architectures whose name in Go (`GOARCH`) differs from the kernel's (`uname -m`)."""
 
 

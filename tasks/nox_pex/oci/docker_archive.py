@@ -23,9 +23,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from nox_pex.oci import image_config, manifest, media_types
+from nox_pex.oci import image_config, layer_store, layer_writer, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest
 from nox_pex.oci.image import LayerFile
+from nox_pex.oci.layer_store import LayerStore
 from nox_pex.oci.layout import Blob, WrittenImage
 from nox_pex.oci.manifest import FormatError, Manifest
 from nox_pex.system import processors, strict_json
@@ -45,7 +46,7 @@ _GZIP: Final = b"\x1f\x8b"
 
 
 _GZIP_BITS: Final = 31
-"""Tells zlib to write or read the format gzip (zlib manual, `deflateInit2`). Its header then has no time."""
+"""Tells zlib to read the format gzip (zlib manual, `inflateInit2`)."""
 
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -65,12 +66,12 @@ class _Member(Struct, frozen=True, kw_only=True):
     size: int
 
 
-def read(archive: Path, into: Path, *, known: Mapping[Digest, LayerFile]) -> WrittenImage:
-    """Return the image in `archive`, with OCI's media types, and its layers as files in the directory `into`.
+def read(archive: Path, into: Path, *, store: LayerStore, known: Mapping[Digest, LayerFile]) -> WrittenImage:
+    """Return the image in `archive`, with OCI's media types, and its layers as files in `store`.
 
     `known` are layers by their diff ids, which are used as they are: those of the base have the digest that they have
-    in their registry. Every other layer is compressed by gzip, or kept if the engine has compressed it. The same image
-    gives the same manifest, if the same zlib compresses. Raises `FormatError` if the archive is not what an engine
+    in their registry. A layer that the engine has compressed is kept as it is, in the directory `into`. Every other one
+    is compressed by gzip, once: the same image gives the same manifest, if the same zlib compresses. Raises `FormatError` if the archive is not what an engine
     saves, or if a layer is not the one that the configuration names; `OSError`.
     """
     with archive.open("rb") as file:
@@ -87,7 +88,7 @@ def read(archive: Path, into: Path, *, known: Mapping[Digest, LayerFile]) -> Wri
         raise FormatError(msg)
     wanted = {diff_id: _find(members, name) for diff_id, name in zip(diff_ids, entry.layers, strict=True)}
     with futures.ThreadPoolExecutor(processors.count()) as pool:  # zlib lets other threads run
-        write = functools.partial(_layer, archive=archive, into=into, known=known)
+        write = functools.partial(_layer, archive=archive, into=into, known=known, store=store)
         layers = dict(zip(wanted, pool.map(lambda item: write(*item), wanted.items()), strict=True))
     return _image(config, [layers[diff_id] for diff_id in diff_ids])
 
@@ -153,40 +154,48 @@ def _entry(data: bytes) -> _Entry:
 
 
 def _layer(
-    diff_id: Digest, member: _Member, *, archive: Path, into: Path, known: Mapping[Digest, LayerFile]
+    diff_id: Digest, member: _Member, *, archive: Path, into: Path, known: Mapping[Digest, LayerFile], store: LayerStore
 ) -> LayerFile:
     """Return the layer `diff_id`, which is `member` of the archive."""
+    key = layer_store.key_of("saved", diff_id)
     if diff_id in known:
         return known[diff_id]
-    path = into / diff_id.partition(":")[2]
-    with archive.open("rb") as file, path.open("xb") as output:
+    if (stored := store.find(key)) is not None:
+        return stored.layer
+    with archive.open("rb") as file:
         first = next(_pieces(file, member), b"")
         if first.startswith(_ZSTD):
             msg = "a layer is compressed by zstd, which is not read here"
             raise FormatError(msg)
-        compressor = None if first.startswith(_GZIP) else zlib.compressobj(wbits=_GZIP_BITS)
-        content, written, size = hashlib.sha256(), hashlib.sha256(), 0
+        if first.startswith(_GZIP):
+            return _compressed_layer(diff_id, file, member, into / diff_id.partition(":")[2])
+
+        def write(path: Path) -> LayerFile:
+            layer = layer_writer.compress(_pieces(file, member), path)
+            _require(diff_id, layer.diff_id)
+            return layer
+
+        return store.keep(key, write).layer
+
+
+def _compressed_layer(diff_id: Digest, file: io.BufferedReader, member: _Member, path: Path) -> LayerFile:
+    """Copy a layer that is compressed already to the new file `path`."""
+    content, written = hashlib.sha256(), hashlib.sha256()
+    _decompress(_pieces(file, member), content.update)
+    _require(diff_id, f"sha256:{content.hexdigest()}")
+    with path.open("xb") as output:
         for piece in _pieces(file, member):
-            if compressor is None:
-                stored = piece
-            else:
-                content.update(piece)
-                stored = compressor.compress(piece)
-            size += output.write(stored)
-            written.update(stored)
-        if compressor is None:
-            _decompress(_pieces(file, member), content.update)
-        else:
-            rest = compressor.flush()
-            size += output.write(rest)
-            written.update(rest)
-    if f"sha256:{content.hexdigest()}" != diff_id:
+            written.update(piece)
+            output.write(piece)
+    digest = f"sha256:{written.hexdigest()}"
+    descriptor = Descriptor(media_type=media_types.LAYER_GZIP, digest=digest, size=member.size)
+    return LayerFile(descriptor=descriptor, diff_id=diff_id, path=path)
+
+
+def _require(diff_id: Digest, found: Digest) -> None:
+    if found != diff_id:
         msg = f"it has another layer than {diff_id}"
         raise FormatError(msg)
-    digest = f"sha256:{written.hexdigest()}"
-    return LayerFile(
-        descriptor=Descriptor(media_type=media_types.LAYER_GZIP, digest=digest, size=size), diff_id=diff_id, path=path
-    )
 
 
 def _pieces(file: io.BufferedReader, member: _Member) -> Iterator[bytes]:

@@ -45,7 +45,13 @@ Kind: TypeAlias = Literal["file", "directory", "symlink", "device", "fifo"]
 
 
 _KINDS: Final[dict[bytes, Kind]] = {
-    **{b"0": "file", b"S": "file", b"5": "directory", b"2": "symlink", b"3": "device", b"4": "device", b"6": "fifo"}
+    b"0": "file",
+    b"S": "file",
+    b"2": "symlink",
+    b"3": "device",
+    b"4": "device",
+    b"5": "directory",
+    b"6": "fifo",
 }
 
 
@@ -80,8 +86,9 @@ class TreeEntry(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Member(Struct, frozen=True, array_like=True, gc=False):
-    """A member of a layer: its path from the root, empty for the root itself, and its entry or the path of the file to
-    which it is a hard link.
+    """A member of a layer: its path from the root, empty for the root itself, and its entry.
+
+    A hard link has no entry, but `link`, the path of another file from the root.
     """
 
     path: str
@@ -202,7 +209,7 @@ def _small(stream: LayerStream, header: Header) -> bytes:
 def _sized(
     stream: LayerStream, header: Header, block: bytes, pax: dict[str, str], pairs: list[str]
 ) -> tuple[Header, int, Segments | None]:
-    """Return the header, the size of the file, and its segments if it is sparse. `stored` becomes what still follows."""
+    """Return the header, the size of the file, and its segments if it is sparse. `stored` becomes what follows now."""
     if header.type not in (b"0", b"S"):
         header.stored = 0
         return header, 0, None
@@ -267,9 +274,7 @@ def _member(header: Header, size: int, segments: Segments | None, *, number: int
             msg = f"has a link {_shown(header.name)} to a name that no system has"
             raise LayerError(msg)
         target = header.link.decode("utf-8", "surrogateescape")
-    entry = TreeEntry(
-        kind, header.mode, header.uid, header.gid, size, header.mtime, target, number, offset, segments
-    )
+    entry = TreeEntry(kind, header.mode, header.uid, header.gid, size, header.mtime, target, number, offset, segments)
     return Member(path, entry)
 
 

@@ -65,8 +65,14 @@ class LayerStore(Struct, frozen=True, kw_only=True):
     def add(self, key: str, entries: Iterable[Entry]) -> StoredLayer:
         """Write a layer, and note that it was made from what `key` says.
 
-        A layer with the same diff id is used again. Raises as `layer_writer.write_layer`, and `NoxPexError`
-        `disk-full`, `cache-unsafe`.
+        Raises as `layer_writer.write_layer`, and `NoxPexError` `disk-full`, `cache-unsafe`.
+        """
+        return self.keep(key, lambda path: layer_writer.write_layer(entries, path))
+
+    def keep(self, key: str, write: Callable[[Path], LayerFile]) -> StoredLayer:
+        """Keep the layer that `write` writes to a path, and note that it was made from what `key` says.
+
+        A layer with the same diff id is used again. Raises as `write`, and `NoxPexError` `disk-full`, `cache-unsafe`.
         """
         root = self.caches.layers
         with (
@@ -76,7 +82,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
         ):
             new = scratch / "layer"
             new.mkdir(0o700)
-            written = layer_writer.write_layer(entries, new / _BLOB)
+            written = write(new / _BLOB)
             known = self._intact(written.diff_id)
             if known is None:
                 facts = _Facts(

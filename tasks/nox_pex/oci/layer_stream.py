@@ -10,7 +10,7 @@ import hashlib
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from nox_pex.oci import media_types
 from nox_pex.oci.image import LayerFile
@@ -41,7 +41,7 @@ _ALWAYS_ALLOWED: Final = 1 << 30
 
 
 _RATIO: Final = 200
-"""Bytes of an uncompressed layer for each byte of the compressed one, beyond `_ALWAYS_ALLOWED`. Programs have 2 to 5."""
+"""Bytes of an uncompressed layer for each compressed byte, beyond `_ALWAYS_ALLOWED`. Programs have 2 to 5."""
 
 
 _GZIP: Final = 31
@@ -68,11 +68,14 @@ _D = TypeVar("_D", bound=_Decompressor)
 class LayerStream:
     """The uncompressed bytes of `layer`, read once from its start. Use it in a `with` block.
 
-    Every method raises `LayerError` if the layer is damaged, or larger uncompressed than any honest layer, and `OSError`
-    if the file cannot be read.
+    Every method raises `LayerError` if the layer is damaged, or uncompressed larger than any honest layer, and
+    `OSError` if the file cannot be read.
     """
 
     def __init__(self, layer: LayerFile) -> None:
+        if layer.descriptor.media_type not in media_types.LAYERS:
+            msg = f"has the type {layer.descriptor.media_type!r}, which is not read"
+            raise LayerError(msg)
         self._layer = layer
         self._file = files.open_regular(layer.path)
         self._pieces = _pieces(self._file, layer.descriptor.media_type)
@@ -83,7 +86,7 @@ class LayerStream:
         self._taken = 0
         self.position = 0
 
-    def __enter__(self) -> LayerStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,10 +155,7 @@ def _pieces(file: IO[bytes], media_type: str) -> Iterator[bytes]:
         return _gzip_pieces(file)
     if media_type == media_types.LAYER_ZSTD:
         return _zstd_pieces(file)
-    if media_type == media_types.LAYER_TAR:
-        return iter(lambda: file.read(_OUTPUT), b"")
-    msg = f"has the type {media_type!r}, which is not read"
-    raise LayerError(msg)
+    return iter(lambda: file.read(_OUTPUT), b"")
 
 
 def _gzip_pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -81,9 +81,14 @@ def write_layer(entries: Iterable[Entry], output: Path) -> LayerFile:
     Raises `ValueError` if two entries have the same path, a path leaves the image, or a file has not the size that its
     stream promises; and `OSError`.
     """
+    return compress(archive(entries), output)
+
+
+def compress(pieces: Iterable[bytes], output: Path) -> LayerFile:
+    """Write the layer whose tar archive is `pieces` to the new file `output`. Raises `OSError`."""
     with output.open("xb", buffering=0) as file:
         gzip = _Gzip(file)
-        for piece in archive(entries):
+        for piece in pieces:
             gzip.write(piece)
         gzip.close()
     descriptor = Descriptor(media_type=media_types.LAYER_GZIP, digest=gzip.digest, size=gzip.size)

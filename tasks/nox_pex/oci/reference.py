@@ -6,6 +6,7 @@ without a registry, which belong to Docker Hub.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 
 from msgspec import Struct
@@ -28,9 +29,11 @@ _OFFICIAL: Final = "library"
 """The first part of the path of Docker Hub's official images."""
 
 
-_REGISTRY: Final = pattern(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
-)
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+"""A part of the name of a host (RFC 1123)."""
+
+
+_REGISTRY: Final = pattern(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<address>[0-9a-fA-F:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 
 
 _REPOSITORY: Final = pattern(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
@@ -40,6 +43,9 @@ _TAG: Final = pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 _DIGEST: Final = pattern(r"sha256:[0-9a-f]{64}")
+
+
+_HIGHEST_PORT: Final = 65_535
 
 
 _LONGEST_NAME: Final = 255
@@ -82,10 +88,21 @@ def parse(text: str) -> ImageName:
             msg = f"its tag {tag!r} has characters that a tag cannot have"
             raise ValueError(msg)
     registry, repository = _split(path)
-    if not _REGISTRY.fullmatch(registry) or not _REPOSITORY.fullmatch(repository) or len(path) > _LONGEST_NAME:
+    if not _is_registry(registry) or not _REPOSITORY.fullmatch(repository) or len(path) > _LONGEST_NAME:
         msg = "it is not HOST/PATH:TAG with a path in lower case"
         raise ValueError(msg)
     return ImageName(registry=registry, repository=repository, tag=tag, digest=digest or None)
+
+
+def _is_registry(registry: str) -> bool:
+    """Whether a text is a host, perhaps with a port."""
+    found = _REGISTRY.fullmatch(registry)
+    if found is None or (found["port"] is not None and not 0 < int(found["port"]) <= _HIGHEST_PORT):
+        return False
+    try:
+        return found["address"] is None or bool(ipaddress.IPv6Address(found["address"]))
+    except ValueError:
+        return False
 
 
 def _split(path: str) -> tuple[str, str]:

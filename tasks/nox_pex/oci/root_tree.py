@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -46,8 +46,8 @@ _MOST_STEPS: Final = 30_000_000
 """Parts of names, and links, that are followed for all members of an image. It takes some seconds."""
 
 
-_FORMAT: Final = 1
-"""The form of a stored tree."""
+_FORMAT: Final = 2
+"""The form of the stored members of a layer."""
 
 
 _REMEDY: Final = "choose another base, or fetch it again"
@@ -141,12 +141,11 @@ class RootTree(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class _Stored(Struct, array_like=True, frozen=True):
-    """A tree as it is in the cache: the paths, and their entries."""
+    """The members of a layer as they are in the cache, as those of the lowest layer."""
 
     format: int
     key: str
-    paths: tuple[str, ...]
-    entries: tuple[TreeEntry, ...]
+    members: list[Member]
 
 
 def key_of(layers: Sequence[LayerFile]) -> str:
@@ -159,50 +158,55 @@ def key_of(layers: Sequence[LayerFile]) -> str:
 
 
 def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootTree:
-    """Return the tree of `layers`, lowest first. It is read from the user's cache if it was read before.
+    """Return the tree of `layers`, lowest first. A layer that was read before is not read again.
 
     `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged, hostile or lies,
     `cache-unsafe`.
     """
-    key = key_of(layers)
-    directory = caches.trees
-    path = directory / f"{key}.msgpack"
-    stored = _load(path, key)
-    if stored is None:
-        entries = merge(layers, image=image)
-        _store(directory, path, _Stored(_FORMAT, key, tuple(entries), tuple(entries.values())))
-    else:
-        entries = dict(zip(stored.paths, stored.entries, strict=True))
-    return RootTree(layers=tuple(layers), entries=entries)
+    directory = caches.of_images("trees")
+    directory.mkdir(parents=True, exist_ok=True)
+    cache.mark_used(directory)
+
+    def members(layer: LayerFile, allowance: Allowance) -> list[Member]:
+        key = key_of([layer])
+        path = directory / f"{key}.msgpack"
+        stored = _load(path, key)
+        if stored is None:
+            found = list(layer_reader.members(layer, 0, allowance))
+            _store(path, _Stored(_FORMAT, key, found))
+            return found
+        for member in stored.members:
+            allowance.take(len(member.path) + len(member.link))
+        return stored.members
+
+    return RootTree(layers=tuple(layers), entries=merge(layers, members, image=image))
 
 
 def _load(path: Path, key: str) -> _Stored | None:
-    enabled = gc.isenabled()
-    gc.disable()  # many objects, and none of them is garbage
     try:
         with files.open_regular(path) as file:
             stored = msgspec.msgpack.decode(file.read(), type=_Stored)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    finally:
-        if enabled:
-            gc.enable()
     return stored if (stored.format, stored.key) == (_FORMAT, key) else None
 
 
-def _store(directory: Path, path: Path, stored: _Stored) -> None:
-    """Keep a tree in the cache, unless it has names that are not UTF-8, which msgspec does not write."""
+def _store(path: Path, stored: _Stored) -> None:
+    """Keep a layer's members in the cache, unless one has a name that is not UTF-8, which msgspec does not write."""
     try:
         data = msgspec.msgpack.encode(stored)
     except UnicodeEncodeError:
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    cache.mark_used(directory)
     files.write_bytes(path, data)
 
 
-def merge(layers: Sequence[LayerFile], *, image: str) -> dict[str, TreeEntry]:
-    """Return the entries of the merged tree, a directory before what is in it. Arguments and errors: see `tree_of`."""
+def merge(
+    layers: Sequence[LayerFile], members: Callable[[LayerFile, Allowance], Iterable[Member]], *, image: str
+) -> dict[str, TreeEntry]:
+    """Return the entries of the merged tree, a directory before what is in it. Errors: see `tree_of`.
+
+    `members` returns the members of a layer as those of the lowest one.
+    """
     allowance = Allowance()
     merging = _Merging(allowance)
     enabled = gc.isenabled()
@@ -210,13 +214,20 @@ def merge(layers: Sequence[LayerFile], *, image: str) -> dict[str, TreeEntry]:
     try:
         for number, layer in enumerate(layers):
             with reporting(layer, image=image):
-                merging.add(list(layer_reader.members(layer, number, allowance)), number)
+                merging.add([_of_layer(member, number) for member in members(layer, allowance)], number)
                 if number == len(layers) - 1:
                     return dict(merging.entries())
         return {}
     finally:
         if enabled:
             gc.enable()
+
+
+def _of_layer(member: Member, number: int) -> Member:
+    """Return a member of the lowest layer as one of layer `number`."""
+    if number == 0 or member.entry is None:
+        return member
+    return msgspec.structs.replace(member, entry=msgspec.structs.replace(member.entry, layer=number))
 
 
 @contextlib.contextmanager
@@ -236,7 +247,7 @@ class _Merging:
         self._allowance = allowance
         self._steps = _MOST_STEPS
         self._root = _Node(TreeEntry("directory", 0o755, 0, 0, 0, 0, "", 0, -1))
-        self._parents: dict[str, _Node] = {}
+        self._parents: dict[str, dict[str, _Node]] = {}
 
     def add(self, members: Sequence[Member], number: int) -> None:
         """Add the members of layer `number`. Raises `LayerError`."""
@@ -284,18 +295,17 @@ class _Merging:
             if member.entry is not None:
                 self._root.entry = member.entry
             return
-        parent = self._parents.get(directory)
-        if parent is None:
-            parent = self._parents[directory] = self._make(directory, number)
-        assert parent.children is not None
-        old = parent.children.get(name)
-        if member.entry is not None and member.entry.kind == "directory" and old is not None and old.children is not None:
-            old.entry = member.entry
+        siblings = self._parents.get(directory)
+        if siblings is None:
+            siblings = self._parents[directory] = self._make(directory, number)
+        old, entry = siblings.get(name), member.entry
+        if old is not None and old.children is not None and entry is not None and entry.kind == "directory":
+            old.entry = entry
             return
-        new = _Node(member.entry if member.entry is not None else self._linked(member))
+        new = _Node(entry if entry is not None else self._linked(member))
         if old is not None and (old.children is not None or old.entry.kind == "symlink"):
             self._parents.clear()  # some of them may be below it
-        parent.children[name] = new
+        siblings[name] = new
 
     def _linked(self, member: Member) -> TreeEntry:
         """Return the entry of the file to which a member is a hard link. Raises `LayerError`."""
@@ -311,37 +321,27 @@ class _Merging:
         """Return the node to which a path leads, after all links; None if there is none."""
         return self._walk(path, None)
 
-    def _make(self, path: str, number: int) -> _Node:
-        """Return the directory to which a path leads, and make those that do not exist. Raises `LayerError`."""
+    def _make(self, path: str, number: int) -> dict[str, _Node]:
+        """Return what is in the directory to which a path leads; those that do not exist are made."""
         node = self._walk(path, TreeEntry("directory", 0o755, 0, 0, 0, 0, "", number, -1))
         if node is None or node.children is None:
             msg = f"has a file in {path!r}, which is not a directory"
             raise LayerError(msg)
-        return node
+        return node.children
 
     def _walk(self, path: str, new: TreeEntry | None) -> _Node | None:
         """Follow a path from the root; what does not exist becomes a directory if `new` is one."""
         waiting, nodes, links = path.split("/")[::-1], [self._root], 0
         while waiting:
             part = waiting.pop()
-            self._steps -= 1
-            if self._steps < 0:
-                msg = "has more links in its names than any honest layer"
-                raise LayerError(msg)
-            if part in ("", "."):
-                continue
+            self._count_step()
             if part == "..":
                 del nodes[max(1, len(nodes) - 1) :]
+            if part in ("", ".", ".."):
                 continue
-            children = nodes[-1].children
-            if children is None:
-                return None
-            child = children.get(part)
+            child = self._child(nodes[-1], part, new)
             if child is None:
-                if new is None:
-                    return None
-                self._allowance.take(len(part))
-                child = children[part] = _Node(new)
+                return None
             if child.entry.kind != "symlink":
                 nodes.append(child)
                 continue
@@ -352,6 +352,22 @@ class _Merging:
                 del nodes[1:]
             waiting += child.entry.target.split("/")[::-1]
         return nodes[-1]
+
+    def _child(self, node: _Node, name: str, new: TreeEntry | None) -> _Node | None:
+        """Return the node `name` in another one; if there is none, a directory with the entry `new`, or None."""
+        if node.children is None:
+            return None
+        child = node.children.get(name)
+        if child is None and new is not None:
+            self._allowance.take(len(name))
+            child = node.children[name] = _Node(new)
+        return child
+
+    def _count_step(self) -> None:
+        self._steps -= 1
+        if self._steps < 0:
+            msg = "has more links in its names than any honest layer"
+            raise LayerError(msg)
 
 
 def _split(path: str) -> tuple[str, str]:

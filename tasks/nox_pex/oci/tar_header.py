@@ -7,13 +7,13 @@ Fact sources: pax(1) in POSIX.1-2017 for ustar and PAX; GNU tar's manual, "Stand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from nox_pex.oci.layer_stream import LayerError
-from nox_pex.system.lazy import pattern
 
 BLOCK: Final = 512
 """Bytes of a header. The content of a member is padded to a multiple of it."""
@@ -30,13 +30,13 @@ _MOST_SEGMENTS: Final = 1 << 16
 _CHECKSUM: Final = slice(148, 156)
 
 
-_OCTAL: Final = pattern(rb"[0-7]+")
+_OCTAL: Final = re.compile(rb"[0-7]+")
 
 
-_DECIMAL: Final = pattern(r"[0-9]{1,19}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,19}")
 
 
-_TIME: Final = pattern(r"(-?[0-9]{1,19})(?:\.[0-9]*)?")
+_TIME: Final = re.compile(r"(-?[0-9]{1,19})(?:\.[0-9]*)?")
 
 
 _LATEST: Final = 1 << 34
@@ -69,7 +69,8 @@ class Header(Struct, kw_only=True):
 def parse(block: bytes) -> Header:
     """Return the fields of a header. Raises `LayerError`."""
     if number(block[_CHECKSUM]) not in _checksums(block):
-        raise LayerError("has a header with a wrong checksum")  # noqa: EM101  # one reason, one place
+        msg = "has a header with a wrong checksum"
+        raise LayerError(msg)
     kind, name, magic = block[156:157], _text(block[:100]), block[257:265]
     if magic[:6] == b"ustar\0":
         star = block[508:512] == b"tar\0"
@@ -94,7 +95,7 @@ def _checksums(block: bytes) -> tuple[int, int]:
     """Return the sum of a header's bytes, and that of its signed bytes, which old programs wrote."""
     rest = block[:148] + block[156:]
     total = sum(rest) + 8 * 0x20
-    return total, total - 256 * sum(byte > 0x7F for byte in rest) if not rest.isascii() else total
+    return total, total - 256 * sum(byte >> 7 for byte in rest) if not rest.isascii() else total
 
 
 def number(field: bytes, *, signed: bool = False) -> int:
@@ -198,7 +199,7 @@ def segments(numbers: list[int]) -> Segments:
 
 
 def check_segments(found: Segments, *, size: int, stored: int) -> None:
-    """Raise `LayerError` unless the segments of a file of `size` bytes are in order and have `stored` bytes together."""
+    """Raise `LayerError` unless the segments of a file of `size` bytes are in order, and have `stored` bytes."""
     end = 0
     for position, length in found:
         if position < end:

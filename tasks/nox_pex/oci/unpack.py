@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -66,12 +67,12 @@ def unpacked(layers: Sequence[LayerFile], *, image: str, caches: Caches, as_root
     """Return the directory in the user's cache with the merged tree of `layers`, lowest first; unpack it if needed.
 
     The same layers are unpacked once. The directory is not removed before this process ends. It must not be written to:
-    mount it read-only. With `as_root`, each file gets the owner and group of its layer; otherwise all belong to the
-    user. Modes are as in the layer, but without setuid and setgid bits. There are no devices, no FIFOs and no extended
-    attributes. `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is not one that can be
-    unpacked, `cache-unsafe`.
+    mount it read-only. With `as_root`, each file gets the owner and group of its layer. Otherwise all belong to the
+    user, who may enter every directory. Modes are as in the layer, but without setuid and setgid bits. There are no
+    devices, no FIFOs and no extended attributes. `image` names the image in errors. Raises `NoxPexError`: `image-base`
+    if a layer is not one that can be unpacked, `cache-unsafe`.
     """
-    part = caches.root_file_systems / f"{root_tree.key_of(layers)}{'-root' if as_root else ''}"
+    part = caches.of_images("root-file-systems") / f"{root_tree.key_of(layers)}{'-root' if as_root else ''}"
     part.mkdir(mode=0o700, parents=True, exist_ok=True)
     cache.mark_used(part)
     root = part / _ROOT
@@ -100,7 +101,7 @@ def overlaid(
     below = root_tree.tree_of(base, image=image, caches=caches)
     tree = root_tree.tree_of((*base, *added), image=image, caches=caches)
     known = {_place(entry): str(lower / path) for path, entry in below.entries.items() if entry.kind == "file"}
-    with locks.scratch(_OVERLAID, parent=caches.root_file_systems) as scratch:
+    with locks.scratch(_OVERLAID, parent=caches.of_images("root-file-systems")) as scratch:
         _write(tree, scratch / _ROOT, known, image=image, as_root=as_root)
         yield scratch / _ROOT
 
@@ -109,9 +110,7 @@ def _place(entry: TreeEntry) -> _Place:
     return entry.layer, entry.offset
 
 
-def _write(
-    tree: RootTree, root: Path, known: Mapping[_Place, str], *, image: str, as_root: bool
-) -> None:
+def _write(tree: RootTree, root: Path, known: Mapping[_Place, str], *, image: str, as_root: bool) -> None:
     """Write `tree` to the new directory `root`. The files in `known` are hard links to the paths there."""
     root.mkdir(mode=0o700)
     descriptor = os.open(root, _DIRECTORY)
@@ -125,7 +124,7 @@ def _write(
             for path, entry in tree.entries.items():
                 if entry.kind == "symlink":
                     writing.symlink(path, entry)
-            for path, entry in reversed(tree.entries.items()):
+            for path, entry in reversed(list(tree.entries.items())):
                 if entry.kind == "directory":
                     writing.finish_directory(path, entry)
             os.fchmod(descriptor, 0o755)
@@ -190,9 +189,7 @@ class _Writing(Struct, frozen=True, kw_only=True):
 
     def link(self, source: str, path: str) -> None:
         """Make `path` a hard link to another file of the tree."""
-        os.link(
-            _encoded(source), _encoded(path), src_dir_fd=self.root, dst_dir_fd=self.root, follow_symlinks=False
-        )
+        os.link(_encoded(source), _encoded(path), src_dir_fd=self.root, dst_dir_fd=self.root, follow_symlinks=False)
 
     def symlink(self, path: str, entry: TreeEntry) -> None:
         """Make a symbolic link, to whatever it leads."""
@@ -206,7 +203,8 @@ class _Writing(Struct, frozen=True, kw_only=True):
         try:
             if self.as_root:
                 os.fchown(descriptor, entry.uid, entry.gid)
-            os.fchmod(descriptor, entry.mode & _KEPT_BITS)
+            own = 0 if self.as_root else stat.S_IRUSR | stat.S_IXUSR  # the user must reach what is in it, as root can
+            os.fchmod(descriptor, entry.mode & _KEPT_BITS | own)
             os.utime(descriptor, (entry.mtime, entry.mtime))
         finally:
             os.close(descriptor)

@@ -6,8 +6,9 @@ SSL_CTX_load_verify_locations(3), for `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +48,9 @@ def context_for(host: str, environ: Mapping[str, str]) -> ssl.SSLContext:
     """
     made = context(environ)
     for directory in _directories(host, environ):
-        if directory.is_dir():
-            _add(made, directory)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # as Podman does
+            listed = sorted(directory.iterdir())
+            _add(made, listed)
             break
     return made
 
@@ -59,15 +61,15 @@ def _directories(host: str, environ: Mapping[str, str]) -> Iterator[Path]:
         yield from (parent / host for parent in (home / ".config" / "containers" / "certs.d", *_SYSTEM))
 
 
-def _add(made: ssl.SSLContext, directory: Path) -> None:
-    for file in sorted(directory.iterdir()):
+def _add(made: ssl.SSLContext, listed: Iterable[Path]) -> None:
+    for file in listed:
         try:
             if file.suffix == ".crt":
                 made.load_verify_locations(cafile=str(file))
             elif file.suffix == ".cert":
                 made.load_cert_chain(file, file.with_suffix(".key"), password=_no_passphrase)
         except OSError as error:
-            raise _unreadable(file, str(directory), error) from error
+            raise _unreadable(file, str(file.parent), error) from error
 
 
 def _no_passphrase() -> str:

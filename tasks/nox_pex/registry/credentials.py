@@ -72,9 +72,12 @@ def find(name: ImageName, environ: Mapping[str, str], *, timeout: float = helper
     `registry-auth` if a file or a helper cannot be used.
     """
     looked: list[str] = []
-    for file, required in _files(environ):
-        content = _read(file, required=required)
-        looked.append(str(file))
+    for file, named in _files(environ):
+        content = _read(file)
+        if content is None and named:
+            looked.append(f"{file} (REGISTRY_AUTH_FILE, which does not exist)")
+        else:
+            looked.append(str(file))
         if content is not None:
             found = _in_file(content, file, name, environ, timeout=timeout)
             if found is not None:
@@ -83,7 +86,7 @@ def find(name: ImageName, environ: Mapping[str, str], *, timeout: float = helper
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
-    """Yield the files in their order, and whether each must exist."""
+    """Yield the files in their order, and whether `REGISTRY_AUTH_FILE` names each."""
     home = Path(environ.get("HOME") or Path.home())
     if explicit := environ.get("REGISTRY_AUTH_FILE"):
         yield Path(explicit), True
@@ -94,16 +97,13 @@ def _files(environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
     yield Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json", False
 
 
-def _read(file: Path, *, required: bool) -> dict[str, Any] | None:
+def _read(file: Path) -> dict[str, Any] | None:
     """Return the content of a file, None if it does not exist. Its text is in no error."""
     try:
         with file.open("rb") as opened:
             data = opened.read(_LARGEST + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if not required:
-            return None
-        problem = f"{file}, which REGISTRY_AUTH_FILE names, does not exist"
-        raise NoxPexError("registry-auth", problem, "log in, or unset REGISTRY_AUTH_FILE") from error
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         problem = f"{file} cannot be read: {error.strerror}"
         raise NoxPexError("registry-auth", problem, "make it a file that you may read") from error
@@ -181,6 +181,8 @@ def _decode(entry: object, file: Path) -> Credentials | None:
         password = password.strip("\0")
     if not (password or identity or token):
         return None
+    if not (identity + token).isascii() or not (identity + token).isprintable() or " " in token:
+        raise _nonsense("registrytoken" if token else "identitytoken", file)
     return Credentials(source=str(file), user=user, password=password, identity_token=identity, registry_token=token)
 
 

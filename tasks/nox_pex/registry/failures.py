@@ -53,7 +53,7 @@ class TryAgainError(Exception):
 
 def shown_url(url: httpx2.URL) -> str:
     """Return a URL without its query, which may have a signature that gives access."""
-    return str(url.copy_with(username=None, password=None, query=None, fragment=None))
+    return _cut(str(url.copy_with(username=None, password=None, query=None, fragment=None)))
 
 
 def status_line(status: int) -> str:
@@ -73,8 +73,7 @@ def words(body: bytes) -> str:
         found = "" if "<" in text else text  # a page of HTML says nothing in its first characters
     else:
         found = "; ".join(_errors(value))
-    line = " ".join(found.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return _cut(" ".join(found.split()))
 
 
 def refusal(method: str, url: httpx2.URL, status: int, body: bytes) -> NoxPexError:
@@ -88,7 +87,7 @@ def refusal(method: str, url: httpx2.URL, status: int, body: bytes) -> NoxPexErr
 def broken(method: str, url: httpx2.URL, problem: str) -> NoxPexError:
     """Return the failure `registry` of a registry that answers something else than it must."""
     remedy = "ask who runs the registry, or the proxy in front of it"
-    return NoxPexError("registry", f"{method} {shown_url(url)}: {problem}", remedy)
+    return NoxPexError("registry", f"{method} {shown_url(url)}: {_cut(problem)}", remedy)
 
 
 def unreachable(method: str, url: httpx2.URL, error: Exception) -> NoxPexError | TryAgainError:
@@ -129,6 +128,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(found))
         yield found
         found = found.__cause__ or found.__context__
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _errors(value: Any) -> Iterator[str]:

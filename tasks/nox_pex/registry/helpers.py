@@ -6,7 +6,6 @@ Fact source: docker/docker-credential-helpers, `client` and `credentials`.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -73,19 +72,20 @@ def get(helper: str, server: str, *, file: Path, environ: Mapping[str, str], tim
         problem = f"{program}, the credential helper that {file} names, cannot be started: {error.strerror}"
         raise NoxPexError("registry-auth", problem, "install it again") from error
     if answer.returncode != 0:
-        _refuse(answer, program=program, file=file, server=server)
+        output = b"%b %b" % (answer.stdout, answer.stderr)
+        _check_refusal(output, status=answer.returncode, program=program, file=file, server=server)
         return None
     return _parse(answer.stdout, program=program, file=file, server=server)
 
 
-def _refuse(answer: subprocess.CompletedProcess[bytes], *, program: str, file: Path, server: str) -> None:
+def _check_refusal(output: bytes, *, status: int, program: str, file: Path, server: str) -> None:
     """Return if the helper has no credentials, else raise. Helpers write their errors to the standard output."""
-    text = f"{answer.stdout.decode(errors='replace')} {answer.stderr.decode(errors='replace')}".strip()
+    text = " ".join(output.decode(errors="replace").split())
     if _NOT_FOUND.search(text):
         return
     # A helper that fails after it has begun to write the secret must not show it.
-    shown = f": {' '.join(text.split())[:_LONGEST]}" if text and "{" not in text else ""
-    problem = f"{program}, the credential helper that {file} names, failed with status {answer.returncode}{shown}"
+    shown = f": {text[:_LONGEST]}" if text and "{" not in text else ""
+    problem = f"{program}, the credential helper that {file} names, failed with status {status}{shown}"
     raise NoxPexError("registry-auth", problem, f"try `echo {server} | {program} get`")
 
 

@@ -20,6 +20,9 @@ else:
 _PORTS: Final = {"https": 443, "http": 80}
 
 
+_HIGHEST_PORT: Final = 65_535
+
+
 _LOOPBACK_4: Final = ipaddress.IPv4Network("127.0.0.0/8")
 
 
@@ -72,7 +75,8 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     """Return the URL `text` that an answer from `base` names, without user, password and fragment.
 
     It must be https. Plain HTTP is allowed from loopback to loopback only, so that a registry elsewhere can neither
-    lower the protection nor reach services of this machine. Raises `ForbiddenAddressError`.
+    lower the protection nor reach services of this machine. A registry behind a proxy that ends TLS may name itself
+    with http: then https is used. Raises `ForbiddenAddressError`.
     """
     try:
         url = base.join(text)
@@ -80,13 +84,16 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     except (httpx2.InvalidURL, ValueError) as error:
         msg = "an address that cannot be read"
         raise ForbiddenAddressError(msg) from error
-    if url.scheme not in _PORTS or not host or port == 0:
-        msg = f"an address with the scheme {url.scheme!r}" if host else "an address without a host"
+    if url.scheme not in _PORTS or not host or (port is not None and not 0 < port <= _HIGHEST_PORT):
+        msg = "an address that is neither https nor http" if host else "an address without a host"
         raise ForbiddenAddressError(msg)
     if is_loopback(host) and not registry.loopback:
         msg = f"{url.scheme}://{host}, which is this machine"
         raise ForbiddenAddressError(msg)
-    if url.scheme == "http" and not is_loopback(host):
+    same_port = port == registry.port or (port is None and registry.port == _PORTS["https"])
+    if url.scheme == "http" and registry.scheme == "https" and host.lower() == registry.host and same_port:
+        url = url.copy_with(scheme="https", port=registry.port)
+    elif url.scheme == "http" and not is_loopback(host):
         msg = f"http://{host}, where nothing is encrypted"
         raise ForbiddenAddressError(msg)
     return url.copy_with(username=None, password=None, fragment=None)

@@ -60,14 +60,14 @@ def listed_by_api(session: Session, digest: Digest, *, actions: str = PULL) -> t
     Raises `NoxPexError` `registry` if the answer is nonsense, or has more than 100 pages or 10,000 referrers.
     """
     found: list[Descriptor] = []
+    seen: set[httpx2.URL] = set()
     url: httpx2.URL | None = session.url(f"referrers/{digest}")
-    for number in range(_PAGES):
-        if url is None or len(found) > _MOST:
-            break
-        page = _page(session, url, first=number == 0, actions=actions)
+    while url is not None and url not in seen and len(seen) < _PAGES and len(found) <= _MOST:
+        page = _page(session, url, first=not seen, actions=actions)
         if page is None:
             return None
         found += page.manifests
+        seen.add(url)
         url = page.following
     if url is not None:
         problem = f"{session.name.registry} lists too many referrers to {digest}"

@@ -104,6 +104,7 @@ class Session:
 
     def url(self, path: str) -> httpx2.URL:
         """Return the URL of a path below the repository's in the registry's API."""
+        self.check()
         return self._transport.url(f"/v2/{self.name.repository}/{path}")
 
     def call(
@@ -162,14 +163,19 @@ class Session:
                 body = transport.body(response, largest=failures.LARGEST, patience=self.patience)[: failures.LARGEST]
                 named = challenge.parse(response.headers.get_list("WWW-Authenticate"))
                 after = retry_after(response.headers.get("Retry-After"))
-            if asks and not again and named:
-                authorization = self._authorizer.renew(named, scope, refused=authorization, registry=url)
-                continue
-            break
+            if not asks or again or not named:
+                break
+            authorization = self._authorizer.renew(named, scope, refused=authorization, registry=url)
+            if authorization is None:
+                break
         if status in (_UNAUTHORIZED, _FORBIDDEN) and self._transport.is_own(url):
             raise self._authorizer.refusal(status, url, ask.method, body)
         failure = failures.refusal(ask.method, url, status, body)
         raise TryAgainError(failure, after=after) if status in failures.TEMPORARY else failure
+
+    def settle(self) -> None:
+        """Start no credential helper from now on. Credentials that are known already are used."""
+        self._authorizer.settle()
 
     def mask(self, text: str) -> str:
         """Return `text` with the secrets masked that are known by now."""

@@ -99,11 +99,14 @@ class Authorizer:
             return token.header
         return self._fixed
 
-    def renew(self, challenges: Sequence[Challenge], scope: Scope, *, refused: str | None, registry: httpx2.URL) -> str:
+    def renew(
+        self, challenges: Sequence[Challenge], scope: Scope, *, refused: str | None, registry: httpx2.URL
+    ) -> str | None:
         """Return another header than `refused` for `scope`, after the registry answered with `challenges`.
 
-        One thread gets it; the others wait and use the same. `registry` is the URL that was asked. Raises
-        `NoxPexError`: `registry-auth` if there is no other one, `registry` if the token server does not give a token.
+        None if there is none: no credentials, or no others. One thread gets it; the others wait and use the same.
+        `registry` is the URL that was asked. Raises `NoxPexError`: `registry-auth` if the token server refuses,
+        `registry` if it does not give a token.
         """
         with self._lock:
             known = self.known(scope)
@@ -113,6 +116,12 @@ class Authorizer:
                 self._credentials = self._find()
                 self._keep(self._credentials.values)
             return self._new(challenges, scope, refused, registry, self._credentials)
+
+    def settle(self) -> None:
+        """Look for no credentials from now on, because a helper that has them is a process."""
+        with self._lock:
+            if self._credentials is None:
+                self._credentials = Credentials(source="its first requests, for which it asked for none")
 
     def refusal(self, status: int, url: httpx2.URL, method: str, body: bytes) -> NoxPexError:
         """Return the failure of a request that was refused with the status 401 or 403."""
@@ -135,7 +144,7 @@ class Authorizer:
         refused: str | None,
         registry: httpx2.URL,
         credentials: Credentials,
-    ) -> str:
+    ) -> str | None:
         of_scheme = {challenge.scheme: challenge for challenge in reversed(challenges)}
         if credentials.registry_token and of_scheme.keys() & {"bearer", "basic"}:
             header = f"Bearer {credentials.registry_token}"
@@ -147,15 +156,9 @@ class Authorizer:
             problem = f"{self._host} asks for {either(sorted(of_scheme))} authentication"
             raise NoxPexError("registry-auth", problem, "use a registry with basic or token authentication")
         else:
-            raise self.refusal(401, registry, "GET", b"") if credentials.known else self._nobody(credentials)
-        if header == refused:
-            raise self.refusal(401, registry, "GET", b"")
+            return None
         self._fixed = header
-        return header
-
-    def _nobody(self, credentials: Credentials) -> NoxPexError:
-        problem = f"{self._host} requires credentials, and there are none for it in {credentials.source}"
-        return NoxPexError("registry-auth", problem, f"log in with `podman login {self._host}`, or `docker login`")
+        return header if header != refused else None
 
     def _bearer(self, challenge: Challenge, scope: Scope, registry: httpx2.URL, credentials: Credentials) -> str:
         """Get a token for `scope` from the token server that a challenge names."""

@@ -7,6 +7,7 @@ distribution specification 1.1, "Pulling blobs".
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -37,6 +38,10 @@ _PIECE: Final = 1 << 18
 
 _SLOWEST: Final = 16 << 10
 """Bytes per second at which a body must arrive at least."""
+
+
+_SLOWEST_STORE: Final = 4 << 20
+"""Bytes per second at which a registry must store what it has received."""
 
 
 _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
@@ -77,7 +82,8 @@ class Transport:
         self._endpoint = endpoint
         self._environ = environ
         self._proxies = proxies.proxies(environ)
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._clients: dict[Origin, httpx2.Client] = {}
         self._origin: Origin | None = None
         self.patience = patience
@@ -85,7 +91,7 @@ class Transport:
     @property
     def origin(self) -> Origin:
         """The origin of the registry's API. On loopback, the first use asks whether there is TLS."""
-        with self._lock:
+        with self._asking:  # another lock than `close` needs, which must not wait for an answer
             if self._origin is None:
                 secure = httpx2.URL(f"https://{self._endpoint}")
                 plain = origins.is_loopback(secure.host) and not self._speaks_tls(
@@ -131,7 +137,10 @@ class Transport:
         if ask.method in ("PUT", "POST", "PATCH"):
             headers["Content-Length"] = str(ask.size if callable(ask.content) else len(ask.content or b""))
         client = self._client(origins.origin_of(url))
-        request = client.build_request(ask.method, url, headers=headers, content=content)
+        patience = self.patience
+        # A registry stores a large blob before it answers.
+        limits = httpx2.Timeout(patience.read + ask.size / _SLOWEST_STORE, connect=patience.connect, pool=None)
+        request = client.build_request(ask.method, url, headers=headers, content=content, timeout=limits)
         response = client.send(request, stream=True)
         try:
             yield response
@@ -161,13 +170,12 @@ class Transport:
         else:
             context = certificates.context(self._environ)
         proxy = None if origin.loopback else self._proxies.proxy_for(origin.scheme, origin.host)
-        patience = self.patience
         try:
             return httpx2.Client(
                 verify=context,
                 proxy=proxy,
                 trust_env=False,
-                timeout=httpx2.Timeout(patience.read, connect=patience.connect, pool=None),
+                timeout=httpx2.Timeout(self.patience.read, connect=self.patience.connect, pool=None),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=16),
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             )
@@ -179,21 +187,29 @@ class Transport:
 
     def _speaks_tls(self, url: httpx2.URL) -> bool:
         """Whether a server on loopback wants TLS: it does not answer plain HTTP, or says so. It gets no credentials."""
-        client = self._client(origins.origin_of(url))
+        client, asked = self._client(origins.origin_of(url)), url.copy_with(path="/v2/")
         try:
-            with client.stream("GET", url.copy_with(path="/v2/"), headers=_ALWAYS) as response:
-                told = response.status_code == _BAD_REQUEST and b"HTTPS" in next(response.iter_raw(_PIECE), b"").upper()
-        except httpx2.ConnectError as error:
-            if url.port is None:
-                return True  # nothing on port 80: perhaps on port 443
-            failure = failures.unreachable("GET", url.copy_with(path="/v2/"), error)
+            with client.stream("GET", asked, headers=_ALWAYS) as response:
+                begin = next(response.iter_raw(_PIECE), b"") if response.status_code == _BAD_REQUEST else b""
+                return b"HTTPS" in begin.upper()
+        except httpx2.HTTPError as error:
+            refused = isinstance(error, httpx2.ConnectError)
+            if (refused and url.port is None) or (not refused and self._accepts_tls(url)):
+                return True  # nothing is on port 80, so perhaps on port 443
+            failure = failures.unreachable("GET", asked, error)
             raise failure from error
-        except httpx2.TimeoutException as error:
-            failure = failures.unreachable("GET", url.copy_with(path="/v2/"), error)
-            raise failure from error
-        except httpx2.HTTPError:
-            return True
-        return told
+
+    def _accepts_tls(self, url: httpx2.URL) -> bool:
+        """Whether a server begins to speak TLS. Nothing is sent to it after that."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            address = url.host, url.port or 80
+            with socket.create_connection(address, timeout=self.patience.connect) as plain:
+                context.wrap_socket(plain, server_hostname=url.host).close()
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close all connections."""

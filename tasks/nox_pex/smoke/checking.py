@@ -23,6 +23,7 @@ from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, Una
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, left_processes, remaining_processes
+from nox_pex.smoke.workspace import PEX_ROOT
 from nox_pex.system import files, limited
 from nox_pex.system.limited import LimitError
 
@@ -175,7 +176,7 @@ def _run_command(
         stderr=stderr.path,
     )
     extra = 0.0
-    if alongside is None and _is_empty(test.workspace.state(boot.state).pex_root):
+    if alongside is None and _is_empty(directory / PEX_ROOT):
         extra = test.options.timeout or test.smoke.startup_timeout
     with started(test, launch, progress, alongside=alongside) as program:
         line = progress.conversation.secrets.mask(results.command_line(check, test.name))

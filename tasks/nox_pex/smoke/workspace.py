@@ -24,6 +24,10 @@ _KEPT_PREFIX: Final = "nox-pex-kept-"
 """The prefix of directories that `--keep` keeps."""
 
 
+PEX_ROOT: Final = "pex_root"
+"""The directory of a state in which a PEX unpacks itself."""
+
+
 class State(Struct, frozen=True, kw_only=True):
     """The directories that a boot finds as earlier boots left them: `home` and `pex_root`, in the directory `base`."""
 
@@ -79,7 +83,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
         """
         self._require_root()
         base = self.root / name
-        state = State(base=base, home=base / "home", pex_root=base / "pex_root")
+        state = State(base=base, home=base / "home", pex_root=base / PEX_ROOT)
         for directory in (self.tmp, state.base, state.home, state.pex_root):
             _require_directory(directory)
         if _require_directory(self.run):

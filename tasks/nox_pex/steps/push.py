@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ from nox_pex.oci.layout import WrittenImage
 from nox_pex.oci.manifest import FormatError
 from nox_pex.pex.build_record import timestamp
 from nox_pex.pex.target import Target
-from nox_pex.registry import push
+from nox_pex.registry import progress_lines, push
 from nox_pex.registry.push import PushResult
 from nox_pex.registry.repository import Repository, open_repository
 from nox_pex.steps import attest, statement_inputs
@@ -39,6 +39,8 @@ from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files, locks, outside_text, plain_paths
 from nox_pex.system.wording import counted, megabytes
+
+_MEGABYTE: Final = 10**6
 
 
 class _Upload(Struct, frozen=True, kw_only=True):
@@ -115,13 +117,15 @@ def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _
             reason = "its binary is not the last build in this checkout"
             context.say(f"push: {target.name} has no provenance: {reason}; `nox-pex check` needs --require")
         predicates = statements.predicates(proven, build=build, bill=found, secrets=context.secrets)
-    places = []
-    for destination in destinations:
+    say = _say(context)
+    places: list[tuple[Destination, Repository, PushResult]] = []
+    for number, destination in enumerate(destinations):
         shell = context.provisioner.shell
-        manager = open_repository(destination.name, environ=context.environ, shell=shell, say=context.say)
+        manager = open_repository(destination.name, environ=context.environ, shell=shell, say=say)
         repository = opened.enter_context(manager)
-        plan = push_plan.content(written, destination, result)
-        places.append((destination, repository, push.upload(repository, plan, say=context.say)))
+        plan = push_plan.content(written, destination, result, earlier=destinations[:number])
+        sent = push.upload(repository, plan, say=say, progress=progress_lines.spoken(say, "sent"))
+        places.append((destination, repository, sent))
     return _Upload(
         target=target,
         result=result,
@@ -147,7 +151,7 @@ def _written(context: Context, target: Target, result: ImageResult, opened: cont
     if result.digest is None and image is not None:
         engine = find_engine(result.engine, image.engine_args, shell)
         into = opened.enter_context(plain_paths.plain_directory())
-        return saved_image.save(engine, result.id or "", shell=shell, into=into)
+        return saved_image.save(engine, result.id or "", shell=shell, caches=context.provisioner.caches, into=into)
     waiting = f"push: waiting for another run that writes the image of {target.name}"
     opened.enter_context(locks.locked(target.state_file("oci.lock"), waiting=lambda: context.say(waiting)))
     directory = target.file("oci")
@@ -173,10 +177,11 @@ def _finish(context: Context, upload: _Upload, key: SigningKey | None) -> None:
     written, name = upload.written, upload.target.name
     pushed = []
     for destination, repository, first in upload.places:
+        repository.session.settle()  # no credential helper is started after the key is read
         attachments = _attachments(upload, destination, key)
         results = [first]
         if attachments:
-            results.append(push.upload(repository, push_plan.attached(written, attachments), say=context.say))
+            results.append(push.upload(repository, push_plan.attached(written, attachments), say=_say(context)))
         pushed.append(Pushed(destination=destination, results=tuple(results), attachments=attachments))
     targets = [(repository, tag) for destination, repository, _ in upload.places for tag in destination.tags]
     _, sent_last = push.write_tags(targets, push_plan.top(written))
@@ -205,17 +210,22 @@ def _attachments(upload: _Upload, destination: Destination, key: SigningKey | No
     return (*bill, *(referrers.of_statements(image, statements.sign(made, key)) if key is not None else ()))
 
 
+def _say(context: Context) -> Callable[[str], None]:
+    return lambda line: context.say(f"push: {line}")
+
+
 def _show(
     context: Context, name: str, record: Mapping[str, Any], *, key: SigningKey | None, has_evidence: bool
 ) -> None:
     """Show the names of the image by its digest, and what is attached to it."""
-    sent = f"{megabytes(record['bytes-sent'])} sent in {record['seconds']:.1f} s"
+    size = record["bytes-sent"]
+    shown = megabytes(size) if size >= _MEGABYTE else f"{size / 1000:.1f} kB"
+    sent = f"{shown} sent in {record['seconds']:.1f} s"
     context.say(f"push: {', '.join(record['tags'])} pushed, {sent}")
     for each in record["names"]:
         context.say(f"push: {each}")
     if has_evidence and key is None:
-        how = "-- --key PATH"
-        context.say(f"push: {name} has its bill of materials, and no statements, because there is no key ({how})")
+        context.say(f"push: {name} has its bill of materials, and no statements: there is no key (-- --key PATH)")
     elif has_evidence:
         of_one = {each["digest"] for each in record["repositories"][0]["referrers"]}
         context.say(f"push: {name} has {counted(of_one, 'referrer')}; `nox-pex check --image NAME@sha256:…` reads them")

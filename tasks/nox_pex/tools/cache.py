@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -41,6 +41,10 @@ _KINDS: Final = (
     *("blobs", "layers", "root-file-systems"),
 )
 """Directories of the cache whose subdirectories are parts; each part is removed as a whole."""
+
+
+ImageFiles: TypeAlias = Literal["blobs", "trees", "root-file-systems"]
+"""Directories of the cache for images without an engine."""
 
 
 _VARIABLE: Final = "NOX_PEX_CACHE_DIR"
@@ -208,20 +212,14 @@ class Caches(Struct, frozen=True, kw_only=True, dict=True):
         """The addresses of locked files on their indexes, by a key of the lock and the indexes."""
         return safe_directory.make(self.root / "urls")
 
-    @property
-    def blobs(self) -> Path:
-        """Configurations and layers of base images, by the hexadecimal digits of their digests."""
-        return safe_directory.make(self.root / "blobs")
+    def of_images(self, kind: ImageFiles) -> Path:
+        """Return a directory for images without an engine.
 
-    @property
-    def trees(self) -> Path:
-        """The merged trees of layers, and the Pythons in them, by a key of the layers."""
-        return safe_directory.make(self.root / "trees")
-
-    @property
-    def root_file_systems(self) -> Path:
-        """Unpacked layers, by a key of the layers and of the user they are for."""
-        return safe_directory.make(self.root / "root-file-systems")
+        `blobs` has configurations and layers of base images, by the hexadecimal digits of their digests. `trees` has
+        the merged trees of layers and the Pythons in them, and `root-file-systems` the unpacked layers: by a key of the
+        layers.
+        """
+        return safe_directory.make(self.root / kind)
 
 
 def _chosen(value: str) -> Path:

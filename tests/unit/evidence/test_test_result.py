@@ -22,7 +22,7 @@ from tests.unit.evidence.conftest import MakeTarget
 
 def predicate(target: Target, *boots: BootResult, secrets: Secrets | None = None, **fields: Any) -> dict[str, Any]:
     write_smoke(target, *boots, **fields)
-    result, _ = proof.read(target, "smoke", SmokeResult)  # noqa: SLF001  # a failed result has no public reader
+    result, _ = proof.read(target, "smoke", SmokeResult)
     assert isinstance(result, SmokeResult)
     under = circumstances.of_smoke(target)
     found = test_result.predicate(result, under, secrets=secrets or Secrets())

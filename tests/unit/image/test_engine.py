@@ -31,6 +31,15 @@ def test_each_engine_builds_with_fixed_dates() -> None:
     assert list(engine("buildah", ARGS).build_argv(build)) == expected
 
 
+def test_each_engine_saves_an_image_in_the_format_that_keeps_its_id() -> None:
+    save = ["save", "--output", "/a.tar", "i"]
+    assert list(engine("docker", ARGS).save_argv("i", Path("/a.tar"))) == ["/bin/docker", "-G", *save]
+    save = ["save", "--quiet", "--format", "docker-archive", "--output", "/a.tar", "i"]
+    assert list(engine("podman", ARGS).save_argv("i", Path("/a.tar"))) == ["/bin/podman", "-G", *save]
+    push = ["push", "--quiet", "i", "docker-archive:/a.tar"]
+    assert list(engine("buildah", ARGS).save_argv("i", Path("/a.tar"))) == ["/bin/buildah", "-G", *push]
+
+
 def test_a_container_is_started_without_rights_and_without_a_value_on_the_command_line() -> None:
     start = ContainerStart(
         name="n",

@@ -22,27 +22,31 @@ HTTP = {"path": "/", "json-schema": "schema.json", "ca-file": "ca.pem"}
 
 def changed(then: Target, now: Target) -> set[str]:
     """The results that `now` is no longer proven by."""
-    of = {"smoke": circumstances.of_smoke, "verify": circumstances.of_verify}
+    of = {
+        "smoke": circumstances.of_smoke,
+        "verify": circumstances.of_verify,
+        "image": circumstances.of_image,
+    }
     return {step for step, under in of.items() if under(then) != under(now)}
 
 
 @pytest.mark.parametrize(
     ("table", "steps"),
     [
-        ({"smoke": {"soak": 1.0}}, "smoke"),
-        ({"smoke": {"env": {"LOG_LEVEL": "debug"}}}, "smoke"),
-        ({"smoke": {"http": [{"path": "/", "status": 204}]}}, "smoke"),
+        ({"smoke": {"soak": 1.0}}, "smoke image"),
+        ({"smoke": {"env": {"LOG_LEVEL": "debug"}}}, "smoke image"),
+        ({"smoke": {"http": [{"path": "/", "status": 204}]}}, "smoke image"),
         ({"budget": {"size": "60 MB"}}, "smoke verify"),
         ({"budget": {"cold-boot": 1}}, "smoke verify"),
-        ({"inject-args": ["-v"]}, "smoke verify"),
+        ({"inject-args": ["-v"]}, "smoke verify image"),
         ({"exclude": ["idna"]}, "verify"),
         ({"sh-boot": False}, "verify"),
-        ({"image": {"base": "b"}}, ""),
+        ({"image": {"base": "b"}}, "image"),
         ({"settings": {"groups": ["main", "server"]}}, "verify"),
         ({"settings": {"secrets": ["LICENCE"]}}, "verify"),
         ({"settings": {"attest": {"builder-id": "https://h/b"}}}, ""),
-        ({"settings": {"pex-version": "2.100.0"}}, "smoke verify"),
-        ({"settings": {"poetry-version": "2.4.0"}}, "smoke verify"),
+        ({"settings": {"pex-version": "2.100.0"}}, "smoke verify image"),
+        ({"settings": {"poetry-version": "2.4.0"}}, "smoke verify image"),
     ],
     ids=str,
 )
@@ -50,6 +54,21 @@ def test_a_setting_counts_for_the_results_that_depend_on_it(
     make_target: MakeTarget, table: dict[str, Any], steps: str
 ) -> None:
     assert changed(make_target(), make_target(**table)) == set(steps.split())
+
+
+def test_the_names_of_an_image_do_not_count(make_target: MakeTarget) -> None:
+    then, now = (make_target(image={"base": "b", "tag": [f"r.example/a:{tag}"]}) for tag in (1, 2))
+    assert changed(then, now) == set()
+    assert changed(then, make_target(image={"base": "b", "user": 1000})) == {"image"}
+
+
+def test_secrets_of_an_image_are_in_no_digest(make_target: MakeTarget) -> None:
+    first, second = (
+        make_target(image={"base": "b", "env": {"API_TOKEN": value}, "labels": {"DB_PASSWORD": value}})
+        for value in ("hunter22", "correct-horse")
+    )
+    assert circumstances.of_image(first) == circumstances.of_image(second)
+    assert "hunter22" not in circumstances.of_image(first).settings_text
 
 
 def test_another_lock_counts_for_verify(make_target: MakeTarget, tmp_path: Path) -> None:

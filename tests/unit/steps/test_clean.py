@@ -9,10 +9,12 @@ from typing import Any, Final
 import pytest
 
 from nox_pex.distributions import pex_file
+from nox_pex.oci import layout
 from nox_pex.poetry import requirements
 from nox_pex.poetry.requirements import Frozen
 from nox_pex.steps import clean
 from nox_pex.system import locks
+from tests.support import stated_images
 from tests.support.small_scie import write_scie
 from tests.unit.steps.conftest import MakeContext
 
@@ -20,7 +22,9 @@ NOTHING: Final = Frozen(indexed=(), direct=())
 SMOKE: Final = json.dumps({"name": "api", "binary": "api.pex", "conditions": []})
 VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
 IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
+PUSH: Final = json.dumps({"name": "api", "binary": "api.pex", "repositories": [], "digest": "sha256:"})
 WRITTEN: Final = {
+    "push.json": PUSH,
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
     "verify.json": VERIFY,
@@ -86,6 +90,34 @@ def test_a_directory_with_statements_only_is_ours(tmp_path: Path) -> None:
     assert found(tmp_path) == {"api.attestations": False}
 
 
+@pytest.mark.parametrize("platforms", [("linux/amd64",), ("linux/amd64", "linux/arm64")])
+def test_a_layout_with_an_image_of_ours_and_nothing_else_is_ours(tmp_path: Path, platforms: tuple[str, ...]) -> None:
+    directory = tmp_path / "api.oci"
+    layout.write(directory, stated_images.written(*platforms), [])
+    assert found(tmp_path) == {"api.oci": True}
+    (directory / "blobs" / "sha256" / "mine").touch()
+    assert found(tmp_path) == {"api.oci": False}
+
+
+@pytest.mark.parametrize("damage", ["config", "index", "link", "stranger", "base"])
+def test_another_layout_is_not_ours(tmp_path: Path, damage: str) -> None:
+    directory, image = tmp_path / "api.oci", stated_images.written()
+    layout.write(directory, image, [])
+    config = layout.blob_path(directory, image.blobs[0].descriptor.digest)
+    if damage == "config":
+        config.write_bytes(b"{}")
+    elif damage == "index":
+        (directory / "index.json").write_bytes(b"[")
+    elif damage == "link":
+        directory.rename(tmp_path / "elsewhere")
+        directory.symlink_to(tmp_path / "elsewhere")
+    elif damage == "stranger":
+        (directory / "notes.txt").touch()
+    else:
+        config.write_bytes(config.read_bytes().replace(b"nox-pex: ", b"other: "))
+    assert found(tmp_path) == {"api.oci": False}
+
+
 @pytest.mark.parametrize("change", [{"tools": None}, {"tools": 1}, {"inputs": []}, {"name": []}, {"scies": 1}])
 def test_a_record_with_values_of_other_types_is_not_ours(tmp_path: Path, change: dict[str, object]) -> None:
     record(pex(tmp_path / "api.pex"))
@@ -144,6 +176,8 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.cdx.json.abcd1234", True),
         (".api.pex.intoto.jsonl.abcd1234", True),
         (".api.image.xml.abcd1234", True),
+        (".api.push.json.abcd1234", True),
+        (".api.oci.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),
         (".pylock.api.toml.abcd1234", True),

@@ -10,9 +10,9 @@ Fact sources: OCI distribution specification 1.1, "Listing Referrers"; `GetBundl
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from collections.abc import Callable
-from concurrent import futures
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ from nox_pex.oci import manifest
 from nox_pex.oci.descriptor import Descriptor, Digest
 from nox_pex.oci.manifest import FormatError, Manifest
 from nox_pex.oci.reference import ImageName
+from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.registry.repository import Repository
 
 _BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle"
@@ -93,28 +94,29 @@ def _read(repository: Repository, digest: Digest) -> list[tuple[int, bytes | Ign
         msg = f"there are more than {_MOST:,}"
         raise RefusedError(msg)
     reader = _Reader(repository=repository, subject=digest, deadline=time.monotonic() + _LONGEST)
-    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            layers = list(pool.map(reader.layer, enumerate(listed, 1)))
-            if sum(each.size for each in layers if isinstance(each, Descriptor)) > bundle.LARGEST:
-                msg = f"they have more than {bundle.LARGEST >> 20} MiB"
-                raise RefusedError(msg)
-            return list(enumerate(pool.map(reader.content, enumerate(layers, 1)), 1))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    work = [functools.partial(reader.layer, *each) for each in enumerate(listed, 1)]
+    layers = in_parallel(work, at_once=_AT_ONCE)
+    if sum(each.size for each in layers if isinstance(each, Descriptor)) > bundle.LARGEST:
+        msg = f"they have more than {bundle.LARGEST >> 20} MiB"
+        raise RefusedError(msg)
+    contents = [functools.partial(reader.content, *each) for each in enumerate(layers, 1)]
+    return list(enumerate(in_parallel(contents, at_once=_AT_ONCE), 1))
 
 
 class _Reader(Struct, kw_only=True):
-    """Reads the referrers of `subject`, until `deadline` (of the monotonic clock). Threads may share it."""
+    """Reads the referrers of `subject`, until `deadline` (of the monotonic clock). Threads may share it.
+
+    `failure` is the one after which nothing more is read.
+    """
 
     repository: Repository
     subject: Digest
     deadline: float
     unreadable: int = 0
+    failure: NoxPexError | None = None
 
-    def layer(self, item: tuple[int, Digest]) -> Descriptor | IgnoredLine:
-        """Return the layer with the bundle of the referrer with a number and a digest."""
-        number, digest = item
+    def layer(self, number: int, digest: Digest) -> Descriptor | IgnoredLine:
+        """Return the layer with the bundle of a referrer, by its number and its digest."""
         fetched = self._read(number, lambda: self.repository.fetch_manifest(digest))
         if isinstance(fetched, IgnoredLine):
             return fetched
@@ -128,9 +130,8 @@ class _Reader(Struct, kw_only=True):
             return IgnoredLine(number=number, reason="it has no Sigstore bundle")
         return found.layers[0]
 
-    def content(self, item: tuple[int, Descriptor | IgnoredLine]) -> bytes | IgnoredLine:
-        """Return the bundle in a layer."""
-        number, layer = item
+    def content(self, number: int, layer: Descriptor | IgnoredLine) -> bytes | IgnoredLine:
+        """Return the bundle in the layer of a referrer, by its number."""
         if isinstance(layer, IgnoredLine):
             return layer
         data = self._read(number, lambda: self.repository.fetch_small(layer, bundle.LARGEST))
@@ -143,11 +144,14 @@ class _Reader(Struct, kw_only=True):
         if time.monotonic() > self.deadline:
             msg = f"reading them took more than {_LONGEST:g} s"
             raise RefusedError(msg)
+        if self.failure is not None:
+            raise self.failure
         try:
             return fetch()
         except NoxPexError as error:
             self.unreadable += 1
             if error.code != "registry" or self.unreadable > _MOST_UNREADABLE:
+                self.failure = error
                 raise
             return IgnoredLine(number=number, reason=f"it cannot be read: {error.problem}")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct
+from msgspec.json import encode
 
 from nox_pex.evidence import attestations, dsse, sigstore_bundle, test_result
 from nox_pex.evidence.check import predicate as reading
@@ -68,7 +70,7 @@ def statements(predicates: Mapping[Kind, Mapping[str, Any]], image: StatedImage)
     return tuple(
         ImageStatement(
             kind=kind,
-            payload=attestations.json_text(attestations.statement(kind, each, image.subjects)).encode("utf-8"),
+            payload=_compact(attestations.statement(kind, each, image.subjects)),
             about=about,
             time=_time(kind, each),
         )
@@ -79,13 +81,16 @@ def statements(predicates: Mapping[Kind, Mapping[str, Any]], image: StatedImage)
 def sign(statements: tuple[ImageStatement, ...], key: SigningKey) -> tuple[SignedStatement, ...]:
     """Return the statements, each signed with `key`. Nothing is read, written or started."""
     return tuple(
-        SignedStatement(
-            statement=each, bundle=json.encode(sigstore_bundle.bundle(dsse.sign(each.payload, key))) + b"\n"
-        )
+        SignedStatement(statement=each, bundle=encode(sigstore_bundle.bundle(dsse.sign(each.payload, key))) + b"\n")
         for each in statements
     )
 
 
+def _compact(value: Mapping[str, Any]) -> bytes:
+    """Return the shortest JSON text of a statement: every push sends it. All characters in it are ASCII."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
 def _time(kind: Kind, predicate: Mapping[str, Any]) -> str | None:
-    found: dt.datetime | None = reading.time(kind, Raw(json.encode(predicate)))
+    found: dt.datetime | None = reading.time(kind, Raw(_compact(predicate)))
     return None if found is None else build_record.timestamp(found)

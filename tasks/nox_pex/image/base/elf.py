@@ -14,8 +14,15 @@ _MAGIC: Final = b"\x7fELF"
 
 
 _MACHINES: Final = {
-    **{(3, "<"): "i686", (40, "<"): "armv7l", (62, "<"): "x86_64", (183, "<"): "aarch64", (243, "<"): "riscv64"},
-    **{(21, "<"): "ppc64le", (21, ">"): "ppc64", (22, ">"): "s390x", (258, "<"): "loongarch64"},
+    (3, "<"): "i686",
+    (21, "<"): "ppc64le",
+    (21, ">"): "ppc64",
+    (22, ">"): "s390x",
+    (40, "<"): "armv7l",
+    (62, "<"): "x86_64",
+    (183, "<"): "aarch64",
+    (243, "<"): "riscv64",
+    (258, "<"): "loongarch64",
 }
 """The kernel's names of machines, by the number in the header and the order of bytes."""
 
@@ -47,7 +54,7 @@ def read(data: bytes) -> Program | None:
         return None
     try:
         return Program(machine=machine, loader=_loader(data, order, is_64=is_64))
-    except (struct.error, UnicodeDecodeError):
+    except (struct.error, OverflowError, UnicodeDecodeError):
         return None
 
 
@@ -55,7 +62,10 @@ _HEADER: Final = 64
 
 
 def _loader(data: bytes, order: str, *, is_64: bool) -> str:
-    """Return the path of the loader. Raises `struct.error` and `UnicodeDecodeError` if the headers are damaged."""
+    """Return the path of the loader.
+
+    Raises `struct.error`, `OverflowError` and `UnicodeDecodeError` if the headers are damaged.
+    """
     if is_64:
         (start,), (size, count) = struct.unpack_from(f"{order}Q", data, 32), struct.unpack_from(f"{order}HH", data, 54)
         form, fields = f"{order}IIQQQQ", (2, 5)  # type, flags, offset, two addresses, size

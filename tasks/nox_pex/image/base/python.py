@@ -25,27 +25,26 @@ from nox_pex.oci.layer_stream import LayerError
 from nox_pex.oci.root_tree import RootTree
 from nox_pex.platforms.platform import Platform
 from nox_pex.system import files
-from nox_pex.system.lazy import pattern
 from nox_pex.tools.cache import Caches
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The PATH of a container if its image sets none (runc, Docker)."""
 
 
-_SOABI: Final = pattern(
+_SOABI: Final = re.compile(
     rb"\.(?P<abi>(?:cpython-|pypy)(?P<major>3)(?P<minor>[0-9]+)(?P<flags>[a-z]*)(?:-pp[0-9]+)?)(?:-[a-z0-9_-]+)?\.so\0"
 )
 """Matches the suffix of extension modules, which every Python contains: `.cpython-311-x86_64-linux-gnu.so`."""
 
 
-_LIBRARY: Final = pattern(rb"(?<=\0)lib(?:python|pypy)3[a-z0-9.-]*\.so[.0-9]*(?=\0)")
+_LIBRARY: Final = re.compile(rb"(?<=\0)lib(?:python|pypy)3[a-z0-9.-]*\.so[.0-9]*(?=\0)")
 """Matches the name of the library that a small program needs, which is then the real Python."""
 
 
-_GLIBC: Final = pattern(rb"GNU C Library [^\n\0]{0,200}release version (2\.[0-9]+)")
+_GLIBC: Final = re.compile(rb"GNU C Library [^\n\0]{0,200}release version (2\.[0-9]+)")
 
 
-_MUSL: Final = pattern(rb"\0(1\.[0-9]+\.[0-9]+)[^\0 ]{0,40}\0")
+_MUSL: Final = re.compile(rb"\0(1\.[0-9]+\.[0-9]+)[^\0 ]{0,40}\0")
 
 
 _LARGEST: Final = 256 << 20
@@ -73,7 +72,7 @@ def python_of(base: BaseImage, *, minor: str | None, key: str, caches: Caches) -
     Python, `image-base` if a layer cannot be read, or if the Python is for another architecture than the image.
     """
     path = _search_path(base)
-    cached, entry = caches.trees / f"{root_tree.key_of(base.layers)}.pythons.json", f"{minor or ''} {path}"
+    cached, entry = caches.of_images("trees") / f"{root_tree.key_of(base.layers)}.pythons.json", f"{minor or ''} {path}"
     known = files.read_json(cached)
     try:
         python = msgspec.convert(known.get(entry), ImagePython)
@@ -184,7 +183,7 @@ def _version(data: bytes, minor: str) -> str | None:
     expression = rb"(?<![0-9.])(%s\.[0-9]{1,3}(?:(?:a|b|rc)[0-9]{1,3})?\+?)(?:\0| \()" % re.escape(minor.encode())
     found = {match[1]: data[match.start() - 1 : match.start()] == b"\0" for match in re.finditer(expression, data)}
     alone = [version for version, is_alone in found.items() if is_alone]
-    best = alone if alone else list(found)
+    best = alone or list(found)
     return best[0].decode("ascii") if len(best) == 1 else None
 
 

@@ -9,6 +9,7 @@ Fact source: pex 2.105 (`pex.venv.installer.install_pex_main`, `pex.repl.pex_rep
 from __future__ import annotations
 
 import ast
+import hashlib
 import posixpath
 import re
 import sys
@@ -97,9 +98,8 @@ def pex_files(
     """
     settings = {**pex.info.values, **_WITHOUT}
     settings.pop("pex_hash", None)
-    main = pex.archive.getinfo("__main__.py")
     found = store.remembered(
-        key_of("pex files", 1, settings, main.CRC, main.file_size),
+        key_of("pex files", 2, settings, _launcher_digest(pex)),
         lambda: _made_by_pex(pex.archive, settings, shell),
     )
     for path, facts in found.items():
@@ -111,6 +111,12 @@ def pex_files(
             text = _repl(text, pex.info.requirements, version=version, distributions=distributions)
         content = _filled(text, environment).encode()
         yield Entry(path=_filled(path, environment), content=content, executable=facts["executable"])
+
+
+def _launcher_digest(pex: OpenPex) -> str:
+    """Return the digest of pex's launcher, without the hash of the binary in it, which changes with each edit."""
+    of_binary = str(pex.info.values.get("pex_hash", "")).encode()
+    return hashlib.sha256(pex.archive.read("__main__.py").replace(of_binary, b"")).hexdigest()
 
 
 def _made_by_pex(archive: zipfile.ZipFile, settings: Mapping[str, Any], shell: Shell) -> dict[str, dict[str, Any]]:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import platform
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
+import msgspec
 from msgspec import Struct
 
+from nox_pex.errors import NoxPexError
+from nox_pex.image import base_image
 from nox_pex.image.base_image import ImagePython
+from nox_pex.image.root_file_system import container, directories, foreign
+from nox_pex.image.root_file_system.directories import RootDirectories
+from nox_pex.image.root_file_system.user import ImageUser
 from nox_pex.oci.image import LayerFile
-from nox_pex.oci.image_config import ImageConfig
+from nox_pex.oci.image_config import ContainerConfig, ImageConfig
+from nox_pex.smoke.process.conditions import NOBODY
+from nox_pex.smoke.process.program import Command, Exit, Program, UnavailableError
 from nox_pex.tools.cache import Caches
+
+_SECONDS: Final = 60.0
+"""Seconds in which the Python must answer."""
+
+
+_LONGEST_ANSWER: Final = 1 << 16
+"""Bytes of its output that are read."""
+
+
+_SHOWN: Final = 200
+"""Characters of a wrong answer that are shown."""
+
+
+_USER: Final = ImageUser(text="nobody", user=NOBODY, group=NOBODY)
 
 
 class PythonAnswer(Struct, frozen=True, kw_only=True):
@@ -27,4 +54,64 @@ def ask_python(
     It runs as nobody, without a network, on a read-only root. `image` names the image in errors. Raises `NoxPexError`:
     `image-python` if it runs but does not say what it is, `image-base` if the layers cannot be unpacked.
     """
-    raise NotImplementedError
+    reason = foreign.reason(config.platform, machine=platform.machine())
+    if reason is not None:
+        return PythonAnswer(reason=reason)
+    with (
+        directories.unpacked(layers, (), image=image, caches=caches) as root,
+        tempfile.TemporaryDirectory(prefix="nox-pex-ask-") as name,
+    ):
+        scratch = Path(name)
+        try:
+            ended = _run(executable, root, config.container, scratch)
+        except UnavailableError as unavailable:
+            return PythonAnswer(reason=str(unavailable))
+        said = (_read(scratch / "stdout").splitlines() or [""])[-1]
+        if ended is None or ended.status != 0:
+            lines = _read(scratch / "stderr").splitlines()
+            why = f"still running after {_SECONDS:g} s" if ended is None else lines[-1] if lines else str(ended)
+            problem = f"the image {image} has no Python that runs: {executable}: {why}"
+            raise NoxPexError("image-python", problem, "choose a base with a Python that works", log=tuple(lines))
+    try:
+        return PythonAnswer(python=msgspec.convert(json.loads(said), ImagePython))
+    except (ValueError, RecursionError):  # `msgspec.ValidationError` is a `ValueError`
+        problem = f"the Python of the image {image} does not say what it is, but {said[:_SHOWN]!r}"
+        raise NoxPexError("image-python", problem, "choose a base with a Python that works") from None
+
+
+def _run(executable: str, root: RootDirectories, config: ContainerConfig, scratch: Path) -> Exit | None:
+    """Run the question, and return how the Python ended; None if it did not end in time. Raises `UnavailableError`."""
+    place, stdout, stderr = (scratch / each for each in ("root", "stdout", "stderr"))
+    place.mkdir()
+    for file in (stdout, stderr):
+        file.touch()
+    while True:
+        program = Program(
+            Command(
+                argv=(executable, "-I", "-c", base_image.QUESTION),
+                env=container.variables(config, _USER, {}),
+                cwd=Path("/"),  # the confinement changes to that of the container
+                stdout=stdout,
+                stderr=stderr,
+            ),
+            remove=scratch,
+            confinement=container.confinement(
+                root, msgspec.structs.replace(config, working_dir="/"), _USER, place=place, private_network=True
+            ),
+            not_started=lambda file, _, reason: NoxPexError(
+                "image-python", f"{file} of the image cannot be started: {reason}", "choose a base with a Python"
+            ),
+        )
+        try:
+            program.start()
+            return program.exited(within=_SECONDS)
+        except UnavailableError as refusal:
+            if not root.can_do_without(refusal):
+                raise
+        finally:
+            program.end()
+
+
+def _read(file: Path) -> str:
+    with file.open("rb") as content:
+        return content.read(_LONGEST_ANSWER).decode("utf-8", "replace")

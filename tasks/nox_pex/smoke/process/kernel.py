@@ -55,16 +55,16 @@ class _MountAttr(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd"))
 
 
-def unshare(kind: int, *, as_user: bool = True, shown_as: tuple[int, int] | None = None) -> None:
+def unshare(kind: int, *, as_user: bool = True) -> None:
     """Move this process to a new namespace of a kind, inside a new user namespace if it has no right to one.
 
-    `as_user` says whether a user namespace may be used. In it, the user and the group are shown as `shown_as`.
+    `as_user` says whether a user namespace may be used.
     """
     if libc.unshare(kind) == 0:
         return
     if ctypes.get_errno() != errno.EPERM or not as_user:
         refuse("a namespace")
-    unshare_user(kind, shown_as=shown_as)
+    unshare_user(kind)
 
 
 def unshare_user(kind: int = 0, *, shown_as: tuple[int, int] | None = None) -> None:

@@ -52,6 +52,10 @@ _CREDENTIALS: Final = struct.Struct("iII")
 _UNKNOWN_PID: Final = -1
 
 
+_UNPRIVILEGED_PORTS: Final = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+"""The first port that needs no capability (ip(7))."""
+
+
 _CONNECT_TIMEOUT: Final = 1.0
 """Seconds in which a connection must open."""
 
@@ -147,6 +151,33 @@ def owner(host: str, port: int, tree: ProcessIds, network: Network = HERE) -> Ow
     found = _owner_of({listener.inode for listener in matching}, tree())
     # A listener on `::` that accepts only IPv6 does not answer at an IPv4 address.
     return "nobody" if found == "foreign" and not accepts_connections(host, port, network) else found
+
+
+def published_owner(port: int, tree: ProcessIds, network: Network) -> Owner:
+    """Return who owns the listeners on `port` that can be reached from outside of a container (Linux only)."""
+    reachable = {each.inode for each in listeners(network) if each.port == port and not each.address.is_loopback}
+    return _owner_of(reachable, tree()) if reachable else "nobody"
+
+
+@contextlib.contextmanager
+def usable(port: int) -> Iterator[bool]:
+    """Yield whether a program without capabilities can listen on `port`, on all addresses of this machine (Linux only).
+
+    If so, no other smoke test gets the port during the block.
+    """
+    with socket.socket(socket.AF_UNIX) as reservation:
+        try:
+            reservation.bind(f"\0nox-pex-port-{port}")
+            unprivileged = int(_UNPRIVILEGED_PORTS.read_text("ascii"))
+        except (OSError, ValueError):
+            yield False
+            return
+        yield port >= unprivileged and not any(each.port == port for each in listeners())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address such as `127.0.0.1` or `[::1]` is one that only this machine reaches."""
+    return _address(host.strip("[]")).is_loopback
 
 
 def unix_owner(path: Path, tree: ProcessIds, network: Network = HERE) -> Owner:

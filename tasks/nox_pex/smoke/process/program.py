@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, final
 
@@ -184,7 +184,8 @@ class Program:
     """A program on this machine with all the processes that it starts.
 
     `end` must be called after `start`, even if `start` raised. `remove` is a directory that the supervisor removes if
-    this process is killed. `started_at` is in seconds on the monotonic clock.
+    this process is killed. `not_started` returns the error for a program, an errno and its text, if the system cannot
+    start it. `started_at` is in seconds on the monotonic clock.
     """
 
     pid: int
@@ -198,9 +199,11 @@ class Program:
         remove: Path | None = None,
         confinement: Confinement | RootConfinement | None = None,
         contain: bool = True,
+        not_started: Callable[[Path, int, str], NoxPexError] = launch_failed,
     ) -> None:
         self.uncontained: str | None = None
         self._contain = contain
+        self._not_started = not_started
         self._command = command
         self._confinement = confinement
         self._channel: socket.socket | None = None
@@ -249,7 +252,7 @@ class Program:
         if event.refused is not None:
             raise UnavailableError(event.refused)
         if event.failed is not None:
-            raise launch_failed(Path(command.argv[0]), event.failed, event.reason)
+            raise self._not_started(Path(command.argv[0]), event.failed, event.reason)
         assert event.started is not None  # noqa: S101  # tells mypy: it is none of the other two
         assert event.at is not None  # noqa: S101  # tells mypy: `parse` requires it
         self.pid, self.started_at, self.uncontained = event.started, event.at, event.uncontained

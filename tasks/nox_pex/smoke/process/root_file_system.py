@@ -38,9 +38,12 @@ _CAPABILITIES: Final = 64
 _SYS_OPENAT2: Final = 437
 _RESOLVE: Final = 0x10 | 0x02
 """RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS."""
+_RESOLVE_NO_SYMLINKS: Final = 0x04
 _MOST_LINKS: Final = 40
 """The number of links that the kernel follows (path_resolution(7))."""
 _PLAIN: Final = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+_NO_LINKS: Final = ("/proc", "/sys", "/dev")
+"""Directories that may not be links in the image: the engines' runtimes refuse that too."""
 _TMP: Final = "/tmp"  # noqa: S108  # in the root file system
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
 _DEVICE_LINKS: Final = {
@@ -119,7 +122,7 @@ class RootConfinement(confine.Confinement):
     def _unshare(self, kinds: int) -> None:
         """Move this process to new namespaces, and unless it may switch users, to a user namespace."""
         if self._spec["as-root"]:
-            kernel.unshare(kinds, shown_as=self._shown_as)
+            kernel.unshare(kinds, as_user=False)
         else:
             kernel.unshare_user(kinds, shown_as=self._shown_as)
 
@@ -137,12 +140,11 @@ class RootConfinement(confine.Confinement):
         if not entered:
             msg = "the system refuses a PID namespace"
             raise RefusedError(msg)
-        # Only here can it be seen whether a user namespace maps one user: then there are no other groups.
-        groups = () if _has_one_user() else self._spec["groups"]
         if self._spec["join"] is None:
             kernel.unshare(_NAMESPACES, as_user=False)
             _enter_root(self._spec)
-        _give_up_rights(*self._shown_as, None if _has_one_user() else groups)
+        # A user namespace of an ordinary user maps one user and one group, and its groups cannot be changed.
+        _give_up_rights(*self._shown_as, self._spec["groups"] if self._spec["as-root"] else None)
         if self._spec["join"] is not None:
             kernel.end_with_parent()  # after the last change of the user, which clears it (prctl(2))
         try:
@@ -150,11 +152,6 @@ class RootConfinement(confine.Confinement):
         except OSError as error:
             msg = f"its working directory {self._spec['directory']} cannot be entered: {error.strerror}"
             raise ImpossibleError(error.errno or errno.ENOENT, msg) from None
-
-
-def _has_one_user() -> bool:
-    """Whether this process is in a user namespace of an ordinary user, which maps only one."""
-    return Path("/proc/self/setgroups").read_bytes().strip() == b"deny"  # no codec can be imported in the container
 
 
 def _enter_root(spec: Mapping[str, Any]) -> None:
@@ -200,7 +197,7 @@ def _mount_root(spec: Mapping[str, Any], place: str, scratch: int) -> None:
         return
     lower = ":".join(_link(_directory(path)) for path in spec["lower"])
     upper, work = (_link(os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=scratch)) for name in ("upper", "work"))
-    options = f"lowerdir={lower},upperdir={upper},workdir={work}{',userxattr' if _has_one_user() else ''}"
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}{'' if spec['as-root'] else ',userxattr'}"
     kernel.mount("overlay", f"{place}/root", "overlay", 0, options, what=OVERLAY)
 
 
@@ -272,7 +269,8 @@ def _link(descriptor: int) -> str:
 
 def _open(root: int, path: str) -> int:
     """Open a path in the root, without rights to read or write. A link is followed inside of the root only."""
-    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, mode=0, resolve=_RESOLVE)
+    resolve = _RESOLVE | (_RESOLVE_NO_SYMLINKS if path in _NO_LINKS else 0)
+    how = _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, mode=0, resolve=resolve)
     size = ctypes.c_size_t(ctypes.sizeof(how))
     descriptor = kernel.libc.syscall(_SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), size)
     if descriptor < 0:
