@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from nox_pex.image.base_image import ImagePython
@@ -12,22 +14,20 @@ from nox_pex.oci.image import BaseImage
 from nox_pex.system import files
 
 
-def confirmed(found: ImagePython, base: BaseImage, job: Job) -> ImagePython:
-    """Return what the Python of `base` says that it is; `found`, which is read from the layers, if it cannot run here.
+def confirmed(found: ImagePython, base: BaseImage, job: Job) -> ImagePython | None:
+    """Return what the Python of `base` says that it is; None if it cannot run here.
 
-    An answer is remembered by the layers. Raises `NoxPexError`: `image-python` if it runs but does not work.
+    `found` is what was read from the layers. An answer is remembered by the layers. Raises `NoxPexError`:
+    `image-python` if it runs but does not work.
     """
     cache = job.target.state / "images.json"
     known = files.read_json(cache)
     entry = f"{root_tree.key_of(base.layers)} {found.executable}"
-    try:
+    with contextlib.suppress(msgspec.ValidationError, UnicodeError):
         return msgspec.convert(known.get(entry), ImagePython)
-    except (msgspec.ValidationError, UnicodeError):
-        pass
     answer = ask_python(
         base.layers, base.config, image=base.name, executable=found.executable, caches=job.provisioner.caches
     )
-    if answer.python is None:
-        return found
-    files.write_json(cache, {**known, entry: msgspec.structs.asdict(answer.python)})
+    if answer.python is not None:
+        files.write_json(cache, {**known, entry: msgspec.structs.asdict(answer.python)})
     return answer.python

@@ -1,7 +1,7 @@
-"""Bytecode for the modules in an image, compiled by a Python of this machine with the minor version of the base's.
+"""Bytecode for the modules in an image, compiled by the Python of its base, or by one of this machine.
 
-Its patch release may differ, and compilers of two patch releases give some modules other bytecode, which both run. So
-the release that compiled is a part of what a layer is made from.
+One of this machine has the same minor version. Its patch release may differ, and compilers of two patch releases give
+some modules other bytecode, which both run. So the release that compiled is a part of what a layer is made from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from msgspec import Struct
 
@@ -32,7 +32,11 @@ from nox_pex.system.lazy import lazy
 
 python_discovery = lazy("python_discovery")  # only needed if this Python has another minor version
 
-_OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
+OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
+"""Options of a Python that compiles: nothing but the standard library is imported, and nothing is written."""
+
+
+SCRIPT: Final = Path(bytecode_script.__file__)
 
 
 _VERSION: Final = "import platform; print(platform.python_implementation(), platform.python_version())"
@@ -53,21 +57,45 @@ _FEW: Final = 1 << 19
 """Bytes of sources that one process compiles before a second one is worth its start."""
 
 
-class Compiler(Struct, frozen=True, kw_only=True):
-    """A Python of this machine: its path, and its complete version (`3.11.7`)."""
+class Compiler(Protocol):
+    """A Python that compiles."""
+
+    @property
+    def version(self) -> str:
+        """Its complete version: `3.11.7`."""
+        ...
+
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
+        """Compile the sources in `given` to the new file `output`, as `bytecode_script` does it.
+
+        Raises `NoxPexError` `image-build` if the Python fails.
+        """
+        ...
+
+
+class LocalCompiler(Struct, frozen=True, kw_only=True):
+    """A Python of this machine: its path, and its complete version."""
 
     python: Path
     version: str
 
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
+        """Compile the sources in `given` to `output`."""
+        argv: list[str | Path] = [self.python, *OPTIONS, SCRIPT, given, output]
+        outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
+        if outcome.status != 0:
+            problem = f"{self.python} cannot compile the modules of the image (exit status {outcome.status})"
+            raise NoxPexError("image-build", problem, "read its last lines above", log=outcome.tail)
 
-def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Compiler | None:
+
+def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> LocalCompiler | None:
     """Return a Python of this machine with the minor version of `python`; None if there is none.
 
     One with the same patch release is preferred, and then the one that runs this. Only CPython with a GIL compiles.
     """
     if python.implementation != "CPython" or not python.gil:
         return None
-    this = Compiler(python=Path(sys.executable), version=sys.version.split()[0])
+    this = LocalCompiler(python=Path(sys.executable), version=sys.version.split()[0])
     fits = sys.implementation.name == "cpython" and this.version.startswith(f"{python.minor}.")
     if fits and this.version == python.version:
         return this
@@ -75,7 +103,7 @@ def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Co
     return found or (this if fits else _discovered(python.minor, store=store, shell=shell))
 
 
-def _discovered(version: str, *, store: LayerStore, shell: Shell) -> Compiler | None:
+def _discovered(version: str, *, store: LayerStore, shell: Shell) -> LocalCompiler | None:
     """Return a CPython on the PATH with this version (`3.11`, `3.11.7`). The answer is noted for the same PATH.
 
     That there is none is noted for a patch release alone, because then another one serves.
@@ -85,7 +113,7 @@ def _discovered(version: str, *, store: LayerStore, shell: Shell) -> Compiler | 
     if noted == _NONE and _RELEASE.fullmatch(version):
         return None
     if isinstance(noted, dict) and noted.get("status") == _status(Path(noted["python"])):
-        return Compiler(python=Path(noted["python"]), version=noted["version"])
+        return LocalCompiler(python=Path(noted["python"]), version=noted["version"])
     found = python_discovery.get_interpreter(f"cpython{version}", env=discovery_environ(os.environ))
     if found is None or found.executable is None:
         store.note(key, _NONE)
@@ -97,7 +125,7 @@ def _discovered(version: str, *, store: LayerStore, shell: Shell) -> Compiler | 
         store.note(key, _NONE)
         return None
     store.note(key, {"python": str(path), "version": actual, "status": _status(path)})
-    return Compiler(python=path, version=actual)
+    return LocalCompiler(python=path, version=actual)
 
 
 def cached_path(path: str, minor: str) -> str:
@@ -159,13 +187,8 @@ def _compile(
             with _opened(content) as source:
                 while piece := source.read(_PIECE):
                     file.write(piece)
-    script = Path(bytecode_script.__file__)
-    argv: list[str | Path] = [compiler.python, *_OPTIONS, script, given, output]
-    outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
+    compiler.compile(given, output, shell=shell)
     given.unlink()
-    if outcome.status != 0:
-        problem = f"{compiler.python} cannot compile the modules of the image (exit status {outcome.status})"
-        raise NoxPexError("image-build", problem, "read its last lines above", log=outcome.tail)
     return dict(_read(output))
 
 
