@@ -20,14 +20,14 @@ from tests.support.results import FINISHED, SHA256, TIME, boot
 INDEX, ONE, OTHER = (f"sha256:{digit * 64}" for digit in "abc")
 
 
-def content(tmp_path: Path, base: dict[str, Any], **image: Any) -> dict[str, Any]:
+def content(tmp_path: Path, described: dict[str, Any], **image: Any) -> dict[str, Any]:
     """The content of the file, which the reader of results must accept with the circumstances added."""
     target = image_target(tmp_path, **image)
     built = BuiltImage(
         identity="sha256:" + "1d" * 32,
         tags=("registry.example/service:1",),
         description={"Os": "linux", "Architecture": "arm64"},
-        base=base,
+        base=described,
         python=PYTHON,
         seconds=1.0,
         times=Times(started=TIME, finished=TIME),
