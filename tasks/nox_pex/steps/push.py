@@ -33,7 +33,7 @@ from nox_pex.registry.repository import Repository, open_repository
 from nox_pex.steps import attest, built_image, statement_inputs
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.system import files, outside_text
+from nox_pex.system import files, os_errors, outside_text
 from nox_pex.system.wording import counted, megabytes
 
 _MEGABYTE: Final = 10**6
@@ -67,10 +67,11 @@ def run(context: Context) -> None:
     with contextlib.ExitStack() as opened:
 
         def upload(target: Target) -> None:
-            if target.table.image is not None:
-                uploads.append(_upload(context, target, opened))
-            else:
+            if target.table.image is None:
                 context.say(f"push: {target.name} skipped, it has no image in the settings")
+                return
+            with os_errors.one_line("push", place=target.directory):  # it does not stop the other binaries
+                uploads.append(_upload(context, target, opened))
 
         try:
             each_binary(context, upload)
