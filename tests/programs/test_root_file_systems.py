@@ -265,30 +265,6 @@ def test_a_program_that_cannot_be_started_is_named(
     assert words in result["problem"]
 
 
-PLACES = ("tmp", "proc", "sys", "dev", "etc/hosts", "etc/resolv.conf", "etc/hostname", "work")
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_links_of_an_image_lead_to_no_file_of_this_machine(
-    place: str, base: Base, tmp_path: Path, temporary: Path
-) -> None:
-    """The links lead to a file or a directory that also exists in the image, or nowhere, or through `/proc`."""
-    containers = Containers(base, tmp_path, temporary, () if os.geteuid() == 0 else ("unshare", "-Ur"))
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").write_text("unchanged", "utf-8")
-    target = f"{outside}/file" if "/" in place else str(outside)
-    for number, link in enumerate((f"../../../../../../../..{target}", f"/proc/self/root{target}", "/", place)):
-        links = {place: Member(target=link)}
-        result = containers.check(
-            "well", members={"etc": Member(None), **links}, container={"working_dir": "/work/x"}, soak=number / 100
-        )
-        assert result["state"] != "skipped", result
-        assert result["code"] in (None, "launch-failed", "exited-early"), result
-        assert [each.name for each in outside.iterdir()] == ["file"]
-        assert (outside / "file").read_text("utf-8") == "unchanged"
-
-
 def test_files_in_the_place_of_directories_are_named(containers: Containers) -> None:
     result = containers.check("well", members={"etc": Member(None), "etc/hosts": Member(None)})
     assert (result["code"], result["state"]) == ("launch-failed", "failed")
