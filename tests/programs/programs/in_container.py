@@ -65,6 +65,7 @@ def facts() -> dict[str, object]:
         "processes": [name for name in names("/proc") if name.isdecimal()],
         "hostname": socket.gethostname(),
         "umask": oct(os.umask(0o022)),
+        "hidden": readable("/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware/x"),
         "joined": "lowerdir=/proc/self/fd" in Path("/proc/self/mountinfo").read_text(),
     }
 
