@@ -36,11 +36,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     return Base(small_root.layer(small_root.python_files(), directory), directory)
 
 
-@pytest.fixture(params=RUNNERS)
-def prefix(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """The command that runs a test as root or as an ordinary user."""
-    found: tuple[str, ...] = request.param
-    return found
+BOTH = pytest.mark.parametrize("prefix", RUNNERS)
+
+
+@pytest.fixture
+def prefix() -> tuple[str, ...]:
+    """The command before that of a test, which runs as this user unless it is marked with `BOTH`."""
+    return ()
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def containers(base: Base, tmp_path: Path, temporary: Path, prefix: tuple[str, .
     return Containers(base, tmp_path, temporary, prefix)
 
 
+@BOTH
 def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
     expected = {
         "$.pid": 1,
@@ -107,6 +110,7 @@ def test_the_arguments_of_the_image_are_those_of_production(containers: Containe
     assert f"port {port} cannot be used on this machine, so the container gets a private network" in containers.said
 
 
+@BOTH
 def test_a_port_below_1024_is_used_as_in_a_container(containers: Containers) -> None:
     image = {"args": ["well", "0.0.0.0", "80"], "expose": [80]}  # noqa: S104  # in the container
     assert containers.check("dies", image=image)["code"] is None
@@ -139,6 +143,7 @@ def test_failures_are_those_of_a_container(mode: str, code: str | None, words: s
     assert words in result["problem"] + result["log"]
 
 
+@BOTH
 def test_a_command_runs_in_the_container_of_the_server_and_shares_its_files(containers: Containers) -> None:
     script = "import os, pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(str(os.getppid())); "
     script += "print(sorted(os.listdir('/tmp'))); print(pathlib.Path('/proc/1/cmdline').read_text())"
@@ -167,12 +172,18 @@ NOT_STARTED: list[tuple[tuple[str, ...], dict[str, Any], str, str]] = [
     (("/nowhere",), {}, "launch-failed", f"{CANNOT} /nowhere cannot be started: it is not in the image"),
     (("/app/run",), {"app/run": b"#!/bin/none\n"}, "launch-failed", "its interpreter /bin/none is not in the image"),
     (("/app/run",), {"app/run": b"\x7fELF"}, "launch-failed", "damaged, or built for another system"),
-    (("/app",), {}, "launch-failed", "cannot be started"),
+    (
+        ("/app/run",),
+        {"app/run": Member(b"#!/x", mode=0o644)},
+        "launch-failed",
+        "65532:65532 of the image may not execute it",
+    ),
     ((), {}, "launch-failed", "the image has neither an entry point nor a command"),
     (("/app\0",), {}, "launch-failed", "null character"),
 ]
 
 
+@BOTH
 @pytest.mark.parametrize(("entrypoint", "members", "code", "words"), NOT_STARTED)
 def test_a_program_that_cannot_be_started_is_named(
     entrypoint: tuple[str, ...], members: dict[str, Any], code: str, words: str, containers: Containers
@@ -191,6 +202,12 @@ def test_files_in_the_place_of_directories_are_named(containers: Containers) -> 
     assert (result["code"], result["state"]) == ("launch-failed", "failed")
 
 
+@BOTH
+def test_a_unix_socket_is_in_the_directory_that_the_container_shares(containers: Containers) -> None:
+    assert containers.check("unix", "{tmp}/s.sock", unix_socket="{tmp}/s.sock")["code"] is None
+
+
+@BOTH
 def test_users_and_groups_are_those_of_the_image(containers: Containers) -> None:
     tables = {
         "etc": Member(None),
@@ -213,6 +230,7 @@ def test_users_and_groups_are_those_of_the_image(containers: Containers) -> None
     assert (result["code"], result["problem"]) == ("launch-failed", "user nobody of the image is not in /etc/passwd")
 
 
+@BOTH
 def test_the_python_of_an_image_says_what_it_is(containers: Containers) -> None:
     answer = containers.check("well", asks=small_root.PYTHON)["python"]
     assert answer["version"] == ".".join(map(str, sys.version_info[:3]))
@@ -222,6 +240,7 @@ def test_the_python_of_an_image_says_what_it_is(containers: Containers) -> None:
     assert (result["state"], result["code"]) == ("raised", "image-python")
 
 
+@BOTH
 def test_everything_ends_if_the_session_is_killed(containers: Containers) -> None:
     argv = containers.argv("daemon", soak=60)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": IMPORTABLE}) as session:
@@ -243,7 +262,7 @@ def _programs() -> list[int]:
     return [each.pid for each in every if "/app/in_container.py" in (each.info["cmdline"] or ())]
 
 
-@pytest.mark.parametrize("prefix", RUNNERS, indirect=True)
+@BOTH
 def test_a_kernel_that_cannot_join_directories_gets_one(
     prefix: tuple[str, ...], base: Base, tmp_path: Path, temporary: Path
 ) -> None:

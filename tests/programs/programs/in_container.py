@@ -102,6 +102,15 @@ def daemon() -> None:
         os._exit(0)
 
 
+def unix() -> None:
+    """Serve on the Unix socket ARGUMENT."""
+    well()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[4])
+    listener.listen()
+    serve(listener, lambda wire, *_: wire.sendall(response()))
+
+
 def once() -> None:
     """Print the facts, and end."""
     sys.stdout.write(json.dumps(facts()))
