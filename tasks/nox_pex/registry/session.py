@@ -201,6 +201,7 @@ class Session:
 
     def _ask_token_server(self, ask: Ask, authorization: str | None, /) -> Answered:
         def work() -> Answered:
+            self.check()
             with self._transport.exchange(ask, authorization) as response:
                 body = transport.body(response, largest=_LARGEST_TOKEN, patience=self.patience)
                 status = response.status_code
