@@ -15,6 +15,7 @@ from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image import compatibility, config
 from nox_pex.image.base import fetch, python
+from nox_pex.image.base.confirm import confirmed
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.build import requirements, unreadable
 from nox_pex.image.compatibility import BinaryRequirements
@@ -22,6 +23,7 @@ from nox_pex.image.content import write
 from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.job import Job
 from nox_pex.image.labels import labels, tags
+from nox_pex.image.root_file_system.compiler import BaseCompiler
 from nox_pex.oci import layout, manifest, media_types, reference
 from nox_pex.oci.descriptor import Descriptor, Digest, ImagePlatform, parse_platform, platform_of_machine
 from nox_pex.oci.image import BaseImage, LayerFile
@@ -29,6 +31,7 @@ from nox_pex.oci.image_config import ImageConfig
 from nox_pex.oci.layout import Blob, WrittenImage
 from nox_pex.oci.manifest import Index
 from nox_pex.pex.build_record import Times, timestamp
+from nox_pex.smoke.process.program import UnavailableError
 from nox_pex.system import locks
 from nox_pex.system.wording import counted, megabytes
 
@@ -127,7 +130,9 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         caches=caches,
         shell=job.shell,
     )
-    found = python.python_of(base, minor=job.minor, key=key, caches=caches)
+    in_layers = python.python_of(base, minor=job.minor, key=key, caches=caches)
+    said = confirmed(in_layers, base, job)
+    found = said or in_layers
     compatibility.check(
         required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)
     )
@@ -143,10 +148,10 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         project=job.distribution,
         starts_directly=found.has_shell and table.sh_boot and table.layout == "zipapp",
     )
-    try:
-        made = write.write_content(request, caches=caches, shell=job.shell)
-    except PexError as error:
-        raise unreadable(job.target.binary, error) from error
+    compiler = None
+    if said is not None:
+        compiler = BaseCompiler(base=base, executable=said.executable, version=said.version, caches=caches)
+    made = _content(request, compiler, job)
     written = config.config(base, job.image, made, python=found.executable, labels=labels(job))
     blob = Blob.of(manifest.encode(written), media_types.CONFIG)
     return PlatformImage(
@@ -157,6 +162,18 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         config_blob=blob,
         manifest=config.image_manifest(blob, base, made.layers),
     )
+
+
+def _content(request: ContentRequest, compiler: BaseCompiler | None, job: Job) -> ImageContent:
+    """Write the content of the image; without the base's Python if the kernel refuses to run it now."""
+    caches = job.provisioner.caches
+    try:
+        try:
+            return write.write_content(request, caches=caches, shell=job.shell, in_base=compiler)
+        except UnavailableError:
+            return write.write_content(request, caches=caches, shell=job.shell)
+    except PexError as error:
+        raise unreadable(job.target.binary, error) from error
 
 
 def _written(images: tuple[PlatformImage, ...]) -> WrittenImage:

@@ -6,6 +6,7 @@ without a registry, which belong to Docker Hub.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 
 from msgspec import Struct
@@ -28,9 +29,11 @@ _OFFICIAL: Final = "library"
 """The first part of the path of Docker Hub's official images."""
 
 
-_REGISTRY: Final = pattern(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::(?P<port>[0-9]{1,5}))?"
-)
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+"""A part of the name of a host (RFC 1123)."""
+
+
+_REGISTRY: Final = pattern(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<address>[0-9a-fA-F:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 
 
 _REPOSITORY: Final = pattern(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
@@ -94,7 +97,12 @@ def parse(text: str) -> ImageName:
 def _is_registry(registry: str) -> bool:
     """Whether a text is a host, perhaps with a port."""
     found = _REGISTRY.fullmatch(registry)
-    return found is not None and (found["port"] is None or 0 < int(found["port"]) <= _HIGHEST_PORT)
+    if found is None or (found["port"] is not None and not 0 < int(found["port"]) <= _HIGHEST_PORT):
+        return False
+    try:
+        return found["address"] is None or bool(ipaddress.IPv6Address(found["address"]))
+    except ValueError:
+        return False
 
 
 def _split(path: str) -> tuple[str, str]:

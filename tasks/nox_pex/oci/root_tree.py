@@ -124,11 +124,15 @@ class RootTree(Struct, frozen=True, kw_only=True, dict=True):
         return self.read_all([path], largest=largest).get(path)
 
     def read_all(self, paths: Iterable[str], *, largest: int) -> Mapping[str, bytes]:
-        """Return the contents of the files that `paths` lead to, those of at most `largest` bytes.
+        """Return the contents of the files that `paths` lead to, the first ones that have `largest` bytes together.
 
         Each layer is decompressed once, at most up to the last file. Raises as `read` does.
         """
-        found = {path: entry for path in paths if (entry := self.file(path)) is not None and entry.size <= largest}
+        found: dict[str, TreeEntry] = {}
+        for path in paths:
+            entry = self.file(path)
+            if entry is not None and sum(each.size for each in found.values()) + entry.size <= largest:
+                found[path] = entry
         by_place: dict[tuple[int, int], bytes] = {}
         for number in sorted({entry.layer for entry in found.values()}):
             wanted = {entry.offset: entry for entry in found.values() if entry.layer == number}

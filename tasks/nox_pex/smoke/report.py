@@ -32,7 +32,8 @@ class BootResult(Struct, frozen=True, kw_only=True):
     `check_count` is the number of checks in the settings, `check_results` are the results of those that were run.
     `reason` says why the boot failed or was skipped. `ready_after` is in seconds, None if the program was never ready.
     `memory` is the highest resident memory in bytes, None if it is unknown. `served` is for `--serve`, which checks
-    nothing: the seconds until Ctrl-C, or until the program ended. `platform` is that of the image, if there are several.
+    nothing: the seconds until Ctrl-C, or until the program ended. `platform` is that of the image, if it is for
+    several.
     """
 
     condition: BootCondition

@@ -212,6 +212,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     )
 
     assert found.read_all(["a", "b", "c", "d", "e"], largest=50) == {"b": b"y" * 10, "c": b"y" * 10}
+    assert found.read_all(["b", "c"], largest=19) == {"b": b"y" * 10}
 
 
 @pytest.mark.parametrize(

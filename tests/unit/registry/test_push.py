@@ -389,3 +389,15 @@ def test_a_blob_of_no_bytes_can_be_pushed(server: FaultyRegistry, repository: Re
     assert b"" in server.blobs.values()
     empty = Content(descriptor=describe(b"", media_types.LAYER_TAR), source=b"")
     assert repository.fetch_small(empty.descriptor, 10) == b""
+
+
+def test_a_token_that_ends_during_an_upload_is_renewed_and_the_blob_is_sent_again(
+    server: FaultyRegistry, repository: Repository, log_in: Callable[..., Path]
+) -> None:
+    server.login = LOGIN
+    log_in(server.host, auth=base64.b64encode(LOGIN.encode()).decode())
+    server.answer("PUT .*uploads", lambda _: server.tokens.clear(), times=1)
+    plan = image(*LAYERS)
+    push_it(repository, plan)
+    assert {("team/app", each.descriptor.digest) for each in plan.blobs} == server.blobs.keys()
+    assert len([each for each in server.requests if each.path.startswith("/token")]) == 2

@@ -168,6 +168,13 @@ def test_a_tool_inherits_the_descriptors_that_it_shall_hold(tmp_path: Path) -> N
         assert shell([]).run(argv, what="it", env=ENVIRON, hold=(held.fileno(),)).output == "closed"
 
 
+def test_a_question_may_have_a_text_on_its_standard_input(tmp_path: Path) -> None:
+    code = "import sys; print(sys.stdin.read()[::-1])"
+    for given, expected in ((b"abc", b"cba\n"), (b"", b"\n"), (None, b"\n")):
+        completed = command.capture([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRON, given=given)
+        assert completed.stdout == expected
+
+
 def test_an_answer_is_captured_as_bytes(tmp_path: Path) -> None:
     code = (
         "import os, sys; print(os.getcwd()); print(sys.stdin.read(), sorted(os.environ), file=sys.stderr); sys.exit(3)"

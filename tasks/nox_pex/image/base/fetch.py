@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from nox_pex.oci.descriptor import Descriptor, ImagePlatform
 from nox_pex.oci.image import BaseImage, LayerFile
 from nox_pex.oci.manifest import FormatError
 from nox_pex.registry import repository
+from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.settings.image import LAYOUT
 from nox_pex.system.command import Shell
 from nox_pex.system.wording import megabytes
@@ -79,16 +80,12 @@ def _fetch(
     config = image_config.parse(source.small(chosen.manifest.config))
     check_config(config, chosen, platform)
     layers = [_with_oci_type(layer) for layer in chosen.manifest.layers]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        missing = [layer for layer, path in zip(layers, pool.map(blobs.find, layers), strict=True) if not path]
-        if missing:
-            say(f"image: fetching {name} for {platform}, {megabytes(sum(layer.size for layer in missing))}")
-        waiting = [pool.submit(blobs.provide, layer, source.blob) for layer in layers]
-        try:
-            paths = [each.result() for each in waiting]
-        finally:
-            for each in waiting:
-                each.cancel()
+    known = in_parallel([partial(blobs.find, layer) for layer in layers], at_once=_AT_ONCE)
+    missing = [layer for layer, path in zip(layers, known, strict=True) if path is None]
+    if missing:
+        say(f"image: fetching {name} for {platform}, {megabytes(sum(layer.size for layer in missing))}")
+    # A failure or Ctrl-C waits for no thread: the session of the registry ends its work, and what it wrote is swept.
+    paths = in_parallel([partial(blobs.provide, layer, source.blob) for layer in layers], at_once=_AT_ONCE)
     variant = config.variant or (chosen.platform.variant if chosen.platform is not None else None)
     return BaseImage(
         name=name,

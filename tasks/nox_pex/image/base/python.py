@@ -48,7 +48,7 @@ _MUSL: Final = re.compile(rb"\0(1\.[0-9]+\.[0-9]+)[^\0 ]{0,40}\0")
 
 
 _LARGEST: Final = 256 << 20
-"""Bytes of a program or a library that are read."""
+"""Bytes of programs or libraries that are read at the same time. The largest Python has 60 million."""
 
 
 _MOST_FILES: Final = 16

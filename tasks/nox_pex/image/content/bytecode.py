@@ -1,7 +1,7 @@
-"""Bytecode for the modules in an image, compiled by a Python of this machine with the minor version of the base's.
+"""Bytecode for the modules in an image, compiled by the Python of its base, or by one of this machine.
 
-Its patch release may differ, and compilers of two patch releases give some modules other bytecode, which both run. So
-the release that compiled is a part of what a layer is made from.
+One of this machine has the same minor version. Its patch release may differ, and compilers of two patch releases give
+some modules other bytecode, which both run. So the release that compiled is a part of what a layer is made from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from msgspec import Struct
 
@@ -31,7 +31,11 @@ from nox_pex.system.lazy import lazy
 
 python_discovery = lazy("python_discovery")  # only needed if this Python has another minor version
 
-_OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
+OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
+"""Options of a Python that compiles: nothing but the standard library is imported, and nothing is written."""
+
+
+SCRIPT: Final = Path(bytecode_script.__file__)
 
 
 _VERSION: Final = "import platform; print(platform.python_implementation(), platform.python_version())"
@@ -45,14 +49,38 @@ _FEW: Final = 1 << 19
 """Bytes of sources that one process compiles before a second one is worth its start."""
 
 
-class Compiler(Struct, frozen=True, kw_only=True):
-    """A Python of this machine: its path, and its complete version (`3.11.7`)."""
+class Compiler(Protocol):
+    """A Python that compiles."""
+
+    @property
+    def version(self) -> str:
+        """Its complete version: `3.11.7`."""
+        ...
+
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
+        """Compile the sources in `given` to the new file `output`, as `bytecode_script` does it.
+
+        Raises `NoxPexError` `image-build` if the Python fails.
+        """
+        ...
+
+
+class LocalCompiler(Struct, frozen=True, kw_only=True):
+    """A Python of this machine: its path, and its complete version."""
 
     python: Path
     version: str
 
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
+        """Compile the sources in `given` to `output`."""
+        argv: list[str | Path] = [self.python, *OPTIONS, SCRIPT, given, output]
+        outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
+        if outcome.status != 0:
+            problem = f"{self.python} cannot compile the modules of the image (exit status {outcome.status})"
+            raise NoxPexError("image-build", problem, "read its last lines above", log=outcome.tail)
 
-def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Compiler | None:
+
+def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> LocalCompiler | None:
     """Return a Python of this machine with the minor version of `python`, this one if it fits; None if there is none.
 
     Only CPython with a GIL compiles.
@@ -60,11 +88,11 @@ def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Co
     if python.implementation != "CPython" or not python.gil:
         return None
     if sys.implementation.name == "cpython" and python.minor == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return Compiler(python=Path(sys.executable), version=sys.version.split()[0])
+        return LocalCompiler(python=Path(sys.executable), version=sys.version.split()[0])
     key = key_of("compiler", python.minor, os.environ.get("PATH", ""))
     noted = store.recall(key)
     if isinstance(noted, dict) and noted.get("status") == _status(Path(noted["python"])):
-        return Compiler(python=Path(noted["python"]), version=noted["version"])
+        return LocalCompiler(python=Path(noted["python"]), version=noted["version"])
     found = python_discovery.get_interpreter(f"cpython{python.minor}", env=discovery_environ(os.environ))
     if found is None or found.executable is None:
         return None
@@ -74,7 +102,7 @@ def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> Co
     if name != "CPython" or not version.startswith(f"{python.minor}."):
         return None
     store.note(key, {"python": str(path), "version": version, "status": _status(path)})
-    return Compiler(python=path, version=version)
+    return LocalCompiler(python=path, version=version)
 
 
 def cached_path(path: str, minor: str) -> str:
@@ -136,13 +164,8 @@ def _compile(
             with _opened(content) as source:
                 while piece := source.read(_PIECE):
                     file.write(piece)
-    script = Path(bytecode_script.__file__)
-    argv: list[str | Path] = [compiler.python, *_OPTIONS, script, given, output]
-    outcome = shell.run(argv, what="image: compile", env=tool_environ(shell.environ), cwd=output.parent)
+    compiler.compile(given, output, shell=shell)
     given.unlink()
-    if outcome.status != 0:
-        problem = f"{compiler.python} cannot compile the modules of the image (exit status {outcome.status})"
-        raise NoxPexError("image-build", problem, "read its last lines above", log=outcome.tail)
     return dict(_read(output))
 
 

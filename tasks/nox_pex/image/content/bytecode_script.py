@@ -1,9 +1,9 @@
 """Compiles sources to bytecode; runs under the Python that is compiled for, 3.9 or later, with its standard library.
 
-Usage: `python bytecode_script.py IN OUT`. `IN` has the sources, one after another: a line of JSON with the path that
-the code gets (`path`) and the bytes of the source (`size`), and the source. `OUT` gets the same of the bytecode; a
-source with an error has none. The bytecode is not checked against its source when it is imported (PEP 552), and is the
-same in each run.
+Usage: `python bytecode_script.py [IN OUT]`; by default, they are the standard input and output. `IN` has the sources,
+one after another: a line of JSON with the path that the code gets (`path`) and the bytes of the source (`size`), and
+the source. `OUT` gets the same of the bytecode; a source with an error has none. The bytecode is not checked against
+its source when it is imported (PEP 552), and is the same in each run.
 """
 
 import importlib._bootstrap_external
@@ -56,6 +56,8 @@ def run(sources: BinaryIO, output: BinaryIO) -> None:
             output.write(json.dumps({"path": facts["path"], "size": len(content)}).encode() + b"\n" + content)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) == 1:
+    run(sys.stdin.buffer, sys.stdout.buffer)
+elif __name__ == "__main__":
     with Path(sys.argv[1]).open("rb") as _sources, Path(sys.argv[2]).open("wb") as _output:
         run(_sources, _output)

@@ -21,8 +21,13 @@ from nox_pex.system.command import Shell
 from nox_pex.tools.cache import Caches
 
 
-def write_content(request: ContentRequest, *, caches: Caches, shell: Shell) -> ImageContent:
+def write_content(
+    request: ContentRequest, *, caches: Caches, shell: Shell, in_base: Compiler | None = None
+) -> ImageContent:
     """Return the content for an image of the binary, with its layers as files in the user's cache.
+
+    `in_base` is the base's own Python, if this machine can run it. It compiles, unless one of this machine has exactly
+    its version: so the bytecode does not depend on the Pythons of the machine.
 
     The layers have the same diff ids on any machine. A layer that is known already is neither read nor compressed
     again. Raises `PexError` if the binary cannot be read, and `NoxPexError`: `image-build`, `disk-full`,
@@ -44,7 +49,9 @@ def write_content(request: ContentRequest, *, caches: Caches, shell: Shell) -> I
     if request.python.implementation != "CPython":
         problem = f"the base has {request.python.implementation}, for which only an engine can unpack {request.file}"
         raise NoxPexError("image-build", problem, 'use form = "file", or a base with CPython')
-    compiler = bytecode.find_compiler(request.python, store=store, shell=shell)
+    compiler: Compiler | None = bytecode.find_compiler(request.python, store=store, shell=shell)
+    if in_base is not None and (compiler is None or compiler.version != in_base.version):
+        compiler = in_base
     with (
         pex_file.reporting_damage(),
         zipfile.ZipFile(request.binary) as archive,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import tempfile
 from collections.abc import Sequence
@@ -46,6 +47,14 @@ class PythonAnswer(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Streams(Struct, frozen=True, kw_only=True):
+    """The files that a program reads and writes."""
+
+    stdin: Path
+    stdout: Path
+    stderr: Path
+
+
 def ask_python(
     layers: Sequence[LayerFile], config: ImageConfig, *, image: str, executable: str, caches: Caches
 ) -> PythonAnswer:
@@ -62,8 +71,10 @@ def ask_python(
         tempfile.TemporaryDirectory(prefix="nox-pex-ask-") as name,
     ):
         scratch = Path(name)
+        files = Streams(stdin=Path(os.devnull), stdout=scratch / "stdout", stderr=scratch / "stderr")
         try:
-            ended = _run(executable, root, config.container, scratch)
+            argv = (executable, "-I", "-c", base_image.QUESTION)
+            ended = run_in(root, argv, config.container, files, scratch=scratch, seconds=_SECONDS)
         except UnavailableError as unavailable:
             return PythonAnswer(reason=str(unavailable))
         said = (_read(scratch / "stdout").splitlines() or [""])[-1]
@@ -79,20 +90,32 @@ def ask_python(
         raise NoxPexError("image-python", problem, "choose a base with a Python that works") from None
 
 
-def _run(executable: str, root: RootDirectories, config: ContainerConfig, scratch: Path) -> Exit | None:
-    """Run the question, and return how the Python ended; None if it did not end in time. Raises `UnavailableError`."""
-    place, stdout, stderr = (scratch / each for each in ("root", "stdout", "stderr"))
-    place.mkdir()
-    for file in (stdout, stderr):
+def run_in(
+    root: RootDirectories,
+    argv: tuple[str, ...],
+    config: ContainerConfig,
+    streams: Streams,
+    *,
+    scratch: Path,
+    seconds: float,
+) -> Exit | None:
+    """Run a program of an image as nobody, without a network, on a read-only root, and return how it ended.
+
+    None if it still runs after `seconds`; it is killed then. `scratch` is a directory of this machine. Raises
+    `NoxPexError` `image-python` if it cannot be started, and `UnavailableError` if the kernel refuses to confine it.
+    """
+    place = Path(tempfile.mkdtemp(prefix="root-", dir=scratch))
+    for file in (streams.stdout, streams.stderr):
         file.touch()
     while True:
         program = Program(
             Command(
-                argv=(executable, "-I", "-c", base_image.QUESTION),
+                argv=argv,
                 env=container.variables(config, _USER, {}),
                 cwd=Path("/"),  # the confinement changes to that of the container
-                stdout=stdout,
-                stderr=stderr,
+                stdin=streams.stdin,
+                stdout=streams.stdout,
+                stderr=streams.stderr,
             ),
             remove=scratch,
             confinement=container.confinement(
@@ -104,7 +127,7 @@ def _run(executable: str, root: RootDirectories, config: ContainerConfig, scratc
         )
         try:
             program.start()
-            return program.exited(within=_SECONDS)
+            return program.exited(within=seconds)
         except UnavailableError as refusal:
             if not root.can_do_without(refusal):
                 raise

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.content import bytecode
-from nox_pex.image.content.bytecode import Compiler
+from nox_pex.image.content.bytecode import LocalCompiler
 from nox_pex.oci.layer_store import LayerStore
 from nox_pex.oci.layer_writer import Entry, Stream
 from nox_pex.system.command import Shell
@@ -19,7 +19,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from tests.support.images import PYTHON
 
-HERE = Compiler(python=Path(sys.executable), version=sys.version.split()[0])
+HERE = LocalCompiler(python=Path(sys.executable), version=sys.version.split()[0])
 SHELL = Shell(environ=dict(os.environ), secrets=Secrets(), say=lambda _: None)
 SOURCES: dict[str, bytes | Stream] = {
     f"/app/m{number}.py": f"NAMES = {{'a', 'b', 'c{number}'}}\ndef f(x): return x in {{'one', 'two'}}\n".encode()
@@ -63,7 +63,7 @@ def test_a_source_with_an_error_has_no_bytecode(tmp_path: Path) -> None:
 
 
 def test_a_python_that_fails_is_an_error(tmp_path: Path) -> None:
-    broken = Compiler(python=Path("/bin/false"), version="3.11.7")
+    broken = LocalCompiler(python=Path("/bin/false"), version="3.11.7")
     with pytest.raises(NoxPexError, match=r"/bin/false cannot compile the modules of the image \(exit status 1\)") as e:
         bytecode.compile_all(SOURCES, broken, scratch=tmp_path, shell=SHELL)
     assert e.value.code == "image-build"
