@@ -88,7 +88,8 @@ def content(
     A registry that has a blob in another repository need not get it again: that of the base, which may have any layer
     that is not known to be the image's own, or one of the `earlier` destinations, which has all.
     """
-    base = _repository_of(result.base.name, destination)
+    found = _base(result)
+    base = found.repository if found is not None and found.registry == destination.name.registry else None
     own = set(result.layers)
     layers = [each.descriptor.digest for each in written.blobs if _is_layer(each)]
     mount_from = {digest: base for digest in layers if digest not in own} if base is not None else {}
@@ -96,6 +97,12 @@ def content(
         if each.name.registry == destination.name.registry:
             mount_from |= {blob.descriptor.digest: each.name.repository for blob in written.blobs}
     return PushPlan(blobs=tuple(map(_content, written.blobs)), manifests=_manifests(written), mount_from=mount_from)
+
+
+def base_registry(result: ImageResult) -> str | None:
+    """Return the registry that an image's base is from; None if it is a layout on disk."""
+    base = _base(result)
+    return None if base is None else base.registry
 
 
 def attached(written: WrittenImage, attachments: Sequence[Attachment]) -> PushPlan:
@@ -167,12 +174,11 @@ def _platform(platform: object, result: ImageResult) -> str:
     return str(platform) if platform is not None else result.platforms[0].platform
 
 
-def _repository_of(base: str, destination: Destination) -> str | None:
+def _base(result: ImageResult) -> ImageName | None:
     try:
-        name = reference.parse(base)
+        return reference.parse(result.base.name)
     except ValueError:  # a layout on disk
         return None
-    return name.repository if name.registry == destination.name.registry else None
 
 
 def _is_layer(blob: Blob) -> bool:

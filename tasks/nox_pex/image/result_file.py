@@ -110,7 +110,8 @@ def _digest_of_base(base: str, description: Mapping[str, Any]) -> Digest | None:
         return name.digest
     known = [str(each).partition("@") for each in description.get("RepoDigests") or ()]
     found = {digest for repository, _, digest in known if _is_repository(repository, name)}
-    return found.pop() if len(found) == 1 else None
+    of_platform = description.get("Digest")  # Podman also lists the digest of the index
+    return of_platform if of_platform in found else found.pop() if len(found) == 1 else None
 
 
 def _is_repository(text: str, name: reference.ImageName) -> bool:

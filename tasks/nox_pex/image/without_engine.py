@@ -15,7 +15,6 @@ from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.image import compatibility, config
 from nox_pex.image.base import fetch, python
-from nox_pex.image.base.confirm import confirmed
 from nox_pex.image.base_image import ImagePython
 from nox_pex.image.build import requirements, unreadable
 from nox_pex.image.compatibility import BinaryRequirements
@@ -23,6 +22,7 @@ from nox_pex.image.content import write
 from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.job import Job
 from nox_pex.image.labels import labels, tags
+from nox_pex.image.root_file_system import ask
 from nox_pex.image.root_file_system.compiler import BaseCompiler
 from nox_pex.oci import layout, manifest, media_types, reference
 from nox_pex.oci.descriptor import Descriptor, Digest, ImagePlatform, parse_platform, platform_of_machine
@@ -131,7 +131,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         shell=job.shell,
     )
     in_layers = python.python_of(base, minor=job.minor, key=key, caches=caches)
-    said = confirmed(in_layers, base, job)
+    said = ask.as_it_runs(base, in_layers, caches=caches)
     found = said or in_layers
     compatibility.check(
         required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)

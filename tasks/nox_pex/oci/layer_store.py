@@ -22,7 +22,7 @@ from nox_pex.oci import layer_writer
 from nox_pex.oci.descriptor import Descriptor, Digest
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_writer import Entry
-from nox_pex.system import files, os_errors
+from nox_pex.system import files, locks, os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -78,6 +78,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
         with (
             os_errors.writing("a layer of the image", place=root),
             files.temporary_directory(prefix=".new.", parent=root) as scratch,
+            locks.try_lock(scratch, shared=True),  # so that no other process evicts it
         ):
             new = scratch / "layer"
             new.mkdir(0o700)

@@ -15,29 +15,25 @@ from typing import Any, Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence import proof
 from nox_pex.evidence.image import proof as image_proof
 from nox_pex.evidence.image import referrers, statements
 from nox_pex.evidence.image.referrers import Attachment
 from nox_pex.evidence.keys import SigningKey
 from nox_pex.evidence.kinds import Kind
 from nox_pex.evidence.results import ImageResult
-from nox_pex.image import push_plan, saved_image
+from nox_pex.image import push_plan
 from nox_pex.image import run as image_run
-from nox_pex.image.engine import find_engine
 from nox_pex.image.push_plan import Destination, Pushed
-from nox_pex.oci import layout
 from nox_pex.oci.layout import WrittenImage
-from nox_pex.oci.manifest import FormatError
 from nox_pex.pex.build_record import timestamp
 from nox_pex.pex.target import Target
 from nox_pex.registry import progress_lines, push
 from nox_pex.registry.push import PushResult
 from nox_pex.registry.repository import Repository, open_repository
-from nox_pex.steps import attest, statement_inputs
+from nox_pex.steps import attest, built_image, statement_inputs
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.system import files, locks, outside_text, plain_paths
+from nox_pex.system import files, os_errors, outside_text
 from nox_pex.system.wording import counted, megabytes
 
 _MEGABYTE: Final = 10**6
@@ -71,10 +67,11 @@ def run(context: Context) -> None:
     with contextlib.ExitStack() as opened:
 
         def upload(target: Target) -> None:
-            if target.table.image is not None:
-                uploads.append(_upload(context, target, opened))
-            else:
+            if target.table.image is None:
                 context.say(f"push: {target.name} skipped, it has no image in the settings")
+                return
+            with os_errors.one_line("push", place=target.directory):  # it does not stop the other binaries
+                uploads.append(_upload(context, target, opened))
 
         try:
             each_binary(context, upload)
@@ -97,9 +94,9 @@ def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _
     """Prove one image, and send it to its registries without a tag."""
     started = time.monotonic()
     remove_results(target.file("push.json"))
-    result = _result(target)
+    result = built_image.result_of(target)
     destinations = push_plan.destinations(result.tags, key=f"{target.key}.image.tag")
-    written = _written(context, target, result, opened)
+    written = built_image.written(context, target, result, opened)
     stated = push_plan.stated(written, destinations[0], ids=push_plan.ids(written))
     predicates: Mapping[Kind, Mapping[str, Any]] | None = None
     bill: bytes | None = None
@@ -135,30 +132,6 @@ def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _
         predicates=predicates,
         bill=bill,
     )
-
-
-def _result(target: Target) -> ImageResult:
-    """Return the result of `image`. Raises `NoxPexError` `not-proven` if there is none that this checkout wrote."""
-    result, problem = proof.read(target, "image", ImageResult)
-    if result is None or problem is not None:
-        raise proof.not_proven(target, "image", problem or "there is none")
-    return result
-
-
-def _written(context: Context, target: Target, result: ImageResult, opened: contextlib.ExitStack) -> WrittenImage:
-    """Return the image: the layout that nox-pex wrote, or what the engine saves. Its files last as long as `opened`."""
-    image, shell = target.table.image, context.provisioner.shell
-    if result.digest is None and image is not None:
-        engine = find_engine(result.engine, image.engine_args, shell)
-        into = opened.enter_context(plain_paths.plain_directory())
-        return saved_image.save(engine, result.id or "", shell=shell, caches=context.provisioner.caches, into=into)
-    waiting = f"push: waiting for another run that writes the image of {target.name}"
-    opened.enter_context(locks.locked(target.state_file("oci.lock"), waiting=lambda: context.say(waiting)))
-    directory = target.file("oci")
-    try:
-        return layout.read(directory)
-    except FormatError as error:
-        raise NoxPexError("not-proven", f"{directory} is not the image: {error}", "run `nox -s image`") from error
 
 
 def _key(context: Context, uploads: Sequence[_Upload]) -> SigningKey | None:

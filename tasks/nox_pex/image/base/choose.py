@@ -71,7 +71,10 @@ def choose(source: Source, wanted: ImagePlatform) -> Chosen:
     (one,) = chosen.values()
     found = one.manifest if one.manifest is not None else _manifest_of(source.manifest(one.descriptor))
     return Chosen(
-        manifest=check_image(found), digest=one.descriptor.digest, index_digest=top.digest, platform=one.platform
+        manifest=check_image(found),
+        digest=one.descriptor.digest,
+        index_digest=None if top.is_selection else top.digest,
+        platform=one.platform,
     )
 
 

@@ -57,7 +57,7 @@ def _source(name: str, *, root: Path, blobs: BlobCache, shell: Shell) -> Iterato
     except ValueError as error:
         raise FormatError(str(error)) from error
     with repository.open_repository(parsed, environ=shell.environ, shell=shell, say=shell.say) as opened:
-        yield CachingSource(RegistrySource(opened, parsed), blobs)
+        yield CachingSource(RegistrySource(opened, parsed, shell.say), blobs)
 
 
 def layout_place(text: str, root: Path) -> tuple[Path, str | None]:
@@ -66,7 +66,7 @@ def layout_place(text: str, root: Path) -> tuple[Path, str | None]:
     if whole.is_dir():
         return whole, None
     path, at, digest = text.rpartition("@")
-    if at:
+    if at and digest.startswith("sha256:"):
         return root / path, digest
     path, colon, tag = text.rpartition(":")
     return (root / path, tag) if colon else (whole, None)

@@ -17,25 +17,38 @@ from nox_pex.oci import layout, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest, digest_of
 from nox_pex.oci.manifest import FormatError, Index
 from nox_pex.oci.reference import ImageName
+from nox_pex.registry.progress_lines import spoken
 from nox_pex.registry.repository import Repository
 from nox_pex.system import files, os_errors
+from nox_pex.system.lazy import pattern
 
 _TAG: Final = "org.opencontainers.image.ref.name"
 """The annotation in `index.json` with the tag of a manifest."""
+
+
+_DIGEST: Final = pattern(r"sha256:[0-9a-f]{64}")
 
 
 _PIECE: Final = 1 << 20
 """Bytes that are copied at a time."""
 
 
+_SHOWN: Final = 19
+"""Characters of a digest in a line of progress."""
+
+
 _MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """The bytes of a manifest or index, whose digest has been checked, and its media type."""
+    """The bytes of a manifest or index, whose digest has been checked, and its media type.
+
+    `is_selection`: it is an index that was made here of some entries of another one, so nobody knows its digest.
+    """
 
     media_type: str
     data: bytes
+    is_selection: bool = False
 
     @property
     def digest(self) -> Digest:
@@ -71,10 +84,10 @@ class Source(Protocol):
 
 
 class RegistrySource:
-    """The image `name` in a repository of a registry."""
+    """The image `name` in a repository of a registry. `say` shows the progress of large blobs."""
 
-    def __init__(self, opened: Repository, name: ImageName) -> None:
-        self._opened, self._name = opened, name
+    def __init__(self, opened: Repository, name: ImageName, say: Callable[[str], None]) -> None:
+        self._opened, self._name, self._say = opened, name, say
 
     @property
     def repository(self) -> ImageName | None:
@@ -102,7 +115,8 @@ class RegistrySource:
 
     def blob(self, descriptor: Descriptor, into: Path) -> None:
         """Fetch a blob."""
-        self._opened.fetch_blob(descriptor, into)
+        shown = f"of {descriptor.digest[:_SHOWN]} fetched"
+        self._opened.fetch_blob(descriptor, into, progress=spoken(lambda line: self._say(f"image: {line}"), shown))
 
     def _get(self, wanted: str) -> Found:
         fetched = self._opened.find_manifest(wanted)
@@ -113,7 +127,10 @@ class RegistrySource:
 
 
 class LayoutSource:
-    """The image layout in `directory`. `tag` chooses in its `index.json`, and may be a digest; None for everything."""
+    """The image layout in `directory`.
+
+    `tag` chooses in its `index.json`, None takes everything there. A digest is that of any manifest or index in it.
+    """
 
     def __init__(self, directory: Path, tag: str | None) -> None:
         self._directory, self._tag = directory, tag
@@ -125,8 +142,8 @@ class LayoutSource:
 
     @property
     def pinned(self) -> Digest | None:
-        """None: what the digest means is looked up in `index.json`."""
-        return None
+        """The digest, if there is one in place of a tag."""
+        return self._tag if self._tag is not None and _DIGEST.fullmatch(self._tag) else None
 
     def top(self) -> Found:
         """Return the only manifest or index that `index.json` has for the tag; or, if there are several, an index."""
@@ -134,6 +151,10 @@ class LayoutSource:
         if not (isinstance(version, str) and version.startswith("1.")):
             msg = f"its layout has the version {version!r}, which is not known"
             raise FormatError(msg)
+        if (pinned := self.pinned) is not None:
+            data = self._small(layout.blob_path(self._directory, pinned))
+            check_bytes(data, Descriptor(media_type="", digest=pinned, size=len(data)))
+            return Found(media_type=type_of(data), data=data)
         data = self._small(self._directory / "index.json")
         index = manifest.parse(data, media_types.INDEX)
         assert isinstance(index, Index)  # noqa: S101  # for the type checker: the type is that of an index
@@ -145,7 +166,7 @@ class LayoutSource:
         if len({each.digest for each in chosen}) == 1:
             return self.manifest(chosen[0])
         listed = Index(schema_version=2, media_type=media_types.INDEX, manifests=tuple(chosen))
-        return Found(media_type=media_types.INDEX, data=manifest.encode(listed))
+        return Found(media_type=media_types.INDEX, data=manifest.encode(listed), is_selection=True)
 
     def manifest(self, descriptor: Descriptor) -> Found:
         """Return a listed manifest or index."""
@@ -217,7 +238,8 @@ class CachingSource:
         if known is not None:
             return Found(media_type=type_of(known), data=known)
         found = self._source.top()
-        self._blobs.store(found.digest, found.data)
+        if not found.is_selection:
+            self._blobs.store(found.digest, found.data)
         return found
 
     def manifest(self, descriptor: Descriptor) -> Found:
@@ -243,11 +265,12 @@ class CachingSource:
 
 
 def _tags(descriptor: Descriptor) -> tuple[str, ...]:
-    """Return the names by which a tag means a manifest in `index.json`: its tag, that of its full name, its digest."""
-    name = (descriptor.annotations or {}).get(_TAG)
-    if name is None:
-        return (descriptor.digest,)
-    return name, name.rpartition("/")[2].rpartition(":")[2], descriptor.digest
+    """Return what a manifest in `index.json` is called: its tag, and the tag in that if it is a full name.
+
+    One without a tag is called by its digest.
+    """
+    name = (descriptor.annotations or {}).get(_TAG, descriptor.digest)
+    return name, name.rpartition("/")[2].rpartition(":")[2]
 
 
 def check_bytes(data: bytes, descriptor: Descriptor) -> None:

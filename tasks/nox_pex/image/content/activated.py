@@ -121,11 +121,8 @@ def _chosen(info: PexInfo, roots: Sequence[Requirement], target: ImageTarget) ->
         ]
         best = target.best(allowed or found)
         if best is None:
-            if len(info.distributions) == len(wheels) and target.ranked is None:
-                best = found[0]
-            else:
-                msg = f"it has no wheel of {name} for the image's platform"
-                raise PexError(msg)
+            msg = f"it has no wheel of {name} for the image's platform"
+            raise PexError(msg)
         chosen[name] = best
     return chosen
 

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import posixpath
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,13 @@ SCRIPT: Final = Path(bytecode_script.__file__)
 
 
 _VERSION: Final = "import platform; print(platform.python_implementation(), platform.python_version())"
+
+
+_RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+"""A version with its patch release, and no preview of one."""
+
+
+_NONE: Final = "none"
 
 
 _PIECE: Final = 1 << 20
@@ -81,28 +89,43 @@ class LocalCompiler(Struct, frozen=True, kw_only=True):
 
 
 def find_compiler(python: ImagePython, *, store: LayerStore, shell: Shell) -> LocalCompiler | None:
-    """Return a Python of this machine with the minor version of `python`, this one if it fits; None if there is none.
+    """Return a Python of this machine with the minor version of `python`; None if there is none.
 
-    Only CPython with a GIL compiles.
+    One with the same patch release is preferred, and then the one that runs this. Only CPython with a GIL compiles.
     """
     if python.implementation != "CPython" or not python.gil:
         return None
-    if sys.implementation.name == "cpython" and python.minor == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return LocalCompiler(python=Path(sys.executable), version=sys.version.split()[0])
-    key = key_of("compiler", python.minor, os.environ.get("PATH", ""))
+    this = LocalCompiler(python=Path(sys.executable), version=sys.version.split()[0])
+    fits = sys.implementation.name == "cpython" and this.version.startswith(f"{python.minor}.")
+    if fits and this.version == python.version:
+        return this
+    found = _discovered(python.version, store=store, shell=shell) if _RELEASE.fullmatch(python.version) else None
+    return found or (this if fits else _discovered(python.minor, store=store, shell=shell))
+
+
+def _discovered(version: str, *, store: LayerStore, shell: Shell) -> LocalCompiler | None:
+    """Return a CPython on the PATH with this version (`3.11`, `3.11.7`). The answer is noted for the same PATH.
+
+    That there is none is noted for a patch release alone, because then another one serves.
+    """
+    key = key_of("compiler", version, os.environ.get("PATH", ""))
     noted = store.recall(key)
+    if noted == _NONE and _RELEASE.fullmatch(version):
+        return None
     if isinstance(noted, dict) and noted.get("status") == _status(Path(noted["python"])):
         return LocalCompiler(python=Path(noted["python"]), version=noted["version"])
-    found = python_discovery.get_interpreter(f"cpython{python.minor}", env=discovery_environ(os.environ))
+    found = python_discovery.get_interpreter(f"cpython{version}", env=discovery_environ(os.environ))
     if found is None or found.executable is None:
+        store.note(key, _NONE)
         return None
     path = Path(found.executable)
     answer = capture([path, "-I", "-c", _VERSION], cwd=Path("/"), env=tool_environ(shell.environ), timeout=30.0)
-    name, _, version = answer.stdout.decode("ascii", "replace").strip().partition(" ")
-    if name != "CPython" or not version.startswith(f"{python.minor}."):
+    name, _, actual = answer.stdout.decode("ascii", "replace").strip().partition(" ")
+    if name != "CPython" or not f"{actual}.".startswith(f"{version}."):
+        store.note(key, _NONE)
         return None
-    store.note(key, {"python": str(path), "version": version, "status": _status(path)})
-    return LocalCompiler(python=path, version=version)
+    store.note(key, {"python": str(path), "version": actual, "status": _status(path)})
+    return LocalCompiler(python=path, version=actual)
 
 
 def cached_path(path: str, minor: str) -> str:

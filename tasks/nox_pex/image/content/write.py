@@ -16,7 +16,7 @@ from nox_pex.image.content.request import ContentRequest, ImageContent
 from nox_pex.image.content.unpacked import Unpacked
 from nox_pex.image.dockerfile import PEX_ROOT
 from nox_pex.oci.layer_store import LayerStore, StoredLayer
-from nox_pex.system import plain_paths
+from nox_pex.system import os_errors, plain_paths
 from nox_pex.system.command import Shell
 from nox_pex.tools.cache import Caches
 
@@ -56,6 +56,7 @@ def write_content(
         pex_file.reporting_damage(),
         zipfile.ZipFile(request.binary) as archive,
         plain_paths.plain_directory() as scratch,
+        os_errors.writing("the files of the image", place=scratch),
     ):
         pex = OpenPex(archive=archive, scratch=scratch)
         unpacked = Unpacked(request=request, pex=pex, store=store, shell=shell, compiler=compiler)

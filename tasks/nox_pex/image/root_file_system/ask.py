@@ -19,10 +19,12 @@ from nox_pex.image.base_image import ImagePython
 from nox_pex.image.root_file_system import container, directories, foreign
 from nox_pex.image.root_file_system.directories import RootDirectories
 from nox_pex.image.root_file_system.user import ImageUser
-from nox_pex.oci.image import LayerFile
+from nox_pex.oci import root_tree
+from nox_pex.oci.image import BaseImage, LayerFile
 from nox_pex.oci.image_config import ContainerConfig, ImageConfig
 from nox_pex.smoke.process.conditions import NOBODY
 from nox_pex.smoke.process.program import Command, Exit, Program, UnavailableError
+from nox_pex.system import files
 from nox_pex.tools.cache import Caches
 
 _SECONDS: Final = 60.0
@@ -53,6 +55,25 @@ class Streams(Struct, frozen=True, kw_only=True):
     stdin: Path
     stdout: Path
     stderr: Path
+
+
+def as_it_runs(base: BaseImage, python: ImagePython, *, caches: Caches) -> ImagePython | None:
+    """Return what the Python of `base` says about itself; None if it cannot run here. `python` is what its layers say.
+
+    Its path and the shell are those of `python`, because the image has them: it must be the same from any machine. The
+    answer is kept in the user's cache. Raises as `ask_python` does.
+    """
+    cached = caches.of_images("trees") / f"{root_tree.key_of(base.layers)}.ran.json"
+    known = files.read_json(cached)
+    try:
+        answer = msgspec.convert(known.get(python.executable), ImagePython)
+    except (msgspec.ValidationError, UnicodeError):
+        ran = ask_python(base.layers, base.config, image=base.name, executable=python.executable, caches=caches)
+        if ran.python is None:
+            return None
+        answer = msgspec.structs.replace(ran.python, executable=python.executable, has_shell=python.has_shell)
+        files.write_json(cached, {**known, python.executable: msgspec.structs.asdict(answer)})
+    return answer
 
 
 def ask_python(

@@ -71,12 +71,13 @@ def test_a_path_is_relative_to_the_project(tmp_path: Path, text: str) -> None:
     assert base(files, f"oci:{text.replace('DIGEST', image['digest'])}").digest == image["digest"]
 
 
-def test_a_directory_may_have_a_colon_in_its_name(tmp_path: Path) -> None:
-    files = LayoutFiles(tmp_path / "lay:out")
+def test_a_directory_may_have_a_colon_or_an_at_sign_in_its_name(tmp_path: Path) -> None:
+    files = LayoutFiles(tmp_path / "lay:o@ut")
     image = files.image()
     files.write(tagged(image, "one"))
 
-    assert base(files, "oci:lay:out").digest == base(files, "oci:lay:out:one").digest == image["digest"]
+    for name in ("oci:lay:o@ut", "oci:lay:o@ut:one", f"oci:lay:o@ut@{image['digest']}"):
+        assert base(files, name).digest == image["digest"]
 
 
 def test_a_tag_or_a_digest_chooses_one_of_several(files: LayoutFiles) -> None:
@@ -127,7 +128,20 @@ def test_an_index_without_platforms_is_read_by_the_configurations(files: LayoutF
     artifact = files.image(artifactType="application/x")
     name = files.write(amd, arm, artifact)
 
-    assert base(files, name, "linux/arm64").digest == arm["digest"]
+    found = base(files, name, "linux/arm64")
+
+    assert (found.digest, found.index_digest) == (arm["digest"], None)  # nobody knows the digest of `index.json`
+
+
+def test_a_digest_is_that_of_any_manifest_in_the_layout(files: LayoutFiles) -> None:
+    arm = files.image("arm64", LAYERS)
+    index = files.listing(for_platform(arm, "arm64"))
+    name = files.write(index)
+
+    for digest in (index["digest"], arm["digest"]):
+        assert base(files, f"{name}@{digest}", "linux/arm64").digest == arm["digest"]
+    assert "is missing" in refusal(files, f"{name}@sha256:{'0' * 64}")
+    assert "does not have sha256:../../x" in refusal(files, f"{name}@sha256:../../x")
 
 
 def test_dockers_types_get_their_oci_names(files: LayoutFiles) -> None:

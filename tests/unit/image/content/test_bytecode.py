@@ -5,6 +5,7 @@ import marshal
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
@@ -69,12 +70,32 @@ def test_a_python_that_fails_is_an_error(tmp_path: Path) -> None:
     assert e.value.code == "image-build"
 
 
-def test_only_a_python_of_the_same_minor_version_compiles(tmp_path: Path) -> None:
+def test_only_a_python_of_the_same_minor_version_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     store = LayerStore(caches=Caches(chosen=tmp_path / "cache"))
-    here = replace(PYTHON, version=f"{sys.version_info[0]}.{sys.version_info[1]}.99")
-    assert bytecode.find_compiler(here, store=store, shell=SHELL) == HERE
-    for other in (replace(here, version="3.99.0"), replace(here, gil=False), replace(here, implementation="PyPy")):
-        assert bytecode.find_compiler(other, store=store, shell=SHELL) is None
+    minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for version in (HERE.version, f"{minor}.99", f"{minor}.0rc1"):
+        python = replace(PYTHON, version=version)
+        assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE
+        assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE  # from the note
+        for other in (replace(python, gil=False), replace(python, implementation="PyPy")):
+            assert bytecode.find_compiler(other, store=store, shell=SHELL) is None
+    assert bytecode.find_compiler(replace(PYTHON, version="3.99.0"), store=store, shell=SHELL) is None
+
+
+def test_a_python_with_the_same_patch_release_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _discoverable(sys.executable)
+    monkeypatch.setattr(bytecode.python_discovery, "get_interpreter", lambda *_, **__: found)
+    monkeypatch.setattr(sys, "version", "3.1.1 (main)")
+    store = LayerStore(caches=Caches(chosen=tmp_path / "cache"))
+    python = replace(PYTHON, version=HERE.version)
+    assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE
+    monkeypatch.setattr(bytecode.python_discovery, "get_interpreter", lambda *_, **__: None)
+    assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE  # from the note
+
+
+def _discoverable(executable: str) -> SimpleNamespace:
+    return SimpleNamespace(executable=executable)
 
 
 def test_bytecode_replaces_a_file_of_the_same_path() -> None:

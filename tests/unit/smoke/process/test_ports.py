@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.network import HERE
 from nox_pex.smoke.process.ports import Listener, matching_listeners
 
 
@@ -121,3 +122,24 @@ def test_a_unix_socket_of_another_process_is_foreign(tmp_path: Path) -> None:
         assert ports.unix_owner(path, lambda: [os.getpid(), other.pid]) == "ours"
         assert f"(pid {other.pid})" in ports.unix_listening_process(path)
     assert ports.unix_owner(path, lambda: [other.pid]) == "nobody"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has containers")
+def test_only_a_listener_that_can_be_reached_from_outside_is_published() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inside, socket.create_server(("0.0.0.0", 0)) as outside:  # noqa: S104  # the subject of the test
+        numbers = [each.getsockname()[1] for each in (inside, outside)]
+        found = [ports.published_owner(number, lambda: [os.getpid()], HERE) for number in numbers]
+        assert found == ["nobody", "ours"]
+        assert ports.published_owner(numbers[1], lambda: [1], HERE) in {"foreign", "unknown"}
+        for number in numbers:
+            with ports.usable(number) as usable:
+                assert not usable
+    with ports.usable(numbers[0]) as usable, ports.usable(numbers[0]) as again:
+        assert usable
+        assert not again  # another smoke test has it
+    with ports.usable(1) as usable:
+        assert not usable
+
+
+def test_loopback_addresses_are_known() -> None:
+    assert [ports.is_loopback(host) for host in ("127.0.0.1", "[::1]", "0.0.0.0", "[::]")] == [True, True, False, False]  # noqa: S104  # the subject of the test
