@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 import pytest
 
-from nox_pex.image.root_file_system.image import ContainerImage
-from nox_pex.oci.image import LayerFile
 from tests.support import small_root
-from tests.support.images import PYTHON
-from tests.support.processes import IMPORTABLE, assert_nothing_left, wait_until
+from tests.support.processes import IMPORTABLE, wait_until
+from tests.support.root_containers import Base, Containers
 from tests.support.small_root import Member
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has root file systems of programs")
 
-DRIVER = Path(__file__).with_name("container_driver.py")
-PROGRAMS = Path(__file__).with_name("programs")
 USER_NAMESPACES = subprocess.run(["unshare", "-Ur", "true"], check=False, capture_output=True).returncode == 0
 RUNNERS = [
     pytest.param((), id="root", marks=pytest.mark.skipif(os.geteuid() != 0, reason="it needs root")),
@@ -35,15 +28,6 @@ RUNNERS = [
         ("unshare", "-Ur"), id="user", marks=pytest.mark.skipif(not USER_NAMESPACES, reason="no user namespaces here")
     ),
 ]
-SMOKE: dict[str, Any] = {"startup-timeout": 15.0, "stop-timeout": 5.0, "soak": 0.05}
-Result = dict[str, Any]
-
-
-class Base(msgspec.Struct, frozen=True):
-    """The layer with Python, and a cache in which it stays unpacked for all tests."""
-
-    layer: LayerFile
-    cache: Path
 
 
 @pytest.fixture(scope="session")
@@ -52,77 +36,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     return Base(small_root.layer(small_root.python_files(), directory), directory)
 
 
-@pytest.fixture(params=RUNNERS)
-def prefix(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """The command that runs a test as root or as an ordinary user."""
-    found: tuple[str, ...] = request.param
-    return found
+BOTH = pytest.mark.parametrize("prefix", RUNNERS)
 
 
-class Containers:
-    """Checks images whose program is `in_container.py`."""
-
-    def __init__(self, base: Base, directory: Path, temporary: Path, prefix: tuple[str, ...]) -> None:
-        self.base = base
-        self.directory = directory
-        self.temporary = temporary
-        self.prefix = prefix
-        self.cache = base.cache / ("user" if prefix else "root")
-        self.said = ""
-
-    def argv(
-        self,
-        mode: str,
-        *arguments: str,
-        image: Mapping[str, Any] | None = None,
-        container: Mapping[str, Any] | None = None,
-        members: Mapping[str, bytes | Member] | None = None,
-        options: Mapping[str, Any] | None = None,
-        asks: str = "",
-        architecture: str | None = None,
-        **smoke: Any,
-    ) -> list[str]:
-        """The command line that checks an image whose layer has the program, and the `members`."""
-        files = {f"app/{file}": (PROGRAMS / file).read_bytes() for file in ("in_container.py", "serving.py")}
-        own = small_root.layer({"app": Member(None), **files}, self.directory)
-        more = (small_root.layer(members, self.directory),) if members else ()
-        layers = (self.base.layer, own, *more)
-        image = dict(image or {})
-        entrypoint = (small_root.PYTHON, "/app/in_container.py")
-        values = {"user": "65532:65532", "entrypoint": entrypoint, "cmd": image.get("args")}
-        configured = small_root.config(layers, **{**values, **(container or {})})
-        if architecture is not None:
-            configured = msgspec.structs.replace(configured, architecture=architecture)
-        call = {
-            "root": self.directory,
-            "temporary": self.temporary,
-            "cache": self.cache,
-            "container": ContainerImage(identity="it", config=configured, layers=layers, base_layers=1, python=PYTHON),
-            "image": image,
-            "smoke": {
-                **SMOKE,
-                "args": [mode, "{host}", "{port}", *arguments],
-                "http": [{"path": "/"}],
-                **{key.replace("_", "-"): value for key, value in smoke.items()},
-            },
-            "options": options or {},
-            "asks": asks,
-        }
-        file = self.directory / "call.json"
-        file.write_bytes(msgspec.json.encode(call, enc_hook=str))
-        return [*self.prefix, sys.executable, str(DRIVER), str(file)]
-
-    def check(self, mode: str, *arguments: str, environ: Mapping[str, str] | None = None, **values: Any) -> Result:
-        """Check an image. Afterwards nothing is left."""
-        done = subprocess.run(
-            self.argv(mode, *arguments, **values), capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": IMPORTABLE, **(environ or {})},
-        )  # fmt: skip
-        self.said = done.stdout
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert_nothing_left(self.temporary)
-        result: Result = json.loads(done.stdout.splitlines()[-1])
-        return result
+@pytest.fixture
+def prefix() -> tuple[str, ...]:
+    """The command before that of a test, which runs as this user unless it is marked with `BOTH`."""
+    return ()
 
 
 @pytest.fixture
@@ -130,6 +50,7 @@ def containers(base: Base, tmp_path: Path, temporary: Path, prefix: tuple[str, .
     return Containers(base, tmp_path, temporary, prefix)
 
 
+@BOTH
 def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
     expected = {
         "$.pid": 1,
@@ -189,6 +110,7 @@ def test_the_arguments_of_the_image_are_those_of_production(containers: Containe
     assert f"port {port} cannot be used on this machine, so the container gets a private network" in containers.said
 
 
+@BOTH
 def test_a_port_below_1024_is_used_as_in_a_container(containers: Containers) -> None:
     image = {"args": ["well", "0.0.0.0", "80"], "expose": [80]}  # noqa: S104  # in the container
     assert containers.check("dies", image=image)["code"] is None
@@ -221,6 +143,7 @@ def test_failures_are_those_of_a_container(mode: str, code: str | None, words: s
     assert words in result["problem"] + result["log"]
 
 
+@BOTH
 def test_a_command_runs_in_the_container_of_the_server_and_shares_its_files(containers: Containers) -> None:
     script = "import os, pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(str(os.getppid())); "
     script += "print(sorted(os.listdir('/tmp'))); print(pathlib.Path('/proc/1/cmdline').read_text())"
@@ -249,12 +172,18 @@ NOT_STARTED: list[tuple[tuple[str, ...], dict[str, Any], str, str]] = [
     (("/nowhere",), {}, "launch-failed", f"{CANNOT} /nowhere cannot be started: it is not in the image"),
     (("/app/run",), {"app/run": b"#!/bin/none\n"}, "launch-failed", "its interpreter /bin/none is not in the image"),
     (("/app/run",), {"app/run": b"\x7fELF"}, "launch-failed", "damaged, or built for another system"),
-    (("/app",), {}, "launch-failed", "cannot be started"),
+    (
+        ("/app/run",),
+        {"app/run": Member(b"#!/x", mode=0o644)},
+        "launch-failed",
+        "65532:65532 of the image may not execute it",
+    ),
     ((), {}, "launch-failed", "the image has neither an entry point nor a command"),
     (("/app\0",), {}, "launch-failed", "null character"),
 ]
 
 
+@BOTH
 @pytest.mark.parametrize(("entrypoint", "members", "code", "words"), NOT_STARTED)
 def test_a_program_that_cannot_be_started_is_named(
     entrypoint: tuple[str, ...], members: dict[str, Any], code: str, words: str, containers: Containers
@@ -273,6 +202,12 @@ def test_files_in_the_place_of_directories_are_named(containers: Containers) -> 
     assert (result["code"], result["state"]) == ("launch-failed", "failed")
 
 
+@BOTH
+def test_a_unix_socket_is_in_the_directory_that_the_container_shares(containers: Containers) -> None:
+    assert containers.check("unix", "{tmp}/s.sock", unix_socket="{tmp}/s.sock")["code"] is None
+
+
+@BOTH
 def test_users_and_groups_are_those_of_the_image(containers: Containers) -> None:
     tables = {
         "etc": Member(None),
@@ -295,6 +230,7 @@ def test_users_and_groups_are_those_of_the_image(containers: Containers) -> None
     assert (result["code"], result["problem"]) == ("launch-failed", "user nobody of the image is not in /etc/passwd")
 
 
+@BOTH
 def test_the_python_of_an_image_says_what_it_is(containers: Containers) -> None:
     answer = containers.check("well", asks=small_root.PYTHON)["python"]
     assert answer["version"] == ".".join(map(str, sys.version_info[:3]))
@@ -304,6 +240,7 @@ def test_the_python_of_an_image_says_what_it_is(containers: Containers) -> None:
     assert (result["state"], result["code"]) == ("raised", "image-python")
 
 
+@BOTH
 def test_everything_ends_if_the_session_is_killed(containers: Containers) -> None:
     argv = containers.argv("daemon", soak=60)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": IMPORTABLE}) as session:
@@ -325,7 +262,7 @@ def _programs() -> list[int]:
     return [each.pid for each in every if "/app/in_container.py" in (each.info["cmdline"] or ())]
 
 
-@pytest.mark.parametrize("prefix", RUNNERS, indirect=True)
+@BOTH
 def test_a_kernel_that_cannot_join_directories_gets_one(
     prefix: tuple[str, ...], base: Base, tmp_path: Path, temporary: Path
 ) -> None:

@@ -54,7 +54,8 @@ class Podman(Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def base_archive() -> Path:
+    """The root file system of the base image as a tar archive."""
     if shutil.which("podman") is None:
         pytest.skip("there is no container engine: podman is not installed")
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -63,7 +64,11 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     root = platformdirs.user_cache_path("nox-pex-tests", appauthor=False) / f"{_RELEASES[minor]}-{platform.machine()}"
     root.mkdir(parents=True, exist_ok=True)
     with locks.locked(root / "base.lock", waiting=lambda: None):
-        archive = _base(root, _RELEASES[minor])
+        return _base(root, _RELEASES[minor])
+
+
+@pytest.fixture(scope="session")
+def containers(base_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     with contextlib.ExitStack() as stack:
         for slot in itertools.count():  # one for each process that runs such tests at the same time
             # conmon 2.1 hangs if a container's path is long
@@ -71,7 +76,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
             storage.mkdir(mode=0o700, exist_ok=True)
             if storage.stat().st_uid == os.geteuid() and stack.enter_context(locks.try_lock(storage)):
                 break
-        engine = _ready(storage, archive, settings=tmp_path_factory.mktemp("containers"))
+        engine = _ready(storage, base_archive, settings=tmp_path_factory.mktemp("containers"))
         yield engine
         every = engine.podman("images", "--all", "--quiet", "--no-trunc").decode().split()
         bases = engine.podman("images", "--quiet", "--no-trunc", BASE).decode().split()

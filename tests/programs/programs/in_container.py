@@ -65,6 +65,7 @@ def facts() -> dict[str, object]:
         "processes": [name for name in names("/proc") if name.isdecimal()],
         "hostname": socket.gethostname(),
         "umask": oct(os.umask(0o022)),
+        "hidden": readable("/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware/x"),
         "joined": "lowerdir=/proc/self/fd" in Path("/proc/self/mountinfo").read_text(),
     }
 
@@ -99,6 +100,15 @@ def daemon() -> None:
         os.setsid()
         time.sleep(60)
         os._exit(0)
+
+
+def unix() -> None:
+    """Serve on the Unix socket ARGUMENT."""
+    well()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[4])
+    listener.listen()
+    serve(listener, lambda wire, *_: wire.sendall(response()))
 
 
 def once() -> None:

@@ -117,8 +117,8 @@ class RootRunner(Struct, frozen=True, kw_only=True):
 
     def not_started(self, program: Path, number: int, reason: str) -> NoxPexError:
         """Return the error for a program of the image that execve(2) refused."""
-        if number == errno.EACCES and (unreadable := self.unreadable()) is not None:
-            return unreadable
+        if number == errno.EACCES and (forbidden := self.forbidden()) is not None:
+            return forbidden
         cause, path = reason, str(program)
         if number == errno.ENOENT and self.tree.file(path) is not None:
             cause = f"its interpreter {self._interpreter(path)} is not in the image"
@@ -126,11 +126,18 @@ class RootRunner(Struct, frozen=True, kw_only=True):
             cause = "it is not in the image"
         elif number == errno.ENOEXEC:
             cause = "it is damaged, or built for another system"
-        problem = f"the container's program {program} cannot be started: {cause}"
-        return NoxPexError("launch-failed", problem, "choose a base that has what the program needs")
+        return _not_started(path, cause)
+
+    def forbidden(self) -> NoxPexError | None:
+        """Return the error if the user may not read a file that the entry point names, or execute the first one."""
+        first = next(iter(self.image.config.container.entrypoint or ()), "")
+        error = self.unreadable()
+        if error is None and first.startswith("/") and not self.user.can_execute(self.tree, first):
+            error = _not_started(first, f"user {self.user.text} of the image may not execute it")
+        return error
 
     def unreadable(self) -> NoxPexError | None:
-        """Return the error if the user cannot read a file that the entry point names, or execute its first one."""
+        """Return the error if the user cannot read a file that the entry point names."""
         entry_point = self.image.config.container.entrypoint or ()
         for path in (path for path in entry_point if path.startswith("/")):
             if not self.user.can_read(self.tree, path):
@@ -161,6 +168,11 @@ class RootRunner(Struct, frozen=True, kw_only=True):
             return "(of its ELF header)"
         first = data[:_FIRST_LINE].partition(b"\n")[0]
         return first[2:].decode("utf-8", "replace").strip() if first.startswith(b"#!") else "(of its ELF header)"
+
+
+def _not_started(program: str, cause: str) -> NoxPexError:
+    problem = f"the container's program {program} cannot be started: {cause}"
+    return NoxPexError("launch-failed", problem, "choose a base that has what the program needs")
 
 
 @final
@@ -201,9 +213,9 @@ class RootProgram:
         Raises as `Program.start` does, and `NoxPexError` `image-unreadable` if the user could not read the program in a
         real container: an ordinary user owns all files here.
         """
-        unreadable = None if self._runner.directories.as_root else self._runner.unreadable()
-        if unreadable is not None:
-            raise unreadable
+        forbidden = None if self._runner.directories.as_root else self._runner.forbidden()
+        if forbidden is not None:
+            raise forbidden
         try:
             self._program.start()
         except UnavailableError as refusal:
