@@ -18,10 +18,10 @@ def waiting(session: nox.Session) -> list[str]:
 
 
 def postpone(session: nox.Session, rank: Callable[[str], int | None]) -> list[str]:
-    """Let the waiting sessions whose names have a rank run after all others, and return the names of the others.
+    """Let the waiting sessions whose names have a rank run after all others, in the order of their ranks.
 
-    They run in the order of their ranks. Only those that require one of them, directly or not, still come later, and
-    are not among the names.
+    Only those that require one of them, directly or not, still come later. Return the names of the sessions that come
+    before `session` if it has a rank: all others, and those with a lower rank.
     """
     queue = _queue(session)
     ranks = {runner.name: rank(runner.name) for runner in queue}
@@ -34,7 +34,8 @@ def postpone(session: nox.Session, rank: Callable[[str], int | None]) -> list[st
             later.append(runner)
     others = [runner for runner in queue if runner not in last and runner not in later]
     queue[:] = [*others, *last, *later]
-    return [runner.name for runner in others]
+    own = rank(session.name) or 0
+    return [runner.name for runner in (*others, *(each for each in last if (ranks[each.name] or 0) < own))]
 
 
 def run_later(session: nox.Session, others: Sequence[str]) -> NoReturn:

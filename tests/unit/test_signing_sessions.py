@@ -90,7 +90,7 @@ def test_a_key_and_parallel_are_refused_before_anything_is_installed(project: Pa
         ("attest docs upload", "attest docs attest upload"),
         ("docs attest upload", "docs attest upload"),
         ("attest upload", "attest upload"),
-        ("docs push attest", "docs attest push"),
+        ("docs push attest", "docs push attest push"),
     ],
 )
 def test_a_session_that_signs_begins_again_after_all_that_do_not_require_it(

@@ -71,9 +71,9 @@ def read(archive: Path, into: Path, *, store: LayerStore, known: Mapping[Digest,
 
     `known` are layers by their diff ids, which are used as they are: those of the base have the digest that they have
     in their registry. A layer that the engine has compressed is kept as it is, in the directory `into`. Every other one
-    is compressed by gzip, once: the same image gives the same manifest, if the same zlib compresses.
-    Raises `FormatError` if the archive is not what an engine saves, or if a layer is not the one that the configuration
-    names; `OSError`.
+    is compressed by gzip, once: the same image gives the same manifest, if the same zlib compresses. Raises
+    `FormatError` if the archive is not what an engine saves, or if a layer is not the one that the configuration names,
+    and `OSError`.
     """
     with archive.open("rb") as file:
         try:

@@ -97,9 +97,8 @@ def unreachable(method: str, url: httpx2.URL, error: Exception) -> NoxPexError |
     untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
     if untrusted is not None:
         problem = f"{where}: the certificate of {url.host} is not trusted: {untrusted.verify_message}"
-        remedy = (
-            "name the file of its authority in SSL_CERT_FILE, or put it in /etc/containers/certs.d/HOST:PORT/ca.crt"
-        )
+        place = f"/etc/containers/certs.d/{url.netloc.decode()}/ca.crt"
+        remedy = f"name the file of its authority in SSL_CERT_FILE, or copy it to {place}"
         return NoxPexError("registry", problem, remedy)
     if any(isinstance(cause, ssl.SSLError) and _NO_TLS.intersection({cause.reason}) for cause in causes):
         problem = f"{where}: {url.host} does not answer with TLS"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nox_pex.errors import NoxPexError
 from nox_pex.oci import media_types
 from nox_pex.oci.descriptor import describe
 from nox_pex.registry.repository import Repository
@@ -130,8 +131,9 @@ def test_tls_on_loopback_is_found_and_its_certificate_is_checked(
         log_in(server.host, auth=AUTH)
         server.login, server.basic = LOGIN, True
         server.add_blob("team/app", DATA)
-        problem = failure(lambda: fetch(client.open(f"{server.host}/team/app")))
-        assert "the certificate of 127.0.0.1 is not trusted" in problem
+        with pytest.raises(NoxPexError, match=r"the certificate of 127\.0\.0\.1 is not trusted") as caught:
+            fetch(client.open(f"{server.host}/team/app"))
+        assert f"/etc/containers/certs.d/{server.host}/ca.crt" in caught.value.remedy
         assert server.requests == []  # never plain HTTP instead, with or without credentials
 
         client.environ["SSL_CERT_FILE"] = str(certificates.ca)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any, Final
 import pytest
 
 from nox_pex.distributions import pex_file
+from nox_pex.image import scanner_files
 from nox_pex.oci import layout
 from nox_pex.poetry import requirements
 from nox_pex.poetry.requirements import Frozen
 from nox_pex.steps import clean
 from nox_pex.system import locks
 from tests.support import stated_images
+from tests.support.small_pex import SmallPex
 from tests.support.small_scie import write_scie
 from tests.unit.steps.conftest import MakeContext
 
@@ -69,7 +72,7 @@ def test_files_that_nox_pex_writes_are_its_own(tmp_path: Path) -> None:
     assert found(tmp_path) == dict.fromkeys([*(f"api.{ending}" for ending in WRITTEN), "api.pex", "api.pex.json"], True)
 
 
-@pytest.mark.parametrize("ending", [*WRITTEN, "pex", "pex.json", "deps.pex", "own.pex"])
+@pytest.mark.parametrize("ending", [*WRITTEN, "pex", "pex.json", "deps.pex", "own.pex", "metadata.tar"])
 def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, ending: str) -> None:
     fill(tmp_path, {ending: '{"name": "api"}'})
     assert found(tmp_path) == {f"api.{ending}": False}
@@ -79,6 +82,14 @@ def test_a_file_of_the_user_with_the_same_name_is_not_ours(tmp_path: Path, endin
 def test_a_bill_of_materials_of_another_tool_is_not_ours(tmp_path: Path, text: str) -> None:
     fill(tmp_path, {"cdx.json": text})
     assert found(tmp_path) == {"api.cdx.json": False}
+
+
+def test_an_archive_of_metadata_only_is_ours(tmp_path: Path) -> None:
+    scanner_files.write_archive(SmallPex().write(tmp_path / "x.pex"), tmp_path / "api.metadata.tar", name="api")
+    assert found(tmp_path) == {"api.metadata.tar": True}
+    with tarfile.open(tmp_path / "api.metadata.tar", "a") as archive:
+        archive.add(tmp_path / "x.pex", "mine.pex")
+    assert found(tmp_path) == {"api.metadata.tar": False}
 
 
 def test_a_directory_with_statements_only_is_ours(tmp_path: Path) -> None:
