@@ -32,10 +32,10 @@ def layer(request: ContentRequest, store: LayerStore) -> StoredLayer:
 
 
 def _is_compressed(binary: Path) -> bool:
-    """Whether the members of a PEX file are compressed, except a few."""
+    """Whether the members of a PEX file are compressed, except a few. Raises `PexError`."""
     if binary.is_dir():
         return False
-    with zipfile.ZipFile(binary) as archive:
+    with pex_file.reporting_damage(), zipfile.ZipFile(binary) as archive:
         sizes = dict.fromkeys((True, False), 0)
         for member in archive.infolist():
             sizes[member.compress_type == zipfile.ZIP_STORED] += member.compress_size
