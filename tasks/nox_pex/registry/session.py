@@ -171,7 +171,8 @@ class Session:
         if status in (_UNAUTHORIZED, _FORBIDDEN) and self._transport.is_own(url):
             raise self._authorizer.refusal(status, url, ask.method, body)
         failure = failures.refusal(ask.method, url, status, body)
-        raise TryAgainError(failure, after=after) if status in failures.TEMPORARY else failure
+        temporary = failures.is_temporary(ask.method, status, body)
+        raise TryAgainError(failure, after=after) if temporary else failure
 
     def settle(self) -> None:
         """Start no credential helper from now on. Credentials that are known already are used."""
