@@ -132,9 +132,8 @@ class Session:
 
     def retry(self, work: Callable[[], _T]) -> _T:
         """Return the result of `work`, which is repeated after each `TryAgainError`."""
-        sleep = self.patience.sleep or self._sleep
         try:
-            return retried(work, patience=self.patience, sleep=sleep, say=lambda line: self._say(self.mask(line)))
+            return retried(work, patience=self.patience, sleep=self.pause, say=lambda line: self._say(self.mask(line)))
         except NoxPexError as error:
             raise error.masked(self.mask) from None  # the cause may have secrets
 
@@ -191,6 +190,10 @@ class Session:
         """End the waiting of all threads, and close all connections."""
         self._closed.set()
         self._transport.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds, until the session is closed at the latest."""
+        (self.patience.sleep or self._sleep)(seconds)
 
     def _sleep(self, seconds: float) -> None:
         self._closed.wait(seconds)
