@@ -33,6 +33,10 @@ TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 
 
+_LOST: Final = frozenset({"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+"""Codes of a registry that does not see yet, or any more, what was sent: another client writes the same blob."""
+
+
 _REMEDIES: Final = {
     400: "read the registry's words",
     404: "check the name, and that you may read it",
@@ -74,6 +78,19 @@ def words(body: bytes) -> str:
     else:
         found = "; ".join(_errors(value))
     return _cut(" ".join(found.split()))
+
+
+def is_temporary(method: str, status: int, body: bytes) -> bool:
+    """Whether the same request may succeed later."""
+    if status in TEMPORARY or method not in ("PUT", "PATCH"):
+        return status in TEMPORARY
+    try:
+        value = strict_json.parse(body)
+    except ValueError:
+        return False
+    listed = value.get("errors") if isinstance(value, dict) else None
+    codes = [error.get("code") for error in listed if isinstance(error, dict)] if isinstance(listed, list) else []
+    return any(isinstance(code, str) and code in _LOST for code in codes)
 
 
 def refusal(method: str, url: httpx2.URL, status: int, body: bytes) -> NoxPexError:

@@ -5,6 +5,7 @@ Fact source: OCI distribution specification 1.1, "Push" and "Referrers Tag Schem
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -26,6 +27,10 @@ __all__ = ["Content", "PushPlan", "PushResult", "Referrer", "push", "upload", "w
 
 _AT_ONCE: Final = 6
 """Blobs that are pushed at the same time."""
+
+
+_SETTLING: Final = 0.15
+"""Seconds after which the list of referrers is read once more, at most twice as many."""
 
 
 class Referrer(Struct, frozen=True, kw_only=True):
@@ -258,9 +263,12 @@ def _merge(repository: Repository, tag: str, new: Sequence[Descriptor], *, count
         content = Content(descriptor=describe(data, media_types.INDEX), source=data)
         uploads.put_manifest(repository.session, content, tag)
         counter.add(len(data))
-        written = repository.find_manifest(tag, actions=PUSH)
-        if written is None or referrers.merged(written.data, new) is not None:
-            problem = f"{_full_name(repository, tag)} does not keep the new referrers: somebody else writes it too"
-            raise TryAgainError(NoxPexError("registry", problem, "push again when nobody else does"))
+        # Somebody else may have read the old list before this write, and write theirs after it.
+        for seconds in (0.0, _SETTLING * (1 + secrets.randbelow(100) / 100)):
+            repository.session.pause(seconds)
+            written = repository.find_manifest(tag, actions=PUSH)
+            if written is None or referrers.merged(written.data, new) is not None:
+                problem = f"{_full_name(repository, tag)} does not keep the new referrers: somebody else writes it too"
+                raise TryAgainError(NoxPexError("registry", problem, "push again when nobody else does"))
 
     repository.session.retry(work)

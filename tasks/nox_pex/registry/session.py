@@ -132,9 +132,8 @@ class Session:
 
     def retry(self, work: Callable[[], _T]) -> _T:
         """Return the result of `work`, which is repeated after each `TryAgainError`."""
-        sleep = self.patience.sleep or self._sleep
         try:
-            return retried(work, patience=self.patience, sleep=sleep, say=lambda line: self._say(self.mask(line)))
+            return retried(work, patience=self.patience, sleep=self.pause, say=lambda line: self._say(self.mask(line)))
         except NoxPexError as error:
             raise error.masked(self.mask) from None  # the cause may have secrets
 
@@ -171,7 +170,8 @@ class Session:
         if status in (_UNAUTHORIZED, _FORBIDDEN) and self._transport.is_own(url):
             raise self._authorizer.refusal(status, url, ask.method, body)
         failure = failures.refusal(ask.method, url, status, body)
-        raise TryAgainError(failure, after=after) if status in failures.TEMPORARY else failure
+        temporary = failures.is_temporary(ask.method, status, body)
+        raise TryAgainError(failure, after=after) if temporary else failure
 
     def settle(self) -> None:
         """Start no credential helper from now on. Credentials that are known already are used."""
@@ -190,6 +190,10 @@ class Session:
         """End the waiting of all threads, and close all connections."""
         self._closed.set()
         self._transport.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds, until the session is closed at the latest."""
+        (self.patience.sleep or self._sleep)(seconds)
 
     def _sleep(self, seconds: float) -> None:
         self._closed.wait(seconds)

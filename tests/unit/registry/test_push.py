@@ -285,3 +285,15 @@ def test_a_token_that_ends_during_an_upload_is_renewed_and_the_blob_is_sent_agai
     push_it(repository, plan)
     assert {("team/app", each.descriptor.digest) for each in plan.blobs} == server.blobs.keys()
     assert len([each for each in server.requests if each.path.startswith("/token")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"), [("PUT .*manifests", "MANIFEST_BLOB_UNKNOWN"), ("PUT .*uploads", "BLOB_UPLOAD_UNKNOWN")]
+)
+def test_a_registry_that_does_not_see_what_was_sent_is_asked_again(
+    server: FaultyRegistry, client: Client, repository: Repository, request_: str, code: str
+) -> None:
+    body = msgspec.json.encode({"errors": [{"code": "DIGEST_INVALID"}, {"code": code}]})
+    server.answer(request_, Answer(status=400, body=body), times=2)
+    push_it(repository, image(*LAYERS))
+    assert len(client.waited) == 2
