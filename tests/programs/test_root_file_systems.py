@@ -59,7 +59,7 @@ def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
         "$['no-new-privileges']": "1",
         "$.directory": "/work/place",
         "$.arguments": ["more"],
-        "$.writable": ["/tmp", "/dev/shm"],  # noqa: S108  # in the container
+        "$.writable": ["/tmp", "/dev/shm", "/data"],  # noqa: S108  # in the container
         "$.readable": ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"],
         "$.processes": ["1"],
         "$.hostname": "container",
@@ -75,7 +75,8 @@ def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
     result = containers.check(
         "well",
         "more",
-        container={"env": ("GREETING=hello", "LEVEL=0"), "working_dir": "/work/place"},
+        container={"env": ("GREETING=hello", "LEVEL=0"), "working_dir": "/work/place", "volumes": {"/data": {}}},
+        members={"data": Member(None, owner=65532)},
         http=[{"path": "/", "json-path": expected}],
         environ={"TOKEN": "t", "SECRET": "of this session"},
         pass_env=["TOKEN", "UNSET"],

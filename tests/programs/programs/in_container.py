@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serving import listening, response, serve
 
-WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108  # in the container
+WRITABLE = ("/tmp", "/dev/shm", "/data")  # noqa: S108  # in the container
 STATUS = Path("/proc/self/status")
 
 

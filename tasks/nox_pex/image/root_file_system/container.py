@@ -50,6 +50,7 @@ def confinement(
         hostname=_HOSTNAME,
         files={"/etc/hosts": _HOSTS, "/etc/hostname": f"{_HOSTNAME}\n", "/etc/resolv.conf": _resolver()},
         shared=shared,
+        volumes=tuple(config.volumes or ()),
         private_network=private_network,
         as_root=directories.as_root,
         join=join,
@@ -71,8 +72,9 @@ def argv(config: ContainerConfig, arguments: tuple[str, ...]) -> tuple[str, ...]
     if not found:
         problem = "the image has neither an entry point nor a command"
         raise NoxPexError("launch-failed", problem, "choose another base, or set `args`")
-    if any("\0" in text for text in (*found, *(config.env or ()), config.working_dir or "")):
-        problem = "the configuration of the image has a null character in its command, `Env` or `WorkingDir`"
+    texts = (*found, *(config.env or ()), config.working_dir or "", *(config.volumes or ()))
+    if any("\0" in text for text in texts):
+        problem = "the configuration of the image has a null character in its command, variables or paths"
         raise NoxPexError("launch-failed", problem, "choose another base")
     return found
 

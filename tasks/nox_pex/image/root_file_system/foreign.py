@@ -5,6 +5,7 @@ Fact source: the kernel's "Kernel Support for miscellaneous Binary Formats (binf
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +22,16 @@ _QEMU: Final = {"amd64": "x86_64", "arm64": "aarch64", "386": "i386"}
 """The names of architectures in the handlers of QEMU, if they differ."""
 
 
-def reason(platform: ImagePlatform, *, machine: str, handlers: Path = _HANDLERS) -> str | None:
+def reason(
+    platform: ImagePlatform, *, machine: str, handlers: Path = _HANDLERS, system: str = sys.platform
+) -> str | None:
     """Return why this machine, with the kernel's name `machine`, cannot run an image for `platform`; None if it can.
 
-    An emulator runs it if its handler is enabled, and fixed: the kernel opens it before the root changes (flag `F`).
+    `system` is Python's name of its system. An emulator runs it if its handler is enabled, and fixed: the kernel opens
+    it before the root changes (flag `F`).
     """
+    if system != "linux":
+        return "only Linux can run an image without an engine"
     here = platform_of_machine(machine)
     if platform.os != here.os:
         return f"it is for {platform}, and this machine is {here}"

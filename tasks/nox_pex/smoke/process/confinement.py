@@ -51,6 +51,7 @@ class RootConfinement(Struct, frozen=True, kw_only=True):
     kernel if `overlay`, otherwise only one, in which missing mount points are created. `place` is an empty directory.
     The program gets the ids `user`, `group` and `groups`, and the working directory `directory`. `files` are the texts
     of files that cover those of the root. `shared` are directories of this machine that are visible at the same path.
+    `volumes` are directories of the root to which the program may write.
     `as_root` says whether this process may become any user; otherwise it is shown as `user` in a user namespace. `join`
     is the process id of a program whose container the new one enters.
     """
@@ -65,6 +66,7 @@ class RootConfinement(Struct, frozen=True, kw_only=True):
     hostname: str
     files: Mapping[str, str] = {}
     shared: tuple[Path, ...] = ()
+    volumes: tuple[str, ...] = ()
     private_network: bool = False
     as_root: bool = False
     join: int | None = None
@@ -83,6 +85,7 @@ class RootConfinement(Struct, frozen=True, kw_only=True):
             "directory": self.directory,
             "hostname": self.hostname,
             "files": dict(self.files),
+            "volumes": self.volumes,
             "shared": [str(path) for path in self.shared],
             "private-network": self.private_network,
             "as-root": self.as_root,

@@ -36,6 +36,9 @@ _CAPABILITY_VERSION: Final = 0x20080522
 _CAPABILITIES: Final = 64
 """More than any kernel has. The kernel refuses those that it does not know with EINVAL."""
 _SYS_OPENAT2: Final = 437
+_SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "loongarch64": 219, "ppc64le": 271, "s390x": 280}
+"""The system call has another number on each older architecture."""
+_KEYCTL_JOIN_SESSION_KEYRING: Final = 1
 _RESOLVE: Final = 0x10 | 0x02
 """RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS."""
 _RESOLVE_NO_SYMLINKS: Final = 0x04
@@ -71,8 +74,8 @@ class RootConfinement(confine.Confinement):
     Its `spec` has: `lower`, the directories of which the root is made, uppermost first, joined by overlayfs if
     `overlay`, otherwise only one; `place`, an empty directory of this machine; `user`, `group`, `groups`, `directory`,
     `hostname`; `files`, the texts of files that are mounted over those of the root; `shared`, directories of this
-    machine that are mounted at the same path; `private-network`; `as-root`, whether this process may become any user;
-    and `join`, a program whose container is entered.
+    machine that are mounted at the same path; `volumes`, writable directories of the root; `private-network`;
+    `as-root`, whether this process may become any user; and `join`, a program whose container is entered.
     """
 
     optional_pid_namespace: bool = False
@@ -140,6 +143,8 @@ class RootConfinement(confine.Confinement):
         if not entered:
             msg = "the system refuses a PID namespace"
             raise RefusedError(msg)
+        os.umask(0o022)
+        _leave_keyring()
         if self._spec["join"] is None:
             kernel.unshare(_NAMESPACES, as_user=False)
             _enter_root(self._spec)
@@ -157,7 +162,6 @@ class RootConfinement(confine.Confinement):
 def _enter_root(spec: Mapping[str, Any]) -> None:
     """Mount the root file system, and make it that of this process."""
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    os.umask(0o022)
     place = spec["place"]
     kernel.mount("tmpfs", place, "tmpfs", _PLAIN & ~kernel.MS_NOEXEC, "mode=755")
     scratch = _directory(place)
@@ -175,6 +179,11 @@ def _enter_root(spec: Mapping[str, Any]) -> None:
         _bind(root, path, os.open(source, os.O_PATH | os.O_CLOEXEC), is_file=True)
         kernel.set_read_only(_open(root, path))
     _make(root, spec["directory"])  # engines create it too
+    for path in spec["volumes"]:
+        if spec["overlay"]:  # a mount of its own does not become read-only with the root
+            _bind(root, path, _make(root, path))
+        else:
+            _mount_at(root, path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
     kernel.set_read_only(root)
     if kernel.libc.sethostname(spec["hostname"].encode(), len(spec["hostname"])) != 0:
         kernel.refuse("to set the name of the host")
@@ -208,9 +217,8 @@ def _mount_file_systems(root: int) -> None:
     host_sys = _directory("/sys") if Path("/sys").is_dir() else None
     _mount_at(root, "/proc", "proc", _PLAIN)
     if host_sys is not None:
-        with contextlib.suppress(RefusedError):
-            _bind(root, "/sys", host_sys)
-            kernel.set_read_only(_open(root, "/sys"), recursive=True)
+        _bind(root, "/sys", host_sys)
+        kernel.set_read_only(_open(root, "/sys"), recursive=True)
     _mount_at(root, _TMP, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
     _mount_at(root, "/dev", "tmpfs", kernel.MS_NOSUID, "mode=755,size=65536k")
     for name, device in devices.items():
@@ -320,6 +328,16 @@ def _create(root: int, path: str, *, is_file: bool, links: int) -> int:
         msg = f"the image lacks {path}, and it cannot be created: {error.strerror}"
         raise ImpossibleError(error.errno or errno.EIO, msg) from None
     return _open(root, path)
+
+
+def _leave_keyring() -> None:
+    """Leave the keyring of this session for an empty one, as the engines' runtimes do (keyctl(2)).
+
+    A kernel without keyrings has nothing to leave.
+    """
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        kernel.libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def _give_up_rights(user: int, group: int, groups: Iterable[int] | None) -> None:

@@ -11,7 +11,7 @@ HANDLER = "enabled\ninterpreter /usr/bin/qemu-aarch64-static\nflags: {flags}\nof
 
 
 def reason(platform: str, handlers: Path, machine: str = "x86_64") -> str | None:
-    return foreign.reason(parse_platform(platform), machine=machine, handlers=handlers)
+    return foreign.reason(parse_platform(platform), machine=machine, handlers=handlers, system="linux")
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,10 @@ def test_a_machine_runs_its_own_images(platform: str, machine: str, tmp_path: Pa
 def test_an_image_for_another_machine_or_system_is_named(tmp_path: Path) -> None:
     assert reason("linux/arm64", tmp_path) == "it is for linux/arm64, and this machine is linux/amd64"
     windows = ImagePlatform(os="windows", architecture="amd64")
-    found = foreign.reason(windows, machine="x86_64", handlers=tmp_path)
+    found = foreign.reason(windows, machine="x86_64", handlers=tmp_path, system="linux")
     assert found == "it is for windows/amd64, and this machine is linux/amd64"
+    found = foreign.reason(parse_platform("linux/arm64"), machine="arm64", handlers=tmp_path, system="darwin")
+    assert found == "only Linux can run an image without an engine"
 
 
 @pytest.mark.parametrize(
