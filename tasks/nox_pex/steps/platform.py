@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base import fetch, python
@@ -15,7 +16,7 @@ from nox_pex.settings.image import LAYOUT, EngineArgs, Image
 from nox_pex.steps.context import Context
 from nox_pex.system import outside_text
 
-_KEY = "--image"
+_KEY: Final = "--image"
 """The name of the option, for errors about its value."""
 
 
