@@ -122,7 +122,7 @@ CODES: Final[dict[Code, str]] = {
     "engine-failed": "The container engine could not start the container.",
     "image-base": "The base image does not exist, cannot be pulled, or is not one that nox-pex reads.",
     "image-python": "The base image has no Python that can run the binary.",
-    "image-build": "The container engine could not build the image.",
+    "image-build": "The image could not be built.",
     "image-unreadable": "The image's user cannot read the binary.",
     "port-unreachable": "The program in the container listens where nothing outside can reach it.",
     "registry": "The registry does not answer, or refuses a request.",

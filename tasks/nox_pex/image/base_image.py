@@ -24,7 +24,7 @@ from nox_pex.system.command import Outcome, Shell
 QUESTION: Final = """\
 import glob, json, os, platform, re, subprocess, sys, sysconfig
 try:
-    libc = os.confstr("CS_GNU_LIBC_VERSION").split()
+    libc = os.confstr("CS_GNU_LIBC_VERSION").split() or ["", ""]
 except (AttributeError, OSError, ValueError):
     libc = ["", ""]
 for loader in [] if libc[0] else glob.glob("/lib/ld-musl-*.so.1"):

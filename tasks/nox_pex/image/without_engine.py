@@ -146,6 +146,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         python=found,
         platform=python.platform_of(found, str(wanted)) if job.target.platforms else None,
         project=job.distribution,
+        base_layers=len(base.layers),
         starts_directly=found.has_shell and table.sh_boot and table.layout == "zipapp",
     )
     compiler = None

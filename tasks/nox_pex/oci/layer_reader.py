@@ -22,7 +22,15 @@ MOST_MEMBERS: Final = 1_000_000
 
 
 MOST_NAMES: Final = 256 << 20
-"""Bytes of all names in all layers of an image."""
+"""Bytes of all names and headers in all layers of an image."""
+
+
+_PART: Final = 64
+"""Bytes that count for each record of a header and each part of a sparse file: they need memory and time."""
+
+
+_PADDING: Final = 1 << 18
+"""Bytes after the end that are read at a time."""
 
 
 _LARGEST_HEADER: Final = 1 << 20
@@ -101,7 +109,7 @@ Content: TypeAlias = tuple[TreeEntry, Iterator[tuple[int, memoryview]]]
 
 
 class Allowance(Struct):
-    """The members and the bytes of names that the layers of an image may still have."""
+    """The members and the bytes of names and headers that the layers of an image may still have."""
 
     members: int = MOST_MEMBERS
     names: int = MOST_NAMES
@@ -109,10 +117,14 @@ class Allowance(Struct):
     def take(self, names: int) -> None:
         """Count one member, with names of so many bytes. Raises `LayerError` if that is too much."""
         self.members -= 1
-        self.names -= names
         if self.members < 0:
             msg = f"brings the members of the image to more than {MOST_MEMBERS}"
             raise LayerError(msg)
+        self.charge(names)
+
+    def charge(self, size: int) -> None:
+        """Count so many bytes of names. Raises `LayerError` if that is too much."""
+        self.names -= size
         if self.names < 0:
             msg = f"brings the names in the image to more than {MOST_NAMES} bytes"
             raise LayerError(msg)
@@ -124,14 +136,14 @@ def members(layer: LayerFile, number: int, allowance: Allowance) -> Iterator[Mem
     Raises `LayerError` if it is damaged or hostile, or if a name leads outside of the root.
     """
     with LayerStream(layer) as stream:
-        while (header := _next_header(stream)) is not None:
+        while (header := _next_header(stream, allowance)) is not None:
             fields, size, segments = header
-            allowance.take(len(fields.name) + len(fields.link))
+            allowance.take(len(fields.name) + len(fields.link) + _PART * len(segments or ()))
             yield _member(fields, size, segments, number=number, offset=stream.position)
             stored = fields.stored
             stream.skip(stored + -stored % BLOCK)
-        while block := stream.read(BLOCK):
-            if block.strip(b"\0"):
+        while rest := stream.read(_PADDING):
+            if rest.strip(b"\0"):
                 msg = "has data after its end"
                 raise LayerError(msg)
         stream.finish()
@@ -162,7 +174,7 @@ def _content(stream: LayerStream, entry: TreeEntry) -> Iterator[tuple[int, memor
             raise LayerError(msg)
 
 
-def _next_header(stream: LayerStream) -> tuple[Header, int, Segments | None] | None:
+def _next_header(stream: LayerStream, allowance: Allowance) -> tuple[Header, int, Segments | None] | None:
     """Return the next member's header, the size of its file, and its segments if it is sparse; None at the end."""
     long: dict[bytes, bytes] = {}
     pax: dict[str, str] = {}
@@ -179,9 +191,10 @@ def _next_header(stream: LayerStream) -> tuple[Header, int, Segments | None] | N
             raise LayerError(msg)
         header = tar_header.parse(block)
         if header.type in (b"L", b"K"):
-            long[header.type] = _small(stream, header).partition(b"\0")[0]
+            long[header.type] = _small(stream, header, allowance).partition(b"\0")[0]
         elif header.type in (b"x", b"g"):
-            found = list(tar_header.records(_small(stream, header)))
+            found = list(tar_header.records(_small(stream, header, allowance)))
+            allowance.charge(_PART * len(found))
             if header.type == b"x":  # a global one counts nothing to engines
                 pax, pairs = dict(found), [text for key, text in found if key in _PAIRS]
         else:
@@ -196,11 +209,12 @@ def _next_header(stream: LayerStream) -> tuple[Header, int, Segments | None] | N
 _PAIRS: Final = ("GNU.sparse.offset", "GNU.sparse.numbytes")
 
 
-def _small(stream: LayerStream, header: Header) -> bytes:
+def _small(stream: LayerStream, header: Header, allowance: Allowance) -> bytes:
     """Return the content of a header that belongs to the next member. Raises `LayerError`."""
     if header.stored > _LARGEST_HEADER:
         msg = f"has a header of {header.stored} bytes"
         raise LayerError(msg)
+    allowance.charge(header.stored)
     data = stream.read(header.stored)
     stream.skip(header.stored - len(data) + -header.stored % BLOCK)
     return data

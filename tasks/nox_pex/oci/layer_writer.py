@@ -73,21 +73,23 @@ class Entry(Struct, frozen=True, kw_only=True):
     executable: bool = False
 
 
-def write_layer(entries: Iterable[Entry], output: Path) -> LayerFile:
-    """Write a layer with `entries` to the new file `output`, compressed by gzip.
+def write_layer(entries: Iterable[Entry], output: Path, *, compressed: bool = False) -> LayerFile:
+    """Write a layer with `entries` to the new file `output`, as gzip.
+
+    If they are `compressed` already, they are only stored: a second compression takes seconds, and gains nothing.
 
     The entries are sorted, and the directories above them are added. All belong to user 0 and group 0, with the modes
     0755, 0644 (0777 for links) and the date 1980-01-01. The same entries give the same `diff_id` on any machine.
     Raises `ValueError` if two entries have the same path, a path leaves the image, or a file has not the size that its
     stream promises; and `OSError`.
     """
-    return compress(archive(entries), output)
+    return compress(archive(entries), output, level=zlib.Z_NO_COMPRESSION if compressed else _LEVEL)
 
 
-def compress(pieces: Iterable[bytes], output: Path) -> LayerFile:
+def compress(pieces: Iterable[bytes], output: Path, *, level: int = _LEVEL) -> LayerFile:
     """Write the layer whose tar archive is `pieces` to the new file `output`. Raises `OSError`."""
     with output.open("xb", buffering=0) as file:
-        gzip = _Gzip(file)
+        gzip = _Gzip(file, level)
         for piece in pieces:
             gzip.write(piece)
         gzip.close()
@@ -98,9 +100,9 @@ def compress(pieces: Iterable[bytes], output: Path) -> LayerFile:
 class _Gzip:
     """Compresses into a file, and hashes both sides."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], level: int) -> None:
         self._file = file
-        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
         self._plain, self._compressed = hashlib.sha256(), hashlib.sha256()
         self._checksum, self._length = 0, 0
         self.size = 0

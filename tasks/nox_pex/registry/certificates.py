@@ -34,10 +34,13 @@ def context(environ: Mapping[str, str]) -> ssl.SSLContext:
             file, directory = (None, value) if Path(value).is_dir() else (value, None)
             if variable == "SSL_CERT_DIR":
                 file, directory = None, value
+            # Not `ssl.create_default_context`: since 3.13 it refuses private authorities that every other tool accepts.
+            made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             try:
-                return ssl.create_default_context(cafile=file, capath=directory)
+                made.load_verify_locations(cafile=file, capath=directory)
             except OSError as error:
                 raise _unreadable(Path(value), variable, error) from error
+            return made
     return httpx2.create_ssl_context(trust_env=False)
 
 

@@ -225,6 +225,22 @@ def test_too_many_members_or_names_are_refused(tmp_path: Path) -> None:
             list(layer_reader.members(found, 0, allowance))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pax([("a", "")] * 100) + header(b"x") + END,
+        header(b"s", kind=b"S", at_386=(b"%011o\0" % 0) * 8, at_483=b"%011o\0" % 0) * 30 + END,
+        (header(b"n", kind=b"L", size=500) + padded(b"n" * 200 + bytes(300)) + header(b"x")) * 10 + END,
+    ],
+)
+def test_headers_count_too(tmp_path: Path, data: bytes) -> None:
+    found = layer(tmp_path, data)
+
+    assert list(layer_reader.members(found, 0, Allowance(names=8000)))
+    with pytest.raises(LayerError, match="brings the names"):
+        list(layer_reader.members(found, 0, Allowance(names=4000)))
+
+
 def old_map(parts: list[tuple[int, int]]) -> bytes:
     return b"".join(b"%011o\0%011o\0" % part for part in parts)
 

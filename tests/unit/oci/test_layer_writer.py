@@ -74,3 +74,15 @@ def test_a_size_above_eight_gibibytes_is_in_a_pax_header() -> None:
 def test_entries_that_make_no_layer_are_refused(tmp_path: Path, entries: Sequence[Entry], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         write_layer(entries, tmp_path / "layer")
+
+
+def test_what_is_compressed_already_is_only_stored_in_the_same_archive(tmp_path: Path) -> None:
+    entries = [Entry(path="app/service.pex", content=b"0" * 5_000_000)]
+
+    small = layer_writer.write_layer(entries, tmp_path / "small")
+    stored = layer_writer.write_layer(entries, tmp_path / "stored", compressed=True)
+
+    assert small.diff_id == stored.diff_id
+    assert small.descriptor.size < 10_000
+    assert stored.descriptor.size > 5_000_000
+    assert gzip.decompress(stored.path.read_bytes()) == gzip.decompress(small.path.read_bytes())

@@ -29,7 +29,7 @@ class Client(Struct, frozen=True, kw_only=True):
     def open(self, name: str, **limits: float) -> Repository:
         """Open a repository; nothing really waits."""
         patience = msgspec.structs.replace(
-            Patience(connect=2.0, read=2.0, allowance=2.0, helper=2.0, sleep=self.waited.append), **limits
+            Patience(connect=10.0, read=10.0, allowance=10.0, helper=10.0, sleep=self.waited.append), **limits
         )
         shell = Shell(environ=self.environ, secrets=Secrets(), say=self.said.append)
         opened = open_repository(

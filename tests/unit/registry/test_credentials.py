@@ -44,13 +44,13 @@ class Home:
         program = self.write(self.root / "bin" / f"docker-credential-{name}", f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
 
-    def find(self, name: str = "registry.example/team/app", *, timeout: float = 5.0) -> Credentials:
+    def find(self, name: str = "registry.example/team/app", *, timeout: float = 30.0) -> Credentials:
         return credentials.find(reference.parse(name), self.environ, timeout=timeout)
 
     def user(self, name: str = "registry.example/team/app") -> str:
         return self.find(name).user
 
-    def failure(self, *, timeout: float = 5.0) -> NoxPexError:
+    def failure(self, *, timeout: float = 30.0) -> NoxPexError:
         with pytest.raises(NoxPexError) as caught:
             self.find(timeout=timeout)
         assert caught.value.code == "registry-auth"

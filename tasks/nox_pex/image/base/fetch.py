@@ -29,6 +29,10 @@ _AT_ONCE: Final = 4
 """Layers that are fetched, or compared with their digests, at the same time."""
 
 
+_OF_REGISTRIES: Final = ("registry", "registry-auth")
+"""The codes of failures that get the key of the setting here."""
+
+
 def fetch(name: str, platform: ImagePlatform, *, key: str, root: Path, caches: Caches, shell: Shell) -> BaseImage:
     """Return the base image `name` for `platform`: its configuration, and its layers in the user's cache.
 
@@ -41,6 +45,11 @@ def fetch(name: str, platform: ImagePlatform, *, key: str, root: Path, caches: C
     try:
         with _source(name, root=root, blobs=blobs, shell=shell) as source:
             return _fetch(name, platform, source, blobs, shell.say)
+    except NoxPexError as error:
+        if error.code not in _OF_REGISTRIES:
+            raise
+        problem = f"{key} names {name}, which cannot be fetched: {error.problem}"
+        raise NoxPexError(error.code, problem, error.remedy, log=error.log) from error
     except FormatError as error:
         problem = f"{key} names {name}, which cannot be the base for {platform}: {error}"
         raise NoxPexError("image-base", problem, f"set {key} to another image") from error
@@ -75,7 +84,7 @@ def layout_place(text: str, root: Path) -> tuple[Path, str | None]:
 def _fetch(
     name: str, platform: ImagePlatform, source: Source, blobs: BlobCache, say: Callable[[str], None]
 ) -> BaseImage:
-    """Raises `FormatError`, and what `fetch` raises."""
+    """Return the base image that `source` has. Raises `FormatError`, and what `fetch` raises."""
     chosen = choose(source, platform)
     config = image_config.parse(source.small(chosen.manifest.config))
     check_config(config, chosen, platform)

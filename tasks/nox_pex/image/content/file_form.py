@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import msgspec
 from nox_pex.distributions import pex_file
 from nox_pex.image import scanner_files
 from nox_pex.image.content.request import ContentRequest
+from nox_pex.oci import layer_writer
+from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_store import LayerStore, StoredLayer, key_of
 from nox_pex.oci.layer_writer import Entry, Stream
 from nox_pex.system import files, recipe
@@ -21,7 +24,22 @@ def layer(request: ContentRequest, store: LayerStore) -> StoredLayer:
     key = key_of(
         "file", recipe.digest_of("image", "oci"), request.root, request.name, request.file, _digest(request.binary)
     )
-    return store.find(key) or store.add(key, _entries(request))
+
+    def write(path: Path) -> LayerFile:
+        return layer_writer.write_layer(_entries(request), path, compressed=_is_compressed(request.binary))
+
+    return store.find(key) or store.keep(key, write)
+
+
+def _is_compressed(binary: Path) -> bool:
+    """Whether the members of a PEX file are compressed, except a few."""
+    if binary.is_dir():
+        return False
+    with zipfile.ZipFile(binary) as archive:
+        sizes = dict.fromkeys((True, False), 0)
+        for member in archive.infolist():
+            sizes[member.compress_type == zipfile.ZIP_STORED] += member.compress_size
+    return sizes[True] < sizes[False] / 10
 
 
 def _digest(binary: Path) -> str:

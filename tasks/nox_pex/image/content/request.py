@@ -13,8 +13,16 @@ from nox_pex.image.dockerfile import APP
 from nox_pex.oci.image import LayerFile
 from nox_pex.platforms.platform import Platform
 
-MOST_LAYERS: Final = 100
-"""Layers that nox-pex adds to a base. Docker's limit is 127, with those of the base."""
+_MOST: Final = 100
+"""Layers that nox-pex adds to a base at most."""
+
+
+_MOST_OF_AN_IMAGE: Final = 125
+"""Layers of an image with those of its base at most (`maxLayerDepth` in moby's layer store)."""
+
+
+_FEWEST: Final = 3
+"""The environment, the distributions, the project's own code."""
 
 
 class ContentRequest(Struct, frozen=True, kw_only=True):
@@ -24,8 +32,7 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
     `platform` the platform of the image if the binary is for several (`complete-platforms`), else None. `project` is
     the name of the project's distribution, or None if the project ships as loose files. `starts_directly` says that
     the container starts the file itself, and not `python` with the file as its argument; it counts for the form `file`
-    alone. The form `unpacked` gets at most `most_layers` layers. `root` is the
-    directory in the image that gets the binary.
+    alone. `base_layers` is the number of layers of the base. `root` is the directory in the image that gets the binary.
     """
 
     binary: Path
@@ -36,8 +43,13 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
     platform: Platform | None = None
     project: str | None = None
     starts_directly: bool = False
-    most_layers: int = MOST_LAYERS
+    base_layers: int = 0
     root: str = APP
+
+    @property
+    def most_layers(self) -> int:
+        """The layers that the form `unpacked` adds to the base at most."""
+        return max(_FEWEST, min(_MOST, _MOST_OF_AN_IMAGE - self.base_layers))
 
 
 class ImageContent(Struct, frozen=True, kw_only=True):

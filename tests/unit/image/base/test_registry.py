@@ -115,5 +115,6 @@ def test_other_bytes_of_a_layer_are_not_kept(tmp_path: Path, server: FaultyRegis
         base(tmp_path, f"{name}:1")
 
     assert caught.value.code == "registry"
+    assert caught.value.problem.startswith(f"image.base names {name}:1, which cannot be fetched: ")
     assert not list((tmp_path / "cache" / "blobs" / hexadecimal).iterdir())
     assert [each.path.read_bytes() for each in base(tmp_path, f"{name}:1").layers] == LAYERS

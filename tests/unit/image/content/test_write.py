@@ -95,3 +95,8 @@ def test_what_cannot_be_unpacked_is_refused(request_of_file: ContentRequest, cac
     for form in ("file", "unpacked"):
         with pytest.raises(PexError):
             write_content(replace(unpacked, binary=tmp_path / "text", form=form), caches=caches, shell=SHELL)
+
+
+def test_layers_are_fewer_if_the_base_has_many(request_of_file: ContentRequest) -> None:
+    most = [replace(request_of_file, base_layers=number).most_layers for number in (0, 5, 25, 30, 120, 124, 500)]
+    assert most == [100, 100, 100, 95, 5, 3, 3]
