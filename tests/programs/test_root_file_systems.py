@@ -282,8 +282,13 @@ def test_a_kernel_that_cannot_join_directories_gets_one(
         base, tmp_path, temporary, (*(prefix or ("unshare",)), "-m", "sh", "-c", script, "sh", str(place))
     )
     containers.cache = place / "2" / "cache"
-    check = [{"path": "/", "json-path": {"$.joined": False, "$.directory": "/work"}}]
-    result = containers.check("well", container={"working_dir": "/work"}, http=check)
+    check = [{"path": "/", "json-path": {"$.joined": False, "$.directory": "/work", "$.writable[2]": "/data"}}]
+    result = containers.check(
+        "well",
+        container={"working_dir": "/work", "volumes": {"/data": {}}},
+        members={"data": Member(None, owner=65532)},
+        http=check,
+    )
     assert result["code"] is None, result
 
 

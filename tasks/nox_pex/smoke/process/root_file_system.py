@@ -1,4 +1,4 @@
-"""Run a program as the first process of a container: in a root file system of its own, as another user, without rights.
+"""Run a program as the first process of a container: in a private root file system, as another user, without rights.
 
 The supervisor imports this file, so it may import only the standard library. It works only on Linux (5.12 or newer).
 The root file system is untrusted: a link in it must not lead a mount to a file of this machine. So each path in it is
@@ -180,10 +180,13 @@ def _enter_root(spec: Mapping[str, Any]) -> None:
         kernel.set_read_only(_open(root, path))
     _make(root, spec["directory"])  # engines create it too
     for path in spec["volumes"]:
-        if spec["overlay"]:  # a mount of its own does not become read-only with the root
-            _bind(root, path, _make(root, path))
-        else:
-            _mount_at(root, path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+        directory = _make(root, path)
+        if spec["overlay"]:  # a separate mount does not become read-only with the root
+            _bind_descriptor(directory, _link(directory), what=path)
+        else:  # its files are those of the cache
+            found = os.fstat(directory)
+            options = f"mode={stat.S_IMODE(found.st_mode):o},uid={found.st_uid},gid={found.st_gid}"
+            _mount_at(root, path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     kernel.set_read_only(root)
     if kernel.libc.sethostname(spec["hostname"].encode(), len(spec["hostname"])) != 0:
         kernel.refuse("to set the name of the host")
