@@ -76,7 +76,9 @@ def main() -> None:
     try:
         if call.asks:
             container = call.container
-            answer = ask_python(container.layers, container.config, image="it", executable=call.asks, caches=caches)
+            answer = ask_python(
+                container.layers, container.config, image="it", executable=call.asks, caches=caches, say=lambda _: None
+            )
             result = msgspec.to_builtins(answer)
         else:
             result = check(call, caches)

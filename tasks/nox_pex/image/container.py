@@ -11,6 +11,7 @@ from typing import Final, final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.image import smoke_settings
 from nox_pex.image.engine import ContainerStart, Engine
 from nox_pex.smoke import log
 from nox_pex.smoke.plan import Boot
@@ -163,15 +164,7 @@ class ContainerRunner(Struct, frozen=True, kw_only=True):
     def _unreachable(self, program: RunningContainer) -> NoxPexError | None:
         if program.exited() is not None:
             return None
-        addresses = self.listening(program.name)
-        reachable = {port for address, port in addresses if not address.startswith(_LOOPBACK)}
-        if not self.published or reachable.issuperset(self.published.values()):
-            return None  # it is reachable, but does not answer as it should
-        missing = ", ".join(str(port) for port in sorted({*self.published.values()} - reachable))
-        inside = ", ".join(f"{address} port {port}" for address, port in addresses[:3])
-        problem = f"port {missing} of the container cannot be reached: its program listens on {inside or 'no port'}"
-        remedy = "let it listen on 0.0.0.0 (`{host}` in `smoke.args`) and on the port that `expose` names"
-        return NoxPexError("port-unreachable", problem, remedy)
+        return smoke_settings.unreachable(self.published, self.listening(program.name))
 
     def _unreadable(self, ended: Exit, last: str) -> NoxPexError | None:
         """Return the error if the entry point cannot be read or started.

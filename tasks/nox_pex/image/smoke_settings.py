@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from nox_pex.settings.image import Image, port_number
 from nox_pex.settings.smoke import Smoke
 from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot, Endpoint
+from nox_pex.smoke.process import ports
 from nox_pex.smoke.report import BootResult, SmokeReport
 
 BOOT: Final = Boot(condition="container", state="container")
@@ -59,6 +60,31 @@ def fill_tokens(smoke: Smoke, inner: int | None) -> Smoke:
     )
     args = tuple(plan.fill(argument, tokens) for argument in smoke.args)
     return msgspec.structs.replace(smoke, args=args, env=variables(smoke.env), command=commands)
+
+
+def unreachable(published: Mapping[int, int], listening: Sequence[tuple[str, int]]) -> NoxPexError | None:
+    """Return the error of a container that listens on none of its published ports, or only on loopback; else None.
+
+    `published` is as from `published_ports`. `listening` has the addresses and ports on which its program listens.
+    """
+    reachable = [port for host, port in listening if not _is_loopback(host)]
+    missing = sorted({*published.values()}.difference(reachable))
+    if not missing:
+        return None
+    shown = ", ".join(str(port) for port in missing)
+    inside = ", ".join(f"{host} port {port}" for host, port in listening[:3])
+    problem = f"port {shown} of the container cannot be reached: its program listens on {inside or 'no port'}"
+    remedy = "let it listen on 0.0.0.0 (`{host}` in `smoke.args`) and on the port that `expose` names"
+    if reachable:
+        remedy = f"if that is its port, write `expose = [{reachable[0]}]` next to `args` in the image's settings"
+    return NoxPexError("port-unreachable", problem, remedy)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ports.is_loopback(host)
+    except ValueError:  # a program of the image prints the addresses: it may print anything
+        return False
 
 
 def skipped(

@@ -131,7 +131,7 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
         shell=job.shell,
     )
     in_layers = python.python_of(base, minor=job.minor, key=key, caches=caches)
-    said = ask.as_it_runs(base, in_layers, caches=caches)
+    said = ask.as_it_runs(base, in_layers, caches=caches, say=job.shell.say)
     found = said or in_layers
     compatibility.check(
         required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)

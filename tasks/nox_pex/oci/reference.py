@@ -21,7 +21,7 @@ DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_HOSTS: Final = ("docker.io", "index.docker.io")
 
 
-_DOCKER_HUB_ENDPOINT: Final = "registry-1.docker.io"
+DOCKER_HUB_ENDPOINT: Final = "registry-1.docker.io"
 """The host that serves Docker Hub's registry API."""
 
 
@@ -67,7 +67,7 @@ class ImageName(Struct, frozen=True, kw_only=True):
     @property
     def endpoint(self) -> str:
         """Host, and perhaps port, of the registry's API."""
-        return _DOCKER_HUB_ENDPOINT if self.registry == DOCKER_HUB else self.registry
+        return DOCKER_HUB_ENDPOINT if self.registry == DOCKER_HUB else self.registry
 
     @property
     def wanted(self) -> str:

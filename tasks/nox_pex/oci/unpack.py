@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -63,14 +63,21 @@ _Place: TypeAlias = tuple[int, int]
 """Layer and offset: equal for all hard links to one file, and different for all others."""
 
 
-def unpacked(layers: Sequence[LayerFile], *, image: str, caches: Caches, as_root: bool) -> Path:
+def unpacked(
+    layers: Sequence[LayerFile],
+    *,
+    image: str,
+    caches: Caches,
+    as_root: bool,
+    unpacking: Callable[[], None] = lambda: None,
+) -> Path:
     """Return the directory in the user's cache with the merged tree of `layers`, lowest first; unpack it if needed.
 
     The same layers are unpacked once. The directory is not removed before this process ends. It must not be written to:
     mount it read-only. With `as_root`, each file gets the owner and group of its layer. Otherwise all belong to the
     user, who may enter every directory. Modes are as in the layer, but without setuid and setgid bits. There are no
-    devices, no FIFOs and no extended attributes. `image` names the image in errors. Raises `NoxPexError`: `image-base`
-    if a layer is not one that can be unpacked, `cache-unsafe`.
+    devices, no FIFOs and no extended attributes. `image` names the image in errors. `unpacking` is called before the
+    layers are unpacked. Raises `NoxPexError`: `image-base` if a layer is not one that can be unpacked, `cache-unsafe`.
     """
     part = caches.of_images("root-file-systems") / f"{root_tree.key_of(layers)}{'-root' if as_root else ''}"
     part.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,6 +88,7 @@ def unpacked(layers: Sequence[LayerFile], *, image: str, caches: Caches, as_root
     with locks.locked(part.with_name(f"{part.name}.lock"), waiting=lambda: None):
         locks.remove_abandoned(part, _NEW)
         if not root.is_dir():
+            unpacking()
             tree = root_tree.tree_of(layers, image=image, caches=caches)
             with locks.scratch(_NEW, parent=part) as scratch:
                 _write(tree, scratch / _ROOT, {}, image=image, as_root=as_root)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.oci.reference import DOCKER_HUB_ENDPOINT
 from nox_pex.system import strict_json
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 
 if TYPE_CHECKING:
     import httpx2
@@ -123,7 +124,10 @@ def unreachable(method: str, url: httpx2.URL, error: Exception) -> NoxPexError |
     unknown = next((cause for cause in causes if isinstance(cause, socket.gaierror)), None)
     if unknown is not None and unknown.errno != socket.EAI_AGAIN:
         problem = f"{where}: there is no host {url.host}: {unknown.strerror}"
-        return NoxPexError("registry", problem, "check the name of the registry")
+        remedy = "check the name of the registry"
+        if url.host == DOCKER_HUB_ENDPOINT:
+            remedy = "check the network; a name without a registry, such as team/app:1, belongs to Docker Hub"
+        return NoxPexError("registry", problem, remedy)
     reason = _reason(error)
     return TryAgainError(NoxPexError("registry", f"{where}: {reason}", "check the network, and that the registry runs"))
 
@@ -131,10 +135,13 @@ def unreachable(method: str, url: httpx2.URL, error: Exception) -> NoxPexError |
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 
 
+_ERROR_NUMBER: Final = pattern(r"^\[Errno -?[0-9]+\] ")
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "no answer in time" if isinstance(error, httpx2.ReadTimeout) else "no connection in time"
-    return str(error).strip() or type(error).__name__
+    return _ERROR_NUMBER.sub("", str(error)).strip() or type(error).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

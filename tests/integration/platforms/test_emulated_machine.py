@@ -48,7 +48,7 @@ from nox_pex.image.root_file_system import ask
 from nox_pex.image.root_file_system.directories import RootDirectories
 from nox_pex.oci.image_config import ContainerConfig
 with contextlib.ExitStack() as stack:
-    root = RootDirectories(stack, None, image="it", as_root=False)
+    root = RootDirectories(stack, None, image="it", as_root=False, say=print)
     root.lower = (sys.argv[1],)
     scratch = Path(sys.argv[2])
     streams = ask.Streams(stdin=Path("/dev/null"), stdout=scratch / "out", stderr=scratch / "err")

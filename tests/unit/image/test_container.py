@@ -128,8 +128,16 @@ def test_a_program_on_the_loopback_address_is_unreachable(tmp_path: Path) -> Non
     )
     nothing = explained(tmp_path, "startup-timeout", outcome(""))
     assert nothing.problem.endswith("its program listens on no port")
+    assert "let it listen on 0.0.0.0" in nothing.remedy
     assert explained(tmp_path, "startup-timeout", outcome("0.0.0.0 8000\n")).code == "startup-timeout"
     assert explained(tmp_path, "check-failed").code == "check-failed"
+
+
+def test_a_program_on_a_port_that_is_not_published_is_told_to_expose_it(tmp_path: Path) -> None:
+    error = explained(tmp_path, "startup-timeout", outcome("0.0.0.0 9000\nnowhere 1\n127.0.0.1 70\n"))
+    assert error.code == "port-unreachable"
+    assert "its program listens on 0.0.0.0 port 9000" in error.problem
+    assert "write `expose = [9000]`" in error.remedy
 
 
 def test_a_failure_of_the_engine_is_not_one_of_the_program(tmp_path: Path, stub: type[StubProgram]) -> None:

@@ -147,6 +147,9 @@ class LayoutSource:
 
     def top(self) -> Found:
         """Return the only manifest or index that `index.json` has for the tag; or, if there are several, an index."""
+        if not self._directory.is_dir():
+            msg = f"there is no directory {self._directory}"
+            raise FormatError(msg)
         version = manifest.table(self._small(self._directory / "oci-layout")).get("imageLayoutVersion")
         if not (isinstance(version, str) and version.startswith("1.")):
             msg = f"its layout has the version {version!r}, which is not known"

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,9 @@ class Streams(Struct, frozen=True, kw_only=True):
     stderr: Path
 
 
-def as_it_runs(base: BaseImage, python: ImagePython, *, caches: Caches) -> ImagePython | None:
+def as_it_runs(
+    base: BaseImage, python: ImagePython, *, caches: Caches, say: Callable[[str], None]
+) -> ImagePython | None:
     """Return what the Python of `base` says about itself; None if it cannot run here. `python` is what its layers say.
 
     Its path and the shell are those of `python`, because the image has them: it must be the same from any machine. The
@@ -68,7 +70,8 @@ def as_it_runs(base: BaseImage, python: ImagePython, *, caches: Caches) -> Image
     try:
         answer = msgspec.convert(known.get(python.executable), ImagePython)
     except (msgspec.ValidationError, UnicodeError):
-        ran = ask_python(base.layers, base.config, image=base.name, executable=python.executable, caches=caches)
+        executable = python.executable
+        ran = ask_python(base.layers, base.config, image=base.name, executable=executable, caches=caches, say=say)
         if ran.python is None:
             return None
         answer = msgspec.structs.replace(ran.python, executable=python.executable, has_shell=python.has_shell)
@@ -77,18 +80,25 @@ def as_it_runs(base: BaseImage, python: ImagePython, *, caches: Caches) -> Image
 
 
 def ask_python(
-    layers: Sequence[LayerFile], config: ImageConfig, *, image: str, executable: str, caches: Caches
+    layers: Sequence[LayerFile],
+    config: ImageConfig,
+    *,
+    image: str,
+    executable: str,
+    caches: Caches,
+    say: Callable[[str], None],
 ) -> PythonAnswer:
     """Run `executable`, a path in the image, and return which Python it says that it is.
 
-    It runs as nobody, without a network, on a read-only root. `image` names the image in errors. Raises `NoxPexError`:
-    `image-python` if it runs but does not say what it is, `image-base` if the layers cannot be unpacked.
+    It runs as nobody, without a network, on a read-only root. `image` names the image in errors. `say` shows that large
+    layers are unpacked. Raises `NoxPexError`: `image-python` if it runs but does not say what it is, `image-base` if
+    the layers cannot be unpacked.
     """
     reason = foreign.reason(config.platform, machine=platform.machine())
     if reason is not None:
         return PythonAnswer(reason=reason)
     with (
-        directories.unpacked(layers, (), image=image, caches=caches) as root,
+        directories.unpacked(layers, (), image=image, caches=caches, say=say) as root,
         tempfile.TemporaryDirectory(prefix="nox-pex-ask-") as name,
     ):
         scratch = Path(name)

@@ -54,7 +54,7 @@ def check_root_file_system(
     if user.user == 0:
         say("container: the image's user is root")
     with contextlib.ExitStack() as stack:
-        root = stack.enter_context(directories.unpacked(base, added, image=image.identity, caches=caches))
+        root = stack.enter_context(directories.unpacked(base, added, image=image.identity, caches=caches, say=say))
         is_private = inner is not None and not options.serve and not stack.enter_context(ports.usable(inner))
         if is_private:
             say(f"container: port {inner} cannot be used on this machine, so the container gets a private network")

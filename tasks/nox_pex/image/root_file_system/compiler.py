@@ -32,7 +32,7 @@ class BaseCompiler(Struct, frozen=True, kw_only=True):
     version: str
     caches: Caches
 
-    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:  # noqa: ARG002  # it gets no variable of it
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
         """Compile the sources in `given` to `output`.
 
         Raises `NoxPexError` `image-build` if the Python fails, and `UnavailableError` if the kernel refuses to run it.
@@ -40,7 +40,8 @@ class BaseCompiler(Struct, frozen=True, kw_only=True):
         log = output.with_suffix(".log")
         argv = (self.executable, *OPTIONS, "-c", SCRIPT.read_text("utf-8"))
         streams = Streams(stdin=given, stdout=output, stderr=log)
-        with directories.unpacked(self.base.layers, (), image=self.base.name, caches=self.caches) as root:
+        layers, name = self.base.layers, self.base.name
+        with directories.unpacked(layers, (), image=name, caches=self.caches, say=shell.say) as root:
             ended = run_in(root, argv, self.base.config.container, streams, scratch=output.parent, seconds=_SECONDS)
         if ended is None or ended.status != 0:
             how = f"still running after {_SECONDS:g} s" if ended is None else describe_status(ended.status)

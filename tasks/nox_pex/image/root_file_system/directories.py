@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
 
 from nox_pex.oci import unpack
 from nox_pex.oci.image import LayerFile
 from nox_pex.smoke.process.program import UnavailableError
+from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.cache import Caches
 
 _OVERLAY: Final = "overlayfs"
@@ -32,6 +33,10 @@ _CAPABILITIES: Final = re.compile(r"^CapEff:\s*([0-9a-f]+)$", re.MULTILINE)
 
 _NEEDED: Final = sum(1 << number for number in (0, 1, 6, 7, 21))
 """CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN (capabilities(7))."""
+
+
+_LARGE: Final = 20 * 10**6
+"""Bytes of layers from which on a line says that they are unpacked: it may take seconds."""
 
 
 _ALL_USERS: Final = 65536
@@ -60,13 +65,22 @@ class RootDirectories:
     separate directories. If the kernel refuses overlayfs, `can_do_without` makes one directory of them.
     """
 
-    def __init__(self, stack: contextlib.ExitStack, caches: Caches, *, image: str, as_root: bool) -> None:
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        caches: Caches,
+        *,
+        image: str,
+        as_root: bool,
+        say: Callable[[str], None],
+    ) -> None:
         self.as_root = as_root
         self.lower: tuple[str, ...] = ()
         self.overlay = True
         self._stack = stack
         self._caches = caches
         self._image = image
+        self._say = say
         self._base: Sequence[LayerFile] = ()
         self._added: Sequence[LayerFile] = ()
 
@@ -74,10 +88,15 @@ class RootDirectories:
         """Unpack the layers that are not in the cache. Raises `NoxPexError`: `image-base`, `cache-unsafe`."""
         self._base, self._added = base, added
         groups = [group for group in (base, added[:-1], added[-1:]) if group]
-        directories = [
-            unpack.unpacked(group, image=self._image, caches=self._caches, as_root=self.as_root) for group in groups
-        ]
+        directories = [self._unpacked(group) for group in groups]
         self.lower = tuple(str(directory) for directory in reversed(directories))
+
+    def _unpacked(self, layers: Sequence[LayerFile]) -> Path:
+        def announce() -> None:
+            if (size := sum(layer.descriptor.size for layer in layers)) >= _LARGE:
+                self._say(f"image: unpacking {counted(layers, 'layer')}, {megabytes(size)}, into the cache")
+
+        return unpack.unpacked(layers, image=self._image, caches=self._caches, as_root=self.as_root, unpacking=announce)
 
     def can_do_without(self, refusal: UnavailableError) -> bool:
         """Make one directory of all layers if the kernel refused to join several. Return whether that may help."""
@@ -90,13 +109,14 @@ class RootDirectories:
 
 @contextlib.contextmanager
 def unpacked(
-    base: Sequence[LayerFile], added: Sequence[LayerFile], *, image: str, caches: Caches
+    base: Sequence[LayerFile], added: Sequence[LayerFile], *, image: str, caches: Caches, say: Callable[[str], None]
 ) -> Iterator[RootDirectories]:
     """Yield the directories of an image with the layers `base`, and above them `added`, which have no whiteouts.
 
-    `image` names it in errors. Raises `NoxPexError`: `image-base`, `cache-unsafe`.
+    `image` names it in errors. `say` shows that large layers are unpacked. Raises `NoxPexError`: `image-base`,
+    `cache-unsafe`.
     """
     with contextlib.ExitStack() as stack:
-        directories = RootDirectories(stack, caches, image=image, as_root=may_become_any_user())
+        directories = RootDirectories(stack, caches, image=image, as_root=may_become_any_user(), say=say)
         directories.unpack(base, added)
         yield directories

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
+from nox_pex.image import smoke_settings
 from nox_pex.image.root_file_system import container
 from nox_pex.image.root_file_system.directories import RootDirectories
 from nox_pex.image.root_file_system.image import ContainerImage
@@ -151,14 +152,7 @@ class RootRunner(Struct, frozen=True, kw_only=True):
             return None
         addresses = ports.listening_addresses([each.pid for each in program.tree()], program.network)
         listening = [address.rpartition(":")[::2] for address in addresses]
-        reachable = {int(port) for host, port in listening if not ports.is_loopback(host)}
-        if not self.published or reachable.issuperset(self.published.values()):
-            return None  # it is reachable, but does not answer as it should
-        missing = ", ".join(str(port) for port in sorted({*self.published.values()} - reachable))
-        inside = ", ".join(f"{host.strip('[]')} port {port}" for host, port in listening[:3])
-        problem = f"port {missing} of the container cannot be reached: its program listens on {inside or 'no port'}"
-        remedy = "let it listen on 0.0.0.0 (`{host}` in `smoke.args`) and on the port that `expose` names"
-        return NoxPexError("port-unreachable", problem, remedy)
+        return smoke_settings.unreachable(self.published, [(host.strip("[]"), int(port)) for host, port in listening])
 
     def _interpreter(self, path: str) -> str:
         """Return the interpreter that the first line of a script names."""

@@ -249,6 +249,10 @@ def test_a_name_that_means_nothing_is_refused(files: LayoutFiles, name: str) -> 
     assert name in refusal(files, name)
 
 
+def test_a_layout_that_does_not_exist_is_named_by_its_full_path(files: LayoutFiles) -> None:
+    assert f"there is no directory {files.root / 'nothing'};" in refusal(files, f"oci:{files.root / 'nothing'}")
+
+
 @pytest.mark.parametrize("damage", [b"", b"x", bytes(len(LAYERS[0]))])
 def test_a_damaged_blob_in_the_cache_is_fetched_again(files: LayoutFiles, damage: bytes) -> None:
     name = files.write(files.image(layers=LAYERS))
