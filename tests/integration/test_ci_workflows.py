@@ -41,8 +41,11 @@ def read(name: str) -> Any:
         ("github-evidence.yml", "custom.github-workflows-require-timeout"),
         ("github-keyless.yml", "vendor.github-workflows"),
         ("github-keyless.yml", "custom.github-workflows-require-timeout"),
+        ("github-image.yml", "vendor.github-workflows"),
+        ("github-image.yml", "custom.github-workflows-require-timeout"),
         ("gitlab-ci.yml", "vendor.gitlab-ci"),
         ("gitlab-evidence.yml", "vendor.gitlab-ci"),
+        ("gitlab-image.yml", "vendor.gitlab-ci"),
         ("gitlab-prove.yml", "vendor.gitlab-ci"),
     ],
 )

@@ -1,8 +1,10 @@
-"""The workflows in `docs/ci` that sign: what has a secret runs no code of the project, and asks for little."""
+"""The workflows in `docs/ci` that sign: the key is in as few jobs and steps as possible, which ask for little."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from nox_pex.evidence.kinds import PREDICATE_TYPES
+from nox_pex.oci import reference
+from nox_pex.registry import credentials
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs" / "ci"
 SIGNING: Final = ("NOX_PEX_SIGNING_KEY", "NOX_PEX_SIGNING_PASSPHRASE")
@@ -64,3 +68,34 @@ def test_on_gitlab_the_job_that_signs_has_no_checkout_and_the_environment_with_t
     assert sign["script"] == ["pip install nox-pex", "nox-pex sign dist"]  # `python -m` imports from the directory
     assert "environment" not in attest
     assert "SIGNING" not in json.dumps(attest)
+
+
+def test_the_job_on_github_that_pushes_an_image_has_each_secret_in_one_step() -> None:
+    workflow = read("github-image.yml")
+    assert workflow["permissions"] == {}
+    assert workflow["on"] == {"push": {"tags": ["v*"]}}  # no pull request gets a secret
+    job = workflow["jobs"]["push"]
+    assert (job["permissions"], job["environment"]) == ({"contents": "read", "packages": "write"}, "signing")
+    assert job["steps"][0]["with"] == {"persist-credentials": False}
+    of_steps = {step["run"].split()[0]: step["env"] for step in job["steps"] if "env" in step}
+    assert of_steps["nox"] == {name: f"${{{{ secrets.{name} }}}}" for name in SIGNING}
+    assert of_steps["docker"] == {"TOKEN": "${{ secrets.GITHUB_TOKEN }}"}
+    assert len(of_steps) == 2
+
+
+def test_the_job_on_gitlab_that_pushes_an_image_logs_in_to_the_registry_of_the_project(tmp_path: Path) -> None:
+    job = read("gitlab-image.yml")["push"]
+    assert job["environment"]["name"] == "signing"
+    assert job["script"][-1] == "nox -s push"
+    registry, password = "registry.example:5050", "a secret, with a colon: " + "x" * 60
+    environ = {
+        "PATH": os.environ["PATH"],
+        "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"),
+        "CI_REGISTRY": registry,
+        "CI_REGISTRY_USER": "job",
+        "CI_REGISTRY_PASSWORD": password,
+    }
+    subprocess.run(["sh", "-ec", "\n".join(job["script"][1:-1])], env=environ, check=True)
+
+    found = credentials.find(reference.parse(f"{registry}/team/service:1"), environ)
+    assert (found.user, found.password) == ("job", password)
