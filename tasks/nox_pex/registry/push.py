@@ -22,6 +22,7 @@ from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.registry.repository import Progress, Repository
 from nox_pex.registry.session import PUSH
 from nox_pex.registry.uploads import Content, Outcome
+from nox_pex.system.wording import counted
 
 __all__ = ["Content", "PushPlan", "PushResult", "Referrer", "push", "upload", "write_tags"]
 
@@ -239,10 +240,12 @@ def _push_referrers(
             parsed = manifest.parse(uploads.read(content), content.descriptor.media_type)
             if isinstance(parsed, manifest.Manifest):
                 unlisted.setdefault(referrer.subject, []).append(referrers.describe(content.descriptor, parsed))
+    if unlisted:  # one line, also for an index, whose manifests have referrers too
+        first, *others = map(referrers.tag_of, unlisted)
+        more = f" (and {counted(others, 'other tag')})" if others else ""
+        say(f"{repository.name.registry} has no referrers API: the tag {first} lists them{more}")
     for subject, descriptors in unlisted.items():
-        tag = referrers.tag_of(subject)
-        say(f"{repository.name.registry} has no referrers API: the tag {tag} lists them")
-        _merge(repository, tag, descriptors, counter=counter)
+        _merge(repository, referrers.tag_of(subject), descriptors, counter=counter)
 
 
 def _merge(repository: Repository, tag: str, new: Sequence[Descriptor], *, counter: _Counter) -> None:

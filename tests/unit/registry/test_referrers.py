@@ -13,7 +13,7 @@ from nox_pex.registry.push import push
 from nox_pex.registry.referrers import merged, tag_of
 from nox_pex.registry.repository import Repository
 from tests.support.faulty_registry import Answer, FaultyRegistry, Received
-from tests.support.small_images import ARTIFACT, image
+from tests.support.small_images import ARTIFACT, image, index
 from tests.unit.registry.test_push import digest, failure, push_it
 
 
@@ -50,6 +50,19 @@ def test_without_the_api_a_tag_lists_the_referrers_and_those_of_others_stay(
     assert len(repository.referrers(digest(plan))) == 3
     assert server.paths("PUT").count(f"PUT /v2/team/app/manifests/{tag_of(digest(plan))}") == 1
     assert "has no referrers API" in said[0]
+
+
+def test_one_line_says_that_the_referrers_of_all_platforms_are_in_tags(
+    server: FaultyRegistry, repository: Repository
+) -> None:
+    server.referrers_api = False
+    said: list[str] = []
+
+    push(repository, index(*(image(each, statements=(each,)) for each in (b"x", b"y", b"z"))), say=said.append)
+
+    (line,) = said
+    assert line.startswith(f"{server.host} has no referrers API: the tag sha256-")
+    assert line.endswith(" lists them (and 2 other tags)")
 
 
 def test_if_somebody_else_writes_the_list_meanwhile_it_is_merged_again(
