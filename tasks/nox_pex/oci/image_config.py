@@ -1,4 +1,4 @@
-"""The configuration of an image: how its container starts, and the layers that its file system is made of.
+"""The configuration of an image: the start of its container, and the layers that its file system is made of.
 
 Fact sources: OCI image specification 1.1, "Image Configuration"; Docker's "Image Specification v1.2" for `Healthcheck`,
 which OCI does not have.
@@ -69,7 +69,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def container(self) -> ContainerConfig:
-        """How a container of the image starts; everything unset if the configuration does not say it."""
+        """The start of a container of the image; everything is unset if the configuration does not have it."""
         return self.config or ContainerConfig()
 
 

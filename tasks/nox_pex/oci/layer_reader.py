@@ -115,7 +115,7 @@ class Allowance(Struct):
     names: int = MOST_NAMES
 
     def take(self, names: int) -> None:
-        """Count one member, with names of so many bytes. Raises `LayerError` if that is too much."""
+        """Count one member with `names` bytes of names. Raises `LayerError` if the limit is exceeded."""
         self.members -= 1
         if self.members < 0:
             msg = f"brings the members of the image to more than {MOST_MEMBERS}"
@@ -123,7 +123,7 @@ class Allowance(Struct):
         self.charge(names)
 
     def charge(self, size: int) -> None:
-        """Count so many bytes of names. Raises `LayerError` if that is too much."""
+        """Count `size` bytes of names. Raises `LayerError` if the limit is exceeded."""
         self.names -= size
         if self.names < 0:
             msg = f"brings the names in the image to more than {MOST_NAMES} bytes"

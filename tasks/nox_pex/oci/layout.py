@@ -23,7 +23,7 @@ _VERSION: Final = b'{"imageLayoutVersion":"1.0.0"}'
 """The content of the file `oci-layout`."""
 
 
-_TAG: Final = "org.opencontainers.image.ref.name"
+TAG: Final = "org.opencontainers.image.ref.name"
 """The annotation with the tag of a manifest in `index.json`, which skopeo and Podman read."""
 
 
@@ -149,7 +149,7 @@ def _put(blob: Blob, path: Path) -> None:
 
 
 def _index(descriptor: Descriptor, names: Sequence[ImageName]) -> Index:
-    annotations = {_NAME: _full(names[0]), _TAG: names[0].tag or "latest"} if names else None
+    annotations = {_NAME: _full(names[0]), TAG: names[0].tag or "latest"} if names else None
     listed = msgspec.structs.replace(descriptor, annotations=annotations)
     return Index(schema_version=2, media_type=media_types.INDEX, manifests=(listed,))
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.oci.reference import DOCKER_HUB, ImageName
+from nox_pex.oci.reference import DOCKER_HUB, DOCKER_HUB_ENDPOINT, ImageName
 from nox_pex.registry import helpers
 from nox_pex.system import strict_json
 
@@ -28,17 +28,17 @@ _HUB_URL: Final = "https://index.docker.io/v1/"
 """The name of Docker Hub in Docker's files and for helpers."""
 
 
-_HUB_NAMES: Final = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io")
+_HUB_NAMES: Final = (DOCKER_HUB, "index.docker.io", DOCKER_HUB_ENDPOINT)
 
 
 _CHECK_FILE: Final = "correct the file, or log in again with `podman login` or `docker login`"
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """How a registry gets to know the user: a name and a password, or a token; nothing if nobody has logged in.
+    """The credentials of the user: a name and a password, or a token; nothing if nobody has logged in.
 
-    `identity_token` is exchanged for tokens of the registry, `registry_token` is such a token. `source` says where they
-    are from, or where they were looked for.
+    `identity_token` is exchanged for tokens of the registry, `registry_token` is such a token. `source` names the file
+    or the helper that they come from, or the files that were searched.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Where a request goes: schemes, hosts and ports, and which of them may follow from an answer.
+"""The destinations of requests: schemes, hosts and ports, and the addresses in answers that nox-pex follows.
 
 Fact sources: RFC 6454 for origins; RFC 1122 and RFC 4291 for the addresses of loopback.
 """

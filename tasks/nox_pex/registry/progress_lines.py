@@ -15,7 +15,7 @@ _INTERVAL: Final = 5.0
 
 
 def spoken(say: Callable[[str], None], what: str) -> Progress:
-    """Return what shows a line such as `12.0 MB of 130.0 MB sent` every few seconds; `what` is its last word.
+    """Return a function that shows a line such as `12.0 MB of 130.0 MB sent` every 5 s; `what` is its last word.
 
     A transfer that takes less time shows none.
     """

@@ -1,4 +1,4 @@
-"""Another attempt after a failure that may be temporary, later each time."""
+"""Further attempts after a failure that may be temporary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 _LONGEST_WAIT: Final = 20.0
-"""Seconds between two attempts, if the registry says nothing about it."""
+"""Seconds between two attempts at most, if the registry says nothing about it."""
 
 
 def retried(
@@ -29,8 +29,9 @@ def retried(
 ) -> _T:
     """Return the result of `work`, after at most `patience.attempts` attempts.
 
-    The time between them grows, with chance in it, so that several clients do not come back at the same moment. If the
-    registry says when it can be asked again, that counts. Raises the `NoxPexError` of the last `TryAgainError`.
+    The waits between them are random, up to a limit that doubles each time, so that several clients do not come back at
+    the same moment. If the registry says when it can be asked again, that counts. Raises the `NoxPexError` of the last
+    `TryAgainError`.
     """
     backoff = tenacity.wait_random_exponential(multiplier=patience.first_wait, max=_LONGEST_WAIT)
 

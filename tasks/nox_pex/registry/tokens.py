@@ -28,7 +28,7 @@ else:
     httpx2 = lazy("httpx2")  # only needed if a registry is asked
 
 Scope: TypeAlias = tuple[str, ...]
-"""What a request needs: `repository:team/service:pull,push`."""
+"""The rights that a request needs: `repository:team/service:pull,push`."""
 
 
 _CLIENT: Final = "nox-pex"
@@ -46,7 +46,7 @@ _LONGEST_LIFE: Final = 24 * 3600
 
 
 _TOKEN: Final = pattern(r"[\x21-\x7e]{1,65536}")
-"""What may be in a header."""
+"""Matches a token that may be in a header."""
 
 
 class Answered(Struct, frozen=True, kw_only=True):

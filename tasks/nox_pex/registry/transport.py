@@ -1,4 +1,4 @@
-"""Requests to a registry and to where it redirects: TLS, proxies, redirects, limits of time.
+"""Requests to a registry, and to the hosts that it redirects to: TLS, proxies, redirects, time limits.
 
 Credentials go to one origin only. Plain HTTP is spoken to loopback only. Fact sources: RFC 9110, section 15.4; OCI
 distribution specification 1.1, "Pulling blobs".
@@ -48,7 +48,7 @@ _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """How long a registry may take. Times are in seconds.
+    """The time that a registry has, in seconds, and the number of attempts.
 
     `attempts` for each request, the first included. `longest` is the longest time that a registry may ask to wait.
     `allowance` is what the body of an answer may need in addition to its size. `sleep` waits between two attempts; None

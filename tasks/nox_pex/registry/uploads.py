@@ -99,16 +99,13 @@ def read(content: Content) -> bytes:
 
 
 def put_manifest(session: Session, content: Content, reference: str) -> str | None:
-    """Write a manifest by its digest or a tag. Return the subject that the registry has taken note of, if any.
+    """Write a manifest by its digest or a tag. Return the subject that the registry has recorded, if any.
 
     Raises `NoxPexError` `registry` if the registry then has another digest for it.
     """
 
     def answer(reading: Reading) -> str | None:
-        digest = reading.headers.get("Docker-Content-Digest", "")
-        if digest.startswith("sha256:") and digest != content.descriptor.digest:
-            msg = f"the registry has stored {digest} instead of {content.descriptor.digest}"
-            raise reading.broken(msg)
+        _check_stored(reading, content.descriptor)
         return reading.headers.get("OCI-Subject")
 
     return session.call(
@@ -199,11 +196,16 @@ def _complete(reading: Reading, descriptor: Descriptor) -> bool:
     """Whether the upload is complete. Raises `NoxPexError` `registry` if the registry has stored something else."""
     if reading.status == _TOO_LARGE:
         return False
+    _check_stored(reading, descriptor)
+    return True
+
+
+def _check_stored(reading: Reading, descriptor: Descriptor) -> None:
+    """Raise `NoxPexError` `registry` if the registry says that it has stored something else."""
     digest = reading.headers.get("Docker-Content-Digest", "")
     if digest.startswith("sha256:") and digest != descriptor.digest:
         msg = f"the registry has stored {digest} instead of {descriptor.digest}"
         raise reading.broken(msg)
-    return True
 
 
 def _counted(session: Session, pieces: Iterator[bytes], sent: Callable[[int], None]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nox_pex.image.base.source import Found, Source
-from nox_pex.oci import image_config, manifest, media_types
+from nox_pex.oci import image_config, layout, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest, ImagePlatform
 from nox_pex.oci.image_config import ImageConfig
 from nox_pex.oci.manifest import FormatError, Index, Manifest
@@ -64,7 +64,7 @@ def choose(source: Source, wanted: ImagePlatform) -> Chosen:
         raise FormatError(msg)
     if len(chosen) > 1:
         names = sorted(
-            {(one.descriptor.annotations or {}).get(_NAME, one.descriptor.digest) for one in chosen.values()}
+            {(one.descriptor.annotations or {}).get(layout.TAG, one.descriptor.digest) for one in chosen.values()}
         )
         msg = f"it has {len(chosen)} images for {wanted}: {', '.join(names)}"
         raise FormatError(msg)
@@ -76,9 +76,6 @@ def choose(source: Source, wanted: ImagePlatform) -> Chosen:
         index_digest=None if top.is_selection else top.digest,
         platform=one.platform,
     )
-
-
-_NAME: Final = "org.opencontainers.image.ref.name"
 
 
 class _Listed(Struct, frozen=True):

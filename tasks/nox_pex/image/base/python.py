@@ -178,7 +178,7 @@ def _describe(tree: RootTree, candidate: _Candidate, data: bytes, program: Progr
 def _version(data: bytes, minor: str) -> str | None:
     """Return the version of the Python `minor` in its bytes, such as `3.11.7`; None if it is not there once.
 
-    It is a string of its own, or the end of one, because linkers join them: PREFIX may end with the version.
+    It is a separate string, or the end of one, because linkers join strings: PREFIX may end with the version.
     """
     expression = rb"(?<![0-9.])(%s\.[0-9]{1,3}(?:(?:a|b|rc)[0-9]{1,3})?\+?)(?:\0| \()" % re.escape(minor.encode())
     found = {match[1]: data[match.start() - 1 : match.start()] == b"\0" for match in re.finditer(expression, data)}

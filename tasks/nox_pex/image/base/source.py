@@ -1,4 +1,4 @@
-"""Where a base image comes from."""
+"""The sources of a base image: a registry, or a layout on disk; and the cache in front of them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ from nox_pex.registry.progress_lines import spoken
 from nox_pex.registry.repository import Repository
 from nox_pex.system import files, os_errors
 from nox_pex.system.lazy import pattern
-
-_TAG: Final = "org.opencontainers.image.ref.name"
-"""The annotation in `index.json` with the tag of a manifest."""
-
 
 _DIGEST: Final = pattern(r"sha256:[0-9a-f]{64}")
 
@@ -272,7 +268,7 @@ def _tags(descriptor: Descriptor) -> tuple[str, ...]:
 
     One without a tag is called by its digest.
     """
-    name = (descriptor.annotations or {}).get(_TAG, descriptor.digest)
+    name = (descriptor.annotations or {}).get(layout.TAG, descriptor.digest)
     return name, name.rpartition("/")[2].rpartition(":")[2]
 
 

@@ -43,7 +43,7 @@ _WITHOUT: Final[Mapping[str, Any]] = {
 
 
 _OF_PYTHON: Final = (".gitignore", "bin/", "include/", "lib64", "pyvenv.cfg", INFO)
-"""What is written here, and not taken from the environment that pex makes."""
+"""Paths whose content is written here, and not taken from the environment that pex makes."""
 
 
 _SHEBANG: Final = b"#!/usr/bin/env python3\n"

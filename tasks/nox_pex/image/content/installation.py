@@ -63,7 +63,8 @@ class Installation(Struct, frozen=True, kw_only=True, dict=True):
     def entries(self, wheel: str) -> Iterator[Entry]:
         """Yield the files that a wheel provides, with paths in the environment. Raises as `OpenPex.installed`.
 
-        Its RECORD has the digest of its own script even if another wheel provides that script; pex's has the other.
+        If another wheel provides a script of the same name, RECORD still has the digest of the wheel's own script. The
+        RECORD that pex writes has the digest of the script that is installed.
         """
         dropped = set(self.dropped(wheel))
         for entry in reinstall.reinstall(wheel, self.pex.installed(wheel), self.environment):

@@ -1,4 +1,4 @@
-"""What goes into an image without an engine, and what came of it."""
+"""The request for the content of an image without an engine, and the content that was made."""
 
 from __future__ import annotations
 

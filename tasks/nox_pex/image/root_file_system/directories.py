@@ -16,7 +16,7 @@ from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.cache import Caches
 
 _OVERLAY: Final = "overlayfs"
-"""What the reason names if the kernel cannot join directories."""
+"""The word in the reason if the kernel cannot join directories."""
 
 
 _SETGROUPS: Final = Path("/proc/self/setgroups")
