@@ -90,19 +90,28 @@ def _constraints(info: PexInfo) -> tuple[str, ...]:
 
 
 def check(
-    required: BinaryRequirements, python: ImagePython, *, name: str, base: str, built_with: str | None = None
+    required: BinaryRequirements,
+    python: ImagePython,
+    *,
+    name: str,
+    base: str,
+    built_with: str | None = None,
+    has_engine: bool = True,
 ) -> None:
     """Raise `NoxPexError` `image-python`, which names both sides, if the binary `name` cannot run on the image `base`.
 
     `built_with` is the version of Python that Poetry installed for, if it is known. A lock may require more
-    distributions on another patch release (`async-timeout; python_full_version < "3.11.3"`).
+    distributions on another patch release (`async-timeout; python_full_version < "3.11.3"`). Only with an engine can
+    the image's own build build the binary.
     """
     unmet = _unmet(required, python) or (_not_locked(required, python, built_with) if built_with else None)
     if unmet is None:
         return
     problem = f"the binary {name} is for {unmet}, but the base {base} has {python}"
-    remedy = "choose another base, or build for this one with `nox -s image -- --from-source`"
-    raise NoxPexError("image-python", problem, remedy)
+    otherwise = "build for this one with `nox -s image -- --from-source`"
+    if not has_engine:
+        otherwise = "list its platform in `complete-platforms`, so that the binary has wheels for it"
+    raise NoxPexError("image-python", problem, f"choose another base, or {otherwise}")
 
 
 def check_builder(builder_python: ImagePython, python: ImagePython, *, builder: str, base: str) -> None:

@@ -134,7 +134,12 @@ def _build_for(wanted: ImagePlatform, job: Job, required: BinaryRequirements) ->
     said = ask.as_it_runs(base, in_layers, caches=caches, say=job.shell.say)
     found = said or in_layers
     compatibility.check(
-        required, found, name=job.target.name, base=f"{base.name} ({wanted})", built_with=job.built_with(wanted)
+        required,
+        found,
+        name=job.target.name,
+        base=f"{base.name} ({wanted})",
+        built_with=job.built_with(wanted),
+        has_engine=False,
     )
     job.shell.say(f"image: writing an image for {wanted} without an engine (base {base.name}: {found})")
     table = job.target.table

@@ -137,3 +137,12 @@ def test_interpreter_constraints(constraint: str, *, is_met: bool) -> None:
         compatibility.check(required, PYTHON, name="service", base="b")
     else:
         assert f"is for {constraint}, but" in refusal(required)
+
+
+@pytest.mark.parametrize(("has_engine", "remedy"), [(True, "-- --from-source"), (False, "`complete-platforms`")])
+def test_the_next_step_is_one_that_is_possible(has_engine: bool, remedy: str) -> None:  # noqa: FBT001  # parametrized
+    required = BinaryRequirements(constraints=(), wheels=(NATIVE,))
+    arm = replace(PYTHON, machine="aarch64")
+    with pytest.raises(NoxPexError) as caught:
+        compatibility.check(required, arm, name="a", base="b", has_engine=has_engine)
+    assert remedy in caught.value.remedy
