@@ -15,7 +15,7 @@ import io
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,10 +23,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from nox_pex.oci import image_config, layer_store, layer_writer, manifest, media_types
+from nox_pex.oci import image_config, layer_store, layer_stream, layer_writer, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_store import LayerStore
+from nox_pex.oci.layer_stream import LayerError
 from nox_pex.oci.layout import Blob, WrittenImage
 from nox_pex.oci.manifest import FormatError, Manifest
 from nox_pex.system import processors, strict_json
@@ -43,10 +44,6 @@ _PIECE: Final = 1 << 20
 
 
 _GZIP: Final = b"\x1f\x8b"
-
-
-_GZIP_BITS: Final = 31
-"""Tells zlib to read the format gzip (zlib manual, `inflateInit2`)."""
 
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -182,7 +179,16 @@ def _layer(
 def _compressed_layer(diff_id: Digest, file: io.BufferedReader, member: _Member, path: Path) -> LayerFile:
     """Copy a layer that is compressed already to the new file `path`."""
     content, written = hashlib.sha256(), hashlib.sha256()
-    _decompress(_pieces(file, member), content.update)
+    pieces = _pieces(file, member)
+    try:
+        for piece in layer_stream.gzip_pieces(lambda: next(pieces, b"")):
+            content.update(piece)
+    except LayerError as error:
+        msg = "a layer is not complete"
+        raise FormatError(msg) from error
+    except zlib.error as error:
+        msg = f"a layer is damaged: {error}"
+        raise FormatError(msg) from error
     _require(diff_id, f"sha256:{content.hexdigest()}")
     with path.open("xb") as output:
         for piece in _pieces(file, member):
@@ -206,24 +212,3 @@ def _pieces(file: io.BufferedReader, member: _Member) -> Iterator[bytes]:
     while left and (piece := file.read(min(left, _PIECE))):
         left -= len(piece)
         yield piece
-
-
-def _decompress(pieces: Iterator[bytes], use: Callable[[bytes], object]) -> None:
-    """Call `use` with the content of a gzip file, piece by piece. It may have several members (RFC 1952)."""
-    decompressor = zlib.decompressobj(wbits=_GZIP_BITS)
-    try:
-        for piece in pieces:
-            rest = piece
-            while rest:
-                if decompressor.eof:
-                    decompressor = zlib.decompressobj(wbits=_GZIP_BITS)
-                use(decompressor.decompress(rest, _PIECE))
-                rest = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
-        while not decompressor.eof and (held_back := decompressor.decompress(b"", _PIECE)):
-            use(held_back)
-    except zlib.error as error:
-        msg = f"a layer is damaged: {error}"
-        raise FormatError(msg) from error
-    if not decompressor.eof:
-        msg = "a layer is not complete"
-        raise FormatError(msg)

@@ -152,30 +152,35 @@ def _cut() -> LayerError:
 def _pieces(file: IO[bytes], media_type: str) -> Iterator[bytes]:
     """Yield the uncompressed bytes of a file. Raises `LayerError`, `zlib.error`, `ZstdError`, `OSError`."""
     if media_type == media_types.LAYER_GZIP:
-        return _gzip_pieces(file)
+        return gzip_pieces(lambda: file.read(_INPUT))
     if media_type == media_types.LAYER_ZSTD:
-        return _zstd_pieces(file)
+        return _zstd_pieces(lambda: file.read(_INPUT))
     return iter(lambda: file.read(_OUTPUT), b"")
 
 
-def _gzip_pieces(file: IO[bytes]) -> Iterator[bytes]:
+def gzip_pieces(read: Callable[[], bytes]) -> Iterator[bytes]:
+    """Yield the uncompressed bytes of a gzip file, which may have several members.
+
+    `read` returns the next compressed bytes, none at the end. Raises `LayerError` if it is cut, and `zlib.error`.
+    """
+
     def decompress(member: zlib._Decompress, data: bytes) -> tuple[bytes, bytes, bool]:
         piece = member.decompress(data, _OUTPUT)
         return piece, member.unconsumed_tail, len(piece) == _OUTPUT
 
-    return _frames(file, lambda: zlib.decompressobj(_GZIP), decompress)
+    return _frames(read, lambda: zlib.decompressobj(_GZIP), decompress)
 
 
-def _zstd_pieces(file: IO[bytes]) -> Iterator[bytes]:
+def _zstd_pieces(read: Callable[[], bytes]) -> Iterator[bytes]:
     def decompress(frame: zstd.ZstdDecompressor, data: bytes) -> tuple[bytes, bytes, bool]:
         piece = frame.decompress(data, _OUTPUT)
         return piece, b"", not frame.needs_input
 
-    return _frames(file, zstd.ZstdDecompressor, decompress)
+    return _frames(read, zstd.ZstdDecompressor, decompress)
 
 
 def _frames(
-    file: IO[bytes], begin: Callable[[], _D], decompress: Callable[[_D, bytes], tuple[bytes, bytes, bool]]
+    read: Callable[[], bytes], begin: Callable[[], _D], decompress: Callable[[_D, bytes], tuple[bytes, bytes, bool]]
 ) -> Iterator[bytes]:
     """Yield the uncompressed bytes of all members or frames of a file, of which there is at least one.
 
@@ -184,14 +189,14 @@ def _frames(
     frame, data, more = begin(), b"", False
     while True:
         if not data and not more:
-            data = file.read(_INPUT)
+            data = read()
             if not data:
                 raise _cut()
         piece, data, more = decompress(frame, data)
         if piece:
             yield piece
         if frame.eof:
-            data = frame.unused_data or file.read(_INPUT)
+            data = frame.unused_data or read()
             if not data:
                 return
             frame, more = begin(), False
