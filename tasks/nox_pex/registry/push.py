@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -223,7 +224,7 @@ def _push_blobs(
             progress(done.add(blob.descriptor.size - sent_now), total, digest)
         return outcome
 
-    return in_parallel([lambda blob=blob: work(blob) for blob in blobs], at_once=_AT_ONCE)  # type: ignore[misc]  # a default
+    return in_parallel([partial(work, blob) for blob in blobs], at_once=_AT_ONCE)
 
 
 def _push_referrers(
