@@ -28,7 +28,7 @@ OURS: Final = f"{NOX_PEX}, unpacked"
 _PROJECTS: Final = ("hello", "app")
 _ROUNDS: Final = 3
 _FOR_IMAGES: Final = ("layers", "root-file-systems")
-"""Directories of the shared cache with what was made for images. Without them, an image is the first one of its kind."""
+"""Directories of the shared cache with what was made for images. Without them, an image is the first of its kind."""
 _BASE: Final = """\
 FROM {base}
 COPY . /usr/local/python
