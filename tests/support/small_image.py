@@ -24,7 +24,7 @@ def tar(files: Mapping[str, bytes]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(content)
+            member.size, member.mode = len(content), 0o755
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 

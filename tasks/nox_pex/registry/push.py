@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -30,6 +32,10 @@ _AT_ONCE: Final = 6
 """Blobs that are pushed at the same time."""
 
 
+_MOST_PLATFORMS: Final = 20
+"""Manifests of the older image that are read."""
+
+
 _SETTLING: Final = 0.15
 """Seconds after which the list of referrers is read once more, at most twice as many."""
 
@@ -47,6 +53,7 @@ class PushPlan(Struct, frozen=True, kw_only=True):
 
     `manifests` are those of the platforms, and after them the index if there is one: the last gets the tags.
     `mount_from` has the repository (`library/python`) of the same registry that has a blob, for the base's layers.
+    `previous` is a tag whose image may have most of the blobs: the repository is not asked for those of its manifests.
     """
 
     blobs: tuple[Content, ...]
@@ -54,6 +61,7 @@ class PushPlan(Struct, frozen=True, kw_only=True):
     referrers: tuple[Referrer, ...] = ()
     tags: tuple[str, ...] = ()
     mount_from: Mapping[Digest, str] = {}
+    previous: str | None = None
 
 
 class PushResult(Struct, frozen=True, kw_only=True):
@@ -101,11 +109,16 @@ def upload(
     _check(plan)
     counter = _Counter()
     blobs = _blobs(plan)
-    outcomes = _push_blobs(repository, blobs, plan.mount_from, counter=counter, progress=progress)
-    for content in plan.manifests:
-        if not repository.has_manifest(content.descriptor.digest, actions=PUSH):
-            uploads.put_manifest(repository.session, content, content.descriptor.digest)
-            counter.add(content.descriptor.size)
+    known = _known(repository, plan.previous) if plan.previous is not None else frozenset[Digest]()
+    sending = partial(_push_blobs, repository, blobs, plan.mount_from, counter=counter, progress=progress)
+    outcomes = sending(known)
+    try:
+        _push_manifests(repository, plan.manifests, counter=counter)
+    except NoxPexError:
+        if known.isdisjoint(blob.descriptor.digest for blob in blobs):
+            raise
+        outcomes = sending(frozenset())  # the repository may have lost a blob of the older image
+        _push_manifests(repository, plan.manifests, counter=counter)
     _push_referrers(repository, plan.referrers, counter=counter, say=say)
 
     def of(outcome: Outcome) -> tuple[Digest, ...]:
@@ -198,11 +211,15 @@ def _push_blobs(
     repository: Repository,
     blobs: Sequence[Content],
     mount_from: Mapping[Digest, str],
+    known: AbstractSet[Digest],
     *,
     counter: _Counter,
     progress: Progress | None,
 ) -> list[Outcome]:
-    """Push blobs that the repository does not have, several at the same time. Return what happened to each."""
+    """Push blobs that the repository does not have, several at the same time. Return what happened to each.
+
+    It is not asked for those in `known`.
+    """
     total = sum(blob.descriptor.size for blob in blobs)
     done = _Counter()
 
@@ -218,13 +235,38 @@ def _push_blobs(
                 progress(done.add(fresh), total, digest)
 
         outcome: Outcome = "present"
-        if not repository.has(digest, actions=PUSH):
+        if digest not in known and not repository.has(digest, actions=PUSH):
             outcome = uploads.upload(repository.session, blob, mount_from=mount_from.get(digest), sent=sent)
         if progress is not None:
             progress(done.add(blob.descriptor.size - sent_now), total, digest)
         return outcome
 
-    return in_parallel([lambda blob=blob: work(blob) for blob in blobs], at_once=_AT_ONCE)  # type: ignore[misc]  # a default
+    return in_parallel([partial(work, blob) for blob in blobs], at_once=_AT_ONCE)
+
+
+def _push_manifests(repository: Repository, manifests: Sequence[Content], *, counter: _Counter) -> None:
+    """Push the manifests that the repository does not have, by their digests."""
+    for content in manifests:
+        if not repository.has_manifest(content.descriptor.digest, actions=PUSH):
+            uploads.put_manifest(repository.session, content, content.descriptor.digest)
+            counter.add(content.descriptor.size)
+
+
+def _known(repository: Repository, tag: str) -> frozenset[Digest]:
+    """Return the digests of the blobs of the image that has a tag now: a repository has what its manifests name."""
+    found: set[Digest] = set()
+    waiting = [tag]
+    while waiting:
+        fetched = repository.find_manifest(waiting.pop(), actions=PUSH)
+        try:
+            parsed = manifest.parse(fetched.data, fetched.media_type) if fetched is not None else None
+        except manifest.FormatError:  # anything may have the tag
+            parsed = None
+        if isinstance(parsed, manifest.Manifest):
+            found |= {parsed.config.digest, *(layer.digest for layer in parsed.layers)}
+        elif parsed is not None and len(waiting) + len(parsed.manifests) <= _MOST_PLATFORMS:
+            waiting += [each.digest for each in parsed.manifests]
+    return frozenset(found)
 
 
 def _push_referrers(

@@ -65,7 +65,7 @@ def _run(context: Context, locked: contextlib.ExitStack) -> None:
     except NoxPexError as error:
         failures.append(error)
     try:
-        _sign(context, stated)
+        sign_or_leave(context, stated)
     except NoxPexError as error:
         failures.append(error)
     if failures:
@@ -125,7 +125,7 @@ def _scies(target: Target, record: Mapping[str, Any]) -> dict[str, str]:
     return {scie.file: files.digest(target.directory / scie.file) for scie in recorded}
 
 
-def _sign(context: Context, stated: list[Target]) -> None:
+def sign_or_leave(context: Context, stated: list[Target]) -> None:
     """Sign the statements about each of `stated`. Raises `NoxPexError` `signing`.
 
     If `push` comes later, it signs them too: it starts processes, and none may be started after the key is read.

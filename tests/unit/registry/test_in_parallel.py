@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_results_are_in_the_order_of_the_work() -> None:
         time.sleep(0.01 * (5 - number))
         return number
 
-    assert in_parallel([lambda number=number: work(number) for number in range(5)], at_once=5) == [0, 1, 2, 3, 4]  # type: ignore[misc]
+    assert in_parallel([partial(work, number) for number in range(5)], at_once=5) == [0, 1, 2, 3, 4]
     assert in_parallel([], at_once=5) == []
 
 

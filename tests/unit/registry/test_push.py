@@ -82,6 +82,41 @@ def test_an_edit_sends_one_layer(repository: Repository) -> None:
     assert set(result.blobs_sent) == {each.descriptor.digest for each in edited.blobs[2:]}
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["image", "index"])
+def test_a_repository_is_not_asked_for_what_the_previous_image_has(
+    server: FaultyRegistry, repository: Repository, *, several: bool
+) -> None:
+    before, after = image(*LAYERS), image(*LAYERS[:2], b"edited")
+    push_it(repository, index(before, image(b"other")) if several else before)
+    server.requests.clear()
+
+    result = push_it(repository, msgspec.structs.replace(after, previous="1.0"))
+
+    new = {each.descriptor.digest for each in after.blobs} - {each.descriptor.digest for each in before.blobs}
+    asked = {path.rpartition("/")[2] for path in server.paths("HEAD") if "/blobs/" in path}
+    assert asked == set(result.blobs_sent) == new
+    assert set(result.blobs_present) == {each.descriptor.digest for each in after.blobs} - new
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"schemaVersion": 1}', b"[]"])
+def test_the_previous_image_may_be_anything(server: FaultyRegistry, repository: Repository, data: bytes) -> None:
+    server.add_manifest("team/app", "1.0", media_types.MANIFEST, data)
+    plan = msgspec.structs.replace(image(*LAYERS), previous="1.0")
+    assert len(push_it(repository, plan).blobs_sent) == len(plan.blobs)
+
+
+def test_what_a_repository_has_lost_of_the_previous_image_is_sent_again(
+    server: FaultyRegistry, repository: Repository
+) -> None:
+    push_it(repository, image(*LAYERS))
+    lost = image(LAYERS[1]).blobs[0].descriptor.digest
+    del server.blobs["team/app", lost]
+
+    result = push_it(repository, msgspec.structs.replace(image(*LAYERS[:2], b"edited"), previous="1.0"))
+
+    assert lost in result.blobs_sent
+
+
 def test_layers_of_the_base_are_mounted(server: FaultyRegistry, repository: Repository) -> None:
     plan = image(*LAYERS)
     base = server.add_blob("library/python", LAYERS[1])

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from nox_pex.errors import NoxPexError
+from nox_pex.evidence import attestations
 from nox_pex.evidence.check import image as image_check
 from nox_pex.evidence.check.policy import Policy
 from nox_pex.evidence.check.report import Checked
 from nox_pex.oci import layout, reference
 from nox_pex.oci.layout import WrittenImage
 from nox_pex.registry.repository import open_repository
-from nox_pex.steps import push
+from nox_pex.steps import attest, push
 from nox_pex.steps.context import Context
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
@@ -271,3 +272,21 @@ def test_one_platform_has_no_index(prepare: Prepare, server: FaultyRegistry) -> 
     assert found["index"] is None
     assert found["manifests"] == [{"platform": PLATFORM, "digest": written().top.descriptor.digest}]
     assert found["tags"] == [f"{server.host}/team/api:latest"]
+
+
+def test_statements_of_attest_are_signed_by_the_push_that_comes_later(
+    prepare: Prepare, server: FaultyRegistry, shown: list[str]
+) -> None:
+    context = prepare(f"{server.host}/team/api:1")
+    target = context.all_targets["api"]
+    subject = attestations.Subject(name="api.pex", sha256=SHA256)
+    attestations.write(target.file("attestations"), {"sbom": BILL}, [subject])
+    context.later.add("push")
+
+    attest.sign_or_leave(context, [target])
+
+    assert not target.file("pex.intoto.jsonl").exists()
+    assert shown[-1] == "attest: api is signed by the session `push` of this run"
+    push.run(context)
+    assert len(target.file("pex.intoto.jsonl").read_text("utf-8").splitlines()) == 1
+    assert context.unsigned == []
