@@ -1,4 +1,4 @@
-"""Images by an engine and without one, pushed with their evidence to a real registry, and read by other programs."""
+"""An image that an engine built, pushed with its evidence to a real registry, and read back by other programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from nox_pex import command_line
 from nox_pex.evidence.kinds import PREDICATE_TYPES
 from nox_pex.oci import media_types
-from tests.integration.image.conftest import BASE, Podman
+from tests.integration.image.conftest import Podman
 from tests.support import in_toto
 from tests.support.nox_project import Project
 from tests.support.registries import running_registry
@@ -59,59 +59,6 @@ def test_an_image_of_an_engine_is_pushed_with_its_statements(
         containers.podman("pull", "--quiet", "--tls-verify=false", f"{repository}:latest")
         identity = containers.podman("image", "inspect", "--format", "{{.Id}}", name).decode().strip()
         assert identity == built["id"].removeprefix("sha256:")  # with its health check
-
-
-def test_an_image_without_an_engine_is_pushed_runs_in_an_engine_and_an_edit_sends_its_last_layer(
-    parcel: Callable[..., Project], containers: Podman, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    key, public = tmp_path / "key.pem", tmp_path / "key.pub"
-    key.write_text(private_pem(ED25519), "utf-8")
-    public.write_text(public_pem(ED25519), "utf-8")
-    with running_registry(tmp_path / "registry") as registry:
-        repository = f"{registry.host}/team/parcel"
-        containers.podman("push", "--quiet", "--tls-verify=false", BASE, f"{registry.host}/base/python:1")
-        project = parcel(
-            f'tag = ["{repository}:{{version}}"]',
-            'engine = "none"',
-            'form = "unpacked"',
-            'args = ["--host", "0.0.0.0", "--port", "8000"]',
-            "expose = [8000]",
-        )
-        settings = project.root / "pyproject.toml"
-        text = settings.read_text("utf-8")
-        settings.write_text(text.replace(BASE, f"{registry.host}/base/python:1"), "utf-8")
-
-        def push() -> tuple[dict[str, Any], dict[str, Any]]:
-            result = project.nox("-s", "push", "--", "--key", str(key))
-            assert result.said("image: writing an image for linux/", "without an engine")
-            assert result.said("container: ready after", "3 of 3 checks passed, stopped by SIGTERM")
-            dist = project.root / "dist"
-            pushed, built = (
-                json.loads((dist / f"parcel.{step}.json").read_text("utf-8")) for step in ("push", "image")
-            )
-            return pushed, built
-
-        first, built = push()
-        same, _ = push()
-        assert same["digest"] == first["digest"]
-        assert not {*same["repositories"][0]["blobs-sent"]} & {*built["layers"]}
-        (name,) = first["names"]
-        assert command_line.main(["check", "--image", name, "--key", str(public), "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["passed"]
-
-        containers.podman("pull", "--quiet", "--tls-verify=false", name)
-        options = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
-        assert (
-            containers.podman("run", *options, name, "--version").decode() == "parcel 0.4.0 for xn--bcher-kva.example\n"
-        )
-
-        module = project.root / "src" / "parcel" / "__init__.py"
-        module.write_text(module.read_text("utf-8") + "\nEDITED = True\n", "utf-8")
-        edited, rebuilt = push()
-        assert rebuilt["layers"][:-1] == built["layers"][:-1]
-        assert rebuilt["layers"][-1] != built["layers"][-1]
-        assert {*edited["repositories"][0]["blobs-sent"]} & {*rebuilt["layers"]} == {rebuilt["layers"][-1]}
-        assert edited["bytes-sent"] < 60_000  # with the statements and the bill of materials
 
 
 def statements(repository: str, digest: str) -> dict[str, Any]:

@@ -112,9 +112,9 @@ def _answer(url: str) -> dict[str, Any]:
 
 
 def _unpack(directory: Path, into: Path, *, tag: str) -> None:
-    """Let umoci unpack a layout, and assert that the layers are whole."""
+    """Let umoci unpack a layout, and assert that the layers are whole: only if it is installed, and as root."""
     if shutil.which("umoci") is None or os.geteuid() != 0:
-        pytest.skip("umoci is not installed, or this is not root")
+        return  # a skip would also skip the rest of the test
     run("umoci", "unpack", "--image", f"{directory}:{tag}", into)
     environment = into / "rootfs" / "app"
     assert (environment / "pex").stat().st_uid == 0
