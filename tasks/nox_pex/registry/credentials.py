@@ -18,7 +18,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.oci.reference import DOCKER_HUB, ImageName
 from nox_pex.registry import helpers
-from nox_pex.system import strict_json
+from nox_pex.system import files, strict_json
 
 _LARGEST: Final = 1 << 20
 """Bytes of a file with credentials that are read."""
@@ -100,7 +100,7 @@ def _files(environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the content of a file, None if it does not exist. Its text is in no error."""
     try:
-        with file.open("rb") as opened:
+        with files.open_regular(file) as opened:
             data = opened.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
