@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,11 @@ def test_a_blob_is_sent_from_its_file_and_must_be_what_its_descriptor_says(
         file.write_bytes(damaged)
         assert f"{file} is not what its descriptor says" in failure(repository, plan).problem
         assert ("team/app", from_file.descriptor.digest) not in server.blobs
+    file.unlink()
+    assert failure(repository, plan).problem == f"{file} cannot be read: No such file or directory"
+    os.mkfifo(file)
+    assert failure(repository, plan).problem == f"{file} cannot be read: it is not a regular file"
+    file.unlink()
     file.write_bytes(LAYERS[1])
     push_it(repository, plan)
     assert server.blobs["team/app", from_file.descriptor.digest] == LAYERS[1]

@@ -9,6 +9,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.oci import media_types
+from nox_pex.oci.descriptor import describe
 from nox_pex.registry.push import push
 from nox_pex.registry.referrers import merged, tag_of
 from nox_pex.registry.repository import Repository
@@ -50,6 +51,16 @@ def test_without_the_api_a_tag_lists_the_referrers_and_those_of_others_stay(
     assert len(repository.referrers(digest(plan))) == 3
     assert server.paths("PUT").count(f"PUT /v2/team/app/manifests/{tag_of(digest(plan))}") == 1
     assert "has no referrers API" in said[0]
+
+
+def test_a_long_list_of_referrers_grows(server: FaultyRegistry, repository: Repository) -> None:
+    server.referrers_api = False
+    plan = image(b"x", statements=(b"a",))
+    theirs = [msgspec.to_builtins(describe(b"%d" % number, media_types.MANIFEST)) for number in range(3000)]
+    listed = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": theirs}
+    server.add_manifest("team/app", tag_of(digest(plan)), media_types.INDEX, json.dumps(listed).encode())
+    push_it(repository, plan)
+    assert len(repository.referrers(digest(plan))) == 3001
 
 
 def test_if_somebody_else_writes_the_list_meanwhile_it_is_merged_again(

@@ -14,7 +14,7 @@ from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, describe
 from nox_pex.registry.repository import Repository
 from nox_pex.system.command import Stopped
-from tests.support.faulty_registry import Answer, FaultyRegistry
+from tests.support.faulty_registry import Answer, FaultyRegistry, Received
 from tests.unit.registry.conftest import Client
 
 DATA = b"a layer " * 100_000
@@ -260,3 +260,16 @@ def test_a_closed_repository_sends_nothing_more(server: FaultyRegistry, reposito
     with pytest.raises(Stopped):
         repository.fetch_manifest("1.0")
     assert server.requests == []
+
+
+def test_a_request_that_the_end_of_the_session_cuts_is_not_repeated(
+    server: FaultyRegistry, client: Client, repository: Repository
+) -> None:
+    def close(_: Received) -> Answer:
+        repository.session.close()
+        return Answer(raw=b"")
+
+    server.answer("GET .*/blobs", close)
+    with pytest.raises(Stopped):
+        repository.fetch_small(LAYER, len(DATA))
+    assert (client.said, client.waited) == ([], [])
