@@ -100,11 +100,12 @@ def upload(
     _check(plan)
     counter = _Counter()
     blobs = _blobs(plan)
+    # Asked before several threads begin, so that a registry that does not answer is one failure and not several.
+    missing = [each for each in plan.manifests if not repository.has_manifest(each.descriptor.digest, actions=PUSH)]
     outcomes = _push_blobs(repository, blobs, plan.mount_from, counter=counter, progress=progress)
-    for content in plan.manifests:
-        if not repository.has_manifest(content.descriptor.digest, actions=PUSH):
-            uploads.put_manifest(repository.session, content, content.descriptor.digest)
-            counter.add(content.descriptor.size)
+    for content in missing:
+        uploads.put_manifest(repository.session, content, content.descriptor.digest)
+        counter.add(content.descriptor.size)
     _push_referrers(repository, plan.referrers, counter=counter, say=say)
 
     def of(outcome: Outcome) -> tuple[Digest, ...]:

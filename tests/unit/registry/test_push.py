@@ -274,6 +274,12 @@ def test_the_first_failure_of_several_blobs_ends_the_push_at_once(
     assert len(server.paths("PUT")) <= pushing._AT_ONCE  # noqa: SLF001  # so many may have begun
 
 
+def test_a_registry_that_does_not_answer_is_one_failure(client: Client) -> None:
+    repository = client.open("127.0.0.1:1/team/app", attempts=3)
+    assert "Connection refused" in failure(repository, image(*(b"%d" % number for number in range(20)))).problem
+    assert len(client.said) == 2
+
+
 def test_a_blob_of_no_bytes_can_be_pushed(server: FaultyRegistry, repository: Repository) -> None:
     push_it(repository, image(b""))
     assert b"" in server.blobs.values()
