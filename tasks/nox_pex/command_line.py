@@ -206,9 +206,9 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         bundle = None if arguments.bundle is None else Path(arguments.bundle)
         checked = run.check(Path(arguments.file), bundle, conditions, now=dt.datetime.now(dt.UTC))
     else:
-        checked = _check_image(arguments.image, conditions, environ)
+        checked = _check_image(arguments.image, conditions, environ, json=arguments.json)
     if arguments.json:
-        streams.write_line(outside_text.json_text(report.json_value(checked)).rstrip("\n"), sys.stdout)
+        _write_json(checked)
     else:
         streams.write_line("\n".join(report.lines(checked)), sys.stdout)
     error = report.error(checked)
@@ -230,7 +230,12 @@ def _require_one_subject(arguments: argparse.Namespace) -> None:
     raise NoxPexError("usage", f"nox-pex check: {problem}", "see nox-pex check --help")
 
 
-def _check_image(text: str, conditions: policy.Policy, environ: Mapping[str, str]) -> report.Checked:
+def _write_json(checked: report.Checked) -> None:
+    streams.write_line(outside_text.json_text(report.json_value(checked)).rstrip("\n"), sys.stdout)
+
+
+def _check_image(text: str, conditions: policy.Policy, environ: Mapping[str, str], *, json: bool) -> report.Checked:
+    """Return the verdict about an image. If its registry does not give it, and with `json`, write the verdict first."""
     try:
         name = reference.parse(text)
     except ValueError as error:
@@ -243,8 +248,13 @@ def _check_image(text: str, conditions: policy.Policy, environ: Mapping[str, str
         streams.show_line(outside_text.shown(line), sys.stderr)
 
     shell = command.Shell(environ=environ, secrets=secrets.Secrets.of(environ), say=say)
-    with registry.open_repository(name, environ=environ, shell=shell, say=say) as opened:
-        return image_check.check(opened, digest, conditions, now=dt.datetime.now(dt.UTC))
+    try:
+        with registry.open_repository(name, environ=environ, shell=shell, say=say) as opened:
+            return image_check.check(opened, digest, conditions, now=dt.datetime.now(dt.UTC))
+    except NoxPexError as error:
+        if json:
+            _write_json(image_check.unread(name, digest, error))
+        raise
 
 
 def _required(arguments: argparse.Namespace) -> tuple[Kind, ...]:

@@ -46,7 +46,8 @@ class Received(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """What to answer. `sent`: only so many bytes of the body, then the connection ends. `endless`: bytes without end.
 
-    `raw`: these bytes instead of an answer in HTTP. `wait` seconds before it; ends early with the server.
+    `raw`: these bytes instead of an answer in HTTP; with `pause`, that many seconds between the single bytes after the
+    first empty line, or between all if there is none. `wait` seconds before it. Both end early with the server.
     """
 
     status: int = 200
@@ -56,6 +57,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     endless: bool = False
     raw: bytes | None = None
     wait: float = 0.0
+    pause: float = 0.0
 
 
 class _Rule(Struct, kw_only=True):
@@ -255,7 +257,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _give(self, answer: Answer) -> None:
         self.registry.released.wait(answer.wait)
         if answer.raw is not None:
-            self.wfile.write(answer.raw)
+            head, empty, _ = answer.raw.partition(b"\r\n\r\n")
+            at_once = 0 if answer.pause and not empty else len(head + empty) if answer.pause else len(answer.raw)
+            self.wfile.write(answer.raw[:at_once])
+            for piece in answer.raw[at_once:]:
+                self.wfile.write(bytes([piece]))
+                self.registry.released.wait(answer.pause)
             self.close_connection = True
             return
         self.send_response(answer.status)

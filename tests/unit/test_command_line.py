@@ -18,6 +18,7 @@ import pytest
 import nox_pex
 from nox_pex import command_line
 from nox_pex.system import withheld
+from tests.support.faulty_registry import Answer, serve_registry
 from tests.support.signing_keys import ED25519, OTHER, P256, private_pem, public_pem
 from tests.support.statements import COMMIT, REPOSITORY, write_statements
 
@@ -242,6 +243,21 @@ def test_wrong_usage_is_one_line(name: str, capsys: pytest.CaptureFixture[str]) 
     assert problem in err
     assert "secret.pem" not in err
     assert SECRET.splitlines()[1] not in err
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "registry"), (403, "registry-auth")])
+@pytest.mark.usefixtures("deployed")
+def test_the_verdict_is_json_if_the_registry_does_not_give_the_image(
+    status: int, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve_registry() as server:
+        server.answer("/manifests/", Answer(status=status))
+        name = f"{server.host}/team/service@sha256:{'0a' * 32}"
+        exit_status, out, err = run(capsys, "check", "--image", name, "--key", "key.pub", "--json")
+    verdict = json.loads(out)
+    assert (exit_status, verdict["passed"], verdict["code"], verdict["file"]) == (1, False, code, name)
+    assert verdict["problems"][0][:60] in err
+    assert err.startswith(f"error[{code}]: ")
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="ca
 
 
 class Index(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """A list of manifests: one for each platform, or the referrers of an image."""
+    """A list of manifests: one for each platform, or the referrers of an image, of which each push may add some."""
 
     schema_version: Literal[2]
     media_type: str | None = None
-    manifests: Annotated[tuple[Descriptor, ...], Meta(max_length=1000)]
+    manifests: tuple[Descriptor, ...]
     subject: Descriptor | None = None
     annotations: Mapping[str, str] | None = None
 

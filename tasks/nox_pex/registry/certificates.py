@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.system.environ import home_directory
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ def context_for(host: str, environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _directories(host: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ.get("HOME") or Path.home())
     if "/" not in host and host not in (".", ".."):
-        yield from (parent / host for parent in (home / ".config" / "containers" / "certs.d", *_SYSTEM))
+        yield from (
+            parent / host for parent in (home_directory(environ) / ".config" / "containers" / "certs.d", *_SYSTEM)
+        )
 
 
 def _add(made: ssl.SSLContext, listed: Iterable[Path]) -> None:

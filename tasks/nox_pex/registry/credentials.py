@@ -18,7 +18,8 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.oci.reference import DOCKER_HUB, DOCKER_HUB_ENDPOINT, ImageName
 from nox_pex.registry import helpers
-from nox_pex.system import strict_json
+from nox_pex.system import files, strict_json
+from nox_pex.system.environ import home_directory
 
 _LARGEST: Final = 1 << 20
 """Bytes of a file with credentials that are read."""
@@ -87,20 +88,22 @@ def find(name: ImageName, environ: Mapping[str, str], *, timeout: float = helper
 
 def _files(environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
     """Yield the files in their order, and whether `REGISTRY_AUTH_FILE` names each."""
-    home = Path(environ.get("HOME") or Path.home())
     if explicit := environ.get("REGISTRY_AUTH_FILE"):
         yield Path(explicit), True
     runtime = environ.get("XDG_RUNTIME_DIR")
     directory = Path(runtime) / "containers" if runtime else Path(f"/run/containers/{os.getuid()}")
     yield directory / "auth.json", False
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json", False
-    yield Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json", False
+    yield (
+        Path(environ.get("XDG_CONFIG_HOME") or home_directory(environ) / ".config") / "containers" / "auth.json",
+        False,
+    )
+    yield Path(environ.get("DOCKER_CONFIG") or home_directory(environ) / ".docker") / "config.json", False
 
 
 def _read(file: Path) -> dict[str, Any] | None:
     """Return the content of a file, None if it does not exist. Its text is in no error."""
     try:
-        with file.open("rb") as opened:
+        with files.open_regular(file) as opened:
             data = opened.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

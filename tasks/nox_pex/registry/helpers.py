@@ -35,6 +35,10 @@ _NOT_FOUND: Final = pattern(
 )
 
 
+_LARGEST: Final = 1 << 16
+"""Bytes of the output of a helper. An identity token has a few thousand."""
+
+
 _LONGEST: Final = 200
 """Characters of a helper's message that are shown."""
 
@@ -55,10 +59,11 @@ def get(helper: str, server: str, *, file: Path, environ: Mapping[str, str], tim
         problem = f"{file} names the credential helper {helper!r}, which is not the name of a program"
         raise NoxPexError("registry-auth", problem, "correct the file: the name has no slash and no space")
     program = f"docker-credential-{helper}"
+    env = tool_environ(environ)
     try:
         # In another directory than the project's, whose files must not be found as programs or modules.
         answer = command.capture(
-            [program, "get"], cwd=Path("/"), env=tool_environ(environ), timeout=timeout, given=server.encode()
+            [program, "get"], cwd=Path("/"), env=env, timeout=timeout, given=server.encode(), most=_LARGEST
         )
     except FileNotFoundError as error:
         problem = f"{program}, the credential helper that {file} names, is not on PATH"
@@ -67,6 +72,9 @@ def get(helper: str, server: str, *, file: Path, environ: Mapping[str, str], tim
         ) from error
     except TimeoutError as error:
         problem = f"{program}, the credential helper that {file} names, was still running after {timeout:g} s"
+        raise NoxPexError("registry-auth", problem, f"try `echo {server} | {program} get`") from error
+    except OverflowError as error:
+        problem = f"{program}, the credential helper that {file} names, wrote {error}"
         raise NoxPexError("registry-auth", problem, f"try `echo {server} | {program} get`") from error
     except OSError as error:
         problem = f"{program}, the credential helper that {file} names, cannot be started: {error.strerror}"

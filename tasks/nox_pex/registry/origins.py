@@ -6,6 +6,7 @@ Fact sources: RFC 6454 for origins; RFC 1122 and RFC 4291 for the addresses of l
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -71,6 +72,28 @@ def is_loopback(host: str) -> bool:
     return address in _LOOPBACK_4 if isinstance(address, ipaddress.IPv4Address) else address == _LOOPBACK_6
 
 
+def _may_be_here(host: str) -> bool:
+    """Whether a host, without brackets, may be this machine by its name or address alone.
+
+    That are more than those that plain HTTP is spoken to: names below `localhost` (RFC 6761), `0.0.0.0`, IPv4 addresses
+    in IPv6, and what the C library takes for an address (inet_aton(3)), such as `127.1`.
+    """
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(name))
+        except (OSError, ValueError):
+            return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_unspecified
+
+
 def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     """Return the URL `text` that an answer from `base` names, without user, password and fragment.
 
@@ -87,7 +110,7 @@ def follow(base: httpx2.URL, text: str, *, registry: Origin) -> httpx2.URL:
     if url.scheme not in _PORTS or not host or (port is not None and not 0 < port <= _HIGHEST_PORT):
         msg = "an address that is neither https nor http" if host else "an address without a host"
         raise ForbiddenAddressError(msg)
-    if is_loopback(host) and not registry.loopback:
+    if _may_be_here(host) and not registry.loopback:
         msg = f"{url.scheme}://{host}, which is this machine"
         raise ForbiddenAddressError(msg)
     same_port = port == registry.port or (port is None and registry.port == _PORTS["https"])

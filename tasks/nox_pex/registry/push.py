@@ -109,16 +109,18 @@ def upload(
     _check(plan)
     counter = _Counter()
     blobs = _blobs(plan)
+    # Asked before several threads begin, so that a registry that does not answer is one failure and not several.
+    missing = [each for each in plan.manifests if not repository.has_manifest(each.descriptor.digest, actions=PUSH)]
     known = _known(repository, plan.previous) if plan.previous is not None else frozenset[Digest]()
     sending = partial(_push_blobs, repository, blobs, plan.mount_from, counter=counter, progress=progress)
     outcomes = sending(known)
     try:
-        _push_manifests(repository, plan.manifests, counter=counter)
+        _put_manifests(repository, missing, counter=counter)
     except NoxPexError:
         if known.isdisjoint(blob.descriptor.digest for blob in blobs):
             raise
         outcomes = sending(frozenset())  # the repository may have lost a blob of the older image
-        _push_manifests(repository, plan.manifests, counter=counter)
+        _put_manifests(repository, missing, counter=counter)
     _push_referrers(repository, plan.referrers, counter=counter, say=say)
 
     def of(outcome: Outcome) -> tuple[Digest, ...]:
@@ -244,12 +246,11 @@ def _push_blobs(
     return in_parallel([partial(work, blob) for blob in blobs], at_once=_AT_ONCE)
 
 
-def _push_manifests(repository: Repository, manifests: Sequence[Content], *, counter: _Counter) -> None:
-    """Push the manifests that the repository does not have, by their digests."""
-    for content in manifests:
-        if not repository.has_manifest(content.descriptor.digest, actions=PUSH):
-            uploads.put_manifest(repository.session, content, content.descriptor.digest)
-            counter.add(content.descriptor.size)
+def _put_manifests(repository: Repository, missing: Sequence[Content], *, counter: _Counter) -> None:
+    """Put manifests by their digests."""
+    for content in missing:
+        uploads.put_manifest(repository.session, content, content.descriptor.digest)
+        counter.add(content.descriptor.size)
 
 
 def _known(repository: Repository, tag: str) -> frozenset[Digest]:

@@ -26,8 +26,11 @@ from nox_pex.version import __version__
 
 if TYPE_CHECKING:
     import httpx2
+
+    from nox_pex.registry import deadlines
 else:
     httpx2 = lazy("httpx2")  # only needed if a registry is asked
+    deadlines = lazy("nox_pex.registry.deadlines")  # imports httpx2
 
 _REDIRECTS: Final = 5
 
@@ -171,12 +174,11 @@ class Transport:
             context = certificates.context(self._environ)
         proxy = None if origin.loopback else self._proxies.proxy_for(origin.scheme, origin.host)
         try:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16)
             return httpx2.Client(
-                verify=context,
-                proxy=proxy,
+                transport=deadlines.Transport(verify=context, proxy=proxy, limits=limits),
                 trust_env=False,
                 timeout=httpx2.Timeout(self.patience.read, connect=self.patience.connect, pool=None),
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=16),
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             )
         except (ImportError, ValueError, httpx2.InvalidURL) as error:
@@ -224,16 +226,22 @@ def pieces(response: httpx2.Response, *, most: int, patience: Patience) -> Itera
 
     Raises `TryAgainError` if it comes slower than 16 KiB per second.
     """
-    deadline = time.monotonic() + patience.allowance + most / _SLOWEST
+    seconds = patience.allowance + most / _SLOWEST
+    deadline = time.monotonic() + seconds
+    deadlines.end_body(response, seconds=seconds)
     received = 0
-    for piece in response.iter_raw(_PIECE):
-        yield piece
-        received += len(piece)
-        if received > most:
-            return
-        if time.monotonic() > deadline:
-            request = response.request
-            raise TryAgainError(failures.broken(request.method, request.url, "its answer comes too slowly"))
+    try:
+        for piece in response.iter_raw(_PIECE):
+            yield piece
+            received += len(piece)
+            if received > most:
+                return
+    except httpx2.ReadTimeout as error:
+        if time.monotonic() < deadline:
+            raise
+        request = response.request
+        slow = failures.broken(request.method, request.url, "its answer comes too slowly")
+        raise TryAgainError(slow) from error
 
 
 def body(response: httpx2.Response, *, largest: int, patience: Patience) -> bytes:

@@ -237,13 +237,17 @@ def _pieces(content: Content, start: int, end: int) -> Iterator[bytes]:
 
 
 def _raw(source: Path | bytes, start: int, end: int) -> Iterator[bytes]:
-    """Yield the bytes from `start` to `end`, or fewer if there are no more. Raises `OSError`."""
+    """Yield the bytes from `start` to `end`, or fewer if there are no more. Raises `NoxPexError` `registry`."""
     if isinstance(source, bytes):
         yield source[start:end]
         return
-    with files.open_regular(source) as file:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (piece := file.read(min(_PIECE, left))):
-            left -= len(piece)
-            yield piece
+    try:
+        with files.open_regular(source) as file:
+            file.seek(start)
+            left = end - start
+            while left > 0 and (piece := file.read(min(_PIECE, left))):
+                left -= len(piece)
+                yield piece
+    except OSError as error:
+        problem = f"{source} cannot be read: {error.strerror}"
+        raise NoxPexError("registry", problem, "build the image again") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import subprocess
 import threading
 import time
@@ -233,13 +234,20 @@ class Question:
         self._given = given
         self._process = subprocess.Popen(argv, cwd=cwd, env=dict(env), stdin=stdin, stdout=pipe, stderr=pipe)
 
-    def answer(self, *, timeout: float | None = None) -> subprocess.CompletedProcess[bytes]:
-        """Wait until the tool ends, and return its answer, once. Raises `TimeoutError` after `timeout` seconds."""
+    def answer(self, *, timeout: float | None = None, most: int | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Wait until the tool ends, and return its answer, once.
+
+        Raises `TimeoutError` after `timeout` seconds, and `OverflowError` after more than `most` bytes of output; then
+        the tool is killed. With `most`, the text on its standard input must fit into a pipe.
+        """
         process, self._process = self._process, None
         assert process is not None  # noqa: S101  # for the type checker: there is one answer
         with process:
             try:
-                stdout, stderr = process.communicate(self._given, timeout=timeout)
+                if most is None:
+                    stdout, stderr = process.communicate(self._given, timeout=timeout)
+                else:
+                    stdout, stderr = _bounded(process, self._given, timeout=timeout, most=most)
             except BaseException as error:
                 process.kill()
                 if isinstance(error, subprocess.TimeoutExpired):
@@ -253,6 +261,34 @@ class Question:
                 process.kill()
 
 
+def _bounded(
+    process: subprocess.Popen[bytes], given: bytes | None, *, timeout: float | None, most: int
+) -> tuple[bytes, bytes]:
+    """Do what `Popen.communicate` does, for at most `most` bytes. Raises `OverflowError` and `TimeoutExpired`."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(given or b"")
+    deadline = None if timeout is None else time.monotonic() + timeout
+    output: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for name in output:
+            selector.register(getattr(process, name), selectors.EVENT_READ, data=name)
+        while selector.get_map():
+            ready = selector.select(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(process.args, timeout or 0.0)
+            for key, _ in ready:
+                piece = os.read(key.fd, most + 1)
+                output[key.data] += piece
+                if not piece:
+                    selector.unregister(key.fileobj)
+            if sum(map(len, output.values())) > most:
+                msg = f"more than {most} bytes of output"
+                raise OverflowError(msg)
+    process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    return bytes(output["stdout"]), bytes(output["stderr"])
+
+
 def capture(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -260,12 +296,14 @@ def capture(
     env: Mapping[str, str],
     timeout: float | None = None,
     given: bytes | None = None,
+    most: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `argv`, as a `Question`, until it ends.
 
-    Raises `OSError` if the program cannot be started, and `TimeoutError` after `timeout` seconds.
+    Raises `OSError` if the program cannot be started, `TimeoutError` after `timeout` seconds, and `OverflowError` after
+    more than `most` bytes of output.
     """
-    return Question(argv, cwd=cwd, env=env, given=given).answer(timeout=timeout)
+    return Question(argv, cwd=cwd, env=env, given=given).answer(timeout=timeout, most=most)
 
 
 def run_into(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 _FOREIGN: Final = (
@@ -19,6 +21,12 @@ _FOREIGN: Final = (
 
 _COLOURS: Final = ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS")
 """Variables that make a tool write colours into a pipe, where they would be shown as escape sequences."""
+
+
+def home_directory(environ: Mapping[str, str]) -> Path:
+    """Return the user's home directory: that of `HOME`, else of the user database, else `/`, as containers set it."""
+    found = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111  # `Path.home` fails without a home
+    return Path("/") if found == "~" else Path(found)
 
 
 def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:

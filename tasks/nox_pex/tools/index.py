@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files
+from nox_pex.system.environ import home_directory
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def pip_index(environ: Mapping[str, str], *, prefix: Path) -> PipIndex:
 
     cert = value("cert")
     if cert is not None and cert.startswith("~/"):
-        cert = str(_home(environ) / cert[2:])
+        cert = str(home_directory(environ) / cert[2:])
     return PipIndex(url=value("index-url"), cert=cert)
 
 
@@ -77,7 +78,7 @@ def pip_files(environ: Mapping[str, str], *, prefix: Path, platform: str = sys.p
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return ()
-    home = _home(environ)
+    home = home_directory(environ)
     if platform == "darwin":
         shared = [Path("/Library/Application Support/pip")]
         library = home / "Library/Application Support/pip"
@@ -131,13 +132,13 @@ def uv_index_environ(environ: Mapping[str, str], *, prefix: Path) -> dict[str, s
 
 def uv_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the configuration files of uv, existing or not: the user's and the system's."""
-    user = Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / ".config")))
+    user = Path(_xdg(environ, "XDG_CONFIG_HOME", str(home_directory(environ) / ".config")))
     return (user / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))
 
 
 def netrc_file(environ: Mapping[str, str]) -> Path:
     """Return the file in which pip, uv and Poetry look up passwords by host, existing or not."""
-    return Path(environ.get("NETRC") or _home(environ) / ".netrc")
+    return Path(environ.get("NETRC") or home_directory(environ) / ".netrc")
 
 
 def _names_mirror(settings: Mapping[str, Any]) -> bool:
@@ -168,11 +169,7 @@ def poetry_config(environ: Mapping[str, str], *, platform: str = sys.platform) -
     if named := environ.get("POETRY_CONFIG_DIR"):
         return Path(named, "config.toml")
     default = "Library/Application Support" if platform == "darwin" else ".config"
-    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(_home(environ) / default)), "pypoetry", "config.toml")
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path.home())
+    return Path(_xdg(environ, "XDG_CONFIG_HOME", str(home_directory(environ) / default)), "pypoetry", "config.toml")
 
 
 def _xdg(environ: Mapping[str, str], name: str, default: str) -> str:

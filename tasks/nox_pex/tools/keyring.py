@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.system import files
+from nox_pex.system.environ import home_directory
 
 _BUS: Final = "DBUS_SESSION_BUS_ADDRESS"
 """The variable without which no backend of Linux is available: the Secret Service and KWallet are on that bus."""
@@ -26,8 +27,9 @@ def may_exist(environ: Mapping[str, str], *, project: Path, platform: str = sys.
     """
     if platform != "linux" or environ.get(_BUS):
         return True
-    home = Path(environ.get("HOME") or Path.home())
-    configuration = Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "python_keyring", "keyringrc.cfg")
+    configuration = Path(
+        environ.get("XDG_CONFIG_HOME") or home_directory(environ) / ".config", "python_keyring", "keyringrc.cfg"
+    )
     return configuration.exists() or _requires_plugins(project / "pyproject.toml")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,13 @@ def test_nonsense_in_a_file_names_the_file_and_never_its_content(home: Home, con
 
 def test_a_directory_in_the_place_of_a_file_is_named(home: Home) -> None:
     home.docker.mkdir(parents=True)
-    assert home.failure().problem == f"{home.docker} cannot be read: Is a directory"
+    assert home.failure().problem == f"{home.docker} cannot be read: it is not a regular file"
+
+
+def test_a_fifo_in_the_place_of_a_file_is_not_waited_for(home: Home) -> None:
+    home.docker.parent.mkdir(parents=True)
+    os.mkfifo(home.docker)
+    assert home.failure().problem == f"{home.docker} cannot be read: it is not a regular file"
 
 
 def test_the_helper_of_a_registry_comes_before_its_entry_and_the_store_after_it(home: Home) -> None:
@@ -243,6 +250,14 @@ def test_a_helper_has_a_limit_of_time(home: Home) -> None:
     home.helper("one", "exec sleep 60")
     home.write(home.docker, {"credsStore": "one"})
     assert "was still running after 0.2 s" in home.failure(timeout=0.2).problem
+
+
+def test_a_helper_that_writes_without_end_is_killed(home: Home) -> None:
+    home.helper("one", "exec yes hunter2")
+    home.write(home.docker, {"credsStore": "one"})
+    failure = home.failure()
+    assert "wrote more than 65536 bytes of output" in failure.problem
+    assert "hunter2" not in str(failure)
 
 
 def test_a_helper_that_is_not_installed_is_named(home: Home) -> None:

@@ -57,6 +57,14 @@ def test_an_address_is_relative_or_https(target: str, expected: str) -> None:
         "https://127.0.0.1/x",
         "https://localhost:8443/",
         "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::]/",
+        "https://0.0.0.0/",
+        "https://127.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://localhost./",
+        "https://a.localhost/",
     ],
 )
 def test_a_registry_elsewhere_leads_neither_to_plain_http_nor_to_this_machine(target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,11 @@ def test_a_blob_is_sent_from_its_file_and_must_be_what_its_descriptor_says(
         file.write_bytes(damaged)
         assert f"{file} is not what its descriptor says" in failure(repository, plan).problem
         assert ("team/app", from_file.descriptor.digest) not in server.blobs
+    file.unlink()
+    assert failure(repository, plan).problem == f"{file} cannot be read: No such file or directory"
+    os.mkfifo(file)
+    assert failure(repository, plan).problem == f"{file} cannot be read: it is not a regular file"
+    file.unlink()
     file.write_bytes(LAYERS[1])
     push_it(repository, plan)
     assert server.blobs["team/app", from_file.descriptor.digest] == LAYERS[1]
@@ -301,6 +307,12 @@ def test_the_first_failure_of_several_blobs_ends_the_push_at_once(
     failure(repository, plan)
     released.set()
     assert len(server.paths("PUT")) <= pushing._AT_ONCE  # noqa: SLF001  # so many may have begun
+
+
+def test_a_registry_that_does_not_answer_is_one_failure(client: Client) -> None:
+    repository = client.open("127.0.0.1:1/team/app", attempts=3)
+    assert "Connection refused" in failure(repository, image(*(b"%d" % number for number in range(20)))).problem
+    assert len(client.said) == 2
 
 
 def test_a_blob_of_no_bytes_can_be_pushed(server: FaultyRegistry, repository: Repository) -> None:

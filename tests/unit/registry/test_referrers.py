@@ -9,6 +9,7 @@ import pytest
 
 from nox_pex.errors import NoxPexError
 from nox_pex.oci import media_types
+from nox_pex.oci.descriptor import describe
 from nox_pex.registry.push import push
 from nox_pex.registry.referrers import merged, tag_of
 from nox_pex.registry.repository import Repository
@@ -63,6 +64,16 @@ def test_one_line_says_that_the_referrers_of_all_platforms_are_in_tags(
     (line,) = said
     assert line.startswith(f"{server.host} has no referrers API: the tag sha256-")
     assert line.endswith(" lists them (and 2 other tags)")
+
+
+def test_a_long_list_of_referrers_grows(server: FaultyRegistry, repository: Repository) -> None:
+    server.referrers_api = False
+    plan = image(b"x", statements=(b"a",))
+    theirs = [msgspec.to_builtins(describe(b"%d" % number, media_types.MANIFEST)) for number in range(3000)]
+    listed = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": theirs}
+    server.add_manifest("team/app", tag_of(digest(plan)), media_types.INDEX, json.dumps(listed).encode())
+    push_it(repository, plan)
+    assert len(repository.referrers(digest(plan))) == 3001
 
 
 def test_if_somebody_else_writes_the_list_meanwhile_it_is_merged_again(

@@ -14,7 +14,7 @@ from nox_pex.oci import manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, describe
 from nox_pex.registry.repository import Repository
 from nox_pex.system.command import Stopped
-from tests.support.faulty_registry import Answer, FaultyRegistry
+from tests.support.faulty_registry import Answer, FaultyRegistry, Received
 from tests.unit.registry.conftest import Client
 
 DATA = b"a layer " * 100_000
@@ -205,6 +205,25 @@ def test_a_slow_answer_ends_the_attempt(server: FaultyRegistry, client: Client) 
     assert "no answer in time" in failure(lambda: repository.fetch_small(LAYER, len(DATA)))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nName: value-without-end",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, layer",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n000000000000000c\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 10,
+    ],
+    ids=["headers", "body", "chunk", "continue"],
+)
+def test_single_bytes_keep_no_attempt_alive(server: FaultyRegistry, client: Client, answer: bytes) -> None:
+    small = describe(b"hello, layer", media_types.LAYER_TAR)
+    repository = client.open(f"{server.host}/team/app", read=0.2, allowance=0.2, attempts=1)
+    assert not repository.has(LAYER.digest)  # its connection is used again
+    server.answer("GET .*/blobs", Answer(raw=answer, pause=0.05))
+    problem = failure(lambda: repository.fetch_small(small, 100))
+    assert "no answer in time" in problem or "its answer comes too slowly" in problem
+
+
 def test_a_registry_that_does_not_run_is_unreachable(client: Client) -> None:
     repository = client.open("127.0.0.1:1/team/app")
     assert "Connection refused" in failure(lambda: repository.fetch_manifest("1.0"))
@@ -241,3 +260,16 @@ def test_a_closed_repository_sends_nothing_more(server: FaultyRegistry, reposito
     with pytest.raises(Stopped):
         repository.fetch_manifest("1.0")
     assert server.requests == []
+
+
+def test_a_request_that_the_end_of_the_session_cuts_is_not_repeated(
+    server: FaultyRegistry, client: Client, repository: Repository
+) -> None:
+    def close(_: Received) -> Answer:
+        repository.session.close()
+        return Answer(raw=b"")
+
+    server.answer("GET .*/blobs", close)
+    with pytest.raises(Stopped):
+        repository.fetch_small(LAYER, len(DATA))
+    assert (client.said, client.waited) == ([], [])

@@ -13,7 +13,7 @@ import datetime as dt
 import functools
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -60,20 +60,30 @@ def check(repository: Repository, digest: Digest, policy: Policy, *, now: dt.dat
     `registry-auth`. A statement that cannot be read proves nothing.
     """
     repository.fetch_manifest(digest)
-    name = f"{repository.name.registry}/{repository.name.repository}"
     try:
         found = _read(repository, digest)
     except RefusedError as error:
         judged: Verdict = verdict.refused(f"the statements are refused: {error}")
     else:
         judged = verdict.check_lines(found, sha256=_hexadecimal(digest), policy=policy, now=now)
+    return _checked(repository.name, digest, judged)
+
+
+def unread(name: ImageName, digest: Digest, error: NoxPexError) -> Checked:
+    """Return the verdict about an image of which `check` could read nothing, because of the `error` that it raised."""
+    code: Literal["registry", "registry-auth"] = "registry-auth" if error.code == "registry-auth" else "registry"
+    return _checked(name, digest, Verdict(problems=(error.problem,), code=code))
+
+
+def _checked(name: ImageName, digest: Digest, judged: Verdict) -> Checked:
+    repository = f"{name.registry}/{name.repository}"
     return Checked(
-        file=f"{name}@{digest}",
+        file=f"{repository}@{digest}",
         sha256=_hexadecimal(digest),
-        bundle=name,
+        bundle=repository,
         verdict=judged,
         subject="image",
-        entry=policy.entry,
+        entry="referrer",
     )
 
 

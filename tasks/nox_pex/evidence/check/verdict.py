@@ -45,13 +45,14 @@ class Counted(Struct, frozen=True, kw_only=True):
 class Verdict(Struct, frozen=True, kw_only=True):
     """The statements that count, the other lines, and what is not proven: nothing, if the file passed.
 
-    `code` is the error code of the problems.
+    `code` is the error code of the problems: `registry` or `registry-auth` if the registry of an image gave nothing to
+    check.
     """
 
     statements: tuple[Counted, ...] = ()
     ignored: tuple[IgnoredLine, ...] = ()
     problems: tuple[str, ...] = ()
-    code: Literal["not-proven", "signature"] = "not-proven"
+    code: Literal["not-proven", "signature", "registry", "registry-auth"] = "not-proven"
 
     @property
     def passed(self) -> bool:
