@@ -70,7 +70,7 @@ def test_a_python_that_fails_is_an_error(tmp_path: Path) -> None:
     assert e.value.code == "image-build"
 
 
-@pytest.mark.parametrize("written", ["no JSON", "[1]", '{"path": "/app/m1.py", "size": -1}', '{"path": "a", "size": 9}'])
+@pytest.mark.parametrize("written", ["text", "[1]", '{"path": "/app/m1.py", "size": -1}', '{"path": "a", "size": 9}'])
 def test_a_python_that_writes_no_bytecode_is_an_error(tmp_path: Path, written: str) -> None:
     """The Python of a base may write anything."""
     script = tmp_path / "python"
