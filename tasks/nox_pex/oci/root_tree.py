@@ -22,7 +22,7 @@ from nox_pex.oci import layer_reader
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_reader import Allowance, Member, TreeEntry
 from nox_pex.oci.layer_stream import LayerError
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -165,7 +165,7 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     """Return the tree of `layers`, lowest first. A layer that was read before is not read again.
 
     `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged, hostile or lies,
-    `cache-unsafe`.
+    `disk-full`, `cache-unsafe`.
     """
     directory = caches.of_images("trees")
     directory.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,8 @@ def _store(path: Path, stored: _Stored) -> None:
         data = msgspec.msgpack.encode(stored)
     except UnicodeEncodeError:
         return
-    files.write_bytes(path, hashlib.sha256(data).digest() + data)
+    with os_errors.writing(f"the list of the files in a layer to {path.parent}", place=path.parent):
+        files.write_bytes(path, hashlib.sha256(data).digest() + data)
 
 
 def merge(

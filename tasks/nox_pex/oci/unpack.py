@@ -22,7 +22,7 @@ from nox_pex.oci import layer_reader, root_tree, unpacked_seal
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_reader import TreeEntry
 from nox_pex.oci.root_tree import RootTree
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -75,24 +75,31 @@ def unpacked(layers: Sequence[LayerFile], *, image: str, caches: Caches, as_root
     process ends. It must not be written to: mount it read-only. With `as_root`, each file gets the owner and group of
     its layer. Otherwise all belong to the user, who may enter every directory. Modes are as in the layer, but without
     setuid and setgid bits. There are no devices, no FIFOs and no extended attributes. `image` names the image in
-    errors. Raises `NoxPexError`: `image-base` if a layer is not one that can be unpacked, `cache-unsafe`.
+    errors. Raises `NoxPexError`: `image-base` if a layer is not one that can be unpacked, `disk-full`,
+    `cache-unsafe`.
     """
     part = caches.of_images("root-file-systems") / f"{root_tree.key_of(layers)}{'-root' if as_root else ''}"
-    part.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cache.mark_used(part)
     root = part / _ROOT
-    if not unpacked_seal.is_intact(root):
-        with locks.locked(part.with_name(f"{part.name}.lock"), waiting=lambda: None):
-            if not unpacked_seal.is_intact(root):
-                _set_aside(root)
-                tree = root_tree.tree_of(layers, image=image, caches=caches)
-                with locks.scratch(_NEW, parent=part) as scratch:
-                    _write(tree, scratch / _ROOT, {}, image=image, as_root=as_root)
-                    (scratch / _ROOT).rename(root)
-                unpacked_seal.write(root)
-    locks.lock_until_exit(root)
+    with os_errors.writing(f"the files of {image} to {part.parent}", place=part.parent):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.mark_used(part)
+        if not unpacked_seal.is_intact(root):
+            with locks.locked(part.with_name(f"{part.name}.lock"), waiting=lambda: None):
+                if not unpacked_seal.is_intact(root):
+                    _set_aside(root)
+                    tree = root_tree.tree_of(layers, image=image, caches=caches)
+                    _write_new(tree, root, image=image, as_root=as_root)
+        locks.lock_until_exit(root)
     locks.remove_abandoned(part, _OLD)
     return root
+
+
+def _write_new(tree: RootTree, root: Path, *, image: str, as_root: bool) -> None:
+    """Write `tree` to the directory `root`, which appears when it is complete."""
+    with locks.scratch(_NEW, parent=root.parent) as scratch:
+        _write(tree, scratch / _ROOT, {}, image=image, as_root=as_root)
+        (scratch / _ROOT).rename(root)
+    unpacked_seal.write(root)
 
 
 def _set_aside(root: Path) -> None:

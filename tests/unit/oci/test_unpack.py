@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import stat
@@ -144,6 +145,19 @@ def test_a_changed_tree_stays_for_the_process_that_uses_it(tmp_path: Path) -> No
         assert (old / "new").exists()
     assert unpacked(tmp_path, BASE) == root
     assert not old.exists()
+
+
+def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(NoxPexError, match="cannot write the files of base:1 to .*/root-file-systems") as caught:
+        unpacked(tmp_path, BASE)
+    assert caught.value.code == "disk-full"
+    assert not list((tmp_path / "cache/root-file-systems").glob("*/*"))
 
 
 def test_nothing_incomplete_is_taken_for_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
