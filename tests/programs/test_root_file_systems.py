@@ -65,6 +65,7 @@ def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
         "$.hostname": "container",
         "$.umask": "0o22",
         "$.joined": True,
+        "$.unmasked": [],
         "$.variables.HOME": "/",
         "$.variables.HOSTNAME": "container",
         "$.variables.GREETING": "hello",

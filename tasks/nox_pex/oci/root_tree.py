@@ -22,7 +22,7 @@ from nox_pex.oci import layer_reader
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_reader import Allowance, Member, TreeEntry
 from nox_pex.oci.layer_stream import LayerError
-from nox_pex.system import files
+from nox_pex.system import files, os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -46,8 +46,8 @@ _MOST_STEPS: Final = 30_000_000
 """Parts of names, and links, that are followed for all members of an image. It takes some seconds."""
 
 
-_FORMAT: Final = 2
-"""The form of the stored members of a layer."""
+_FORMAT: Final = 3
+"""The form of the stored members of a layer, which follow the digest of their bytes."""
 
 
 _REMEDY: Final = "choose another base, or fetch it again"
@@ -165,7 +165,7 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
     """Return the tree of `layers`, lowest first. A layer that was read before is not read again.
 
     `image` names the image in errors. Raises `NoxPexError`: `image-base` if a layer is damaged, hostile or lies,
-    `cache-unsafe`.
+    `disk-full`, `cache-unsafe`.
     """
     directory = caches.of_images("trees")
     directory.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,10 @@ def tree_of(layers: Sequence[LayerFile], *, image: str, caches: Caches) -> RootT
 def _load(path: Path, key: str) -> _Stored | None:
     try:
         with files.open_regular(path) as file:
-            stored = msgspec.msgpack.decode(file.read(), type=_Stored)
+            digest, data = file.read(hashlib.sha256().digest_size), file.read()
+        if hashlib.sha256(data).digest() != digest:  # a damaged one would put other files into the tree
+            return None
+        stored = msgspec.msgpack.decode(data, type=_Stored)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     return stored if (stored.format, stored.key) == (_FORMAT, key) else None
@@ -201,7 +204,8 @@ def _store(path: Path, stored: _Stored) -> None:
         data = msgspec.msgpack.encode(stored)
     except UnicodeEncodeError:
         return
-    files.write_bytes(path, data)
+    with os_errors.writing(f"the list of the files in a layer to {path.parent}", place=path.parent):
+        files.write_bytes(path, hashlib.sha256(data).digest() + data)
 
 
 def merge(

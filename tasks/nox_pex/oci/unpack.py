@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,11 +18,11 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
-from nox_pex.oci import layer_reader, root_tree
+from nox_pex.oci import layer_reader, root_tree, unpacked_seal
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_reader import TreeEntry
 from nox_pex.oci.root_tree import RootTree
-from nox_pex.system import files, locks
+from nox_pex.system import files, locks, os_errors
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 
@@ -31,6 +32,10 @@ _ROOT: Final = "root"
 
 _NEW: Final = ".new."
 """Begins the names of directories that are not complete."""
+
+
+_OLD: Final = ".old."
+"""Begins the names of directories that were damaged."""
 
 
 _OVERLAID: Final = ".overlaid."
@@ -73,27 +78,42 @@ def unpacked(
 ) -> Path:
     """Return the directory in the user's cache with the merged tree of `layers`, lowest first; unpack it if needed.
 
-    The same layers are unpacked once. The directory is not removed before this process ends. It must not be written to:
-    mount it read-only. With `as_root`, each file gets the owner and group of its layer. Otherwise all belong to the
-    user, who may enter every directory. Modes are as in the layer, but without setuid and setgid bits. There are no
-    devices, no FIFOs and no extended attributes. `image` names the image in errors. `unpacking` is called before the
-    layers are unpacked. Raises `NoxPexError`: `image-base` if a layer is not one that can be unpacked, `cache-unsafe`.
+    The same layers are unpacked once, and again if something in the directory changed. It is not removed before this
+    process ends. It must not be written to: mount it read-only. With `as_root`, each file gets the owner and group of
+    its layer. Otherwise all belong to the user, who may enter every directory. Modes are as in the layer, but without
+    setuid and setgid bits. There are no devices, no FIFOs and no extended attributes. `image` names the image in
+    errors. `unpacking` is called before they are unpacked. Raises `NoxPexError`: `image-base` if a layer is not one
+    that can be unpacked, `disk-full`, `cache-unsafe`.
     """
     part = caches.of_images("root-file-systems") / f"{root_tree.key_of(layers)}{'-root' if as_root else ''}"
-    part.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cache.mark_used(part)
     root = part / _ROOT
-    if root.is_dir():
-        return root
-    with locks.locked(part.with_name(f"{part.name}.lock"), waiting=lambda: None):
-        locks.remove_abandoned(part, _NEW)
-        if not root.is_dir():
-            unpacking()
-            tree = root_tree.tree_of(layers, image=image, caches=caches)
-            with locks.scratch(_NEW, parent=part) as scratch:
-                _write(tree, scratch / _ROOT, {}, image=image, as_root=as_root)
-                (scratch / _ROOT).rename(root)
+    with os_errors.writing(f"the files of {image} to {part.parent}", place=part.parent):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.mark_used(part)
+        if not unpacked_seal.is_intact(root):
+            with locks.locked(part.with_name(f"{part.name}.lock"), waiting=lambda: None):
+                if not unpacked_seal.is_intact(root):
+                    unpacking()
+                    _set_aside(root)
+                    tree = root_tree.tree_of(layers, image=image, caches=caches)
+                    _write_new(tree, root, image=image, as_root=as_root)
+        locks.lock_until_exit(root)
+    locks.remove_abandoned(part, _OLD)
     return root
+
+
+def _write_new(tree: RootTree, root: Path, *, image: str, as_root: bool) -> None:
+    """Write `tree` to the directory `root`, which appears when it is complete."""
+    with locks.scratch(_NEW, parent=root.parent) as scratch:
+        _write(tree, scratch / _ROOT, {}, image=image, as_root=as_root)
+        (scratch / _ROOT).rename(root)
+    unpacked_seal.write(root)
+
+
+def _set_aside(root: Path) -> None:
+    """Move a damaged tree away, if there is one: a process may run something in it."""
+    with contextlib.suppress(FileNotFoundError):
+        root.rename(root.with_name(f"{_OLD}{secrets.token_hex(8)}"))
 
 
 @contextlib.contextmanager
@@ -106,6 +126,7 @@ def overlaid(
     directory must not be written to. Everything else is as for `unpacked`.
     """
     lower = unpacked(base, image=image, caches=caches, as_root=as_root)
+    unpacked_seal.allow_links(lower)
     below = root_tree.tree_of(base, image=image, caches=caches)
     tree = root_tree.tree_of((*base, *added), image=image, caches=caches)
     known = {_place(entry): str(lower / path) for path, entry in below.entries.items() if entry.kind == "file"}

@@ -17,6 +17,9 @@ from serving import listening, response, serve
 WRITABLE = ("/tmp", "/dev/shm", "/data")  # noqa: S108  # in the container
 STATUS = Path("/proc/self/status")
 
+OF_THE_MACHINE = ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security", "/sys/fs/bpf")
+"""Places in `/sys` where a machine may have mounted file systems that no container sees."""
+
 
 def status() -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in STATUS.read_text().splitlines() if ":\t" in line)
@@ -66,6 +69,7 @@ def facts() -> dict[str, object]:
         "hostname": socket.gethostname(),
         "umask": oct(os.umask(0o022)),
         "hidden": readable("/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware/x"),
+        "unmasked": [path for path in OF_THE_MACHINE if Path(path).is_dir() and not Path(path).is_mount()],
         "joined": "lowerdir=/proc/self/fd" in Path("/proc/self/mountinfo").read_text(),
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +16,7 @@ import pytest
 from nox_pex.errors import NoxPexError
 from nox_pex.oci import layer_reader, unpack
 from nox_pex.oci.image import LayerFile
-from nox_pex.system import files
+from nox_pex.system import files, locks
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
 from tests.support.untrusted_layers import END, directory, header, layer, member, padded, pax, tar
@@ -86,6 +87,79 @@ def test_a_tree_in_use_is_not_evicted_and_can_be_removed_later(tmp_path: Path) -
     assert files.remove(root.parent) is None
 
 
+def _write_with_the_old_date(file: Path) -> None:
+    before = file.stat()
+    file.chmod(0o755)
+    file.write_bytes(b"evil")
+    file.chmod(stat.S_IMODE(before.st_mode))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _write(file: Path) -> None:
+    file.chmod(0o755)
+    file.write_bytes(b"evil")
+
+
+def _link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+def _replace_by_link(root: Path) -> None:
+    root.rename(root.with_name("x"))
+    root.symlink_to("x")
+
+
+TAMPERINGS: dict[str, Callable[[Path], object]] = {
+    "other text": lambda root: _write(root / "usr/same"),
+    "other text, same date": lambda root: _write_with_the_old_date(root / "usr/closed/program"),
+    "new file": lambda root: (root / "sitecustomize.py").write_bytes(b"evil"),
+    "lost file": lambda root: (root / "usr/same").unlink(),
+    "other mode": lambda root: (root / "usr/same").chmod(0o644),
+    "other link": lambda root: _link(root / "bin", "/etc"),
+    "another directory": _replace_by_link,
+    "no seal": lambda root: root.with_name("seal.json").write_bytes(b"{"),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERINGS.values(), ids=TAMPERINGS)
+def test_a_tree_that_was_changed_is_unpacked_again(tmp_path: Path, tamper: Callable[[Path], object]) -> None:
+    tamper(unpacked(tmp_path, BASE))
+
+    root = unpacked(tmp_path, BASE)
+
+    assert not root.is_symlink()
+    assert {path.name for path in root.iterdir()} == {"usr", "bin", "outside", "dev", "run", "tmp"}
+    assert (root / "usr/same").read_bytes() == (root / "bin/program").read_bytes() == b"text"
+    assert stat.S_IMODE((root / "usr/same").stat().st_mode) == 0o555
+    assert not list(root.parent.glob(".old.*"))
+
+
+def test_a_changed_tree_stays_for_the_process_that_uses_it(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, BASE)
+    (root / "new").touch()
+
+    with locks.try_lock(root, shared=True):  # as the other process holds it
+        assert not (unpacked(tmp_path, BASE) / "new").exists()
+        (old,) = root.parent.glob(".old.*")
+        assert (old / "new").exists()
+    assert unpacked(tmp_path, BASE) == root
+    assert not old.exists()
+
+
+def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(NoxPexError, match="cannot write the files of base:1 to .*/root-file-systems") as caught:
+        unpacked(tmp_path, BASE)
+    assert caught.value.code == "disk-full"
+    assert not list((tmp_path / "cache/root-file-systems").glob("*/*"))
+
+
 def test_nothing_incomplete_is_taken_for_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = layer_reader.contents
 
@@ -141,6 +215,8 @@ def test_layers_over_an_unpacked_base_share_its_files(tmp_path: Path) -> None:
         assert stat.S_IMODE((root / "usr/closed").stat().st_mode) == 0o500  # of the layer
         assert not (lower / "usr/closed/new").exists()
     assert not root.exists()
+    inode = lower.stat().st_ino
+    assert unpack.unpacked(base, image="base:1", caches=caches, as_root=False).stat().st_ino == inode  # not again
     assert (lower / "usr/same").read_bytes() == b"text"
 
 
@@ -177,7 +253,7 @@ def test_nothing_is_ever_written_outside(tmp_path: Path, seed: int) -> None:
         data = [random_layer(chance), tar(*chance.sample(escapes, chance.randrange(1, 6))), random_layer(chance)]
         with suppress(NoxPexError):
             root = unpacked(tmp_path / str(number), *chance.sample(data, 2))
-            assert {path.name for path in root.parent.iterdir()} == {"root"}
+            assert {path.name for path in root.parent.iterdir()} == {"root", "seal.json"}
         files.remove(tmp_path / str(number))
 
     assert [path.name for path in guarded.iterdir()] == ["file"]

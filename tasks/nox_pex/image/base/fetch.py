@@ -21,6 +21,7 @@ from nox_pex.oci.manifest import FormatError
 from nox_pex.registry import repository
 from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.settings.image import LAYOUT
+from nox_pex.system import os_errors
 from nox_pex.system.command import Shell
 from nox_pex.system.wording import megabytes
 from nox_pex.tools.cache import Caches
@@ -39,11 +40,15 @@ def fetch(name: str, platform: ImagePlatform, *, key: str, root: Path, caches: C
     `name` is as in the settings: `python:3.12-slim`, `registry.example/team/base@sha256:…`, or `oci:PATH[:TAG]` with a
     path relative to the project's directory `root`. `key` is the dotted key of the setting, for errors. The digest of
     everything has been checked, also of what was in the cache. A name with a digest needs no network if everything is
-    in the cache. Raises `NoxPexError`: `image-base`, `registry`, `registry-auth`, `cache-unsafe`.
+    in the cache. Raises `NoxPexError`: `image-base`, `registry`, `registry-auth`, `disk-full`,
+    `cache-unsafe`.
     """
-    blobs = BlobCache(caches)
+    blobs, place = BlobCache(caches), caches.of_images("blobs")
     try:
-        with _source(name, root=root, blobs=blobs, shell=shell) as source:
+        with (
+            os_errors.writing(f"the base image {name} to {place}", place=place),
+            _source(name, root=root, blobs=blobs, shell=shell) as source,
+        ):
             return _fetch(name, platform, source, blobs, shell.say)
     except NoxPexError as error:
         if error.code not in _OF_REGISTRIES:

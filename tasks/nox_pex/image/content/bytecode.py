@@ -16,9 +16,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Annotated, Final, Protocol
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.image.base_image import ImagePython
@@ -53,6 +54,10 @@ _PIECE: Final = 1 << 20
 """Bytes that are copied at a time."""
 
 
+_LONGEST_LINE: Final = 1 << 16
+"""Bytes of the line before the bytecode of a source."""
+
+
 _FEW: Final = 1 << 19
 """Bytes of sources that one process compiles before a second one is worth its start."""
 
@@ -63,6 +68,11 @@ class Compiler(Protocol):
     @property
     def version(self) -> str:
         """Its complete version: `3.11.7`."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Everything that decides its bytecode: a layer that another compiler wrote is not used again."""
         ...
 
     def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
@@ -78,6 +88,11 @@ class LocalCompiler(Struct, frozen=True, kw_only=True):
 
     python: Path
     version: str
+
+    @property
+    def identity(self) -> str:
+        """Its version: the Pythons of this machine are trusted."""
+        return self.version
 
     def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
         """Compile the sources in `given` to `output`."""
@@ -139,7 +154,7 @@ def compile_all(
 ) -> Mapping[str, Stream]:
     """Return the bytecode of `sources`, by the absolute path that the code gets, in files in `scratch`.
 
-    A source with an error has none. Raises `NoxPexError` `image-build` if the Python fails.
+    A source with an error has none. Raises `NoxPexError` `image-build` if the Python fails, or writes something else.
     """
     batches = list(_batches(sources))
     with ThreadPoolExecutor(max_workers=max(1, len(batches))) as pool:
@@ -189,16 +204,32 @@ def _compile(
                     file.write(piece)
     compiler.compile(given, output, shell=shell)
     given.unlink()
-    return dict(_read(output))
+    try:
+        return dict(_read(output))
+    except (ValueError, RecursionError) as error:  # `msgspec.ValidationError` is a `ValueError`
+        problem = f"the Python {compiler.version} that compiles the modules of the image writes no bytecode: {error}"
+        raise NoxPexError("image-build", problem, "choose a base with a Python that works") from error
+
+
+class _Facts(Struct, frozen=True):
+    """The line before the bytecode of a source: the path that the code gets, and its bytes."""
+
+    path: str
+    size: Annotated[int, Meta(ge=0)]
 
 
 def _read(output: Path) -> Iterator[tuple[str, Stream]]:
+    """Yield the bytecode in a file, which the Python of a base may have written. Raises `ValueError`."""
+    end = output.stat().st_size
     with output.open("rb") as file:
-        while line := file.readline():
-            facts = json.loads(line)
-            at, size = file.tell(), facts["size"]
-            yield facts["path"], Stream(size=size, open=functools.partial(_slice, output, at, size))
-            file.seek(at + size)
+        while line := file.readline(_LONGEST_LINE):
+            facts = msgspec.json.decode(line, type=_Facts)
+            at = file.tell()
+            if at + facts.size > end:
+                msg = "it ends too early"
+                raise ValueError(msg)
+            yield facts.path, Stream(size=facts.size, open=functools.partial(_slice, output, at, facts.size))
+            file.seek(at + facts.size)
 
 
 def _slice(file: Path, start: int, size: int) -> IO[bytes]:

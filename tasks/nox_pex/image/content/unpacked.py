@@ -83,7 +83,7 @@ class Unpacked(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def _key(self, *decisive: object) -> str:
-        compiled_by = self.compiler.version if self.compiler is not None else None
+        compiled_by = self.compiler.identity if self.compiler is not None else None
         code = recipe.digest_of("image", "oci", "distributions")
         return key_of(code, self.environment.root, self.environment.python, compiled_by, *decisive)
 

@@ -11,6 +11,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.image.content.bytecode import OPTIONS, SCRIPT
 from nox_pex.image.root_file_system import directories
 from nox_pex.image.root_file_system.ask import Streams, run_in
+from nox_pex.oci import root_tree
 from nox_pex.oci.image import BaseImage
 from nox_pex.smoke.process.program import describe_status
 from nox_pex.system import files
@@ -31,6 +32,11 @@ class BaseCompiler(Struct, frozen=True, kw_only=True):
     executable: str
     version: str
     caches: Caches
+
+    @property
+    def identity(self) -> str:
+        """Its version, and the layers of the base: it may claim any version, and its bytecode is only for this base."""
+        return f"{self.version} {self.executable} {root_tree.key_of(self.base.layers)}"
 
     def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
         """Compile the sources in `given` to `output`.

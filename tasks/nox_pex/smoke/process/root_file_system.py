@@ -59,6 +59,11 @@ _MASKED: Final = (
 )
 """Paths in `/proc` that show nothing."""
 _MASKED_IN_SYS: Final = ("firmware", "devices/virtual/powercap", "fs/selinux")
+_MOUNTED_IN_SYS: Final = (
+    *("fs/bpf", "fs/fuse/connections", "fs/pstore"),
+    *("kernel/config", "kernel/debug", "kernel/security", "kernel/tracing"),
+)
+"""File systems that this machine has mounted in its `/sys`. That of an engine is a new one, in which they are empty."""
 _READ_ONLY: Final = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 """Paths in `/proc` that are read-only."""
 _UNPRIVILEGED_PORTS: Final = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -233,7 +238,8 @@ def _mount_file_systems(root: int) -> None:
     for name, options in (("pts", "newinstance,ptmxmode=0666,mode=0620"), ("mqueue", None)):
         with contextlib.suppress(RefusedError):  # not every kernel has them, or not for an ordinary user
             _mount_at(root, f"/dev/{name}", "devpts" if name == "pts" else name, _PLAIN & ~kernel.MS_NODEV, options)
-    _hide(root, (*(f"/proc/{name}" for name in _MASKED), *(f"/sys/{name}" for name in _MASKED_IN_SYS)), devices["null"])
+    in_sys = (*_MASKED_IN_SYS, *_MOUNTED_IN_SYS)
+    _hide(root, (*(f"/proc/{name}" for name in _MASKED), *(f"/sys/{name}" for name in in_sys)), devices["null"])
     for name in _READ_ONLY:
         with contextlib.suppress(FileNotFoundError):
             descriptor = _open(root, f"/proc/{name}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from nox_pex.errors import NoxPexError
-from nox_pex.image.base import fetch
+from nox_pex.image.base import fetch, source
 from nox_pex.oci import media_types
 from nox_pex.oci.descriptor import digest_of, parse_platform
 from nox_pex.oci.image import BaseImage
@@ -60,6 +62,18 @@ def test_an_image_is_read_with_its_layers_in_the_cache(files: LayoutFiles) -> No
     assert said == ["image: fetching oci:" + str(files.root) + " for linux/amd64, 0.0 MB"]
     assert base(files, files.write(image), said=said) == found
     assert len(said) == 1
+
+
+def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
+    files: LayoutFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(source.LayoutSource, "blob", full)
+    with pytest.raises(NoxPexError, match="cannot write the base image oci:.* to .*/cache/blobs: No space") as caught:
+        base(files, files.write(files.image(layers=LAYERS)))
+    assert caught.value.code == "disk-full"
 
 
 @pytest.mark.parametrize("text", ["layout", "./layout", "layout:one", "layout@DIGEST", "../here/layout:one"])

@@ -70,6 +70,18 @@ def test_a_python_that_fails_is_an_error(tmp_path: Path) -> None:
     assert e.value.code == "image-build"
 
 
+@pytest.mark.parametrize("written", ["text", "[1]", '{"path": "/app/m1.py", "size": -1}', '{"path": "a", "size": 9}'])
+def test_a_python_that_writes_no_bytecode_is_an_error(tmp_path: Path, written: str) -> None:
+    """The Python of a base may write anything."""
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\nfor last; do :; done\nprintf '%s\\n' '{written}' > \"$last\"\n", "utf-8")
+    script.chmod(0o755)
+    lying = LocalCompiler(python=script, version="3.11.7")
+    with pytest.raises(NoxPexError, match="writes no bytecode") as e:
+        bytecode.compile_all(SOURCES, lying, scratch=tmp_path, shell=SHELL)
+    assert e.value.code == "image-build"
+
+
 def test_only_a_python_of_the_same_minor_version_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     store = LayerStore(caches=Caches(chosen=tmp_path / "cache"))

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
+from nox_pex.image.content import environment_files
 from nox_pex.image.content.request import ContentRequest
 from nox_pex.image.content.write import write_content
 from nox_pex.system.command import Shell
@@ -95,6 +98,44 @@ def test_what_cannot_be_unpacked_is_refused(request_of_file: ContentRequest, cac
     for form in ("file", "unpacked"):
         with pytest.raises(PexError):
             write_content(replace(unpacked, binary=tmp_path / "text", form=form), caches=caches, shell=SHELL)
+
+
+class FakeCompiler(Struct, frozen=True):
+    """A Python that writes `bytecode` for each source."""
+
+    identity: str
+    bytecode: bytes
+    version: str = "3.11.99"
+
+    def compile(self, given: Path, output: Path, *, shell: Shell) -> None:
+        del shell
+        with given.open("rb") as sources, output.open("wb") as file:
+            while line := sources.readline():
+                facts = json.loads(line)
+                sources.read(facts["size"])
+                file.write(json.dumps({"path": facts["path"], "size": len(self.bytecode)}).encode() + b"\n")
+                file.write(self.bytecode)
+
+
+def test_bytecode_that_one_base_wrote_is_never_in_the_image_of_another(
+    request_of_file: ContentRequest, caches: Caches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base may claim the version of any Python."""
+    monkeypatch.setattr(environment_files, "pex_files", lambda *_, **__: ())  # the small PEX has no tools of pex
+    binary = SmallPex(sources={"main.py": b"def main(): ...\n"}, library=False).write(tmp_path / "own.pex")
+    python = replace(PYTHON, version="3.11.99")
+    unpacked = replace(request_of_file, binary=binary, form="unpacked", python=python)
+    for compiler in (FakeCompiler("hostile base", b"hostile"), FakeCompiler("honest base", b"honest")):
+        content = write_content(unpacked, caches=caches, shell=SHELL, in_base=compiler)
+        found = set()
+        for layer in content.layers:
+            with tarfile.open(layer.path) as archive:
+                found |= {
+                    archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
+                    for member in archive
+                    if member.name.endswith(".pyc")
+                }
+        assert found == {compiler.bytecode}
 
 
 def test_layers_are_fewer_if_the_base_has_many(request_of_file: ContentRequest) -> None:
