@@ -193,9 +193,9 @@ class Session:
 
     def pause(self, seconds: float) -> None:
         """Wait for some seconds, until the session is closed at the latest."""
-        (self.patience.sleep or self._sleep)(seconds)
-
-    def _sleep(self, seconds: float) -> None:
+        if self.patience.sleep is not None:
+            self.patience.sleep(seconds)
+            return
         self._closed.wait(seconds)
         self.check()
 

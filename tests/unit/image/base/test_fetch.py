@@ -71,7 +71,7 @@ def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(source.LayoutSource, "blob", full)
-    with pytest.raises(NoxPexError, match="cannot write the base image oci:.* to .*/cache/blobs: No space") as caught:
+    with pytest.raises(NoxPexError, match=r"cannot write the base image oci:.* to .*/cache/blobs: No space") as caught:
         base(files, files.write(files.image(layers=LAYERS)))
     assert caught.value.code == "disk-full"
 
