@@ -5,6 +5,7 @@ Fact source: OCI distribution specification 1.1, "Listing Referrers" and "Referr
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,10 @@ _MOST: Final = 10_000
 """Referrers of one image that are read."""
 
 
+_LONGEST: Final = 300.0
+"""Seconds for all pages of the list."""
+
+
 _OK: Final = 200
 
 
@@ -57,12 +62,17 @@ class _Page(Struct, frozen=True, kw_only=True):
 def listed_by_api(session: Session, digest: Digest, *, actions: str = PULL) -> tuple[Descriptor, ...] | None:
     """Return the referrers to `digest` of all types, None if the registry does not have the API.
 
-    Raises `NoxPexError` `registry` if the answer is nonsense, or has more than 100 pages or 10,000 referrers.
+    Raises `NoxPexError` `registry` if the answer is nonsense, has more than 100 pages or 10,000 referrers, or is not
+    complete after five minutes.
     """
+    deadline = time.monotonic() + _LONGEST
     found: list[Descriptor] = []
     seen: set[httpx2.URL] = set()
     url: httpx2.URL | None = session.url(f"referrers/{digest}")
     while url is not None and url not in seen and len(seen) < _PAGES and len(found) <= _MOST:
+        if time.monotonic() > deadline:
+            problem = f"{session.name.registry} has not listed all referrers to {digest} after {_LONGEST:g} s"
+            raise NoxPexError("registry", problem, "try again later")
         page = _page(session, url, first=not seen, actions=actions)
         if page is None:
             return None

@@ -155,6 +155,16 @@ def test_pages_without_end_and_pages_elsewhere_are_a_failure(
         repository.referrers(f"sha256:{'0' * 64}")
 
 
+def test_a_list_in_slow_pages_ends(
+    server: FaultyRegistry, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nox_pex.registry.referrers._LONGEST", 0.0)
+    body = msgspec.json.encode({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": []})
+    server.answer("GET .*/referrers/", Answer(body=body, headers={"Content-Type": media_types.INDEX}))
+    with pytest.raises(NoxPexError, match="has not listed all referrers to sha256:0+ after 0 s"):
+        repository.referrers(f"sha256:{'0' * 64}")
+
+
 def test_a_referrer_is_listed_once() -> None:
     descriptor = image(b"x", statements=(b"a",)).referrers[0].manifest.descriptor
     first = merged(None, [descriptor])

@@ -27,6 +27,19 @@ def test_a_date() -> None:
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT",
+        f"Mon, 01 Jan 2026 {'9' * 30}:00:00 GMT",
+        f"Mon, 01 Jan 2026 00:00:00 +{'9' * 30}",
+        "Mon, 31 Feb 2026 00:00:00 GMT",
+    ],
+)
+def test_a_date_that_cannot_be_is_none(value: str) -> None:
+    assert retry_after(value) is None
+
+
 def test_a_failure_that_is_not_temporary_is_raised_at_once() -> None:
     waited: list[float] = []
 
