@@ -182,9 +182,6 @@ def _check_engine(image: Image) -> Iterator[str]:
         reason = 'engine = "none"' if image.engine == "none" else reason
         msg = f"`containerfile`: it needs an engine, and {reason} has none; remove one of them"
         yield msg
-    if image.engine == "none" and image.engine_args != EngineArgs():
-        msg = '`engine-args`: with engine = "none", they would have no effect; remove one of them'
-        yield msg
 
 
 def port_number(key: str, port: int | str) -> int:

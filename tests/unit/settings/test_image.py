@@ -47,7 +47,6 @@ def image(**values: Any) -> Image:
         ({"builder": "a\x1b[31m"}, "has an invisible character"),
         ({"healthcheck": {"path": "/", "port": 0}}, "`port`: 0 is not a port"),
         ({"containerfile": "Dockerfile", "user": 1}, "with it, `user` would have no effect"),
-        ({"engine": "none", "engine-args": {"build": ["--pull"]}}, 'with engine = "none", they would have no effect'),
         ({"containerfile": "Dockerfile", "env": {"A": "1"}}, "with it, `env` would have no effect"),
     ],
 )
