@@ -161,7 +161,7 @@ def test_a_list_in_slow_pages_ends(
     monkeypatch.setattr("nox_pex.registry.referrers._LONGEST", 0.0)
     body = msgspec.json.encode({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": []})
     server.answer("GET .*/referrers/", Answer(body=body, headers={"Content-Type": media_types.INDEX}))
-    with pytest.raises(NoxPexError, match="has not listed all referrers to sha256:0+ after 0 s"):
+    with pytest.raises(NoxPexError, match=r"has not listed all referrers to sha256:0+ after 0 s"):
         repository.referrers(f"sha256:{'0' * 64}")
 
 
