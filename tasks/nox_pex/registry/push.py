@@ -313,8 +313,16 @@ def _merge(repository: Repository, tag: str, new: Sequence[Descriptor], *, count
         for seconds in (0.0, _SETTLING * (1 + secrets.randbelow(100) / 100)):
             repository.session.pause(seconds)
             written = repository.find_manifest(tag, actions=PUSH)
-            if written is None or referrers.merged(written.data, new) is not None:
+            if written is None or not _lists(written.data, new):
                 problem = f"{_full_name(repository, tag)} does not keep the new referrers: somebody else writes it too"
                 raise TryAgainError(NoxPexError("registry", problem, "push again when nobody else does"))
 
     repository.session.retry(work)
+
+
+def _lists(data: bytes, new: Sequence[Descriptor]) -> bool:
+    """Whether an index of referrers has all of `new`; False if it is none."""
+    try:
+        return referrers.merged(data, new) is None
+    except manifest.FormatError:
+        return False

@@ -132,8 +132,13 @@ class Session:
 
     def retry(self, work: Callable[[], _T]) -> _T:
         """Return the result of `work`, which is repeated after each `TryAgainError`."""
+
+        def announce(line: str) -> None:
+            self.check()  # a connection that `close` has ended is no failure of the registry
+            self._say(self.mask(line))
+
         try:
-            return retried(work, patience=self.patience, sleep=self.pause, say=self._announce)
+            return retried(work, patience=self.patience, sleep=self.pause, say=announce)
         except NoxPexError as error:
             raise error.masked(self.mask) from None  # the cause may have secrets
 
@@ -198,10 +203,6 @@ class Session:
             return
         self._closed.wait(seconds)
         self.check()
-
-    def _announce(self, line: str) -> None:
-        self.check()  # a connection that `close` has ended is no failure of the registry
-        self._say(self.mask(line))
 
     def _keep(self, values: Sequence[str]) -> None:
         with self._lock:

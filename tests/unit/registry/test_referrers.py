@@ -105,6 +105,16 @@ def test_a_registry_that_never_keeps_the_list_is_a_failure(server: FaultyRegistr
     assert ("team/app", "1.0") not in server.manifests
 
 
+def test_a_list_that_is_nonsense_when_it_is_read_again_is_a_failure(
+    server: FaultyRegistry, repository: Repository
+) -> None:
+    server.referrers_api = False
+    plan = image(b"x", statements=(b"a",))
+    tag = tag_of(digest(plan))
+    server.answer(f"PUT .*manifests/{tag}", lambda _: server.answer(f"GET .*manifests/{tag}", Answer(body=b"[")))
+    assert "is no index of referrers, and is not overwritten" in failure(repository, plan).problem
+
+
 @pytest.mark.parametrize("data", [b"nonsense", b"{}", b'{"schemaVersion":2,"config":{},"layers":[]}'])
 def test_a_tag_that_is_no_list_is_not_overwritten(server: FaultyRegistry, repository: Repository, data: bytes) -> None:
     server.referrers_api = False
