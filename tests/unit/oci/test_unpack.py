@@ -154,7 +154,7 @@ def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(NoxPexError, match="cannot write the files of base:1 to .*/root-file-systems") as caught:
+    with pytest.raises(NoxPexError, match=r"cannot write the files of base:1 to .*/root-file-systems") as caught:
         unpacked(tmp_path, BASE)
     assert caught.value.code == "disk-full"
     assert not list((tmp_path / "cache/root-file-systems").glob("*/*"))
