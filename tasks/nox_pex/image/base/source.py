@@ -237,7 +237,7 @@ class CachingSource:
         if known is not None:
             return Found(media_type=type_of(known), data=known)
         found = self._source.top()
-        if not found.is_selection:
+        if not found.is_selection and self._blobs.read(found.digest) is None:  # a cache may be read-only
             self._blobs.store(found.digest, found.data)
         return found
 

@@ -153,7 +153,7 @@ def run_in(
                 root, msgspec.structs.replace(config, working_dir="/"), _USER, place=place, private_network=True
             ),
             not_started=lambda file, _, reason: NoxPexError(
-                "image-python", f"{file} of the image cannot be started: {reason}", "choose a base with a Python"
+                "image-python", f"{file} of the image cannot be started: {reason}", "choose another base"
             ),
         )
         try:

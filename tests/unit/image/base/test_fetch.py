@@ -64,6 +64,19 @@ def test_an_image_is_read_with_its_layers_in_the_cache(files: LayoutFiles) -> No
     assert len(said) == 1
 
 
+def test_nothing_is_written_to_a_cache_that_has_everything(files: LayoutFiles) -> None:
+    """It may be read-only."""
+    name = files.write(files.image(layers=LAYERS))
+    base(files, name)
+    blobs = [*(files.root.parent / "cache/blobs").glob("*/blob")]
+    before = [path.stat().st_ino for path in blobs]
+
+    base(files, name)
+
+    assert len(blobs) == len(LAYERS) + 2  # the manifest and the configuration
+    assert [path.stat().st_ino for path in blobs] == before
+
+
 def test_a_full_disk_is_reported_with_the_directory_of_the_cache(
     files: LayoutFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
