@@ -86,7 +86,8 @@ def content(
     """Return the plan for the blobs and the manifests of an image.
 
     A registry that has a blob in another repository need not get it again: that of the base, which may have any layer
-    that is not known to be the image's own, or one of the `earlier` destinations, which has all.
+    that is not known to be the image's own, or one of the `earlier` destinations, which has all. The image that has the
+    last tag now is probably the one before the edit.
     """
     found = _base(result)
     base = found.repository if found is not None and found.registry == destination.name.registry else None
@@ -96,7 +97,12 @@ def content(
     for each in earlier:
         if each.name.registry == destination.name.registry:
             mount_from |= {blob.descriptor.digest: each.name.repository for blob in written.blobs}
-    return PushPlan(blobs=tuple(map(_content, written.blobs)), manifests=_manifests(written), mount_from=mount_from)
+    return PushPlan(
+        blobs=tuple(map(_content, written.blobs)),
+        manifests=_manifests(written),
+        mount_from=mount_from,
+        previous=destination.tags[-1],
+    )
 
 
 def base_registry(result: ImageResult) -> str | None:

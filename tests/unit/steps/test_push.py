@@ -290,3 +290,12 @@ def test_statements_of_attest_are_signed_by_the_push_that_comes_later(
     push.run(context)
     assert len(target.file("pex.intoto.jsonl").read_text("utf-8").splitlines()) == 1
     assert context.unsigned == []
+
+
+def test_after_an_edit_the_repository_is_not_asked_for_what_it_has(prepare: Prepare, server: FaultyRegistry) -> None:
+    push.run(prepare(f"{server.host}/team/api:1", signed=False, no_evidence=True))
+    server.requests.clear()
+
+    push.run(prepare(f"{server.host}/team/api:1", signed=False, no_evidence=True))
+
+    assert not [path for path in server.paths("HEAD") if "/blobs/" in path]
