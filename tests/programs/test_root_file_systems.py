@@ -57,7 +57,7 @@ def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
         "$.ids": [[65532, 65532, 65532], [65532, 65532, 65532]],
         "$.capabilities": ["0" * 16],
         "$['no-new-privileges']": "1",
-        "$.directory": "/work/place",
+        "$.directory": "/srv/place",
         "$.arguments": ["more"],
         "$.writable": ["/tmp", "/dev/shm", "/data"],  # noqa: S108  # in the container
         "$.readable": ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"],
@@ -76,7 +76,7 @@ def test_a_container_is_like_that_of_an_engine(containers: Containers) -> None:
     result = containers.check(
         "well",
         "more",
-        container={"env": ("GREETING=hello", "LEVEL=0"), "working_dir": "/work/place", "volumes": {"/data": {}}},
+        container={"env": ("GREETING=hello", "LEVEL=0"), "working_dir": "/srv/place", "volumes": {"/data": {}}},
         members={"data": Member(None, owner=65532)},
         http=[{"path": "/", "json-path": expected}],
         environ={"TOKEN": "t", "SECRET": "of this session"},
@@ -280,10 +280,10 @@ def test_a_kernel_that_cannot_join_directories_gets_one(
         base, tmp_path, temporary, (*(prefix or ("unshare",)), "-m", "sh", "-c", script, "sh", str(place))
     )
     containers.cache = place / "2" / "cache"
-    check = [{"path": "/", "json-path": {"$.joined": False, "$.directory": "/work", "$.writable[2]": "/data"}}]
+    check = [{"path": "/", "json-path": {"$.joined": False, "$.directory": "/place", "$.writable[2]": "/data"}}]
     result = containers.check(
         "well",
-        container={"working_dir": "/work", "volumes": {"/data": {}}},
+        container={"working_dir": "/place", "volumes": {"/data": {}}},
         members={"data": Member(None, owner=65532)},
         http=check,
     )

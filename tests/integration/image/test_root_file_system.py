@@ -23,7 +23,7 @@ DOCKERFILE = f"""\
 FROM {BASE}
 COPY in_container.py serving.py /app/
 ENV GREETING=hello
-WORKDIR /work/place
+WORKDIR /srv/place
 USER 65532:65532
 ENTRYPOINT ["python3", "/app/in_container.py"]
 """
@@ -58,7 +58,7 @@ def test_a_container_is_like_that_of_an_engine(base_archive: Path, containers: P
     result = ours.check(
         "well",
         http=[{"path": "/", "json-path": expected}],
-        container={"working_dir": "/work/place", "env": ("GREETING=hello",)},
+        container={"working_dir": "/srv/place", "env": ("GREETING=hello",)},
     )
 
     assert result["code"] is None, result

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux has root file systems of programs"),
 ]
 
-PLACES = ("tmp", "proc", "sys", "dev", "etc/hosts", "work")
+PLACES = ("tmp", "proc", "sys", "dev", "etc/hosts", "srv")
 LINKS = {
     "absolute": "{outside}",
     "above the root": "../../../../../../../../../..{outside}",
@@ -33,7 +33,7 @@ LINKS = {
 def started(root: Path, place: Path) -> str:
     """Start a program that does not exist in the root, and return why it does not run."""
     confinement = RootConfinement(
-        lower=(str(root),), overlay=True, place=place, user=65532, group=65532, hostname="it", directory="/work/there",
+        lower=(str(root),), overlay=True, place=place, user=65532, group=65532, hostname="it", directory="/srv/there",
         files={"/etc/hosts": "covered\n"}, shared=(), as_root=os.geteuid() == 0,
     )  # fmt: skip
     output = place.parent / "output"
@@ -88,7 +88,7 @@ def test_links_lead_to_no_file_of_this_machine_and_are_no_refusal_of_the_kernel(
         ("etc/hosts", "the image has a directory at /etc/hosts"),
         ("proc", "the image has no usable /proc"),
         ("tmp", "the image has no directory at /tmp"),
-        ("work", "the image has no usable /work/there: Not a directory"),
+        ("srv", "the image has no usable /srv/there: Not a directory"),
     ],
 )
 def test_files_of_another_kind_are_named(place: str, reason: str, root: Path) -> None:
