@@ -42,7 +42,7 @@ _PLATFORM: Final = pattern(r"linux/[a-z0-9]+(?:/v[0-9]+)?")
 
 
 LAYOUT: Final = "oci:"
-"""What is before the path of a base image that is an OCI layout on disk."""
+"""The beginning of a base that is an OCI layout on disk; its path follows."""
 
 
 _VARIABLE: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -55,7 +55,7 @@ WITHOUT_PURELIB = replace(TOOLS, files={path: text for path, text in TOOLS.files
 OTHERS = [WITHOUT_PURELIB, odd_wheels.execs(), odd_wheels.twin("a"), odd_wheels.twin("b"), odd_wheels.plain()]
 NAMESPACED = [odd_wheels.namespaced("one"), odd_wheels.namespaced("two")]
 OF_A_SHELL = {"bin/activate", "bin/activate.csh", "bin/activate.fish", "bin/Activate.ps1", ".gitignore", "bin/𝜋thon"}
-"""What the standard library adds for people; some of it differs with each version of Python."""
+"""Files that the standard library adds for people; some differ with each version of Python."""
 SHARED = (b"../../../bin/serve,", b"../../../bin/twin,")
 """The rows in RECORD of scripts that several distributions have: pex writes the digest of another one's script."""
 
@@ -117,7 +117,7 @@ def in_layers(content: ImageContent, root: Path) -> dict[str, Kept]:
 
 
 def comparable(path: str, kept: Kept) -> object:
-    """What must be the same: code without its form in marshal, and text without what is known only in a base."""
+    """Return the part that must be the same: code without its form in marshal, text without facts of a base."""
     kind, executable, data = kept
     if path.endswith(".pyc"):
         return data[:16], marshal.loads(data[16:])  # noqa: S302  # written by this test

@@ -1,4 +1,4 @@
-"""What `NAME.image.json` says of an image of an engine."""
+"""The content of `NAME.image.json` for an image of an engine."""
 
 from __future__ import annotations
 

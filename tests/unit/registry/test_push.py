@@ -306,7 +306,7 @@ def test_the_first_failure_of_several_blobs_ends_the_push_at_once(
     plan = image(*(b"%d" % number for number in range(20)))
     failure(repository, plan)
     released.set()
-    assert len(server.paths("PUT")) <= pushing._AT_ONCE  # noqa: SLF001  # so many may have begun
+    assert len(server.paths("PUT")) <= pushing._AT_ONCE  # noqa: SLF001  # this many may have begun
 
 
 def test_a_registry_that_does_not_answer_is_one_failure(client: Client) -> None:

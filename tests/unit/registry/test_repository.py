@@ -1,4 +1,4 @@
-"""What a registry may answer to a request for a manifest or a blob."""
+"""Possible answers of a registry to a request for a manifest or a blob."""
 
 from __future__ import annotations
 

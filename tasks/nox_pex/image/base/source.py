@@ -215,7 +215,7 @@ class LayoutSource:
 
 
 class CachingSource:
-    """A source whose manifests and configurations are kept in the user's cache, where they are looked up first."""
+    """A source whose manifests and configurations are kept in the user's cache, and are looked up there first."""
 
     def __init__(self, source: Source, blobs: BlobCache) -> None:
         self._source, self._blobs = source, blobs

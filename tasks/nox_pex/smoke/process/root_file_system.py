@@ -24,7 +24,7 @@ from nox_pex.smoke.process import confine, kernel
 from nox_pex.smoke.process.kernel import ImpossibleError, RefusedError
 
 OVERLAY: Final = "the layers as one file system (overlayfs)"
-"""What the text of a refusal names if the kernel cannot join several directories."""
+"""The text of a refusal contains it if the kernel cannot join several directories."""
 _NAMESPACES: Final = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
 _MNT_DETACH: Final = 0x2
 _PR_CAPBSET_DROP: Final = 24

@@ -1,4 +1,4 @@
-"""What a registry, and everybody who may write to it, can make of the check of an image."""
+"""The check of an image, if the registry or somebody who may write to it is hostile."""
 
 from __future__ import annotations
 
