@@ -44,7 +44,7 @@ class Received(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """An answer. `sent`: only so many bytes of the body, then the connection ends. `endless`: bytes without end.
+    """An answer. `sent`: the number of bytes of the body after which the connection ends. `endless`: no end.
 
     `raw`: these bytes instead of an answer in HTTP; with `pause`, that many seconds between the single bytes after the
     first empty line, or between all if there is none. `wait` seconds before it. Both end early with the server.

@@ -66,10 +66,19 @@ class Descriptor(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="
     artifact_type: str | None = None
     annotations: Mapping[str, str] | None = None
 
+    def describes(self, data: bytes) -> bool:
+        """Whether `data` has the size and the digest."""
+        return (len(data), digest_of(data)) == (self.size, self.digest)
+
 
 def digest_of(data: bytes) -> str:
     """Return the digest of `data`."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def hexadecimal(digest: Digest) -> str:
+    """Return the digits of a digest, without the name of its algorithm."""
+    return digest.partition(":")[2]
 
 
 def describe(data: bytes, media_type: str) -> Descriptor:

@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nox_pex.oci import image_config, layer_store, layer_stream, layer_writer, manifest, media_types
-from nox_pex.oci.descriptor import Descriptor, Digest
+from nox_pex.oci.descriptor import Descriptor, Digest, hexadecimal
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_store import LayerStore
 from nox_pex.oci.layer_stream import LayerError
@@ -166,7 +166,7 @@ def _layer(
             msg = "a layer is compressed by zstd, which is not read here"
             raise FormatError(msg)
         if first.startswith(_GZIP):
-            return _compressed_layer(diff_id, file, member, into / diff_id.partition(":")[2])
+            return _compressed_layer(diff_id, file, member, into / hexadecimal(diff_id))
 
         def write(path: Path) -> LayerFile:
             layer = layer_writer.compress(_pieces(file, member), path)

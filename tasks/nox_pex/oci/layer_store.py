@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from nox_pex.distributions import pex_file
 from nox_pex.oci import layer_writer
-from nox_pex.oci.descriptor import Descriptor, Digest
+from nox_pex.oci.descriptor import Descriptor, Digest, hexadecimal
 from nox_pex.oci.image import LayerFile
 from nox_pex.oci.layer_writer import Entry
 from nox_pex.system import files, locks, os_errors
@@ -124,7 +124,7 @@ class LayerStore(Struct, frozen=True, kw_only=True):
         return self.caches.layers / _NOTES / f"{key}.json"
 
     def _home(self, diff_id: str) -> Path:
-        return self.caches.layers / diff_id.partition(":")[2]
+        return self.caches.layers / hexadecimal(diff_id)
 
     def _intact(self, diff_id: str) -> StoredLayer | None:
         """Return the layer with a diff id, if its file is as it was written."""

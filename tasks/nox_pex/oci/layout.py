@@ -119,7 +119,7 @@ def read(directory: Path) -> WrittenImage:
 
 def _manifest(directory: Path, descriptor: Descriptor) -> tuple[Blob, manifest.Manifest | Index]:
     data = _bytes(blob_path(directory, descriptor.digest))
-    if (len(data), describe(data, "").digest) != (descriptor.size, descriptor.digest):
+    if not descriptor.describes(data):
         msg = f"the manifest {descriptor.digest} has other bytes than its digest says"
         raise FormatError(msg)
     return Blob(descriptor=descriptor, content=data), manifest.parse(data, descriptor.media_type)

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from nox_pex.system import locks
 from tests.support.nox_project import Project
+from tests.support.signing_keys import ED25519, private_pem, public_pem
 
 PROJECTS: Final = Path(__file__).with_name("projects")
 BASE: Final = "localhost/nox-pex-test-base:1"
@@ -134,6 +135,15 @@ def _cleared(request: pytest.FixtureRequest) -> Iterator[None]:
 def environ(environ: dict[str, str], containers: Podman) -> dict[str, str]:
     names = ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
     return {**environ, **{name: containers.environ[name] for name in names}}
+
+
+@pytest.fixture
+def key_pair(tmp_path: Path) -> tuple[Path, Path]:
+    """The files with a signing key and its public key."""
+    key, public = tmp_path / "key.pem", tmp_path / "key.pub"
+    key.write_text(private_pem(ED25519), "utf-8")
+    public.write_text(public_pem(ED25519), "utf-8")
+    return key, public
 
 
 @pytest.fixture

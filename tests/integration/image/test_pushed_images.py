@@ -18,7 +18,6 @@ from tests.integration.image.conftest import Podman
 from tests.support import in_toto
 from tests.support.nox_project import Project
 from tests.support.registries import running_registry
-from tests.support.signing_keys import ED25519, private_pem, public_pem
 
 pytestmark = pytest.mark.containers
 
@@ -26,11 +25,13 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 def test_an_image_of_an_engine_is_pushed_with_its_statements(
-    parcel: Callable[..., Project], containers: Podman, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    parcel: Callable[..., Project],
+    containers: Podman,
+    key_pair: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    key, public = tmp_path / "key.pem", tmp_path / "key.pub"
-    key.write_text(private_pem(ED25519), "utf-8")
-    public.write_text(public_pem(ED25519), "utf-8")
+    key, public = key_pair
     with running_registry(tmp_path / "registry") as registry:
         repository = f"{registry.host}/team/parcel"
         project = parcel(

@@ -24,7 +24,6 @@ from tests.support import small_image
 from tests.support.elf_programs import program
 from tests.support.nox_project import Project
 from tests.support.registries import running_registry
-from tests.support.signing_keys import ED25519, private_pem, public_pem
 
 pytestmark = pytest.mark.containers
 
@@ -44,11 +43,13 @@ def run(*argv: str | Path, environ: dict[str, str] | None = None, stdin: bytes |
 
 
 def test_an_image_is_built_checked_pushed_and_run_by_other_programs(
-    parcel: Callable[..., Project], containers: Podman, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    parcel: Callable[..., Project],
+    containers: Podman,
+    key_pair: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    key, public = tmp_path / "key.pem", tmp_path / "key.pub"
-    key.write_text(private_pem(ED25519), "utf-8")
-    public.write_text(public_pem(ED25519), "utf-8")
+    key, public = key_pair
     with running_registry(tmp_path / "registry") as registry:
         base, repository = f"{registry.host}/base/python:1", f"{registry.host}/team/parcel"
         containers.podman("push", "--quiet", "--tls-verify=false", BASE, f"docker://{base}")

@@ -54,3 +54,12 @@ def test_a_wrong_platform_is_refused(text: str) -> None:
 def test_the_platform_of_a_machine_is_that_of_its_kernels_name() -> None:
     assert descriptor.platform_of_machine("aarch64") == ImagePlatform(os="linux", architecture="arm64")
     assert descriptor.platform_of_machine("riscv64") == ImagePlatform(os="linux", architecture="riscv64")
+
+
+@pytest.mark.parametrize(("data", "is_described"), [(b"abc", True), (b"abd", False), (b"abcd", False), (b"", False)])
+def test_a_descriptor_describes_the_same_bytes_only(data: bytes, *, is_described: bool) -> None:
+    assert descriptor.describe(b"abc", "text/plain").describes(data) == is_described
+
+
+def test_the_digits_of_a_digest() -> None:
+    assert f"sha256:{descriptor.hexadecimal(ABC)}" == ABC

@@ -24,7 +24,7 @@ from nox_pex.evidence.check.policy import Policy
 from nox_pex.evidence.check.report import Checked
 from nox_pex.evidence.check.verdict import Verdict
 from nox_pex.oci import manifest
-from nox_pex.oci.descriptor import Descriptor, Digest
+from nox_pex.oci.descriptor import Descriptor, Digest, hexadecimal
 from nox_pex.oci.manifest import FormatError, Manifest
 from nox_pex.oci.reference import ImageName
 from nox_pex.registry.in_parallel import in_parallel
@@ -65,7 +65,7 @@ def check(repository: Repository, digest: Digest, policy: Policy, *, now: dt.dat
     except RefusedError as error:
         judged: Verdict = verdict.refused(f"the statements are refused: {error}")
     else:
-        judged = verdict.check_lines(found, sha256=_hexadecimal(digest), policy=policy, now=now)
+        judged = verdict.check_lines(found, sha256=hexadecimal(digest), policy=policy, now=now)
     return _checked(repository.name, digest, judged)
 
 
@@ -79,7 +79,7 @@ def _checked(name: ImageName, digest: Digest, judged: Verdict) -> Checked:
     repository = f"{name.registry}/{name.repository}"
     return Checked(
         file=f"{repository}@{digest}",
-        sha256=_hexadecimal(digest),
+        sha256=hexadecimal(digest),
         bundle=repository,
         verdict=judged,
         subject="image",
@@ -169,7 +169,3 @@ class _Reader(Struct, kw_only=True):
 def _may_be_bundle(descriptor: Descriptor) -> bool:
     """Whether a referrer may be a statement, by what the registry says. Its manifest shows whether it is one."""
     return descriptor.artifact_type is None or descriptor.artifact_type.startswith(_BUNDLE_TYPE)
-
-
-def _hexadecimal(digest: Digest) -> str:
-    return digest.partition(":")[2]

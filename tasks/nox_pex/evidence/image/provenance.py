@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from nox_pex.evidence import documents, materials, provenance
-from nox_pex.evidence.image.stated import hexadecimal
 from nox_pex.evidence.provenance import Build
 from nox_pex.evidence.results import ImageResult
 from nox_pex.oci import reference
-from nox_pex.oci.descriptor import Digest
+from nox_pex.oci.descriptor import Digest, hexadecimal
 from nox_pex.settings.image import LAYOUT
 
 _LOCAL: Final = "base"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 
 from nox_pex.evidence.attestations import Subject
-from nox_pex.oci.descriptor import Descriptor, Digest
-
-_ALGORITHM: Final = "sha256:"
+from nox_pex.oci.descriptor import Descriptor, Digest, hexadecimal
 
 
 class StatedImage(Struct, frozen=True, kw_only=True):
@@ -39,8 +35,3 @@ class StatedImage(Struct, frozen=True, kw_only=True):
     def subjects(self) -> tuple[Subject, ...]:
         """The subjects of the image's statements: every digest by which somebody may fetch it."""
         return tuple(Subject(name=self.name, sha256=hexadecimal(each.digest)) for each in self.descriptors)
-
-
-def hexadecimal(digest: Digest) -> str:
-    """Return the SHA-256 in a digest, in hexadecimal."""
-    return digest.removeprefix(_ALGORITHM)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from nox_pex.oci import manifest
-from nox_pex.oci.descriptor import Descriptor, Digest, digest_of
+from nox_pex.oci.descriptor import Descriptor, Digest, digest_of, hexadecimal
 from nox_pex.system import files, locks
 from nox_pex.tools import cache
 from nox_pex.tools.cache import Caches
@@ -89,7 +89,7 @@ class BlobCache:
             cache.mark_used(directory)
 
     def _path(self, digest: Digest) -> Path:
-        return self._root / digest.removeprefix("sha256:") / _BLOB
+        return self._root / hexadecimal(digest) / _BLOB
 
 
 def _has_digest(path: Path, digest: Digest) -> bool:

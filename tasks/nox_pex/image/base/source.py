@@ -274,7 +274,7 @@ def _tags(descriptor: Descriptor) -> tuple[str, ...]:
 
 def check_bytes(data: bytes, descriptor: Descriptor) -> None:
     """Raise `FormatError` unless `data` has the size and the digest of its descriptor."""
-    if (len(data), digest_of(data)) != (descriptor.size, descriptor.digest):
+    if not descriptor.describes(data):
         raise _other_bytes(descriptor)
 
 
