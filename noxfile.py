@@ -5,6 +5,7 @@
 #     "blake3>=1.0",
 #     "cryptography>=46.0",
 #     "httpcore2>=2.16",
+#     "htpy>=26.5",
 #     "httpx2>=2.16",
 #     "jsonschema>=4.26",
 #     "msgspec>=0.22",
@@ -16,6 +17,7 @@
 #     "python-discovery>=1.9",
 #     "python-jsonpath>=2.2",
 #     "referencing>=0.37",
+#     "rich>=14.2",
 #     "tenacity>=9.1",
 #     "tomli-w>=1.2",
 # ]

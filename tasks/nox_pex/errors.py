@@ -7,7 +7,7 @@ front ends (`sessions`, `invoke`) turn it into one line and an exit status.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nox_pex.system.lazy import lazy
 
@@ -135,13 +135,19 @@ CODES: Final[dict[Code, str]] = {
 """The sentence for each code, which `docs/errors.md` repeats."""
 
 
+_PAGE: Final = "docs/errors.md"
+
+
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
     `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
-    `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. All three may
-    contain text from outside as it is: `lines` and `str()` escape it, so that the error is one line. `others` are
+    `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. `others` are
     failures that were found together with this one. `by_hand` is a line for a shell that repeats what failed, or "".
+    `subject` names what failed, as in `service, warm: GET /items`, or is "". `rows` are labels and texts that explain
+    it, such as `expected` and `got`. `log_file` is the path of the file with the whole log, as the user sees it, or "",
+    and `log_count` the number of lines in it. All texts may come from outside as they are: `lines`, `block` and `str()`
+    escape them, so that the error is one line.
     """
 
     def __init__(
@@ -153,6 +159,10 @@ class NoxPexError(Exception):
         log: tuple[str, ...] = (),
         others: tuple[NoxPexError, ...] = (),
         by_hand: str = "",
+        subject: str = "",
+        rows: tuple[tuple[str, str], ...] = (),
+        log_file: str = "",
+        log_count: int = 0,
     ) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
@@ -163,25 +173,54 @@ class NoxPexError(Exception):
         self.log = log
         self.others = others
         self.by_hand = by_hand
+        self.subject = subject
+        self.rows = rows
+        self.log_file = log_file
+        self.log_count = log_count
         super().__init__(code, problem, remedy)
+
+    def replaced(self, **changes: Any) -> NoxPexError:
+        """Return this failure with other values: `changes` are those of the constructor by their names."""
+        names = ("code", "problem", "remedy", "log", "others", "by_hand", "subject", "rows", "log_file", "log_count")
+        return NoxPexError(**{**{name: getattr(self, name) for name in names}, **changes})
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
         """Return this failure with `mask` applied to each of its texts, and to the other failures."""
-        log = tuple(mask("\n".join(self.log)).split("\n")) if self.log else ()
-        others = tuple(other.masked(mask) for other in self.others)
-        problem, remedy, by_hand = map(mask, (self.problem, self.remedy, self.by_hand))
-        return NoxPexError(self.code, problem, remedy, log=log, others=others, by_hand=by_hand)
+        return self.replaced(
+            problem=mask(self.problem),
+            remedy=mask(self.remedy),
+            log=tuple(mask("\n".join(self.log)).split("\n")) if self.log else (),
+            others=tuple(other.masked(mask) for other in self.others),
+            by_hand=mask(self.by_hand),
+            subject=mask(self.subject),
+            rows=tuple((label, mask(text)) for label, text in self.rows),
+        )
 
     @classmethod
     def together(cls, failures: Sequence[NoxPexError]) -> NoxPexError:
         """Return the first of `failures`, of which there is at least one, with the others."""
         first, *others = failures
-        together = (*first.others, *others)
-        return cls(first.code, first.problem, first.remedy, log=first.log, others=together, by_hand=first.by_hand)
+        return first.replaced(others=(*first.others, *others))
+
+    @property
+    def page(self) -> str:
+        """The place in the documentation that explains the code: `docs/errors.md#lock-stale`."""
+        return f"{_PAGE}#{self.code}"
+
+    def block(self, subject: str) -> tuple[tuple[str, str], ...]:
+        """Return what a front end shows before the error itself: rows of a label and a text, both on one line.
+
+        An empty label continues the row before. `subject` is for a failure that does not name one.
+        """
+        rows = [("FAILED", self.subject or subject), *self.rows]
+        rows += [("" if number else "its log", f"| {line}") for number, line in enumerate(self.log)]
+        rows += [("by hand", self.by_hand)] if self.by_hand else []
+        rows += [("also", f"{other.problem}; {other.remedy}") for other in self.others]
+        return tuple((label, outside_text.log_line(text)) for label, text in [*rows, ("see", self.page)])
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The lines that a front end shows: the log, the other failures, the line to paste, and the error itself."""
+        """The lines that a front end without sessions shows: the log, the other failures, and the error itself."""
         log = (f"  | {outside_text.log_line(line)}" for line in self.log)
         also = (outside_text.shown(f"also: {other.problem}; {other.remedy}") for other in self.others)
         by_hand = (outside_text.shown(f"by hand: {self.by_hand}"),) if self.by_hand else ()

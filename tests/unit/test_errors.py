@@ -39,6 +39,27 @@ def test_the_line_to_paste_comes_last_before_the_error_without_secrets() -> None
     )
 
 
+def test_the_block_has_what_failed_why_its_log_and_the_page() -> None:
+    error = NoxPexError(
+        *("check-failed", "a", "b"),
+        subject="service, warm: GET /",
+        rows=(("expected", "200"), ("got", "s3cret\n")),
+        log=("one", "two"),
+        by_hand="./service.pex",
+    )
+    masked = error.masked(lambda text: text.replace("s3cret", "****"))
+    assert masked.block("smoke") == (
+        ("FAILED", "service, warm: GET /"),
+        ("expected", "200"),
+        ("got", r"****\n"),
+        ("its log", "| one"),
+        ("", "| two"),
+        ("by hand", "./service.pex"),
+        ("see", "docs/errors.md#check-failed"),
+    )
+    assert NoxPexError("usage", "a", "b").block("smoke") == (("FAILED", "smoke"), ("see", "docs/errors.md#usage"))
+
+
 def test_an_unknown_code_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown error code 'oops'"):
         NoxPexError("oops", "a", "b")  # type: ignore[arg-type]  # mypy refuses it too

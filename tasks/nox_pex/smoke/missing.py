@@ -91,7 +91,7 @@ def explain(
 
 
 def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:
-    return NoxPexError(error.code, error.problem, remedy, log=error.log, by_hand=error.by_hand)
+    return error.replaced(remedy=remedy)
 
 
 def _missing_in(output: Log) -> set[Missing]:
