@@ -14,7 +14,9 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import BootCondition, Budget
 from nox_pex.settings.values import parse_size
-from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke import phases
+from nox_pex.smoke.checks.results import CheckAnswer, CheckResult
+from nox_pex.smoke.phases import Phase
 from nox_pex.smoke.stop import Stop
 from nox_pex.system.outside_text import json_text as to_json
 from nox_pex.system.outside_text import log_line, shown
@@ -46,6 +48,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     memory: int | None = None
     served: float | None = None
     platform: str = ""
+    phases: tuple[Phase, ...] = ()
 
     @property
     def label(self) -> str:
@@ -282,6 +285,7 @@ def _as_json(boot: BootResult) -> dict[str, Any]:
         "verdicts": [_result_as_json(result) for result in boot.check_results],
         "stop": boot.stop and {**msgspec.structs.asdict(boot.stop), "seconds": round(boot.stop.seconds, 3)},
         "memory": boot.memory,
+        "phases": phases.as_json(boot.phases),
     }
 
 
@@ -292,6 +296,18 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
         "expected": result.expected,
         "came": result.actual,
         "seconds": round(result.seconds, 3),
+        "request": result.request,
+        "answer": None if result.answer is None else _answer_as_json(result.answer),
+    }
+
+
+def _answer_as_json(answer: CheckAnswer) -> dict[str, Any]:
+    return {
+        "status": answer.status,
+        "milliseconds": round(answer.seconds * 1000, 1),
+        "bytes": answer.size,
+        "content-type": answer.content_type,
+        "body": answer.body,
     }
 
 

@@ -47,10 +47,26 @@ _WHITE_SPACE: Final = re.compile(r"[ \t\r\n]+")
 """Other white space (U+0085, U+2028, …) is shown as it is, escaped."""
 
 
+class CheckAnswer(Struct, frozen=True, kw_only=True):
+    """The answer of a server, or the end of a command, as a report shows it.
+
+    `status` is that of HTTP or the exit status (-N after signal N); None if there is none. `seconds` is how long it
+    took, `size` the number of bytes, and `body` their beginning, or that of the command's output: at most 300
+    characters. `content_type` is empty if there is none.
+    """
+
+    status: int | None = None
+    seconds: float = 0.0
+    size: int = 0
+    content_type: str = ""
+    body: str = ""
+
+
 class CheckResult(Struct, frozen=True, kw_only=True):
     """The result of one check. `expected` and `actual` are short texts for people, `seconds` is how long it took.
 
-    `problem` is the failure in one sentence, if that is clearer than `expected …, got …`.
+    `problem` is the failure in one sentence, if that is clearer than `expected …, got …`. `request` is the method and
+    the URL, the address of a port, or the command line; empty if nothing was sent. `answer` is None if there is none.
     """
 
     check: str
@@ -59,6 +75,8 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     actual: str
     seconds: float = 0.0
     problem: str | None = None
+    request: str = ""
+    answer: CheckAnswer | None = None
 
     @property
     def explanation(self) -> str:
