@@ -24,7 +24,7 @@ LOOK_INTERVAL: Final = 0.01
 
 
 _COST_FACTOR: Final = 20
-"""After a look, the next one comes after this many times as long as it took: on a busy machine it takes longer."""
+"""After the question who listens, the next one comes after this many times as long as it took."""
 
 
 _SETTLED: Final = 2.0
@@ -108,18 +108,19 @@ def _wait(program: RunningProgram, silent: Sign | None, seconds: float, watch: B
 
     If nothing listens yet at the address of the sign `silent`, the waiting ends as soon as something does.
     """
-    deadline = time.monotonic() + seconds
-    interval = LOOK_INTERVAL
+    now = time.monotonic()
+    deadline, ask_at = now + seconds, now + LOOK_INTERVAL
     while True:
         left = deadline - time.monotonic()
-        ended = program.exited(within=max(min(left, interval), 0.0))
-        if ended is not None or left <= interval:
-            return ended
-        began = time.monotonic()
+        ended = program.exited(within=max(min(left, LOOK_INTERVAL), 0.0))
         watch.look(program.pid)
-        if silent is not None and silent.owner(program) != "nobody":
-            return None
-        interval = max(LOOK_INTERVAL, (time.monotonic() - began) * _COST_FACTOR)
+        if ended is not None or left <= LOOK_INTERVAL:
+            return ended
+        now = time.monotonic()
+        if silent is not None and now >= ask_at:
+            if silent.owner(program) != "nobody":
+                return None
+            ask_at = now + (time.monotonic() - now) * _COST_FACTOR
 
 
 @final

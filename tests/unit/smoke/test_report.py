@@ -61,7 +61,7 @@ def test_the_lines_of_the_conditions_are_a_table() -> None:
     ]
     assert [line.meaning for line in lines] == ["passed", "failed", "skipped"]
     wide = [result_line.of_boot(boot, labels=["cold", "unprivileged"]).text for boot in FAILED.boot_results]
-    assert {line.index(boot.state) for line, boot in zip(wide, FAILED.boot_results, strict=True)} == {14}
+    assert {line.index(boot.state) for line, boot in zip(wide, FAILED.boot_results, strict=True)} == {15}
     never = result_line.of_boot(CRASHED.boot_results[0])
     assert (never.text, never.meaning) == ("cold:     failed   not ready        0 of 1 checks", "failed")
 
