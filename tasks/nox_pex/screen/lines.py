@@ -32,7 +32,7 @@ _PLAIN: Final[Meaning] = "plain"
 _BOLD, _DIM, _FAILED = "1", "2", "1;31"
 
 
-_STYLES: Final[dict[Meaning, str]] = {
+STYLES: Final[dict[Meaning, str]] = {
     "passed": "32",  # green
     "failed": "31",  # red
     "skipped": "33",  # yellow
@@ -70,7 +70,7 @@ def of_terminal(message: str | Line | Row, form: Form, *, width: int) -> str:
     lines = _wrapped(said, width=width - len(head)) if width >= _NARROWEST else [said]
     shown = [_meant(line, _PLAIN if number else meaning, form) for number, line in enumerate(lines)]
     if meaning in _WHOLE:
-        shown = [painted(line, _STYLES[meaning], form) for line in lines]
+        shown = [painted(line, STYLES[meaning], form) for line in lines]
     return "\n".join([head + f"\n{' ' * len(head)}".join(shown), *rest])
 
 
@@ -78,13 +78,13 @@ def _row(row: Row, form: Form) -> str:
     """Return a row: its label in a column, and its text, which is never broken, so that it can be copied."""
     begins = row.label == "FAILED"
     label = painted(f"{row.label:<{_LABEL_WIDTH}}", _FAILED if begins else _DIM, form)
-    text = painted(row.text, _BOLD if begins else _STYLES.get(row.meaning, ""), form)
+    text = painted(row.text, _BOLD if begins else STYLES.get(row.meaning, ""), form)
     return f"{_NEW_LINE if begins else ''}{INDENT}{label} {text}".rstrip(" ")
 
 
 def _meant(line: str, meaning: Meaning, form: Form) -> str:
     """Return `line` with the word for its meaning in its colour; the whole line if it has no such word."""
-    style = _STYLES.get(meaning, "")
+    style = STYLES.get(meaning, "")
     match = _WORD.search(line) if style else None
     if match is None:
         return painted(line, style, form)
