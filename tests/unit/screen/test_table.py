@@ -19,7 +19,7 @@ def test_a_log_has_each_row_in_a_line() -> None:
     assert list(table(HEADER, ROWS, LOG, flexible="reason", width=None)) == [
         "  binary   result   reason                                 seconds   file",
         "  api      passed                                              4.1   api/dist/api.pex 12.0 MB",
-        "  worker   FAILED   log-missing: no line matches 'ready'       19.0   worker/dist/worker.pex 31.2 MB",
+        "  worker   FAILED   log-missing: no line matches 'ready'      19.0   worker/dist/worker.pex 31.2 MB",
     ]
 
 
