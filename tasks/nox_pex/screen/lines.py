@@ -32,7 +32,11 @@ _PLAIN: Final[Meaning] = "plain"
 _BOLD, _DIM, _FAILED = "1", "2", "1;31"
 
 
-_STYLES: Final[dict[Meaning, str]] = {
+_COLUMNS: Final = pattern(r".*\S {2,}(?=\S)")
+"""The beginning of a text in columns, up to its last column."""
+
+
+STYLES: Final[dict[Meaning, str]] = {
     "passed": "32",  # green
     "failed": "31",  # red
     "skipped": "33",  # yellow
@@ -67,27 +71,28 @@ def of_terminal(message: str | Line | Row, form: Form, *, width: int) -> str:
     match = _LABEL.match(first)
     label, said = (match["label"], match["text"]) if match is not None else ("", first)
     head = f"{INDENT}{label:<{_LABEL_WIDTH}} " if label else INDENT
-    lines = _wrapped(said, width=width - len(head)) if width >= _NARROWEST else [said]
-    shown = [_meant(line, _PLAIN if number else meaning, form) for number, line in enumerate(lines)]
-    if meaning in _WHOLE:
-        shown = [painted(line, _STYLES[meaning], form) for line in lines]
-    return "\n".join([head + f"\n{' ' * len(head)}".join(shown), *rest])
+    if not label and (columns := _COLUMNS.match(first, 0, width // 2)) is not None:
+        head, said = INDENT + columns[0], first[columns.end() :]
+    begin, *more = _wrapped(said, width=width - len(head)) if width >= _NARROWEST else [said]
+    style = STYLES[meaning] if meaning in _WHOLE else ""
+    shown = head + painted(begin, style, form) if style else _with_word(head + begin, meaning, form)
+    return "\n".join([shown, *(" " * len(head) + painted(line, style, form) for line in more), *rest])
 
 
 def _row(row: Row, form: Form) -> str:
     """Return a row: its label in a column, and its text, which is never broken, so that it can be copied."""
     begins = row.label == "FAILED"
     label = painted(f"{row.label:<{_LABEL_WIDTH}}", _FAILED if begins else _DIM, form)
-    text = painted(row.text, _BOLD if begins else _STYLES.get(row.meaning, ""), form)
+    text = painted(row.text, _BOLD if begins else STYLES.get(row.meaning, ""), form)
     return f"{_NEW_LINE if begins else ''}{INDENT}{label} {text}".rstrip(" ")
 
 
-def _meant(line: str, meaning: Meaning, form: Form) -> str:
+def _with_word(line: str, meaning: Meaning, form: Form) -> str:
     """Return `line` with the word for its meaning in its colour; the whole line if it has no such word."""
-    style = _STYLES.get(meaning, "")
+    style = STYLES.get(meaning, "")
     match = _WORD.search(line) if style else None
     if match is None:
-        return painted(line, style, form)
+        return INDENT + painted(line.removeprefix(INDENT), style, form)
     return f"{line[: match.start()]}{painted(match[0], style, form)}{line[match.end() :]}"
 
 

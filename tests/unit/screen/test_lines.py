@@ -45,6 +45,14 @@ def test_a_long_line_is_broken_between_words_below_its_text() -> None:
     assert lines.of_terminal(path, PLAIN, width=50) == f"  pex       {'x' * 100}"
 
 
+def test_a_text_in_columns_is_broken_below_its_last_column() -> None:
+    line = Line(text="closure       passed     0.0 s  82 distributions, 82 of them expected", meaning="passed")
+    assert lines.of_terminal(line, COLOUR, width=70).split("\n") == [
+        "  closure       \x1b[32mpassed\x1b[0m     0.0 s  82 distributions, 82 of them",
+        "                                  expected",
+    ]
+
+
 def test_lines_that_the_message_has_stay_as_they_are() -> None:
     text = "pex: add this:\n[tool.nox-pex]\nx = 1"
     assert lines.of_terminal(text, PLAIN, width=80) == "  pex       add this:\n[tool.nox-pex]\nx = 1"
