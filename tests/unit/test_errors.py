@@ -65,7 +65,9 @@ LONG = (*(f"line {number}" for number in range(20)), "ValueError: no", *("bye",)
 
 def test_the_block_has_the_cause_of_a_long_log_and_where_the_rest_is() -> None:
     error = NoxPexError("crashed", "a", "b", log=LONG)
-    assert error.block("smoke")[1:3] == (("its log", "| ValueError: no"), ("", "(1 line of 26)"))
+    assert error.block("smoke")[1:3] == (("its log", "| ValueError: no"), ("", "(1 line of the last 26)"))
+    short = error.replaced(log=LONG[-12:])
+    assert [text for _, text in short.block("smoke")[1:-1]] == [f"| {line}" for line in LONG[-12:]]
     in_file = error.replaced(cause=("| x", "…", "y\x1b"), log_file="dist/a.smoke.log", log_count=214)
     assert in_file.block("smoke")[1:5] == (
         ("its log", "| | x"),

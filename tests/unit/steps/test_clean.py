@@ -31,10 +31,12 @@ WRITTEN: Final = {
     "push.json": PUSH,
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
+    "smoke.log": "INFO: up\n",
     "verify.json": VERIFY,
     "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
     "image.json": IMAGE,
     "image.xml": "<testsuites/>",
+    "image.log": "INFO: up\n",
     "Dockerfile": "# api 1.0, written by nox-pex.\nFROM base\n",
     "requirements.txt": requirements.requirements_text(NOTHING, direct_file="api.requirements-direct.txt"),
     "requirements-direct.txt": requirements.direct_text(NOTHING),
@@ -173,7 +175,7 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
     fill(tmp_path, WRITTEN)
     record(pex(tmp_path / "api.pex"))
     names = list(found(tmp_path))
-    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("image.xml", "image.json")):
+    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("smoke.log", "smoke.json")):
         assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
 
 
@@ -188,6 +190,7 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.cdx.json.abcd1234", True),
         (".api.pex.intoto.jsonl.abcd1234", True),
         (".api.image.xml.abcd1234", True),
+        (".api.smoke.log.abcd1234", True),
         (".api.push.json.abcd1234", True),
         (".api.oci.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
