@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import build_record
-from nox_pex.smoke import phases, whole_log
+from nox_pex.smoke import whole_log
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Boot
@@ -19,7 +19,7 @@ def of_boot(test: SmokeTest, boot: Boot, error: NoxPexError, progress: BootProgr
     """Return the failure of a boot, without secrets, with its rows, its log and the line to repeat it by hand."""
     secrets, blame = progress.conversation.secrets, progress.blame_of(error)
     log = _telling(test, blame, progress)
-    problem, rows = error.problem, (*error.rows, *_stage(error, progress))
+    problem, rows = error.problem, error.rows
     if blame.check is not None:
         check = blame.check.masked(secrets)  # before it is cut: a part of a secret is not masked
         problem, rows = check.essence, rows_of_check(check)
@@ -47,14 +47,6 @@ def rows_of_check(result: CheckResult) -> tuple[tuple[str, str], ...]:
     if result.answer is not None and result.answer.says(result.actual):
         return ("expected", result.expected), ("got", str(result.answer))
     return ("expected", result.expected), ("got", result.actual), *answer
-
-
-def _stage(error: NoxPexError, progress: BootProgress) -> tuple[tuple[str, str], ...]:
-    """Return the row that says how far a program came that was not ready in time; none if that is not known."""
-    found = phases.of_boot(progress.watch.marks, is_server=True)
-    if error.code != "startup-timeout" or len(found) <= 1:
-        return ()
-    return (("phases", ", ".join(f"{each.name} {each.end - each.start:.1f} s" for each in found)),)
 
 
 def _telling(test: SmokeTest, blame: Blame, progress: BootProgress) -> Log | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import phases
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.boot_watch import BootWatch
@@ -90,7 +91,8 @@ def await_ready(
             return ready_at - program.started_at
         now = time.monotonic()
         if now >= deadline:
-            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason)
+            watch.note("ended")
+            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason, took=phases.told(watch.marks))
         if work is not None:
             work.at(0, _doing(watch, sign, attempts.reason, waited=now - program.started_at))
         pause = next(pauses, pause)
@@ -174,7 +176,8 @@ def _exited_early(program: RunningProgram, sign: Sign, ended: Exit) -> NoxPexErr
     )
 
 
-def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: str | None) -> NoxPexError:
+def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: str | None, took: str) -> NoxPexError:
+    """Return the error of a program that is not ready. `took` says how long each phase of its start took until now."""
     members = program.tree()
     owner = sign.owner(program)
     if owner == "foreign":
@@ -187,11 +190,16 @@ def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: s
     elif owner == "ours":
         got = f"it has just begun to listen on {sign.address}"
     elif others := ports.listening_addresses(_pids(members), program.network):
+        took = ""  # it was late for another reason
         got = f"it listens on {', '.join(others[:3])}, not on {sign.address}"
         remedy = "pass {host} and {port} to it in `args` or `env`"
     else:
         got = f"nothing listens on {sign.address}"
-    rows = (("expected", f"{where} within {timeout:g} s (`startup-timeout`)"), ("got", got))
+    rows = (
+        ("expected", f"{where} within {timeout:g} s (`startup-timeout`)"),
+        ("got", got),
+        *((("phases", took),) if took else ()),
+    )
     return NoxPexError("startup-timeout", f"{problem}: {got}", remedy, rows=rows)
 
 
