@@ -155,6 +155,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:
+            frontend.note_failure(error, step, here / configured["project"], label="")
             yield error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
     from nox_pex import nox_screen
     from nox_pex.project import discovery
-    from nox_pex.steps import frontend
+    from nox_pex.steps import frontend, run_end
     from nox_pex.steps.context import Context
     from nox_pex.system import files, wording
 else:
     nox_screen = lazy("nox_pex.nox_screen")  # only needed if a session runs
     discovery = lazy("nox_pex.project.discovery")  # only needed if the noxfile names projects
+    run_end = lazy("nox_pex.steps.run_end")  # only needed on GitHub Actions
     files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
@@ -59,6 +61,8 @@ def register(
     argument cannot be used, or if the noxfile already has a session of the same name.
     """
     withheld.withhold()
+    if "GITHUB_STEP_SUMMARY" in os.environ or "GITHUB_ACTIONS" in os.environ:
+        run_end.watch(os.environ)  # here for --parallel: this process then runs no session
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
         signing = [prefix + step.name for step in table.STEPS.values() if step.last]
@@ -99,6 +103,7 @@ def _register(
             continue
         before = before_pex if step.name == "pex" else []
         for project in named:
+            _LABELS[project.directory] = project.label
             _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
@@ -202,6 +207,10 @@ _REGISTERED: Final[dict[str, _Ours]] = {}
 """The sessions of nox-pex by their names, to recognise them in Nox's queue."""
 
 
+_LABELS: Final[dict[Path, str]] = {}
+"""The labels of the registered projects, by directory."""
+
+
 _YIELDED: Final[set[str]] = set()
 """The names of sessions of the noxfile that stay, although nox-pex has sessions of these names."""
 
@@ -212,7 +221,7 @@ _SHOWN: Final[set[object]] = set()
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with nox_screen.one_line_errors(session):
+        with nox_screen.one_line_errors(session), _reported(step, directory):
             check_supported()
             screen = nox_screen.screen_of(session)
             with import_path.without(directory, session.invoked_from), screen.opened():
@@ -220,6 +229,16 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
 
     run.__doc__ = step.help
     return run
+
+
+@contextmanager
+def _reported(step: Step, directory: Path) -> Iterator[None]:
+    """Report each failure of the block to the journal of the run."""
+    try:
+        yield
+    except NoxPexError as error:
+        frontend.note_failure(error, step, directory, label=_LABELS.get(directory, ""))
+        raise
 
 
 def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
@@ -351,4 +370,5 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
         say=nox_screen.screen_of(session).say,
         verbose=bool(flags.verbose),
         parallel=session.parallel,
+        label=_LABELS.get(directory, ""),
     )

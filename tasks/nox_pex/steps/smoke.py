@@ -19,8 +19,10 @@ from nox_pex.smoke import plan, python_options, report, workspace
 from nox_pex.smoke import run as smoke_run
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
-from nox_pex.steps.context import Context
+from nox_pex.steps import parts
+from nox_pex.steps.context import Context, shown_path
 from nox_pex.steps.each_binary import each_binary, remove_results
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files
 
 
@@ -53,6 +55,8 @@ def run(context: Context) -> None:
             obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
             own_results.write(target, "smoke", report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
+        file = shown_path(context, target.binary)
+        context.journal.note(target.stem, Note(file=file, size=found.size, parts=parts.of_boots(found)))
         show_report(context, found)
 
     each_binary(context, smoke)
@@ -75,8 +79,6 @@ def show_report(context: Context, found: SmokeReport) -> None:
     """Show the result of a smoke test, on this machine or in a container. Raises its failure, a `NoxPexError`."""
     for line in report.table(found):
         context.say(line)
-    for line in report.github_lines(found, context.environ):
-        context.emit(line)
     if found.failure is not None:
         raise found.failure
 

@@ -12,8 +12,10 @@ from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.smoke.process.interrupts import Interrupts
+from nox_pex.steps import parts
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
+from nox_pex.steps.outcome import Note
 from nox_pex.verify import report
 from nox_pex.verify import run as verify_run
 from nox_pex.verify.fresh_tools import fresh_tools
@@ -44,6 +46,7 @@ def run(context: Context) -> None:
         own_results.write(target, "verify", context.secrets.mask_json(report.json_text(found, obtained=obtained)))
         for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
+        context.journal.note(target.stem, Note(parts=parts.of_gates(found)))
         if found.failure is not None:
             raise found.failure
 
