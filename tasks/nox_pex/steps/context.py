@@ -28,7 +28,7 @@ from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
-from nox_pex.steps.journal import Journal, Place
+from nox_pex.steps.journal import Journal
 from nox_pex.system import files, withheld
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
@@ -130,12 +130,6 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             )
             for name in self.settings.binary
         }
-
-    @cached_property
-    def place(self) -> Place:
-        """The project, for the journal."""
-        checkout = self.environ.get("GITHUB_WORKSPACE", "")
-        return Place(label=self.label, root=self.root, checkout=Path(checkout) if checkout else None)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:

@@ -34,7 +34,7 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
         except NoxPexError as error:
             found = error if error.subject else error.replaced(subject=target.name)
         seconds = time.monotonic() - started
-        context.journal.ended(target.stem, context.place, error=found, mask=context.secrets.mask, seconds=seconds)
+        context.journal.ended(target.stem, error=found, mask=context.secrets.mask, seconds=seconds)
         return found
 
     failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]

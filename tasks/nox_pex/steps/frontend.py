@@ -119,10 +119,8 @@ def find_problems(context: Context, steps: Collection[str]) -> tuple[NoxPexError
 
 def note_failure(error: NoxPexError, step: Step, directory: Path, *, label: str) -> None:
     """Report a failure of a session to the journal, if the step did not. The secrets in it are masked."""
-    checkout = os.environ.get("GITHUB_WORKSPACE", "")
-    place = Place(label=label, root=directory.resolve(), checkout=Path(checkout) if checkout else None)
     run_end.watch(os.environ)
-    JOURNAL.failed(error, step.name, place)
+    JOURNAL.failed(error, step.name, Place.of(directory.resolve(), os.environ, label=label))
 
 
 def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxPexError, ...]:
@@ -155,7 +153,8 @@ def perform(step: Step, context: Context) -> None:
     if step.builds_binary and (reason := context.arguments.skip_build_reason) is not None:
         context.say(skipped(f"{step.name}: skipped, {reason} is used"))
         return
-    with _guarded(step, context), context.journal.during(step.name, context.place, mask=context.secrets.mask):
+    place = Place.of(context.root, context.environ, label=context.label)
+    with _guarded(step, context), context.journal.during(step.name, place, mask=context.secrets.mask):
         table.load(step).run(context)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, final
 
@@ -34,11 +34,17 @@ _MOST_LINES: Final = 40
 
 
 class Place(NamedTuple):
-    """The project of a step: its label in the names of its sessions, its directory, and that of the checkout."""
+    """The project of a step: its label in the names of its sessions, its directory, and that of the checkout on CI."""
 
     label: str
     root: Path
     checkout: Path | None
+
+    @classmethod
+    def of(cls, root: Path, environ: Mapping[str, str], *, label: str) -> Place:
+        """Return the project in the directory `root`."""
+        checkout = environ.get("GITHUB_WORKSPACE", "")
+        return cls(label=label, root=root, checkout=Path(checkout) if checkout else None)
 
 
 @final
@@ -52,7 +58,7 @@ class Journal:
         self._lock = threading.Lock()
         self._outcomes: list[Outcome] = []
         self._notes: dict[str, Note] = {}
-        self._step = ""
+        self._step, self._place = "", Place("", Path(), None)
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -72,7 +78,7 @@ class Journal:
     @contextlib.contextmanager
     def during(self, step: str, place: Place, *, mask: Callable[[str], str]) -> Iterator[None]:
         """Report what fails during the block, which runs `step` of one project, apart from any of its binaries."""
-        self._step, started = step, time.monotonic()
+        self._step, self._place, started = step, place, time.monotonic()
         self._notes.clear()
         try:
             yield
@@ -92,14 +98,12 @@ class Journal:
                 new = Outcome(project=place.label, binary="", step=step, result="failed", seconds=seconds, cause=cause)
                 self.add([new])
 
-    def ended(
-        self, binary: str, place: Place, *, error: NoxPexError | None, mask: Callable[[str], str], seconds: float
-    ) -> None:
+    def ended(self, binary: str, *, error: NoxPexError | None, mask: Callable[[str], str], seconds: float) -> None:
         """Report that the running step ended for the binary with this stem, well or with `error`.
 
         That replaces what was reported of it before: a step may come back to a binary.
         """
-        note = self._notes.pop(binary, Note())
+        note, place = self._notes.pop(binary, Note()), self._place
         new = Outcome(
             project=place.label,
             binary=binary,

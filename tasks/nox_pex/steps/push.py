@@ -93,7 +93,7 @@ def run(context: Context) -> None:
                 found = error
                 failures.append(error)
             seconds, mask = time.monotonic() - each.started, context.secrets.mask
-            context.journal.ended(each.target.stem, context.place, error=found, mask=mask, seconds=seconds)
+            context.journal.ended(each.target.stem, error=found, mask=mask, seconds=seconds)
     if failures:
         raise NoxPexError.together(failures)
 
