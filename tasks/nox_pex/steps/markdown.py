@@ -16,7 +16,7 @@ _MARKUP: Final = pattern(r"""[!"#$&'*<>@\[\\\]^_`{|}~]""")
 """Matches a character that may be markup anywhere in a line."""
 
 
-_LINKS: Final = pattern(r"&#64;|&#35;|:(?=[\w+/-])|\bwww(?=\.)|\bGH(?=-[0-9])", re.IGNORECASE)
+_LINKS: Final = pattern(r"&#64;|&#35;|:(?=[\w+/-])|/(?=/)|\bwww(?=\.)|\bGH(?=-[0-9])", re.IGNORECASE)
 """Matches the beginning of a mention, of a reference to an issue, of a link or of an emoji."""
 
 

@@ -93,7 +93,7 @@ def _row(outcomes: Sequence[Outcome]) -> list[str]:
     boots = [part for each in outcomes if each.step == "smoke" for part in each.parts if part.seconds is not None]
     return [
         text(outcomes[0].name or "project"),
-        f"{_MARKS[result]} {word}",
+        f"{_MARKS[result]}&nbsp;{word}",
         text(_reason(outcomes)),
         _size(outcomes),
         "<br>".join(text(f"{part.name} {part.seconds:.1f} s") for part in boots),
@@ -149,12 +149,12 @@ def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def _detail_rows(outcome: Outcome) -> Iterator[list[str]]:
     name = text(outcome.name or "project")
-    whole = f"{_MARKS[outcome.result]} {outcome.result}"
+    whole = f"{_MARKS[outcome.result]}&nbsp;{outcome.result}"
     explanation = outcome.cause.code if outcome.cause is not None else outcome.reason
     yield [name, outcome.step, whole, text(explanation), f"{outcome.seconds:.1f}"]
     for part in outcome.parts:
         seconds = "" if part.seconds is None else f"{part.seconds:.1f}"
-        shown = f"{_MARKS[part.result]} {part.result}"
+        shown = f"{_MARKS[part.result]}&nbsp;{part.result}"
         yield ["", f"{outcome.step}: {text(part.name)}", shown, text(_part_text(part)), seconds]
 
 
