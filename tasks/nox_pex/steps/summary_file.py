@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-_LARGEST: Final = 1 << 20
+LARGEST: Final = 1 << 20
 """Bytes of the file, from all programs of the step."""
 
 
@@ -31,7 +31,7 @@ def append(path: Path, text: Callable[[int], str]) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        content = text(max(0, _LARGEST - status.st_size - 1)).encode()
+        content = text(max(0, LARGEST - status.st_size - 1)).encode()
         if content:
             # What another program wrote may have no line break at its end.
             os.write(descriptor, b"\n" + content if status.st_size else content)

@@ -24,11 +24,11 @@ def test_the_text_knows_how_many_bytes_are_left(tmp_path: Path) -> None:
         asked.append(left)
         return "x" * left
 
-    file.write_bytes(b"a" * (summary_file._LARGEST - 100))
+    file.write_bytes(b"a" * (summary_file.LARGEST - 100))
     summary_file.append(file, text)
     summary_file.append(file, text)
     assert asked == [99, 0]
-    assert file.stat().st_size == summary_file._LARGEST
+    assert file.stat().st_size == summary_file.LARGEST
 
 
 def test_sections_of_several_processes_do_not_mix(tmp_path: Path) -> None:
