@@ -221,10 +221,10 @@ _SHOWN: Final[set[object]] = set()
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with nox_screen.one_line_errors(session), _reported(step, directory):
+        with nox_screen.one_line_errors(session):
             check_supported()
             screen = nox_screen.screen_of(session)
-            with import_path.without(directory, session.invoked_from), screen.opened():
+            with import_path.without(directory, session.invoked_from), screen.opened(), _reported(step, directory):
                 _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help
