@@ -138,6 +138,11 @@ CODES: Final[dict[Code, str]] = {
 _PAGE: Final = "docs/errors.md"
 
 
+def docs_page(code: Code) -> str:
+    """Return the place in the documentation that explains a code: `docs/errors.md#lock-stale`."""
+    return f"{_PAGE}#{code}"
+
+
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
@@ -204,8 +209,8 @@ class NoxPexError(Exception):
 
     @property
     def page(self) -> str:
-        """The place in the documentation that explains the code: `docs/errors.md#lock-stale`."""
-        return f"{_PAGE}#{self.code}"
+        """The place in the documentation that explains the code."""
+        return docs_page(self.code)
 
     def block(self, subject: str) -> tuple[tuple[str, str], ...]:
         """Return what a front end shows before the error itself: rows of a label and a text, both on one line.

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -28,6 +28,7 @@ from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
+from nox_pex.steps.journal import Journal
 from nox_pex.system import files, withheld
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
@@ -53,7 +54,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those that
     come after the current one. `elsewhere` are the binaries of other projects of the noxfile. `unsigned` are binaries
     with statements that a later step signs. The path in the variable with the signing key is relative to
-    `invoked_from`.
+    `invoked_from`. `label` is the project's name in those of its sessions, empty if it is the only one. `journal`
+    collects the outcomes of the run, of all its projects.
     """
 
     root: Path
@@ -72,6 +74,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     later: set[str] = set()
     elsewhere: set[str] = set()
     unsigned: list[Target] = []
+    label: str = ""
+    journal: Journal = field(default_factory=Journal)
 
     @cached_property
     def project(self) -> Project:
@@ -191,6 +195,11 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
+
+
+def shown_path(context: Context, path: Path) -> str:
+    """Return `path` relative to the directory in which the user started the run."""
+    return os.path.relpath(path, os.path.realpath(context.invoked_from))
 
 
 def _installed_here(context: Context, wanted: Selection) -> Installed | None:

@@ -21,6 +21,7 @@ from nox_pex.poetry.installed import Installed
 from nox_pex.poetry.lock import Lock
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files, os_errors, processors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
@@ -66,6 +67,7 @@ def _write(context: Context, target: Target) -> None:
     shown = os.path.relpath(output, context.root)
     if _is_unchanged(target, inputs) and not context.arguments.force and not _has_secret(context, output):
         context.say(unchanged(f"sbom: {target.name} unchanged ({shown})"))
+        context.journal.note(target.stem, Note(result="unchanged"))
         return
     files.require_replaceable(output)
     found = shipped.read(target.binary)
@@ -82,6 +84,7 @@ def _write(context: Context, target: Target) -> None:
     with os_errors.writing(str(output), place=output.parent):
         files.write_text(output, written.text)
     context.say(f"sbom: {target.name} has {_summary(bill, written)} ({shown})")
+    context.journal.note(target.stem, Note(reason=_summary(bill, written)))
     for line in _doubts(bill):
         context.say(f"sbom: {line}")
     settings = context.settings.sbom

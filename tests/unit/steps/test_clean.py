@@ -31,7 +31,9 @@ WRITTEN: Final = {
     "push.json": PUSH,
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
+    "metrics.txt": "# TYPE nox_pex_size_bytes gauge\n",
     "verify.json": VERIFY,
+    "verify.xml": "<testsuites/>",
     "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
     "image.json": IMAGE,
     "image.xml": "<testsuites/>",
@@ -173,7 +175,12 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
     fill(tmp_path, WRITTEN)
     record(pex(tmp_path / "api.pex"))
     names = list(found(tmp_path))
-    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("image.xml", "image.json")):
+    for proven, proof in (
+        ("pex", "pex.json"),
+        ("smoke.xml", "smoke.json"),
+        ("verify.xml", "verify.json"),
+        ("image.xml", "image.json"),
+    ):
         assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
 
 
@@ -299,7 +306,7 @@ def built(make_context: MakeContext, tmp_path: Path, **arguments: Any) -> Any:
     """The context of a project with one built binary, some state, and an empty shared cache."""
     context = make_context(environ={"NOX_PEX_CACHE_DIR": str(tmp_path / "cache")}, **arguments)
     fill(tmp_path / "dist", WRITTEN)
-    (tmp_path / "dist" / "api.verify.json").write_text("mine", "utf-8")
+    (tmp_path / "dist" / "api.cdx.json").write_text("mine", "utf-8")
     context.state.mkdir(parents=True)
     (context.state / "api.inputs.json").write_text("{}", "utf-8")
     return context
@@ -308,9 +315,9 @@ def built(make_context: MakeContext, tmp_path: Path, **arguments: Any) -> Any:
 def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path: Path, shown: list[str]) -> None:
     context = built(make_context, tmp_path)
     clean.run(context)
-    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.verify.json"]
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.cdx.json"]
     assert list(context.state.iterdir()) == []
-    assert "clean: kept dist/api.verify.json: nox-pex did not write it, or it was changed since" in shown
+    assert "clean: kept dist/api.cdx.json: nox-pex did not write it, or it was changed since" in shown
     assert "clean: removed environments and state, 0.0 MB" in shown
 
 
