@@ -131,6 +131,8 @@ def report(outcomes: Sequence[Outcome], environ: Mapping[str, str], *, seconds: 
     """
     if len({(each.project, each.binary) for each in outcomes}) > 1:
         form, width = _shape(environ)
+        if form.columns:
+            streams.show_line("", sys.stderr)
         for line in outcome_table.lines(outcomes, form, width=width, seconds=seconds):
             streams.show_line(line, sys.stderr)
     if _is_on_github(environ):
