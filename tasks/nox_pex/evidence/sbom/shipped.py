@@ -121,16 +121,21 @@ def _copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
 
 def _read_pex(path: Path, *, is_directory: bool) -> ShippedFile:
     with archive.open_pex(path) as pex, archive.reporting_damage(str(path)):
-        constraints = pex.info.values.get("interpreter_constraints", ())
-        return ShippedFile(
-            sha256=pex.sha256,
-            size=pex.size,
-            is_directory=is_directory,
-            pex_version=metadata.plain(pex.info.build_properties.pex_version),
-            constraints=tuple(map(str, constraints)) if isinstance(constraints, list) else (),
-            distributions=tuple(sorted(_distributions(pex), key=lambda each: (each.name, each.version, each.wheel))),
-            vendored=tuple(sorted({match[1] for name in pex.bootstrap.members if (match := _VENDORED.match(name))})),
-        )
+        return of_pex(pex, is_directory=is_directory)
+
+
+def of_pex(pex: Pex, *, is_directory: bool) -> ShippedFile:
+    """Return the content of an open PEX. Raises `DamageError` if it is damaged."""
+    constraints = pex.info.values.get("interpreter_constraints", ())
+    return ShippedFile(
+        sha256=pex.sha256,
+        size=pex.size,
+        is_directory=is_directory,
+        pex_version=metadata.plain(pex.info.build_properties.pex_version),
+        constraints=tuple(map(str, constraints)) if isinstance(constraints, list) else (),
+        distributions=tuple(sorted(_distributions(pex), key=lambda each: (each.name, each.version, each.wheel))),
+        vendored=tuple(sorted({match[1] for name in pex.bootstrap.members if (match := _VENDORED.match(name))})),
+    )
 
 
 def _distributions(pex: Pex) -> Iterator[ShippedDistribution]:
