@@ -150,7 +150,7 @@ def _shortest(starts: Iterable[str], *edges: Callable[[str], Sequence[str]]) -> 
 
     The second of `edges` only counts for what the first does not lead to.
     """
-    paths = {ref: (ref,) for ref in starts}
+    paths: dict[str, tuple[str, ...]] = {ref: (ref,) for ref in starts}
     for follow in edges:
         waiting = [(len(path), path) for path in paths.values()]
         heapq.heapify(waiting)

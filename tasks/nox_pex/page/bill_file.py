@@ -1,0 +1,128 @@
+"""The bill of materials in `dist` about one file, with the licences in it. Anybody may have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nox_pex.evidence.sbom import licence_check
+from nox_pex.evidence.sbom.bill import Bill, Licences
+from nox_pex.evidence.sbom.policy import Policy
+from nox_pex.evidence.sbom.write import Declared
+from nox_pex.page.result_files import Standing
+from nox_pex.system import files, strict_json
+
+_Text = Annotated[str, Meta(max_length=4000)]
+
+
+_TREE: Final = "nox-pex:tree-sha256"
+"""The property with the digest of a binary that is a directory, which has no hash in the bill."""
+
+
+_JOINED: Final = (" OR ", " AND ", " WITH ")
+"""An expression has one of these; the bill has it as a name if there are several licences."""
+
+
+_LONGEST_NAME: Final = 100
+"""Characters of the name of a licence that is made of its text."""
+
+
+class BillFile(Struct, frozen=True, kw_only=True):
+    """A bill of materials, and its standing. `licences` are those of each component by its ref."""
+
+    standing: Standing
+    licences: Mapping[str, Declared] = {}
+    serial: str = ""
+    note: str = ""
+
+
+class _Hash(Struct, frozen=True):
+    alg: _Text
+    content: _Text
+
+
+class _Property(Struct, frozen=True):
+    name: _Text = ""
+    value: _Text = ""
+
+
+class _Root(Struct, frozen=True):
+    hashes: tuple[_Hash, ...] = ()
+    properties: tuple[_Property, ...] = ()
+
+
+class _Metadata(Struct, frozen=True):
+    component: _Root
+
+
+class _Licence(Struct, frozen=True):
+    id: _Text = ""
+    name: _Text = ""
+
+
+class _Choice(Struct, frozen=True):
+    expression: _Text = ""
+    license: _Licence = _Licence()
+
+
+class _Component(Struct, frozen=True, rename={"ref": "bom-ref"}):
+    ref: _Text = ""
+    licenses: Annotated[tuple[_Choice, ...], Meta(max_length=1000)] = ()
+
+
+class _Bom(Struct, frozen=True, rename="camel"):
+    bom_format: _Text
+    metadata: _Metadata
+    components: Annotated[tuple[_Component, ...], Meta(max_length=100_000)] = ()
+    serial_number: _Text = ""
+
+
+def read(path: Path, *, sha256: str) -> BillFile:
+    """Return the bill of materials in `path`, if it is about the file with this SHA-256."""
+    try:
+        content = files.read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return BillFile(standing="not-run")
+    except OSError as error:
+        return BillFile(standing="unreadable", note=f"it cannot be read: {error.strerror}")
+    try:
+        bom = msgspec.convert(strict_json.parse(content), _Bom)
+    except (ValueError, RecursionError) as error:
+        return BillFile(standing="unreadable", note=f"it is not a bill of materials that nox-pex writes: {error}")
+    root = bom.metadata.component
+    about = {each.content.lower() for each in root.hashes if each.alg == "SHA-256"}
+    about |= {each.value for each in root.properties if each.name == _TREE}
+    if about != {sha256}:
+        return BillFile(standing="other-file", note="there is one, about another file")
+    licences = {each.ref: _declared(each.licenses) for each in bom.components}
+    return BillFile(standing="current", licences=licences, serial=bom.serial_number)
+
+
+def _declared(choices: tuple[_Choice, ...]) -> Declared:
+    expressions: list[str] = []
+    names: list[str] = []
+    for each in choices:
+        is_joined = any(word in each.license.name for word in _JOINED)
+        expressions += filter(None, [each.expression, each.license.id, each.license.name if is_joined else ""])
+        names += filter(None, ["" if is_joined else each.license.name])
+    return Declared(expressions=tuple(expressions), names=tuple(names))
+
+
+def from_metadata(licences: Licences) -> Declared:
+    """Return the licences in the metadata of a distribution as it has them: only its expression is one of SPDX."""
+    if licences.expression:
+        return Declared(expressions=(licences.expression,))
+    lines = licences.text.splitlines()[:1]
+    short = tuple(line for line in lines if len(line) <= _LONGEST_NAME)
+    return Declared(names=licences.classifiers or short or tuple(f"{line[:_LONGEST_NAME]}…" for line in lines))
+
+
+def refused(bill: Bill, found: BillFile, rules: Policy, *, project: str) -> Iterator[str]:
+    """Yield each distribution with a licence that `rules` do not allow, as an error shows it."""
+    licences = {each.ref: found.licences.get(each.ref, Declared()) for each in bill.components}
+    if rules.allow or rules.deny:
+        yield from (each.shown for each in licence_check.refused(bill, licences, rules, project=project))
