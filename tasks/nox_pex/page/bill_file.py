@@ -27,6 +27,10 @@ _JOINED: Final = (" OR ", " AND ", " WITH ")
 """An expression has one of these; the bill has it as a name if there are several licences."""
 
 
+_MOST_PARENTHESES: Final = 20
+"""Parentheses in an expression. One of a thousand levels would exceed Python's stack."""
+
+
 _LONGEST_NAME: Final = 100
 """Characters of the name of a licence that is made of its text."""
 
@@ -103,13 +107,16 @@ def read(path: Path, *, sha256: str) -> BillFile:
 
 
 def _declared(choices: tuple[_Choice, ...]) -> Declared:
-    expressions: list[str] = []
-    names: list[str] = []
-    for each in choices:
-        is_joined = any(word in each.license.name for word in _JOINED)
-        expressions += filter(None, [each.expression, each.license.id, each.license.name if is_joined else ""])
-        names += filter(None, ["" if is_joined else each.license.name])
+    texts = [(each.expression or each.license.id or each.license.name, each.license.name) for each in choices]
+    expressions = [text for text, name in texts if _is_expression(text, name)]
+    names = [text for text, name in texts if text and not _is_expression(text, name)]
     return Declared(expressions=tuple(expressions), names=tuple(names))
+
+
+def _is_expression(text: str, name: str) -> bool:
+    """Whether the `text` of a licence, which may be a mere `name`, is an expression that a policy can read."""
+    is_name = text == name and not any(word in text for word in _JOINED)
+    return bool(text) and not is_name and text.count("(") <= _MOST_PARENTHESES
 
 
 def from_metadata(licences: Licences) -> Declared:

@@ -101,6 +101,13 @@ STEPS: Final = {
             yields=True,
         ),
         Step(
+            name="report",
+            after=("pex",),
+            help="Write one page about the PEX file: verdict, sizes, boots, checks, licences, what changed.",
+            options=("binary", "against"),
+            yields=True,
+        ),
+        Step(
             name="platform",
             after=(),
             help="Print the description of this Python, or of a container image's, for `complete-platforms`.",
