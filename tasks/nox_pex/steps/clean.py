@@ -24,6 +24,7 @@ from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
+from nox_pex.system.messages import Say, skipped
 from nox_pex.system.wording import megabytes
 from nox_pex.tools import cache
 
@@ -36,7 +37,7 @@ def run(context: Context) -> None:
     removal = Removal(say=context.say, dry_run=context.arguments.dry_run)
     with locks.try_lock(context.state) as locked:
         if context.state.exists() and not (locked and is_idle(context.state)):
-            context.say(f"clean: skipped {context.project.name}, another run is using it")
+            context.say(skipped(f"clean: skipped {context.project.name}, another run is using it"))
             return
         _clean_project(context, removal)
     if not context.arguments.names:
@@ -76,7 +77,7 @@ class Output(Struct, frozen=True, kw_only=True):
 class Removal(Struct, kw_only=True):
     """Removes files and shows a line for each; with `dry_run` it only shows the lines."""
 
-    say: Callable[[str], None]
+    say: Say
     dry_run: bool
     count: int = 0
     size: int = 0

@@ -31,6 +31,7 @@ from nox_pex.steps.arguments import Arguments, select_binaries
 from nox_pex.system import files, withheld
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import Say
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import index_secrets
 from nox_pex.tools.cache import Caches
@@ -59,7 +60,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     base: BasePython
     arguments: Arguments
     environ: Mapping[str, str]
-    say: Callable[[str], None]
+    say: Say
     emit: Callable[[str], None]
     verbose: bool = False
     parallel: bool = False
