@@ -1,0 +1,151 @@
+"""The difference between two binaries as one value. Pure.
+
+Names and versions are from the binaries: anybody may have chosen them. Whoever shows them escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from nox_pex.contents.model import BinaryContents, BootFacts, BuildFacts, GroupKind
+from nox_pex.system.wording import size_change, size_text
+
+Change = Literal["added", "removed", "changed"]
+
+
+class Sizes(Struct, frozen=True, kw_only=True):
+    """Bytes before and after; 0 for what is not there."""
+
+    old: int = 0
+    new: int = 0
+
+    @property
+    def growth(self) -> int:
+        """How many bytes more there are; negative if there are fewer."""
+        return self.new - self.old
+
+
+class FileChange(Struct, frozen=True, kw_only=True, gc=False):
+    """A file that is only in one of the binaries, or differs: its path in its group, and its sizes in bytes."""
+
+    path: str
+    change: Change
+    old_size: int = 0
+    new_size: int = 0
+    old_stored: int = 0
+    new_stored: int = 0
+
+
+class GroupChange(Struct, frozen=True, kw_only=True):
+    """A group of files that is only in one of the binaries, or differs.
+
+    The groups are those of `BinaryContents`. A version is empty if the group is not there or has none. `stored` are the
+    bytes in the binary, `unpacked` those of the files. `files` are those that differ, sorted by path; empty if the
+    files of one side are not known (`files_known` is False).
+    """
+
+    kind: GroupKind
+    change: Change
+    name: str = ""
+    old_version: str = ""
+    new_version: str = ""
+    stored: Sizes
+    unpacked: Sizes
+    files: tuple[FileChange, ...]
+    files_known: bool = True
+
+    @property
+    def is_new_version(self) -> bool:
+        """Whether both binaries have it, in different versions."""
+        return self.change == "changed" and self.old_version != self.new_version
+
+
+class SettingChange(Struct, frozen=True, kw_only=True):
+    """A setting in PEX-INFO: its key there, and its values as compact JSON; None if it is not there."""
+
+    key: str
+    old: str | None
+    new: str | None
+
+
+class BootChange(Struct, frozen=True, kw_only=True):
+    """The boots of both binaries under one condition; None for a binary without a result of exactly this file."""
+
+    condition: str
+    old: BootFacts | None
+    new: BootFacts | None
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """One of the two binaries, as a whole."""
+
+    file: str
+    sha256: str
+    size: int
+    unpacked: int
+    file_count: int
+    distribution_count: int
+    layout: str
+    pex_version: str
+    entry_point: str
+    constraints: tuple[str, ...]
+    python: str
+    build: BuildFacts
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """The difference between an old binary and a new one.
+
+    `by` is how files were compared: by the SHA-256 of their contents, or by CRC-32 and size, if the old binary is a
+    kept list. `baseline` says where the old one comes from. `distributions` are in the order of their names.
+    """
+
+    old: Side
+    new: Side
+    by: Literal["sha256", "crc32"]
+    baseline: Literal["file", "previous-build"]
+    distributions: tuple[GroupChange, ...]
+    own: GroupChange | None
+    runtime: GroupChange | None
+    settings: tuple[SettingChange, ...]
+    boots: tuple[BootChange, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both are the same bytes."""
+        return bool(self.old.sha256) and self.old.sha256 == self.new.sha256
+
+    @property
+    def size(self) -> Sizes:
+        """The bytes of the whole binaries."""
+        return Sizes(old=self.old.size, new=self.new.size)
+
+    @property
+    def unpacked(self) -> Sizes:
+        """The bytes of all files as they are unpacked."""
+        return Sizes(old=self.old.unpacked, new=self.new.unpacked)
+
+    @property
+    def groups(self) -> Iterator[GroupChange]:
+        """All groups that differ."""
+        yield from self.distributions
+        yield from (each for each in (self.own, self.runtime) if each is not None)
+
+
+def compare(old: BinaryContents, new: BinaryContents) -> Difference:
+    """Return the difference between two binaries."""
+    raise NotImplementedError
+
+
+def summary(difference: Difference) -> str:
+    """Return the size of the new binary and how it changed: `63.4 MB (+12 kB since the last build)`."""
+    since = "since the last build" if difference.baseline == "previous-build" else f"from {difference.old.file}"
+    return f"{size_text(difference.new.size)} ({size_change(difference.size.growth)} {since})"
+
+
+def largest(changes: Sequence[GroupChange]) -> list[GroupChange]:
+    """Return groups, those whose bytes in the binary changed most first."""
+    return sorted(changes, key=lambda each: (-abs(each.stored.growth), each.kind, each.name))
