@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ else:
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "platform", "cache-key", "clean"
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "platform", "cache-key",
+    "clean",
 ]  # fmt: skip
 
 
@@ -61,8 +63,9 @@ def register(
     withheld.withhold()
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
-        signing = [prefix + step.name for step in table.STEPS.values() if step.last]
-        withheld.note_signing([*signing, *filter(_is_last, _REGISTERED)], argv=sys.argv)
+        signing = [prefix + step.name for step in table.STEPS.values() if step.signs]
+        signing += [name for name, each in _REGISTERED.items() if each.step.signs]
+        withheld.note_signing(signing, argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -291,7 +294,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
     frontend.check_signing(context, [each.step for each in run])
-    if own.step.last and before and frontend.signs(context):
+    if own.step.signs and before and frontend.signs(context):
         nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
@@ -303,6 +306,18 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
     if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
         raise NoxPexError.together(problems)
+    if own.step.surveys:
+        _survey(session, context, own)
+
+
+def _survey(session: nox.Session, context: Context, own: _Ours) -> None:
+    """Tell a step the names of the sessions of its project, and all projects of the noxfile."""
+    around = context.surroundings
+    around.directory = Path.cwd()  # Nox changes to the directory of the noxfile
+    names = {each.step.name: name for name, each in _REGISTERED.items() if each[1:] == own[1:]}
+    around.commands = {step: f"nox -s {shlex.quote(name)}" for step, name in names.items()}
+    every = dict.fromkeys(each[1:] for each in _REGISTERED.values())
+    around.contexts = tuple(_context(session, directory, suffix=suffix) for directory, suffix in every)
 
 
 def _is_last(name: str) -> bool:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -43,6 +43,19 @@ else:
     wheelhouse = lazy("nox_pex.platforms.wheelhouse")  # only needed for `complete-platforms`
 
 
+class Surroundings(Struct, kw_only=True):
+    """The part of a run that is outside of one project, as the front end knows it.
+
+    `commands` are the command lines that run a step for this project, by the step's name: `nox -s 'smoke(api)'`. Those
+    of steps without a session are not there. `contexts` are those of all projects and Pythons of the noxfile, in the
+    order in which they are registered; none if there is only this one. `directory` is that of the noxfile.
+    """
+
+    commands: dict[str, str] | None = None
+    contexts: tuple[Context, ...] = ()
+    directory: Path | None = None
+
+
 class Context(Struct, frozen=True, kw_only=True, dict=True):
     """One project, and how the user wants its steps to run.
 
@@ -52,7 +65,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     that other projects are built at the same time, so this one does not use all processors. `installs` is a
     cache of the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those
     that come after the current one. `unsigned` are binaries with statements that a later step signs. The path in the
-    variable with the signing key is relative to `invoked_from`.
+    variable with the signing key is relative to `invoked_from`. `surroundings` are what a report needs of the run.
     """
 
     root: Path
@@ -70,6 +83,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     steps: set[str] = set()
     later: set[str] = set()
     unsigned: list[Target] = []
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @cached_property
     def project(self) -> Project:

@@ -126,7 +126,7 @@ def check_signing(context: Context, run: Iterable[Step]) -> None:
 
     In a worker of `--parallel`, the run is not known, and `needs.find` refuses the key.
     """
-    if context.arguments.key is not None and not context.parallel and not any(each.last for each in run):
+    if context.arguments.key is not None and not context.parallel and not any(each.signs for each in run):
         problem = "--key is given, and no session of this run signs"
         raise NoxPexError("usage", problem, "run `nox -s attest -- --key PATH` or `nox -s push -- --key PATH`")
     if context.arguments.key is not None and context.arguments.no_evidence:
