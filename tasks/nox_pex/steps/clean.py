@@ -20,6 +20,7 @@ from nox_pex.evidence.kinds import PAYLOAD_TYPE
 from nox_pex.image.config import OWN_LAYER
 from nox_pex.oci import image_config, layout, media_types
 from nox_pex.oci.manifest import FormatError
+from nox_pex.page import mark
 from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
@@ -49,7 +50,8 @@ def _clean_project(context: Context, removal: Removal) -> None:
     everything = not context.arguments.names
     stems = [target.stem for target in context.targets]
     directory = context.root / context.settings.output_dir
-    for output in outputs(directory, stems, suffix=context.suffix if everything else None):
+    found = outputs(directory, stems, suffix=context.suffix if everything else None)
+    for output in (*(_indexes(context, directory) if everything else ()), *found):
         shown = os.path.relpath(output.path, context.root)
         if output.is_ours:
             removal.remove(output.path, shown)
@@ -57,6 +59,13 @@ def _clean_project(context: Context, removal: Removal) -> None:
             context.say(f"clean: kept {shown}: nox-pex did not write it, or it was changed since")
     if everything and context.state.exists():
         removal.empty(context.state, "environments and state")
+
+
+def _indexes(context: Context, directory: Path) -> Iterator[Output]:
+    """Yield the indexes of several pages. Each `report` of one of the binaries in it writes it again."""
+    for path in dict.fromkeys(each / INDEX for each in index_directories(context, directory)):
+        if mark.is_index(path):
+            yield Output(path=path, is_ours=True)
 
 
 def _clean_cache(context: Context, removal: Removal) -> None:
@@ -180,7 +189,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 _TEMPORARY: Final = (
     r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
-    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
+    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json|html)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -293,6 +302,7 @@ _is_frozen: Final = _first_line_has("made by nox-pex")
 
 
 _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
+    "html": mark.is_report,
     "pex": _is_built,
     "pex.sha256": _is_checksum,
     "smoke.xml": _has_result(_is_smoke_result),
