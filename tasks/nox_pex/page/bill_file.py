@@ -13,7 +13,7 @@ from nox_pex.evidence.sbom import licence_check
 from nox_pex.evidence.sbom.bill import Bill, Licences
 from nox_pex.evidence.sbom.policy import Policy
 from nox_pex.evidence.sbom.write import Declared
-from nox_pex.page.result_files import Standing
+from nox_pex.page.model import Standing
 from nox_pex.system import files, strict_json
 
 _Text = Annotated[str, Meta(max_length=4000)]

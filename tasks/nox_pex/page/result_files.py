@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from nox_pex.evidence.results import SomeSha256
+from nox_pex.page.model import Standing
 from nox_pex.page.result_forms import Image, Push, Smoke, Verify
 from nox_pex.pex.build_record import Sha256
 from nox_pex.pex.target import Target
 from nox_pex.system import files, strict_json
-
-Standing = Literal["current", "changed", "other-file", "not-run", "unreadable"]
-"""The standing of a result. `current`: it is about exactly this file. `changed`: it is about this file, and somebody
-has changed it since this checkout wrote it. `other-file`: it is about another one. `not-run`: there is none.
-`unreadable`: it is damaged, or not one that nox-pex writes."""
-
 
 _SHOWN: Final = 12
 """Characters of a SHA-256 in a sentence."""

@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from nox_pex.evidence import dsse, statement_reader
 from nox_pex.evidence.check import bundle
 from nox_pex.evidence.kinds import KINDS, PAYLOAD_TYPE, PREDICATE_TYPES, Kind
-from nox_pex.page.result_files import Standing
+from nox_pex.page.model import Standing
 from nox_pex.system import files
 
 
