@@ -15,6 +15,8 @@ from benchmarks.checkout import PROJECTS, Checkout
 from benchmarks.competitors import Tools
 from benchmarks.execution import Runner, Step, clean_environ
 from benchmarks.results import Recorder
+from nox_pex.screen.form import LOG
+from nox_pex.screen.screen import Screen
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools import cache, index, pinned, provision
@@ -171,7 +173,7 @@ _DEFAULT_INDEX: Final = "from poetry.repositories.pypi_repository import PyPiRep
 def provide(home: Path, *, say: Callable[[str], None]) -> Tools:
     """Install the missing tools below `home`, each in a separate environment."""
     environ = clean_environ(os.environ)
-    shell = Shell(environ=environ, secrets=Secrets.of(environ), say=say)
+    shell = Shell(environ=environ, secrets=Secrets.of(environ), say=Screen(LOG, write=say, stream=None).say)
     provisioner = provision.Provisioner(
         shell=shell, caches=cache.Caches(chosen=home / "competitors"), uv=provision.find_uv(environ)
     )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nox_pex.evidence.check import policy, report, repository, run
     from nox_pex.oci import reference
     from nox_pex.registry import repository as registry
+    from nox_pex.screen import form
+    from nox_pex.screen import screen as screens
     from nox_pex.system import command, secret_patterns, secrets
 else:
     signing = lazy("nox_pex.evidence.signing")  # not needed by `check`
@@ -38,6 +40,8 @@ else:
     image_check = lazy("nox_pex.evidence.check.image")  # only needed for an image
     reference = lazy("nox_pex.oci.reference")  # only needed for an image
     registry = lazy("nox_pex.registry.repository")  # only needed for an image
+    form = lazy("nox_pex.screen.form")  # only needed for an image
+    screens = lazy("nox_pex.screen.screen")  # only needed for an image
     command = lazy("nox_pex.system.command")  # only needed for an image
     secrets = lazy("nox_pex.system.secrets")  # only needed for an image
     secret_patterns = lazy("nox_pex.system.secret_patterns")  # only needed for an error
@@ -244,12 +248,12 @@ def _check_image(text: str, conditions: policy.Policy, environ: Mapping[str, str
         raise NoxPexError("usage", f"--image {shown!r} is no image: {error}", remedy) from error
     digest = image_check.require_digest(name)
 
-    def say(line: str) -> None:
-        streams.show_line(outside_text.shown(line), sys.stderr)
-
-    shell = command.Shell(environ=environ, secrets=secrets.Secrets.of(environ), say=say)
+    screen = screens.Screen(
+        form.LOG, write=lambda line: streams.show_line(outside_text.shown(line), sys.stderr), stream=None
+    )
+    shell = command.Shell(environ=environ, secrets=secrets.Secrets.of(environ), say=screen.say)
     try:
-        with registry.open_repository(name, environ=environ, shell=shell, say=say) as opened:
+        with registry.open_repository(name, environ=environ, shell=shell, say=screen.say) as opened:
             return image_check.check(opened, digest, conditions, now=dt.datetime.now(dt.UTC))
     except NoxPexError as error:
         if json:

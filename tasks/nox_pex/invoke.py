@@ -5,6 +5,7 @@ Needs Invoke (`nox-pex[invoke]`). The tasks do the same work as the sessions of 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
@@ -21,6 +22,9 @@ from nox_pex.system import import_path
 
 with import_path.without():
     from nox_pex.errors import NoxPexError
+    from nox_pex.screen import failure
+    from nox_pex.screen import form as forms
+    from nox_pex.screen.screen import Screen
     from nox_pex.steps import table
     from nox_pex.steps.arguments import OPTIONS, Option
     from nox_pex.steps.table import Step
@@ -87,12 +91,16 @@ def _body(step: Step) -> Any:
     """The function of a step's task. Its parameters are the options."""
 
     def body(context: Context, **given: Any) -> None:
-        with import_path.without(_directory(context)):
+        with import_path.without(_directory(context)), _screen().opened():
             failures = list(_failures(step, context, posargs=list(_posargs(step, given))))
-        if shown := [line for error in failures for line in error.lines]:
-            for line in shown[:-1]:
-                _say(line)
-            raise Exit(shown[-1], code=1)
+        if failures:
+            show = _screen().say
+            *others, last = failures
+            for message in (each for error in others for each in failure.messages(error, subject=step.name)):
+                show(message)
+            for row in failure.rows(last, subject=step.name):
+                show(row)
+            raise Exit(str(last), code=1)
 
     body.__doc__ = step.help
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -137,7 +145,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 missing=_missing,
                 posargs=posargs,
                 invoked_from=Path.cwd(),
-                say=_say,
+                say=_screen().say,
                 verbose=bool(context.config.run.echo),
             )
             needed_steps = table.with_needed([step.name])
@@ -160,8 +168,12 @@ def _missing(python: str) -> NoxPexError:
     return NoxPexError("python-mismatch", f"there is no Python {python} on this machine", remedy)
 
 
-def _say(line: str) -> None:
-    streams.show_line(line, sys.stderr)  # scripts read only the standard output
+@functools.cache
+def _screen() -> Screen:
+    """The screen of this process. Scripts read only the standard output, so its lines go to the standard error."""
+    colour, forced = forms.colour_of(os.environ)
+    form = forms.choose(sys.stderr, colour=colour, forced=forced, environ=os.environ, alone=True)
+    return Screen(form, write=lambda line: streams.show_line(line, sys.stderr), stream=sys.stderr)
 
 
 ns = collection()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -23,20 +22,22 @@ from nox_pex.system.supported import check_supported
 
 if TYPE_CHECKING:
     from nox._decorators import Func
-    from nox._options import NoxConfig
 
+    from nox_pex import nox_screen
     from nox_pex.project import discovery
     from nox_pex.steps import frontend
     from nox_pex.steps.context import Context
     from nox_pex.system import files, wording
 else:
+    nox_screen = lazy("nox_pex.nox_screen")  # only needed if a session runs
     discovery = lazy("nox_pex.project.discovery")  # only needed if the noxfile names projects
     files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "platform", "cache-key", "clean"
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "diff",
+    "platform", "cache-key", "clean",
 ]  # fmt: skip
 
 
@@ -212,9 +213,10 @@ _SHOWN: Final[set[object]] = set()
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with _one_line_errors(session):
+        with nox_screen.one_line_errors(session):
             check_supported()
-            with import_path.without(directory, session.invoked_from):
+            screen = nox_screen.screen_of(session)
+            with import_path.without(directory, session.invoked_from), screen.opened():
                 _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help
@@ -263,17 +265,17 @@ def _run(step: Step, session: nox.Session, directory: Path, *, suffix: str) -> N
     """Run a step, or the part of it that the flags of Nox ask for."""
     context = _context(session, directory, suffix=suffix)
     while _YIELDED:
-        session.log(f"the session {_YIELDED.pop()!r} is the noxfile's own: that of nox-pex needs register(prefix=…)")
-    flags, prebuilt = _flags(session), context.arguments.skip_build_reason is not None
+        context.say(f"the session {_YIELDED.pop()!r} is the noxfile's own: that of nox-pex needs register(prefix=…)")
+    flags, prebuilt = nox_screen.flags_of(session), context.arguments.skip_build_reason is not None
     _check_needs(session, context, _Ours(step, directory, suffix))
     if flags.install_only and not prebuilt:
         context.steps.clear()
-        session.log(f"{step.name}: only what it needs is installed (--install-only)")
+        context.say(f"{step.name}: only what it needs is installed (--install-only)")
         frontend.prepare(step, context)
         return
     if step.name == "install" and not prebuilt:
         if flags.no_install and (context.home / "pyvenv.cfg").exists():
-            session.log("install: skipped, --no-install is used")
+            context.say("install: skipped, --no-install is used")
             return
         if flags.reuse_venv == "never":
             files.remove(context.home)
@@ -297,7 +299,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     context.steps.update(each.step.name for each in run if each[1:] == own[1:])
     context.later.clear()
     context.later.update(each.step.name for each in run[1:] if each[1:] == own[1:])
-    _show_once(session, [problem for each, problems in found.items() if each != own for problem in problems])
+    _show_once(context, [problem for each, problems in found.items() if each != own for problem in problems])
     of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
     contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
     if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
@@ -313,13 +315,13 @@ def _rank(name: str) -> int | None:
     return list(table.STEPS).index(_REGISTERED[name].step.name) if _is_last(name) else None
 
 
-def _show_once(session: nox.Session, problems: Sequence[NoxPexError]) -> None:
+def _show_once(context: Context, problems: Sequence[NoxPexError]) -> None:
     """Show problems of other projects. Those of the arguments are left out: they may be about another project."""
     for problem in problems:
         line = f"also: {problem.problem}; {problem.remedy}"
         if problem.code != "usage" and line not in _SHOWN:
             _SHOWN.add(line)
-            session.log(line)
+            context.say(line)
 
 
 def _problems(
@@ -327,14 +329,14 @@ def _problems(
 ) -> tuple[NoxPexError, ...]:
     """Return the problems of one project of the `run`; `context` is that of the project of the session, `own`."""
     steps = {each.step.name for each in run if each[1:] == project[1:]}
-    if _flags(session).install_only:
+    if nox_screen.flags_of(session).install_only:
         steps -= {"smoke", "image"}
     there = context if project == own else _context(session, project.directory, suffix=project.suffix)
     return frontend.find_problems(there, steps)
 
 
 def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
-    flags = _flags(session)
+    flags = nox_screen.flags_of(session)
     if backend := flags.force_venv_backend:
         problem = f"{session.name} cannot run with --force-venv-backend {backend} (--no-venv means none)"
         remedy = "remove the flag: Poetry must install into a private environment"
@@ -347,24 +349,7 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
         missing=nox.virtualenv.InterpreterNotFound,  # a skip, or a failure under CI, as for any session
         posargs=session.posargs,
         invoked_from=Path(session.invoked_from),
-        say=session.log,
+        say=nox_screen.screen_of(session).say,
         verbose=bool(flags.verbose),
         parallel=session.parallel,
     )
-
-
-@contextmanager
-def _one_line_errors(session: nox.Session) -> Iterator[None]:
-    """Show a `NoxPexError` as the last lines of the failed tool, if there are any, and one line."""
-    try:
-        yield
-    except NoxPexError as error:
-        *log, line = error.lines
-        for tool_line in log:
-            session.log(tool_line)
-        session.error(line)
-
-
-def _flags(session: nox.Session) -> NoxConfig:
-    """The flags of this run of Nox."""
-    return session._runner.global_config  # noqa: SLF001  # Nox has no public way to ask

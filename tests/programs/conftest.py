@@ -24,6 +24,7 @@ from nox_pex.smoke.plan import Options
 from nox_pex.smoke.run import run
 from nox_pex.system.secrets import Secrets
 from tests.support.processes import assert_nothing_left
+from tests.support.shown import say_into
 from tests.support.smoke_test import GREETING, LEFT_OPEN, QUICK, SmokeTest, Tested
 from tests.support.targets import target_of
 
@@ -103,7 +104,7 @@ def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tm
             environ=os.environ if environ is None else environ,
             secrets=secrets or Secrets(),
             options=options or Options(),
-            say=said.append,
+            say=say_into(said.append),
         )
         for line in said:
             ports.update(int(port) for port in re.findall(r"(?:127\.0\.0\.1|\]):(\d+)", line))

@@ -23,6 +23,7 @@ from nox_pex.smoke.plan import Options
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from tests.support.images import image_target, job_of, shell
+from tests.support.shown import say_into
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ def check(call: Call, caches: Caches) -> dict[str, Any]:
         smoke=msgspec.convert(call.smoke, Smoke),
         environ=os.environ,
         options=msgspec.convert(call.options, Options),
-        say=say,
+        say=say_into(say),
     )
     (boot,) = report.boot_results
     failure = report.failure

@@ -14,6 +14,7 @@ from pathlib import Path
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.run import run
 from nox_pex.system.secrets import Secrets
+from tests.support.shown import say_into
 from tests.support.targets import target_of
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         environ=os.environ,
         secrets=Secrets(),
         options=Options(serve=mode == "serve"),
-        say=say,
+        say=say_into(say),
     )
     say(f"done {report.failure}")
     if condition:

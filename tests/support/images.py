@@ -17,9 +17,11 @@ from nox_pex.pex.build_record import Times
 from nox_pex.pex.target import Target
 from nox_pex.settings.image import EngineArgs, EngineName, Image
 from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.messages import Work
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
+from tests.support.shown import say_into
 from tests.support.targets import target_of
 
 PYTHON = ImagePython(
@@ -76,6 +78,7 @@ class ScriptedShell(Shell, frozen=True, kw_only=True):
         env: Mapping[str, str],  # noqa: ARG002  # the signature of Shell
         cwd: Path | None = None,  # noqa: ARG002  # the signature of Shell
         hold: Sequence[int] = (),  # noqa: ARG002  # the signature of Shell
+        watch: Callable[[str, Work], None] | None = None,  # noqa: ARG002  # the signature of Shell
     ) -> Outcome:
         arguments = tuple(os.fspath(argument) for argument in argv)
         self.ran.append(arguments)
@@ -90,7 +93,7 @@ def shell(*outcomes: Outcome, environ: Mapping[str, str] | None = None, said: li
         return remaining.pop(0) if len(remaining) > 1 else remaining[0]
 
     lines = said if said is not None else []
-    return ScriptedShell(environ=environ or {}, secrets=Secrets(), say=lines.append, answer=answer)
+    return ScriptedShell(environ=environ or {}, secrets=Secrets(), say=say_into(lines.append), answer=answer)
 
 
 def job_of(target: Target, shell: Shell, *, record: Mapping[str, Any] | None = None, from_source: bool = False) -> Job:

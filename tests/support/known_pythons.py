@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nox_pex.system.command import Outcome, Shell
+from nox_pex.system.messages import Work
 from nox_pex.tools.provision import Provisioner
 
 _KNOWN: Final = ("interpreters", "bootstraps", "bootstrap_zips")
@@ -43,6 +44,7 @@ class _KnowingShell(Shell, frozen=True, kw_only=True):
         env: Mapping[str, str],
         cwd: Path | None = None,
         hold: Sequence[int] = (),
+        watch: Callable[[str, Work], None] | None = None,
     ) -> Outcome:
         """Run `argv` as `Shell.run` does."""
         words = [os.fspath(word) for word in argv]
@@ -53,4 +55,4 @@ class _KnowingShell(Shell, frozen=True, kw_only=True):
                 (self.directory / name).mkdir(exist_ok=True)
                 with contextlib.suppress(FileExistsError):
                     (root / name).symlink_to(self.directory / name)
-        return super().run(argv, what=what, env=env, cwd=cwd, hold=hold)
+        return super().run(argv, what=what, env=env, cwd=cwd, hold=hold, watch=watch)

@@ -16,6 +16,7 @@ from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
 from nox_pex.tools.provision import Provisioner
 from tests.support.known_pythons import KnownPythons
+from tests.support.shown import say_into
 
 
 class KnowingContext(Context, frozen=True, kw_only=True, dict=True):
@@ -46,7 +47,7 @@ def context(
         base=BasePython(name=str(python), find=lambda: python),
         arguments=Arguments(force=force),
         environ={**environ, "PWD": str(root)},
-        say=said.append,
+        say=say_into(said.append),
         emit=said.append,
         pythons=pythons,
     )

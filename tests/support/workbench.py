@@ -24,6 +24,7 @@ from nox_pex.verify.gates import integrity
 from nox_pex.verify.gates.verdict import Verdict
 from nox_pex.verify.pex_distributions import distributions
 from tests.support import commands
+from tests.support.shown import say_into
 
 PROJECTS: Final = Path(__file__).resolve().parents[1] / "projects"
 PYTHON: Final = Path(sys.executable).resolve()
@@ -47,7 +48,7 @@ class Workbench(Struct, frozen=True, kw_only=True):
             base=BasePython(name=str(PYTHON), find=lambda: PYTHON),
             arguments=Arguments(**arguments),  # type: ignore[arg-type]  # each test passes what it needs
             environ={**self.environ, **(environ or {})},
-            say=self.said.append,
+            say=say_into(self.said.append),
             emit=self.said.append,
         )
 

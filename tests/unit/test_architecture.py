@@ -13,8 +13,8 @@ import nox_pex
 PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
-    *("system", "settings", "distributions", "tools", "oci", "registry", "project", "poetry", "platforms", "pex"),
-    *("smoke", "verify", "evidence", "image", "contents", "steps"),
+    *("system", "screen", "settings", "distributions", "tools", "oci", "registry", "project", "poetry", "platforms"),
+    *("pex", "smoke", "verify", "evidence", "image", "contents", "steps"),
 )
 """A module may import from its room and from the rooms before it."""
 
@@ -24,7 +24,16 @@ FOUNDATION = {"errors", "version"}
 ESCAPING = {"system.outside_text", "system.lazy"}
 """The imports of `errors`, so that no error can be shown with raw text from outside."""
 
-FRONTENDS = {"__init__", "__main__", "command_line", "sessions", "register_arguments", "nox_queue", "invoke"}
+FRONTENDS = {
+    "__init__",
+    "__main__",
+    "command_line",
+    "sessions",
+    "register_arguments",
+    "nox_queue",
+    "nox_screen",
+    "invoke",
+}
 """Modules that may import from every room."""
 
 STANDALONE = {

@@ -96,7 +96,8 @@ def test_each_python_is_worked_on_and_a_failure_stops_no_other(
     assert asked.steps == [("3.11", "install"), ("3.12", "install")]
     assert [context["suffix"] for context in asked.contexts] == ["-py3.11", "-py3.12"]
     assert (caught.value.code, caught.value.message) == (1, "error[leak]: install of 3.12; stop it")
-    assert capsys.readouterr() == ("", "  | the log\nerror[leak]: install of 3.11; stop it\n  | the log\n")
+    block = "FAILED    freeze\nits log   | the log\nsee       docs/errors.md#leak\n"
+    assert capsys.readouterr() == ("", f"{block}error[leak]: install of 3.11; stop it\n{block}")
 
 
 def test_a_missing_python_is_an_error_with_a_code(asked: Asked) -> None:

@@ -15,7 +15,9 @@ from nox_pex.steps.arguments import OPTIONS, Option, parse
 
 PACKAGE: Final = Path(__file__).resolve().parents[2] / "tasks" / "nox_pex"
 NAMES: Final = frozenset({"problem", "remedy", "reason", "cause", "msg", "waiting"})
-CALLS: Final = frozenset({"NoxPexError", "UnavailableError", "PexError", "ArgumentTypeError", "say", "_Mismatch"})
+CALLS: Final = frozenset({"NoxPexError", "UnavailableError", "PexError", "ArgumentTypeError", "say", "_Mismatch"}) | {
+    *("changed", "unchanged", "skipped", "warned"),
+}
 HOLE: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
 """It stands for a value in the text of an f-string."""
 

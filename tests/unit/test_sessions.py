@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import logging.handlers
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -205,6 +207,20 @@ def test_a_required_session_may_have_parameters() -> None:
     assert required("pex") == ["freeze", "build(mode='prod')", "build"]
 
 
+_LOG: Final = logging.handlers.BufferingHandler(10_000)
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nox's log goes to `_LOG`, and `Session.shown` reads it."""
+    logger = logging.getLogger("nox")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    _LOG.flush()
+    logger.addHandler(_LOG)
+    yield
+    logger.removeHandler(_LOG)
+
+
 class Session:
     """The part of a Nox session that nox-pex uses, with the flags `flags`."""
 
@@ -216,10 +232,11 @@ class Session:
         self.posargs = list(posargs)
         self.env_dir = root / ".nox" / "pex"
         self.invoked_from = str(root)
-        self.shown: list[str] = []
         given = {"install_only": False, "no_install": False, "reuse_venv": "no", "force_venv_backend": None, **flags}
+        colours = {"nocolor": False, "forcecolor": False}
         self._runner = SimpleNamespace(
-            global_config=SimpleNamespace(**{"verbose": False, **given}), manifest=SimpleNamespace(_queue=[])
+            global_config=SimpleNamespace(**{"verbose": False, **colours, **given}),
+            manifest=SimpleNamespace(_queue=[]),
         )
 
     def queue(self, *names: str) -> None:
@@ -227,8 +244,10 @@ class Session:
         waiting = [SimpleNamespace(name=name, get_direct_dependencies=list) for name in names]
         self._runner.manifest = SimpleNamespace(_queue=waiting)
 
-    def log(self, line: str) -> None:
-        self.shown.append(line)
+    @property
+    def shown(self) -> list[str]:
+        """The lines in the log of Nox."""
+        return [record.getMessage() for record in _LOG.buffer]
 
     def error(self, line: str) -> None:
         raise AssertionError(line)
@@ -335,7 +354,12 @@ def test_a_failure_is_the_tools_last_lines_and_one_line(tmp_path: Path, monkeypa
     session: Any = Session(tmp_path)
     with pytest.raises(AssertionError, match=r"^error\[build-failed\]: pex could not build it; read this$"):
         nox.registry.get()["pex"](session)
-    assert session.shown == ["  | one", "  | two"]
+    assert session.shown == [
+        "FAILED    pex",
+        "its log   | one",
+        "          | two",
+        "see       docs/errors.md#build-failed",
+    ]
 
 
 _ON_WINDOWS: Final = """
@@ -345,8 +369,11 @@ import nox
 
 from nox_pex import sessions
 
+class Runner:
+    global_config = type("Flags", (), {"nocolor": False, "forcecolor": False})
+
 class Session:
-    def log(self, line): print(line)
+    name, parallel, _runner = "pex", False, Runner()
     def error(self, line): sys.exit(line)
 
 sys.platform = "win32"

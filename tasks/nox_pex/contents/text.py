@@ -29,8 +29,8 @@ _LONGEST: Final = 60
 """Characters of a name or a value that are shown."""
 
 
-_Row = tuple[str, str, str, str]
-"""The cells of a line: what it is about, a name, what became of it, and by how many bytes it grew."""
+_Row = tuple[str, ...]
+"""The cells of a line. The last one is by how many bytes something grew; empty if that has no meaning."""
 
 
 def lines(difference: Difference, *, more: str) -> tuple[Line, ...]:
@@ -39,19 +39,18 @@ def lines(difference: Difference, *, more: str) -> tuple[Line, ...]:
         yours = "the last build" if difference.baseline == "previous-build" else difference.old.file
         text = f"{difference.new.file} and {yours} are the same bytes, {size_text(difference.new.size)}"
         return (Line(text=text, meaning="unchanged"),)
-    head = [*_head(difference), *_facts(difference)]
-    boots = [_boot_row(boot) for boot in difference.boots[:_MOST_BOOTS]]
+    whole = [*_whole(difference), *_facts(difference), *map(_boot_row, difference.boots[:_MOST_BOOTS])]
     distributions = [_distribution_row(each) for each in differences.largest(_other_distributions(difference))]
     own = [_file_row(file) for file in _largest_files(differences.own_code(difference))]
-    left = max(0, _MOST - 2 - len(head) - len(boots))  # the first line, and one for what is left out
+    left = max(0, _MOST - 2 - len(whole))  # the first line, and one for what is left out
     of_own = min(len(own), max(left - len(distributions), _FEWEST_ROWS))
     of_distributions = min(len(distributions), left - of_own)
     left_out = len(own) + len(distributions) - of_own - of_distributions
-    rows = [*head, *distributions[:of_distributions], *own[:of_own], *boots]
-    shown = [Line(text=_title(difference)), *_aligned(rows)]
+    shown = [Line(text=_title(difference)), *_aligned(whole, "plain")]
+    shown += _aligned([*distributions[:of_distributions], *own[:of_own]], "changed")
     if left_out:
         shown.append(Line(text=f"{left_out:,} more in {more}"))
-    if not (distributions or own or difference.settings or differences.facts(difference)):
+    if not (distributions or own):
         shown.append(Line(text="the distributions and the project's own code are the same", meaning="unchanged"))
     return tuple(shown)
 
@@ -75,21 +74,21 @@ def _title(difference: Difference) -> str:
     return f"{difference.new.file} compared with the last build before it{when}"
 
 
-def _head(difference: Difference) -> Iterator[_Row]:
+def _whole(difference: Difference) -> Iterator[_Row]:
     old, new = difference.old, difference.new
     for label, sizes in (("size", difference.size), ("unpacked", difference.unpacked)):
-        yield "", label, arrow(size_text(sizes.old), size_text(sizes.new)), size_change(sizes.growth)
+        yield label, arrow(size_text(sizes.old), size_text(sizes.new)), size_change(sizes.growth)
     if old.file_count != new.file_count:
-        yield "", "files", arrow(f"{old.file_count:,}", f"{new.file_count:,}"), ""
+        yield "files", arrow(f"{old.file_count:,}", f"{new.file_count:,}"), ""
 
 
 def _facts(difference: Difference) -> Iterator[_Row]:
     for fact in differences.facts(difference):
-        yield "", fact.key, arrow(fact.old, fact.new), ""
+        yield fact.key, arrow(fact.old, fact.new), ""
     for setting in difference.settings[:_MOST_SETTINGS]:
-        yield "setting", cut(setting.key), arrow(setting.old, setting.new), ""
+        yield cut(setting.key), arrow(setting.old, setting.new), ""
     if len(difference.settings) > _MOST_SETTINGS:
-        yield "setting", f"{len(difference.settings) - _MOST_SETTINGS} more", "", ""
+        yield "settings", f"{len(difference.settings) - _MOST_SETTINGS:,} more", ""
 
 
 def _other_distributions(difference: Difference) -> list[GroupChange]:
@@ -119,8 +118,7 @@ def _file_row(file: FileChange) -> _Row:
 
 
 def _boot_row(boot: BootChange) -> _Row:
-    old, new = _booted(boot.old), _booted(boot.new)
-    return "boot", cut(boot.condition), f"{old} → {new}", ""
+    return cut(boot.condition), f"{_booted(boot.old)} → {_booted(boot.new)}", ""
 
 
 def _booted(boot: BootFacts | None) -> str:
@@ -133,12 +131,8 @@ def _booted(boot: BootFacts | None) -> str:
     return f"{boot.ready_after:.2f} s{memory}{failed}"
 
 
-_MEANINGS: Final[dict[str, Meaning]] = {"added": "changed", "removed": "changed", "changed": "changed"}
-
-
-def _aligned(rows: Sequence[_Row]) -> Iterator[Line]:
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+def _aligned(rows: Sequence[_Row], meaning: Meaning) -> Iterator[Line]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        text = "  ".join([*cells, row[3].rjust(9)]).rstrip()
-        yield Line(text=text, meaning=_MEANINGS.get(row[0], "plain"))
+        *cells, growth = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield Line(text="  ".join([*cells, growth.strip().rjust(widths[-1])]).rstrip(), meaning=meaning)

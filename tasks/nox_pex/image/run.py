@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,7 @@ from nox_pex.smoke.run import Subject, run_with
 from nox_pex.smoke.runner import Runner
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.messages import Say
 
 
 def check_wanted(targets: Sequence[Target], *, named: Sequence[str]) -> None:
@@ -51,7 +52,7 @@ def missing_table(place: str, key: str) -> NoxPexError:
     return NoxPexError("config", problem, f'add [{key}.image], and under it the line base = "python:{minor}-slim"')
 
 
-def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Callable[[str], None]) -> ImageResult:
+def run(job: Job, *, environ: Mapping[str, str], options: Options, say: Say) -> ImageResult:
     """Build the image and check its container.
 
     Failures of the program in the container are in the report. All other failures are raised as `NoxPexError`, among
@@ -97,7 +98,7 @@ def _without_engine(
     sha256: str,
     environ: Mapping[str, str],
     options: Options,
-    say: Callable[[str], None],
+    say: Say,
 ) -> ImageResult:
     """Write the image, and check it for each of its platforms."""
     built = without_engine.build(job)
@@ -132,7 +133,7 @@ def check_container(
     smoke: Smoke,
     environ: Mapping[str, str],
     options: Options,
-    say: Callable[[str], None],
+    say: Say,
 ) -> SmokeReport:
     """Run the image's container as its user, on a read-only root with a tmpfs, and make all checks of `smoke`.
 

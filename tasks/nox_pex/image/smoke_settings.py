@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from nox_pex.smoke import plan
 from nox_pex.smoke.plan import Boot, Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.report import BootResult, SmokeReport
+from nox_pex.system.messages import Say
 
 BOOT: Final = Boot(condition="container", state="container")
 """The only boot: each container begins with the files of its image."""
@@ -87,9 +88,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def skipped(
-    job: Job, smoke: Smoke, *, file: Path, size: int, reason: str, remedy: str, say: Callable[[str], None]
-) -> SmokeReport:
+def skipped(job: Job, smoke: Smoke, *, file: Path, size: int, reason: str, remedy: str, say: Say) -> SmokeReport:
     """Return the report on a container that cannot be started here, because of `reason`: a failure if `skips` says so.
 
     `file` is reported, with its `size` in bytes.

@@ -30,6 +30,7 @@ from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.git import Git
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import changed, unchanged, warned
 from nox_pex.system.wording import counted, megabytes, size_change
 from nox_pex.tools.provision import Provisioner
 
@@ -121,7 +122,9 @@ class Builder(Struct, frozen=True, kw_only=True):
         commit = self._commit_once(found.checkout, target, found.project_files)
         current = build_record.current(found.known, target.project, commit=commit)
         if found.change is not None:
-            self.shell.say(f"pex: {target.name} unchanged, but not its scie: {', '.join(found.change.reasons)}")
+            self.shell.say(
+                changed(f"pex: {target.name} unchanged, but not its scie: {', '.join(found.change.reasons)}")
+            )
             contents = self._build_scies(target, installed, current, inputs, last, lock_descriptor=lock_descriptor)
             contents |= checksums.write(target, build_record.read(target.record))
             build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
@@ -133,13 +136,13 @@ class Builder(Struct, frozen=True, kw_only=True):
             contents = {**last.contents, **written}
             build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         size = megabytes(pex_file.size(target.output))
-        self.shell.say(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})")
+        self.shell.say(unchanged(f"pex: {target.name} unchanged, {size} ({_relative_output(target)})"))
 
     def _rebuild(self, target: Target, installed: Contents, found: _Found, *, lock_descriptor: int) -> None:
         """Build the binary, and move it, its scies and its record into place."""
         change, inputs, started = found.change, found.inputs, dt.datetime.now(dt.UTC)
         why = ", ".join(change.reasons) if change is not None else "forced"
-        self.shell.say(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}")
+        self.shell.say(changed(f"pex: {'re' if os.path.lexists(target.output) else ''}building {target.name}: {why}"))
 
         project_files = collect_project_files(target)  # again: they may have changed since they were first collected
         # The other inputs stay as they were compared, so that a change during the build counts as a change next time.
@@ -197,7 +200,7 @@ class Builder(Struct, frozen=True, kw_only=True):
     def _disagreements(self, built: BuiltPex, *, shown: bool) -> Sequence[Mapping[str, Any]]:
         """The disagreements about the new binary as JSON values; `shown` shows each to the user."""
         for disagreement in built.disagreements if shown and not self.from_scratch else ():  # `verify` notes them
-            self.shell.say(f"pex: warning: {disagreement}")
+            self.shell.say(warned(f"pex: warning: {disagreement}"))
         return [disagreement.as_json() for disagreement in built.disagreements]
 
     def _build_scies(

@@ -30,6 +30,7 @@ from nox_pex.settings.model import Binary
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import files
 from nox_pex.system.command import Clock
+from nox_pex.system.messages import working
 from nox_pex.tools.provision import Provisioner
 
 
@@ -140,7 +141,7 @@ class Composer(Struct, frozen=True, kw_only=True):
             self._check_strays(rest)
             laid_out = [each.lay_out() for each in rest]
             self._check_number(pex_part, [*own, *laid_out], found.values())
-            packed = [*found.values(), *store.pack(laid_out)]
+            packed = [*found.values(), *self._pack(store, laid_out)]
         except DamagedFileError as error:
             if not isinstance(self.contents, Installed):
                 raise
@@ -150,6 +151,15 @@ class Composer(Struct, frozen=True, kw_only=True):
             kept = {note: key for note, key in known.items() if key in found}
             self._note(store, kept, dict(zip((each.note for each in rest), laid_out, strict=True)))
         return [*packed, *(packed_wheels.pack(each, scratch / "project.zip", compress=compress) for each in own)]
+
+    def _pack(self, store: PackedWheels, wheels: Sequence[InstalledWheel]) -> Iterator[PackedWheel]:
+        """Yield the packed form of `wheels`, and show how many are packed."""
+        if not wheels:
+            return
+        with working(self.provisioner.shell.say, "pex: packing", total=len(wheels)) as work:
+            for packed in store.pack(wheels):
+                work.finished(pex_file.distribution_name(packed.name))
+                yield packed
 
     def _note(self, store: PackedWheels, kept: Mapping[str, str], new: Mapping[str, InstalledWheel]) -> None:
         """Note the keys of the packed wheels for the next build: those that were `kept`, and the `new` ones."""

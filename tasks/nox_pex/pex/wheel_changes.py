@@ -15,11 +15,10 @@ from nox_pex.pex.target import Contents, Target
 from nox_pex.poetry.installed import Installed
 from nox_pex.project.patterns import matching_any
 from nox_pex.project.tree import directories_above
+from nox_pex.system.messages import Say
 
 
-def apply(
-    target: Target, files: ProjectFiles, project_wheel: Path, installed: Contents, *, say: Callable[[str], None]
-) -> None:
+def apply(target: Target, files: ProjectFiles, project_wheel: Path, installed: Contents, *, say: Say) -> None:
     """Change the project's wheel as the table `sources` says, so that a package finds the files next to it.
 
     A file that the wheel has already stays as its build backend made it; `say` tells the user if the content differs.

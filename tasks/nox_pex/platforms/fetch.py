@@ -44,6 +44,7 @@ from nox_pex.project.pyproject import Project
 from nox_pex.system import files, locks, os_errors, recipe
 from nox_pex.system.command import Outcome
 from nox_pex.system.fingerprint import Inputs, changes
+from nox_pex.system.messages import changed, unchanged
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
@@ -101,10 +102,10 @@ class WheelFetcher(Struct, frozen=True, kw_only=True):
         before: Inputs = state.inputs if state is not None else {}
         wheelhouse = load_finished(wanted, platforms, home)
         if wheelhouse is not None and before == inputs and not installer.force:
-            say(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})")
+            say(unchanged(f"install: unchanged, {counted(wheelhouse.wheels, 'wheel')} for {names} ({wanted})"))
             return
         if before:
-            say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
+            say(changed(f"install: {', '.join(changes(before, inputs)) or 'forced'}"))
         if before.get("python") != inputs["python"]:
             self._provisioner.create(environment.path, python=installer.base.find(), seed=False)
             python = {"python": environment.interpreter().identity, "asked for": installer.base.name}

@@ -31,6 +31,7 @@ from nox_pex.system.command import Shell
 from nox_pex.system.environ import tool_environ
 from nox_pex.system.fingerprint import Inputs, changes
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import changed, unchanged
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
@@ -102,13 +103,13 @@ class Installer(Struct, frozen=True, kw_only=True):
             state is not None and state.distributions == snapshot(found) and state.top == environment.top_names()
         )
         if state is not None and untouched and before == inputs and not self.force:
-            self.shell.say(f"install: unchanged, {counted(found, 'distribution')} ({wanted})")
+            self.shell.say(unchanged(f"install: unchanged, {counted(found, 'distribution')} ({wanted})"))
             return from_state(wanted, environment, state, found)
         if not new and (reason := self._distrust_reason(environment, state, inputs, untouched=untouched)) is not None:
-            self.shell.say(f"install: creating the environment again: {reason}")
+            self.shell.say(changed(f"install: creating the environment again: {reason}"))
             inputs, before, new = self._recreate(environment, inputs), {}, True
         if before:
-            self.shell.say(f"install: {', '.join(changes(before, inputs)) or 'forced'}")
+            self.shell.say(changed(f"install: {', '.join(changes(before, inputs)) or 'forced'}"))
         install_state.remove(environment)
         started = time.monotonic()
         files_before = state.files if state is not None else {}

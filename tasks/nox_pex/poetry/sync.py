@@ -15,6 +15,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.poetry import direct_urls, file_urls, git_failures, lock, origins
 from nox_pex.poetry.cli import installed_by, poetry_environ, sync_argv
 from nox_pex.poetry.failures import failure
+from nox_pex.poetry.install_progress import InstallProgress
 from nox_pex.poetry.install_report import Report
 from nox_pex.poetry.selection import Selection
 from nox_pex.project.pyproject import Project
@@ -68,13 +69,14 @@ class Sync(Struct, frozen=True, kw_only=True):
             argv = sync_argv(poetry, wanted, self.project, script=(str(_SCRIPT), str(report.path)))
             run = partial(shell.run, what="install: Poetry", cwd=self.project.root, hold=(lock_fd,))
             with report.watched(installed):
-                outcome = run(argv, env=environ)
+                outcome = run(argv, env=environ, watch=InstallProgress())
             if outcome.status != 0 and git_failures.hides_reason(outcome.output):
                 outcome = run([*argv, "-v"], env=environ)
             if outcome.status != 0 and failure(outcome, self.project).code == "hash-mismatch":
                 # Poetry keeps a damaged download in its cache, and no flag skips that. So use an empty cache.
                 shell.say("install: a file has another hash than the lock says; downloading it again")
-                outcome = run(argv, env={**environ, "POETRY_CACHE_DIR": str(scratch / "cache")})
+                own_cache = {**environ, "POETRY_CACHE_DIR": str(scratch / "cache")}
+                outcome = run(argv, env=own_cache, watch=InstallProgress())
             origins.add(environment, report.origins())
             if addresses := report.addresses():
                 known = file_urls.KnownUrls(project=self.project, provisioner=self.provisioner)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final
@@ -24,6 +24,7 @@ from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.registry.repository import Progress, Repository
 from nox_pex.registry.session import PUSH
 from nox_pex.registry.uploads import Content, Outcome
+from nox_pex.system.messages import Say
 from nox_pex.system.wording import counted
 
 __all__ = ["Content", "PushPlan", "PushResult", "Referrer", "push", "upload", "write_tags"]
@@ -81,9 +82,7 @@ class PushResult(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
 
 
-def push(
-    repository: Repository, plan: PushPlan, *, say: Callable[[str], None], progress: Progress | None = None
-) -> PushResult:
+def push(repository: Repository, plan: PushPlan, *, say: Say, progress: Progress | None = None) -> PushResult:
     """Push everything in `plan`, the tags last. Running it again completes what an earlier run began.
 
     Raises `NoxPexError`: `registry` and `registry-auth` as `Repository` does. If a tag fails, the error names the tags
@@ -102,9 +101,7 @@ def push(
     )
 
 
-def upload(
-    repository: Repository, plan: PushPlan, *, say: Callable[[str], None], progress: Progress | None = None
-) -> PushResult:
+def upload(repository: Repository, plan: PushPlan, *, say: Say, progress: Progress | None = None) -> PushResult:
     """Push everything in `plan` except the tags. Raises as `push`."""
     _check(plan)
     counter = _Counter()
@@ -270,9 +267,7 @@ def _known(repository: Repository, tag: str) -> frozenset[Digest]:
     return frozenset(found)
 
 
-def _push_referrers(
-    repository: Repository, pushed: Sequence[Referrer], *, counter: _Counter, say: Callable[[str], None]
-) -> None:
+def _push_referrers(repository: Repository, pushed: Sequence[Referrer], *, counter: _Counter, say: Say) -> None:
     """Push the manifests of referrers. A registry without the referrers API gets an index of them under a tag."""
     unlisted: dict[Digest, list[Descriptor]] = {}
     for referrer in pushed:

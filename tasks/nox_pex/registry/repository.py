@@ -24,6 +24,7 @@ from nox_pex.registry.session import PULL, Reading, Session
 from nox_pex.registry.transport import Patience
 from nox_pex.system import strict_json
 from nox_pex.system.command import Shell
+from nox_pex.system.messages import Say
 from nox_pex.system.secrets import Secrets
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -196,7 +197,7 @@ def open_repository(
     *,
     environ: Mapping[str, str],
     shell: Shell,
-    say: Callable[[str], None],
+    say: Say,
     patience: Patience | None = None,
 ) -> Iterator[Repository]:
     """Yield the repository of `name`. Nothing is sent before a method is called.

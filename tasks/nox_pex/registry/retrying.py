@@ -11,6 +11,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.registry.failures import TryAgainError
 from nox_pex.registry.transport import Patience
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import Say
 
 if TYPE_CHECKING:
     import tenacity
@@ -24,9 +25,7 @@ _LONGEST_WAIT: Final = 20.0
 """Seconds between two attempts at most, if the registry says nothing about it."""
 
 
-def retried(
-    work: Callable[[], _T], *, patience: Patience, sleep: Callable[[float], None], say: Callable[[str], None]
-) -> _T:
+def retried(work: Callable[[], _T], *, patience: Patience, sleep: Callable[[float], None], say: Say) -> _T:
     """Return the result of `work`, after at most `patience.attempts` attempts.
 
     The waits between them are random, up to a limit that doubles each time, so that several clients do not come back at

@@ -17,6 +17,7 @@ from nox_pex.registry.tokens import Answered, Authorizer, Scope
 from nox_pex.registry.transport import Ask, Patience, Transport
 from nox_pex.system.command import Shell, Stopped
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import Message, Say, mapped
 
 if TYPE_CHECKING:
     import httpx2
@@ -85,7 +86,7 @@ class Session:
         *,
         environ: Mapping[str, str],
         shell: Shell,
-        say: Callable[[str], None],
+        say: Say,
         patience: Patience,
     ) -> None:
         self.name = name
@@ -133,9 +134,9 @@ class Session:
     def retry(self, work: Callable[[], _T]) -> _T:
         """Return the result of `work`, which is repeated after each `TryAgainError`."""
 
-        def announce(line: str) -> None:
+        def announce(message: Message) -> None:
             self.check()  # a connection that `close` has ended is no failure of the registry
-            self._say(self.mask(line))
+            mapped(self._say, self.mask)(message)
 
         try:
             return retried(work, patience=self.patience, sleep=self.pause, say=announce)

@@ -25,6 +25,7 @@ from nox_pex.smoke.signs import AnswerSign, LineSign, PortSign, Sign
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, stop
 from nox_pex.system.limited import LimitError
+from nox_pex.system.messages import prefixed
 from nox_pex.system.secrets import Secrets
 
 
@@ -125,7 +126,7 @@ def _await_ready(test: SmokeTest, boot: Boot, program: RunningProgram, sign: Sig
     timeout = test.options.timeout or test.smoke.startup_timeout
     try:
         return test.interrupts.interruptible(
-            await_ready, program, sign, timeout=timeout, say=lambda line: test.say(f"{boot.condition}: {line}")
+            await_ready, program, sign, timeout=timeout, say=prefixed(test.say, f"{boot.condition}: ")
         )
     except NoxPexError as error:
         if isinstance(sign, LineSign) and error.code == "startup-timeout":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from nox_pex.project.patterns import quoted
 from nox_pex.smoke.log import Log
 from nox_pex.system import files, limited
 from nox_pex.system.limited import LimitError
+from nox_pex.system.messages import Say
 from nox_pex.system.outside_text import LINE_BREAK
 
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
@@ -59,9 +60,7 @@ class Missing(Struct, frozen=True):
     is_module: bool = False
 
 
-def explain(
-    error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: Path, say: Callable[[str], None]
-) -> NoxPexError:
+def explain(error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: Path, say: Say) -> NoxPexError:
     """Return a failure that names what is missing, if the binary lacks it because it was left out; else `error`.
 
     `logs` are what the program wrote. The record next to the `binary` counts only if it is about that file. `say` shows

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from nox_pex.smoke.log import Log
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.system import limited
 from nox_pex.system.command import run_into
+from nox_pex.system.messages import Say
 from nox_pex.system.secrets import Secrets
 
 
@@ -35,7 +36,7 @@ class OwnCommands(Struct, frozen=True, kw_only=True):
     timeout: float
     logs: Path
     secrets: Secrets
-    say: Callable[[str], None]
+    say: Say
     interrupts: Interrupts
 
     def run(self, key: str, commands: tuple[tuple[str, ...], ...], *, code: Code, name: str = "") -> NoxPexError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, final
 
 from nox_pex.errors import NoxPexError
@@ -12,6 +12,7 @@ from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram
 from nox_pex.smoke.signs import Attempt, Sign
 from nox_pex.smoke.stop import ended_by_itself
+from nox_pex.system.messages import Say
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two attempts. The last one repeats."""
@@ -39,7 +40,7 @@ def check_free(sign: Sign, endpoint: Endpoint) -> None:
         raise _port_taken(sign)
 
 
-def await_ready(program: RunningProgram, sign: Sign, *, timeout: float, say: Callable[[str], None]) -> float:
+def await_ready(program: RunningProgram, sign: Sign, *, timeout: float, say: Say) -> float:
     """Wait until the program is ready. Return the seconds from its start to the sign.
 
     `timeout` is in seconds. Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`, or

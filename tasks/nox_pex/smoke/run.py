@@ -30,6 +30,7 @@ from nox_pex.smoke.runner import LocalRunner, Runner, WithScie
 from nox_pex.smoke.scripts import check_scripts
 from nox_pex.smoke.smoke_test import SmokeTest
 from nox_pex.smoke.workspace import Workspace, existing_binary, open_workspace
+from nox_pex.system.messages import Say, mapped
 from nox_pex.system.secrets import Secrets
 
 _DEFAULTS: Final = Options()
@@ -41,7 +42,7 @@ def run(
     environ: Mapping[str, str],
     secrets: Secrets,
     options: Options = _DEFAULTS,
-    say: Callable[[str], None],
+    say: Say,
     unavailable_reason: str | None = None,
 ) -> SmokeReport:
     """Copy the binary of `target` to an empty temporary directory, launch it there, and report the results.
@@ -136,7 +137,7 @@ def run_with(
     environ: Mapping[str, str],
     secrets: Secrets,
     options: Options = _DEFAULTS,
-    say: Callable[[str], None],
+    say: Say,
 ) -> SmokeReport:
     """Run the boots of `subject` with the runner that `create_runner` returns, and report the results.
 
@@ -161,7 +162,7 @@ def run_with(
         workspace = stack.enter_context(open_workspace(subject.file, say=say, project=project, keep=options.keep))
         check_files = CheckFiles.load(smoke, project)
         secrets = _with_secrets_of(smoke, secrets)
-        masked = functools.partial(_say_masked, say, secrets)
+        masked = mapped(say, secrets.mask)
 
         def own_commands(env: Mapping[str, str], tmp: Path | None = None) -> OwnCommands:
             return OwnCommands(
@@ -244,10 +245,6 @@ def _run_conditions(
     for other in every[1:]:
         own_commands.say(f"also: {other.problem}")
     return replace(report, failure=every[0] if every else None)
-
-
-def _say_masked(say: Callable[[str], None], secrets: Secrets, line: str) -> None:
-    say(secrets.mask(line))
 
 
 def _with_secrets_of(smoke: Smoke, secrets: Secrets) -> Secrets:

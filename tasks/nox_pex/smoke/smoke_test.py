@@ -20,6 +20,7 @@ from nox_pex.smoke.process.program import RunningProgram
 from nox_pex.smoke.runner import LaunchSpec, Runner
 from nox_pex.smoke.stop import Stop
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.messages import Say
 from nox_pex.system.secrets import Secrets
 
 
@@ -37,7 +38,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     workspace: Workspace
     secrets: Secrets
     options: Options
-    say: Callable[[str], None]
+    say: Say
     interrupts: Interrupts
     endpoint: Endpoint
     check_files: CheckFiles

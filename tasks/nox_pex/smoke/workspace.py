@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
 from nox_pex.system import files, locks, os_errors, plain_paths
+from nox_pex.system.messages import Say
 
 _PREFIX: Final = "nox-pex-run-"
 """The prefix of directories that are not needed after the process that has locked them has ended."""
@@ -110,7 +111,7 @@ def _require_directory(path: Path) -> bool:
 
 @contextlib.contextmanager
 def open_workspace(
-    binary: Path, *, say: Callable[[str], None] = lambda _: None, project: Path | None = None, keep: bool = False
+    binary: Path, *, say: Say = lambda _: None, project: Path | None = None, keep: bool = False
 ) -> Iterator[Workspace]:
     """Create a workspace for `binary` outside `project`. It is removed at the end, even after Ctrl-C, unless `keep`.
 

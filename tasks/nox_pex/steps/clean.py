@@ -24,6 +24,7 @@ from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
+from nox_pex.system.messages import Say, skipped
 from nox_pex.system.wording import megabytes
 from nox_pex.tools import cache
 
@@ -36,7 +37,7 @@ def run(context: Context) -> None:
     removal = Removal(say=context.say, dry_run=context.arguments.dry_run)
     with locks.try_lock(context.state) as locked:
         if context.state.exists() and not (locked and is_idle(context.state)):
-            context.say(f"clean: skipped {context.project.name}, another run is using it")
+            context.say(skipped(f"clean: skipped {context.project.name}, another run is using it"))
             return
         _clean_project(context, removal)
     if not context.arguments.names:
@@ -76,7 +77,7 @@ class Output(Struct, frozen=True, kw_only=True):
 class Removal(Struct, kw_only=True):
     """Removes files and shows a line for each; with `dry_run` it only shows the lines."""
 
-    say: Callable[[str], None]
+    say: Say
     dry_run: bool
     count: int = 0
     size: int = 0
@@ -179,7 +180,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 _TEMPORARY: Final = (
     r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
-    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
+    r"|push\.json|diff\.(?:json|md)|oci|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -288,6 +289,7 @@ _is_smoke_result: Final = _is_result("binary", "conditions")
 _is_verify_result: Final = _is_result("binary", "gates")
 _is_push_result: Final = _is_result("binary", "repositories", "digest")
 _is_image_result: Final = _is_result("base", "layers")
+_is_difference: Final = _is_result("baseline", "compared-by", "growth")
 _is_frozen: Final = _first_line_has("made by nox-pex")
 
 
@@ -304,6 +306,8 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "own.pex": _is_split_part,
     "metadata.tar": _is_metadata,
     "push.json": _is_push_result,
+    "diff.md": _has_result(_is_difference),
+    "diff.json": _is_difference,
     "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,

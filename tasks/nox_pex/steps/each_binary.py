@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
+from nox_pex.screen import failure
 from nox_pex.steps.context import Context
 from nox_pex.system import files
 from nox_pex.system.lazy import lazy
@@ -29,13 +30,14 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
         try:
             work(target)
         except NoxPexError as error:
-            return error
+            return error if error.subject else error.replaced(subject=target.name)
         return None
 
     failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]
     for error in failures[1:]:
-        for line in error.masked(context.secrets.mask).lines:  # masked before it is escaped
-            context.say(line)
+        masked = error.masked(context.secrets.mask)  # before it is escaped
+        for message in failure.messages(masked, subject=masked.subject):
+            context.say(message)
     if failures:
         raise failures[0]
 

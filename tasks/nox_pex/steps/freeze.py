@@ -18,6 +18,7 @@ from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, os_errors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import unchanged, warned
 from nox_pex.system.wording import counted
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _freeze(context: Context, target: Target) -> None:
 
     if state() == files.read_json(state_file) and pinned.exists() and not context.arguments.force:
         missing = "" if standard.exists() else f", without {standard.name}: `-- --force` tries again"
-        context.say(f"freeze: {target.name} unchanged ({shown}{missing})")
+        context.say(unchanged(f"freeze: {target.name} unchanged ({shown}{missing})"))
         return
     locked = lock.read(target.project.lock)
     frozen = requirements.freeze(
@@ -99,7 +100,7 @@ def _pylock_text(context: Context, target: Target, installed: Contents, locked: 
             raise
         shown = error.masked(context.secrets.mask)
         name = requirements.pylock_name(target.stem)
-        context.say(f"freeze: {name} is not written: {shown.problem}; {shown.remedy}")
+        context.say(warned(f"freeze: {name} is not written: {shown.problem}; {shown.remedy}"))
         return None
 
 

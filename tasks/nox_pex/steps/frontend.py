@@ -19,6 +19,7 @@ from nox_pex.steps.table import Step
 from nox_pex.system import locks, os_errors, outside_text, plain_paths
 from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import Say, mapped, skipped
 from nox_pex.system.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def context_of(
     missing: Callable[[str], Exception],
     posargs: Sequence[str],
     invoked_from: Path,
-    say: Callable[[str], None],
+    say: Say,
     verbose: bool,
     parallel: bool = False,
 ) -> Context:
@@ -93,7 +94,7 @@ def context_of(
             base=_base(python, missing=missing),
             arguments=arguments.parse(posargs, invoked_from=invoked_from),
             environ=environ,
-            say=lambda message: say(outside_text.message(mask(message))),
+            say=mapped(say, lambda text: outside_text.message(mask(text))),
             emit=lambda line: streams.write_line(mask(line), sys.stdout),
             verbose=verbose,
             parallel=parallel,
@@ -138,7 +139,7 @@ def perform(step: Step, context: Context) -> None:
     Raises `NoxPexError`, with every secret masked.
     """
     if step.builds_binary and (reason := context.arguments.skip_build_reason) is not None:
-        context.say(f"{step.name}: skipped, {reason} is used")
+        context.say(skipped(f"{step.name}: skipped, {reason} is used"))
         return
     with _guarded(step, context):
         table.load(step).run(context)

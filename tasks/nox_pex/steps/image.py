@@ -13,6 +13,7 @@ from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.steps.smoke import options, overrides, show_report
 from nox_pex.system import files, outside_text
+from nox_pex.system.messages import skipped
 
 
 def run(context: Context) -> None:
@@ -25,7 +26,7 @@ def run(context: Context) -> None:
 
     def image(target: Target) -> None:
         if target.table.image is None:
-            context.say(f"image: {target.name} skipped, it has no image in the settings")
+            context.say(skipped(f"image: {target.name} skipped, it has no image in the settings"))
             return
         result, junit = target.file("image.json"), target.file("image.xml")
         remove_results(result, junit)

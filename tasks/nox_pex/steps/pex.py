@@ -9,6 +9,7 @@ from nox_pex.pex.target import Target
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import processors
+from nox_pex.system.messages import prefixed
 from nox_pex.tools import pinned
 from nox_pex.tools.provision import Provisioner
 
@@ -38,5 +39,5 @@ def prepare(context: Context) -> None:
 
 def _naming(context: Context, target: Target) -> Provisioner:
     """A provisioner that puts the name of the binary before each line that it shows."""
-    shell = replace(context.provisioner.shell, say=lambda line: context.say(f"{target.name} | {line}"))
+    shell = replace(context.provisioner.shell, say=prefixed(context.say, f"{target.name} | "))
     return replace(context.provisioner, shell=shell)

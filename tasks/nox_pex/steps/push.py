@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -27,13 +27,14 @@ from nox_pex.image.push_plan import Destination, Pushed
 from nox_pex.oci.layout import WrittenImage
 from nox_pex.pex.build_record import timestamp
 from nox_pex.pex.target import Target
-from nox_pex.registry import progress_lines, push
+from nox_pex.registry import push
 from nox_pex.registry.push import PushResult
 from nox_pex.registry.repository import Repository, open_repository
 from nox_pex.steps import attest, built_image, statement_inputs
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.system import files, os_errors, outside_text
+from nox_pex.system.messages import Say, prefixed, skipped, warned, working
 from nox_pex.system.wording import counted, megabytes
 
 _MEGABYTE: Final = 10**6
@@ -68,7 +69,7 @@ def run(context: Context) -> None:
 
         def upload(target: Target) -> None:
             if target.table.image is None:
-                context.say(f"push: {target.name} skipped, it has no image in the settings")
+                context.say(skipped(f"push: {target.name} skipped, it has no image in the settings"))
                 return
             with os_errors.one_line("push", place=target.directory):  # it does not stop the other binaries
                 uploads.append(_upload(context, target, opened))
@@ -112,7 +113,7 @@ def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _
         build = statement_inputs.build(context, target, record) if record else None
         if build is None:
             reason = "its binary is not the last build in this checkout"
-            context.say(f"push: {target.name} has no provenance: {reason}; `nox-pex check` needs --require")
+            context.say(warned(f"push: {target.name} has no provenance: {reason}; `nox-pex check` needs --require"))
         predicates = statements.predicates(proven, build=build, bill=found, secrets=context.secrets)
     say = _say(context)
     places: list[tuple[Destination, Repository, PushResult]] = []
@@ -121,7 +122,8 @@ def _upload(context: Context, target: Target, opened: contextlib.ExitStack) -> _
         manager = open_repository(destination.name, environ=context.environ, shell=shell, say=say)
         repository = opened.enter_context(manager)
         plan = push_plan.content(written, destination, result, earlier=destinations[:number])
-        sent = push.upload(repository, plan, say=say, progress=progress_lines.spoken(say, "sent"))
+        with working(say, "sending", unit="B") as work:
+            sent = push.upload(repository, plan, say=say, progress=lambda done, total, _: work.at(done, total=total))
         places.append((destination, repository, sent))
     return _Upload(
         target=target,
@@ -183,8 +185,8 @@ def _attachments(upload: _Upload, destination: Destination, key: SigningKey | No
     return (*bill, *(referrers.of_statements(image, statements.sign(made, key)) if key is not None else ()))
 
 
-def _say(context: Context) -> Callable[[str], None]:
-    return lambda line: context.say(f"push: {line}")
+def _say(context: Context) -> Say:
+    return prefixed(context.say, "push: ")
 
 
 def _show(

@@ -24,6 +24,7 @@ from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, os_errors, processors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import unchanged
 from nox_pex.system.wording import counted
 from nox_pex.tools import pinned
 
@@ -64,7 +65,7 @@ def _write(context: Context, target: Target) -> None:
     output, inputs = target.file("cdx.json"), _inputs(context, target)
     shown = os.path.relpath(output, context.root)
     if _is_unchanged(target, inputs) and not context.arguments.force and not _has_secret(context, output):
-        context.say(f"sbom: {target.name} unchanged ({shown})")
+        context.say(unchanged(f"sbom: {target.name} unchanged ({shown})"))
         return
     files.require_replaceable(output)
     found = shipped.read(target.binary)

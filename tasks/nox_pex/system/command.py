@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from nox_pex.system import outside_text
 from nox_pex.system.lazy import lazy
+from nox_pex.system.messages import Line, Say, Work, working
 from nox_pex.system.secrets import LineMasker, Secrets
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ TAIL: Final = 30
 
 _MAX_LINES: Final = 4000
 """The number of lines of a tool's output that are held in memory; a longer output loses its first lines."""
-
-
-_HEARTBEAT: Final = 10.0
-"""Seconds between two lines that tell the user that a tool is still running."""
 
 
 _POLL: Final = 0.01
@@ -106,13 +103,13 @@ class Stop:
 class Shell(Struct, frozen=True, kw_only=True):
     """Runs tools for one user: with the user's `environ`, and with the `secrets` to mask in all output.
 
-    `say` shows one line to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
+    `say` shows a message to the user. `verbose` shows each command line, and the tool's output as it comes. `overrides`
     are variables that every tool gets, even if its step passes other values. `stop` ends its tools from another thread.
     """
 
     environ: Mapping[str, str]
     secrets: Secrets
-    say: Callable[[str], None]
+    say: Say
     verbose: bool = False
     overrides: Mapping[str, str] = {}
     stop: Stop | None = None
@@ -125,10 +122,12 @@ class Shell(Struct, frozen=True, kw_only=True):
         env: Mapping[str, str],
         cwd: Path | None = None,
         hold: Sequence[int] = (),
+        watch: Callable[[str, Work], None] | None = None,
     ) -> Outcome:
         """Run `argv` until it ends, with exactly the environment `env` and `overrides`, and return its outcome.
 
-        `what` names the step in the lines that the user sees. `hold` are file descriptors that the tool inherits and
+        `what` names the work in the progress that the user sees. `watch` is called with each line of the output, not
+        masked, and may show the progress of the work. `hold` are file descriptors that the tool inherits and
         does not use: those of locks that must last as long as the tool, even if this process is killed before it.
         Raises `FileNotFoundError` or another `OSError` if the program cannot be started, and `Stopped`.
         """
@@ -152,9 +151,11 @@ class Shell(Struct, frozen=True, kw_only=True):
         output: deque[str] = deque(maxlen=_MAX_LINES)
         masker = LineMasker(self.secrets)
         lines: SimpleQueue[str | None] = queue.SimpleQueue()
-        with _ended_on_exit(process), stop.waking(lambda: lines.put(None)):
-            for line in self._lines(process, lines, what=what, started=started):
+        with working(self.say, what) as work, _ended_on_exit(process), stop.waking(lambda: lines.put(None)):
+            for line in _lines(process, lines):
                 output.append(line)
+                if watch is not None:
+                    watch(line, work)
                 if self.verbose:
                     self._show(masker.feed(line))
             stop.check()
@@ -166,36 +167,23 @@ class Shell(Struct, frozen=True, kw_only=True):
 
     def _show(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self.say(f"  {outside_text.log_line(line)}")
+            self.say(Line(text=f"  {outside_text.log_line(line)}", meaning="program"))
 
-    def _lines(
-        self, process: subprocess.Popen[str], lines: SimpleQueue[str | None], *, what: str, started: float
-    ) -> Iterator[str]:
-        """Yield the lines of the tool's output, which a thread puts into `lines`; None ends them.
 
-        Show the user every `_HEARTBEAT` seconds that the tool still runs.
-        """
-        stdout = process.stdout
-        assert stdout is not None  # noqa: S101  # for the type checker: `run` asks for a pipe
+def _lines(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) -> Iterator[str]:
+    """Yield the lines of the tool's output, which a thread puts into `lines`; None ends them."""
+    stdout = process.stdout
+    assert stdout is not None  # noqa: S101  # for the type checker: `Shell.run` asks for a pipe
 
-        def read() -> None:
-            with contextlib.suppress(ValueError):  # `_ended_on_exit` has closed the pipe
-                for line in stdout:
-                    lines.put(line.rstrip("\r\n"))
-            lines.put(None)
+    def read() -> None:
+        with contextlib.suppress(ValueError):  # `_ended_on_exit` has closed the pipe
+            for line in stdout:
+                lines.put(line.rstrip("\r\n"))
+        lines.put(None)
 
-        threading.Thread(target=read, daemon=True).start()
-        heartbeat = started + _HEARTBEAT
-        while True:
-            try:
-                line = lines.get(timeout=max(0.0, heartbeat - time.monotonic()))
-            except queue.Empty:
-                self.say(f"{what} … {time.monotonic() - started:.0f} s")
-                heartbeat += _HEARTBEAT
-                continue
-            if line is None:
-                return
-            yield line
+    threading.Thread(target=read, daemon=True).start()
+    while (line := lines.get()) is not None:
+        yield line
 
 
 @contextlib.contextmanager

@@ -27,6 +27,34 @@ class Line(Struct, frozen=True, kw_only=True):
     meaning: Meaning = "plain"
 
 
+def changed(text: str) -> Line:
+    """Return a line that says what changed, so that work begins."""
+    return Line(text=text, meaning="changed")
+
+
+def unchanged(text: str) -> Line:
+    """Return a line that says that nothing has to be done."""
+    return Line(text=text, meaning="unchanged")
+
+
+def skipped(text: str) -> Line:
+    """Return a line that says what is not done, and why."""
+    return Line(text=text, meaning="skipped")
+
+
+def warned(text: str) -> Line:
+    """Return a line that says what is not as it should be, although nothing failed."""
+    return Line(text=text, meaning="warned")
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row of a block or a table: a short label, and a text with a meaning. An empty label continues the row above."""
+
+    label: str
+    text: str
+    meaning: Meaning = "plain"
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """The state of work that takes long: a terminal shows the last one, a log shows one now and then.
 
@@ -43,7 +71,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
-Message: TypeAlias = str | Line | Progress
+Message: TypeAlias = str | Line | Row | Progress
 
 
 Say: TypeAlias = Callable[[Message], None]
@@ -51,22 +79,33 @@ Say: TypeAlias = Callable[[Message], None]
 
 
 def mapped(say: Say, change: Callable[[str], str]) -> Say:
-    """Return a `say` that changes each text with `change` first: of a progress, the name of its work."""
+    """Return a `say` that changes every text of a message with `change` first."""
 
     def changed(message: Message) -> None:
         if isinstance(message, str):
             say(change(message))
-        elif isinstance(message, Line):
-            say(replace(message, text=change(message.text)))
+        elif isinstance(message, Progress):
+            say(replace(message, work=change(message.work), current=change(message.current)))
         else:
-            say(replace(message, work=change(message.work)))
+            say(replace(message, text=change(message.text)))
 
     return changed
 
 
 def prefixed(say: Say, prefix: str) -> Say:
-    """Return a `say` that puts `prefix` before each text."""
-    return mapped(say, lambda text: f"{prefix}{text}")
+    """Return a `say` that puts `prefix` before each text and before the name of each work, but not before rows."""
+
+    def shown(message: Message) -> None:
+        if isinstance(message, str):
+            say(f"{prefix}{message}")
+        elif isinstance(message, Line):
+            say(replace(message, text=f"{prefix}{message.text}"))
+        elif isinstance(message, Progress):
+            say(replace(message, work=f"{prefix}{message.work}"))
+        else:
+            say(message)
+
+    return shown
 
 
 @final

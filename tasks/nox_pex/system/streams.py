@@ -27,20 +27,25 @@ def write_line(line: str, stream: TextIO | None) -> None:
 
 def show_line(line: str, stream: TextIO | None) -> None:
     """Write a line to the standard error, and ignore every failure, because no other place could show it."""
+    show_text(f"{line}\n", stream)
+
+
+def show_text(text: str, stream: TextIO | None) -> None:
+    """Write `text`, which may be a part of a line, to the standard error, as `show_line` does."""
     try:
-        _print(line, stream)
+        _print(text, stream, end="")
     except OSError:
         _silence(stream)
 
 
-def _print(line: str, stream: TextIO | None) -> None:
+def _print(text: str, stream: TextIO | None, *, end: str = "\n") -> None:
     if stream is None:
         return
     try:
-        print(line, file=stream, flush=True)
+        print(text, file=stream, end=end, flush=True)
     except UnicodeEncodeError:
-        shown = line.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
-        print(shown, file=stream, flush=True)
+        shown = text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+        print(shown, file=stream, end=end, flush=True)
 
 
 def _silence(stream: TextIO | None) -> None:

@@ -26,6 +26,7 @@ from nox_pex.pex.target import Target
 from nox_pex.platforms.fetch import WheelFetcher
 from nox_pex.poetry.install import Installer
 from nox_pex.system import files, locks
+from nox_pex.system.messages import prefixed
 from nox_pex.tools import pinned
 from nox_pex.verify.archive import Pex, open_pex
 from nox_pex.verify.background import Background
@@ -78,8 +79,8 @@ def start(
 
 def _saying(installer: Installer, label: str) -> Installer:
     """Return `installer` with `label` before each line, because several parts show lines at the same time."""
-    provisioner, say = installer.provisioner, installer.shell.say
-    shell = replace(provisioner.shell, say=lambda line: say(f"verify: {label}: {line}"))
+    provisioner = installer.provisioner
+    shell = replace(provisioner.shell, say=prefixed(installer.shell.say, f"verify: {label}: "))
     return replace(installer, provisioner=replace(provisioner, shell=shell))
 
 

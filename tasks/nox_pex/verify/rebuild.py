@@ -40,6 +40,7 @@ from nox_pex.settings.model import Settings
 from nox_pex.settings.pex_args import without_scie_options
 from nox_pex.system import os_errors
 from nox_pex.system.git import Git
+from nox_pex.system.messages import prefixed
 from nox_pex.tools import cache, provision
 from nox_pex.verify.fresh_tools import memory_directory, own_directory
 
@@ -212,7 +213,7 @@ def _isolated(
     shell = replace(
         provisioner.shell,
         environ=environ,
-        say=lambda line: provisioner.shell.say(f"verify: second build: {line}"),
+        say=prefixed(provisioner.shell.say, "verify: second build: "),
         overrides=_OVERRIDES,
     )
     cold_caches = _ColdCaches(chosen=caches, others=provisioner.caches, with_wheels=cold)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nox_pex.errors import NoxPexError
 from nox_pex.system import outside_text
+from nox_pex.system.messages import Line
 
 Gate = Literal["closure", "integrity", "leaks", "reproducible", "budget"]
 
@@ -48,16 +49,18 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         return next((result.failure for result in self.results if result.failure is not None), None)
 
 
-def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator[str]:
+def table(report: VerifyReport, *, mask: Callable[[str], str] = str) -> Iterator[Line]:
     """Yield a line for each gate, with its notes, then the errors of all failures except the first, each once.
 
     The caller raises the first. `mask` masks the secrets in an error, before the characters in it are escaped.
     """
     for result in report.results:
-        yield f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
-        yield from (f"{result.gate:<12}  note: {note}" for note in result.notes)
+        text = f"{result.gate:<12}  {result.state:<7}  {result.seconds:5.1f} s  {result.summary}"
+        yield Line(text=text, meaning=result.state)
+        yield from (Line(text=f"{result.gate:<12}  note: {note}", meaning="warned") for note in result.notes)
     failures = [result.failure for result in report.results if result.failure is not None]
-    yield from tuple(dict.fromkeys(str(failure.masked(mask)) for failure in failures))[1:]  # several may have one cause
+    errors = dict.fromkeys(str(failure.masked(mask)) for failure in failures)  # several may have one cause
+    yield from (Line(text=error, meaning="failed") for error in tuple(errors)[1:])
 
 
 def json_text(report: VerifyReport, *, obtained: Mapping[str, Any] | None = None) -> str:

@@ -27,6 +27,7 @@ from nox_pex.tools.provision import Provisioner, find_uv
 from tests.support import odd_wheels
 from tests.support.images import PYTHON
 from tests.support.odd_wheels import Odd
+from tests.support.shown import say_into
 
 Kept: TypeAlias = tuple[str, bool, bytes]
 """A file (`f`), a link (`l`) or a directory (`d`), whether it is executable, and its content or target."""
@@ -152,7 +153,7 @@ def test_an_unpacked_image_has_what_pex_unpacks(tmp_path: Path, environ: dict[st
         binary=binary, form="unpacked", name="service", file="service.pex", python=python, root=str(root)
     )
     said: list[str] = []
-    shell = Shell(environ=environ, secrets=Secrets(), say=said.append)
+    shell = Shell(environ=environ, secrets=Secrets(), say=say_into(said.append))
     content = write_content(request, caches=Caches(chosen=tmp_path / "cache"), shell=shell)
     ours = in_layers(content, root)
 

@@ -13,6 +13,7 @@ from nox_pex.system.command import Outcome
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from tests.support.images import ScriptedShell, engine, outcome
+from tests.support.shown import say_into
 from tests.unit.oci.test_docker_archive import LAYERS, archive, podman
 
 IDENTITY = "sha256:" + "1d" * 32
@@ -28,7 +29,7 @@ def save(tmp_path: Path, answer: Outcome, *, content: Path | None = None) -> tup
             content.rename(argv[-2])
         return answer
 
-    shell = ScriptedShell(environ={}, secrets=Secrets(), say=said.append, answer=run)
+    shell = ScriptedShell(environ={}, secrets=Secrets(), say=say_into(said.append), answer=run)
     caches = Caches.of({"NOX_PEX_CACHE_DIR": str(tmp_path / "cache")})
     return saved_image.save(engine("podman"), IDENTITY, shell=shell, caches=caches, into=into), said
 

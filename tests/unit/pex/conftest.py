@@ -17,6 +17,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from tests.support.fake_environment import FakeEnvironment
+from tests.support.shown import say_into
 from tests.support.small_pex import PROBE, SmallPex, installed_probe, write_repository
 from tests.support.small_scie import write_scie
 
@@ -125,7 +126,9 @@ MakeProvisioner = Callable[..., Provisioner]
 @pytest.fixture
 def make_provisioner(tmp_path: Path, shown: list[str]) -> MakeProvisioner:
     def make(act: Act = write_pex, ran: list[tuple[str, ...]] | None = None) -> Provisioner:
-        shell = FakeShell(environ={}, secrets=Secrets(), say=shown.append, ran=ran if ran is not None else [], act=act)
+        shell = FakeShell(
+            environ={}, secrets=Secrets(), say=say_into(shown.append), ran=ran if ran is not None else [], act=act
+        )
         cache = tmp_path / "cache"
         (cache / "dependencies").mkdir(parents=True, exist_ok=True)
         return Provisioner(shell=shell, caches=Caches(chosen=cache), uv=None)

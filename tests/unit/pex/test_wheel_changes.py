@@ -11,6 +11,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import wheel_changes
 from nox_pex.pex.inputs import collect_project_files
 from tests.support.fake_environment import FakeEnvironment
+from tests.support.shown import say_into
 from tests.support.small_pex import write_wheel
 from tests.unit.pex.conftest import MakeTarget
 
@@ -34,7 +35,9 @@ def change(tmp_path: Path, make_target: MakeTarget, environment: FakeEnvironment
         wheel = write_wheel(
             tmp_path / "shop-1.0-py3-none-any.whl", {"shop/__init__.py": b"", "shop/data.csv": b"1\n", "shop/x": b""}
         )
-        wheel_changes.apply(target, collect_project_files(target), wheel, environment.installed(), say=said.append)
+        wheel_changes.apply(
+            target, collect_project_files(target), wheel, environment.installed(), say=say_into(said.append)
+        )
         return {name for name in wheel_files(wheel) if ".dist-info/" not in name}
 
     return go

@@ -22,6 +22,7 @@ from nox_pex.tools.cache import Caches
 from nox_pex.tools.pinned import Poetry
 from tests.support.environments import FakeProvisioner, FakeShell
 from tests.support.platforms import target
+from tests.support.shown import say_into
 
 MAIN = Selection(("main",), ())
 THERE, ARM = target("there"), target("arm", platform_machine="aarch64")
@@ -68,7 +69,7 @@ class FakePoetry:
         self.said.clear()
         self.fetched.clear()
         environ = {"HOME": str(self.root), "PIP_CONFIG_FILE": "/dev/null"}
-        shell = FakeShell(environ=environ, secrets=Secrets(), say=self.said.append, tool=self)
+        shell = FakeShell(environ=environ, secrets=Secrets(), say=say_into(self.said.append), tool=self)
         python = self.root / "python3.11"
         installer = Installer(
             project=pyproject.read(self.root),

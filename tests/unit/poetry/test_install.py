@@ -20,6 +20,7 @@ from nox_pex.tools.cache import Caches
 from nox_pex.tools.pinned import Poetry
 from tests.support import environments
 from tests.support.environments import FakeProvisioner, FakeShell
+from tests.support.shown import say_into
 
 MAIN = Selection(("main",), ())
 LOCK = """
@@ -67,7 +68,7 @@ class Checkout:
 
     def installer(self, *, force: bool = False) -> Installer:
         environ = {"HOME": str(self.root), "PIP_CONFIG_FILE": "/dev/null", "POETRY_CONFIG_DIR": str(self.root)}
-        shell = FakeShell(environ=environ, secrets=Secrets(), say=self.said.append, tool=self.poetry)
+        shell = FakeShell(environ=environ, secrets=Secrets(), say=say_into(self.said.append), tool=self.poetry)
         provisioner = FakeProvisioner(shell=shell, caches=Caches(chosen=self.root / "cache"), uv=None)
         python = self.python
         return Installer(

@@ -16,6 +16,7 @@ from nox_pex.system import files
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support import environments
+from tests.support.shown import say_into
 
 INPUTS = {"lock": {"poetry.lock": "abc"}, "python": {"python": "CPython 3.12.1"}}
 INDEX = "https://index.invalid/simple"
@@ -81,7 +82,7 @@ class Checkouts:
         return environments.create(self.root / name / "environment", base=self.root / "python3.11")
 
     def store(self, environment: Environment, lock: Lock = LOCK) -> None:
-        shell = Shell(environ={}, secrets=Secrets(), say=self.said.append)
+        shell = Shell(environ={}, secrets=Secrets(), say=say_into(self.said.append))
         self.cached.store(environment, lock, shell=shell)
 
     def first(self) -> Environment:

@@ -18,6 +18,7 @@ from nox_pex.tools.cache import Caches
 from nox_pex.tools.pinned import Poetry
 from tests.support import environments
 from tests.support.environments import FakeProvisioner, FakeShell
+from tests.support.shown import say_into
 
 MAIN = Selection(("main",), ())
 MISMATCH = "Hash for idna (3.11) from archive idna-3.11-py3-none-any.whl not found in known hashes"
@@ -46,7 +47,7 @@ def run(
 
     def run(tool: Tool, *, one_at_a_time: bool = False) -> None:
         environ = {"HOME": str(service.root), "PIP_CONFIG_FILE": "/dev/null"}
-        shell = FakeShell(environ=environ, secrets=Secrets(), say=said.append, tool=tool)
+        shell = FakeShell(environ=environ, secrets=Secrets(), say=say_into(said.append), tool=tool)
         provisioner = FakeProvisioner(shell=shell, caches=Caches(chosen=service.root), uv=None)
         sync = Sync(project=service, provisioner=provisioner, poetry_version=None)
         sync.run(MAIN, environment, lock_fd=0, one_at_a_time=one_at_a_time)

@@ -16,6 +16,7 @@ from nox_pex.registry.transport import Patience
 from nox_pex.system.command import Shell
 from nox_pex.system.secrets import Secrets
 from tests.support.faulty_registry import FaultyRegistry, serve_registry
+from tests.support.shown import say_into
 
 
 class Client(Struct, frozen=True, kw_only=True):
@@ -31,9 +32,9 @@ class Client(Struct, frozen=True, kw_only=True):
         patience = msgspec.structs.replace(
             Patience(connect=10.0, read=10.0, allowance=10.0, helper=10.0, sleep=self.waited.append), **limits
         )
-        shell = Shell(environ=self.environ, secrets=Secrets(), say=self.said.append)
+        shell = Shell(environ=self.environ, secrets=Secrets(), say=say_into(self.said.append))
         opened = open_repository(
-            reference.parse(name), environ=self.environ, shell=shell, say=self.said.append, patience=patience
+            reference.parse(name), environ=self.environ, shell=shell, say=say_into(self.said.append), patience=patience
         )
         return self.stack.enter_context(opened)
 

@@ -14,6 +14,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.oci import media_types
 from nox_pex.registry.push import push
 from tests.support.faulty_registry import Answer, FaultyRegistry, Received
+from tests.support.shown import say_into
 from tests.support.small_images import image
 from tests.unit.registry.conftest import Client
 
@@ -79,7 +80,7 @@ def test_whatever_a_registry_answers(
     into = Path(client.environ["HOME"]) / "blob"
 
     for work in (
-        lambda: push(repository, plan, say=client.said.append),
+        lambda: push(repository, plan, say=say_into(client.said.append)),
         lambda: repository.referrers(plan.manifests[0].descriptor.digest),
         lambda: repository.fetch_blob(plan.blobs[1].descriptor, into),
     ):

@@ -14,6 +14,7 @@ from nox_pex.registry.push import push
 from nox_pex.registry.referrers import merged, tag_of
 from nox_pex.registry.repository import Repository
 from tests.support.faulty_registry import Answer, FaultyRegistry, Received
+from tests.support.shown import say_into
 from tests.support.small_images import ARTIFACT, image, index
 from tests.unit.registry.test_push import digest, failure, push_it
 
@@ -37,8 +38,8 @@ def test_without_the_api_a_tag_lists_the_referrers_and_those_of_others_stay(
     server.add_manifest("team/app", tag_of(digest(plan)), media_types.INDEX, json.dumps(table).encode())
     said: list[str] = []
 
-    push(repository, plan, say=said.append)
-    push(repository, plan, say=said.append)
+    push(repository, plan, say=say_into(said.append))
+    push(repository, plan, say=say_into(said.append))
 
     written = json.loads(server.manifests["team/app", tag_of(digest(plan))][1])
     assert written["manifests"][0] == theirs
@@ -59,7 +60,9 @@ def test_one_line_says_that_the_referrers_of_all_platforms_are_in_tags(
     server.referrers_api = False
     said: list[str] = []
 
-    push(repository, index(*(image(each, statements=(each,)) for each in (b"x", b"y", b"z"))), say=said.append)
+    push(
+        repository, index(*(image(each, statements=(each,)) for each in (b"x", b"y", b"z"))), say=say_into(said.append)
+    )
 
     (line,) = said
     assert line.startswith(f"{server.host} has no referrers API: the tag sha256-")

@@ -14,6 +14,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.smoke import missing
 from nox_pex.smoke.log import Log
 from nox_pex.system import outside_text
+from tests.support.shown import say_into
 from tests.support.targets import target_of
 
 ENTRIES: dict[str, dict[str, str]] = {
@@ -56,7 +57,7 @@ def explain(tmp_path: Path, said: list[str]) -> Explain:
                 [log, gone],
                 target=target,
                 binary=binary,
-                say=lambda text: said.append(outside_text.message(text)),
+                say=say_into(lambda text: said.append(outside_text.message(text))),
             )
 
     return go

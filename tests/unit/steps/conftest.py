@@ -12,6 +12,7 @@ import pytest
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.steps.arguments import Arguments
 from nox_pex.steps.context import Context
+from tests.support.shown import say_into
 
 PROJECT: Final = """
 [project]
@@ -59,7 +60,7 @@ def make_context(tmp_path: Path, shown: list[str]) -> MakeContext:
             base=BasePython(name="python", find=lambda: Path(sys.executable)),
             arguments=Arguments(**arguments),
             environ=environ or {},
-            say=shown.append,
+            say=say_into(shown.append),
             emit=shown.append,
             suffix=suffix,
         )

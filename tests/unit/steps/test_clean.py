@@ -17,6 +17,7 @@ from nox_pex.poetry.requirements import Frozen
 from nox_pex.steps import clean
 from nox_pex.system import locks
 from tests.support import stated_images
+from tests.support.shown import say_into
 from tests.support.small_pex import SmallPex
 from tests.support.small_scie import write_scie
 from tests.unit.steps.conftest import MakeContext
@@ -231,7 +232,7 @@ def test_binaries_that_the_settings_no_longer_have_are_known_by_their_record(
 
 @pytest.fixture
 def removal(shown: list[str]) -> clean.Removal:
-    return clean.Removal(say=shown.append, dry_run=False)
+    return clean.Removal(say=say_into(shown.append), dry_run=False)
 
 
 def test_a_removal_shows_each_file_and_the_total(tmp_path: Path, removal: clean.Removal, shown: list[str]) -> None:
@@ -250,7 +251,7 @@ def test_a_removal_shows_each_file_and_the_total(tmp_path: Path, removal: clean.
 
 
 def test_a_dry_run_removes_nothing(tmp_path: Path, shown: list[str]) -> None:
-    removal = clean.Removal(say=shown.append, dry_run=True)
+    removal = clean.Removal(say=say_into(shown.append), dry_run=True)
     fill(tmp_path, {"a": "x" * 200_000})
     removal.remove(tmp_path / "api.a", "dist/a")
     removal.empty(tmp_path, "state")

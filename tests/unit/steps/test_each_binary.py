@@ -50,7 +50,12 @@ def test_every_failure_but_the_first_is_shown_and_the_first_is_raised(
         each_binary(make_context(), fail, at_once=at_once)
     assert sorted(worked) == ["api", "cron", "worker"]
     assert caught.value.problem == "api leaks"
-    assert shown == ["  | log of cron", "error[leak]: cron leaks; stop it"]
+    assert shown == [
+        "FAILED    cron",
+        "its log   | log of cron",
+        "see       docs/errors.md#leak",
+        "error[leak]: cron leaks; stop it",
+    ]
 
 
 def test_a_shown_failure_hides_the_secrets_of_the_settings(make_context: MakeContext, shown: list[str]) -> None:
@@ -60,7 +65,8 @@ def test_a_shown_failure_hides_the_secrets_of_the_settings(make_context: MakeCon
     environ = {"LICENCE": "abcde-fghij", "API_TOKEN": "ghp_0123456789"}
     with pytest.raises(NoxPexError):
         each_binary(make_context(environ=environ), fail)
-    assert shown == [f"error[leak]: {name}: **** and ****; stop it" for name in ("worker", "cron")]
+    lines = [line for line in shown if "error[" in line]
+    assert lines == [f"error[leak]: {name}: **** and ****; stop it" for name in ("worker", "cron")]
 
 
 def test_a_failure_of_another_kind_stops_at_once(make_context: MakeContext) -> None:

@@ -17,6 +17,7 @@ from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS
 from nox_pex.system import locks
 from nox_pex.system.outside_text import LINE_BREAK
+from tests.support.shown import say_into
 from tests.unit.steps.conftest import MakeContext
 
 SECRETS = {"LICENCE": "abcde-fghij", "API_TOKEN": "ghp_0123456789"}
@@ -175,7 +176,7 @@ def context_of(
         missing=LookupError,
         posargs=posargs,
         invoked_from=root,
-        say=say,
+        say=say_into(say),
         verbose=False,
         **options,
     )

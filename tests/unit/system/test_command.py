@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
 import time
@@ -16,13 +15,15 @@ import pytest
 
 from nox_pex.system import command
 from nox_pex.system.command import Clock, Outcome, Shell, Stop, Stopped
+from nox_pex.system.messages import Message, Progress, Work
 from nox_pex.system.secrets import Secrets
+from tests.support.shown import say_into
 
 ENVIRON = {"PATH": os.environ["PATH"]}
 
 
 def shell(said: list[str], *, verbose: bool = False, secrets: tuple[str, ...] = ()) -> Shell:
-    return Shell(environ=ENVIRON, secrets=Secrets(values=secrets), say=said.append, verbose=verbose)
+    return Shell(environ=ENVIRON, secrets=Secrets(values=secrets), say=say_into(said.append), verbose=verbose)
 
 
 def run(code: str, said: list[str], *, verbose: bool = False, secrets: tuple[str, ...] = ()) -> Outcome:
@@ -62,22 +63,20 @@ def test_standard_input_is_empty_and_the_environment_exactly_the_one_given(monke
     assert outcome.output == "'' False 0o22"
 
 
-def test_a_tool_that_runs_on_is_mentioned_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_HEARTBEAT", 0.01)
-    mentioned = tmp_path / "mentioned"
-    said: list[str] = []
+def test_a_tool_is_work_until_it_ends_and_its_lines_may_show_how_far_it_is() -> None:
+    said: list[Message] = []
 
-    def say(line: str) -> None:
-        said.append(line)
-        if len(said) == 2:
-            mentioned.touch()
+    def watch(line: str, work: Work) -> None:
+        work.at(int(line), "one", total=2)
 
-    waiting = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)"
-    argv = [sys.executable, "-c", waiting, str(mentioned)]
-    outcome = Shell(environ=ENVIRON, secrets=Secrets(), say=say).run(argv, what="try it", env=ENVIRON)
-    assert (outcome.status, outcome.output) == (0, "")
-    assert len(said) >= 2
-    assert all(re.fullmatch(r"try it … \d+ s", line) for line in said)
+    argv = [sys.executable, "-c", "print(1); print(2)"]
+    Shell(environ=ENVIRON, secrets=Secrets(), say=said.append).run(argv, what="try it", env=ENVIRON, watch=watch)
+    assert said == [
+        Progress(work="try it"),
+        Progress(work="try it", current="one", done=1, total=2),
+        Progress(work="try it", current="one", done=2, total=2),
+        Progress(work="try it", current="one", done=2, total=2, ended=True),
+    ]
 
 
 def test_a_chatty_tool_does_not_fill_the_memory() -> None:
@@ -113,7 +112,7 @@ def test_a_tool_does_not_outlive_an_interruption() -> None:
             raise KeyboardInterrupt
 
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-    loud = Shell(environ=ENVIRON, secrets=Secrets(), say=interrupt, verbose=True)
+    loud = Shell(environ=ENVIRON, secrets=Secrets(), say=say_into(interrupt), verbose=True)
     with pytest.raises(KeyboardInterrupt):
         loud.run([sys.executable, "-c", code], what="it", env=ENVIRON)
     with pytest.raises(ProcessLookupError):
@@ -124,7 +123,7 @@ def test_a_tool_does_not_outlive_an_interruption() -> None:
 def test_a_tool_is_ended_from_another_thread_and_no_other_starts(code: str) -> None:
     said: SimpleQueue[str] = SimpleQueue()
     stop = Stop()
-    stoppable = Shell(environ=ENVIRON, secrets=Secrets(), say=said.put, verbose=True, stop=stop)
+    stoppable = Shell(environ=ENVIRON, secrets=Secrets(), say=say_into(said.put), verbose=True, stop=stop)
     argv = [sys.executable, "-c", f"import os, signal, time; {code}"]
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(stoppable.run, argv, what="it", env=ENVIRON)

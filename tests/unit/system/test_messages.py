@@ -29,7 +29,7 @@ def test_work_counts_what_is_finished_and_ends_even_after_a_failure() -> None:
             work.at(3, "rich", total=4)
             raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         pack()
     packing = "pex: packing"
     assert shown == [

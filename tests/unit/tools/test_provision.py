@@ -14,10 +14,12 @@ from nox_pex.distributions.environment import Environment
 from nox_pex.errors import NoxPexError
 from nox_pex.system import locks
 from nox_pex.system.command import Clock, Outcome, Shell
+from nox_pex.system.messages import Work
 from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.locked import Locked
 from nox_pex.tools.provision import Provisioner, find_uv
+from tests.support.shown import say_into
 
 
 class FakeShell(Shell, frozen=True, kw_only=True):
@@ -35,9 +37,11 @@ class FakeShell(Shell, frozen=True, kw_only=True):
         env: Mapping[str, str],
         cwd: Path | None = None,
         hold: Sequence[int] = (),
+        watch: Callable[[str, Work], None] | None = None,
     ) -> Outcome:
         assert what
         assert not hold
+        assert watch is None
         command = [os.fspath(argument) for argument in argv]
         self.runs.append((command, cwd, env))
         if self.failures:
@@ -66,7 +70,7 @@ class Bench:
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": "https://index.example/simple",
         }
-        self.shell = FakeShell(environ=self.environ, secrets=Secrets(), say=self.said.append)
+        self.shell = FakeShell(environ=self.environ, secrets=Secrets(), say=say_into(self.said.append))
         self.provisioner = Provisioner(shell=self.shell, caches=Caches(chosen=self.root), uv=uv)
         self.python = path / "python"
         self.python.write_bytes(b"12345")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from nox_pex.system.command import Outcome, Shell
 from nox_pex.system.secrets import Secrets
 from nox_pex.verify.background import background
+from tests.support.shown import say_into
 
 ENVIRON = {"PATH": os.environ["PATH"]}
 SLEEPING = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
@@ -41,7 +42,7 @@ def test_pieces_run_at_the_same_time_and_their_exceptions_reach_whoever_needs_th
 def test_nothing_is_left_after_the_block_however_it_ends(exception: type[BaseException] | None, tmp_path: Path) -> None:
     said: SimpleQueue[str] = SimpleQueue()
     threads = threading.active_count()
-    shell = Shell(environ=ENVIRON, secrets=Secrets(), say=said.put, verbose=True)
+    shell = Shell(environ=ENVIRON, secrets=Secrets(), say=say_into(said.put), verbose=True)
 
     def sleep(shell: Shell) -> Outcome:
         (tmp_path / "work").mkdir()

@@ -15,6 +15,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from nox_pex.verify.fresh_tools import fresh_tools, own_directory
+from tests.support.shown import say_into
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def provisioner(tmp_path: Path, said: list[str]) -> Provisioner:
-    shell = Shell(environ=os.environ, secrets=Secrets(), say=said.append)
+    shell = Shell(environ=os.environ, secrets=Secrets(), say=say_into(said.append))
     return Provisioner(shell=shell, caches=Caches(chosen=tmp_path / "cache"), uv=None)
 
 

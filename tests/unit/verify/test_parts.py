@@ -37,6 +37,7 @@ from nox_pex.verify.gates import closure
 from nox_pex.verify.report import VerifyReport
 from tests.support.fake_environment import FakeEnvironment
 from tests.support.pex_files import recorded, zipapp
+from tests.support.shown import say_into
 from tests.support.targets import target_of
 
 PARTS = ("poetry", "pex", "rebuild", "warm", "build", "plan")
@@ -86,7 +87,7 @@ class Bench:
         (root / "poetry.lock").write_text('[metadata]\nlock-version = "2.1"\n', "utf-8")
         environment = FakeEnvironment(root / "environment", python=Path(sys.executable))
         environment.add("lib", {"lib.py": ""}, version="1")
-        shell = Shell(environ={"HOME": ""}, secrets=Secrets(), say=self.said.append, verbose=True)
+        shell = Shell(environ={"HOME": ""}, secrets=Secrets(), say=say_into(self.said.append), verbose=True)
         self.installer = Installer(
             project=self.target.project,
             base=BasePython(name="3", find=lambda: Path(sys.executable)),

@@ -25,6 +25,7 @@ from nox_pex.system.secrets import Secrets
 from nox_pex.tools.cache import Caches
 from nox_pex.tools.provision import Provisioner
 from nox_pex.verify.rebuild import Rebuild, copied_project, other_umask
+from tests.support.shown import say_into
 
 LOOSE = """\
 [tool.poetry]
@@ -85,7 +86,7 @@ def said() -> list[str]:
 @pytest.fixture
 def installer(said: list[str], tmp_path: Path) -> Callable[..., StubInstaller]:
     def make(target: Target, **environ: str) -> StubInstaller:
-        shell = Shell(environ={"PATH": os.environ["PATH"], **environ}, secrets=Secrets(), say=said.append)
+        shell = Shell(environ={"PATH": os.environ["PATH"], **environ}, secrets=Secrets(), say=say_into(said.append))
         return StubInstaller(
             project=target.project,
             base=BasePython(name="3", find=lambda: Path(sys.executable)),

@@ -22,7 +22,7 @@ def test_the_table_and_the_json_have_all_failures_but_the_first_only_once() -> N
             GateResult(gate="budget", state="skipped", summary="no `size`"),
         ),
     )
-    assert list(report.table(found)) == [
+    assert [line.text for line in report.table(found)] == [
         "closure       failed     1.2 s  2 of 3",
         "leaks         failed     0.0 s  5 files",
         "budget        skipped    0.0 s  no `size`",
@@ -39,4 +39,4 @@ def test_an_error_that_fails_several_gates_is_shown_once() -> None:
     error = NoxPexError("index-unreachable", "could not install pex", "check the network")
     gates = tuple(GateResult(gate=gate, state="failed", summary="not checked", failure=error) for gate in report.GATES)
     found = VerifyReport(name="svc", binary="svc.pex", sha256="", size=0, results=gates)
-    assert not [line for line in report.table(found) if "error[" in line]  # the caller raises the first
+    assert not [line for line in report.table(found) if "error[" in line.text]  # the caller raises the first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from nox_pex.registry.in_parallel import in_parallel
 from nox_pex.settings.image import LAYOUT
 from nox_pex.system import os_errors
 from nox_pex.system.command import Shell
+from nox_pex.system.messages import Say
 from nox_pex.system.wording import megabytes
 from nox_pex.tools.cache import Caches
 
@@ -86,9 +87,7 @@ def layout_place(text: str, root: Path) -> tuple[Path, str | None]:
     return (root / path, tag) if colon else (whole, None)
 
 
-def _fetch(
-    name: str, platform: ImagePlatform, source: Source, blobs: BlobCache, say: Callable[[str], None]
-) -> BaseImage:
+def _fetch(name: str, platform: ImagePlatform, source: Source, blobs: BlobCache, say: Say) -> BaseImage:
     """Return the base image that `source` has. Raises `FormatError`, and what `fetch` raises."""
     chosen = choose(source, platform)
     config = image_config.parse(source.small(chosen.manifest.config))

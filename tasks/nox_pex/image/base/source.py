@@ -17,10 +17,10 @@ from nox_pex.oci import layout, manifest, media_types
 from nox_pex.oci.descriptor import Descriptor, Digest, digest_of
 from nox_pex.oci.manifest import FormatError, Index
 from nox_pex.oci.reference import ImageName
-from nox_pex.registry.progress_lines import spoken
 from nox_pex.registry.repository import Repository
 from nox_pex.system import files, os_errors
 from nox_pex.system.lazy import pattern
+from nox_pex.system.messages import Say, working
 
 _DIGEST: Final = pattern(r"sha256:[0-9a-f]{64}")
 
@@ -82,7 +82,7 @@ class Source(Protocol):
 class RegistrySource:
     """The image `name` in a repository of a registry. `say` shows the progress of large blobs."""
 
-    def __init__(self, opened: Repository, name: ImageName, say: Callable[[str], None]) -> None:
+    def __init__(self, opened: Repository, name: ImageName, say: Say) -> None:
         self._opened, self._name, self._say = opened, name, say
 
     @property
@@ -111,8 +111,9 @@ class RegistrySource:
 
     def blob(self, descriptor: Descriptor, into: Path) -> None:
         """Fetch a blob."""
-        shown = f"of {descriptor.digest[:_SHOWN]} fetched"
-        self._opened.fetch_blob(descriptor, into, progress=spoken(lambda line: self._say(f"image: {line}"), shown))
+        fetching = f"image: fetching {descriptor.digest[:_SHOWN]}"
+        with working(self._say, fetching, total=descriptor.size, unit="B") as work:
+            self._opened.fetch_blob(descriptor, into, progress=lambda done, _, __: work.at(done))
 
     def _get(self, wanted: str) -> Found:
         fetched = self._opened.find_manifest(wanted)

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from nox_pex.oci.image_config import ContainerConfig, ImageConfig
 from nox_pex.smoke.process.conditions import NOBODY
 from nox_pex.smoke.process.program import Command, Exit, Program, UnavailableError
 from nox_pex.system import files
+from nox_pex.system.messages import Say
 from nox_pex.tools.cache import Caches
 
 _SECONDS: Final = 60.0
@@ -57,9 +58,7 @@ class Streams(Struct, frozen=True, kw_only=True):
     stderr: Path
 
 
-def as_it_runs(
-    base: BaseImage, python: ImagePython, *, caches: Caches, say: Callable[[str], None]
-) -> ImagePython | None:
+def as_it_runs(base: BaseImage, python: ImagePython, *, caches: Caches, say: Say) -> ImagePython | None:
     """Return what the Python of `base` says about itself; None if it cannot run here. `python` is what its layers say.
 
     Its path and the shell are those of `python`, because the image has them: it must be the same from any machine. The
@@ -86,7 +85,7 @@ def ask_python(
     image: str,
     executable: str,
     caches: Caches,
-    say: Callable[[str], None],
+    say: Say,
 ) -> PythonAnswer:
     """Run `executable`, a path in the image, and return which Python it says that it is.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from nox_pex.smoke.report import SmokeReport
 from nox_pex.smoke.run import Subject, run_with
 from nox_pex.smoke.runner import Runner
 from nox_pex.smoke.workspace import Workspace
+from nox_pex.system.messages import Say
 
 
 def check_root_file_system(
@@ -34,7 +35,7 @@ def check_root_file_system(
     smoke: Smoke,
     environ: Mapping[str, str],
     options: Options,
-    say: Callable[[str], None],
+    say: Say,
 ) -> SmokeReport:
     """Run the image as its user, on a read-only root with a tmpfs, and make all checks of `smoke`.
 

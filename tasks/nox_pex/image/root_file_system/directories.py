@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, final
 
 from nox_pex.oci import unpack
 from nox_pex.oci.image import LayerFile
 from nox_pex.smoke.process.program import UnavailableError
+from nox_pex.system.messages import Say
 from nox_pex.system.wording import counted, megabytes
 from nox_pex.tools.cache import Caches
 
@@ -72,7 +73,7 @@ class RootDirectories:
         *,
         image: str,
         as_root: bool,
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self.as_root = as_root
         self.lower: tuple[str, ...] = ()
@@ -109,7 +110,7 @@ class RootDirectories:
 
 @contextlib.contextmanager
 def unpacked(
-    base: Sequence[LayerFile], added: Sequence[LayerFile], *, image: str, caches: Caches, say: Callable[[str], None]
+    base: Sequence[LayerFile], added: Sequence[LayerFile], *, image: str, caches: Caches, say: Say
 ) -> Iterator[RootDirectories]:
     """Yield the directories of an image with the layers `base`, and above them `added`, which have no whiteouts.
 
