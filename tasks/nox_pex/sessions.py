@@ -37,8 +37,8 @@ else:
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "platform", "cache-key",
-    "clean",
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "diff",
+    "platform", "cache-key", "clean",
 ]  # fmt: skip
 
 

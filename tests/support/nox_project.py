@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,10 @@ def built_files(name: str) -> set[str]:
     }
 
 
+_OF_A_LOG: Final = re.compile(r"nox > (?:its log)? +\| ")
+"""A line of the log of a tool or a program, in the block of a failure."""
+
+
 class Project(Struct, frozen=True, kw_only=True):
     """A project directory, and the environment variables under which Nox runs in it."""
 
@@ -112,7 +117,7 @@ class Project(Struct, frozen=True, kw_only=True):
         assert problem, lines[0]
         assert separator, lines[0]
         assert remedy, lines[0]
-        without_logs = [line for line in result.output.splitlines() if not line.startswith("nox >   | ")]
+        without_logs = [line for line in result.output.splitlines() if not _OF_A_LOG.match(line)]
         assert not [line for line in without_logs if "Traceback" in line], result.output
         assert self.dist() == before
         return lines[0]

@@ -189,7 +189,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 _TEMPORARY: Final = (
     r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
-    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json|html)\.\w{8}"
+    r"|push\.json|diff\.(?:json|md)|oci|attestations|pex\.intoto\.jsonl|cdx\.json|html)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -298,6 +298,7 @@ _is_smoke_result: Final = _is_result("binary", "conditions")
 _is_verify_result: Final = _is_result("binary", "gates")
 _is_push_result: Final = _is_result("binary", "repositories", "digest")
 _is_image_result: Final = _is_result("base", "layers")
+_is_difference: Final = _is_result("baseline", "compared-by", "growth")
 _is_frozen: Final = _first_line_has("made by nox-pex")
 
 
@@ -315,6 +316,8 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "own.pex": _is_split_part,
     "metadata.tar": _is_metadata,
     "push.json": _is_push_result,
+    "diff.md": _has_result(_is_difference),
+    "diff.json": _is_difference,
     "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),
     "image.json": _is_image_result,

@@ -116,6 +116,13 @@ STEPS: Final = {
             surveys=True,
         ),
         Step(
+            name="diff",
+            after=("pex",),
+            help="Compare the PEX file with an older one, or with the previous build.",
+            options=("binary", "against", "max-growth"),
+            yields=True,
+        ),
+        Step(
             name="platform",
             after=(),
             help="Print the description of this Python, or of a container image's, for `complete-platforms`.",

@@ -77,7 +77,7 @@ def read(path: Path) -> ShippedFile:
     if scie.pex is None:
         return _read_pex(path, is_directory=path.is_dir())
     python = next((part for part in scie.parts if part.name == scie.python), None)
-    with _copied(path, scie.pex) as copy:
+    with copied_part(path, scie.pex) as copy:
         found = _read_pex(copy, is_directory=False)
     if found.sha256 != digests.parts[scie.pex.name]:
         raise NoxPexError("integrity", f"{path} was changed while it was read", "run it again")
@@ -99,7 +99,7 @@ def python_of(part: Part) -> ShippedPython:
 
 
 @contextlib.contextmanager
-def _copied(path: Path, part: Part) -> Iterator[Path]:
+def copied_part(path: Path, part: Part) -> Iterator[Path]:
     """Copy the part of a scie to a temporary file, and yield its path."""
     with locks.scratch("nox-pex-sbom-") as scratch:
         copy = scratch / "binary.pex"
