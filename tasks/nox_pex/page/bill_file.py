@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nox_pex.evidence.sbom import licence_check
-from nox_pex.evidence.sbom.bill import Bill, Licences
+from nox_pex.evidence.sbom.bill import Bill, Component, Licences, Tool
 from nox_pex.evidence.sbom.policy import Policy
 from nox_pex.evidence.sbom.write import Declared
 from nox_pex.page.model import Standing
@@ -36,9 +36,10 @@ _LONGEST_NAME: Final = 100
 
 
 class BillFile(Struct, frozen=True, kw_only=True):
-    """A bill of materials, and its standing. `licences` are those of each component by its ref."""
+    """A bill of materials, and its standing. `licences` are those of each of its `components` by its ref."""
 
     standing: Standing
+    components: tuple[Component, ...] = ()
     licences: Mapping[str, Declared] = {}
     serial: str = ""
     note: str = ""
@@ -75,6 +76,8 @@ class _Choice(Struct, frozen=True):
 
 class _Component(Struct, frozen=True, rename={"ref": "bom-ref"}):
     ref: _Text = ""
+    name: _Text = ""
+    version: _Text = ""
     licenses: Annotated[tuple[_Choice, ...], Meta(max_length=1000)] = ()
 
 
@@ -102,8 +105,14 @@ def read(path: Path, *, sha256: str) -> BillFile:
     about |= {each.value for each in root.properties if each.name == _TREE}
     if about != {sha256}:
         return BillFile(standing="other-file", note="there is one, about another file")
-    licences = {each.ref: _declared(each.licenses) for each in bom.components}
-    return BillFile(standing="current", licences=licences, serial=bom.serial_number)
+    return BillFile(
+        standing="current",
+        components=tuple(
+            Component(ref=each.ref, type="library", name=each.name, version=each.version) for each in bom.components
+        ),
+        licences={each.ref: _declared(each.licenses) for each in bom.components},
+        serial=bom.serial_number,
+    )
 
 
 def _declared(choices: tuple[_Choice, ...]) -> Declared:
@@ -128,8 +137,18 @@ def from_metadata(licences: Licences) -> Declared:
     return Declared(names=licences.classifiers or short or tuple(f"{line[:_LONGEST_NAME]}…" for line in lines))
 
 
-def refused(bill: Bill, found: BillFile, rules: Policy, *, project: str) -> Iterator[str]:
-    """Yield each distribution with a licence that `rules` do not allow, as an error shows it."""
-    licences = {each.ref: found.licences.get(each.ref, Declared()) for each in bill.components}
-    if rules.allow or rules.deny:
-        yield from (each.shown for each in licence_check.refused(bill, licences, rules, project=project))
+def refused(found: BillFile, rules: Policy, *, project: str) -> tuple[str, ...]:
+    """Return each distribution with a licence that `rules` do not allow, as an error shows it."""
+    if found.standing != "current" or not (rules.allow or rules.deny):
+        return ()
+    root = Component(ref="", type="application", name=project, version="")
+    bill = Bill(
+        root=root,
+        components=found.components,
+        dependencies={},
+        graph="unknown",
+        timestamp="",
+        author="",
+        tool=Tool(name="", version=""),
+    )
+    return tuple(each.shown for each in licence_check.refused(bill, found.licences, rules, project=project))

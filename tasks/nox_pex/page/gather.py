@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from nox_pex.contents.difference import Difference
 from nox_pex.contents.model import BinaryContents
 from nox_pex.evidence.sbom.bill import Bill
-from nox_pex.evidence.sbom.policy import Policy
-from nox_pex.page import bill_file, evidence, proofs, result_files, shown_distributions, shown_results, statement_files
+from nox_pex.page import (
+    bill_file,
+    evidence,
+    masking,
+    proofs,
+    result_files,
+    shown_distributions,
+    shown_results,
+    statement_files,
+)
 from nox_pex.page.bill_file import BillFile
 from nox_pex.page.commands import Sessions, checksum
 from nox_pex.page.evidence import Papers
@@ -35,7 +42,8 @@ _MOST_LEFT_OUT: Final = 2000
 class File(Struct, frozen=True, kw_only=True):
     """A finished file: its SHA-256, its size in bytes, its form. `problem` says why it is no PEX; empty if it is one.
 
-    `record` is the build record that describes exactly this file; empty if there is none.
+    `record` is the build record that describes exactly this file; empty if there is none. `note` says what is odd about
+    the record; empty if nothing is.
     """
 
     sha256: str
@@ -43,6 +51,7 @@ class File(Struct, frozen=True, kw_only=True):
     is_directory: bool
     record: Mapping[str, Any] = {}
     problem: str = ""
+    note: str = ""
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -135,11 +144,6 @@ def _of_bill(bill: BillFile, judgement: Judgement, *, file: str, command: Comman
     )
 
 
-def refused(bill: Bill, found: BillFile, rules: Policy, *, project: str) -> tuple[str, ...]:
-    """Return the distributions whose licences, by the bill in `dist`, are not allowed."""
-    return tuple(bill_file.refused(bill, found, rules, project=project)) if found.standing == "current" else ()
-
-
 def page(
     target: Target,
     file: File,
@@ -183,7 +187,7 @@ def page(
         baseline=inside.baseline if inside is not None else "",
         making=_making(target, record, sessions),
     )
-    return masked(found, mask)
+    return masking.masked(found, mask)
 
 
 def _identity(target: Target, file: File, inside: Inside | None) -> Identity:
@@ -223,6 +227,7 @@ def _identity(target: Target, file: File, inside: Inside | None) -> Identity:
             is_directory=file.is_directory,
             has_checksums=binary.with_name(f"{binary.name}{checksums.SUFFIX}").is_file(),
         ),
+        note=file.note,
     )
 
 
@@ -250,44 +255,3 @@ def _making(target: Target, record: Mapping[str, Any], sessions: Sessions) -> Ma
         sources=tuple((kind, len(names)) for kind, names in sorted(sources.items())),
         commands=tuple(steps),
     )
-
-
-def masked(found: Page, mask: Callable[[str], str]) -> Page:
-    """Return the data of a page with every secret masked. What has none stays the same object."""
-    texts = dict.fromkeys(_texts(msgspec.to_builtins(found)))
-    replaced = {text: changed for text in texts if (changed := mask(text)) != text}
-    result: Page = _with(found, replaced) if replaced else found
-    return result
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in a value of JSON, and every key."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, dict):
-            waiting += each.keys()
-            waiting += each.values()
-        elif isinstance(each, list | tuple):
-            waiting += each
-
-
-_FIXED: Final = frozenset({"outcome", "standing", "state", "kind", "change", "by", "layout"})
-"""Fields whose texts are those of nox-pex itself: a secret may be such a word."""
-
-
-def _with(value: Any, replaced: Mapping[str, str]) -> Any:
-    """Return a value of the model with texts replaced."""
-    if isinstance(value, str):
-        return replaced.get(value, value)
-    if isinstance(value, dict):
-        return {replaced.get(key, key): _with(each, replaced) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_with(each, replaced) for each in value)
-    if isinstance(value, Struct):
-        fields = {name: getattr(value, name) for name in value.__struct_fields__ if name not in _FIXED}
-        changes = {name: new for name, each in fields.items() if (new := _with(each, replaced)) is not each}
-        return msgspec.structs.replace(value, **changes) if changes else value
-    return value

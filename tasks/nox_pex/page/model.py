@@ -63,7 +63,8 @@ class Identity(Struct, frozen=True, kw_only=True):
 
     `name` is that of the binary, `project` that of the project. `is_recorded` says whether a build record describes
     exactly this file: without one, everything after `size` is empty, or comes from the file itself. `dirty` is None if
-    no commit is known. `checksum` is the command that compares the file with its SHA-256.
+    no commit is known. `checksum` is the command that compares the file with its SHA-256. `note` says what is odd about
+    the build record; empty if nothing is.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     tools: tuple[tuple[str, str], ...] = ()
     scies: tuple[ScieFile, ...] = ()
     checksum: Command | None = None
+    note: str = ""
 
 
 class ScieFile(Struct, frozen=True, kw_only=True):

@@ -36,9 +36,9 @@ def facts(context: Context, target: Target, found: ShippedFile, *, open_scies: b
 
     Without `open_scies`, nothing is said about its scies, which are large files.
     """
-    record = next((each for each in _records(target, found)), None)
+    record = record_about(target, sha256=found.sha256)
     locked = lock_of(target)
-    if record is None or locked is None or record.get("lock-hash") != locked.digest:
+    if not record or locked is None or record.get("lock-hash") != locked.digest:
         return None
     try:
         contents = context.installed(target)
@@ -50,13 +50,12 @@ def facts(context: Context, target: Target, found: ShippedFile, *, open_scies: b
     return compose.Built(record=record, contents=contents, lock=locked, scies=known)
 
 
-def _records(target: Target, found: ShippedFile) -> Iterator[Mapping[str, Any]]:
-    """Yield the build records that are about exactly the file `found`: also if it is a scie that was built."""
+def record_about(target: Target, *, sha256: str) -> Mapping[str, Any]:
+    """Return the build record about the file with this SHA-256, also if it is a scie; empty if there is none."""
     beside, own = build_record.read(record_of(target)), build_record.read(target.record)
-    if beside.get("sha256") == found.sha256:
-        yield beside
-    if any(each.sha256 == found.sha256 for each in scies.recorded(own, stem=target.stem)):
-        yield own
+    if beside.get("sha256") == sha256:
+        return beside
+    return own if any(each.sha256 == sha256 for each in scies.recorded(own, stem=target.stem)) else {}
 
 
 def _scies(target: Target) -> Iterator[tuple[RecordedScie, ShippedPython | None]]:

@@ -23,6 +23,7 @@ from nox_pex.oci.manifest import FormatError
 from nox_pex.page import mark
 from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
+from nox_pex.steps import indexes
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
 from nox_pex.system.messages import Say, skipped
@@ -51,7 +52,7 @@ def _clean_project(context: Context, removal: Removal) -> None:
     stems = [target.stem for target in context.targets]
     directory = context.root / context.settings.output_dir
     found = outputs(directory, stems, suffix=context.suffix if everything else None)
-    for output in (*(_indexes(context, directory) if everything else ()), *found):
+    for output in (*(_indexes(context) if everything else ()), *found):
         shown = os.path.relpath(output.path, context.root)
         if output.is_ours:
             removal.remove(output.path, shown)
@@ -61,11 +62,9 @@ def _clean_project(context: Context, removal: Removal) -> None:
         removal.empty(context.state, "environments and state")
 
 
-def _indexes(context: Context, directory: Path) -> Iterator[Output]:
+def _indexes(context: Context) -> Iterator[Output]:
     """Yield the indexes of several pages. Each `report` of one of the binaries in it writes it again."""
-    for path in dict.fromkeys(each / INDEX for each in index_directories(context, directory)):
-        if mark.is_index(path):
-            yield Output(path=path, is_ours=True)
+    yield from (Output(path=path, is_ours=True) for path in indexes.paths(context) if mark.is_index(path))
 
 
 def _clean_cache(context: Context, removal: Removal) -> None:

@@ -141,6 +141,7 @@ STEPS: Final = {
             help="Remove what was built for the project, and trim the shared cache.",
             options=("dry-run",),
             exclusive=True,
+            surveys=True,
         ),
     )
 }
