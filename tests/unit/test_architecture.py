@@ -21,8 +21,8 @@ ROOMS = (
 FOUNDATION = {"errors", "version"}
 """Modules that every module may import."""
 
-ESCAPING = {"system.outside_text", "system.lazy"}
-"""The imports of `errors`, so that no error can be shown with raw text from outside."""
+ESCAPING = {"system.outside_text", "system.log_excerpt", "system.lazy"}
+"""The imports of `errors`, so that no error can be shown with raw text from outside, or with all of a long log."""
 
 FRONTENDS = {
     "__init__",

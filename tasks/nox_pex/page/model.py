@@ -146,14 +146,23 @@ class Boot(Struct, frozen=True, kw_only=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """A failure of a step: its code (`check-failed`), the problem, the remedy, the command to run by hand, the log."""
+    """A failure of a step: its code (`check-failed`), the problem, the remedy, and the command to run by hand.
+
+    `subject` names what failed (`service, warm: GET /items`). `rows` are labels and texts, such as `expected` and
+    `got`. `log` are the lines of the program's log that say why, or else its last lines; the log has `log_count` lines,
+    and `log_file` is the file in `dist` with all of them. Each may be empty.
+    """
 
     step: str
     code: str
     problem: str
     remedy: str = ""
     by_hand: str = ""
+    subject: str = ""
+    rows: tuple[tuple[str, str], ...] = ()
     log: tuple[str, ...] = ()
+    log_count: int = 0
+    log_file: str = ""
 
 
 class Gate(Struct, frozen=True, kw_only=True):

@@ -39,13 +39,18 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True, rename="kebab"):
-    """The failure of a result."""
+    """The failure of a result. Its fields are those of `NoxPexError`; `log_file` is a file in `dist`."""
 
     code: Text
     problem: Text
     remedy: Text = ""
     by_hand: Text | None = None
-    log: Annotated[tuple[Text, ...], Meta(max_length=1000)] = ()
+    subject: Text = ""
+    rows: Annotated[tuple[tuple[Text, Text], ...], Meta(max_length=1000)] = ()
+    cause: Annotated[tuple[Text, ...], Meta(max_length=10_000)] = ()
+    log: Annotated[tuple[Text, ...], Meta(max_length=10_000)] = ()
+    log_lines: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    log_file: Text | None = None
 
 
 class Phase(Struct, frozen=True, kw_only=True):

@@ -104,7 +104,11 @@ def _failure(step: str, failure: forms.Failure) -> Failure:
         problem=cut(failure.problem),
         remedy=cut(failure.remedy),
         by_hand=cut(failure.by_hand or ""),
-        log=tuple(map(cut, failure.log[-_MOST:])),
+        subject=cut(failure.subject),
+        rows=tuple((cut(label), cut(text)) for label, text in failure.rows[:_MOST]),
+        log=tuple(map(cut, (failure.cause or failure.log)[-_MOST:])),
+        log_count=failure.log_lines,
+        log_file=cut(failure.log_file or ""),
     )
 
 

@@ -187,7 +187,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 
 _TEMPORARY: Final = (
-    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml)|requirements\S*\.txt|Dockerfile"
+    r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml|log)|requirements\S*\.txt|Dockerfile"
     r"|push\.json|diff\.(?:json|md)|oci|attestations|pex\.intoto\.jsonl|cdx\.json|html)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
@@ -306,6 +306,7 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "pex": _is_built,
     "pex.sha256": _is_checksum,
     "smoke.xml": _has_result(_is_smoke_result),
+    "smoke.log": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
     "verify.json": _is_verify_result,
     "attestations": _is_attestations,
@@ -319,6 +320,7 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "diff.json": _is_difference,
     "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),
+    "image.log": _has_result(_is_image_result),
     "image.json": _is_image_result,
     "Dockerfile": _first_line_has("written by nox-pex"),
     "requirements.txt": _is_frozen,

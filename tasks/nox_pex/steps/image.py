@@ -11,7 +11,7 @@ from nox_pex.pex.target import Target
 from nox_pex.smoke import report
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.steps.smoke import options, overrides, show_report
+from nox_pex.steps.smoke import options, overrides, show_report, with_log
 from nox_pex.system import files, outside_text
 from nox_pex.system.messages import skipped
 
@@ -28,8 +28,8 @@ def run(context: Context) -> None:
         if target.table.image is None:
             context.say(skipped(f"image: {target.name} skipped, it has no image in the settings"))
             return
-        result, junit = target.file("image.json"), target.file("image.xml")
-        remove_results(result, junit)
+        result, junit, log = (target.file(f"image.{ending}") for ending in ("json", "xml", "log"))
+        remove_results(result, junit, log)
         job = Job(
             target=target,
             image=target.table.image,
@@ -39,10 +39,12 @@ def run(context: Context) -> None:
         )
         under = circumstances.of_image(target)  # before the check: a file that it reads may change meanwhile
         found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
+        tested = with_log(context, found.report, log)
         obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
-        own_results.write(target, "image", outside_text.json_text({**found.json_value, **obtained}))
+        value = {**found.json_value, "failure": report.failure_as_json(tested), **obtained}
+        own_results.write(target, "image", outside_text.json_text(value))
         if not context.arguments.serve:  # nothing was checked
-            files.write_text(junit, report.junit_text(found.report))
-        show_report(context, found.report)
+            files.write_text(junit, report.junit_text(tested))
+        show_report(context, tested)
 
     each_binary(context, image)
