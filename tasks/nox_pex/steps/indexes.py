@@ -52,6 +52,8 @@ def write(context: Context) -> Iterator[str]:
     waiting = "report: waiting for another run that writes the index"
     with locks.locked(context.state.parent / "index.lock", waiting=lambda: context.say(waiting)):
         for place in _places(context):
+            if context.arguments.binary is not None and not place.path.exists():
+                continue  # nothing need be built here
             found = _rows(context, place)
             if len(found) > 1:
                 _write(context, place.path, found)
