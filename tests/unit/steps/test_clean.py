@@ -28,6 +28,7 @@ VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
 IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
 PUSH: Final = json.dumps({"name": "api", "binary": "api.pex", "repositories": [], "digest": "sha256:"})
 WRITTEN: Final = {
+    "html": f"<!doctype html><!-- nox-pex report {'0' * 64} -->\n<title>api</title>",
     "push.json": PUSH,
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
@@ -312,6 +313,18 @@ def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path
     assert list(context.state.iterdir()) == []
     assert "clean: kept dist/api.verify.json: nox-pex did not write it, or it was changed since" in shown
     assert "clean: removed environments and state, 0.0 MB" in shown
+
+
+@pytest.mark.parametrize(("names", "left"), [((), False), (("api",), True)])
+@pytest.mark.parametrize("kind", ["index", "report", ""])
+def test_an_index_of_ours_is_removed_with_all_pages(
+    make_context: MakeContext, tmp_path: Path, kind: str, names: tuple[str, ...], *, left: bool
+) -> None:
+    context = built(make_context, tmp_path, names=names)
+    index = tmp_path / "dist" / "index.html"
+    index.write_text(f"<!doctype html><!-- nox-pex {kind} {'0' * 64} -->\n", "utf-8")
+    clean.run(context)
+    assert index.exists() == (left or kind != "index")
 
 
 @pytest.mark.parametrize(("names", "left"), [(("api",), 1), (("worker",), len(WRITTEN))])
