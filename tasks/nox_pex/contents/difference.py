@@ -176,6 +176,11 @@ def facts(difference: Difference) -> tuple[SettingChange, ...]:
     )
 
 
+def new_boots(difference: Difference) -> tuple[BootChange, ...]:
+    """Return the boots of which there is a result for the new binary."""
+    return tuple(boot for boot in difference.boots if boot.new is not None)
+
+
 def growth(difference: Difference) -> str:
     """Return how the size changed: `+12 kB since the last build`, `-1.3 MB from old.pex`."""
     since = "since the last build" if difference.baseline == "previous-build" else f"from {difference.old.file}"

@@ -130,7 +130,7 @@ def _overview(difference: Difference) -> Iterator[tuple[str, ...]]:
     yield "Distributions", str(counts[0]), str(counts[1]), f"{counts[1] - counts[0]:+}"
     for fact in differences.facts(difference):
         yield f"{fact.key[0].upper()}{fact.key[1:]}", code(fact.old or ""), code(fact.new or ""), ""
-    for boot in difference.boots:
+    for boot in differences.new_boots(difference):
         yield from _boot_rows(boot)
 
 

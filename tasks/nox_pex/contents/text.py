@@ -39,7 +39,7 @@ def lines(difference: Difference, *, more: str) -> tuple[Line, ...]:
         yours = "the last build" if difference.baseline == "previous-build" else difference.old.file
         text = f"{difference.new.file} and {yours} are the same bytes, {size_text(difference.new.size)}"
         return (Line(text=text, meaning="unchanged"),)
-    whole = [*_whole(difference), *_facts(difference), *map(_boot_row, difference.boots[:_MOST_BOOTS])]
+    whole = [*_whole(difference), *_facts(difference), *map(_boot_row, differences.new_boots(difference)[:_MOST_BOOTS])]
     distributions = [_distribution_row(each) for each in differences.largest(_other_distributions(difference))]
     own = [_file_row(file) for file in _largest_files(differences.own_code(difference))]
     left = max(0, _MOST - 2 - len(whole))  # the first line, and one for what is left out
@@ -70,8 +70,8 @@ def _title(difference: Difference) -> str:
     if difference.baseline == "file":
         return f"{difference.new.file} compared with {difference.old.file}"
     build = difference.old.build
-    when = f" of {build.finished}" if build.finished else ""
-    return f"{difference.new.file} compared with the last build before it{when}"
+    when = f"of {build.finished}" if build.finished else "before it"
+    return f"{difference.new.file} compared with the build {when}"
 
 
 def _whole(difference: Difference) -> Iterator[_Row]:

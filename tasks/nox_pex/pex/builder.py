@@ -167,6 +167,9 @@ class Builder(Struct, frozen=True, kw_only=True):
             scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
             with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
                 made = scie_builder.make(built.path)
+            listing = Background(
+                lambda: member_list.of_binary(built.path, known=target.state_file(member_list.CURRENT))
+            )
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             edited = change is not None and change.kinds == {"sources"}
             disagreements = self._disagreements(built, shown=not edited)
@@ -183,16 +186,17 @@ class Builder(Struct, frozen=True, kw_only=True):
                 started=started,
             )
             contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
-            members = member_list.of_binary(built.path, known=target.state_file(member_list.CURRENT))
+            members = listing.get()
             checksums.remove(target)
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=found.known)
         contents |= checksums.write(target, build_record.read(target.record))
-        member_list.keep(target, members, new)
+        keeping = Background(lambda: member_list.keep(target, members, new))
         state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
+        keeping.get()
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, parts = _size_since(new["size"], found.known), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {parts} ({_relative_output(target)})")

@@ -112,9 +112,9 @@ def keep(target: Target, members: MemberList | None, record: Mapping[str, Any]) 
     if former is not None and former.sha256 != record["sha256"]:
         _keep_smoke_result(target)
         current.replace(previous)
-    data = _encoded(target, members, record) if members is not None else b""
-    if data and len(data) <= _LARGEST:
-        files.write_bytes(current, data)
+    pieces = _encoded(target, members, record) if members is not None else ()
+    if pieces and sum(map(len, pieces)) <= _LARGEST:
+        files.write_pieces(current, pieces)
     else:
         current.unlink(missing_ok=True)
 
@@ -126,7 +126,7 @@ def _keep_smoke_result(target: Target) -> None:
         files.write_bytes(target.state_file(PREVIOUS_SMOKE), content)
 
 
-def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> bytes:
+def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> Sequence[bytes]:
     blobs = list(members.blobs)
     if members.sizes:
         text = files.read_bytes(checksums.of_file(target.output))
@@ -145,7 +145,7 @@ def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> 
         sizes=members.sizes,
     )
     line = json.dumps(msgspec.to_builtins(header)).encode()
-    return b"".join((line, b"\n", *(content for _, content in blobs)))
+    return (line, b"\n", *(content for _, content in blobs))
 
 
 def read_header(path: Path) -> Header | None:

@@ -139,7 +139,8 @@ def _budget_error(difference: Difference, limit: int | None) -> NoxPexError | No
         f"{difference.new.file} grew by {growth:,} bytes ({size_text(growth)}), "
         f"over --max-growth of {limit:,} bytes{f'; most: {most}' if most else ''}"
     )
-    return NoxPexError("budget", problem, "find out why it grew, or raise --max-growth")
+    subject = f"{difference.new.file}: size"
+    return NoxPexError("budget", problem, "find out why it grew, or raise --max-growth", subject=subject)
 
 
 def _named(change: GroupChange) -> str:
