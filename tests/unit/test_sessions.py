@@ -314,7 +314,8 @@ def test_a_report_knows_the_sessions_of_its_project_and_all_projects(
     assert around.commands is not None
     assert around.commands["smoke"] == "nox -s 'ship-smoke(worker)'"
     assert "verify" not in around.commands
-    assert [each.root.name for each in around.contexts] == ["api", "worker"]
+    own = [each.root.name for each in around.contexts if each.root.parent == tmp_path / "services"]
+    assert own == ["api", "worker"]  # other tests have registered others
     assert around.directory == tmp_path
 
 

@@ -14,7 +14,7 @@ from nox_pex.page.model import Command, Evidence, Outcome, Proof, SignedKind
 from nox_pex.page.result_files import Found
 from nox_pex.page.result_forms import Image, Push
 from nox_pex.page.statement_files import Signed, Statements
-from nox_pex.system.wording import megabytes
+from nox_pex.system.wording import counted, megabytes
 
 
 class Papers(Struct, frozen=True, kw_only=True):
@@ -53,10 +53,10 @@ def attested(papers: Papers, *, command: Command | None) -> Proof:
     if not stated:
         summary = {"other-file": "not run on this file", "unreadable": "its result cannot be read"}
         text = summary.get(statements.standing, "not run")
-    elif signed.keyids:
-        text = f"{', '.join(stated)}; {', '.join(signed.keyids)} signed (not verified here)"
     else:
-        text = f"{', '.join(stated)}; not signed"
+        names = "all" if set(signed.keyids) == set(stated) else ", ".join(signed.keyids)
+        by_whom = f"{names} signed (signatures are not verified here)" if names else "not signed"
+        text = f"{counted(stated, 'statement')} ({', '.join(stated)}), {by_whom}"
     return Proof(
         step="attest",
         standing=statements.standing if statements.standing == "current" or not stated else "current",

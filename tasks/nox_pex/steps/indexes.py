@@ -55,7 +55,9 @@ def write(context: Context) -> Iterator[str]:
             if context.arguments.binary is not None and not place.path.exists():
                 continue  # nothing need be built here
             found = _rows(context, place)
-            if len(found) > 1:
+            if any(row.name == "index" and row.href == _NAME for row in found):
+                yield "report: no index of all binaries, because one of them is called index"
+            elif len(found) > 1:
                 _write(context, place.path, found)
                 shown = os.path.relpath(place.path, context.root)
                 failed = sum(row.outcome == "failed" for row in found)

@@ -207,3 +207,14 @@ def test_the_index_is_the_same_for_the_same_files(services: Services, tmp_path: 
 def test_the_paths_of_the_indexes_are_known_without_them(services: Services, tmp_path: Path) -> None:
     api, _ = services("api", "worker")
     assert indexes.paths(api) == (api.root / "dist" / "index.html", tmp_path / "dist" / "index.html")
+
+
+def test_a_binary_called_index_keeps_its_page(services: Services, written: list[Index], tmp_path: Path) -> None:
+    index, worker = services("index", "worker", output="../../out")
+    build(index)
+    build(worker)
+    report.run(index)
+    assert written == []
+    assert mark.is_report(tmp_path / "out" / "index.html")
+    report.run(worker)
+    assert mark.is_report(tmp_path / "out" / "index.html")
