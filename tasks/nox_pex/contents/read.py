@@ -7,7 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from nox_pex.contents import names, results
 from nox_pex.contents.model import BinaryContents, Group, Layout, PackedFile, PythonInside
 from nox_pex.distributions import scie_file
-from nox_pex.distributions.scie_file import Scie, ScieError
+from nox_pex.distributions.scie_file import Part, Scie, ScieError
 from nox_pex.errors import NoxPexError
 from nox_pex.evidence.sbom import shipped
+from nox_pex.evidence.sbom.shipped import ShippedFile
 from nox_pex.verify import archive, snapshot
 from nox_pex.verify.archive import BOOTSTRAP, DEPENDENCIES, Pex, PexWheel
 from nox_pex.verify.container import Container, DamageError, Member, chunks
@@ -43,17 +44,43 @@ def read(path: Path, *, digests: bool = True, smoke: Path | None = None) -> Bina
     is the file with a smoke result, instead of the one next to the binary; it may not exist.
     Raises `NoxPexError`: `usage` if it does not exist, `integrity` if it is neither or is damaged, `disk-full`.
     """
+    return _read(path, digests=digests, smoke=smoke, described=lambda _: None)[0]
+
+
+def read_with_metadata(
+    path: Path, *, digests: bool = True, smoke: Path | None = None
+) -> tuple[BinaryContents, ShippedFile]:
+    """Read a binary as `read` does, and its distributions with their METADATA, in one go. Raises `NoxPexError`."""
+
+    def described(found: _Opened) -> ShippedFile:
+        in_pex = shipped.of_pex(found.pex, is_directory=path.is_dir())
+        python = _part_with_python(found.scie)
+        known = shipped.python_of(python) if python is not None else None
+        return replace(in_pex, sha256=found.sha256, size=found.size, python=known)
+
+    return _read(path, digests=digests, smoke=smoke, described=described)
+
+
+_T = TypeVar("_T")
+
+
+def _read(
+    path: Path, *, digests: bool, smoke: Path | None, described: Callable[[_Opened], _T]
+) -> tuple[BinaryContents, _T]:
+    """Return the contents of a binary, and what `described` says of it while it is open."""
     with contextlib.ExitStack() as stack:
         try:
-            contents = _contents(path, _opened(path, stack), digests=digests)
+            opened = _opened(path, stack)
+            contents, also = _contents(path, opened, digests=digests), described(opened)
         except DamageError as error:
             raise NoxPexError("integrity", f"{path} is not a PEX, or is damaged: {error}", _REMEDY) from error
     sha256 = contents.sha256
-    return replace(
+    known = replace(
         contents,
         build=results.build(path.with_name(f"{path.name}.json"), sha256=sha256),
         boots=results.boots(smoke or beside(path, "smoke.json"), sha256=sha256),
     )
+    return known, also
 
 
 def beside(binary: Path, ending: str) -> Path:
@@ -113,8 +140,12 @@ def _layout(pex: Pex) -> Layout:
     return "packed" if pex.archives else "loose"
 
 
+def _part_with_python(scie: Scie | None) -> Part | None:
+    return next((part for part in scie.parts if part.name == scie.python), None) if scie is not None else None
+
+
 def _python(scie: Scie | None) -> PythonInside | None:
-    part = next((part for part in scie.parts if part.name == scie.python), None) if scie is not None else None
+    part = _part_with_python(scie)
     if part is None:
         return None
     return PythonInside(file=part.name, size=part.size, sha256=part.sha256, included=part.offset is not None)

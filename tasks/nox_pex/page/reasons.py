@@ -75,13 +75,14 @@ def _groups(document: Mapping[str, Any], poetry: Mapping[str, Any]) -> Iterable[
     for group in standard:
         yield group, _names(_with_included(standard, group))
     for group, content in poetry.get("group", {}).items():
-        yield group, [canonicalize_name(name) for name in content.get("dependencies", {})]
+        dependencies = content.get("dependencies", {}) if isinstance(content, dict) else {}
+        yield group, [canonicalize_name(name) for name in dependencies]
     yield "dev", [canonicalize_name(name) for name in poetry.get("dev-dependencies", {})]
 
 
 def _with_included(groups: Mapping[str, Any], group: str) -> list[Any]:
     """Return the entries of a group, and of the groups that it includes (PEP 735)."""
-    by_name = {canonicalize_name(name): entries for name, entries in groups.items()}
+    by_name = {canonicalize_name(name): entries for name, entries in groups.items() if isinstance(entries, list)}
     found: list[Any] = []
     waiting, seen = [canonicalize_name(group)], set[str]()
     while waiting and len(seen) < _DEEPEST:

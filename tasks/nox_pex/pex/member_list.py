@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -42,6 +43,10 @@ PREVIOUS_SMOKE: Final = "previous-smoke.json"
 
 
 _INFO: Final = "PEX-INFO"
+
+
+_WHEEL: Final = re.compile(r"\.deps/[^/]+")
+"""Matches the name of a file that is the archive of a distribution."""
 
 
 _LARGEST: Final = 48 << 20
@@ -191,7 +196,7 @@ def _of_archive(binary: Path, known: Path) -> Iterator[tuple[Blob, bytes]]:
     if json.loads(info).get("deps_are_wheel_files"):
         before = _nested_in(known)
         for member in zip_members.read(binary).members:
-            if member.name.startswith(".deps/") and member.name.count("/") == 1:
+            if _WHEEL.fullmatch(member.name):
                 (crc, _), stored = member.crc_and_size, CentralFields._make(CENTRAL.unpack_from(member.central))[8]
                 wheel = before.get((member.name, crc, stored))
                 wheel = _central_directory(io.BytesIO(member.read())) if wheel is None else wheel
@@ -214,7 +219,7 @@ def _of_directory(binary: Path) -> MemberList:
             continue
         name = entry.path[prefix:]
         sizes[name] = entry.stat(follow_symlinks=False).st_size
-        if name == ".bootstrap" or (name.startswith(".deps/") and name.count("/") == 1):
+        if name == ".bootstrap" or _WHEEL.fullmatch(name):
             with open(entry.path, "rb") as file:  # noqa: PTH123  # a path as text, of thousands
                 directory = _central_directory(file)
             blobs.append((Blob(name=name, size=len(directory)), directory))

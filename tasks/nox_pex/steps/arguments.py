@@ -252,3 +252,10 @@ def select_binaries(
             remedy = did_you_mean(name, {*known, *elsewhere}, otherwise="there are")
             raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy}; {_HELP}")
     return tuple(name for name in known if not arguments.names or name in arguments.names)
+
+
+def require_one(names: Sequence[str]) -> None:
+    """Raise `NoxPexError` `usage` if there are several binaries with these `names`, for a step that takes one."""
+    if len(names) > 1:
+        problem = f"diff takes one binary, and there are {len(names)}: {', '.join(names)}"
+        raise NoxPexError("usage", problem, "name one of them, as in `nox -s diff -- NAME`")

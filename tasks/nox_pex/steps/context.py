@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,23 +199,12 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             raise NoxPexError("usage", f"nothing is installed for {target.name} yet", "run `nox -s install` first")
         return found
 
-    def check_one_binary(self) -> None:
-        """Raise `NoxPexError` `usage` if the arguments select several binaries, and the step takes one."""
-        if len(self.targets) > 1:
-            raise one_binary(target.name for target in self.targets)
-
     def check_prebuilt(self) -> None:
         """Raise `NoxPexError` `usage` if `--binary` names one file for several binaries."""
         if self.arguments.binary is not None and len(self.targets) > 1:
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
-
-
-def one_binary(names: Iterable[str]) -> NoxPexError:
-    """Return the error for a step that takes one binary, and got those with these `names`."""
-    problem = f"diff takes one binary, and there are several: {', '.join(names)}"
-    return NoxPexError("usage", problem, "name one of them, as in `nox -s diff -- NAME`")
 
 
 def _installed_here(context: Context, wanted: Selection) -> Installed | None:

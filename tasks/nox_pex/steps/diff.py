@@ -21,6 +21,7 @@ from nox_pex.contents.difference import Difference, GroupChange
 from nox_pex.contents.markdown import markdown
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
+from nox_pex.steps.arguments import require_one
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import remove_results
 from nox_pex.system import files, os_errors, outside_text
@@ -89,7 +90,7 @@ def _task(context: Context) -> _Task:
             smoke=read.beside(new, "smoke.json"),
             old=old,
         )
-    context.check_one_binary()
+    require_one([target.name for target in context.targets])
     (target,) = context.targets
     return _Task(
         new=target.binary,

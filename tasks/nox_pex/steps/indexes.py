@@ -59,7 +59,8 @@ def write(context: Context) -> Iterator[str]:
                 yield "report: no index of all binaries, because one of them is called index"
             elif len(found) > 1:
                 _write(context, place.path, found)
-                shown = os.path.relpath(place.path, context.root)
+                base = context.surroundings.directory or context.root
+                shown = os.path.relpath(place.path, os.path.realpath(base))
                 failed = sum(row.outcome == "failed" for row in found)
                 yield f"report: {len(found)} binaries in {shown}{f', {failed} failed' if failed else ''}"
 

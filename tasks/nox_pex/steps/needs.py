@@ -12,8 +12,8 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings import parse
 from nox_pex.settings.model import Binary
 from nox_pex.settings.smoke import Smoke
-from nox_pex.steps.arguments import select_binaries
-from nox_pex.steps.context import Context, one_binary
+from nox_pex.steps.arguments import require_one, select_binaries
+from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS
 from nox_pex.system import withheld
 from nox_pex.system.lazy import lazy
@@ -49,11 +49,10 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     if not reading.problems:
         try:
             selected = select_binaries(context.arguments, binaries, elsewhere=context.elsewhere)
-            binaries = {name: binaries[name] for name in selected}
+            require_one(selected if "diff" in steps else ())
         except NoxPexError as error:
             return (error,)
-        if "diff" in steps and len(binaries) > 1:
-            return (one_binary(binaries),)
+        binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
     variables = _wrong_variables(context) if "sbom" in steps else ()
     served = _served_together(context, binaries, steps)

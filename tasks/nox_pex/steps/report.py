@@ -15,7 +15,7 @@ from nox_pex.contents.model import BinaryContents
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.evidence.sbom import compose, shipped
+from nox_pex.evidence.sbom import compose
 from nox_pex.evidence.sbom.compose import Built
 from nox_pex.page import gather, mark, reasons, render, rows
 from nox_pex.page.gather import File, Inside
@@ -25,6 +25,7 @@ from nox_pex.page.shown_distributions import Declarations
 from nox_pex.pex import build_record
 from nox_pex.pex.target import Target
 from nox_pex.steps import built_file, indexes, judging
+from nox_pex.steps.arguments import require_one
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, os_errors
@@ -46,7 +47,7 @@ def run(context: Context) -> None:
     """
     context.check_prebuilt()
     if context.arguments.against is not None:
-        context.check_one_binary()
+        require_one([target.name for target in context.targets])
     try:
         each_binary(context, lambda target: _report(context, target))
     finally:
@@ -89,14 +90,12 @@ def _read(context: Context, target: Target) -> tuple[File, Inside | None]:
     against = context.arguments.against
     old = read.read(against) if against is not None else None
     try:
-        contents = read.read(binary, digests=old is not None, smoke=target.file("smoke.json"))
-        found = shipped.read(binary)
+        smoke = target.file("smoke.json")
+        contents, found = read.read_with_metadata(binary, digests=old is not None, smoke=smoke)
     except NoxPexError as error:
         if error.code != "integrity":
             raise
         return _unreadable(target, error), None
-    if found.sha256 != contents.sha256:
-        raise NoxPexError("integrity", f"{binary} was changed while it was read", "run it again")
     built = None
     with contextlib.suppress(NoxPexError):  # nothing is installed
         built = built_file.facts(context, target, found, open_scies=False)
