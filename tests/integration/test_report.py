@@ -56,7 +56,7 @@ def test_the_page_says_what_was_proven_of_exactly_this_file(sample: Project, env
         "starlette",
         "BSD-3-Clause",
         locked[1][:19],
-        "GET /",
+        "Hello World",
         "noxfile.py",
         "reproducible",
     ):
