@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -126,6 +128,10 @@ def _loose(header: Header, members: MemberList) -> Iterator[tuple[str, PackedFil
     digests = dict(_checksums(text.decode("utf-8", "surrogateescape"), prefix=f"{header.file}/"))
     for name, size in members.sizes.items():
         yield name, PackedFile(path=name, size=size, stored=size, sha256=digests.get(name, ""))
+    for name, target in members.links.items():
+        content = os.fsencode(target)
+        digest = hashlib.sha256(content).hexdigest()
+        yield name, PackedFile(path=name, size=len(content), stored=len(content), sha256=digest)
 
 
 def _checksums(text: str, *, prefix: str) -> Iterator[tuple[str, str]]:

@@ -149,6 +149,7 @@ def test_a_directory_has_the_sizes_and_the_checksums_of_its_files(target: Target
     assert found is not None
     assert [blob.kind for blob, _ in found[1].blobs] == ["info", "checksums"]
     assert found[1].sizes == members.sizes
+    assert found[1].links == {"pex": "__main__.py"}
 
 
 def test_an_archive_with_more_than_65_535_members_is_listed(tmp_path: Path) -> None:
