@@ -17,6 +17,15 @@ def waiting(session: nox.Session) -> list[str]:
     return [runner.name for runner in _queue(session)]
 
 
+def all_of_run(session: nox.Session) -> list[str]:
+    """Return the names of all sessions of this run: those that have begun, also this one, and those that wait.
+
+    A worker of `--parallel` knows only its own.
+    """
+    manifest = session._runner.manifest  # noqa: SLF001  # see the first line
+    return [runner.name for runner in (*manifest._consumed, *manifest._queue)]  # noqa: SLF001  # see the first line
+
+
 def postpone(session: nox.Session, rank: Callable[[str], int | None]) -> list[str]:
     """Let the waiting sessions whose names have a rank run after all others, in the order of their ranks.
 

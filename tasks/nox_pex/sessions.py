@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -23,16 +23,18 @@ from nox_pex.system.supported import check_supported
 if TYPE_CHECKING:
     from nox._decorators import Func
 
-    from nox_pex import nox_screen
+    from nox_pex import nox_help, nox_screen
     from nox_pex.project import discovery
-    from nox_pex.steps import frontend
+    from nox_pex.steps import arguments, frontend
     from nox_pex.steps.context import Context
     from nox_pex.system import files, wording
 else:
+    nox_help = lazy("nox_pex.nox_help")  # only needed for `-- --help`
     nox_screen = lazy("nox_pex.nox_screen")  # only needed if a session runs
     discovery = lazy("nox_pex.project.discovery")  # only needed if the noxfile names projects
     files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
+    arguments = lazy("nox_pex.steps.arguments")  # only needed if a session runs
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
@@ -94,7 +96,7 @@ def _register(
     existing = set(nox.registry.get())
     yielding = {name for name, step in table.STEPS.items() if step.yields and prefix + name in existing}
     _YIELDED.update(f"{prefix}{name}" for name in yielding)
-    before_pex = [] if _uses_finished_binary(sys.argv) else [_RequiredSession(name) for name in requires]
+    before_pex = [] if _is_given(sys.argv, "--binary") else [_RequiredSession(name) for name in requires]
     for step in table.with_needed(only):
         if step.name in yielding:
             continue
@@ -103,17 +105,18 @@ def _register(
             _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
+            _EXPLAINED[prefix + step.name] = (step, tuple(project.directory for project in named))
             _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
 
 
-def _uses_finished_binary(argv: Sequence[str]) -> bool:
-    """Whether this run of Nox names a finished binary (`-- --binary PATH`), so that nothing has to be built for it.
+def _is_given(argv: Sequence[str], *options: str) -> bool:
+    """Whether one of the options is among the arguments after `--` of this run of Nox: then it needs fewer sessions.
 
     Nox builds its queue before a session of ours could skip anything, and gives a noxfile no other way to see the
     arguments by then.
     """
     posargs = argv[argv.index("--") :] if "--" in argv else ()
-    return any(argument.partition("=")[0] == "--binary" for argument in posargs)
+    return any(argument.partition("=")[0] in options for argument in posargs)
 
 
 class _RequiredSession(str):
@@ -179,6 +182,7 @@ def _add_project(
         after = [prefix + project.name(needed) for needed in step.after]
         session, name = _session(step, project.directory, suffix=""), prefix + project.name(step.name)
         _REGISTERED[name] = _Ours(step, project.directory, "")
+        _EXPLAINED[name] = (step, (project.directory,))
         _add(name, session, python=python, requires=[*after, *before], tags=[step.name], existing=existing)
         return
     for one in python:
@@ -186,7 +190,9 @@ def _add_project(
         session = _session(step, project.directory, suffix=table.suffix_of(one))
         name = prefix + project.name(step.name, python=one)
         _REGISTERED[name] = _Ours(step, project.directory, table.suffix_of(one))
+        _EXPLAINED[name] = (step, (project.directory,))
         _add(name, session, python=one, requires=[*after, *before], tags=[step.name], existing=existing)
+    _EXPLAINED[prefix + project.name(step.name)] = (step, (project.directory,))
     each = [prefix + project.name(step.name, python=one) for one in python]
     _add(prefix + project.name(step.name), _group(step, "Python"), requires=each, existing=existing)
 
@@ -203,8 +209,16 @@ _REGISTERED: Final[dict[str, _Ours]] = {}
 """The sessions of nox-pex by their names, to recognise them in Nox's queue."""
 
 
+_EXPLAINED: Final[dict[str, tuple[Step, tuple[Path, ...]]]] = {}
+"""The step of each session of nox-pex, also of those that only require others, and the directories of its projects."""
+
+
 _YIELDED: Final[set[str]] = set()
 """The names of sessions of the noxfile that stay, although nox-pex has sessions of these names."""
+
+
+_HELP: Final = ("--help", "-h")
+"""The options with which a session only explains its arguments, and so requires no other."""
 
 
 _SHOWN: Final[set[object]] = set()
@@ -215,6 +229,9 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
     def run(session: nox.Session) -> None:
         with nox_screen.one_line_errors(session):
             check_supported()
+            if arguments.asks_for_help(session.posargs):
+                nox_help.explain(session, _EXPLAINED)
+                return
             screen = nox_screen.screen_of(session)
             with import_path.without(directory, session.invoked_from), screen.opened():
                 _run(step, session, directory, suffix=suffix)
@@ -227,7 +244,9 @@ def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
     """Return a session that only requires others: those of `step` for each project, or for each Python (`each`)."""
 
     def run(session: nox.Session) -> None:
-        """Do nothing: the sessions that this one requires do the work."""
+        """Do nothing but explain the arguments: the sessions that this one requires do the work."""
+        if arguments.asks_for_help(session.posargs):
+            nox_help.explain(session, _EXPLAINED)
 
     run.__doc__ = f"{step.help} For each {each}."
     return run
@@ -251,7 +270,7 @@ def _add(
     decorate = nox.session(
         name=name,
         python=python,
-        requires=requires,
+        requires=[] if _is_given(sys.argv, *_HELP) else requires,
         tags=tags,
         reuse_venv=True,
         venv_backend="none",
@@ -291,7 +310,8 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     before = nox_queue.postpone(session, _rank)
     waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
     run = [own, *(each for each in waiting if each is not None)]
-    frontend.check_signing(context, [each.step for each in run])
+    known = [_REGISTERED[name].step for name in nox_queue.all_of_run(session) if name in _REGISTERED]
+    frontend.check_arguments(context, table.STEPS.values() if session.parallel else known)
     if own.step.last and before and frontend.signs(context):
         nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
@@ -300,10 +320,14 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     context.later.clear()
     context.later.update(each.step.name for each in run[1:] if each[1:] == own[1:])
     _show_once(context, [problem for each, problems in found.items() if each != own for problem in problems])
-    of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
-    contexts = (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
-    if problems := (*found[own], *frontend.find_shared_files(context, contexts)):
+    if problems := (*found[own], *frontend.find_shared_files(context, _other_contexts(session, own))):
         raise NoxPexError.together(problems)
+
+
+def _other_contexts(session: nox.Session, own: _Ours) -> Iterator[Context]:
+    """Yield the contexts of all other projects of the noxfile."""
+    of_others = {each[1:]: each for each in _REGISTERED.values() if each.directory != own.directory}
+    return (_context(session, each.directory, suffix=each.suffix) for each in of_others.values())
 
 
 def _is_last(name: str) -> bool:
@@ -332,6 +356,7 @@ def _problems(
     if nox_screen.flags_of(session).install_only:
         steps -= {"smoke", "image"}
     there = context if project == own else _context(session, project.directory, suffix=project.suffix)
+    frontend.note_other_binaries(there, _other_contexts(session, project))
     return frontend.find_problems(there, steps)
 
 

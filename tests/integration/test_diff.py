@@ -29,7 +29,8 @@ def test_a_build_is_compared_with_the_one_before_it_and_with_any_file(
     first = loose.nox("-s", "diff")
     assert first.said("diff: no previous build of loose is known here")
     assert not (loose.root / "dist" / "loose.diff.json").exists()
-    old = shutil.copy(loose.binary("loose"), tmp_path / "old.pex")
+    old = tmp_path / "old.pex"
+    shutil.copy(loose.binary("loose"), old)
 
     loose.edit("counter.py", "def main(", "ADDED = 1\n\n\ndef main(")
     (loose.root / "wares" / "fresh.py").write_text("FRESH = 1\n", "utf-8")

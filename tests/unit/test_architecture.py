@@ -30,6 +30,7 @@ FRONTENDS = {
     "command_line",
     "sessions",
     "register_arguments",
+    "nox_help",
     "nox_queue",
     "nox_screen",
     "invoke",

@@ -91,5 +91,5 @@ def test_a_wrong_value_is_refused_in_words_and_not_by_the_name_of_a_function(opt
 
 
 def test_a_switch_takes_no_value() -> None:
-    with pytest.raises(NoxPexError, match="argument --force: it takes no value, got '1'; usage: "):
+    with pytest.raises(NoxPexError, match="argument --force: it takes no value, got '1'; `nox"):
         parse(["--force=1"], invoked_from=Path("/here"))

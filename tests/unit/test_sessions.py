@@ -6,7 +6,7 @@ import logging
 import logging.handlers
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -233,16 +233,16 @@ class Session:
         self.env_dir = root / ".nox" / "pex"
         self.invoked_from = str(root)
         given = {"install_only": False, "no_install": False, "reuse_venv": "no", "force_venv_backend": None, **flags}
+        self._waiting: list[SimpleNamespace] = []
         colours = {"nocolor": False, "forcecolor": False}
         self._runner = SimpleNamespace(
             global_config=SimpleNamespace(**{"verbose": False, **colours, **given}),
-            manifest=SimpleNamespace(_queue=[]),
+            manifest=SimpleNamespace(_queue=self._waiting, _consumed=[self]),
         )
 
     def queue(self, *names: str) -> None:
         """Let the sessions with these names run next; they require no others."""
-        waiting = [SimpleNamespace(name=name, get_direct_dependencies=list) for name in names]
-        self._runner.manifest = SimpleNamespace(_queue=waiting)
+        self._waiting[:] = [SimpleNamespace(name=name, get_direct_dependencies=list) for name in names]
 
     @property
     def shown(self) -> list[str]:
@@ -274,8 +274,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessio
     monkeypatch.chdir(tmp_path)
     sessions.register()
 
-    def go(step: str, *posargs: str, **flags: Any) -> Session:
+    def go(step: str, *posargs: str, waiting: Sequence[str] = (), **flags: Any) -> Session:
         session: Any = Session(tmp_path, *posargs, **flags)
+        session.name = step
+        session.queue(*waiting)
         nox.registry.get()[step](session)
         return session  # type: ignore[no-any-return]  # a stand-in for Nox's own
 
@@ -306,7 +308,7 @@ def test_install_only_prepares_a_step(run: Callable[..., Session], performed: li
 def test_a_finished_binary_needs_nothing_installed(
     run: Callable[..., Session], performed: list[tuple[str, str]]
 ) -> None:
-    run("install", "--binary", "x.pex", install_only=True, no_install=True)
+    run("install", "--binary", "x.pex", waiting=["smoke"], install_only=True, no_install=True)
     assert performed == [("perform", "install")]
 
 

@@ -117,7 +117,7 @@ def test_a_session_that_is_added_late_comes_before_the_signatures_too(project: P
 
 def test_a_key_that_no_session_uses_is_refused(project: Path) -> None:
     shown = nox(project, "-s", "pex", "--", "--key", "key.pem")
-    assert "Session install aborted: error[usage]: --key is given, and no session of this run signs; " in shown
+    assert "Session install aborted: error[usage]: no session of this run uses --key; " in shown
 
 
 def test_an_encrypted_key_without_a_passphrase_is_refused_before_anything_is_installed(project: Path) -> None:

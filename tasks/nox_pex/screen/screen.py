@@ -65,6 +65,11 @@ class Screen:
         self._ticker: threading.Thread | None = None
         self._has_live_line = False
 
+    @property
+    def form(self) -> Form:
+        """The form of the lines."""
+        return self._form
+
     def say(self, message: Message) -> None:
         """Show a message. A line is shown at once, progress when it is due."""
         with self._lock:

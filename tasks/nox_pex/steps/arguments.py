@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, get_args
@@ -14,7 +15,11 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Condition
 from nox_pex.settings.table import HIGHEST_PORT
 from nox_pex.settings.values import parse_size
-from nox_pex.system.wording import did_you_mean
+from nox_pex.system.wording import did_you_mean, nearest
+
+HELP: Final = "help"
+"""The option that explains the others."""
+
 
 _LONGEST_TIMEOUT: Final = 86_400
 
@@ -53,6 +58,13 @@ class Arguments(Struct, frozen=True, kw_only=True):
     against: Path | None = None
     max_growth: int | None = None
     dry_run: bool = False
+    help: bool = False
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of the options that are given, in the order of `OPTIONS`."""
+        options = (option.name for option in OPTIONS)
+        return tuple(name for name in options if getattr(self, name.replace("-", "_")) not in (None, False))
 
     @property
     def skip_build_reason(self) -> str | None:
@@ -166,19 +178,19 @@ OPTIONS: Final = (
     Option("against", "compare the binary with this older file", "PATH", _path),
     Option("max-growth", "fail if the binary is larger than the older one by more than this", "SIZE", _size),
     Option("dry-run", "show what clean would remove, and remove nothing"),
+    Option(HELP, "explain these arguments, and do nothing else"),
 )
 """Every option, in the order in which users see them."""
 
 
-_USAGE: Final = " ".join(["nox -s SESSION -- [NAME …]", *map(str, OPTIONS)])
+_HELP: Final = "`nox -s SESSION -- --help` lists the arguments"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        text = message.replace("unrecognized", "unrecognised")  # the spelling of all our messages
-        text = text.replace("ignored explicit argument", "it takes no value, got")
+        text = message.replace("ignored explicit argument", "it takes no value, got")
         problem = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
-        raise NoxPexError("usage", problem, f"usage: {_USAGE}")
+        raise NoxPexError("usage", problem, _HELP)
 
 
 def parse(posargs: Sequence[str], *, invoked_from: Path) -> Arguments:
@@ -196,8 +208,11 @@ def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
         if option.value:
             parser.add_argument(f"--{option.name}", type=option.convert)
         else:
-            parser.add_argument(f"--{option.name}", action="store_true")
-    found = vars(parser.parse_intermixed_args(posargs))
+            short = ["-h"] if option.name == HELP else []
+            parser.add_argument(f"--{option.name}", *short, action="store_true")
+    namespace, unknown = parser.parse_known_intermixed_args(posargs)
+    _check_known(posargs, unknown)
+    found = vars(namespace)
     names = tuple(dict.fromkeys(found.pop("names")))
     paths = {
         name: invoked_from / path for name in ("binary", "key", "against") if (path := found.pop(name)) is not None
@@ -205,15 +220,37 @@ def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
     return Arguments(**found, **paths, names=names)
 
 
-def select_binaries(arguments: Arguments, known: Collection[str]) -> tuple[str, ...]:
+def asks_for_help(posargs: Sequence[str]) -> bool:
+    """Whether `posargs` ask for an explanation of the arguments."""
+    return not {f"--{HELP}", "-h"}.isdisjoint(posargs)
+
+
+def _check_known(posargs: Sequence[str], unknown: Sequence[str]) -> None:
+    """Raise `NoxPexError` `usage` for the first of the `unknown` arguments, or for an option that is given twice."""
+    known = [f"--{option.name}" for option in OPTIONS]
+    for argument in unknown:
+        name = argument.partition("=")[0]
+        near = nearest(name, known, cutoff=0.7)
+        remedy = f"correct the name (did you mean {near}?); {_HELP}" if near else _HELP
+        raise NoxPexError("usage", f"there is no option {_cut(name)}", remedy)
+    given = Counter(argument.partition("=")[0] for argument in posargs)
+    for name in known:
+        if given[name] > 1:
+            raise NoxPexError("usage", f"{name} is given {given[name]} times", f"give it once; {_HELP}")
+
+
+def select_binaries(
+    arguments: Arguments, known: Collection[str], *, elsewhere: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return the binaries that `arguments` names, or all, in the order of `known`, the binaries in the settings.
 
+    `elsewhere` are the binaries of other projects: they may be named too, so that the result may be empty.
     Raises `NoxPexError` `usage` for an unknown name.
     """
     for name in arguments.names:
-        if name not in known:
-            remedy = did_you_mean(name, known, otherwise="there are")
-            raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy}; usage: {_USAGE}")
+        if name not in known and name not in elsewhere:
+            remedy = did_you_mean(name, {*known, *elsewhere}, otherwise="there are")
+            raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy}; {_HELP}")
     return tuple(name for name in known if not arguments.names or name in arguments.names)
 
 

@@ -49,10 +49,11 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     `root` is the project's directory. `state` is a private directory that survives from run to run. `base` is the
     Python that the binaries are for. `suffix` follows the binary's name in every file name (`-py3.12`). `say` shows one
     line to the user. `emit` prints one line to the standard output as it is, for a CI system to read. `parallel` says
-    that other projects are built at the same time, so this one does not use all processors. `installs` is a
-    cache of the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those
-    that come after the current one. `unsigned` are binaries with statements that a later step signs. The path in the
-    variable with the signing key is relative to `invoked_from`.
+    that other projects are built at the same time, so this one does not use all processors. `installs` is a cache of
+    the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those that
+    come after the current one. `elsewhere` are the binaries of other projects of the noxfile. `unsigned` are binaries
+    with statements that a later step signs. The path in the variable with the signing key is relative to
+    `invoked_from`.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     installs: dict[Selection, Installed] = {}
     steps: set[str] = set()
     later: set[str] = set()
+    elsewhere: set[str] = set()
     unsigned: list[Target] = []
 
     @cached_property
@@ -130,7 +132,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def targets(self) -> tuple[Target, ...]:
         """The binaries that the arguments select. Raises `NoxPexError` `usage`."""
-        return tuple(self.all_targets[name] for name in select_binaries(self.arguments, self.settings.binary))
+        names = select_binaries(self.arguments, self.settings.binary, elsewhere=self.elsewhere)
+        return tuple(self.all_targets[name] for name in names)
 
     @cached_property
     def provisioner(self) -> Provisioner:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import arguments, needs, table
+from nox_pex.project import pyproject
+from nox_pex.settings import parse
+from nox_pex.steps import arguments, needs, table, usable
 from nox_pex.steps.context import Context, known_secrets, state_directory
 from nox_pex.steps.table import Step
 from nox_pex.system import locks, os_errors, outside_text, plain_paths
@@ -21,6 +23,7 @@ from nox_pex.system.environ import discovery_environ
 from nox_pex.system.lazy import lazy
 from nox_pex.system.messages import Say, mapped, skipped
 from nox_pex.system.secrets import Secrets
+from nox_pex.system.wording import either
 
 if TYPE_CHECKING:
     import python_discovery
@@ -121,16 +124,30 @@ def signs(context: Context) -> bool:
     return needs.has_key(context)
 
 
-def check_signing(context: Context, run: Iterable[Step]) -> None:
-    """Raise `NoxPexError` `usage` if `--key` is given, and no step of the `run` signs.
+def binary_names(directory: Path) -> tuple[str, ...]:
+    """Return the names of the binaries of the project in `directory`; none if its settings cannot be read."""
+    try:
+        project = pyproject.read(directory.resolve())
+        scripts = project.scripts or project.other_scripts
+        read = parse.read(project.document, file=str(project.file), project_name=project.name, scripts=scripts)
+    except (NoxPexError, OSError):
+        return ()
+    return tuple(read.settings.binary) if read.settings is not None else ()
 
-    In a worker of `--parallel`, the run is not known, and `needs.find` refuses the key.
+
+def check_arguments(context: Context, run: Collection[Step]) -> None:
+    """Raise `NoxPexError` `usage` with all arguments that no step of the `run` can use.
+
+    If the run is not known, `run` is all steps.
     """
-    if context.arguments.key is not None and not context.parallel and not any(each.last for each in run):
-        problem = "--key is given, and no session of this run signs"
-        raise NoxPexError("usage", problem, "run `nox -s attest -- --key PATH` or `nox -s push -- --key PATH`")
-    if context.arguments.key is not None and context.arguments.no_evidence:
-        raise NoxPexError("usage", "--key signs statements, and --no-evidence makes none", "omit one of them")
+    if problems := tuple(usable.problems(context.arguments, run)):
+        raise NoxPexError.together(problems)
+
+
+def note_other_binaries(context: Context, others: Iterable[Context]) -> None:
+    """Let the arguments name the binaries of the `others`, which are other projects of the noxfile."""
+    for other in others if context.arguments.names else ():
+        context.elsewhere.update(needs.names(other))
 
 
 def perform(step: Step, context: Context) -> None:
@@ -142,6 +159,10 @@ def perform(step: Step, context: Context) -> None:
         context.say(skipped(f"{step.name}: skipped, {reason} is used"))
         return
     with _guarded(step, context):
+        if step.by_binary and context.arguments.names and not context.targets:
+            named = either(context.arguments.names)
+            context.say(skipped(f"{step.name}: skipped, {context.project.name or context.root.name} has no {named}"))
+            return
         table.load(step).run(context)
 
 

@@ -48,14 +48,22 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     keyless = (*_parallel_key(context, steps), *(_unusable_key(context) if _signs(context, steps) else ()))
     if not reading.problems:
         try:
-            selected = select_binaries(context.arguments, binaries)
+            selected = select_binaries(context.arguments, binaries, elsewhere=context.elsewhere)
             require_one(selected if "diff" in steps else ())
+            binaries = {name: binaries[name] for name in selected}
         except NoxPexError as error:
             return (error,)
-        binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
     variables = _wrong_variables(context) if "sbom" in steps else ()
-    return (*reading.problems, *keyless, *_missing(context, {**unusable, **binaries}, steps), *variables)
+    served = _served_together(context, binaries, steps)
+    return (*reading.problems, *keyless, *served, *_missing(context, {**unusable, **binaries}, steps), *variables)
+
+
+def _served_together(context: Context, binaries: Collection[str], steps: Collection[str]) -> Iterator[NoxPexError]:
+    """Yield an error if several programs should run until Ctrl-C: the second would wait for the end of the first."""
+    if context.arguments.serve and len(binaries) > 1 and {"smoke", "image"} & set(steps):
+        problem = f"--serve leaves one program running, and there are {len(binaries)} binaries: {', '.join(binaries)}"
+        yield NoxPexError("usage", problem, "name one of them, as in `-- NAME --serve`")
 
 
 def _reads_settings(context: Context, steps: Collection[str]) -> bool:
@@ -74,6 +82,17 @@ def _wrong_variables(context: Context) -> Iterator[NoxPexError]:
         timestamp.chosen(context.environ)
     except NoxPexError as error:
         yield error
+
+
+def names(context: Context) -> set[str]:
+    """Return the names of the project's binaries, as many as can be read of settings that are wrong."""
+    try:
+        settings = context.reading.settings
+        table = context.project.document.get("tool", {}).get("nox-pex", {})
+    except NoxPexError:
+        return set()
+    declared = table.get("binary") if isinstance(table, dict) else None
+    return {*(settings.binary if settings is not None else ()), *(declared if isinstance(declared, dict) else ())}
 
 
 def shared_files(context: Context, others: Iterable[Context]) -> Iterator[NoxPexError]:

@@ -55,11 +55,12 @@ def test_a_number_of_jobs_that_makes_no_sense_is_refused(given: str) -> None:
 @pytest.mark.parametrize(
     ("posargs", "problem"),
     [
-        (["--forse"], "unrecognised arguments: --forse"),
-        (["--forc"], "unrecognised arguments: --forc"),
-        (["-x"], "unrecognised arguments: -x"),
-        (["--help"], "unrecognised arguments: --help"),
-        (["-h"], "unrecognised arguments: -h"),
+        (["--forse"], "there is no option '--forse'"),
+        (["--forc"], "there is no option '--forc'"),
+        (["api", "--helpp=1", "--wrong"], "there is no option '--helpp'"),
+        (["-x"], "there is no option '-x'"),
+        (["--force=1"], "argument --force: it takes no value, got '1'"),
+        (["--port=1", "--port", "2"], "--port is given 2 times"),
         (["--port", "eighty"], "argument --port: 'eighty' is not a port from 1 to 65535"),
         (["--timeout", "soon"], "argument --timeout: 'soon' is not a number of seconds above 0, up to 86400 (a day)"),
         (["--binary"], "argument --binary: expected one argument"),
@@ -70,7 +71,7 @@ def test_an_argument_that_cannot_be_used_is_one_line(
 ) -> None:
     error = usage_error(*posargs)
     assert error.problem == problem
-    assert error.remedy.startswith("usage: nox -s SESSION -- [NAME …] [--force] [--jobs N] [--binary PATH] [--deep] ")
+    assert error.remedy.endswith("`nox -s SESSION -- --help` lists the arguments")
     assert capsys.readouterr() == ("", "")
 
 
@@ -88,6 +89,27 @@ def test_a_finished_binary_is_the_reason_to_build_none(arguments: Arguments, rea
     assert arguments.skip_build_reason == reason
 
 
+@pytest.mark.parametrize(
+    ("unknown", "near"), [("--helpp", "--help"), ("--binray=x", "--binary"), ("--zzz", None), ("-x", None)]
+)
+def test_an_unknown_option_suggests_the_nearest(unknown: str, near: str | None) -> None:
+    assert ("did you mean" in usage_error(unknown).remedy) is (near is not None)
+    assert near is None or f"(did you mean {near}?)" in usage_error(unknown).remedy
+
+
+def test_the_given_options_are_named_in_their_order() -> None:
+    assert parse(["--keep", "--force", "api", "--port=1"], invoked_from=HERE).given == ("force", "keep", "port")
+    assert Arguments().given == ()
+
+
+def test_help_has_a_short_form() -> None:
+    assert parse(["-h"], invoked_from=HERE) == parse(["--help"], invoked_from=HERE) == Arguments(help=True)
+
+
+def test_a_binary_of_another_project_may_be_named() -> None:
+    assert select_binaries(Arguments(names=("cron",)), ("api",), elsewhere={"cron"}) == ()
+
+
 def test_the_names_select_binaries_in_the_order_of_the_settings() -> None:
     known = ("api", "worker", "cron")
     assert select_binaries(Arguments(), known) == known
@@ -96,7 +118,7 @@ def test_the_names_select_binaries_in_the_order_of_the_settings() -> None:
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("wroker", "correct the name (did you mean 'worker'?); usage: nox"), ("zzz", "there are api, worker; usage: nox")],
+    [("wroker", "correct the name (did you mean 'worker'?); `nox"), ("zzz", "there are api, worker; `nox")],
 )
 def test_an_unknown_binary_is_refused(name: str, remedy: str) -> None:
     with pytest.raises(NoxPexError) as caught:

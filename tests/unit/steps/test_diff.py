@@ -157,6 +157,16 @@ def test_no_secret_is_in_a_result(make_context: MakeContext, tmp_path: Path, sho
         assert "inject_env" in text
 
 
+def test_files_of_one_name_are_told_apart_by_their_paths(
+    make_context: MakeContext, files: tuple[Path, Path], tmp_path: Path, shown: list[str]
+) -> None:
+    old, new = files
+    (tmp_path / "main").mkdir()
+    old = old.rename(tmp_path / "main" / "new.pex")
+    diff.run(replace(make_context(binary=new, against=old), invoked_from=tmp_path))
+    assert shown[0] == "diff: downloads/new.pex compared with main/new.pex"
+
+
 def test_a_scie_is_written_about_next_to_it(make_context: MakeContext, files: tuple[Path, Path]) -> None:
     old, new = files
     renamed = new.rename(new.with_name("shop-linux-x86_64"))

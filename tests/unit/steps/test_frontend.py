@@ -210,14 +210,14 @@ def test_a_directory_that_git_ignores_already_is_left_as_it_is(tmp_path: Path) -
 def test_a_secret_among_the_arguments_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "ghp_0123456789")
     with pytest.raises(NoxPexError) as caught:
-        context_of(tmp_path, "--token=ghp_0123456789")
+        context_of(tmp_path, "--port=ghp_0123456789")
     assert caught.value.code == "usage"
-    assert "--token=****" in caught.value.problem
+    assert caught.value.problem == "argument --port: '****' is not a port from 1 to 65535"
     monkeypatch.setenv("LICENCE", "abcde-fghij")
     (tmp_path / "pyproject.toml").write_text('[tool.nox-pex]\nsecrets = ["LICENCE"]\n', "utf-8")
     with pytest.raises(NoxPexError) as caught:
-        context_of(tmp_path, "--licence=abcde-fghij")
-    assert "--licence=****" in caught.value.problem
+        context_of(tmp_path, "--jobs=abcde-fghij")
+    assert caught.value.problem == "argument --jobs: '****' is not a positive whole number"
 
 
 def test_a_line_cannot_begin_another_one_or_command_a_ci_system(
