@@ -91,8 +91,12 @@ def _headline(difference: Difference) -> str:
 
 def _footer(difference: Difference) -> str:
     how = "the SHA-256 of their contents" if difference.by == "sha256" else "their CRC-32 and size"
-    digests = " → ".join(code(f"sha256:{side.sha256}") for side in (difference.old, difference.new))
+    digests = " → ".join(code(f"sha256:{side.sha256[:_DIGITS]}") for side in (difference.old, difference.new))
     return f"<sub>{digests}; files are compared by {how}.</sub>"
+
+
+_DIGITS: Final = 12
+"""Digits of a digest that are shown. The JSON has all."""
 
 
 def _tables(difference: Difference) -> Iterator[_Table]:
@@ -114,7 +118,8 @@ def _tables(difference: Difference) -> Iterator[_Table]:
         yield _files(f"pex's runtime: {counted(runtime, 'file')}", runtime)
     for each in distributions:
         if each.change == "changed" and not each.is_project:
-            yield _files(f"{_html(cut(shown(each.name)))}: {counted(each.files, 'file')}", each.files)
+            files = differences.without_derived(each.files) or each.files
+            yield _files(f"{_html(cut(shown(each.name)))}: {counted(files, 'file')}", files)
 
 
 _FEW: Final = 12
@@ -125,13 +130,17 @@ def _overview(difference: Difference) -> Iterator[tuple[str, ...]]:
     old, new = difference.old, difference.new
     for label, sizes in (("Size", difference.size), ("Unpacked", difference.unpacked)):
         yield label, size_text(sizes.old), size_text(sizes.new), size_change(sizes.growth)
-    yield "Files", f"{old.file_count:,}", f"{new.file_count:,}", f"{new.file_count - old.file_count:+,}"
+    yield "Files", f"{old.file_count:,}", f"{new.file_count:,}", _signed(new.file_count - old.file_count)
     counts = old.distribution_count, new.distribution_count
-    yield "Distributions", str(counts[0]), str(counts[1]), f"{counts[1] - counts[0]:+}"
+    yield "Distributions", str(counts[0]), str(counts[1]), _signed(counts[1] - counts[0])
     for fact in differences.facts(difference):
         yield f"{fact.key[0].upper()}{fact.key[1:]}", code(fact.old or ""), code(fact.new or ""), ""
     for boot in differences.new_boots(difference):
         yield from _boot_rows(boot)
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}" if number else "0"
 
 
 def _boot_rows(boot: BootChange) -> Iterator[tuple[str, ...]]:
