@@ -116,7 +116,7 @@ CODES: Final[dict[Code, str]] = {
     "left-processes": "The program left processes running.",
     "log-forbidden": "The program's log has a line that `log-forbid` forbids.",
     "log-missing": "The program's log has no line that `log-require` requires.",
-    "budget": "The binary is larger or slower than its budget, or needs more memory.",
+    "budget": "The binary is larger or slower than its budget, needs more memory, or grew by more than allowed.",
     "engine-missing": "No container engine is installed.",
     "engine-down": "A container engine is installed, but does not answer.",
     "engine-failed": "The container engine could not start the container.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from packaging.version import InvalidVersion, Version
 
 from nox_pex.contents.difference import (
     BootChange,
+    Change,
     Difference,
     FileChange,
     GroupChange,
@@ -81,22 +82,27 @@ def _by_name(groups: Sequence[Group]) -> dict[tuple[str, int], Group]:
     return found
 
 
+_NOTHING: Final = Group(kind="own", stored=0, files=())
+"""What takes the place of a group that is not there."""
+
+
 def _group(old: Group | None, new: Group | None, *, is_project: bool = False) -> GroupChange | None:
-    """Return how a group differs; None if it does not. One of the two is there."""
-    present = new if new is not None else old
-    assert present is not None  # noqa: S101  # for the type checker
-    files = tuple(_files(old.files if old is not None else (), new.files if new is not None else ()))
-    versions = old is not None and new is not None and not _same_version(old.version, new.version)
-    if old is not None and new is not None and not files and not versions:
+    """Return how a group differs; None if it does not. At least one of the two is there."""
+    before, after = old or _NOTHING, new or _NOTHING
+    files = tuple(_files(before.files, after.files))
+    change: Change = "added" if old is None else "removed" if new is None else "changed"
+    same_version = change == "changed" and _same_version(before.version, after.version)
+    if same_version and not files:
         return None
+    present = after if new is not None else before
     return GroupChange(
         kind=present.kind,
-        change="added" if old is None else "removed" if new is None else "changed",
+        change=change,
         name=present.name,
-        old_version="" if old is None else old.version,
-        new_version="" if new is None else new.version if versions or old is None else old.version,
-        stored=Sizes(old=0 if old is None else old.stored, new=0 if new is None else new.stored),
-        unpacked=Sizes(old=0 if old is None else old.size, new=0 if new is None else new.size),
+        old_version=before.version,
+        new_version=before.version if same_version else after.version,
+        stored=Sizes(old=before.stored, new=after.stored),
+        unpacked=Sizes(old=before.size, new=after.size),
         files=files,
         is_project=is_project,
     )

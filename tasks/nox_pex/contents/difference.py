@@ -142,7 +142,12 @@ def own_code(difference: Difference) -> tuple[FileChange, ...]:
     """
     groups = (difference.own, *(each for each in difference.distributions if each.is_project))
     found = [file for group in groups if group is not None for file in group.files]
-    return tuple(sorted((file for file in found if not _is_derived(file.path)), key=lambda file: file.path))
+    return tuple(sorted(without_derived(found), key=lambda file: file.path))
+
+
+def without_derived(files: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    """Return files of a distribution without those that pex and a build backend derive from the others."""
+    return tuple(file for file in files if not _is_derived(file.path))
 
 
 def runtime_files(difference: Difference) -> tuple[FileChange, ...]:

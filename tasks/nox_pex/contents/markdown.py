@@ -9,6 +9,7 @@ in the rendered text, and none in `code`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -91,30 +92,39 @@ def _headline(difference: Difference) -> str:
 
 def _footer(difference: Difference) -> str:
     how = "the SHA-256 of their contents" if difference.by == "sha256" else "their CRC-32 and size"
-    digests = " → ".join(code(f"sha256:{side.sha256}") for side in (difference.old, difference.new))
+    digests = " → ".join(code(f"sha256:{side.sha256[:_DIGITS]}") for side in (difference.old, difference.new))
     return f"<sub>{digests}; files are compared by {how}.</sub>"
+
+
+_DIGITS: Final = 12
+"""Digits of a digest that are shown. The JSON has all."""
 
 
 def _tables(difference: Difference) -> Iterator[_Table]:
     yield _Table(title="", head=("", "before", "after", "change"), rows=list(_overview(difference)), collapsed=False)
     distributions = differences.largest(difference.distributions)
-    if distributions:
-        counts = [(kind, [d for d in distributions if d.change == kind]) for kind in ("added", "removed", "changed")]
-        title = f"Distributions: {', '.join(f'{len(found)} {kind}' for kind, found in counts if found)}"
-        rows = [_distribution_row(each) for each in distributions]
-        yield _Table(title=title, head=("", "distribution", "version", "size"), rows=rows, collapsed=len(rows) > _FEW)
-    own = differences.own_code(difference)
-    if own:
+    yield from _distributions(distributions)
+    if own := differences.own_code(difference):
         yield _files(f"Own code: {counted(own, 'file')}", own, collapsed=len(own) > _FEW)
     if difference.settings:
         settings = [(code(each.key), code(each.old or ""), code(each.new or "")) for each in difference.settings]
         yield _Table(title="Settings in PEX-INFO", head=("key", "before", "after"), rows=settings)
-    runtime = differences.runtime_files(difference)
-    if runtime:
+    if runtime := differences.runtime_files(difference):
         yield _files(f"pex's runtime: {counted(runtime, 'file')}", runtime)
     for each in distributions:
         if each.change == "changed" and not each.is_project:
-            yield _files(f"{_html(cut(shown(each.name)))}: {counted(each.files, 'file')}", each.files)
+            files = differences.without_derived(each.files) or each.files
+            yield _files(f"{_html(cut(shown(each.name)))}: {counted(files, 'file')}", files)
+
+
+def _distributions(distributions: Sequence[GroupChange]) -> Iterator[_Table]:
+    """Yield the table of all distributions that differ, if there are any."""
+    if distributions:
+        numbers = Counter(each.change for each in distributions)
+        title = ", ".join(f"{numbers[kind]} {kind}" for kind in ("added", "removed", "changed") if numbers[kind])
+        rows = [_distribution_row(each) for each in distributions]
+        head = ("", "distribution", "version", "size")
+        yield _Table(title=f"Distributions: {title}", head=head, rows=rows, collapsed=len(rows) > _FEW)
 
 
 _FEW: Final = 12
@@ -125,26 +135,35 @@ def _overview(difference: Difference) -> Iterator[tuple[str, ...]]:
     old, new = difference.old, difference.new
     for label, sizes in (("Size", difference.size), ("Unpacked", difference.unpacked)):
         yield label, size_text(sizes.old), size_text(sizes.new), size_change(sizes.growth)
-    yield "Files", f"{old.file_count:,}", f"{new.file_count:,}", f"{new.file_count - old.file_count:+,}"
+    yield "Files", f"{old.file_count:,}", f"{new.file_count:,}", _signed(new.file_count - old.file_count)
     counts = old.distribution_count, new.distribution_count
-    yield "Distributions", str(counts[0]), str(counts[1]), f"{counts[1] - counts[0]:+}"
+    yield "Distributions", str(counts[0]), str(counts[1]), _signed(counts[1] - counts[0])
     for fact in differences.facts(difference):
-        yield f"{fact.key[0].upper()}{fact.key[1:]}", code(fact.old or ""), code(fact.new or ""), ""
+        yield _capital(fact.key), code(fact.old or ""), code(fact.new or ""), ""
     for boot in differences.new_boots(difference):
         yield from _boot_rows(boot)
 
 
+def _capital(label: str) -> str:
+    return label if label == "pex" else f"{label[0].upper()}{label[1:]}"
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}" if number else "0"
+
+
 def _boot_rows(boot: BootChange) -> Iterator[tuple[str, ...]]:
-    old, new = boot.old, boot.new
-    before, after = (each.ready_after if each is not None else None for each in (old, new))
+    before, after = (each.ready_after if each is not None else None for each in (boot.old, boot.new))
     change = f"{after - before:+.2f} s" if before is not None and after is not None else ""
-    yield f"Boot {code(boot.condition)}", _ready(old), _ready(new), change
-    memory = [each.memory if each is not None else None for each in (old, new)]
-    if any(each is not None for each in memory):
-        known = memory[0] is not None and memory[1] is not None
-        grown = size_change(memory[1] - memory[0]) if memory[0] is not None and memory[1] is not None else ""
-        shown_memory = ["not known" if each is None else size_text(each) for each in memory]
-        yield f"Memory {code(boot.condition)}", *shown_memory, grown if known else ""
+    yield f"Boot {code(boot.condition)}", _ready(boot.old), _ready(boot.new), change
+    used, uses = (each.memory if each is not None else None for each in (boot.old, boot.new))
+    if used is not None or uses is not None:
+        change = size_change(uses - used) if used is not None and uses is not None else ""
+        yield f"Memory {code(boot.condition)}", _memory(used), _memory(uses), change
+
+
+def _memory(size: int | None) -> str:
+    return "not known" if size is None else size_text(size)
 
 
 def _ready(boot: BootFacts | None) -> str:

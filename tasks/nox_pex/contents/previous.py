@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from nox_pex.contents import names, results
 from nox_pex.contents.model import BinaryContents, BuildFacts, Group, Layout, PackedFile
@@ -47,42 +51,53 @@ def _of_file(file: Path, smoke: Path) -> BinaryContents | None:
         return None
 
 
-def _contents(header: Header, members: MemberList, smoke: Path) -> BinaryContents:
-    info = next((content for blob, content in members.blobs if blob.kind == "info"), b"")
-    facts = names.facts(pex_info.parse(info))
+class _Listed(Struct, frozen=True, kw_only=True):
+    """The files of a binary by their paths in it, those of the archives in it, and the bytes that these take."""
+
+    files: Mapping[str, PackedFile]
+    archives: Mapping[str, list[PackedFile]]
+    stored: Mapping[str, int]
+
+    def outside(self, *, is_runtime: bool) -> list[PackedFile]:
+        """Return the files that are in no distribution and no archive: those that pex adds, or all others."""
+        names_outside = (name for name in self.files if not name.startswith(DEPENDENCIES))
+        return [self.files[name] for name in names_outside if names.is_runtime(name) == is_runtime]
+
+
+def _listed(header: Header, members: MemberList) -> _Listed:
     files = dict(_loose(header, members)) if members.sizes else {}
     archives: dict[str, list[PackedFile]] = {}
     stored: dict[str, int] = {}
     for blob, content in members.blobs:
-        if blob.kind == "archive":
-            found = list(_in_archive(content))
-            if blob.name:
-                archives[blob.name] = found
-                stored[blob.name] = blob.stored if blob.stored is not None else members.sizes.get(blob.name, 0)
-            else:
-                files.update((file.path, file) for file in found)
-    for name in archives:
-        files.pop(name, None)
-    distributions = _distributions(files, archives, stored)
-    runtime = [file for name, file in files.items() if not name.startswith(DEPENDENCIES) and names.is_runtime(name)]
-    own = [file for name, file in files.items() if not name.startswith(DEPENDENCIES) and not names.is_runtime(name)]
-    boot_files = [_moved(file, f"{BOOTSTRAP}/{file.path}") for file in archives.get(BOOTSTRAP, ())]
+        if blob.kind != "archive":
+            continue
+        found = list(_in_archive(content))
+        if blob.name:
+            archives[blob.name] = found
+            stored[blob.name] = blob.stored if blob.stored is not None else members.sizes.get(blob.name, 0)
+        else:
+            files.update((file.path, file) for file in found)
+    return _Listed(files={n: file for n, file in files.items() if n not in archives}, archives=archives, stored=stored)
+
+
+def _contents(header: Header, members: MemberList, smoke: Path) -> BinaryContents:
+    info = next((content for blob, content in members.blobs if blob.kind == "info"), b"")
+    facts, listed = names.facts(pex_info.parse(info)), _listed(header, members)
+    own, runtime = listed.outside(is_runtime=False), listed.outside(is_runtime=True)
+    bootstrap = [_moved(file, f"{BOOTSTRAP}/{file.path}") for file in listed.archives.get(BOOTSTRAP, ())]
+    of_runtime = sum(file.stored for file in runtime) + listed.stored.get(BOOTSTRAP, 0)
     return BinaryContents(
         file=header.file,
         sha256=header.sha256,
         size=header.size,
-        layout=_layout(members, archives),
+        layout=_layout(members, listed.archives),
         pex_version=facts.pex_version,
         entry_point=facts.entry_point,
         constraints=facts.constraints,
         settings=facts.settings,
-        distributions=distributions,
+        distributions=_distributions(listed.files, listed.archives, listed.stored),
         own=Group(kind="own", stored=sum(file.stored for file in own), files=tuple(own)),
-        runtime=Group(
-            kind="runtime",
-            stored=sum(file.stored for file in runtime) + stored.get(BOOTSTRAP, 0),
-            files=(*runtime, *boot_files),
-        ),
+        runtime=Group(kind="runtime", stored=of_runtime, files=(*runtime, *bootstrap)),
         build=BuildFacts(version=header.version, commit=header.commit, dirty=header.dirty, finished=header.finished),
         boots=results.boots(smoke, sha256=header.sha256),
         complete=False,
@@ -126,6 +141,10 @@ def _loose(header: Header, members: MemberList) -> Iterator[tuple[str, PackedFil
     digests = dict(_checksums(text.decode("utf-8", "surrogateescape"), prefix=f"{header.file}/"))
     for name, size in members.sizes.items():
         yield name, PackedFile(path=name, size=size, stored=size, sha256=digests.get(name, ""))
+    for name, target in members.links.items():
+        content = os.fsencode(target)
+        digest = hashlib.sha256(content).hexdigest()
+        yield name, PackedFile(path=name, size=len(content), stored=len(content), sha256=digest)
 
 
 def _checksums(text: str, *, prefix: str) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,10 @@ class Blob(Struct, frozen=True, kw_only=True):
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """The facts about the binary, from its build record, and the order of the blobs. `sizes` is for a directory."""
+    """The facts about the binary, from its build record, and the order of the blobs.
+
+    `sizes` and `links` are for a directory, as in a `MemberList`.
+    """
 
     format: int
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -85,13 +88,18 @@ class Header(Struct, frozen=True, kw_only=True):
     finished: str = ""
     blobs: tuple[Blob, ...]
     sizes: dict[str, int] = {}
+    links: dict[str, str] = {}
 
 
 class MemberList(Struct, frozen=True, kw_only=True):
-    """The list of a binary: its blobs with their bytes, and for a directory the sizes of its files by path."""
+    """The list of a binary: its blobs with their bytes.
+
+    A directory has the sizes of its files, and the targets of its links, by path.
+    """
 
     blobs: tuple[tuple[Blob, bytes], ...]
     sizes: dict[str, int] = {}
+    links: dict[str, str] = {}
 
 
 def of_binary(binary: Path, *, known: Path) -> MemberList | None:
@@ -148,6 +156,7 @@ def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> 
         finished=built.get("finished") or "",
         blobs=tuple(blob for blob, _ in blobs),
         sizes=members.sizes,
+        links=members.links,
     )
     line = json.dumps(msgspec.to_builtins(header)).encode()
     return (line, b"\n", *(content for _, content in blobs))
@@ -175,7 +184,7 @@ def read(path: Path) -> tuple[Header, MemberList] | None:
     for blob in header.blobs:
         found.append((blob, rest[position : position + blob.size]))
         position += blob.size
-    return header, MemberList(blobs=tuple(found), sizes=header.sizes)
+    return header, MemberList(blobs=tuple(found), sizes=header.sizes, links=header.links)
 
 
 def _header(line: bytes) -> Header | None:
@@ -213,18 +222,21 @@ def _of_directory(binary: Path) -> MemberList:
     """Return the list of a PEX directory: the sizes of its files, and the directories of the archives in it."""
     blobs: list[tuple[Blob, bytes]] = []
     sizes: dict[str, int] = {}
+    links: dict[str, str] = {}
     prefix = len(os.fspath(binary)) + 1
     for entry in files.entries(binary):
+        name = entry.path[prefix:]
+        if entry.is_symlink():
+            links[name] = os.readlink(entry.path)  # noqa: PTH115  # as text
         if not entry.is_file(follow_symlinks=False):
             continue
-        name = entry.path[prefix:]
         sizes[name] = entry.stat(follow_symlinks=False).st_size
         if name == ".bootstrap" or _WHEEL.fullmatch(name):
             with open(entry.path, "rb") as file:  # noqa: PTH123  # a path as text, of thousands
                 directory = _central_directory(file)
             blobs.append((Blob(name=name, size=len(directory)), directory))
     info = (binary / _INFO).read_bytes()
-    return MemberList(blobs=((Blob(name=_INFO, size=len(info), kind="info"), info), *blobs), sizes=sizes)
+    return MemberList(blobs=((Blob(name=_INFO, size=len(info), kind="info"), info), *blobs), sizes=sizes, links=links)
 
 
 def _central_directory(file: IO[bytes]) -> bytes:

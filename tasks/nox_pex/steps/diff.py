@@ -37,7 +37,7 @@ class _Task(Struct, frozen=True, kw_only=True):
     """A comparison: the binary, its name, the files that are written, and the file with its smoke result.
 
     `old` is the file to compare with; None for the previous build of `target`. `project` is the normalized name of the
-    project, if it is packaged and known.
+    project, if it is packaged and known. `shown_from` is the directory from which paths are shown.
     """
 
     new: Path
@@ -47,6 +47,7 @@ class _Task(Struct, frozen=True, kw_only=True):
     old: Path | None
     target: Target | None = None
     project: str = ""
+    shown_from: Path
 
 
 def run(context: Context) -> None:
@@ -89,6 +90,7 @@ def _task(context: Context) -> _Task:
             outputs=(read.beside(new, endings[0]), read.beside(new, endings[1])),
             smoke=read.beside(new, "smoke.json"),
             old=old,
+            shown_from=context.invoked_from,
         )
     require_one([target.name for target in context.targets])
     (target,) = context.targets
@@ -100,6 +102,7 @@ def _task(context: Context) -> _Task:
         old=old,
         target=target,
         project=target.project.name if target.project.package_mode else "",
+        shown_from=context.invoked_from,
     )
 
 
@@ -108,8 +111,13 @@ def _compare(task: _Task) -> Difference | None:
     if task.old is not None:
         with futures.ThreadPoolExecutor(2) as pool:
             reading = pool.submit(read.read, task.new, smoke=task.smoke)
-            old = pool.submit(read.read, task.old).result()
-            return compare(old, reading.result(), project=task.project)
+            old, new = pool.submit(read.read, task.old).result(), reading.result()
+        if old.file == new.file:  # the user must see which one is which
+            old, new = (
+                replace(each, file=os.path.relpath(path, task.shown_from))
+                for each, path in ((old, task.old), (new, task.new))
+            )
+        return compare(old, new, project=task.project)
     new = read.read(task.new, digests=False, smoke=task.smoke)
     before = previous.read(task.target, sha256=new.sha256) if task.target is not None else None
     return None if before is None else compare(before, new, baseline="previous-build", project=task.project)

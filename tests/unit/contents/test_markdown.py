@@ -85,7 +85,9 @@ def hostile(differ: Differ, name: str) -> Difference:
     return replace(
         difference,
         old=side,
-        new=replace(side, entry_point=f"x{name}", constraints=(name, name), pex_version=f"{name}x", python=""),
+        new=replace(
+            side, sha256="f" * 64, entry_point=f"x{name}", constraints=(name, name), pex_version=f"{name}x", python=""
+        ),
         distributions=groups,
         own=replace(difference.own, files=tuple(replace(file, path=name) for file in difference.own.files)),
         settings=(SettingChange(key=name, old=name, new=None),),
@@ -97,6 +99,7 @@ def hostile(differ: Differ, name: str) -> Difference:
 def test_every_text_from_outside_stands_in_code(differ: Differ, name: str) -> None:
     clean, dirty = rendered(markdown(hostile(differ, "x"))), rendered(markdown(hostile(differ, name)))
 
+    assert {"details", "table", "sub"} <= clean.tags
     assert dirty.text == clean.text  # nothing of a name is outside of code, and no cell is split
     assert dirty.tags == clean.tags
     assert len(dirty.codes) == len(clean.codes)
@@ -129,7 +132,9 @@ def test_the_report_has_a_table_and_what_changed(differ: Differ) -> None:
     assert any(line.startswith("| changed | `celery` | `5.4.0` → `5.5.0` | ") for line in lines)
     assert "**Own code: 3 files**" in lines
     assert '| `inject_env` | `{}` | `{"MODE": "fast"}` |' in lines
-    assert "<details><summary><code>celery</code>: 4 files</summary>" in lines
+    assert "<details><summary><code>celery</code>: 1 file</summary>" in lines
+    assert "| changed | `celery/app.py` | +80 B |" in lines
+    assert "| Files | 18 | 18 | 0 |" in lines
     assert lines[-1].endswith("files are compared by the SHA-256 of their contents.</sub>")
     assert text.count("<details>") == text.count("</details>")
 

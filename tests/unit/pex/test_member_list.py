@@ -12,6 +12,7 @@ import pytest
 from nox_pex.pex import checksums, member_list
 from nox_pex.pex.member_list import CURRENT, PREVIOUS, PREVIOUS_SMOKE
 from nox_pex.pex.target import Target
+from nox_pex.system import files
 from tests.support import pex_files
 from tests.support.small_pex import SmallPex
 from tests.unit.pex.conftest import MakeTarget
@@ -76,7 +77,7 @@ def test_a_build_that_is_killed_between_two_steps_is_made_up_for_by_the_next(
 ) -> None:
     build(target, "a")
     with monkeypatch.context() as killed:
-        killed.setattr(member_list.files, "write_pieces", _fail)
+        killed.setattr(files, "write_pieces", _fail)
         with pytest.raises(KeyboardInterrupt):
             build(target, "b")
     assert (kept(target, CURRENT), kept(target, PREVIOUS)) == (None, "a")
@@ -149,6 +150,7 @@ def test_a_directory_has_the_sizes_and_the_checksums_of_its_files(target: Target
     assert found is not None
     assert [blob.kind for blob, _ in found[1].blobs] == ["info", "checksums"]
     assert found[1].sizes == members.sizes
+    assert found[1].links == {"pex": "__main__.py"}
 
 
 def test_an_archive_with_more_than_65_535_members_is_listed(tmp_path: Path) -> None:

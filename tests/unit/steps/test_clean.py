@@ -27,9 +27,12 @@ SMOKE: Final = json.dumps({"name": "api", "binary": "api.pex", "conditions": []}
 VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
 IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
 PUSH: Final = json.dumps({"name": "api", "binary": "api.pex", "repositories": [], "digest": "sha256:"})
+DIFF = json.dumps({"name": "api", "baseline": "file", "compared-by": "sha256", "growth": 0})
 WRITTEN: Final = {
     "html": f"<!doctype html><!-- nox-pex report {'0' * 64} -->\n<title>api</title>",
     "push.json": PUSH,
+    "diff.json": DIFF,
+    "diff.md": "### `api.pex`\n",
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
     "verify.json": VERIFY,
@@ -174,7 +177,12 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
     fill(tmp_path, WRITTEN)
     record(pex(tmp_path / "api.pex"))
     names = list(found(tmp_path))
-    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("image.xml", "image.json")):
+    for proven, proof in (
+        ("pex", "pex.json"),
+        ("smoke.xml", "smoke.json"),
+        ("image.xml", "image.json"),
+        ("diff.md", "diff.json"),
+    ):
         assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
 
 
@@ -190,6 +198,8 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.pex.intoto.jsonl.abcd1234", True),
         (".api.image.xml.abcd1234", True),
         (".api.push.json.abcd1234", True),
+        (".api.diff.json.abcd1234", True),
+        (".api.diff.md.abcd1234", True),
         (".api.oci.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),
