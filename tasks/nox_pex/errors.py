@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    from nox_pex.system import outside_text
-else:
-    outside_text = lazy("nox_pex.system.outside_text")  # only needed for an error
+    from nox_pex.system import log_excerpt, outside_text
+else:  # only needed for an error
+    log_excerpt, outside_text = lazy("nox_pex.system.log_excerpt"), lazy("nox_pex.system.outside_text")
 
 Code = Literal[
     "usage",
@@ -116,7 +116,7 @@ CODES: Final[dict[Code, str]] = {
     "left-processes": "The program left processes running.",
     "log-forbidden": "The program's log has a line that `log-forbid` forbids.",
     "log-missing": "The program's log has no line that `log-require` requires.",
-    "budget": "The binary is larger or slower than its budget, or needs more memory.",
+    "budget": "The binary is larger or slower than its budget, needs more memory, or grew by more than allowed.",
     "engine-missing": "No container engine is installed.",
     "engine-down": "A container engine is installed, but does not answer.",
     "engine-failed": "The container engine could not start the container.",
@@ -143,6 +143,13 @@ def docs_page(code: Code) -> str:
     return f"{_PAGE}#{code}"
 
 
+_FIELDS: Final = (
+    *("code", "problem", "remedy", "log", "others", "by_hand", "subject", "rows"),
+    *("cause", "whole_log", "log_file", "log_count"),
+)
+"""The arguments of `NoxPexError`, which are its attributes too."""
+
+
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
@@ -150,9 +157,10 @@ class NoxPexError(Exception):
     `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. `others` are
     failures that were found together with this one. `by_hand` is a line for a shell that repeats what failed, or "".
     `subject` names what failed, as in `service, warm: GET /items`, or is "". `rows` are labels and texts that explain
-    it, such as `expected` and `got`. `log_file` is the path of the file with the whole log, as the user sees it, or "",
-    and `log_count` the number of lines in it. All texts may come from outside as they are: `lines`, `block` and `str()`
-    escape them, so that the error is one line.
+    it, such as `expected` and `got`. `cause` are the lines of the log that say why it failed, if they are chosen from
+    more than `log`. `whole_log` is the text for a file with the whole log, or "". `log_file` is the path of that file,
+    as the user sees it, or "", and `log_count` the number of lines in it. All texts may come from outside as they are:
+    `lines`, `block` and `str()` escape them, so that the error is one line. `whole_log` is escaped already.
     """
 
     def __init__(
@@ -166,6 +174,8 @@ class NoxPexError(Exception):
         by_hand: str = "",
         subject: str = "",
         rows: tuple[tuple[str, str], ...] = (),
+        cause: tuple[str, ...] = (),
+        whole_log: str = "",
         log_file: str = "",
         log_count: int = 0,
     ) -> None:
@@ -180,25 +190,28 @@ class NoxPexError(Exception):
         self.by_hand = by_hand
         self.subject = subject
         self.rows = rows
+        self.cause = cause
+        self.whole_log = whole_log
         self.log_file = log_file
         self.log_count = log_count
         super().__init__(code, problem, remedy)
 
     def replaced(self, **changes: Any) -> NoxPexError:
         """Return this failure with other values: `changes` are those of the constructor by their names."""
-        names = ("code", "problem", "remedy", "log", "others", "by_hand", "subject", "rows", "log_file", "log_count")
-        return NoxPexError(**{**{name: getattr(self, name) for name in names}, **changes})
+        return NoxPexError(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
 
     def masked(self, mask: Callable[[str], str]) -> NoxPexError:
         """Return this failure with `mask` applied to each of its texts, and to the other failures."""
         return self.replaced(
             problem=mask(self.problem),
             remedy=mask(self.remedy),
-            log=tuple(mask("\n".join(self.log)).split("\n")) if self.log else (),
+            log=_masked_lines(self.log, mask),
+            cause=_masked_lines(self.cause, mask),
             others=tuple(other.masked(mask) for other in self.others),
             by_hand=mask(self.by_hand),
             subject=mask(self.subject),
             rows=tuple((label, mask(text)) for label, text in self.rows),
+            whole_log=mask(self.whole_log) if self.whole_log else "",
         )
 
     @classmethod
@@ -215,13 +228,24 @@ class NoxPexError(Exception):
     def block(self, subject: str) -> tuple[tuple[str, str], ...]:
         """Return what a front end shows before the error itself: rows of a label and a text, both on one line.
 
-        An empty label continues the row before. `subject` is for a failure that does not name one.
+        An empty label continues the row before. `subject` is for a failure that does not name one. Of the log, the rows
+        have the lines that say the cause, each after `| `, and where the others are.
         """
         rows = [("FAILED", self.subject or subject), *self.rows]
-        rows += [("" if number else "its log", f"| {line}") for number, line in enumerate(self.log)]
+        cause = self.cause or log_excerpt.excerpt(self.log)
+        rows += [("" if number else "its log", f"| {line}") for number, line in enumerate(cause)]
+        rows += [("", each) for each in self._where_the_rest_is(sum(line != log_excerpt.GAP for line in cause))]
         rows += [("by hand", self.by_hand)] if self.by_hand else []
         rows += [("also", f"{other.problem}; {other.remedy}") for other in self.others]
         return tuple((label, outside_text.log_line(text)) for label, text in [*rows, ("see", self.page)])
+
+    def _where_the_rest_is(self, shown: int) -> tuple[str, ...]:
+        """Return the note on the lines of the log that are not `shown`; none if there are no others."""
+        count = max(self.log_count, len(self.log))
+        if shown >= count:
+            return ()
+        number = "1 line" if shown == 1 else f"{shown} lines"
+        return (f"({number} of {count}{f'; {self.log_file} has all' if self.log_file else ''})",)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -233,3 +257,8 @@ class NoxPexError(Exception):
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")
+
+
+def _masked_lines(lines: tuple[str, ...], mask: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the lines masked as one text: a secret may have several lines."""
+    return tuple(mask("\n".join(lines)).split("\n")) if lines else ()

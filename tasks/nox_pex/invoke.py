@@ -152,6 +152,8 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
                 raise NoxPexError.together(problems)  # the failure of this Python, as any other
             project.steps.update(needed.name for needed in needed_steps)
+            if step.surveys:
+                project.surroundings.commands = {name: f"inv {name}" for name in table.STEPS}
             for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ else:
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "platform", "cache-key", "clean"
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "diff",
+    "platform", "cache-key", "clean",
 ]  # fmt: skip
 
 
@@ -66,8 +68,9 @@ def register(
         run_end.watch(os.environ, parallel=True)  # here, because this process runs no session
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
-        signing = [prefix + step.name for step in table.STEPS.values() if step.last]
-        withheld.note_signing([*signing, *filter(_is_last, _REGISTERED)], argv=sys.argv)
+        signing = [prefix + step.name for step in table.STEPS.values() if step.signs]
+        signing += [name for name, each in _REGISTERED.items() if each.step.signs]
+        withheld.note_signing(signing, argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -298,7 +301,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     run = [own, *(each for each in waiting if each is not None)]
     known = [_REGISTERED[name].step for name in nox_queue.all_of_run(session) if name in _REGISTERED]
     frontend.check_arguments(context, table.STEPS.values() if session.parallel else known)
-    if own.step.last and before and frontend.signs(context):
+    if own.step.signs and before and frontend.signs(context):
         nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
@@ -308,6 +311,18 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     _show_once(context, [problem for each, problems in found.items() if each != own for problem in problems])
     if problems := (*found[own], *frontend.find_shared_files(context, _other_contexts(session, own))):
         raise NoxPexError.together(problems)
+    if own.step.surveys:
+        _survey(session, context, own)
+
+
+def _survey(session: nox.Session, context: Context, own: _Ours) -> None:
+    """Tell a step the names of the sessions of its project, and all projects of the noxfile."""
+    around = context.surroundings
+    around.directory = Path.cwd()  # Nox changes to the directory of the noxfile
+    names = {each.step.name: name for name, each in _REGISTERED.items() if each[1:] == own[1:]}
+    around.commands = {step: f"nox -s {shlex.quote(name)}" for step, name in names.items()}
+    every = dict.fromkeys(each[1:] for each in _REGISTERED.values())
+    around.contexts = tuple(_context(session, directory, suffix=suffix) for directory, suffix in every)
 
 
 def _other_contexts(session: nox.Session, own: _Ours) -> Iterator[Context]:

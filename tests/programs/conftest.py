@@ -104,7 +104,7 @@ def smoke_test(binary: Callable[[str], Path], project: Path, temporary: Path, tm
             environ=os.environ if environ is None else environ,
             secrets=secrets or Secrets(),
             options=options or Options(),
-            say=say_into(said.append),
+            say=say_into(said.append, works=True),
         )
         for line in said:
             ports.update(int(port) for port in re.findall(r"(?:127\.0\.0\.1|\]):(\d+)", line))

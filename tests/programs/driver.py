@@ -44,7 +44,7 @@ def main() -> None:
         environ=os.environ,
         secrets=Secrets(),
         options=Options(serve=mode == "serve"),
-        say=say_into(say),
+        say=say_into(say, works=True),
     )
     say(f"done {report.failure}")
     if condition:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -72,6 +72,7 @@ class FakeProgram:
     owns_port = True
     network: Network = HERE
     uncontained = None
+    environment: Mapping[str, str] = {}
 
     def __init__(self, running: list[object], *, server: bool) -> None:
         self._running = running

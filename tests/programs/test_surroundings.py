@@ -139,8 +139,7 @@ def test_a_failure_of_after_hides_no_other_failure(smoke_test: SmokeTest) -> Non
 
 def test_keep_keeps_the_directory_and_names_it(smoke_test: SmokeTest, temporary: Path) -> None:
     tested = smoke_test("listens", "well", "{port}", options=Options(keep=True))
-    kept = tested.report.kept_directory
-    assert kept is not None
+    (kept,) = (Path(line.removeprefix("kept: ")) for line in tested.said if line.startswith("kept: "))
     assert list(temporary.iterdir()) == [kept]
     assert (kept / "run0" / "listens.pex").exists()
     subprocess.run(["rm", "-r", str(kept)], check=True)

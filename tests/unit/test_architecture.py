@@ -14,15 +14,15 @@ PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
     *("system", "screen", "settings", "distributions", "tools", "oci", "registry", "project", "poetry", "platforms"),
-    *("pex", "smoke", "verify", "evidence", "image", "contents", "steps"),
+    *("pex", "smoke", "verify", "evidence", "image", "contents", "page", "steps"),
 )
 """A module may import from its room and from the rooms before it."""
 
 FOUNDATION = {"errors", "version"}
 """Modules that every module may import."""
 
-ESCAPING = {"system.outside_text", "system.lazy"}
-"""The imports of `errors`, so that no error can be shown with raw text from outside."""
+ESCAPING = {"system.outside_text", "system.log_excerpt", "system.lazy"}
+"""The imports of `errors`, so that no error can be shown with raw text from outside, or with all of a long log."""
 
 FRONTENDS = {
     "__init__",

@@ -6,11 +6,11 @@ Names and versions are from the binaries: anybody may have chosen them. Whoever 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from nox_pex.contents.model import BinaryContents, BootFacts, BuildFacts, GroupKind
+from nox_pex.contents.model import BootFacts, BuildFacts, GroupKind
 from nox_pex.system.wording import size_change, size_text
 
 Change = Literal["added", "removed", "changed"]
@@ -43,8 +43,8 @@ class GroupChange(Struct, frozen=True, kw_only=True):
     """A group of files that is only in one of the binaries, or differs.
 
     The groups are those of `BinaryContents`. A version is empty if the group is not there or has none. `stored` are the
-    bytes in the binary, `unpacked` those of the files. `files` are those that differ, sorted by path; empty if the
-    files of one side are not known (`files_known` is False).
+    bytes in the binary, `unpacked` those of the files. `files` are those that differ, sorted by path. `is_project`: it
+    is the project's own distribution, if the project is known.
     """
 
     kind: GroupKind
@@ -55,7 +55,7 @@ class GroupChange(Struct, frozen=True, kw_only=True):
     stored: Sizes
     unpacked: Sizes
     files: tuple[FileChange, ...]
-    files_known: bool = True
+    is_project: bool = False
 
     @property
     def is_new_version(self) -> bool:
@@ -135,15 +135,66 @@ class Difference(Struct, frozen=True, kw_only=True):
         yield from (each for each in (self.own, self.runtime) if each is not None)
 
 
-def compare(old: BinaryContents, new: BinaryContents) -> Difference:
-    """Return the difference between two binaries."""
-    raise NotImplementedError
+def own_code(difference: Difference) -> tuple[FileChange, ...]:
+    """Return the files of the project that differ: the loose ones, and those of its own distribution, sorted by path.
+
+    What a build backend and pex derive from the others (`*.dist-info/…`, `.layout.json`) is not among them.
+    """
+    groups = (difference.own, *(each for each in difference.distributions if each.is_project))
+    found = [file for group in groups if group is not None for file in group.files]
+    return tuple(sorted(without_derived(found), key=lambda file: file.path))
+
+
+def without_derived(files: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    """Return files of a distribution without those that pex and a build backend derive from the others."""
+    return tuple(file for file in files if not _is_derived(file.path))
+
+
+def runtime_files(difference: Difference) -> tuple[FileChange, ...]:
+    """Return the files of pex's runtime that differ, without those in which it notes what is in the binary."""
+    found = difference.runtime.files if difference.runtime is not None else ()
+    return tuple(file for file in found if not file.path.startswith(_NOTED))
+
+
+_NOTED: Final = ("PEX-INFO", "__main__.py", "__pex__/")
+
+
+def _is_derived(path: str) -> bool:
+    return path == ".layout.json" or path.partition("/")[0].endswith(".dist-info")
+
+
+def facts(difference: Difference) -> tuple[SettingChange, ...]:
+    """Return what differs in the binaries as wholes, apart from their sizes: labels for people, and both values."""
+    old, new = difference.old, difference.new
+    pairs = {
+        "version": (old.build.version, new.build.version),
+        "entry point": (old.entry_point, new.entry_point),
+        "Python constraint": (", ".join(old.constraints), ", ".join(new.constraints)),
+        "Python inside": (old.python, new.python),
+        "layout": (old.layout, new.layout),
+        "pex": (old.pex_version, new.pex_version),
+    }
+    unknown = "version" if not (old.build.version and new.build.version) else ""
+    differing = {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and key != unknown}
+    return tuple(
+        SettingChange(key=key, old=before or None, new=after or None) for key, (before, after) in differing.items()
+    )
+
+
+def new_boots(difference: Difference) -> tuple[BootChange, ...]:
+    """Return the boots of which there is a result for the new binary."""
+    return tuple(boot for boot in difference.boots if boot.new is not None)
+
+
+def growth(difference: Difference) -> str:
+    """Return how the size changed: `+12 kB since the last build`, `-1.3 MB from old.pex`."""
+    since = "since the last build" if difference.baseline == "previous-build" else f"from {difference.old.file}"
+    return f"{size_change(difference.size.growth)} {since}"
 
 
 def summary(difference: Difference) -> str:
     """Return the size of the new binary and how it changed: `63.4 MB (+12 kB since the last build)`."""
-    since = "since the last build" if difference.baseline == "previous-build" else f"from {difference.old.file}"
-    return f"{size_text(difference.new.size)} ({size_change(difference.size.growth)} {since})"
+    return f"{size_text(difference.new.size)} ({growth(difference)})"
 
 
 def largest(changes: Sequence[GroupChange]) -> list[GroupChange]:

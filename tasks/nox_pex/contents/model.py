@@ -38,8 +38,7 @@ class Group(Struct, frozen=True, kw_only=True):
     A `distribution` has its normalized `name` and its `version`, and `wheel` is its entry in `.deps`. `own` are the
     loose files of the project, and `runtime` is what pex adds: its bootstrap, PEX-INFO, `__main__.py`. `stored` is how
     many bytes of the binary the group takes, without the records of the ZIP archive. That differs from the sum of its
-    files if the distribution is a wheel that was compressed once more. A kept list may know no files of a wheel:
-    `files` is then empty.
+    files if the distribution is an archive of its own in the binary.
     """
 
     kind: GroupKind
@@ -133,4 +132,5 @@ class BinaryContents(Struct, frozen=True, kw_only=True):
     def overhead(self) -> int:
         """The bytes of the file that no group takes: the records of the ZIP archive, a scie's launcher."""
         inside = self.python.size if self.python is not None and self.python.included else 0
-        return self.size - inside - sum(group.stored for group in self.groups)
+        taken = inside + sum(group.stored for group in self.groups)
+        return max(0, self.size - taken)  # the size of a directory does not count links

@@ -248,6 +248,11 @@ class RunningContainer:
         return HERE
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """Nothing: what pex does in a container is not watched."""
+        return {}
+
+    @property
     def uncontained(self) -> None:
         """None: the engine gives every container a PID namespace."""
         return None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import msgspec
-
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.image import result_file, smoke_settings, without_engine
@@ -111,18 +109,19 @@ def _without_engine(
             base_layers=len(image.base.layers),
             python=image.python,
         )
+        name = str(image.platform) if len(built.images) > 1 else ""
         found = check_root_file_system(
-            job, container, file=built.directory, smoke=smoke, environ=environ, options=options, say=say
+            *(job, container),
+            file=built.directory,
+            smoke=smoke,
+            environ=environ,
+            options=options,
+            say=say,
+            platform_name=name,
         )
-        reports.append(_of_platform(found, str(image.platform)) if len(built.images) > 1 else found)
+        reports.append(found)
     report = smoke_report.together(reports)
     return ImageResult(report=report, json_value=result_file.of_layout(job, built, reports, sha256=sha256))
-
-
-def _of_platform(report: SmokeReport, platform: str) -> SmokeReport:
-    """Return a report whose boots name their platform."""
-    boots = tuple(msgspec.structs.replace(boot, platform=platform) for boot in report.boot_results)
-    return msgspec.structs.replace(report, boot_results=boots)
 
 
 def check_container(

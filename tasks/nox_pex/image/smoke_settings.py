@@ -12,7 +12,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.image.job import Job
 from nox_pex.settings.image import Image, port_number
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import plan
+from nox_pex.smoke import plan, result_line
 from nox_pex.smoke.plan import Boot, Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.report import BootResult, SmokeReport
@@ -78,7 +78,8 @@ def unreachable(published: Mapping[int, int], listening: Sequence[tuple[str, int
     remedy = "let it listen on 0.0.0.0 (`{host}` in `smoke.args`) and on the port that `expose` names"
     if reachable:
         remedy = f"if that is its port, write `expose = [{reachable[0]}]` next to `args` in the image's settings"
-    return NoxPexError("port-unreachable", problem, remedy)
+    rows = (("expected", f"port {shown} is reached from outside"), ("got", f"it listens on {inside or 'no port'}"))
+    return NoxPexError("port-unreachable", problem, remedy, rows=rows)
 
 
 def _is_loopback(host: str) -> bool:
@@ -88,15 +89,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def skipped(job: Job, smoke: Smoke, *, file: Path, size: int, reason: str, remedy: str, say: Say) -> SmokeReport:
+def skipped(
+    job: Job, smoke: Smoke, *, file: Path, size: int, reason: str, remedy: str, say: Say, platform: str = ""
+) -> SmokeReport:
     """Return the report on a container that cannot be started here, because of `reason`: a failure if `skips` says so.
 
-    `file` is reported, with its `size` in bytes.
+    `file` is reported, with its `size` in bytes, and the `platform` of an image for several.
     """
     failure = None
     if smoke.skips == "fail":
-        failure = NoxPexError("check-failed", f"container: skipped: {reason}", f'{remedy}, or set `skips = "report"`')
+        rows = (("expected", 'no skipped container (`skips = "fail"`)'), ("got", f"skipped: {reason}"))
+        remedy = f'{remedy}, or set `skips = "report"`'
+        subject = f"{job.target.name}, container"
+        failure = NoxPexError("check-failed", f"container: skipped: {reason}", remedy, subject=subject, rows=rows)
     count = len(smoke.http) + len(smoke.tcp) + len(smoke.command)
-    result = BootResult(condition=BOOT.condition, state="skipped", reason=reason, check_count=count)
-    say(str(result))
+    result = BootResult(condition=BOOT.condition, platform=platform, state="skipped", reason=reason, check_count=count)
+    say(result_line.of_boot(result))
     return SmokeReport(name=job.target.name, binary=file, size=size, boot_results=(result,), failure=failure)

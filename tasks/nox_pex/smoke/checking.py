@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TcpCheck
 from nox_pex.smoke import plan
-from nox_pex.smoke.checks import http_client, results
+from nox_pex.smoke.checks import answers, http_client, results
 from nox_pex.smoke.checks.captures import Captured, capture
 from nox_pex.smoke.checks.conversation import FillError
 from nox_pex.smoke.checks.http_client import Answer
@@ -19,7 +21,9 @@ from nox_pex.smoke.checks.until import SHORTEST_COMPARISON
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.boot_watch import BootWatch
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram, UnavailableError
+from nox_pex.smoke.ready import LOOK_INTERVAL
 from nox_pex.smoke.runner import LaunchSpec
 from nox_pex.smoke.smoke_test import BootProgress, SmokeTest, started
 from nox_pex.smoke.stop import check_alive, left_processes, remaining_processes
@@ -56,9 +60,10 @@ def run_checks(test: SmokeTest, program: RunningProgram, progress: BootProgress)
         else:
             result = _check_tcp(test, check, program)
         progress.check_results.append(result)
+        progress.work.at(len(progress.check_results), total=test.check_count)
         if not result.passed:
             check_alive(program, f"while it was asked for {result.check}", within=_CRASH_TIMEOUT)
-            failed = failed or _check_failed(result)
+            failed = failed or progress.check_failed(result)
     return failed
 
 
@@ -83,7 +88,7 @@ def _check_http(test: SmokeTest, check: HttpCheck, program: RunningProgram, prog
     except LimitError as error:
         result, captured = results.failed_http(filled, answer, str(error)), Captured()
     conversation.record(check, captured, passed=result.passed)
-    return result
+    return replace(result, request=answers.request_to(test.endpoint, filled), answer=answers.of_server(answer))
 
 
 def _compare(check: HttpCheck, answer: Answer, schema: object) -> tuple[CheckResult, Captured]:
@@ -120,6 +125,7 @@ def _check_tcp(test: SmokeTest, check: TcpCheck, program: RunningProgram) -> Che
         expected="an open port",
         actual=problem or "an open port",
         seconds=time.monotonic() - started,
+        request=f"{host} port {port}",
     )
 
 
@@ -137,13 +143,13 @@ def run_commands(
                 check_alive(alongside, "before a command could run alongside it", within=_CRASH_TIMEOUT)
             raise
         progress.check_results.append(result)
-        failure = None if result.passed else _check_failed(result)
-        if remaining and failure is None:
-            failure = left_processes(result.check, remaining)
-        if failure is not None and failed is None:
-            failure.log = progress.log_tail(latest=2)
-            failed = failure
-            progress.failed_launch = progress.launches[-1] if len(progress.launches) > launched else None
+        progress.work.at(len(progress.check_results), total=test.check_count)
+        was_run = len(progress.launches) > launched
+        launch, logs = (progress.launches[-1], progress.logs[-2:]) if was_run else (None, [])
+        if not result.passed:
+            failed = failed or progress.check_failed(result, launch=launch, logs=logs)
+        elif remaining:
+            failed = failed or progress.blame(left_processes(result.check, remaining), launch=launch, logs=logs)
     return failed
 
 
@@ -165,7 +171,9 @@ def _run_command(
     stdin = stem.with_suffix(".in")
     files.remove(stdin)
     files.write_text(stdin, check.stdin)  # it opens no file of that name: a program may have put a FIFO there
-    stdout, stderr = (Log.create(stem.with_suffix(suffix)) for suffix in (".out", ".err"))
+    line = results.command_line(check, test.name)
+    stdout = Log.create(stem.with_suffix(".out"), title=line)
+    stderr = Log.create(stem.with_suffix(".err"), title=f"{line} (standard error)")
     progress.logs += (stdout, stderr)
     launch = LaunchSpec(
         boot=boot,
@@ -179,12 +187,12 @@ def _run_command(
     if alongside is None and _is_empty(directory / PEX_ROOT):
         extra = test.options.timeout or test.smoke.startup_timeout
     with started(test, launch, progress, alongside=alongside) as program:
-        line = progress.conversation.secrets.mask(results.command_line(check, test.name))
         ended = test.interrupts.interruptible(
             _wait,
             program,
             timeout=check.timeout + extra,
             report=lambda seconds: test.say(f"{boot.condition}: {line} is still running after {seconds:.0f} s"),
+            watch=progress.watch if alongside is None and len(progress.launches) == 1 else None,
         )
         seconds = (ended.at if ended else time.monotonic()) - program.started_at
         remaining = test.interrupts.interruptible(remaining_processes, program) if ended else ()
@@ -195,7 +203,11 @@ def _run_command(
         seconds=seconds,
         extra_timeout=extra,
     )
-    return test.interrupts.interruptible(_command_result, check, output, name=test.name), remaining
+    result = test.interrupts.interruptible(_command_result, check, output, name=test.name)
+    answer = answers.of_command(
+        status=output.status, stdout=output.stdout, stderr=output.stderr, seconds=output.seconds
+    )
+    return replace(result, request=line, answer=answer), remaining
 
 
 def _is_empty(directory: Path) -> bool:
@@ -206,17 +218,27 @@ def _is_empty(directory: Path) -> bool:
         return True
 
 
-def _wait(program: RunningProgram, *, timeout: float, report: Callable[[float], None]) -> Exit | None:
-    """Wait until the program ends, at most `timeout` seconds. Call `report` every 10 s with the seconds so far."""
+def _wait(
+    program: RunningProgram, *, timeout: float, report: Callable[[float], None], watch: BootWatch | None
+) -> Exit | None:
+    """Wait until the program ends, at most `timeout` seconds. Call `report` every 10 s with the seconds so far.
+
+    `watch` looks at the program until its own Python runs.
+    """
     deadline = program.started_at + timeout
     report_at = program.started_at + _REPORT_INTERVAL
     while True:
         now = time.monotonic()
-        ended = program.exited(within=max(min(deadline, report_at) - now, 0.0))
+        pause = min(deadline, report_at) - now
+        if watch is not None and not watch.is_over:
+            watch.look(program.pid)
+            pause = min(pause, LOOK_INTERVAL)
+        ended = program.exited(within=max(pause, 0.0))
         if ended is not None or time.monotonic() >= deadline:
             return ended
-        report(time.monotonic() - program.started_at)
-        report_at += _REPORT_INTERVAL
+        if time.monotonic() >= report_at:
+            report(time.monotonic() - program.started_at)
+            report_at += _REPORT_INTERVAL
 
 
 def _command_result(check: CommandCheck, output: CommandOutput, *, name: str) -> CheckResult:
@@ -225,7 +247,3 @@ def _command_result(check: CommandCheck, output: CommandOutput, *, name: str) ->
         return _in_time(results.command_result, check, output, name, timeout=check.timeout, used=used)
     except LimitError as error:
         return results.failed_command(check, output, name, str(error))
-
-
-def _check_failed(result: CheckResult) -> NoxPexError:
-    return NoxPexError("check-failed", str(result), "fix the program or the check")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import result_line
 from nox_pex.smoke.boot import run_boot
 from nox_pex.smoke.plan import Boot
 from nox_pex.smoke.process.program import UnavailableError
@@ -19,7 +20,13 @@ from nox_pex.smoke.smoke_test import SmokeTest
 
 def skipped_boot(test: SmokeTest, boot: Boot, reason: str) -> BootResult:
     """Return the result of a boot that is not run, because of `reason`."""
-    return BootResult(condition=boot.condition, state="skipped", reason=reason, check_count=test.check_count)
+    return BootResult(
+        condition=boot.condition,
+        platform=test.platform,
+        state="skipped",
+        reason=reason,
+        check_count=test.check_count,
+    )
 
 
 def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, list[NoxPexError]]:
@@ -30,7 +37,9 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
     """
     condition = boots[0].condition
     if test.unavailable_reason is not None:
-        return _unavailable(test, boots[0], test.unavailable_reason)
+        result, failures = _unavailable(test, boots[0], test.unavailable_reason)
+        test.say(result_line.of_boot(result))
+        return result, failures
     try:
         failure = _prepare(test, condition)
         if failure is None:
@@ -43,6 +52,7 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
         failures.append(after_failure)
         if result.state == "passed":
             result = replace(result, state="failed", reason=after_failure.problem)
+    test.say(result_line.of_boot(result))
     return result, failures
 
 
@@ -62,21 +72,27 @@ def _run_boots(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, list
             result, failure = run_boot(test, boot)
         except UnavailableError as unavailable:
             return _unavailable(test, boot, str(unavailable))
-        if failure is not None or boot is boots[-1]:
-            test.say(str(result))
+        if failure is not None:
             break
     return result, [] if failure is None else [failure]
 
 
 def _unavailable(test: SmokeTest, boot: Boot, reason: str) -> tuple[BootResult, list[NoxPexError]]:
     result = skipped_boot(test, boot, reason)
-    test.say(str(result))
     if test.smoke.skips == "report":
         return result, []
     remedy = 'run it on a machine that supports the condition, or set `skips = "report"`'
-    return result, [NoxPexError("check-failed", str(result), remedy)]
+    rows = (("expected", 'no skipped condition (`skips = "fail"`)'), ("got", f"skipped: {reason}"))
+    subject = f"{test.name}, {result.label}"
+    return result, [NoxPexError("check-failed", result.skip, remedy, subject=subject, rows=rows)]
 
 
 def _failed(test: SmokeTest, boot: Boot, failure: NoxPexError) -> BootResult:
     """Return the result of a boot that was not started because of `failure`."""
-    return BootResult(condition=boot.condition, state="failed", reason=failure.problem, check_count=test.check_count)
+    return BootResult(
+        condition=boot.condition,
+        platform=test.platform,
+        state="failed",
+        reason=failure.problem,
+        check_count=test.check_count,
+    )

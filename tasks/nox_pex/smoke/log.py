@@ -25,7 +25,11 @@ _WINDOW: Final = 64 * 1024
 
 
 _LINES: Final = 20
-"""The number of last lines that are shown."""
+"""The number of last lines that a failure has."""
+
+
+_SEARCHED: Final = 1_000
+"""The number of last lines in which the cause of a failure is looked for."""
 
 
 _WIDTH: Final = 500
@@ -57,18 +61,20 @@ _C1_CONTROL: Final = re.compile(r"[\x80-\x9f]")
 class Log(Struct, frozen=True, kw_only=True):
     """The file with the output of a program. It is read by the `descriptor` that was opened before the program started.
 
-    The program may remove or replace the file at `path`. `close` must be called at the end.
+    The program may remove or replace the file at `path`. `title` says for people what the program is. `close` must be
+    called at the end.
     """
 
     path: Path
     descriptor: int
+    title: str = ""
 
     @classmethod
-    def create(cls, path: Path) -> Log:
+    def create(cls, path: Path, *, title: str = "") -> Log:
         """Create an empty file, which replaces whatever a program left there, and open it. Raises `OSError`."""
         files.remove(path)
         flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return cls(path=path, descriptor=os.open(path, flags, 0o600))
+        return cls(path=path, descriptor=os.open(path, flags, 0o600), title=title)
 
     def close(self) -> None:
         """Close the descriptor. A second call has no effect."""
@@ -79,9 +85,9 @@ class Log(Struct, frozen=True, kw_only=True):
         """Return the number of bytes."""
         return os.fstat(self.descriptor).st_size
 
-    def read(self, limit: int) -> bytes:
-        """Return the first bytes, at most `limit`."""
-        return _read(self.descriptor, 0, limit)
+    def read(self, limit: int, *, start: int = 0) -> bytes:
+        """Return the bytes from `start` on, at most `limit`."""
+        return _read(self.descriptor, start, limit)
 
     def tail(self, secrets: Secrets) -> tuple[str, ...]:
         r"""Return the last lines, oldest first: at most 20, of at most 500 characters, with secrets masked.
@@ -89,6 +95,10 @@ class Log(Struct, frozen=True, kw_only=True):
         They are as the program wrote them, and a byte that is not UTF-8 is `\xff`. `NoxPexError` escapes the rest.
         """
         return _last_lines(self.descriptor, secrets)
+
+    def end(self, secrets: Secrets) -> tuple[str, ...]:
+        """Return the last lines as `tail` does, but 1,000, and at most those in the last 64 KiB."""
+        return _last_lines(self.descriptor, secrets, count=_SEARCHED)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines. A long line is yielded in overlapping pieces."""
@@ -159,14 +169,14 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
         os.close(descriptor)
 
 
-def _last_lines(descriptor: int, secrets: Secrets) -> tuple[str, ...]:
+def _last_lines(descriptor: int, secrets: Secrets, *, count: int = _LINES) -> tuple[str, ...]:
     end = os.fstat(descriptor).st_size
     data = _read(descriptor, max(0, end - _WINDOW), _WINDOW)
     # Mask before cutting, because a part of a secret is not recognised.
     found = outside_text.log_lines(secrets.mask(data.decode(errors="backslashreplace")))
     if end > _WINDOW and len(found) > 1:
         found = found[1:]
-    last = [line.rstrip(" \t") for line in found if line.strip(" \t")][-_LINES:]
+    last = [line.rstrip(" \t") for line in found if line.strip(" \t")][-count:]
     return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in last)
 
 

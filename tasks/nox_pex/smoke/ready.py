@@ -9,13 +9,22 @@ from typing import Final, final
 from nox_pex.errors import NoxPexError
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
+from nox_pex.smoke.process.boot_watch import BootWatch
 from nox_pex.smoke.process.program import Exit, ProcessInfo, RunningProgram
 from nox_pex.smoke.signs import Attempt, Sign
 from nox_pex.smoke.stop import ended_by_itself
-from nox_pex.system.messages import Say
+from nox_pex.system.messages import Say, Work
 
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two attempts. The last one repeats."""
+
+
+LOOK_INTERVAL: Final = 0.01
+"""Seconds between two looks at a program that starts. Its phases are measured as exactly as this."""
+
+
+_COST_FACTOR: Final = 20
+"""After a look, the next one comes after this many times as long as it took: on a busy machine it takes longer."""
 
 
 _SETTLED: Final = 2.0
@@ -26,8 +35,8 @@ _DAEMON_DELAY: Final = 0.05
 """Seconds that a ready program must stay alive. A program that starts a daemon ends within them."""
 
 
-_REPORT_INTERVAL: Final = 10.0
-"""Seconds between two lines that say why the program is not ready."""
+_LONG: Final = 5.0
+"""Seconds after which people see why the program is not ready, instead of what it does."""
 
 
 def check_free(sign: Sign, endpoint: Endpoint) -> None:
@@ -40,15 +49,24 @@ def check_free(sign: Sign, endpoint: Endpoint) -> None:
         raise _port_taken(sign)
 
 
-def await_ready(program: RunningProgram, sign: Sign, *, timeout: float, say: Say) -> float:
+def await_ready(
+    program: RunningProgram,
+    sign: Sign,
+    *,
+    timeout: float,
+    say: Say,
+    work: Work | None = None,
+    watch: BootWatch | None = None,
+) -> float:
     """Wait until the program is ready. Return the seconds from its start to the sign.
 
-    `timeout` is in seconds. Raises `NoxPexError`: `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`, or
-    `check-failed` if the program's answer shows that it will never be ready.
+    `timeout` is in seconds. `watch` sees how far the program is meanwhile, and `work` shows it. Raises `NoxPexError`:
+    `exited-early`, `port-taken`, `wrong-listener`, `startup-timeout`, or `check-failed` if the program's answer shows
+    that it will never be ready.
     """
     deadline = program.started_at + timeout
-    report_at = program.started_at + _REPORT_INTERVAL
     attempts = _Attempts()
+    watch = BootWatch() if watch is None else watch
     pauses = iter(_PAUSES)
     pause = next(pauses)
     warned = False
@@ -59,21 +77,49 @@ def await_ready(program: RunningProgram, sign: Sign, *, timeout: float, say: Say
             say("cannot see which process listens: assuming that it is the program")
             warned = True
         if owner in {"ours", "unknown"}:
+            if sign.address is not None:
+                watch.note("listening")
             latest = sign.attempt(program.network, timeout=max(deadline - time.monotonic(), 0.001))
             ready_at = attempts.ready_at(latest, deadline=deadline)
-        ended = program.exited(within=_DAEMON_DELAY if ready_at is not None else pause)
+        is_silent = owner == "nobody" and not program.owns_port
+        ended = _wait(program, sign if is_silent else None, _DAEMON_DELAY if ready_at is not None else pause, watch)
         if ended is not None:
             raise _exited_early(program, sign, ended)
         if ready_at is not None:
+            watch.note("ready", ready_at)
             return ready_at - program.started_at
         now = time.monotonic()
         if now >= deadline:
             raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason)
-        if now >= report_at:
-            reason = attempts.reason or f"nothing listens on {sign.address}"
-            say(f"not ready after {now - program.started_at:.0f} s: {reason}")
-            report_at += _REPORT_INTERVAL
+        if work is not None:
+            work.at(0, _doing(watch, sign, attempts.reason, waited=now - program.started_at))
         pause = next(pauses, pause)
+
+
+def _doing(watch: BootWatch, sign: Sign, reason: str | None, *, waited: float) -> str:
+    """Return what the program does, or after some seconds why it is not ready."""
+    if waited < _LONG:
+        return watch.doing
+    return reason or ("" if sign.address is None else f"nothing listens on {sign.address} yet")
+
+
+def _wait(program: RunningProgram, silent: Sign | None, seconds: float, watch: BootWatch) -> Exit | None:
+    """Wait, and look meanwhile at how far the program is. Return how it ended, None if it still runs.
+
+    If nothing listens yet at the address of the sign `silent`, the waiting ends as soon as something does.
+    """
+    deadline = time.monotonic() + seconds
+    interval = LOOK_INTERVAL
+    while True:
+        left = deadline - time.monotonic()
+        ended = program.exited(within=max(min(left, interval), 0.0))
+        if ended is not None or left <= interval:
+            return ended
+        began = time.monotonic()
+        watch.look(program.pid)
+        if silent is not None and silent.owner(program) != "nobody":
+            return None
+        interval = max(LOOK_INTERVAL, (time.monotonic() - began) * _COST_FACTOR)
 
 
 @final
@@ -104,7 +150,8 @@ class _Attempts:
             return self._since
         if latest.hopeless:
             problem = f"the program cannot become ready: {latest.reason}"
-            raise NoxPexError("check-failed", problem, "correct `ready`, or the program")
+            rows = (("got", latest.reason),)
+            raise NoxPexError("check-failed", problem, "correct `ready`, or the program", subject="ready", rows=rows)
         return None
 
 
@@ -132,30 +179,31 @@ def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: s
     if owner == "foreign":
         return _wrong_listener(sign)
     problem = f"the program was not ready after {timeout:g} s"
+    where = "the line of its log" if sign.address is None else f"an answer on {sign.address}"
+    remedy = "see its log, or raise `startup-timeout`"
     if reason is not None:
-        return NoxPexError(
-            "startup-timeout", f"{problem}: {reason}", "see its log, correct `ready`, or raise `startup-timeout`"
-        )
-    if owner == "ours":
-        remedy = "see its log, or raise `startup-timeout`"
-        return NoxPexError("startup-timeout", f"{problem}: it has just begun to listen on {sign.address}", remedy)
-    others = ports.listening_addresses(_pids(members), program.network)
-    if others:
-        problem += f": it listens on {', '.join(others[:3])}, not on {sign.address}"
-        return NoxPexError("startup-timeout", problem, "pass {host} and {port} to it in `args` or `env`")
-    return NoxPexError(
-        "startup-timeout", f"{problem}: nothing listens on {sign.address}", "see its log, or raise `startup-timeout`"
-    )
+        got, remedy = reason, "see its log, correct `ready`, or raise `startup-timeout`"
+    elif owner == "ours":
+        got = f"it has just begun to listen on {sign.address}"
+    elif others := ports.listening_addresses(_pids(members), program.network):
+        got = f"it listens on {', '.join(others[:3])}, not on {sign.address}"
+        remedy = "pass {host} and {port} to it in `args` or `env`"
+    else:
+        got = f"nothing listens on {sign.address}"
+    rows = (("expected", f"{where} within {timeout:g} s (`startup-timeout`)"), ("got", got))
+    return NoxPexError("startup-timeout", f"{problem}: {got}", remedy, rows=rows)
 
 
 def _wrong_listener(sign: Sign) -> NoxPexError:
     problem = f"{sign.listener()} answers on {sign.address} instead of the program under test"
     place = "{host} and {port}" if sign.port is not None else "the path of `unix-socket`"
     remedy = f"make the program listen on {place}, and end the other process"
-    return NoxPexError("wrong-listener", problem, remedy)
+    rows = (("expected", f"the program listens on {sign.address}"), ("got", f"{sign.listener()} listens there"))
+    return NoxPexError("wrong-listener", problem, remedy, rows=rows)
 
 
 def _port_taken(sign: Sign) -> NoxPexError:
     problem = f"{sign.listener()} already listens on {sign.address}"
     free = '"{port}" to use a free port' if sign.port is not None else '"{tmp}/NAME.sock" to use a new socket'
-    return NoxPexError("port-taken", problem, f"end it, or write {free}")
+    rows = (("expected", f"nothing listens on {sign.address} yet"), ("got", f"{sign.listener()} listens there"))
+    return NoxPexError("port-taken", problem, f"end it, or write {free}", rows=rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,14 +14,14 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import BootCondition, Budget
 from nox_pex.settings.values import parse_size
+from nox_pex.smoke import phases
+from nox_pex.smoke.checks import answers
 from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke.phases import Phase
 from nox_pex.smoke.stop import Stop
 from nox_pex.system import junit
 from nox_pex.system.outside_text import json_text as to_json
 from nox_pex.system.outside_text import shown
-
-_COLUMNS: Final = ("condition", "ready after", "checks", "stop", "memory")
-
 
 AFTER_FAILURE: Final = "an earlier step failed"
 """The reason for which the conditions after a failure are skipped. It is not a cause itself."""
@@ -47,6 +47,7 @@ class BootResult(Struct, frozen=True, kw_only=True):
     memory: int | None = None
     served: float | None = None
     platform: str = ""
+    phases: tuple[Phase, ...] = ()
 
     @property
     def label(self) -> str:
@@ -58,24 +59,17 @@ class BootResult(Struct, frozen=True, kw_only=True):
         """The number of checks that passed."""
         return sum(result.passed for result in self.check_results)
 
-    def __str__(self) -> str:
-        if self.state == "skipped":
-            return f"{self.label}: skipped: {self.reason}"
-        ready = f"ready after {self.ready_after:.1f} s" if self.ready_after is not None else "not ready"
-        checked = f"{self.passed_checks} of {self.check_count} checks passed" if self.check_count else ""
-        parts = [
-            ready,
-            checked if self.served is None else f"served for {self.served:.0f} s",
-            str(self.stop) if self.stop else "",
-        ]
-        return f"{self.label}: {', '.join(part for part in parts if part)}"
+    @property
+    def skip(self) -> str:
+        """The skip in one sentence."""
+        return f"{self.label}: skipped: {self.reason}"
 
 
 class SmokeReport(Struct, frozen=True, kw_only=True):
     """The results of a smoke test: one for each condition, and the first failure.
 
     `size` is the size of the binary in bytes, `sha256` its digest. `scie` is the file name and the SHA-256 of the scie,
-    if that was started too. `kept_directory` is the temporary directory, if `--keep` kept it.
+    if that was started too.
     """
 
     name: str
@@ -85,7 +79,6 @@ class SmokeReport(Struct, frozen=True, kw_only=True):
     failure: NoxPexError | None = None
     sha256: str = ""
     scie: tuple[str, str] | None = None
-    kept_directory: Path | None = None
 
     @property
     def passed(self) -> bool | None:
@@ -128,32 +121,12 @@ def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
     for key, unit, actual, limit in limits:
         if actual is not None and limit is not None and actual > limit:
             digits = 2 if unit == "s" else 0
-            problem = f"{key} is {actual:.{digits}f} {unit}, over its budget of {limit:.{digits}f} {unit}"
-            return NoxPexError("budget", problem, f"find out why it grew, or raise `budget.{key}`")
+            got, most = (f"{each:.{digits}f} {unit}" for each in (actual, limit))
+            problem = f"{key} is {got}, over its budget of {most}"
+            rows = (("expected", f"at most {most} (`budget.{key}`)"), ("got", got))
+            remedy = f"find out why it grew, or raise `budget.{key}`"
+            return NoxPexError("budget", problem, remedy, subject=f"{report.name}: {key}", rows=rows)
     return None
-
-
-def table(report: SmokeReport) -> Iterator[str]:
-    """Yield the lines of the table for the terminal, after the name of the binary, and the checks that failed.
-
-    The failure and its log are not included. The caller shows them last.
-    """
-    rows = {boot.label: _row(boot) for boot in report.boot_results if boot.state != "skipped"}
-    every = [_COLUMNS, *rows.values(), *((boot.label,) for boot in report.boot_results)]
-    widths = [max(len(row[column]) for row in every if column < len(row)) for column in range(len(_COLUMNS))]
-    # The reason for a skip is not padded: it would make a column too wide.
-    lines = [_COLUMNS, *(rows.get(each.label, (each.label, _skip(each))) for each in report.boot_results)]
-    yield f"{report.name} ({report.binary.name}):"
-    for row in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
-    for boot in report.boot_results:
-        for result in boot.check_results:
-            if not result.passed:
-                yield f"{boot.label}: {result.check}"
-                yield f"  expected  {result.expected}"
-                yield f"  got       {result.actual}"
-    if report.kept_directory is not None:
-        yield f"kept: {report.kept_directory}"
 
 
 def json_text(report: SmokeReport, *, obtained: Mapping[str, Any] | None = None) -> str:
@@ -216,33 +189,20 @@ def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     return junit.document(suites)
 
 
-def _skip(boot: BootResult) -> str:
-    return f"skipped: {boot.reason}"
-
-
-def _row(boot: BootResult) -> tuple[str, ...]:
-    ready = f"{boot.ready_after:.2f} s" if boot.ready_after is not None else "never"
-    memory = f"{boot.memory / 10**6:.0f} MB" if boot.memory is not None else ""
-    checked = f"{boot.passed_checks} of {boot.check_count}" if boot.check_count else "none"
-    return (
-        boot.label,
-        ready,
-        checked if boot.served is None else f"served {boot.served:.0f} s",
-        _stop_cell(boot.stop),
-        memory,
-    )
-
-
-def _stop_cell(stop: Stop | None) -> str:
-    if stop is None:
-        return ""
-    return "killed" if stop.status is None else f"SIG{stop.signal}, {stop.seconds:.1f} s"
-
-
 def _failure_as_json(failure: NoxPexError) -> dict[str, Any]:
     by_hand = {"by-hand": failure.by_hand} if failure.by_hand else {}
-    log = {"log": list(failure.log)}
-    return {"code": failure.code, "problem": failure.problem, "remedy": failure.remedy, **by_hand, **log}
+    return {
+        "code": failure.code,
+        "problem": failure.problem,
+        "remedy": failure.remedy,
+        **by_hand,
+        "subject": failure.subject,
+        "rows": [list(row) for row in failure.rows],
+        "cause": list(failure.cause),
+        "log": list(failure.log),
+        "log-lines": failure.log_count,
+        "log-file": Path(failure.log_file).name or None,
+    }
 
 
 def _as_json(boot: BootResult) -> dict[str, Any]:
@@ -256,6 +216,7 @@ def _as_json(boot: BootResult) -> dict[str, Any]:
         "verdicts": [_result_as_json(result) for result in boot.check_results],
         "stop": boot.stop and {**msgspec.structs.asdict(boot.stop), "seconds": round(boot.stop.seconds, 3)},
         "memory": boot.memory,
+        "phases": phases.as_json(boot.phases),
     }
 
 
@@ -266,6 +227,8 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
         "expected": result.expected,
         "came": result.actual,
         "seconds": round(result.seconds, 3),
+        "request": result.request,
+        "answer": None if result.answer is None else answers.as_json(result.answer),
     }
 
 

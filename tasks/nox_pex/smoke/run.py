@@ -18,7 +18,7 @@ from nox_pex.pex.build_record import RecordedScie
 from nox_pex.pex.target import Target
 from nox_pex.settings.checks import TextMatch
 from nox_pex.settings.smoke import BootCondition, Budget, Smoke
-from nox_pex.smoke import missing, plan
+from nox_pex.smoke import missing, plan, result_line
 from nox_pex.smoke.checks.check_files import CheckFiles
 from nox_pex.smoke.condition import run_condition, skipped_boot
 from nox_pex.smoke.own_commands import OwnCommands
@@ -118,7 +118,8 @@ def _scie_of(target: Target) -> tuple[RecordedScie | None, str | None]:
 class Subject(Struct, frozen=True, kw_only=True):
     """The subject of a smoke test: the binary `target`, the `file` to report, its size in bytes, and its boots.
 
-    `unavailable` are the conditions that this machine cannot provide, each with the reason.
+    `unavailable` are the conditions that this machine cannot provide, each with the reason. `platform` is that of an
+    image for several.
     """
 
     target: Target
@@ -126,6 +127,7 @@ class Subject(Struct, frozen=True, kw_only=True):
     size: int
     boots: tuple[Boot, ...]
     unavailable: Mapping[BootCondition, str] = {}
+    platform: str = ""
 
 
 def run_with(
@@ -166,6 +168,7 @@ def run_with(
 
         def own_commands(env: Mapping[str, str], tmp: Path | None = None) -> OwnCommands:
             return OwnCommands(
+                binary=name,
                 project=project,
                 environ=environ,
                 variables=env,
@@ -198,6 +201,7 @@ def run_with(
                 explain=functools.partial(missing.explain, target=subject.target, binary=subject.file, say=say),
                 notices=notices,
                 unavailable_reason=subject.unavailable.get(condition),
+                platform=subject.platform,
             )
 
         conditions = [
@@ -206,7 +210,9 @@ def run_with(
         report = SmokeReport(name=name, binary=subject.file, size=subject.size, boot_results=())
         for_all = plan.fill_for_all(smoke, host=host, port=port)
         report = _run_conditions(conditions, for_all, own_commands(for_all.env), report=report, budget=budget)
-        return replace(report, kept_directory=workspace.root if options.keep else None)
+        if options.keep:
+            masked(f"kept: {workspace.root}")
+        return report
 
 
 def _run_conditions(
@@ -237,6 +243,8 @@ def _run_conditions(
             else:
                 boot_result = skipped_boot(test, boots[0], AFTER_FAILURE)
             boot_results.append(boot_result)
+        if (rest := result_line.of_rest(boot_results)) is not None:
+            own_commands.say(rest)
     finally:
         commands = smoke.after_all if possible else ()
         after_failure = own_commands.run("after-all", commands, code="check-failed")

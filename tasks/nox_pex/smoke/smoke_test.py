@@ -15,12 +15,13 @@ from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.log import Log
 from nox_pex.smoke.own_commands import OwnCommands
 from nox_pex.smoke.plan import Endpoint, Options
+from nox_pex.smoke.process.boot_watch import BootWatch
 from nox_pex.smoke.process.interrupts import Interrupts
 from nox_pex.smoke.process.program import RunningProgram
 from nox_pex.smoke.runner import LaunchSpec, Runner
 from nox_pex.smoke.stop import Stop
 from nox_pex.smoke.workspace import Workspace
-from nox_pex.system.messages import Say
+from nox_pex.system.messages import Say, Work
 from nox_pex.system.secrets import Secrets
 
 
@@ -30,7 +31,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
     says more than the given one, with the logs of the program. `notices` are the facts about the machine that were
     shown, once for all conditions. `unavailable_reason` says why this machine cannot provide the condition, if that is
-    known before it is tried.
+    known before it is tried. `platform` is that of the image, if there are several.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     explain: Callable[[NoxPexError, Sequence[Log]], NoxPexError]
     notices: set[str]
     unavailable_reason: str | None = None
+    platform: str = ""
 
     @property
     def check_count(self) -> int:
@@ -54,16 +56,27 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
         return len(self.smoke.http) + len(self.smoke.tcp) + len(self.smoke.command)
 
 
+class Blame(Struct, frozen=True, kw_only=True):
+    """What a failure is about: the check that failed, if it is one, and the launch and the logs of its program."""
+
+    failure: NoxPexError
+    check: CheckResult | None = None
+    launch: LaunchSpec | None = None
+    logs: Sequence[Log] = ()
+
+
 class BootProgress(Struct, kw_only=True):
     """The results of one boot so far. The boot may end at any point. `memory` is in bytes.
 
-    `launches` are those of the server, if there is one, and of the commands. `failed_launch` is that of the first
-    command that failed. `served` is in seconds, for `--serve`.
+    `work` shows them to the user. `watch` has the moments of the boot. `launches` are those of the server, if there is
+    one, and of the commands. `blames` say what the failures of checks are about. `served` is in seconds, for `--serve`.
     """
 
     conversation: Conversation
+    work: Work
+    watch: BootWatch = field(default_factory=BootWatch)
     launches: list[LaunchSpec] = field(default_factory=list)
-    failed_launch: LaunchSpec | None = None
+    blames: list[Blame] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     ready_after: float | None = None
     check_results: list[CheckResult] = field(default_factory=list)
@@ -71,10 +84,28 @@ class BootProgress(Struct, kw_only=True):
     memory: int | None = None
     served: float | None = None
 
-    def log_tail(self, *, latest: int | None = None) -> tuple[str, ...]:
-        """Return the last lines of the last log that is not empty, or of the last one of the `latest` logs."""
-        logs = self.logs if latest is None else self.logs[-latest:]
-        return next((lines for each in reversed(logs) if (lines := each.tail(self.conversation.secrets))), ())
+    def check_failed(
+        self, result: CheckResult, *, launch: LaunchSpec | None = None, logs: Sequence[Log] = ()
+    ) -> NoxPexError:
+        """Return the failure of a check. `launch` and `logs` are those of its command; none if it asked the server."""
+        failure = NoxPexError("check-failed", str(result), "fix the program or the check", subject=result.check)
+        return self.blame(failure, check=result, launch=launch, logs=logs)
+
+    def blame(
+        self,
+        failure: NoxPexError,
+        *,
+        check: CheckResult | None = None,
+        launch: LaunchSpec | None = None,
+        logs: Sequence[Log] = (),
+    ) -> NoxPexError:
+        """Return `failure`, and remember what it is about."""
+        self.blames.append(Blame(failure=failure, check=check, launch=launch, logs=tuple(logs)))
+        return failure
+
+    def blame_of(self, failure: NoxPexError) -> Blame:
+        """Return what `failure` is about."""
+        return next((each for each in self.blames if each.failure is failure), Blame(failure=failure))
 
     def close(self) -> None:
         """Close the logs."""
@@ -92,8 +123,11 @@ def started(
     """
     progress.launches.append(launch)
     program = test.runner.create_program(launch, alongside=alongside)
+    if alongside is None and len(progress.launches) == 1:
+        progress.watch = BootWatch(program.environment)
     try:
         program.start()
+        progress.watch.started(program.started_at)
         if program.uncontained is not None and program.uncontained not in test.notices:
             test.notices.add(program.uncontained)
             test.say(f"smoke: {program.uncontained}, so its processes may outlive a run that is killed by SIGKILL")

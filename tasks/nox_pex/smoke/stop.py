@@ -17,6 +17,9 @@ _CHILDREN_TIMEOUT: Final = 1.0
 """Seconds in which the children must end after the program has ended. A process pool ends like that."""
 
 
+_BY_HAND: Final = "see its log, or run the binary by hand"
+
+
 _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
 """The signals that end a program that crashes."""
 
@@ -60,14 +63,18 @@ def stop(
         problem = f"the program was still running {timeout:g} s after SIG{result.signal} (`stop-timeout`), "
         problem += "so it was killed"
         remedy = "make it end on that signal, or set `stop-signal` or `stop-timeout`"
-        return result, NoxPexError("stop-timeout", problem, remedy)
+        expected = f"it ends within {timeout:g} s after SIG{result.signal} (`stop-timeout`)"
+        rows = (("expected", expected), ("got", "it was still running, so it was killed"))
+        return result, NoxPexError("stop-timeout", problem, remedy, subject="stop", rows=rows)
     if not exit_allowed(ended.status, exit_codes):
         allowed = ", ".join(str(code) for code in exit_codes)
+        rows = (("expected", f"it stops with one of {allowed} (`stop-exit-codes`)"), ("got", str(ended)))
         if -ended.status in _CRASHES:
             problem = f"the program crashed ({ended}) at the stop signal, or just before"
-            return result, NoxPexError("crashed", problem, "see its log, or run the binary by hand")
+            return result, NoxPexError("crashed", problem, _BY_HAND, subject="stop", rows=rows)
         problem = f"the program stopped with {ended}, which is not among `stop-exit-codes` ({allowed})"
-        return result, NoxPexError("stop-exit-code", problem, "see its log, or add the status to `stop-exit-codes`")
+        remedy = "see its log, or add the status to `stop-exit-codes`"
+        return result, NoxPexError("stop-exit-code", problem, remedy, subject="stop", rows=rows)
     remaining = remaining_processes(program)
     return result, left_processes("the program", remaining) if remaining else None
 
@@ -84,12 +91,14 @@ def check_alive(program: RunningProgram, when: str, *, within: float = 0.0) -> N
 
 def ended_by_itself(code: Code, program: RunningProgram, ended: Exit, when: str) -> NoxPexError:
     """Return the error for a program that ended without a stop signal."""
-    problem, remedy = f"the program ended ({ended}) {when}", "see its log, or run the binary by hand"
+    problem, remedy = f"the program ended ({ended}) {when}", _BY_HAND
+    rows = [("expected", "it keeps running"), ("got", f"{ended}, {when}")]
     remaining = program.tree()
     if remaining:
         problem += f", and left {describe_processes(remaining)} running"
+        rows.append(("left", describe_processes(remaining)))
         remedy = "make it stay in the foreground, and end its children before it ends"
-    return NoxPexError(code, problem, remedy)
+    return NoxPexError(code, problem, remedy, rows=tuple(rows))
 
 
 def remaining_processes(program: RunningProgram) -> tuple[ProcessInfo, ...]:
@@ -104,4 +113,5 @@ def left_processes(who: str, remaining: tuple[ProcessInfo, ...]) -> NoxPexError:
     """Return the error for processes that outlive `who`, which started them."""
     count = "a process" if len(remaining) == 1 else f"{len(remaining)} processes"
     problem = f"{who} left {count} behind: {describe_processes(remaining)}"
-    return NoxPexError("left-processes", problem, "make it end its children before it ends")
+    rows = (("expected", "no process is left"), ("got", describe_processes(remaining)))
+    return NoxPexError("left-processes", problem, "make it end its children before it ends", rows=rows)

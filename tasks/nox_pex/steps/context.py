@@ -44,6 +44,19 @@ else:
     wheelhouse = lazy("nox_pex.platforms.wheelhouse")  # only needed for `complete-platforms`
 
 
+class Surroundings(Struct, kw_only=True):
+    """The part of a run that is outside of one project, as the front end knows it.
+
+    `commands` are the command lines that run a step for this project, by the step's name: `nox -s 'smoke(api)'`. Those
+    of steps without a session are not there. `contexts` are those of all projects and Pythons of the noxfile, in the
+    order in which they are registered; none if there is only this one. `directory` is that of the noxfile.
+    """
+
+    commands: dict[str, str] | None = None
+    contexts: tuple[Context, ...] = ()
+    directory: Path | None = None
+
+
 class Context(Struct, frozen=True, kw_only=True, dict=True):
     """One project, and how the user wants its steps to run.
 
@@ -55,7 +68,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     come after the current one. `elsewhere` are the binaries of other projects of the noxfile. `unsigned` are binaries
     with statements that a later step signs. The path in the variable with the signing key is relative to
     `invoked_from`. `label` is the project's name in those of its sessions, empty if it is the only one. `journal`
-    collects the outcomes of the run, of all its projects.
+    collects the outcomes of the run, of all its projects. `surroundings` are what a report needs of the run.
     """
 
     root: Path
@@ -76,6 +89,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     unsigned: list[Target] = []
     label: str = ""
     journal: Journal = field(default_factory=Journal)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @cached_property
     def project(self) -> Project:

@@ -13,7 +13,7 @@ from nox_pex.steps import parts
 from nox_pex.steps.context import Context, shown_path
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.steps.outcome import Note
-from nox_pex.steps.smoke import options, overrides, show_report
+from nox_pex.steps.smoke import options, overrides, with_log
 from nox_pex.system import files, outside_text
 from nox_pex.system.messages import skipped
 
@@ -32,8 +32,8 @@ def run(context: Context) -> None:
             context.say(skipped(f"image: {target.name} skipped, {reason}"))
             context.journal.note(target.stem, Note(result="skipped", reason=reason))
             return
-        result, junit = target.file("image.json"), target.file("image.xml")
-        remove_results(result, junit)
+        result, junit, log = (target.file(f"image.{ending}") for ending in ("json", "xml", "log"))
+        remove_results(result, junit, log)
         job = Job(
             target=target,
             image=target.table.image,
@@ -43,12 +43,15 @@ def run(context: Context) -> None:
         )
         under = circumstances.of_image(target)  # before the check: a file that it reads may change meanwhile
         found = image_run.run(job, environ=context.environ, options=options(context), say=context.say)
+        tested = with_log(context, found.report, log)
         obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
-        own_results.write(target, "image", outside_text.json_text({**found.json_value, **obtained}))
+        value = {**found.json_value, "failure": report.failure_as_json(tested), **obtained}
+        own_results.write(target, "image", outside_text.json_text(value))
         if not context.arguments.serve:  # nothing was checked
-            files.write_text(junit, report.junit_text(found.report))
+            files.write_text(junit, report.junit_text(tested))
         made = ", ".join(found.json_value.get("tags") or [shown_path(context, found.report.binary)])
-        context.journal.note(target.stem, Note(reason=made, parts=parts.of_boots(found.report)))
-        show_report(context, found.report)
+        context.journal.note(target.stem, Note(reason=made, parts=parts.of_boots(tested)))
+        if tested.failure is not None:
+            raise tested.failure
 
     each_binary(context, image)

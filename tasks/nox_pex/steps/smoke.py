@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import structs
+
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
@@ -37,9 +39,10 @@ def run(context: Context) -> None:
     def smoke(target: Target) -> None:
         if not parse.is_declared(context.project.document, target.name):
             plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
-        result, junit, numbers = (target.file(ending) for ending in ("smoke.json", "smoke.xml", "metrics.txt"))
+        result, junit, log = (target.file(f"smoke.{ending}") for ending in ("json", "xml", "log"))
+        numbers = target.file("metrics.txt")
         if not context.arguments.serve:
-            remove_results(result, junit, numbers)
+            remove_results(result, junit, log, numbers)
         _warn_of_ignored_variables(context, target)
         under = circumstances.of_smoke(target)  # before the test: a file that it reads may change meanwhile
         python, unavailable_reason = _python_for(context, target)
@@ -52,13 +55,15 @@ def run(context: Context) -> None:
             unavailable_reason=unavailable_reason,
         )
         if not context.arguments.serve:
+            found = with_log(context, found, log)
             obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
             own_results.write(target, "smoke", report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
             files.write_text(numbers, metrics.metrics_text(found, distributions=_distributions(target, found)))
         file = shown_path(context, target.binary)
         context.journal.note(target.stem, Note(file=file, size=found.size, parts=parts.of_boots(found)))
-        show_report(context, found)
+        if found.failure is not None:
+            raise found.failure
 
     each_binary(context, smoke)
 
@@ -82,12 +87,15 @@ def overrides(context: Context) -> dict[str, str | float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def show_report(context: Context, found: SmokeReport) -> None:
-    """Show the result of a smoke test, on this machine or in a container. Raises its failure, a `NoxPexError`."""
-    for line in report.table(found):
-        context.say(line)
-    if found.failure is not None:
-        raise found.failure
+def with_log(context: Context, found: SmokeReport, file: Path) -> SmokeReport:
+    """Write the whole log of a failure to `file`, if there is one. Return the report, whose failure names the file."""
+    failure = found.failure
+    if failure is None or not failure.whole_log:
+        return found
+    files.write_text(file, failure.whole_log)
+    relative = os.path.relpath(file, context.invoked_from)
+    shown = str(file) if relative.startswith(os.pardir) else relative
+    return structs.replace(found, failure=failure.replaced(log_file=shown, whole_log=""))
 
 
 def _warn_of_ignored_variables(context: Context, target: Target) -> None:

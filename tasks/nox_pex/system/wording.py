@@ -26,8 +26,8 @@ def size_text(size: int) -> str:
 
 
 def size_change(growth: int) -> str:
-    """Return a difference of sizes in bytes as text, with its sign: `+12 kB`, `-1.3 MB`, `+0 B`."""
-    return f"{'+' if growth >= 0 else ''}{size_text(growth)}"
+    """Return a difference of sizes in bytes as text, with its sign: `+12 kB`, `-1.3 MB`, `0 B`."""
+    return f"{'+' if growth > 0 else ''}{size_text(growth)}"
 
 
 def counted(things: Sized, noun: str) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Budget
-from nox_pex.smoke import report
+from nox_pex.smoke import report, result_line
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.stop import Stop
@@ -52,18 +52,24 @@ def skipped(condition: Any, reason: str) -> BootResult:
     return BootResult(condition=condition, state="skipped", check_count=1, reason=reason)
 
 
-def test_the_table_shows_every_condition_and_the_checks_that_failed() -> None:
-    assert list(report.table(FAILED)) == [
-        "service (service.pex):",
-        "condition  ready after  checks  stop            memory",
-        "cold       3.25 s       2 of 2  SIGTERM, 0.1 s  60 MB",
-        "warm       1.00 s       1 of 2",
-        "offline    skipped: this machine does not support it",
-        "warm: GET /x\x00<y>",
-        "  expected  status 200",
-        '  got       "\x1b]]>&"',
+def test_the_lines_of_the_conditions_are_a_table() -> None:
+    lines = [result_line.of_boot(boot) for boot in FAILED.boot_results]
+    assert [line.text for line in lines] == [
+        "cold:     passed  ready in 3.2 s   2 of 2 checks  stopped by SIGTERM in 0.1 s  60 MB",
+        "warm:     failed  ready in 1.0 s   1 of 2 checks",
+        "offline:  skipped this machine does not support it",
     ]
-    assert list(report.table(replace(CRASHED, kept_directory=Path("/tmp/kept"))))[-1] == "kept: /tmp/kept"  # noqa: S108  # only a text
+    assert [line.meaning for line in lines] == ["passed", "failed", "skipped"]
+    never = result_line.of_boot(CRASHED.boot_results[0])
+    assert (never.text, never.meaning) == ("cold:     failed  not ready        0 of 1 checks", "failed")
+
+
+def test_one_line_tells_what_a_failure_left_out() -> None:
+    boots = [CRASHED.boot_results[0], *(skipped(each, report.AFTER_FAILURE) for each in ("warm", "offline"))]
+    rest = result_line.of_rest(boots)
+    assert rest is not None
+    assert (rest.text, rest.meaning) == ("warm, offline: skipped an earlier step failed", "skipped")
+    assert result_line.of_rest(FAILED.boot_results) is None
 
 
 def test_the_json_report_has_stable_keys() -> None:
@@ -76,6 +82,7 @@ def test_the_json_report_has_stable_keys() -> None:
     assert value["conditions"][0]["stop"] == {"signal": "TERM", "status": -15, "seconds": 0.1}
     assert value["conditions"][1]["verdicts"][1] == {
         "check": "GET /x\x00<y>", "passed": False, "expected": "status 200", "came": '"\x1b]]>&"', "seconds": 0.5,
+        "request": "", "answer": None,
     }  # fmt: skip
 
 
@@ -83,7 +90,8 @@ def test_the_json_report_has_the_line_to_paste() -> None:
     failure = NoxPexError("crashed", "it ended", "see its log", by_hand="./service.pex")
     found = json.loads(report.json_text(replace(CRASHED, failure=failure)))["failure"]
     assert found == {
-        "code": "crashed", "problem": "it ended", "remedy": "see its log", "by-hand": "./service.pex", "log": [],
+        "code": "crashed", "problem": "it ended", "remedy": "see its log", "by-hand": "./service.pex", "subject": "",
+        "rows": [], "cause": [], "log": [], "log-lines": 0, "log-file": None,
     }  # fmt: skip
 
 
@@ -93,8 +101,9 @@ def test_a_program_that_is_served_has_no_verdict() -> None:
         condition="cold", state="passed", check_count=3, ready_after=1.5, stop=stop, memory=10**9, served=61.7
     )
     served = SmokeReport(name="service", binary=Path("service.pex"), size=1, boot_results=(boot,))
-    assert str(boot) == "cold: ready after 1.5 s, served for 62 s, stopped by SIGTERM in 0.1 s"
-    assert list(report.table(served))[-1] == "cold       1.50 s       served 62 s  SIGTERM, 0.1 s  1000 MB"
+    line = result_line.of_boot(boot)
+    assert line.text == "cold:     served  ready in 1.5 s, for 62 s, stopped by SIGTERM in 0.1 s"
+    assert line.meaning == "plain"
     assert served.passed is None
     assert json.loads(report.json_text(served))["passed"] is None
     assert_valid_junit(report.junit_text(served, now=NOW))

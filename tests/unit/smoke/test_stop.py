@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from nox_pex.errors import NoxPexError
@@ -19,6 +21,7 @@ class FakeProgram:
     owns_port = False
     network: Network = HERE
     uncontained = None
+    environment: Mapping[str, str] = {}
 
     def __init__(self, status: int | None, *, running: bool = True, remaining: tuple[ProcessInfo, ...] = ()) -> None:
         self._status = status

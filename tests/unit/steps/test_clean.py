@@ -27,8 +27,12 @@ SMOKE: Final = json.dumps({"name": "api", "binary": "api.pex", "conditions": []}
 VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
 IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
 PUSH: Final = json.dumps({"name": "api", "binary": "api.pex", "repositories": [], "digest": "sha256:"})
+DIFF = json.dumps({"name": "api", "baseline": "file", "compared-by": "sha256", "growth": 0})
 WRITTEN: Final = {
+    "html": f"<!doctype html><!-- nox-pex report {'0' * 64} -->\n<title>api</title>",
     "push.json": PUSH,
+    "diff.json": DIFF,
+    "diff.md": "### `api.pex`\n",
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
     "metrics.txt": "# TYPE nox_pex_size_bytes gauge\n",
@@ -180,6 +184,7 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         ("smoke.xml", "smoke.json"),
         ("verify.xml", "verify.json"),
         ("image.xml", "image.json"),
+        ("diff.md", "diff.json"),
     ):
         assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
 
@@ -196,6 +201,8 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.pex.intoto.jsonl.abcd1234", True),
         (".api.image.xml.abcd1234", True),
         (".api.push.json.abcd1234", True),
+        (".api.diff.json.abcd1234", True),
+        (".api.diff.md.abcd1234", True),
         (".api.oci.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),
@@ -319,6 +326,18 @@ def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path
     assert list(context.state.iterdir()) == []
     assert "clean: kept dist/api.cdx.json: nox-pex did not write it, or it was changed since" in shown
     assert "clean: removed environments and state, 0.0 MB" in shown
+
+
+@pytest.mark.parametrize(("names", "left"), [((), False), (("api",), True)])
+@pytest.mark.parametrize("kind", ["index", "report", ""])
+def test_an_index_of_ours_is_removed_with_all_pages(
+    make_context: MakeContext, tmp_path: Path, kind: str, names: tuple[str, ...], *, left: bool
+) -> None:
+    context = built(make_context, tmp_path, names=names)
+    index = tmp_path / "dist" / "index.html"
+    index.write_text(f"<!doctype html><!-- nox-pex {kind} {'0' * 64} -->\n", "utf-8")
+    clean.run(context)
+    assert index.exists() == (left or kind != "index")
 
 
 @pytest.mark.parametrize(("names", "left"), [(("api",), 1), (("worker",), len(WRITTEN))])

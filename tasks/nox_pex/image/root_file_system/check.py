@@ -36,19 +36,26 @@ def check_root_file_system(
     environ: Mapping[str, str],
     options: Options,
     say: Say,
+    platform_name: str = "",
 ) -> SmokeReport:
     """Run the image as its user, on a read-only root with a tmpfs, and make all checks of `smoke`.
 
-    `file` is the layout that is reported. The result is that of `check_container`. It is a skip if the image is for
-    another machine, or if the kernel refuses to confine the program. Raises `NoxPexError`: `config`, `usage`,
-    `image-base` if the layers cannot be unpacked.
+    `file` is the layout that is reported, with the `platform_name` of an image for several. The result is that of
+    `check_container`. It is a skip if the image is for another machine, or if the kernel refuses to confine the
+    program. Raises `NoxPexError`: `config`, `usage`, `image-base` if the layers cannot be unpacked.
     """
     caches, base, added = job.provisioner.caches, image.layers[: image.base_layers], image.layers[image.base_layers :]
     inner = smoke_settings.inner_port(job.image)
     reason = foreign.reason(image.config.platform, machine=platform.machine())
     if reason is not None:
         return smoke_settings.skipped(
-            job, smoke, file=file, size=image.added_bytes, reason=reason, remedy="run it on such a machine", say=say
+            *(job, smoke),
+            file=file,
+            size=image.added_bytes,
+            reason=reason,
+            remedy="run it on such a machine",
+            say=say,
+            platform=platform_name,
         )
     tree = root_tree.tree_of(image.layers, image=image.identity, caches=caches)
     user = image_user(tree, image.config)
@@ -80,7 +87,13 @@ def check_root_file_system(
 
         return run_with(
             create_runner,
-            subject=Subject(target=job.target, file=file, size=image.added_bytes, boots=(smoke_settings.BOOT,)),
+            subject=Subject(
+                target=job.target,
+                file=file,
+                size=image.added_bytes,
+                boots=(smoke_settings.BOOT,),
+                platform=platform_name,
+            ),
             smoke=smoke_settings.fill_tokens(smoke, inner),
             budget=Budget(),
             environ=environ,

@@ -197,6 +197,11 @@ class RootProgram:
         return msgspec.structs.replace(self._program.network, published=self._runner.published)
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """Nothing: what pex does in a container is not watched."""
+        return {}
+
+    @property
     def uncontained(self) -> None:
         """None: it always has a PID namespace."""
         return None

@@ -13,7 +13,7 @@ from nox_pex.settings.checks import Capture, HttpCheck
 from nox_pex.smoke.checks import json_values
 from nox_pex.smoke.checks.charsets import NotTextError, text_of
 from nox_pex.smoke.checks.http_client import Answer
-from nox_pex.smoke.checks.results import shorten
+from nox_pex.smoke.checks.texts import shorten
 from nox_pex.system.limited import doing
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

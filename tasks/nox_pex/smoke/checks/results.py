@@ -18,6 +18,7 @@ else:  # they take 130 ms to load, and are only needed for `json-schema`
     jsonschema, referencing = lazy("jsonschema"), lazy("referencing")
 
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -25,32 +26,33 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TextMatch
 from nox_pex.settings.values import Status, as_tuple, parse_size, signal_number, statuses
 from nox_pex.smoke import log
 from nox_pex.smoke.checks import json_values
+from nox_pex.smoke.checks.answers import CheckAnswer
 from nox_pex.smoke.checks.charsets import NotTextError, text_of
 from nox_pex.smoke.checks.http_client import Answer
+from nox_pex.smoke.checks.texts import SHOWN, short_json, short_json_of_end, shorten, without_middle
 from nox_pex.smoke.process.program import describe_status
 from nox_pex.system.limited import doing
+from nox_pex.system.secrets import Secrets
 
-_SHOWN: Final = 160
-"""The number of characters that are shown of an expected or an actual text."""
+_ESSENCE: Final = 90
+"""The number of characters that a short sentence has of one value."""
 
 
 _BODY_SHOWN: Final = 1000
 """The number of bytes of a body of which the beginning is shown."""
 
 
-_WHITE_SPACE: Final = re.compile(r"[ \t\r\n]+")
-"""Other white space (U+0085, U+2028, …) is shown as it is, escaped."""
-
-
 class CheckResult(Struct, frozen=True, kw_only=True):
     """The result of one check. `expected` and `actual` are short texts for people, `seconds` is how long it took.
 
-    `problem` is the failure in one sentence, if that is clearer than `expected …, got …`.
+    `problem` is the failure in one sentence, if that is clearer than `expected …, got …`. `request` is the method and
+    the URL, the address of a port, or the command line; empty if nothing was sent. `answer` is None if there is none.
     """
 
     check: str
@@ -59,11 +61,32 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     actual: str
     seconds: float = 0.0
     problem: str | None = None
+    request: str = ""
+    answer: CheckAnswer | None = None
 
     @property
     def explanation(self) -> str:
         """The failure in one sentence."""
         return self.problem or f"expected {self.expected}, got {self.actual}"
+
+    @property
+    def essence(self) -> str:
+        """The check and its failure in one short sentence: the middle of long values is left out."""
+        short = functools.partial(without_middle, most=_ESSENCE)
+        told = self.problem or f"expected {short(self.expected)}, got {short(self.actual)}"
+        return f"{short(self.check)}: {without_middle(told, 2 * _ESSENCE)}"
+
+    def masked(self, secrets: Secrets) -> CheckResult:
+        """Return the result without secrets."""
+        return replace(
+            self,
+            check=secrets.mask(self.check),
+            expected=secrets.mask(self.expected),
+            actual=secrets.mask(self.actual),
+            problem=None if self.problem is None else secrets.mask(self.problem),
+            request=secrets.mask(self.request),
+            answer=None if self.answer is None else self.answer.masked(secrets),
+        )
 
     def __str__(self) -> str:
         return f"{self.check}: {self.explanation}"
@@ -206,29 +229,6 @@ def differences(expected: Any, actual: Any, path: str = "$") -> Iterator[tuple[s
         yield path, short_json(expected), short_json(actual)
 
 
-def short_json(value: Any) -> str:
-    """Return a value as JSON on one line, cut after 160 characters."""
-    return shorten(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def shorten(text: str) -> str:
-    """Return a text on one line, cut after 160 characters."""
-    line = _one_line(text)
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
-
-
-def _one_line(text: str) -> str:
-    """Return a text with its line breaks and indentation as single spaces, and lone surrogates escaped."""
-    line = _WHITE_SPACE.sub(" ", text).strip(" ")
-    return line.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _short_json_of_end(text: str) -> str:
-    """Return a text as JSON on one line, cut at its beginning, because a traceback names the error at its end."""
-    line = _one_line(text)
-    return json.dumps(line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}", ensure_ascii=False)
-
-
 def _same(expected: Any, actual: Any) -> bool:
     # True equals 1 in Python, but not in JSON. 1 and 1.0 are the same number in both.
     return isinstance(expected, bool) is isinstance(actual, bool) and bool(expected == actual)
@@ -278,7 +278,7 @@ def _text_mismatches(check: HttpCheck, answer: Answer) -> Iterator[_Mismatch]:
             yield _Mismatch(f"text with {short_json(wanted)}", short_json(shorten(text)))
     for unwanted in as_tuple(check.not_contains):
         if unwanted in text:
-            start = max(0, text.index(unwanted) - _SHOWN // 4)
+            start = max(0, text.index(unwanted) - SHOWN // 4)
             yield _Mismatch(f"text without {short_json(unwanted)}", short_json(shorten(text[start:])))
     for pattern in as_tuple(check.matches):
         doing(f"`matches` {pattern!r}")
@@ -345,7 +345,7 @@ def _command_mismatches(check: CommandCheck, output: CommandOutput) -> Iterator[
     stdout, stderr = (data.decode(errors="replace") for data in (output.stdout, output.stderr))
     for stream, patterns, data, actual in (
         ("stdout", check.stdout_matches, output.stdout, short_json(shorten(stdout))),
-        ("stderr", check.stderr_matches, output.stderr, _short_json_of_end(stderr)),
+        ("stderr", check.stderr_matches, output.stderr, short_json_of_end(stderr)),
     ):
         texts = _texts(data) if patterns else ()
         for pattern in as_tuple(patterns):

@@ -154,6 +154,11 @@ class RunningProgram(Protocol):
         """The reason why the kernel gave the started program no PID namespace; None if it has one, or needs none."""
         ...
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of the program; empty if the process `pid` does not become the program."""
+        ...
+
     def start(self) -> None:
         """Start the program."""
         ...
@@ -256,6 +261,11 @@ class Program:
         assert event.started is not None  # noqa: S101  # tells mypy: it is none of the other two
         assert event.at is not None  # noqa: S101  # tells mypy: `parse` requires it
         self.pid, self.started_at, self.uncontained = event.started, event.at, event.uncontained
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of the program."""
+        return self._command.env
 
     @property
     def network(self) -> Network:

@@ -10,7 +10,8 @@ import pytest
 
 from nox_pex.settings.checks import CommandCheck, HttpCheck, TextMatch
 from nox_pex.smoke.checks.http_client import Answer
-from nox_pex.smoke.checks.results import CommandOutput, command_result, differences, exit_allowed, http_result, shorten
+from nox_pex.smoke.checks.results import CommandOutput, command_result, differences, exit_allowed, http_result
+from nox_pex.smoke.checks.texts import shorten
 from nox_pex.system import limited
 from nox_pex.system.limited import LimitError
 
