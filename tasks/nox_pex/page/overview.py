@@ -24,8 +24,8 @@ def band(page: Page) -> Element:
         h1[text(identity.name), span(".version")[text(version)]],
         p(".reason")[text(verdict.reason)],
         html.facts(_identity(identity)),
-        identity.note and html.note(text(identity.note), kind="warn"),
-        identity.checksum and html.fold("Compare a file with this digest", html.command(identity.checksum)),
+        html.note(text(identity.note), kind="warn") if identity.note else None,
+        html.fold("Compare a file with this digest", html.command(identity.checksum)) if identity.checksum else None,
     ]
 
 
