@@ -20,6 +20,7 @@ from nox_pex.contents.difference import (
     Sizes,
 )
 from nox_pex.contents.model import BinaryContents, Group, PackedFile
+from nox_pex.verify.pex_distributions import LAYOUT
 
 
 def compare(
@@ -116,7 +117,8 @@ def _same_version(old: str, new: str) -> bool:
 
 
 def _files(old: Sequence[PackedFile], new: Sequence[PackedFile]) -> Iterator[FileChange]:
-    before, after = {file.path: file for file in old}, {file.path: file for file in new}
+    """Yield the files that differ, without pex's note of where it installed a wheel, which follows from the others."""
+    before, after = ({file.path: file for file in files if file.path != LAYOUT} for files in (old, new))
     for path in sorted({*before, *after}):
         a, b = before.get(path), after.get(path)
         if a is not None and b is not None and _same_content(a, b):

@@ -138,7 +138,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 def own_code(difference: Difference) -> tuple[FileChange, ...]:
     """Return the files of the project that differ: the loose ones, and those of its own distribution, sorted by path.
 
-    What a build backend and pex derive from the others (`*.dist-info/…`, `.layout.json`) is not among them.
+    What a build backend derives from the others (`*.dist-info/…`) is not among them.
     """
     groups = (difference.own, *(each for each in difference.distributions if each.is_project))
     found = [file for group in groups if group is not None for file in group.files]
@@ -146,8 +146,8 @@ def own_code(difference: Difference) -> tuple[FileChange, ...]:
 
 
 def without_derived(files: Sequence[FileChange]) -> tuple[FileChange, ...]:
-    """Return files of a distribution without those that pex and a build backend derive from the others."""
-    return tuple(file for file in files if not _is_derived(file.path))
+    """Return files of a distribution without its metadata, which a build backend derives from the others."""
+    return tuple(file for file in files if not file.path.partition("/")[0].endswith(".dist-info"))
 
 
 def runtime_files(difference: Difference) -> tuple[FileChange, ...]:
@@ -157,10 +157,6 @@ def runtime_files(difference: Difference) -> tuple[FileChange, ...]:
 
 
 _NOTED: Final = ("PEX-INFO", "__main__.py", "__pex__/")
-
-
-def _is_derived(path: str) -> bool:
-    return path == ".layout.json" or path.partition("/")[0].endswith(".dist-info")
 
 
 def facts(difference: Difference) -> tuple[SettingChange, ...]:

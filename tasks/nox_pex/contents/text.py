@@ -8,7 +8,7 @@ from typing import Final
 from nox_pex.contents import difference as differences
 from nox_pex.contents.difference import BootChange, Difference, FileChange, GroupChange
 from nox_pex.contents.model import BootFacts
-from nox_pex.system.messages import Line, Meaning
+from nox_pex.system.messages import Line, Meaning, Row
 from nox_pex.system.wording import counted, size_change, size_text
 
 _MOST: Final = 25
@@ -29,12 +29,15 @@ _LONGEST: Final = 60
 """Characters of a name or a value that are shown."""
 
 
-_Row = tuple[str, ...]
-"""The cells of a line. The last one is by how many bytes something grew; empty if that has no meaning."""
+_Cells = tuple[str, ...]
+"""A label, and the cells of a row. The last one is by how many bytes something grew; empty if that has no meaning."""
 
 
-def lines(difference: Difference, *, more: str) -> tuple[Line, ...]:
-    """Return the lines that a step shows. `more` is the file that has everything, as the user sees its path."""
+def lines(difference: Difference, *, more: str) -> tuple[Line | Row, ...]:
+    """Return the lines that a step shows, of which the first is a sentence.
+
+    `more` is the file that has everything, as the user sees its path.
+    """
     if difference.is_same:
         yours = "the last build" if difference.baseline == "previous-build" else difference.old.file
         text = f"{difference.new.file} and {yours} are the same bytes, {size_text(difference.new.size)}"
@@ -46,13 +49,13 @@ def lines(difference: Difference, *, more: str) -> tuple[Line, ...]:
     of_own = min(len(own), max(left - len(distributions), _FEWEST_ROWS))
     of_distributions = min(len(distributions), left - of_own)
     left_out = len(own) + len(distributions) - of_own - of_distributions
-    shown = [Line(text=_title(difference)), *_aligned(whole, "plain")]
-    shown += _aligned([*distributions[:of_distributions], *own[:of_own]], "changed")
+    shown = [*_aligned(whole, "plain"), *_aligned([*distributions[:of_distributions], *own[:of_own]], "changed")]
     if left_out:
-        shown.append(Line(text=f"{left_out:,} more in {more}"))
+        shown.append(Row(label="more", text=f"{left_out:,} in {more}"))
     if not (distributions or own):
-        shown.append(Line(text="the distributions and the project's own code are the same", meaning="unchanged"))
-    return tuple(shown)
+        text = "the distributions and the project's own code are the same"
+        shown.append(Row(label="same", text=text, meaning="unchanged"))
+    return (Line(text=_title(difference)), *shown)
 
 
 def cut(text: str, *, longest: int = _LONGEST) -> str:
@@ -74,7 +77,7 @@ def _title(difference: Difference) -> str:
     return f"{difference.new.file} compared with the build {when}"
 
 
-def _whole(difference: Difference) -> Iterator[_Row]:
+def _whole(difference: Difference) -> Iterator[_Cells]:
     old, new = difference.old, difference.new
     for label, sizes in (("size", difference.size), ("unpacked", difference.unpacked)):
         yield label, arrow(size_text(sizes.old), size_text(sizes.new)), size_change(sizes.growth)
@@ -82,13 +85,13 @@ def _whole(difference: Difference) -> Iterator[_Row]:
         yield "files", arrow(f"{old.file_count:,}", f"{new.file_count:,}"), ""
 
 
-def _facts(difference: Difference) -> Iterator[_Row]:
+def _facts(difference: Difference) -> Iterator[_Cells]:
     for fact in differences.facts(difference):
-        yield fact.key, arrow(fact.old, fact.new), ""
+        yield fact.key.partition(" ")[0].lower(), arrow(fact.old, fact.new), ""
     for setting in difference.settings[:_MOST_SETTINGS]:
-        yield cut(setting.key), arrow(setting.old, setting.new), ""
+        yield "setting", f"{cut(setting.key)}: {arrow(setting.old, setting.new)}", ""
     if len(difference.settings) > _MOST_SETTINGS:
-        yield "settings", f"{len(difference.settings) - _MOST_SETTINGS:,} more", ""
+        yield "setting", f"{len(difference.settings) - _MOST_SETTINGS:,} more", ""
 
 
 def _other_distributions(difference: Difference) -> list[GroupChange]:
@@ -100,7 +103,7 @@ def _other_distributions(difference: Difference) -> list[GroupChange]:
     ]
 
 
-def _distribution_row(change: GroupChange) -> _Row:
+def _distribution_row(change: GroupChange) -> _Cells:
     if change.is_new_version:
         what = arrow(change.old_version, change.new_version)
     else:
@@ -113,12 +116,12 @@ def _largest_files(files: Sequence[FileChange]) -> list[FileChange]:
     return sorted(files, key=lambda file: (-abs(file.new_size - file.old_size), file.path))
 
 
-def _file_row(file: FileChange) -> _Row:
+def _file_row(file: FileChange) -> _Cells:
     return file.change, cut(file.path), "own code", size_change(file.new_size - file.old_size)
 
 
-def _boot_row(boot: BootChange) -> _Row:
-    return cut(boot.condition), f"{_booted(boot.old)} → {_booted(boot.new)}", ""
+def _boot_row(boot: BootChange) -> _Cells:
+    return "boot", f"{cut(boot.condition)}: {_booted(boot.old)} → {_booted(boot.new)}", ""
 
 
 def _booted(boot: BootFacts | None) -> str:
@@ -131,8 +134,9 @@ def _booted(boot: BootFacts | None) -> str:
     return f"{boot.ready_after:.2f} s{memory}{failed}"
 
 
-def _aligned(rows: Sequence[_Row], meaning: Meaning) -> Iterator[Line]:
+def _aligned(rows: Sequence[_Cells], meaning: Meaning) -> Iterator[Row]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        *cells, growth = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield Line(text="  ".join([*cells, growth.strip().rjust(widths[-1])]).rstrip(), meaning=meaning)
+    for label, *cells in rows:
+        *texts, growth = (cell.ljust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        text = "  ".join([*texts, growth.strip().rjust(widths[-1])]).rstrip()
+        yield Row(label=label, text=text, meaning=meaning)

@@ -67,10 +67,10 @@ def run(context: Context) -> None:
         return
     difference = _masked(found, context.secrets)
     json_file, markdown_file = task.outputs
-    first, *more = text.lines(difference, more=_shown(context, markdown_file))
+    first, *rows = text.lines(difference, more=_shown(context, markdown_file))
     context.say(replace(first, text=f"diff: {first.text}"))
-    for line in more:
-        context.say(line)
+    for row in rows:
+        context.say(row)
     value = as_json(difference, name=task.name, max_growth=context.arguments.max_growth)
     with os_errors.writing(str(json_file), place=json_file.parent):
         files.write_text(json_file, context.secrets.mask_json(outside_text.json_text(value)))

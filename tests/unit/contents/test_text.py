@@ -3,21 +3,26 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from nox_pex.contents import text
-from nox_pex.contents.difference import BootChange, SettingChange
+from nox_pex.contents.difference import BootChange, Difference, SettingChange
 from nox_pex.contents.model import BootFacts, BuildFacts
+from nox_pex.screen import lines
 from tests.support.small_pex import SmallPex
 from tests.unit.contents.conftest import OLD, Differ, wheel_files
 
 
 def shown(differ: Differ, *pexes: SmallPex) -> list[str]:
-    return [line.text for line in text.lines(differ(*pexes), more="dist/shop.diff.md")]
+    return in_a_log(differ(*pexes))
+
+
+def in_a_log(difference: Difference) -> list[str]:
+    return [lines.of_log(line) for line in text.lines(difference, more="dist/shop.diff.md")]
 
 
 def test_the_largest_changes_come_first_and_columns_are_aligned(differ: Differ) -> None:
     first, *more = shown(differ)
     assert first == "new.pex compared with old.pex"
     assert [line.split()[0] for line in more] == [
-        *("size", "unpacked", "entry", "Python", "inject_env"),
+        *("size", "unpacked", "entry", "python", "setting"),
         *("added", "removed", "changed", "removed", "added", "changed"),
     ]
     assert [line.split()[1] for line in more[5:]] == ["redis", "kombu", "celery", "gone.py", "shop/new.py", "main.py"]
@@ -28,14 +33,13 @@ def test_the_largest_changes_come_first_and_columns_are_aligned(differ: Differ) 
 def test_many_changes_are_cut_and_the_file_with_all_is_named(differ: Differ) -> None:
     wheels = {f"pkg{n}-1-py3-none-any.whl": wheel_files(f"pkg{n}", "1", a=b"x" * n) for n in range(60)}
     sources = {f"module{n}.py": b"x" * n for n in range(60)}
-    lines = shown(differ, OLD, SmallPex(wheels=wheels, sources=sources))
+    said = shown(differ, OLD, SmallPex(wheels=wheels, sources=sources))
 
-    assert len(lines) <= 25
-    assert lines[-1].endswith(" more in dist/shop.diff.md")
-    named = sum("own code" in line for line in lines)
-    assert named >= 6
+    assert len(said) == 25
+    assert sum("own code" in line for line in said) == 6
     total = 2 + 60 + 2 + 60  # celery and kombu are removed, `main.py` and `gone.py` too
-    assert lines[-1].startswith(f"{total - sum(line.startswith(('added', 'removed', 'changed')) for line in lines)} ")
+    named = sum(line.startswith(("added", "removed", "changed")) for line in said)
+    assert said[-1] == f"more      {total - named} in dist/shop.diff.md"
 
 
 def test_the_same_bytes_are_one_line(differ: Differ) -> None:
@@ -45,16 +49,16 @@ def test_the_same_bytes_are_one_line(differ: Differ) -> None:
 
 def test_only_pex_differs(differ: Differ) -> None:
     newer = replace(OLD, values={**OLD.values, "build_properties": {"pex_version": "2.106.0"}})
-    lines = shown(differ, OLD, newer)
-    assert any(line.startswith("pex ") and "2.105.2 → 2.106.0" in line for line in lines)
-    assert lines[-1] == "the distributions and the project's own code are the same"
+    said = shown(differ, OLD, newer)
+    assert any(line.startswith("pex ") and "2.105.2 → 2.106.0" in line for line in said)
+    assert said[-1] == "same      the distributions and the project's own code are the same"
 
 
 def test_the_previous_build_is_named_by_its_time(differ: Differ) -> None:
     difference = replace(differ(), baseline="previous-build")
     dated = replace(difference, old=replace(difference.old, build=BuildFacts(finished="2026-11-26T16:40:00Z")))
-    assert text.lines(dated, more="x")[0].text == "new.pex compared with the build of 2026-11-26T16:40:00Z"
-    assert text.lines(difference, more="x")[0].text == "new.pex compared with the build before it"
+    assert in_a_log(dated)[0] == "new.pex compared with the build of 2026-11-26T16:40:00Z"
+    assert in_a_log(difference)[0] == "new.pex compared with the build before it"
 
 
 def test_boots_are_shown_if_the_new_binary_was_booted(differ: Differ) -> None:
@@ -65,17 +69,12 @@ def test_boots_are_shown_if_the_new_binary_was_booted(differ: Differ) -> None:
         BootChange(condition="warm", old=old, new=None),
         BootChange(condition="offline", old=None, new=BootFacts(condition="offline", state="skipped")),
     )
-    lines = [line.text for line in text.lines(replace(differ(), boots=boots), more="x")]
-    assert [line.split("  ", 1) for line in lines if "2.20 s" in line or "offline" in line] == [
-        ["cold", lines[6].split("  ", 1)[1]],
-        ["offline", lines[7].split("  ", 1)[1]],
-    ]
-    assert "2.20 s, 60 MB → 2.40 s (failed)" in lines[6]
-    assert "not run → skipped" in lines[7]
+    said = [line for line in in_a_log(replace(differ(), boots=boots)) if line.startswith("boot ")]
+    assert said == ["boot      cold: 2.20 s, 60 MB → 2.40 s (failed)", "boot      offline: not run → skipped"]
 
 
 def test_long_names_and_many_settings_keep_the_text_short(differ: Differ) -> None:
     settings = tuple(SettingChange(key=f"key{n}" + "k" * 500, old="o" * 9000, new=None) for n in range(50))
-    lines = [line.text for line in text.lines(replace(differ(), settings=settings), more="x")]
-    assert max(map(len, lines)) < 220
-    assert any("46 more" in line for line in lines)
+    said = in_a_log(replace(differ(), settings=settings))
+    assert max(map(len, said)) < 220
+    assert any("46 more" in line for line in said)
