@@ -143,6 +143,10 @@ def docs_page(code: Code) -> str:
     return f"{_PAGE}#{code}"
 
 
+_SHORT: Final = 12
+"""The number of lines up to which a log is shown whole."""
+
+
 _FIELDS: Final = (
     *("code", "problem", "remedy", "log", "others", "by_hand", "subject", "rows"),
     *("cause", "whole_log", "log_file", "log_count"),
@@ -232,7 +236,7 @@ class NoxPexError(Exception):
         have the lines that say the cause, each after `| `, and where the others are.
         """
         rows = [("FAILED", self.subject or subject), *self.rows]
-        cause = self.cause or log_excerpt.excerpt(self.log)
+        cause = self.cause or (self.log if len(self.log) <= _SHORT else log_excerpt.excerpt(self.log))
         rows += [("" if number else "its log", f"| {line}") for number, line in enumerate(cause)]
         rows += [("", each) for each in self._where_the_rest_is(sum(line != log_excerpt.GAP for line in cause))]
         rows += [("by hand", self.by_hand)] if self.by_hand else []
@@ -241,11 +245,12 @@ class NoxPexError(Exception):
 
     def _where_the_rest_is(self, shown: int) -> tuple[str, ...]:
         """Return the note on the lines of the log that are not `shown`; none if there are no others."""
-        count = max(self.log_count, len(self.log))
-        if shown >= count:
+        if shown >= max(self.log_count, len(self.log)):
             return ()
         number = "1 line" if shown == 1 else f"{shown} lines"
-        return (f"({number} of {count}{f'; {self.log_file} has all' if self.log_file else ''})",)
+        if not self.log_count:
+            return (f"({number} of the last {len(self.log)})",)
+        return (f"({number} of {self.log_count}{f'; {self.log_file} has all' if self.log_file else ''})",)
 
     @property
     def lines(self) -> tuple[str, ...]:

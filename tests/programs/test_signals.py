@@ -111,7 +111,7 @@ def test_a_program_that_is_served_is_not_said_to_pass_or_fail_checks(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    line = r"^cold: +served  ready in \S+ s, for \d+ s, stopped by SIGTERM in "
+    line = r"^cold: +served +ready in \S+ s, for \d+ s, stopped by SIGTERM in "
     assert re.search(line, output, re.MULTILINE)
     assert "checks" not in output
     assert "passed" not in output

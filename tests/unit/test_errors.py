@@ -60,6 +60,37 @@ def test_the_block_has_what_failed_why_its_log_and_the_page() -> None:
     assert NoxPexError("usage", "a", "b").block("smoke") == (("FAILED", "smoke"), ("see", "docs/errors.md#usage"))
 
 
+LONG = (*(f"line {number}" for number in range(20)), "ValueError: no", *("bye",) * 5)
+
+
+def test_the_block_has_the_cause_of_a_long_log_and_where_the_rest_is() -> None:
+    error = NoxPexError("crashed", "a", "b", log=LONG)
+    assert error.block("smoke")[1:3] == (("its log", "| ValueError: no"), ("", "(1 line of the last 26)"))
+    short = error.replaced(log=LONG[-12:])
+    assert [text for _, text in short.block("smoke")[1:-1]] == [f"| {line}" for line in LONG[-12:]]
+    in_file = error.replaced(cause=("| x", "…", "y\x1b"), log_file="dist/a.smoke.log", log_count=214)
+    assert in_file.block("smoke")[1:5] == (
+        ("its log", "| | x"),
+        ("", "| …"),
+        ("", r"| y\x1b"),
+        ("", "(2 lines of 214; dist/a.smoke.log has all)"),
+    )
+
+
+def test_all_of_a_failure_is_masked_and_kept() -> None:
+    error = NoxPexError(
+        *("crashed", "s3cret", "b"),
+        rows=(("got", "s3cret"),),
+        cause=("one s3cret",),
+        whole_log="s3cret\n",
+        log_file="x.log",
+        log_count=7,
+    )
+    masked = error.masked(lambda text: text.replace("s3cret", "****"))
+    assert (masked.problem, masked.rows, masked.cause) == ("****", (("got", "****"),), ("one ****",))
+    assert (masked.whole_log, masked.log_file, masked.log_count) == ("****\n", "x.log", 7)
+
+
 def test_an_unknown_code_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown error code 'oops'"):
         NoxPexError("oops", "a", "b")  # type: ignore[arg-type]  # mypy refuses it too

@@ -38,7 +38,7 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
     condition = boots[0].condition
     if test.unavailable_reason is not None:
         result, failures = _unavailable(test, boots[0], test.unavailable_reason)
-        test.say(result_line.of_boot(result))
+        test.say(result_line.of_boot(result, labels=test.labels))
         return result, failures
     try:
         failure = _prepare(test, condition)
@@ -52,7 +52,7 @@ def run_condition(test: SmokeTest, boots: Sequence[Boot]) -> tuple[BootResult, l
         failures.append(after_failure)
         if result.state == "passed":
             result = replace(result, state="failed", reason=after_failure.problem)
-    test.say(result_line.of_boot(result))
+    test.say(result_line.of_boot(result, labels=test.labels))
     return result, failures
 
 

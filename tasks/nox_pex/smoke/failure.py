@@ -25,7 +25,7 @@ def of_boot(test: SmokeTest, boot: Boot, error: NoxPexError, progress: BootProgr
         problem, rows = check.essence, rows_of_check(check)
     if progress.launches and not any(each.size() for each in progress.logs):
         rows += (("its log", "is empty"),)
-    end = () if log is None else log.end(secrets)
+    end = () if log is None else log.end(secrets, size=blame.written if log is progress.logs[0] else None)
     failure = error.replaced(
         problem=f"{boot.condition}: {problem}",
         subject=f"{test.name}, {boot.condition}{f': {error.subject}' if error.subject else ''}",
@@ -44,9 +44,8 @@ def rows_of_check(result: CheckResult) -> tuple[tuple[str, str], ...]:
     answer = () if result.answer is None else (("answer", str(result.answer)),)
     if result.problem is not None:
         return (("got", result.problem), *answer)
-    status = "" if result.answer is None else f"status {result.answer.status}"
-    if status and f"{result.actual} ".startswith(f"{status} "):
-        return ("expected", result.expected), ("got", f"status {result.answer}")  # the answer itself is wrong
+    if result.answer is not None and result.answer.says(result.actual):
+        return ("expected", result.expected), ("got", str(result.answer))
     return ("expected", result.expected), ("got", result.actual), *answer
 
 

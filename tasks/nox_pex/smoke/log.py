@@ -96,9 +96,9 @@ class Log(Struct, frozen=True, kw_only=True):
         """
         return _last_lines(self.descriptor, secrets)
 
-    def end(self, secrets: Secrets) -> tuple[str, ...]:
-        """Return the last lines as `tail` does, but 1,000, and at most those in the last 64 KiB."""
-        return _last_lines(self.descriptor, secrets, count=_SEARCHED)
+    def end(self, secrets: Secrets, *, size: int | None = None) -> tuple[str, ...]:
+        """Return the last lines of the first `size` bytes as `tail` does, but 1,000, and those in the last 64 KiB."""
+        return _last_lines(self.descriptor, secrets, count=_SEARCHED, end=size)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines. A long line is yielded in overlapping pieces."""
@@ -169,9 +169,10 @@ def tail(path: Path, secrets: Secrets) -> tuple[str, ...]:
         os.close(descriptor)
 
 
-def _last_lines(descriptor: int, secrets: Secrets, *, count: int = _LINES) -> tuple[str, ...]:
-    end = os.fstat(descriptor).st_size
-    data = _read(descriptor, max(0, end - _WINDOW), _WINDOW)
+def _last_lines(descriptor: int, secrets: Secrets, *, count: int = _LINES, end: int | None = None) -> tuple[str, ...]:
+    end = os.fstat(descriptor).st_size if end is None else end
+    start = max(0, end - _WINDOW)
+    data = _read(descriptor, start, end - start)
     # Mask before cutting, because a part of a secret is not recognised.
     found = outside_text.log_lines(secrets.mask(data.decode(errors="backslashreplace")))
     if end > _WINDOW and len(found) > 1:

@@ -66,6 +66,12 @@ def of_boot(marks: Marks, *, is_server: bool) -> tuple[Phase, ...]:
     return tuple(found)
 
 
+def told(marks: Marks) -> str:
+    """Return the phases of a server's start for people, if several can be told apart; else an empty text."""
+    found = of_boot(marks, is_server=True)
+    return ", ".join(f"{each.name} {each.end - each.start:.1f} s" for each in found) if len(found) > 1 else ""
+
+
 def as_json(phases: tuple[Phase, ...]) -> list[dict[str, Any]]:
     """Return the phases as a result file has them."""
     return [

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from nox_pex.errors import NoxPexError
+from nox_pex.smoke import phases
 from nox_pex.smoke.plan import Endpoint
 from nox_pex.smoke.process import ports
 from nox_pex.smoke.process.boot_watch import BootWatch
@@ -24,7 +25,7 @@ LOOK_INTERVAL: Final = 0.01
 
 
 _COST_FACTOR: Final = 20
-"""After a look, the next one comes after this many times as long as it took: on a busy machine it takes longer."""
+"""After the question who listens, the next one comes after this many times as long as it took."""
 
 
 _SETTLED: Final = 2.0
@@ -90,7 +91,8 @@ def await_ready(
             return ready_at - program.started_at
         now = time.monotonic()
         if now >= deadline:
-            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason)
+            watch.note("ended")
+            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason, took=phases.told(watch.marks))
         if work is not None:
             work.at(0, _doing(watch, sign, attempts.reason, waited=now - program.started_at))
         pause = next(pauses, pause)
@@ -108,18 +110,19 @@ def _wait(program: RunningProgram, silent: Sign | None, seconds: float, watch: B
 
     If nothing listens yet at the address of the sign `silent`, the waiting ends as soon as something does.
     """
-    deadline = time.monotonic() + seconds
-    interval = LOOK_INTERVAL
+    now = time.monotonic()
+    deadline, ask_at = now + seconds, now + LOOK_INTERVAL
     while True:
         left = deadline - time.monotonic()
-        ended = program.exited(within=max(min(left, interval), 0.0))
-        if ended is not None or left <= interval:
-            return ended
-        began = time.monotonic()
+        ended = program.exited(within=max(min(left, LOOK_INTERVAL), 0.0))
         watch.look(program.pid)
-        if silent is not None and silent.owner(program) != "nobody":
-            return None
-        interval = max(LOOK_INTERVAL, (time.monotonic() - began) * _COST_FACTOR)
+        if ended is not None or left <= LOOK_INTERVAL:
+            return ended
+        now = time.monotonic()
+        if silent is not None and now >= ask_at:
+            if silent.owner(program) != "nobody":
+                return None
+            ask_at = now + (time.monotonic() - now) * _COST_FACTOR
 
 
 @final
@@ -173,7 +176,8 @@ def _exited_early(program: RunningProgram, sign: Sign, ended: Exit) -> NoxPexErr
     )
 
 
-def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: str | None) -> NoxPexError:
+def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: str | None, took: str) -> NoxPexError:
+    """Return the error of a program that is not ready. `took` says how long each phase of its start took until now."""
     members = program.tree()
     owner = sign.owner(program)
     if owner == "foreign":
@@ -186,11 +190,16 @@ def _not_ready(program: RunningProgram, sign: Sign, *, timeout: float, reason: s
     elif owner == "ours":
         got = f"it has just begun to listen on {sign.address}"
     elif others := ports.listening_addresses(_pids(members), program.network):
+        took = ""  # it was late for another reason
         got = f"it listens on {', '.join(others[:3])}, not on {sign.address}"
         remedy = "pass {host} and {port} to it in `args` or `env`"
     else:
         got = f"nothing listens on {sign.address}"
-    rows = (("expected", f"{where} within {timeout:g} s (`startup-timeout`)"), ("got", got))
+    rows = (
+        ("expected", f"{where} within {timeout:g} s (`startup-timeout`)"),
+        ("got", got),
+        *((("phases", took),) if took else ()),
+    )
     return NoxPexError("startup-timeout", f"{problem}: {got}", remedy, rows=rows)
 
 

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nox_pex.smoke.report import AFTER_FAILURE, BootResult
 from nox_pex.smoke.stop import Stop
 from nox_pex.system.messages import Line
 
-_WIDTHS: Final = (7, 16, 14, 28)
+_WIDTHS: Final = (7, 15, 13, 27)
 """The widths of the columns, so that the lines of one run are a table: the state, ready, the checks, the stop."""
 
 
 _LABEL: Final = 9
-"""The width of the condition, with its colon, as a terminal has it."""
+"""The least width of the condition with its colon."""
 
 
-def of_boot(boot: BootResult) -> Line:
-    """Return the line for the boot under one condition."""
-    label = f"{boot.label}:"
+def of_boot(boot: BootResult, *, labels: Iterable[str] = ()) -> Line:
+    """Return the line for the boot under one condition. `labels` are those of all boots, so that they form a column."""
+    width = max(_LABEL, *(len(each) + 2 for each in (boot.label, *labels)))
+    label = f"{boot.label}:".ljust(width)
     if boot.state == "skipped":
-        return Line(text=f"{label:<{_LABEL}} skipped {boot.reason}", meaning="skipped")
+        return Line(text=f"{label} skipped  {boot.reason}", meaning="skipped")
     if boot.served is not None and boot.state == "passed":  # nothing was checked
-        return Line(
-            text=f"{label:<{_LABEL}} served  {_ready(boot)}, for {boot.served:.0f} s, {boot.stop or ''}".rstrip(", ")
-        )
+        text = f"{label} served   {_ready(boot)}, for {boot.served:.0f} s"
+        return Line(text=f"{text}, {boot.stop}" if boot.stop is not None else text)
     cells = (boot.state, _ready(boot), _checked(boot), _stopped(boot.stop), _memory(boot))
     padded = [f"{cell:<{width}}" for cell, width in zip(cells, (*_WIDTHS, 0), strict=True)]
-    return Line(text=f"{label:<{_LABEL}} {' '.join(padded)}".rstrip(), meaning=boot.state)
+    return Line(text=f"{label} {'  '.join(padded)}".rstrip(), meaning=boot.state)
 
 
 def of_rest(boots: Sequence[BootResult]) -> Line | None:
@@ -37,7 +37,7 @@ def of_rest(boots: Sequence[BootResult]) -> Line | None:
     if not labels:
         return None
     label = f"{', '.join(labels)}:"
-    return Line(text=f"{label:<{_LABEL}} skipped {AFTER_FAILURE}", meaning="skipped")
+    return Line(text=f"{label:<{_LABEL}} skipped  {AFTER_FAILURE}", meaning="skipped")
 
 
 def _ready(boot: BootResult) -> str:

@@ -202,6 +202,7 @@ def run_with(
                 notices=notices,
                 unavailable_reason=subject.unavailable.get(condition),
                 platform=subject.platform,
+                labels=tuple(boot.condition for boot in boots),
             )
 
         conditions = [

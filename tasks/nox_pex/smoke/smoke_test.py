@@ -31,7 +31,8 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     The tokens in `smoke` are filled in. `say` is called with a line for each step. `explain` returns a failure that
     says more than the given one, with the logs of the program. `notices` are the facts about the machine that were
     shown, once for all conditions. `unavailable_reason` says why this machine cannot provide the condition, if that is
-    known before it is tried. `platform` is that of the image, if there are several.
+    known before it is tried. `platform` is that of the image, if there are several. `labels` are the names of
+    all conditions of the test.
     """
 
     name: str
@@ -49,6 +50,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
     notices: set[str]
     unavailable_reason: str | None = None
     platform: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def check_count(self) -> int:
@@ -57,12 +59,16 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
 
 class Blame(Struct, frozen=True, kw_only=True):
-    """What a failure is about: the check that failed, if it is one, and the launch and the logs of its program."""
+    """What a failure is about: the check that failed, if it is one, and the launch and the logs of its program.
+
+    `written` is the size of the server's log when it failed: what comes later is of other checks, and of the stop.
+    """
 
     failure: NoxPexError
     check: CheckResult | None = None
     launch: LaunchSpec | None = None
     logs: Sequence[Log] = ()
+    written: int | None = None
 
 
 class BootProgress(Struct, kw_only=True):
@@ -100,7 +106,8 @@ class BootProgress(Struct, kw_only=True):
         logs: Sequence[Log] = (),
     ) -> NoxPexError:
         """Return `failure`, and remember what it is about."""
-        self.blames.append(Blame(failure=failure, check=check, launch=launch, logs=tuple(logs)))
+        written = self.logs[0].size() if check is not None and not logs and self.logs else None
+        self.blames.append(Blame(failure=failure, check=check, launch=launch, logs=tuple(logs), written=written))
         return failure
 
     def blame_of(self, failure: NoxPexError) -> Blame:

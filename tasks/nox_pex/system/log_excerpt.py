@@ -30,8 +30,8 @@ _LAST: Final = 6
 """The number of last lines of a log in which no line says a cause."""
 
 
-_MESSAGE_LINES: Final = 3
-"""The number of lines that follow the line of an exception: its message may have several."""
+_MESSAGE_LINES: Final = 6
+"""The number of lines of an exception: its message may have several. Half of them if another exception follows."""
 
 
 _COLOUR: Final = pattern(r"\x1b\[[0-9;]*m")
@@ -46,15 +46,18 @@ _CHAINED: Final = pattern(
 )
 
 
-_FRAME: Final = pattern(r'\s*File "(?P<path>[^"]+)", line \d+')
+_FRAME: Final = pattern(r'[ |+]*File "(?P<path>[^"]+)", line \d+')
 
 
 _PLACE: Final = pattern(r"/(?:site|dist)-packages/|\.whl/|\.deps/[^/]+/")
 """What comes before the top-level name of a module that is installed, also in the directories of pex."""
 
 
-_LIBRARY: Final = pattern(r"/lib(?:64)?/python3[^/]*/(?!(?:site|dist)-packages/)|^<frozen |/\.bootstrap/|/pex/__init__")
-"""The path of a frame in Python's own library or in pex."""
+_LIBRARY: Final = pattern(
+    r"/lib(?:64)?/python3[^/]*/(?!(?:site|dist)-packages/)|^<frozen "
+    r"|/\.bootstrap/|/venvs/.*/pex$|/unzipped_pexes/\d+/[^/]+/__main__\.py$|/s?bin/[^/.]+$"
+)
+"""The path of a frame in Python's own library, in pex, or in the script of a distribution."""
 
 
 _SHUTDOWN: Final = pattern(r"(?:[\w.]*\.)?(?:KeyboardInterrupt|SystemExit|CancelledError|GeneratorExit)\b")
@@ -84,8 +87,8 @@ _STRONG: Final = pattern(
 _WEAK: Final = pattern(
     r"\b(?:ERROR|Error)\b|^error\b|\berror: |\[error\]|✗|❌"
     r'|"(?:level|severity|levelname)": ?"error"'
-    r"|\b(?:not found|no such file|permission denied|connection refused|not set|is required|must be set|is missing)\b"
-    r"|\b(?:could not|cannot|can't|unable to|failed to)\b"
+    r"|\b(?i:not found|no such file|permission denied|connection refused|not set|is required|must be set|is missing)\b"
+    r"|\b(?i:could not|cannot|can't|unable to|failed to)\b"
 )
 
 
@@ -102,7 +105,11 @@ _TRACE: Final = pattern(r"\s+at |\tat |\s+\.\.\. \d+ more|goroutine \d+ \[|\s*no
 """A line of a stack in Node, Java, Go or Rust."""
 
 
-_FOREIGN: Final = pattern(r"node:|node_modules|java\.|javax\.|jdk\.|sun\.|org\.spring")
+_DIGITS: Final = pattern(r"\d+")
+
+
+_FOREIGN: Final = pattern(r"node:|node_modules|java\.|javax\.|jdk\.|sun\.|org\.spring|\.\.\. \d+ more|goroutine|RUST_")
+"""A line of a stack that is not in the user's code."""
 
 
 class _Frame(Struct, frozen=True):
@@ -148,6 +155,9 @@ def _with_gaps(lines: Sequence[str], chosen: Sequence[int]) -> Iterator[str]:
 
 
 def _shortened(line: str) -> str:
+    frame = _FRAME.match(line)
+    if frame is not None and (places := [*_PLACE.finditer(frame["path"])]):  # its directories do not exist any more
+        line = f"{line[: frame.start('path')]}{GAP}{line[frame.start('path') + places[-1].start() :]}"
     if len(line) <= _WIDTH:
         return line
     half = (_WIDTH - 3) // 2
@@ -168,10 +178,10 @@ def _of_tracebacks(lines: Sequence[str], own: frozenset[str]) -> list[int]:
             break
         chain.insert(0, each)
     root = chain[0]
-    chosen = [*_frame_of(root, own), *root.message]
-    if last is not root:
-        chosen += last.message
-    return chosen
+    if last is root:
+        return [*_frame_of(root, own), *root.message]
+    half = _MESSAGE_LINES // 2
+    return [*_frame_of(root, own), *root.message[:half], *last.message[:half]]
 
 
 def _said(lines: Sequence[str], found: _Traceback) -> str:
@@ -201,9 +211,11 @@ def _tracebacks(lines: Sequence[str]) -> Iterator[_Traceback]:
 
 
 def _traceback(lines: Sequence[str], start: int, prefix: str) -> _Traceback:
-    """Return the traceback that begins on line `start`, whose lines begin with `prefix` or with white space."""
+    """Return the traceback that begins on line `start`. `prefix` is what comes before it on each of its lines."""
     frames: list[_Frame] = []
     number = start + 1
+    if number < len(lines) and not lines[number].startswith(prefix):
+        prefix = ""  # it is the beginning of one record, as in `ERROR: Traceback`
     while number < len(lines) and (rest := lines[number].removeprefix(prefix)).startswith(" "):
         if (frame := _FRAME.match(rest)) is not None:
             frames.append(_Frame((number,), frame["path"]))
@@ -211,15 +223,23 @@ def _traceback(lines: Sequence[str], start: int, prefix: str) -> _Traceback:
             frames[-1] = _Frame((*frames[-1].lines, number), frames[-1].path)
         number += 1
     message: list[int] = []
-    while number < len(lines) and len(message) <= _MESSAGE_LINES:
+    while number < len(lines) and len(message) < _MESSAGE_LINES:
         rest = lines[number].removeprefix(prefix)
-        begins = not message
-        ends = not rest.strip(" |+-") or _CHAINED.search(rest) or _TRACEBACK.match(rest) or _RECORD.match(rest)
-        if ends and not begins:
+        if message and _ends_message(rest, after=lines[message[0]]):
             break
         message.append(number)
         number += 1
     return _Traceback(start, tuple(frames), tuple(message))
+
+
+def _ends_message(line: str, *, after: str) -> bool:
+    """Whether the message of an exception, which began on the line `after`, has ended before `line`.
+
+    Some servers repeat the message without the name of the exception.
+    """
+    said = after.partition(": ")[2].strip()
+    repeats = bool(said) and (said in line or line.strip() in said)
+    return repeats or not line.strip(" |+-") or any(each.match(line) for each in (_CHAINED, _TRACEBACK, _RECORD))
 
 
 def _of_errors(lines: Sequence[str]) -> Iterable[int]:
@@ -227,7 +247,9 @@ def _of_errors(lines: Sequence[str]) -> Iterable[int]:
     for judge, most in ((_STRONG, 3), (_WEAK, 4)):
         found = [number for number, line in enumerate(lines) if judge.search(line.strip()) and not _NOISE.search(line)]
         if found:
-            return [each for number in found[-most:] for each in (number, *_following(lines, number))]
+            distinct = {_DIGITS.sub("", lines[number]): number for number in found}  # the last of those that are alike
+            last = sorted(distinct.values())[-most:]
+            return [each for number in last for each in (number, *_following(lines, number))]
     return []
 
 

@@ -55,20 +55,22 @@ def skipped(condition: Any, reason: str) -> BootResult:
 def test_the_lines_of_the_conditions_are_a_table() -> None:
     lines = [result_line.of_boot(boot) for boot in FAILED.boot_results]
     assert [line.text for line in lines] == [
-        "cold:     passed  ready in 3.2 s   2 of 2 checks  stopped by SIGTERM in 0.1 s  60 MB",
-        "warm:     failed  ready in 1.0 s   1 of 2 checks",
-        "offline:  skipped this machine does not support it",
+        "cold:     passed   ready in 3.2 s   2 of 2 checks  stopped by SIGTERM in 0.1 s  60 MB",
+        "warm:     failed   ready in 1.0 s   1 of 2 checks",
+        "offline:  skipped  this machine does not support it",
     ]
     assert [line.meaning for line in lines] == ["passed", "failed", "skipped"]
+    wide = [result_line.of_boot(boot, labels=["cold", "unprivileged"]).text for boot in FAILED.boot_results]
+    assert {line.index(boot.state) for line, boot in zip(wide, FAILED.boot_results, strict=True)} == {15}
     never = result_line.of_boot(CRASHED.boot_results[0])
-    assert (never.text, never.meaning) == ("cold:     failed  not ready        0 of 1 checks", "failed")
+    assert (never.text, never.meaning) == ("cold:     failed   not ready        0 of 1 checks", "failed")
 
 
 def test_one_line_tells_what_a_failure_left_out() -> None:
     boots = [CRASHED.boot_results[0], *(skipped(each, report.AFTER_FAILURE) for each in ("warm", "offline"))]
     rest = result_line.of_rest(boots)
     assert rest is not None
-    assert (rest.text, rest.meaning) == ("warm, offline: skipped an earlier step failed", "skipped")
+    assert (rest.text, rest.meaning) == ("warm, offline: skipped  an earlier step failed", "skipped")
     assert result_line.of_rest(FAILED.boot_results) is None
 
 
@@ -102,7 +104,7 @@ def test_a_program_that_is_served_has_no_verdict() -> None:
     )
     served = SmokeReport(name="service", binary=Path("service.pex"), size=1, boot_results=(boot,))
     line = result_line.of_boot(boot)
-    assert line.text == "cold:     served  ready in 1.5 s, for 62 s, stopped by SIGTERM in 0.1 s"
+    assert line.text == "cold:     served   ready in 1.5 s, for 62 s, stopped by SIGTERM in 0.1 s"
     assert line.meaning == "plain"
     assert served.passed is None
     assert json.loads(report.json_text(served))["passed"] is None

@@ -45,12 +45,21 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
         shown = body if len(body) <= _BODY_SHOWN else f"{body[: _BODY_SHOWN - 1]}…"
         return replace(self, body=shown, content_type=secrets.mask(self.content_type))
 
-    def __str__(self) -> str:
-        """The answer on one line for people: `200 in 12 ms, 48 bytes, application/json: {"items": []}`."""
-        status = "no status" if self.status is None else str(self.status)
+    def says(self, actual: str) -> bool:
+        """Whether `actual`, the text of what came instead of what a check expects, is the status of this answer."""
         if self.is_command:
-            status = "no exit status" if self.status is None else describe_status(self.status)
-        parts = [f"{status} in {_duration(self.seconds)}", f"{self.size:,} bytes", self.content_type]
+            return self.status is not None and actual == self._status.removeprefix("exit status ")
+        return f"{actual} ".startswith(f"status {self.status} ")
+
+    @property
+    def _status(self) -> str:
+        if self.is_command:
+            return "no exit status" if self.status is None else describe_status(self.status)
+        return "no status" if self.status is None else f"status {self.status}"
+
+    def __str__(self) -> str:
+        """The answer on one line for people: `status 200 in 12 ms, 48 bytes, application/json: {"items": []}`."""
+        parts = [f"{self._status} in {_duration(self.seconds)}", f"{self.size:,} bytes", self.content_type]
         text = ", ".join(part for part in parts if part)
         return f"{text}: {shorten(self.body)}" if self.body.strip() else text
 

@@ -73,8 +73,9 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     def essence(self) -> str:
         """The check and its failure in one short sentence: the middle of long values is left out."""
         short = functools.partial(without_middle, most=_ESSENCE)
-        told = self.problem or f"expected {short(self.expected)}, got {short(self.actual)}"
-        return f"{short(self.check)}: {without_middle(told, 2 * _ESSENCE)}"
+        if self.problem is not None:
+            return f"{short(self.check)}: {without_middle(self.problem, 2 * _ESSENCE)}"
+        return f"{short(self.check)}: expected {short(self.expected)}, got {short(self.actual)}"
 
     def masked(self, secrets: Secrets) -> CheckResult:
         """Return the result without secrets."""
