@@ -171,10 +171,10 @@ def verdict(proofs: Iterable[Proof], *, problem: str = "") -> Verdict:
     It passed only if smoke test and verification passed on exactly this file, and nothing else failed.
     """
     found = list(proofs)
-    failed = _reasons(each for each in found if each.outcome == "failed")
+    failed = _reasons(_with_outcome(found, "failed"))
     if problem or failed:
         return Verdict(outcome="failed", reason=problem or failed)
-    done = [each.step for each in found if each.step in _TESTS and each.outcome == "passed"]
+    done = [each.step for each in _with_outcome(found, "passed") if each.step in _TESTS]
     missing = [each for each in found if each.step in REQUIRED and each.step not in done]
     if not missing:
         return Verdict(outcome="passed", reason=f"{_listed(done)} passed on exactly this file")
@@ -182,6 +182,10 @@ def verdict(proofs: Iterable[Proof], *, problem: str = "") -> Verdict:
         return Verdict(outcome="incomplete", reason=f"{_reasons(missing)}; {_listed(done)} passed")
     is_begun = any(each.outcome != "not-run" for each in missing)
     return Verdict(outcome="incomplete" if is_begun else "not-run", reason=_reasons(missing))
+
+
+def _with_outcome(found: Iterable[Proof], outcome: Outcome) -> list[Proof]:
+    return [each for each in found if each.outcome == outcome]
 
 
 def _reasons(proofs: Iterable[Proof]) -> str:
