@@ -195,11 +195,6 @@ def _identity(target: Target, file: File, inside: Inside | None) -> Identity:
     commit, times = build_record.commit(record), build_record.times(record)
     platforms = record.get("platform", ())
     contents = inside.contents if inside is not None else None
-    python = str(record.get("python", "")) or ", ".join(contents.constraints if contents is not None else ())
-    tools = sorted(record.get("tools", {}).items())
-    if not tools and contents is not None and contents.pex_version:
-        tools = [("pex", contents.pex_version)]
-    version = record.get("version") or next((name for name in _own_versions(target, inside)), "")
     return Identity(
         name=target.name,
         project=target.project.name,
@@ -209,14 +204,14 @@ def _identity(target: Target, file: File, inside: Inside | None) -> Identity:
         is_directory=file.is_directory,
         is_scie=contents is not None and contents.is_scie,
         is_recorded=bool(record),
-        version=str(version),
+        version=str(record.get("version") or next(_own_versions(target, inside), "")),
         commit=commit.commit if commit is not None else "",
         dirty=commit.dirty if commit is not None else None,
         started=times.started if times is not None else "",
         finished=times.finished if times is not None else "",
-        python=python,
+        python=str(record.get("python", "")) or ", ".join(contents.constraints if contents is not None else ()),
         platforms=(platforms,) if isinstance(platforms, str) else tuple(platforms),
-        tools=tuple(tools),
+        tools=tuple(_tools(record, contents)),
         scies=tuple(
             ScieFile(file=each.file, platform=each.platform, size=each.size, sha256=each.sha256)
             for each in scies.recorded(record, stem=target.stem)
@@ -229,6 +224,13 @@ def _identity(target: Target, file: File, inside: Inside | None) -> Identity:
         ),
         note=file.note,
     )
+
+
+def _tools(record: Mapping[str, Any], contents: BinaryContents | None) -> Iterator[tuple[str, str]]:
+    """Yield the tools that made a file; without a build record, that is the pex in it."""
+    yield from sorted(record.get("tools", {}).items())
+    if "tools" not in record and contents is not None and contents.pex_version:
+        yield "pex", contents.pex_version
 
 
 def _own_versions(target: Target, inside: Inside | None) -> Iterator[str]:

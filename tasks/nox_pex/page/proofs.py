@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
+from nox_pex.evidence.results import State
 from nox_pex.page.model import Command, Outcome, Proof, Standing, Verdict
 from nox_pex.page.result_files import Found
 from nox_pex.page.result_forms import Boot, Failure, Image, Push, Smoke, Verify
@@ -19,6 +20,9 @@ REQUIRED: Final = ("smoke", "verify")
 
 _TESTS: Final = (*REQUIRED, "sbom", "image")
 """The steps whose outcome says something about the file: the others only pass it on."""
+
+
+_STATES: Final = get_args(State)
 
 
 _AnyFound: TypeAlias = "Found[Smoke] | Found[Verify] | Found[Image] | Found[Push]"
@@ -48,20 +52,21 @@ def of_verify(found: Found[Verify], *, file: str, command: Command | None) -> Pr
     result = found.result
     if result is None:
         return _without_result("verify", found, file=file, command=command)
-    failed = [each.gate for each in result.gates if each.state == "failed"]
-    missing = [gate for gate in GATES if gate not in {each.gate for each in result.gates}]
-    passed = [each.gate for each in result.gates if each.state == "passed"]
-    outcome: Outcome
-    if failed or not result.passed:
-        code = next((each.failure for each in result.gates if each.failure is not None), None)
-        outcome, summary = "failed", f"{', '.join(failed) or 'it'} failed{_because(code)}"
-    elif missing:
-        outcome, summary = "incomplete", f"it leaves out {', '.join(missing)}"
-    else:
-        skipped = [each.gate for each in result.gates if each.state == "skipped"]
-        without = f", {', '.join(skipped)} skipped" if skipped else ""
-        outcome, summary = "passed", f"{counted(passed, 'gate')} passed{without}"
+    outcome, summary = _of_gates(result)
     return _judged("verify", found, outcome, summary, file=file, command=command, finished=result.finished)
+
+
+def _of_gates(result: Verify) -> tuple[Outcome, str]:
+    """Return the outcome of `verify`, and its summary."""
+    by_state = {state: [each.gate for each in result.gates if each.state == state] for state in _STATES}
+    if by_state["failed"] or not result.passed:
+        failure = next((each.failure for each in result.gates if each.failure is not None), None)
+        return "failed", f"{', '.join(by_state['failed']) or 'it'} failed{_because(failure)}"
+    present = {each.gate for each in result.gates}
+    if missing := [gate for gate in GATES if gate not in present]:
+        return "incomplete", f"it leaves out {', '.join(missing)}"
+    without = f", {', '.join(by_state['skipped'])} skipped" if by_state["skipped"] else ""
+    return "passed", f"{counted(by_state['passed'], 'gate')} passed{without}"
 
 
 def of_image(found: Found[Image], *, file: str, command: Command | None) -> Proof:
@@ -84,20 +89,29 @@ def of_push(found: Found[Push], *, file: str, command: Command | None) -> Proof:
 
 def _of_boots(boots: Sequence[Boot], failure: Failure | None, *, passed: bool | None) -> tuple[Outcome, str]:
     """Return the outcome of a smoke test, and its summary: never that all passed if one of its parts has not."""
-    failed = [each.condition for each in boots if each.state == "failed" or not all(v.passed for v in each.verdicts)]
+    failed = [each.condition for each in boots if _has_failed(each)]
     if failure is not None:
         return "failed", cut(f"{failure.code}: {failure.problem}")
     if failed or passed is False:
         return "failed", f"{', '.join(failed) or 'it'} failed"
     done = [each.condition for each in boots if each.state == "passed"]
-    if passed is None or not done:
-        return "incomplete", "nothing was checked" if not boots or passed is None else "all conditions were skipped"
-    skipped = [
-        f"{each.condition} skipped{f' ({each.reason})' if each.reason else ''}"
-        for each in boots
-        if each.state == "skipped" and each.reason != AFTER_FAILURE
-    ]
-    return "passed", ", ".join([f"{_listed(done)} passed", *skipped])
+    if passed is None or not boots:
+        return "incomplete", "nothing was checked"
+    if not done:
+        return "incomplete", "all conditions were skipped"
+    return "passed", ", ".join([f"{_listed(done)} passed", *map(_skipped, _really_skipped(boots))])
+
+
+def _has_failed(boot: Boot) -> bool:
+    return boot.state == "failed" or not all(verdict.passed for verdict in boot.verdicts)
+
+
+def _really_skipped(boots: Sequence[Boot]) -> list[Boot]:
+    return [each for each in boots if each.state == "skipped" and each.reason != AFTER_FAILURE]
+
+
+def _skipped(boot: Boot) -> str:
+    return cut(f"{boot.condition} skipped{f' ({boot.reason})' if boot.reason else ''}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -156,17 +170,23 @@ def verdict(proofs: Iterable[Proof], *, problem: str = "") -> Verdict:
 
     It passed only if smoke test and verification passed on exactly this file, and nothing else failed.
     """
-    by_step = {proof.step: proof for proof in proofs}
-    failed = [proof for proof in by_step.values() if proof.outcome == "failed"]
-    if problem:
-        return Verdict(outcome="failed", reason=problem)
-    if failed:
-        return Verdict(outcome="failed", reason="; ".join(f"{each.step}: {each.summary}" for each in failed))
-    missing = [by_step[step] for step in REQUIRED if step in by_step and by_step[step].outcome != "passed"]
-    done = [step for step in _TESTS if step in by_step and by_step[step].outcome == "passed"]
+    found = list(proofs)
+    failed = _reasons(_with_outcome(found, "failed"))
+    if problem or failed:
+        return Verdict(outcome="failed", reason=problem or failed)
+    done = [each.step for each in _with_outcome(found, "passed") if each.step in _TESTS]
+    missing = [each for each in found if each.step in REQUIRED and each.step not in done]
     if not missing:
         return Verdict(outcome="passed", reason=f"{_listed(done)} passed on exactly this file")
-    open_ = "; ".join(f"{each.step}: {each.summary}" for each in missing)
-    if not done and all(each.outcome == "not-run" for each in missing):
-        return Verdict(outcome="not-run", reason=open_)
-    return Verdict(outcome="incomplete", reason=f"{open_}; {_listed(done)} passed" if done else open_)
+    if done:
+        return Verdict(outcome="incomplete", reason=f"{_reasons(missing)}; {_listed(done)} passed")
+    is_begun = any(each.outcome != "not-run" for each in missing)
+    return Verdict(outcome="incomplete" if is_begun else "not-run", reason=_reasons(missing))
+
+
+def _with_outcome(found: Iterable[Proof], outcome: Outcome) -> list[Proof]:
+    return [each for each in found if each.outcome == outcome]
+
+
+def _reasons(proofs: Iterable[Proof]) -> str:
+    return "; ".join(f"{each.step}: {each.summary}" for each in proofs)

@@ -108,6 +108,14 @@ def _names(texts: Any) -> list[NormalizedName]:
     return found
 
 
+class _Graph(Struct, frozen=True, kw_only=True):
+    """The distributions in a bill: the name of each by its ref, the refs of each name, and what each ref needs."""
+
+    names: Mapping[str, NormalizedName]
+    refs: Mapping[str, Sequence[str]]
+    needed: Mapping[str, Sequence[str]]
+
+
 def of_bill(
     bill: Bill, *, known: Mapping[NormalizedName, str] | None, lock: Lock | None, project: str
 ) -> dict[str, Reason]:
@@ -116,34 +124,44 @@ def of_bill(
     `known` is what the project declares; None if nobody knows for which project the file was made. `lock` is the one
     that it was made from, if it is known. `project` is the name of the project.
     """
+    graph = _graph(bill)
+    starts = _unknown_starts(graph, project) if known is None else _starts(graph, known, project)
+    locked = {package.name: package.dependencies for package in (lock.packages if lock is not None else ())}
+
+    def by_lock(ref: str) -> list[str]:
+        return [each for name in locked.get(graph.names[ref], ()) for each in graph.refs.get(name, ())]
+
+    paths = _shortest(starts, lambda ref: graph.needed[ref], by_lock)
+    found = dict.fromkeys(graph.names, Reason())
+    for ref, path in paths.items():
+        if graph.names[ref] != project:
+            is_direct = None if known is None else len(path) == 1
+            names = tuple(graph.names[each] for each in path)
+            found[ref] = Reason(path=names, via=starts[path[0]], is_direct=is_direct)
+    return found
+
+
+def _graph(bill: Bill) -> _Graph:
     names = {each.ref: canonicalize_name(each.name) for each in bill.components if is_distribution(each)}
     refs: dict[str, list[str]] = {}
     for ref in sorted(names):
         refs.setdefault(names[ref], []).append(ref)
-    own = refs.get(project, [])
-    if known is None:
-        first = [each for ref in own for each in bill.dependencies.get(ref, ())] or _unneeded(bill, names)
-        starts = {ref: "" for ref in sorted(first) if ref in names}
-    else:
-        order = sorted(known, key=lambda name: (bool(known[name]), known[name], name))
-        starts = {ref: known[name] for name in order for ref in refs.get(name, ()) if ref not in own}
-    locked = {package.name: package.dependencies for package in (lock.packages if lock is not None else ())}
-    paths = _shortest(
-        starts,
-        lambda ref: [each for each in bill.dependencies.get(ref, ()) if each in names],
-        lambda ref: [each for name in locked.get(names[ref], ()) for each in refs.get(name, ())],
-    )
-    found = {}
-    for ref, path in paths.items():
-        is_direct = None if known is None else len(path) == 1
-        found[ref] = Reason(path=tuple(names[each] for each in path), via=starts[path[0]], is_direct=is_direct)
-    return {**found, **{ref: Reason() for ref in (*own, *names) if ref in own or ref not in found}}
+    needed = {ref: [each for each in bill.dependencies.get(ref, ()) if each in names] for ref in names}
+    return _Graph(names=names, refs=refs, needed=needed)
 
 
-def _unneeded(bill: Bill, names: Mapping[str, str]) -> list[str]:
-    """Return the refs that nothing in the file needs."""
-    needed = {each for ref in names for each in bill.dependencies.get(ref, ())}
-    return [ref for ref in names if ref not in needed]
+def _starts(graph: _Graph, known: Mapping[NormalizedName, str], project: str) -> dict[str, str]:
+    """Return the refs of what the project declares, each with its `via`: the main group first."""
+    order = sorted(known, key=lambda name: (bool(known[name]), known[name], name))
+    return {ref: known[name] for name in order if name != project for ref in graph.refs.get(name, ())}
+
+
+def _unknown_starts(graph: _Graph, project: str) -> dict[str, str]:
+    """Return the refs that the project's own wheel needs; without one, those that nothing needs."""
+    own = graph.refs.get(project, ())
+    needed = {each for refs in graph.needed.values() for each in refs}
+    first = [each for ref in own for each in graph.needed[ref]] or [ref for ref in graph.names if ref not in needed]
+    return dict.fromkeys(sorted(first), "")
 
 
 def _shortest(starts: Iterable[str], *edges: Callable[[str], Sequence[str]]) -> dict[str, tuple[str, ...]]:
