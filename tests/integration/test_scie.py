@@ -116,6 +116,8 @@ def test_a_scie_is_built_booted_verified_and_removed(bench: Bench) -> None:
         ("cold", "passed"),
         ("scie", "passed"),
     ]
+    of_scie = [each["name"] for each in smoke["conditions"][1]["phases"]]
+    assert of_scie[:3] == ["launch", "unpack", "venv"]
     assert smoke["scie"] == {"file": bench.scie.name, "sha256": digest(bench.scie)}
     verified = files.read_json(loose.root / "dist" / "loose.verify.json")
     assert "1 scie with this PEX" in next(each["summary"] for each in verified["gates"] if each["gate"] == "integrity")

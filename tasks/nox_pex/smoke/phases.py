@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -20,6 +20,10 @@ PhaseName = Literal["launch", "unpack", "venv", "imports", "ready", "checks", "s
 - `soak`: the time in which it must stay up.
 - `stop`: from the stop signal to its end.
 """
+
+
+_LATER: Final = frozenset({"checks", "soak", "stop"})
+"""The phases of a program that is ready."""
 
 
 _SHORTEST: Final = 0.0005
@@ -66,9 +70,9 @@ def of_boot(marks: Marks, *, is_server: bool) -> tuple[Phase, ...]:
     return tuple(found)
 
 
-def told(marks: Marks) -> str:
-    """Return the phases of a server's start for people, if several can be told apart; else an empty text."""
-    found = of_boot(marks, is_server=True)
+def start_of(phases: Sequence[Phase]) -> str:
+    """Return the phases up to the sign that the program is ready, for people; empty if they cannot be told apart."""
+    found = [each for each in phases if each.name not in _LATER]
     return ", ".join(f"{each.name} {each.end - each.start:.1f} s" for each in found) if len(found) > 1 else ""
 
 

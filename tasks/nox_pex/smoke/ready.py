@@ -92,7 +92,8 @@ def await_ready(
         now = time.monotonic()
         if now >= deadline:
             watch.note("ended")
-            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason, took=phases.told(watch.marks))
+            took = phases.start_of(phases.of_boot(watch.marks, is_server=True))
+            raise _not_ready(program, sign, timeout=timeout, reason=attempts.reason, took=took)
         if work is not None:
             work.at(0, _doing(watch, sign, attempts.reason, waited=now - program.started_at))
         pause = next(pauses, pause)

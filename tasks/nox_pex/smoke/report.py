@@ -123,7 +123,12 @@ def budget_error(report: SmokeReport, budget: Budget) -> NoxPexError | None:
             digits = 2 if unit == "s" else 0
             got, most = (f"{each:.{digits}f} {unit}" for each in (actual, limit))
             problem = f"{key} is {got}, over its budget of {most}"
-            rows = (("expected", f"at most {most} (`budget.{key}`)"), ("got", got))
+            took = [phases.start_of(boot.phases) for boot in report.boot_results if f"{boot.condition}-boot" == key]
+            rows = (
+                ("expected", f"at most {most} (`budget.{key}`)"),
+                ("got", got),
+                *(("phases", each) for each in took if each),
+            )
             remedy = f"find out why it grew, or raise `budget.{key}`"
             return NoxPexError("budget", problem, remedy, subject=f"{report.name}: {key}", rows=rows)
     return None

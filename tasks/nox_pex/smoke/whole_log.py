@@ -58,11 +58,15 @@ def _decoded(data: bytes) -> str:
 
 
 def _shown(masked: str) -> list[str]:
-    lines = [outside_text.log_line(line).rstrip() for line in outside_text.log_lines(masked)]
-    lines = [line if len(line) <= _WIDTH else f"{line[:_WIDTH]} …" for line in lines]
+    lines = [_line(line) for line in outside_text.log_lines(masked)]
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def _line(line: str) -> str:
+    shown = outside_text.log_line(line[: _WIDTH + 1]).rstrip()
+    return shown if len(shown) <= _WIDTH else f"{shown[:_WIDTH]} …"
 
 
 def _without_middle(first: Sequence[str], last: Sequence[str], *, size: int, most: int) -> list[str]:

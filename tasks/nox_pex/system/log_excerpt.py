@@ -26,7 +26,7 @@ _WIDTH: Final = 240
 """Characters of a line. The middle of a longer one is left out."""
 
 
-_LAST: Final = 6
+_LAST: Final = 4
 """The number of last lines of a log in which no line says a cause."""
 
 

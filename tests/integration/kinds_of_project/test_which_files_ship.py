@@ -177,10 +177,15 @@ def test_a_smoke_failure_names_what_was_left_out(built: Make) -> None:
     result = loose.run("-s", "smoke")
     assert result.status != 0
     assert result.said("error[check-failed]", 'the binary lacks templates/ (in no package): add "templates/" to ')
+    log = loose.root / "dist" / "loose.smoke.log"
+    assert result.said("| FileNotFoundError: [Errno 2] No such file or directory: ", "page.html")
+    assert result.said("; dist/loose.smoke.log has all)")
+    assert 'counter.py", line ' in log.read_text("utf-8")
     *_, table = re.findall(r"^\[tool\.nox-pex\.binary\.loose\.sources\]\ninclude = .+\n", result.output, re.MULTILINE)
     text = (loose.root / "pyproject.toml").read_text("utf-8")
     (loose.root / "pyproject.toml").write_text(f"{text}\n{table}", "utf-8")
     loose.nox("-s", "smoke")
+    assert not log.exists(), "it was the log of a failure"
 
     loose.edit("counter.py", "import sys\n", "import sys\nimport tests.test_counter\n")
     result = loose.run("-s", "smoke")

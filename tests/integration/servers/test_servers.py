@@ -45,7 +45,21 @@ def smoke_test(server: Project, **expected: tuple[str, ...]) -> dict[str, Any]:
                 assert each["state"] == "passed", each
                 assert each["passed"] == each["checks"], each
                 assert each["memory"] > 5_000_000, each
+            if sys.platform == "linux":
+                _check_phases(each)
     return reports
+
+
+def _check_phases(boot: dict[str, Any]) -> None:
+    """Check that the boot of a PEX was seen from its launch to its end, in one piece."""
+    phases = {each["name"]: each for each in boot["phases"]}
+    starts = ("launch",) if boot["condition"] == "warm" else ("launch", "unpack", "venv")
+    assert tuple(phases)[: len(starts)] == starts, boot
+    assert tuple(phases)[-1] == ("checks" if boot["stop"] is None else "stop"), boot
+    end = 0.0
+    for each in boot["phases"]:
+        assert each["start"] == pytest.approx(end, abs=0.002), boot
+        end = each["start"] + each["seconds"]
 
 
 def _report(root: Path, binary: str) -> dict[str, Any]:
@@ -65,7 +79,7 @@ def test_uvicorn_and_granian_pass_with_workers_and_endless_answers_but_not_if_th
     result = server.run("-s", "smoke", "--", "granian")
     assert result.status == 1
     assert result.said("error[check-failed]: cold: ", "speaks only HTTP/2"), result.output
-    assert not result.said("not ready after"), "the verdict does not wait for `startup-timeout`"
+    assert not result.said("starting granian"), "the verdict does not wait for `startup-timeout`"
 
 
 def test_gunicorn_passes_on_a_port_and_as_another_user_on_a_socket_that_gets_its_name_late(smoke: Smoke) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nox_pex.smoke.phases import Marks, Phase, as_json, of_boot, told
+from nox_pex.smoke.phases import Marks, Phase, as_json, of_boot, start_of
 
 STOPPED = {"ready": 5.0, "checked": 5.5, "signalled": 6.0, "ended": 6.2}
 END = [("checks", 5.0, 5.5), ("soak", 5.5, 6.0), ("stop", 6.0, 6.2)]
@@ -85,6 +85,10 @@ def test_a_result_file_has_the_start_and_the_length() -> None:
     assert as_json((Phase(name="venv", start=1.00049, end=3.5),)) == [{"name": "venv", "start": 1.0, "seconds": 2.5}]
 
 
-def test_people_see_how_long_each_phase_took() -> None:
-    assert told(Marks(program=0.1, ended=3.0)) == "launch 0.1 s, imports 2.9 s"
-    assert told(Marks(ended=3.0)) == told(Marks()) == ""
+def test_people_see_how_long_each_phase_of_the_start_took() -> None:
+    def shown(**seen: float) -> str:
+        return start_of(of_boot(Marks(**seen), is_server=True))
+
+    assert shown(program=0.1, ended=3.0) == "launch 0.1 s, imports 2.9 s"
+    assert shown(program=0.1, listening=4.9, **STOPPED) == "launch 0.1 s, imports 4.8 s, ready 0.1 s"
+    assert shown(ended=3.0) == shown() == ""

@@ -15,6 +15,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Budget
 from nox_pex.smoke import report, result_line
 from nox_pex.smoke.checks.results import CheckResult
+from nox_pex.smoke.phases import Phase
 from nox_pex.smoke.report import BootResult, SmokeReport
 from nox_pex.smoke.stop import Stop
 from tests.support.junit import assert_valid_junit
@@ -169,6 +170,19 @@ def test_the_junit_report_has_a_failure_that_belongs_to_no_condition() -> None:
 def test_a_budget_allows_its_limit_and_nothing_more(budget: dict[str, Any], problem: str | None) -> None:
     error = report.budget_error(FAILED, Budget(**budget))
     assert problem == (None if error is None else error.problem)
+
+
+def test_a_slow_boot_says_what_took_so_long() -> None:
+    took = (Phase(name="launch", start=0.0, end=0.2), Phase(name="imports", start=0.2, end=1.0))
+    boots = (FAILED.boot_results[0], replace(FAILED.boot_results[1], phases=took))
+    error = report.budget_error(replace(FAILED, boot_results=boots), Budget(warm_boot=0.5))
+    assert error is not None
+    assert error.subject == "service: warm-boot"
+    assert error.rows == (
+        ("expected", "at most 0.50 s (`budget.warm-boot`)"),
+        ("got", "1.00 s"),
+        ("phases", "launch 0.2 s, imports 0.8 s"),
+    )
 
 
 def test_the_scie_is_named_and_its_memory_is_not_in_the_budget() -> None:

@@ -192,7 +192,7 @@ def test_other_languages_and_plain_messages(lines: tuple[str, ...], cause: tuple
 
 def test_a_healthy_log_gives_its_last_lines() -> None:
     lines = [f"line {number}" for number in range(20)]
-    assert excerpt(lines) == tuple(lines[-6:])
+    assert excerpt(lines) == tuple(lines[-4:])
     assert excerpt([]) == ()
 
 
