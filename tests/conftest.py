@@ -16,7 +16,6 @@ from nox_pex.steps import run_end
 from tests.support.commands import clean_environ
 from tests.support.nox_project import Project, copy_fixture_project
 
-
 run_end._WATCHED.append(None)  # noqa: SLF001  # the end of pytest is not the end of a run
 
 
