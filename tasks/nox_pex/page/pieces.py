@@ -17,7 +17,7 @@ _MOST_PASSES: Final = 40
 
 
 class Piece(Struct, frozen=True, kw_only=True):
-    """A directory, a file, or `is_rest`: the smaller files in the directory `path`. `stored` are bytes in the binary."""
+    """A directory, a file, or `is_rest`: smaller files in the directory `path`. `stored` are bytes in the binary."""
 
     path: str
     stored: int
@@ -62,7 +62,9 @@ def pieces(files: Sequence[PackedFile], *, smallest: float, most: int) -> list[P
                 heapq.heappush(queue, (-child.stored, next(numbers), child))
             else:
                 rest.extend(child.files)
-        if rest:
+        if len(rest) == 1:
+            done.append(_piece(_Directory(path=rest[0].path, files=rest, stored=_stored(rest))))
+        elif rest:
             done.append(_piece(_Directory(path=biggest.path, files=rest, stored=_stored(rest)), is_rest=True))
     done.extend(_piece(each) for _, _, each in queue)
     return _at_most(most, sorted(done, key=lambda piece: (-piece.stored, piece.is_rest, piece.path)))

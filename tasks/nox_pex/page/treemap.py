@@ -5,7 +5,7 @@ The area is what something takes in the file. A table next to the picture says t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 import htpy
@@ -18,6 +18,7 @@ from nox_pex.page.html import text
 from nox_pex.page.model import Distribution, Page
 from nox_pex.page.pieces import Piece, pieces
 from nox_pex.page.squarify import Box, squarify
+from nox_pex.system.lazy import pattern
 from nox_pex.system.wording import size_text
 
 Sort = Literal["own", "direct", "indirect", "runtime", "rest"]
@@ -39,9 +40,12 @@ _FORMS: Final = (
     _Form(name="tall", width=400, height=560, most=110, smallest_part=40, smallest_piece=700),
 )
 
-_FONT: Final = 14.0
-_SMALL: Final = 11.0
-_HEAD: Final = 20.0
+_FONT: Final = 13.0
+_SMALL: Final = 10.5
+_BOLD: Final = 1.08
+"""How much wider a bold text is."""
+
+_HEAD: Final = 19.0
 """The height of the line with the name of a distribution that shows its pieces."""
 
 _MOST_IN_ONE: Final = 28
@@ -52,6 +56,10 @@ _LEGEND: Final[tuple[tuple[Sort, str], ...]] = (
     ("indirect", "required by a distribution"),
     ("runtime", "pex's runtime, and the rest of the file"),
 )
+
+
+_ABI: Final = pattern(r"\.(?:cpython|abi3|pypy)[\w.-]*(\.so)\Z")
+"""The part of an extension module's name that says for which Python it is."""
 
 
 class _Part(Struct, frozen=True, kw_only=True):
@@ -118,7 +126,7 @@ def _parts(page: Page, contents: BinaryContents) -> Iterator[_Part]:
     if python is not None and python.included:
         name = f"Python ({text(python.file)})"
         yield _Part(sort="runtime", name=name, stored=python.size, size=python.size, file_count=1)
-    name = "the archive's directory" if not contents.is_scie else "launcher and directory"
+    name = "ZIP headers" if not contents.is_scie else "launcher, ZIP headers"
     yield _Part(sort="runtime", name=name, stored=contents.overhead, size=contents.overhead, file_count=0)
 
 
@@ -231,39 +239,52 @@ def _drawn(part: _Part, box: Box, inside: Sequence[tuple[Piece, Box]], *, hatchi
 
 def _head(part: _Part, box: Box) -> Iterator[Element]:
     """Yield the name of a part on the line above its pieces, and its size if that fits too."""
-    yield from _line(part.name, size_text(part.stored), box.x + 7, box.y + 16, box.width - 14)
-
-
-def _line(name: str, size: str, x: float, y: float, width: float) -> Iterator[Element]:
-    """Yield a name and a size on a line, or of it what fits."""
-    both = drawing.text_width(name, _FONT) * 1.04 + drawing.text_width(f"  {size}", _FONT)
-    if both <= width:
-        yield drawing.label(x, y, [drawing.words(name, "name"), f" {size}"])
-    elif fitting := drawing.fitted(name, _FONT, width / 1.04, shortest=4):
-        yield drawing.label(x, y, drawing.words(fitting, "name"))
+    yield from _line(part.name, size_text(part.stored), box.x + 6, box.y + 14.5, box.width - 11, bold=True)
 
 
 def _label(part: _Part, box: Box) -> Iterator[Element]:
     """Yield the label of a part without pieces: its name, below it its size; in a small font, or not at all."""
-    for font, classes in ((_FONT, ""), (_SMALL, "small")):
-        if box.height >= font + 6 and drawing.text_width(part.name, font) * 1.04 <= box.width - 10:
-            yield drawing.label(box.x + 6, box.y + font + 2, drawing.words(part.name, "name"), classes)
-            size = size_text(part.stored)
-            if box.height >= 2 * font + 12 and drawing.text_width(size, _SMALL) <= box.width - 10:
-                yield drawing.label(box.x + 6, box.y + 2 * font + 4, size, "small")
-            return
+    if box.height < _SMALL + 4:
+        return
+    width = box.width - 9
+    font = _FONT if _fits(part.name, _FONT * _BOLD, width) and box.height >= _FONT + 6 else _SMALL
+    name = drawing.fitted(part.name, font * _BOLD, width, shortest=5)
+    if not name:
+        return
+    classes = "" if font == _FONT else "small"
+    yield drawing.label(box.x + 5, box.y + font + 2, drawing.words(name, "name"), classes)
+    size = size_text(part.stored)
+    if box.height >= font + _SMALL + 9 and _fits(size, _SMALL, width):
+        yield drawing.label(box.x + 5, box.y + font + _SMALL + 5, size, "small")
 
 
-def _piece(part: _Part, piece: Piece, box: Box) -> Iterable[Node]:
-    """Return the rectangle of a piece, and its name if that fits."""
+def _piece(part: _Part, piece: Piece, box: Box) -> Iterator[Node]:
+    """Yield the rectangle of a piece, and its name if that fits."""
     path = text(piece.path)
-    name = f"{path}, the smaller ones" if piece.is_rest and path else "others" if piece.is_rest else path
+    name = f"{path}, the smaller files" if piece.is_rest and path else "the smaller files" if piece.is_rest else path
     tip = _tip(f"{part.name}: {name}", piece.stored, piece.size, piece.file_count)
     yield drawing.rectangle(box.inside(around=min(0.5, box.width / 8, box.height / 8)), "piece", tip=tip, round_by=1)
-    short = "" if piece.is_rest else path.rpartition("/")[2]
-    if box.height >= _SMALL + 5 and short:
-        fitting = drawing.fitted(path, _SMALL, box.width - 8, shortest=len(path)) or drawing.fitted(
-            short, _SMALL, box.width - 8, shortest=9
-        )
-        if fitting:
-            yield drawing.label(box.x + 4, box.y + _SMALL + 2, fitting, "small")
+    if box.height >= _SMALL + 4:
+        shown = f"{piece.file_count} files" if piece.is_rest else _ABI.sub(r"\1", path.rpartition("/")[2])
+        if not piece.is_rest or _fits(shown, _SMALL, box.width - 7):
+            yield from _line(shown, size_text(piece.stored), box.x + 4, box.y + _SMALL + 2, box.width - 7)
+
+
+def _line(name: str, size: str, x: float, y: float, width: float, *, bold: bool = False) -> Iterator[Element]:
+    """Yield a name and a size on a line, or of it what fits. A line in `bold` may be in the bigger font."""
+    fonts = (_FONT, _SMALL) if bold else (_SMALL,)
+    wider, kind = (_BOLD, "name") if bold else (1.0, "piece-name")
+    for font in fonts:
+        classes = "" if font == _FONT else "small"
+        if _fits(name, font * wider, width - drawing.text_width(f"  {size}", font)):
+            yield drawing.label(x, y, [drawing.words(name, kind), f" {size}"], classes)
+            return
+        if _fits(name, font * wider, width):
+            yield drawing.label(x, y, drawing.words(name, kind), classes)
+            return
+    if beginning := drawing.fitted(name, _SMALL * wider, width, shortest=5):
+        yield drawing.label(x, y, drawing.words(beginning, kind), "small")
+
+
+def _fits(words: str, font: float, width: float) -> bool:
+    return drawing.fitted(words, font, width, shortest=0) == words
