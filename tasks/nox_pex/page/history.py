@@ -18,6 +18,9 @@ _MOST_FILES: Final = 200
 """The changed files of which each has a row."""
 
 
+_NONE: Final = "not set"
+
+
 _STANDINGS: Final = {
     "current": ("passed", "about this file"),
     "changed": ("incomplete", "changed since it was written"),
@@ -53,14 +56,13 @@ def changes(page: Page) -> Element:
     if found.is_same:
         return html.part("changes", "What changed", html.note("Nothing: it is the same file, byte by byte."))
     named = "the build before" if found.baseline == "previous-build" else text(found.old.file)
-    said = f"Compared with {named}: {size_change(found.size.growth)} in the file, {size_change(found.unpacked.growth)} unpacked."
     by = "by SHA-256" if found.by == "sha256" else "by CRC-32 and size, which is what is kept of the build before"
+    stored, unpacked = size_change(found.size.growth), size_change(found.unpacked.growth)
+    said = f"Compared with {named}: {stored} in the file, {unpacked} unpacked. Files are compared {by}."
     return html.part(
         "changes",
         "What changed",
-        html.note(
-            [said, f" Files are compared {by}. The old file's digest begins with ", html.digest(found.old.sha256), "."]
-        ),
+        html.note([said, " The SHA-256 of the old file begins with ", html.digest(found.old.sha256), "."]),
         _facts(found),
         _distributions(found),
         _files("The project's own code", differences.own_code(found)),
@@ -72,7 +74,7 @@ def _facts(found: Difference) -> Node:
     every = [*differences.facts(found), *found.settings]
     if not every:
         return None
-    rows = [(text(each.key), text(each.old or "–"), text(each.new or "–")) for each in every]
+    rows = [(text(each.key), text(each.old or _NONE), text(each.new or _NONE)) for each in every]
     return html.table("Settings and facts that differ", ("What", "Before", "Now"), rows)
 
 

@@ -19,7 +19,7 @@ from nox_pex.system.wording import size_text
 _MARKS: Final = {
     "passed": ("pass", "✔"),
     "failed": ("fail", "✘"),
-    "skipped": ("warn", "–"),
+    "skipped": ("warn", "⊘"),
     "incomplete": ("warn", "◐"),
     "not-run": ("none", "○"),
 }
@@ -66,19 +66,22 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[Node]], *, nu
     The first cell of each row is its heading. `numbers` are the columns with figures, counted from 0.
     """
     named = "t-" + "".join(character if character.isalnum() else "-" for character in title.lower())
-    kind = dict.fromkeys(numbers, ".n")
     return div(".scroll", tabindex="0", role="region", aria_labelledby=named)[
         htpy.table[
             caption(id=named)[title],
-            thead[tr[(th(kind.get(at) or None, scope="col")[name] for at, name in enumerate(head))]],
-            tbody[(_row(cells, kind) for cells in rows)],
+            thead[tr[(th(_kind(at, numbers), scope="col")[name] for at, name in enumerate(head))]],
+            tbody[(_row(cells, numbers) for cells in rows)],
         ]
     ]
 
 
-def _row(cells: Sequence[Node], kind: dict[int, str]) -> Element:
+def _row(cells: Sequence[Node], numbers: Sequence[int]) -> Element:
     first, *rest = cells
-    return tr[th(scope="row")[first], *(td(kind.get(at))[cell] for at, cell in enumerate(rest, start=1))]
+    return tr[th(scope="row")[first], *(td(_kind(at, numbers))[cell] for at, cell in enumerate(rest, start=1))]
+
+
+def _kind(column: int, numbers: Sequence[int]) -> dict[str, str]:
+    return {"class": "n"} if column in numbers else {}
 
 
 def command(each: Command) -> Element:

@@ -24,8 +24,8 @@ def band(page: Page) -> Element:
         h1[text(identity.name), span(".version")[text(version)]],
         p(".reason")[text(verdict.reason)],
         html.facts(_identity(identity)),
-        identity.note and html.note(text(identity.note), kind="warn"),
-        identity.checksum and html.fold("Compare a file with this digest", html.command(identity.checksum)),
+        html.note(text(identity.note), kind="warn") if identity.note else None,
+        html.fold("Compare a file with this digest", html.command(identity.checksum)) if identity.checksum else None,
     ]
 
 
@@ -45,26 +45,20 @@ def _identity(identity: Identity) -> Iterator[tuple[str, Node]]:
 
 def numbers(page: Page) -> Element:
     """Return the three numbers that people compare: the size, the boot, and the distributions."""
-    difference = page.difference
-    boot = _boot(page.boots)
+    difference, count = page.difference, len(page.contents.distributions) if page.contents else None
+    more = difference.new.distribution_count - difference.old.distribution_count if difference else None
+    growth = difference.size.growth if difference else None
     return div(".numbers")[
-        _number("size", html.bytes_text(page.identity.size), size_change(difference.size.growth) if difference else ""),
-        _number(*_boot_number(page, boot)),
-        _number(
-            "distributions",
-            str(len(page.contents.distributions)) if page.contents else "unknown",
-            _change(difference.new.distribution_count - difference.old.distribution_count) if difference else "",
-        ),
+        _number("size", html.bytes_text(page.identity.size), growth, "" if growth is None else size_change(growth)),
+        _boot_number(page, _boot(page.boots)),
+        _number("distributions", "unknown" if count is None else str(count), more, f"{more:+d}" if more else ""),
     ]
 
 
-def _number(label: str, value: str, change: str) -> Element:
-    said = f"{change} since the last build" if change and not change.startswith("±") else change
+def _number(label: str, value: str, difference: float | None, change: str) -> Element:
+    """Return a number with its `change`, and whether there is a `difference`; None if that is not known."""
+    said = "" if difference is None else f"{change} since the last build" if difference else "as in the last build"
     return div[p(".label")[label], p(".value")[value], p(".change")[said or "\N{NO-BREAK SPACE}"]]
-
-
-def _change(growth: int) -> str:
-    return f"{growth:+d}" if growth else "as many as before"
 
 
 def _boot(boots: tuple[Boot, ...]) -> Boot | None:
@@ -73,15 +67,14 @@ def _boot(boots: tuple[Boot, ...]) -> Boot | None:
     return next((boot for boot in ready if boot.condition == "warm"), ready[0] if ready else None)
 
 
-def _boot_number(page: Page, boot: Boot | None) -> tuple[str, str, str]:
+def _boot_number(page: Page, boot: Boot | None) -> Element:
     if boot is None or boot.ready_after is None:
-        return "boot", "not run" if not page.boots else "never ready", ""
+        return _number("boot", "never ready" if page.boots else "not run", None, "")
     known = page.difference.boots if page.difference else ()
-    change = next((each for each in known if each.condition == boot.condition), None)
-    said = ""
-    if change is not None and change.old is not None and change.old.ready_after is not None:
-        said = f"{boot.ready_after - change.old.ready_after:+.2f} s"
-    return f"{boot.condition} boot", html.seconds_text(boot.ready_after), said
+    old = next((each.old for each in known if each.condition == boot.condition), None)
+    more = None if old is None or old.ready_after is None else round(boot.ready_after - old.ready_after, 2)
+    label = f"{text(boot.condition)} boot"
+    return _number(label, html.seconds_text(boot.ready_after), more, f"{more:+.2f} s" if more else "")
 
 
 def failures(page: Page) -> Node:
@@ -93,15 +86,14 @@ def failures(page: Page) -> Node:
 
 
 def _failure(failure: Failure) -> Element:
-    rows = [(label, code[text(value)]) for label, value in failure.rows]
+    rows = [(text(label), code[text(value)]) for label, value in failure.rows]
     more = ""
     if failure.log_count > len(failure.log):
         has_all = f"; {failure.log_file} has all" if failure.log_file else ""
         more = f"{len(failure.log)} of {failure.log_count} lines{has_all}"
     return htpy.article(".failure")[
         htpy.h3[text(failure.subject or failure.step)],
-        p[strong[text(failure.problem)]],
-        html.facts(rows) if rows else None,
+        html.facts(rows) if rows else p[strong[text(failure.problem)]],
         [p(".label")["Its log"], html.block(failure.log), more and html.note(text(more))] if failure.log else None,
         [p(".label")["By hand"], html.block([failure.by_hand])] if failure.by_hand else None,
         failure.remedy and p["What to do: ", text(failure.remedy)],
@@ -125,4 +117,5 @@ def proofs(page: Page) -> Element:
 
 
 def _said(proof: Proof) -> Node:
-    return [text(proof.summary), proof.note and htpy.span(".note")[f" {text(proof.note)}"]]
+    said = None if proof.outcome == "not-run" and proof.summary == "not run" else text(proof.summary)
+    return [said, htpy.span(".note")[f" {text(proof.note)}"] if proof.note else None]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from htpy import Node, a, h1, header, p, section, span
 
 from nox_pex.page import history, html, inside, overview, running
 from nox_pex.page.document import document
 from nox_pex.page.html import text
 from nox_pex.page.model import Index, Page, Row
+from nox_pex.system.lazy import pattern
 from nox_pex.system.wording import size_change
+
+_RELATIVE: Final = pattern(r"[A-Za-z0-9._~%/-]+")
+"""A relative address, quoted (RFC 3986): it has no scheme, so that it can only lead to a file."""
 
 
 def page(model: Page) -> str:
@@ -51,8 +57,8 @@ def index(model: Index) -> str:
 def _cells(row: Row) -> tuple[Node, ...]:
     project = span(".version")[f" {text(row.project)}"] if row.project and row.project != row.name else None
     version = span(".version")[f" {text(row.version)}"] if row.version else None
-    named = a(href=row.href)[text(row.name)] if row.href else text(row.name)
-    stale = span(".note")[" Its page is older; run nox -s report."] if row.is_stale and row.href else None
+    named = a(href=row.href)[text(row.name)] if _RELATIVE.fullmatch(row.href) else text(row.name)
+    stale = span(".note")["Its page is older; run nox -s report."] if row.is_stale and row.href else None
     return (
         [named, version, project],
         html.state(row.outcome),

@@ -101,12 +101,11 @@ def gates(page: Page) -> Node:
     if not page.gates:
         return None
     rows = [
-        (text(gate.name), html.state(gate.state), _summary(gate), html.seconds_text(gate.seconds))
-        for gate in page.gates
+        (text(each.name), html.state(each.state), _summary(each), html.seconds_text(each.seconds))
+        for each in page.gates
     ]
-    return html.part(
-        "gates", "Gates", html.table("Gates of verify", ("Gate", "Result", "What it found", "Took"), rows, numbers=(3,))
-    )
+    head = ("Gate", "Result", "What it found", "Took")
+    return html.part("gates", "Gates", html.table("Gates of verify", head, rows, numbers=(3,)))
 
 
 def _summary(gate: Gate) -> Node:

@@ -25,7 +25,6 @@ from nox_pex.page.shown_distributions import Declarations
 from nox_pex.pex import build_record
 from nox_pex.pex.target import Target
 from nox_pex.steps import built_file, indexes, judging
-from nox_pex.steps.arguments import require_one
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, os_errors
@@ -47,12 +46,20 @@ def run(context: Context) -> None:
     """
     context.check_prebuilt()
     if context.arguments.against is not None:
-        require_one([target.name for target in context.targets])
+        _require_one(context)
     try:
         each_binary(context, lambda target: _report(context, target))
     finally:
         for line in indexes.write(context):
             context.say(line)
+
+
+def _require_one(context: Context) -> None:
+    """Raise `NoxPexError` `usage` if one older file is given for several binaries."""
+    names = [target.name for target in context.targets]
+    if len(names) > 1:
+        problem = f"--against names one file, and there are {len(names)} binaries: {', '.join(names)}"
+        raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --against OLD.pex`")
 
 
 def _report(context: Context, target: Target) -> None:
