@@ -94,7 +94,7 @@ def timeline(boots: Sequence[Boot], *, title: str) -> Node:
         htpy.figcaption[
             htpy.ul(".key")[
                 (
-                    htpy.li[drawing.swatch(f"phase {name}"), htpy.strong[name], said]
+                    htpy.li[drawing.swatch(f"phase {name}"), htpy.span[htpy.strong[name], " ", said]]
                     for name, said in _PHASES.items()
                     if name in names
                 )
@@ -202,7 +202,7 @@ def _row(form: _Form, boot: Boot, segments: Sequence[_Segment], scale: _Scale, y
     return drawing.group(*drawn, classes="boot"), y + 16
 
 
-_STATES: Final = {"passed": "✔ passed", "failed": "✘ failed", "skipped": "○ skipped"}
+_STATES: Final = {"passed": "✔ passed", "failed": "✘ failed", "skipped": "⊘ skipped"}
 
 
 def _reason(form: _Form, boot: Boot, *, state_width: float = 0.0) -> str:

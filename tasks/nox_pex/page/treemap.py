@@ -94,18 +94,18 @@ def treemap(page: Page) -> Node:
     if not parts:
         return None
     told = _told(parts, contents)
-    sorts = {part.sort for part in parts}
+    sums = {sort: sum(part.stored for part in parts if part.sort == sort) for sort, _ in _LEGEND}
     return htpy.figure(".picture.map")[
         (_picture(form, parts, told) for form in _FORMS),
-        htpy.figcaption[htpy.ul(".key")[(_key(sort, said) for sort, said in _LEGEND if sort in sorts)]],
+        htpy.figcaption[htpy.ul(".key")[(_key(sort, said, sums[sort]) for sort, said in _LEGEND if sums[sort])]],
     ]
 
 
-def _key(sort: Sort, said: str) -> Element:
-    """Return a line of the legend."""
+def _key(sort: Sort, said: str, stored: int) -> Element:
+    """Return a line of the legend, with the size of all parts of this sort."""
     fill = "key-hatching" if sort == "runtime" else ""
     before = drawing.hatching(fill, "hatching") if fill else None
-    return htpy.li[drawing.swatch(f"part {sort}", fill=fill, before=before), said]
+    return htpy.li[drawing.swatch(f"part {sort}", fill=fill, before=before), htpy.span[said, " ", htpy.strong[size_text(stored)]]]
 
 
 def _told(parts: Sequence[_Part], contents: BinaryContents) -> str:
