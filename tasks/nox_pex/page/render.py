@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from htpy import Node, a, h1, header, p, section, span
+from htpy import Node, a, h1, header, p, span
 
 from nox_pex.page import history, html, inside, overview, running
 from nox_pex.page.document import document
@@ -47,9 +47,7 @@ def index(model: Index) -> str:
         header(f".band.{'failed' if failed else 'passed' if passed == len(model.rows) else 'incomplete'}")[
             p(".verdict")[said], h1[text(model.title)]
         ],
-        section(aria_label="All binaries")[
-            html.table("All binaries", head, map(_cells, model.rows), numbers=(3, 4, 5, 6))
-        ],
+        html.table("All binaries", head, map(_cells, model.rows), numbers=(3, 4, 5, 6)),
     ]
     return document(model.title, content, made_by=model.nox_pex)
 

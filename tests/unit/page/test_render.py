@@ -35,7 +35,7 @@ class Document(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
+        self.elements.append((f"svg {tag}" if "svg" in self.open else tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
