@@ -12,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nox_pex.steps import run_end
 from tests.support.commands import clean_environ
 from tests.support.nox_project import Project, copy_fixture_project
+
+run_end._WATCHED.append(None)  # noqa: SLF001  # the end of pytest is not the end of a run
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ CODES: Final[dict[Code, str]] = {
     "left-processes": "The program left processes running.",
     "log-forbidden": "The program's log has a line that `log-forbid` forbids.",
     "log-missing": "The program's log has no line that `log-require` requires.",
-    "budget": "The binary is larger or slower than its budget, or needs more memory.",
+    "budget": "The binary is larger or slower than its budget, needs more memory, or grew by more than allowed.",
     "engine-missing": "No container engine is installed.",
     "engine-down": "A container engine is installed, but does not answer.",
     "engine-failed": "The container engine could not start the container.",
@@ -136,6 +136,11 @@ CODES: Final[dict[Code, str]] = {
 
 
 _PAGE: Final = "docs/errors.md"
+
+
+def docs_page(code: Code) -> str:
+    """Return the place in the documentation that explains a code: `docs/errors.md#lock-stale`."""
+    return f"{_PAGE}#{code}"
 
 
 _SHORT: Final = 12
@@ -221,8 +226,8 @@ class NoxPexError(Exception):
 
     @property
     def page(self) -> str:
-        """The place in the documentation that explains the code: `docs/errors.md#lock-stale`."""
-        return f"{_PAGE}#{self.code}"
+        """The place in the documentation that explains the code."""
+        return docs_page(self.code)
 
     def block(self, subject: str) -> tuple[tuple[str, str], ...]:
         """Return what a front end shows before the error itself: rows of a label and a text, both on one line.

@@ -25,7 +25,7 @@ with import_path.without():
     from nox_pex.screen import failure
     from nox_pex.screen import form as forms
     from nox_pex.screen.screen import Screen
-    from nox_pex.steps import table
+    from nox_pex.steps import run_end, table
     from nox_pex.steps.arguments import OPTIONS, Option
     from nox_pex.steps.table import Step
     from nox_pex.system import streams, withheld
@@ -152,9 +152,12 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
                 raise NoxPexError.together(problems)  # the failure of this Python, as any other
             project.steps.update(needed.name for needed in needed_steps)
+            if step.surveys:
+                project.surroundings.commands = {name: f"inv {name}" for name in table.STEPS}
             for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:
+            frontend.note_failure(error, step, here / configured["project"], label="")
             yield error
 
 
@@ -173,6 +176,7 @@ def _screen() -> Screen:
     """The screen of this process. Scripts read only the standard output, so its lines go to the standard error."""
     colour, forced = forms.colour_of(os.environ)
     form = forms.choose(sys.stderr, colour=colour, forced=forced, environ=os.environ, alone=True)
+    run_end.note_form(form)
     return Screen(form, write=lambda line: streams.show_line(line, sys.stderr), stream=sys.stderr)
 
 

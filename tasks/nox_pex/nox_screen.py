@@ -16,6 +16,7 @@ from nox_pex.screen import failure
 from nox_pex.screen import form as forms
 from nox_pex.screen.form import Form
 from nox_pex.screen.screen import Screen
+from nox_pex.steps import run_end
 
 if TYPE_CHECKING:
     from nox._options import NoxConfig
@@ -34,6 +35,7 @@ def screen_of(session: nox.Session) -> Screen:
         environ=os.environ,
         alone=not session.parallel,
     )
+    run_end.note_form(form)
     if form not in _SCREENS:
         _SCREENS[form] = Screen(form, write=logger.info, stream=sys.stderr)
     return _SCREENS[form]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -14,6 +16,7 @@ import nox.virtualenv
 
 from nox_pex import nox_queue, register_arguments
 from nox_pex.errors import NoxPexError
+from nox_pex.required_session import RequiredSession
 from nox_pex.steps import table
 from nox_pex.steps.table import Step
 from nox_pex.system import import_path, withheld
@@ -21,24 +24,24 @@ from nox_pex.system.lazy import lazy
 from nox_pex.system.supported import check_supported
 
 if TYPE_CHECKING:
-    from nox._decorators import Func
-
     from nox_pex import nox_help, nox_screen
     from nox_pex.project import discovery
-    from nox_pex.steps import arguments, frontend
+    from nox_pex.steps import arguments, frontend, run_end
     from nox_pex.steps.context import Context
     from nox_pex.system import files, wording
 else:
     nox_help = lazy("nox_pex.nox_help")  # only needed for `-- --help`
     nox_screen = lazy("nox_pex.nox_screen")  # only needed if a session runs
     discovery = lazy("nox_pex.project.discovery")  # only needed if the noxfile names projects
+    run_end = lazy("nox_pex.steps.run_end")  # only needed for --parallel
     files = lazy("nox_pex.system.files")  # only needed for `nox -r=never`
     wording = lazy("nox_pex.system.wording")  # only needed for an error
     arguments = lazy("nox_pex.steps.arguments")  # only needed if a session runs
     frontend = lazy("nox_pex.steps.frontend")  # slow, and every `nox --list` loads this module
 
 SessionName = Literal[
-    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "platform", "cache-key", "clean"
+    "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "diff",
+    "platform", "cache-key", "clean",
 ]  # fmt: skip
 
 
@@ -61,10 +64,13 @@ def register(
     argument cannot be used, or if the noxfile already has a session of the same name.
     """
     withheld.withhold()
+    if _is_parallel(sys.argv):
+        run_end.watch(os.environ, parallel=True)  # here, because this process runs no session
     try:
         _register(projects, python=python, prefix=prefix, only=only, requires=requires)
-        signing = [prefix + step.name for step in table.STEPS.values() if step.last]
-        withheld.note_signing([*signing, *filter(_is_last, _REGISTERED)], argv=sys.argv)
+        signing = [prefix + step.name for step in table.STEPS.values() if step.signs]
+        signing += [name for name, each in _REGISTERED.items() if each.step.signs]
+        withheld.note_signing(signing, argv=sys.argv)
     except NoxPexError as error:
         raise SystemExit(str(error)) from error
 
@@ -95,17 +101,24 @@ def _register(
     existing = set(nox.registry.get())
     yielding = {name for name, step in table.STEPS.items() if step.yields and prefix + name in existing}
     _YIELDED.update(f"{prefix}{name}" for name in yielding)
-    before_pex = [] if _is_given(sys.argv, "--binary") else [_RequiredSession(name) for name in requires]
+    before_pex = [] if _is_given(sys.argv, "--binary") else [RequiredSession(name) for name in requires]
     for step in table.with_needed(only):
         if step.name in yielding:
             continue
         before = before_pex if step.name == "pex" else []
         for project in named:
+            _LABELS[project.directory] = project.label
             _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
             _EXPLAINED[prefix + step.name] = (step, tuple(project.directory for project in named))
             _add(prefix + step.name, _group(step, "project"), requires=each, existing=existing)
+
+
+def _is_parallel(argv: Sequence[str]) -> bool:
+    """Whether the flags of Nox ask for several sessions at a time."""
+    flags = argv[: argv.index("--")] if "--" in argv else argv
+    return any(flag.startswith(("-j", "--parallel")) and flag != "--parallel-worker" for flag in flags)
 
 
 def _is_given(argv: Sequence[str], *options: str) -> bool:
@@ -116,43 +129,6 @@ def _is_given(argv: Sequence[str], *options: str) -> bool:
     """
     posargs = argv[argv.index("--") :] if "--" in argv else ()
     return any(argument.partition("=")[0] in options for argument in posargs)
-
-
-class _RequiredSession(str):
-    """The name of one of the noxfile's own sessions, which is checked when Nox needs the session.
-
-    That is after Nox has read the whole noxfile. Nox then calls `format` to replace `{python}`.
-    """
-
-    __slots__ = ()
-
-    def format(self, *args: object, **values: object) -> str:
-        """Return the name for a Python. Raises `SystemExit` with one line, `error[usage]`, if no session has it."""
-        try:
-            name = super().format(*args, **values)
-        except (LookupError, ValueError, AttributeError) as error:
-            problem = f"register(requires=…) cannot replace the braces in {str(self)!r}"
-            refusal = NoxPexError("usage", problem, "write {python} for the Python, and {{ or }} for a brace")
-            raise SystemExit(str(refusal)) from error
-        if name != str(self) and values.get("python") is None:
-            problem = f"register(requires=…) names {str(self)!r}, but register() got no Python"
-            raise SystemExit(str(NoxPexError("usage", problem, 'add one, as in python="3.12", or remove {python}')))
-        functions = nox.registry.get()
-        if not any(_is_session(name, registered, function) for registered, function in functions.items()):
-            problem = f"register(requires=…) names {name!r}, and the noxfile has no such session"
-            remedy = wording.did_you_mean(name, functions, otherwise="its sessions are")
-            raise SystemExit(str(NoxPexError("usage", problem, remedy)))
-        return name
-
-
-def _is_session(name: str, registered: str, function: Func) -> bool:
-    """Whether `name`, perhaps with a Python and parameters, is one of the sessions that Nox makes of `registered`."""
-    if not name.startswith(registered):
-        return False
-    pythons = [function.python] if isinstance(function.python, str) else function.python
-    python, parenthesis, _ = name.removeprefix(registered).partition("(")
-    known = {f"-{each}" for each in pythons} if isinstance(pythons, Collection) else set()
-    return python in {"", *known} and (not parenthesis or hasattr(function, "parametrize"))
 
 
 def _named(projects: Sequence[str | os.PathLike[str]]) -> Sequence[_NamedProject]:
@@ -212,6 +188,10 @@ _EXPLAINED: Final[dict[str, tuple[Step, tuple[Path, ...]]]] = {}
 """The step of each session of nox-pex, also of those that only require others, and the directories of its projects."""
 
 
+_LABELS: Final[dict[Path, str]] = {}
+"""The labels of the registered projects, by directory."""
+
+
 _YIELDED: Final[set[str]] = set()
 """The names of sessions of the noxfile that stay, although nox-pex has sessions of these names."""
 
@@ -232,11 +212,21 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
                 nox_help.explain(session, _EXPLAINED)
                 return
             screen = nox_screen.screen_of(session)
-            with import_path.without(directory, session.invoked_from), screen.opened():
+            with import_path.without(directory, session.invoked_from), screen.opened(), _reported(step, directory):
                 _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help
     return run
+
+
+@contextmanager
+def _reported(step: Step, directory: Path) -> Iterator[None]:
+    """Report each failure of the block to the journal of the run."""
+    try:
+        yield
+    except NoxPexError as error:
+        frontend.note_failure(error, step, directory, label=_LABELS.get(directory, ""))
+        raise
 
 
 def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
@@ -311,7 +301,7 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     run = [own, *(each for each in waiting if each is not None)]
     known = [_REGISTERED[name].step for name in nox_queue.all_of_run(session) if name in _REGISTERED]
     frontend.check_arguments(context, table.STEPS.values() if session.parallel else known)
-    if own.step.last and before and frontend.signs(context):
+    if own.step.signs and before and frontend.signs(context):
         nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
@@ -321,6 +311,18 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     _show_once(context, [problem for each, problems in found.items() if each != own for problem in problems])
     if problems := (*found[own], *frontend.find_shared_files(context, _other_contexts(session, own))):
         raise NoxPexError.together(problems)
+    if own.step.surveys:
+        _survey(session, context, own)
+
+
+def _survey(session: nox.Session, context: Context, own: _Ours) -> None:
+    """Tell a step the names of the sessions of its project, and all projects of the noxfile."""
+    around = context.surroundings
+    around.directory = Path.cwd()  # Nox changes to the directory of the noxfile
+    names = {each.step.name: name for name, each in _REGISTERED.items() if each[1:] == own[1:]}
+    around.commands = {step: f"nox -s {shlex.quote(name)}" for step, name in names.items()}
+    every = dict.fromkeys(each[1:] for each in _REGISTERED.values())
+    around.contexts = tuple(_context(session, directory, suffix=suffix) for directory, suffix in every)
 
 
 def _other_contexts(session: nox.Session, own: _Ours) -> Iterator[Context]:
@@ -376,4 +378,5 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
         say=nox_screen.screen_of(session).say,
         verbose=bool(flags.verbose),
         parallel=session.parallel,
+        label=_LABELS.get(directory, ""),
     )

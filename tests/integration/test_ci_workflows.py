@@ -141,6 +141,7 @@ def test_jobs_of_gitlab_ci_give_the_bytes_of_one_machine(runner: Runner) -> None
         for script in prove["script"]:
             job.shell(script, {**variables, **one})
         job.upload(prove["artifacts"]["paths"], str(number))
-        assert list(job.clone.glob(prove["artifacts"]["reports"]["junit"]))
+        reports = prove["artifacts"]["reports"]
+        assert all(list(job.clone.glob(pattern)) for kind in reports.values() for pattern in kind)
         assert (job.clone / prove["cache"]["paths"][0] / "nox-pex" / "tools").is_dir()
     assert runner.binary_digests(runner.storage / "artifacts") == digests_of_one_machine(runner.repository)

@@ -260,7 +260,8 @@ def test_the_option_binary_skips_install_freeze_and_pex(built: Callable[[str], P
     loose = built("loose")
     before = loose.dist()
     (loose.root / "wares" / "stock.txt").write_text("eight pears\n", "utf-8")
-    result = loose.nox("-s", "pex", "--", "--binary", "dist/loose.pex")
+    result = loose.nox("-s", "report", "--", "--binary", "dist/loose.pex")
     for session in ("install", "freeze", "pex"):
         assert result.said(f"{session}: skipped, --binary {loose.binary('loose')}")
+    (loose.root / "dist" / "loose.html").unlink()
     assert loose.dist() == before

@@ -99,7 +99,9 @@ class Job(Struct, frozen=True, kw_only=True):
             if "run" in step:
                 self._run(step, variables)
             else:
-                inputs = {key: self._expand(value) for key, value in step.get("with", {}).items() if value is not True}
+                inputs = {
+                    key: self._expand(value) for key, value in step.get("with", {}).items() if isinstance(value, str)
+                }
                 actions[step["uses"].removeprefix("actions/").partition("@")[0]](inputs)
         for cache, paths in self.new_caches.items():
             for path in (path for path in paths if (Path(self.environ["HOME"]) / path).is_dir()):

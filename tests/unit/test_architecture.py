@@ -14,7 +14,7 @@ PACKAGE = Path(nox_pex.__file__).parent
 
 ROOMS = (
     *("system", "screen", "settings", "distributions", "tools", "oci", "registry", "project", "poetry", "platforms"),
-    *("pex", "smoke", "verify", "evidence", "image", "steps"),
+    *("pex", "smoke", "verify", "evidence", "image", "contents", "page", "steps"),
 )
 """A module may import from its room and from the rooms before it."""
 
@@ -33,6 +33,7 @@ FRONTENDS = {
     "nox_help",
     "nox_queue",
     "nox_screen",
+    "required_session",
     "invoke",
 }
 """Modules that may import from every room."""

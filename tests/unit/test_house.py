@@ -114,6 +114,7 @@ def test_importing_the_library_imports_no_step() -> None:
         "nox_pex.errors",
         "nox_pex.nox_queue",
         "nox_pex.register_arguments",
+        "nox_pex.required_session",
         "nox_pex.sessions",
         "nox_pex.steps",
         "nox_pex.steps.table",

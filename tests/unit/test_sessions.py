@@ -299,6 +299,26 @@ def test_a_session_runs_its_step(run: Callable[..., Session], performed: list[tu
     assert performed == [("perform", "pex"), ("perform", "clean")]
 
 
+def test_a_report_knows_the_sessions_of_its_project_and_all_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, performed: list[tuple[str, str]]
+) -> None:
+    for name in ("api", "worker"):
+        (tmp_path / "services" / name).mkdir(parents=True)
+        (tmp_path / "services" / name / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    sessions.register("services/*", prefix="ship-", only=["report", "smoke"])
+    session: Any = Session(tmp_path)
+    nox.registry.get()["ship-report(worker)"](session)
+    assert performed == [("perform", "report")]
+    around = sessions._context(session, Path("services/worker"), suffix="").surroundings  # noqa: SLF001  # of that run
+    assert around.commands is not None
+    assert around.commands["smoke"] == "nox -s 'ship-smoke(worker)'"
+    assert "verify" not in around.commands
+    own = [each.root.name for each in around.contexts if each.root.parent == tmp_path / "services"]
+    assert own == ["api", "worker"]  # other tests have registered others
+    assert around.directory == tmp_path
+
+
 def test_install_only_prepares_a_step(run: Callable[..., Session], performed: list[tuple[str, str]]) -> None:
     session = run("pex", install_only=True)
     assert performed == [("prepare", "pex")]

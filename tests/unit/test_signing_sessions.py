@@ -91,6 +91,7 @@ def test_a_key_and_parallel_are_refused_before_anything_is_installed(project: Pa
         ("docs attest upload", "docs attest upload"),
         ("attest upload", "attest upload"),
         ("docs push attest", "docs push attest push"),
+        ("smoke report attest docs", "smoke docs attest report"),
     ],
 )
 def test_a_session_that_signs_begins_again_after_all_that_do_not_require_it(
@@ -100,6 +101,11 @@ def test_a_session_that_signs_begins_again_after_all_that_do_not_require_it(
     shown = nox(project, "--no-dependencies", "-s", *sessions.split(), **key)
     assert re.findall(r"Running session (\w+)", shown) == order.split()
     assert shown.count("error[not-proven]") == 1
+
+
+def test_a_report_comes_after_all_others_without_a_key_too(project: Path) -> None:
+    shown = nox(project, "--no-dependencies", "-s", "smoke", "report", "verify", "docs")
+    assert re.findall(r"Running session (\w+)", shown) == ["smoke", "verify", "docs", "report"]
 
 
 def test_without_a_key_the_order_is_that_of_nox(project: Path) -> None:

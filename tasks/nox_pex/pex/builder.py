@@ -31,16 +31,17 @@ from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.git import Git
 from nox_pex.system.lazy import lazy
 from nox_pex.system.messages import changed, unchanged, warned
-from nox_pex.system.wording import counted, megabytes
+from nox_pex.system.wording import counted, megabytes, size_change
 from nox_pex.tools.provision import Provisioner
 
 if TYPE_CHECKING:
-    from nox_pex.pex import assemble, scie_build
+    from nox_pex.pex import assemble, member_list, scie_build
     from nox_pex.pex.assemble import BuiltPex
     from nox_pex.pex.scie_build import ScieBuilder
 else:
     scie_build = lazy("nox_pex.pex.scie_build")  # as slow
     assemble = lazy("nox_pex.pex.assemble")  # slow, and not needed if nothing changed
+    member_list = lazy("nox_pex.pex.member_list")  # as needless then
 
 
 class _Found(Struct, frozen=True, kw_only=True):
@@ -166,6 +167,9 @@ class Builder(Struct, frozen=True, kw_only=True):
             scie_builder = self._scie_builder(target, installed, directory, lock_descriptor=lock_descriptor)
             with clock.step("scie") if target.table.scie is not None else contextlib.nullcontext():
                 made = scie_builder.make(built.path)
+            listing = Background(
+                lambda: member_list.of_binary(built.path, known=target.state_file(member_list.CURRENT))
+            )
             inputs = {**inputs, "sources": {**inputs["sources"], **_generated(target, project_files)}}
             edited = change is not None and change.kinds == {"sources"}
             disagreements = self._disagreements(built, shown=not edited)
@@ -182,16 +186,19 @@ class Builder(Struct, frozen=True, kw_only=True):
                 started=started,
             )
             contents = {target.output.name: pex_file.quick_digest(built.path), **scie_builder.contents(made)}
+            members = listing.get()
             checksums.remove(target)
             files.move_into_place(built.path, target.output)
             scie_builder.move_into_place(made)
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=found.known)
         contents |= checksums.write(target, build_record.read(target.record))
+        keeping = Background(lambda: member_list.keep(target, members, new))
         state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
+        keeping.get()
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
-        size, parts = megabytes(new["size"]), counted(new["distributions"], "distribution")
+        size, parts = _size_since(new["size"], found.known), counted(new["distributions"], "distribution")
         self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {parts} ({_relative_output(target)})")
 
     def _disagreements(self, built: BuiltPex, *, shown: bool) -> Sequence[Mapping[str, Any]]:
@@ -374,6 +381,12 @@ def _by_directory(names: Iterable[str]) -> str:
     shown = [f"{top} ({count})" if top.endswith("/") else top for top, count in sorted(counts.items())]
     more = f" and {len(shown) - _MAX_SHOWN} more" if len(shown) > _MAX_SHOWN else ""
     return f"{', '.join(shown[:_MAX_SHOWN])}{more}" if shown else "none"
+
+
+def _size_since(size: int, known: Mapping[str, Any]) -> str:
+    """The size of a new binary, and how much it grew since the build with the record `known`: `4.7 MB (+12 kB)`."""
+    growth = size - known.get("size", size)
+    return f"{megabytes(size)} ({size_change(growth)})" if growth else megabytes(size)
 
 
 def _relative_output(target: Target) -> Path:

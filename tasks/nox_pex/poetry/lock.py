@@ -46,7 +46,8 @@ class LockedFile(Struct, frozen=True, kw_only=True):
 class Package(Struct, frozen=True, kw_only=True):
     """One `[[package]]`: a version of a distribution, with its files and the hashes of all of them (`sha256:…`).
 
-    `develop` is whether Poetry installs it as editable.
+    `develop` is whether Poetry installs it as editable. `dependencies` are the names of the packages that it needs, on
+    any platform and with any of its extras.
     """
 
     name: NormalizedName
@@ -55,6 +56,7 @@ class Package(Struct, frozen=True, kw_only=True):
     source: Source | None
     files: tuple[LockedFile, ...] = ()
     develop: bool = False
+    dependencies: tuple[NormalizedName, ...] = ()
 
     @property
     def is_direct(self) -> bool:
@@ -237,6 +239,7 @@ def _packages(document: Mapping[str, Any]) -> Iterable[Package]:
             name=name,
             version=entry["version"],
             develop=bool(entry.get("develop", False)),
+            dependencies=tuple(map(canonicalize_name, entry.get("dependencies", ()))),
             hashes=tuple(sorted({file["hash"] for file in files})),
             files=tuple(LockedFile(name=file["file"], hash=file["hash"]) for file in files),
             source=None

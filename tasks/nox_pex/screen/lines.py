@@ -19,7 +19,7 @@ _NARROWEST: Final = 50
 """The columns of a terminal below which lines are not broken between words: the second column would be too narrow."""
 
 
-_LABEL: Final = pattern(r"(?P<label>(?:[\w.()-]+ \| )?[a-z][a-z0-9-]*): (?P<text>\S.*)\Z")
+_LABEL: Final = pattern(r"(?P<label>(?:[\w.()-]+ \| )?[a-z][a-z0-9-]*): +(?P<text>\S.*)\Z")
 """A line that begins with a step or a condition, maybe after the name of a binary: `api | pex: packing`."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,8 +19,9 @@ from nox_pex.smoke.checks import answers
 from nox_pex.smoke.checks.results import CheckResult
 from nox_pex.smoke.phases import Phase
 from nox_pex.smoke.stop import Stop
+from nox_pex.system import junit
 from nox_pex.system.outside_text import json_text as to_json
-from nox_pex.system.outside_text import log_line, shown
+from nox_pex.system.outside_text import shown
 
 AFTER_FAILURE: Final = "an earlier step failed"
 """The reason for which the conditions after a failure are skipped. It is not a cause itself."""
@@ -179,45 +180,18 @@ def junit_text(report: SmokeReport, *, now: dt.datetime | None = None) -> str:
     suite `smoke`. `now` is the timestamp, the current time by default. The schemas of Ant and Jenkins both accept the
     attributes and their order.
     """
-    moment = (now or dt.datetime.now(dt.UTC)).strftime("%Y-%m-%dT%H:%M:%S")
-    root, failure = ET.Element("testsuites"), report.failure
+    moment, failure, suites = now or dt.datetime.now(dt.UTC), report.failure, list[ET.Element]()
     for boot in report.boot_results:
         classname = f"{shown(report.name)}.{boot.label}"
         cases = [_boot_case(boot, classname), *(_check_case(result, classname) for result in boot.check_results)]
         log = failure.log if failure is not None and boot.state == "failed" else ()
-        root.append(_suite(report, boot.label, cases, log=log, number=len(root), timestamp=moment))
+        suites.append(junit.suite(boot.label, cases, package=report.name, number=len(suites), now=moment, log=log))
     if failure is not None and not any(boot.state == "failed" for boot in report.boot_results):
-        case = ET.Element("testcase", name=failure.code, classname=f"{shown(report.name)}.smoke", time="0.000")
-        _add_failure(case, failure.problem, code=failure.code)
-        root.append(_suite(report, "smoke", [case], log=failure.log, number=len(root), timestamp=moment))
-    ET.indent(root)
-    # ElementTree would write a declaration with the encoding of the locale.
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
-
-
-def github_lines(report: SmokeReport, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines with which GitHub Actions annotates a failure or skipped conditions. No lines elsewhere.
-
-    Each cause has one annotation. What was skipped because of the failure is not annotated, and the conditions that
-    were skipped for the same reason share a line.
-    """
-    if environ.get("GITHUB_ACTIONS") != "true":
-        return
-    title = _escaped(shown(f"smoke {report.name}")).replace(":", "%3A").replace(",", "%2C")
-    skipped: dict[str, list[str]] = {}
-    for boot in report.boot_results:
-        fails = report.failure is not None and report.failure.problem == boot.skip
-        if boot.state == "skipped" and boot.reason != AFTER_FAILURE and not fails:
-            skipped.setdefault(boot.reason or "", []).append(boot.label)
-    for reason, conditions in skipped.items():
-        message = f"{', '.join(conditions)}: skipped: {reason}"
-        yield f"::warning title={title}::{_escaped(shown(message))}"
-    if report.failure is not None:
-        yield f"::error title={title}::{_escaped(str(report.failure))}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        case = junit.case(failure.code, classname=f"{shown(report.name)}.smoke", seconds=0.0)
+        junit.add_failure(case, failure.problem, code=failure.code)
+        number = len(suites)
+        suites.append(junit.suite("smoke", [case], package=report.name, number=number, now=moment, log=failure.log))
+    return junit.document(suites)
 
 
 def _failure_as_json(failure: NoxPexError) -> dict[str, Any]:
@@ -263,47 +237,20 @@ def _result_as_json(result: CheckResult) -> dict[str, Any]:
     }
 
 
-def _suite(
-    report: SmokeReport, name: str, cases: list[ET.Element], *, log: tuple[str, ...], number: int, timestamp: str
-) -> ET.Element:
-    suite = ET.Element(
-        "testsuite",
-        id=str(number),
-        package=shown(report.name),
-        name=name,
-        timestamp=timestamp,
-        hostname="localhost",  # required by the schemas; the real name is private
-        tests=str(len(cases)),
-        failures=str(sum(case.find("failure") is not None for case in cases)),
-        errors="0",
-        skipped=str(sum(case.find("skipped") is not None for case in cases)),
-        time=f"{sum(float(case.get('time', '0')) for case in cases):.3f}",
-    )
-    ET.SubElement(suite, "properties")
-    suite.extend(cases)
-    ET.SubElement(suite, "system-out").text = "\n".join(map(log_line, log))
-    ET.SubElement(suite, "system-err").text = ""
-    return suite
-
-
 def _check_case(result: CheckResult, classname: str) -> ET.Element:
-    case = ET.Element("testcase", name=shown(result.check), classname=classname, time=f"{result.seconds:.3f}")
+    case = junit.case(result.check, classname=classname, seconds=result.seconds)
     if not result.passed:
-        _add_failure(case, result.explanation, code="check-failed")
+        junit.add_failure(case, result.explanation, code="check-failed")
     return case
 
 
 def _boot_case(boot: BootResult, classname: str) -> ET.Element:
     """Return the case for everything that is not a single check, such as the start and the stop."""
-    case = ET.Element("testcase", name="boot", classname=classname, time=f"{boot.ready_after or 0.0:.3f}")
+    case = junit.case("boot", classname=classname, seconds=boot.ready_after or 0.0)
     if boot.state == "skipped":
-        ET.SubElement(case, "skipped", message=shown(boot.reason or ""))
+        junit.add_skip(case, boot.reason or "")
     elif boot.served is not None and boot.state == "passed":
-        ET.SubElement(case, "skipped", message="served, not checked")
+        junit.add_skip(case, "served, not checked")
     elif boot.state == "failed" and all(result.passed for result in boot.check_results):
-        _add_failure(case, boot.reason or "", code="boot")
+        junit.add_failure(case, boot.reason or "", code="boot")
     return case
-
-
-def _add_failure(case: ET.Element, message: str, *, code: str) -> None:
-    ET.SubElement(case, "failure", message=shown(message), type=code).text = shown(message)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from nox_pex.errors import NoxPexError
 from nox_pex.settings.smoke import Condition
 from nox_pex.settings.table import HIGHEST_PORT
+from nox_pex.settings.values import parse_size
 from nox_pex.system.wording import did_you_mean, nearest
 
 HELP: Final = "help"
@@ -54,6 +55,8 @@ class Arguments(Struct, frozen=True, kw_only=True):
     image: str | None = None
     key: Path | None = None
     no_evidence: bool = False
+    against: Path | None = None
+    max_growth: int | None = None
     dry_run: bool = False
     help: bool = False
 
@@ -128,6 +131,15 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _size(text: str) -> int:
+    """Convert `text`, a size as in the settings, to bytes. Raises `ArgumentTypeError` with a message for the user."""
+    try:
+        return parse_size(text)
+    except ValueError:
+        msg = f"{_cut(text)} is not a size, such as '1 MB' or '500 kB'"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def _condition(text: str) -> str:
     """Return the condition `text`. Raises `ArgumentTypeError` if there is no such condition."""
     if text not in _CONDITIONS:
@@ -163,6 +175,8 @@ OPTIONS: Final = (
     Option("image", "describe the Python of this container image", "IMAGE", _image),
     Option("key", "sign with the private key in this file (Ed25519 or ECDSA P-256, PKCS#8)", "PATH", _path),
     Option("no-evidence", "push the image alone, without statements and without the bill of materials"),
+    Option("against", "compare the binary with this older file", "PATH", _path),
+    Option("max-growth", "fail if the binary is larger than the older one by more than this", "SIZE", _size),
     Option("dry-run", "show what clean would remove, and remove nothing"),
     Option(HELP, "explain these arguments, and do nothing else"),
 )
@@ -200,7 +214,9 @@ def _parse(posargs: tuple[str, ...], invoked_from: Path) -> Arguments:
     _check_known(posargs, unknown)
     found = vars(namespace)
     names = tuple(dict.fromkeys(found.pop("names")))
-    paths = {name: invoked_from / path for name in ("binary", "key") if (path := found.pop(name)) is not None}
+    paths = {
+        name: invoked_from / path for name in ("binary", "key", "against") if (path := found.pop(name)) is not None
+    }
     return Arguments(**found, **paths, names=names)
 
 
@@ -236,3 +252,10 @@ def select_binaries(
             remedy = did_you_mean(name, {*known, *elsewhere}, otherwise="there are")
             raise NoxPexError("usage", f"no binary is called {_cut(name)}", f"{remedy}; {_HELP}")
     return tuple(name for name in known if not arguments.names or name in arguments.names)
+
+
+def require_one(names: Sequence[str]) -> None:
+    """Raise `NoxPexError` `usage` if there are several binaries with these `names`, for a step that takes one."""
+    if len(names) > 1:
+        problem = f"diff takes one binary, and there are {len(names)}: {', '.join(names)}"
+        raise NoxPexError("usage", problem, "name one of them, as in `nox -s diff -- NAME`")

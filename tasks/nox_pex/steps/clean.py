@@ -20,8 +20,10 @@ from nox_pex.evidence.kinds import PAYLOAD_TYPE
 from nox_pex.image.config import OWN_LAYER
 from nox_pex.oci import image_config, layout, media_types
 from nox_pex.oci.manifest import FormatError
+from nox_pex.page import mark
 from nox_pex.pex import build_record, checksums, scies
 from nox_pex.poetry import requirements
+from nox_pex.steps import indexes
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
 from nox_pex.system.messages import Say, skipped
@@ -49,7 +51,8 @@ def _clean_project(context: Context, removal: Removal) -> None:
     everything = not context.arguments.names
     stems = [target.stem for target in context.targets]
     directory = context.root / context.settings.output_dir
-    for output in outputs(directory, stems, suffix=context.suffix if everything else None):
+    found = outputs(directory, stems, suffix=context.suffix if everything else None)
+    for output in (*(_indexes(context) if everything else ()), *found):
         shown = os.path.relpath(output.path, context.root)
         if output.is_ours:
             removal.remove(output.path, shown)
@@ -57,6 +60,11 @@ def _clean_project(context: Context, removal: Removal) -> None:
             context.say(f"clean: kept {shown}: nox-pex did not write it, or it was changed since")
     if everything and context.state.exists():
         removal.empty(context.state, "environments and state")
+
+
+def _indexes(context: Context) -> Iterator[Output]:
+    """Yield the indexes of several pages. Each `report` of one of the binaries in it writes it again."""
+    yield from (Output(path=path, is_ours=True) for path in indexes.paths(context) if mark.is_index(path))
 
 
 def _clean_cache(context: Context, removal: Removal) -> None:
@@ -180,7 +188,7 @@ def _is_scie(path: Path, stem: str) -> bool:
 
 _TEMPORARY: Final = (
     r"(?:pex(?:\.old)?|pex\.(?:json|sha256)|(?:smoke|verify|image)\.(?:json|xml|log)|requirements\S*\.txt|Dockerfile"
-    r"|push\.json|oci|attestations|pex\.intoto\.jsonl|cdx\.json)\.\w{8}"
+    r"|push\.json|diff\.(?:json|md)|oci|attestations|pex\.intoto\.jsonl|cdx\.json|html)\.\w{8}"
     r"|(?:deps|own)\.pex\.(?:new|old\.\w{8}|\w{8})"
 )
 """Matches the name of a temporary file or directory, after a dot and the stem. One is left if a run is killed."""
@@ -289,15 +297,19 @@ _is_smoke_result: Final = _is_result("binary", "conditions")
 _is_verify_result: Final = _is_result("binary", "gates")
 _is_push_result: Final = _is_result("binary", "repositories", "digest")
 _is_image_result: Final = _is_result("base", "layers")
+_is_difference: Final = _is_result("baseline", "compared-by", "growth")
 _is_frozen: Final = _first_line_has("made by nox-pex")
 
 
 _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
+    "html": mark.is_report,
     "pex": _is_built,
     "pex.sha256": _is_checksum,
     "smoke.xml": _has_result(_is_smoke_result),
+    "metrics.txt": _first_line_has("# TYPE nox_pex_"),
     "smoke.log": _has_result(_is_smoke_result),
     "smoke.json": _is_smoke_result,
+    "verify.xml": _has_result(_is_verify_result),
     "verify.json": _is_verify_result,
     "attestations": _is_attestations,
     "pex.intoto.jsonl": _first_line_has(f'"payloadType":"{PAYLOAD_TYPE}"'),
@@ -306,6 +318,8 @@ _IS_OURS: Final[dict[str, Callable[[Path], bool]]] = {
     "own.pex": _is_split_part,
     "metadata.tar": _is_metadata,
     "push.json": _is_push_result,
+    "diff.md": _has_result(_is_difference),
+    "diff.json": _is_difference,
     "oci": _is_layout,
     "image.xml": _has_result(_is_image_result),
     "image.log": _has_result(_is_image_result),

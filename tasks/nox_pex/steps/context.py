@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from nox_pex.distributions.environment import Environment
 from nox_pex.distributions.interpreter import BasePython
@@ -28,6 +28,7 @@ from nox_pex.settings import parse, settings_secrets
 from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import Reading
 from nox_pex.steps.arguments import Arguments, select_binaries
+from nox_pex.steps.journal import Journal
 from nox_pex.system import files, withheld
 from nox_pex.system.command import Shell
 from nox_pex.system.lazy import lazy
@@ -43,6 +44,19 @@ else:
     wheelhouse = lazy("nox_pex.platforms.wheelhouse")  # only needed for `complete-platforms`
 
 
+class Surroundings(Struct, kw_only=True):
+    """The part of a run that is outside of one project, as the front end knows it.
+
+    `commands` are the command lines that run a step for this project, by the step's name: `nox -s 'smoke(api)'`. Those
+    of steps without a session are not there. `contexts` are those of all projects and Pythons of the noxfile, in the
+    order in which they are registered; none if there is only this one. `directory` is that of the noxfile.
+    """
+
+    commands: dict[str, str] | None = None
+    contexts: tuple[Context, ...] = ()
+    directory: Path | None = None
+
+
 class Context(Struct, frozen=True, kw_only=True, dict=True):
     """One project, and how the user wants its steps to run.
 
@@ -53,7 +67,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     the finished installs. `steps` are the names of the steps of this run, if they are known, and `later` those that
     come after the current one. `elsewhere` are the binaries of other projects of the noxfile. `unsigned` are binaries
     with statements that a later step signs. The path in the variable with the signing key is relative to
-    `invoked_from`.
+    `invoked_from`. `label` is the project's name in those of its sessions, empty if it is the only one. `journal`
+    collects the outcomes of the run, of all its projects. `surroundings` are what a report needs of the run.
     """
 
     root: Path
@@ -72,6 +87,9 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     later: set[str] = set()
     elsewhere: set[str] = set()
     unsigned: list[Target] = []
+    label: str = ""
+    journal: Journal = field(default_factory=Journal)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     @cached_property
     def project(self) -> Project:
@@ -191,6 +209,11 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
+
+
+def shown_path(context: Context, path: Path) -> str:
+    """Return `path` relative to the directory in which the user started the run."""
+    return os.path.relpath(path, os.path.realpath(context.invoked_from))
 
 
 def _installed_here(context: Context, wanted: Selection) -> Installed | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,18 +21,21 @@ else:
 
 
 def each_binary(context: Context, work: Callable[[Target], None], *, at_once: int = 1) -> None:
-    """Call `work` for each selected binary, `at_once` at a time.
+    """Call `work` for each selected binary, `at_once` at a time, and report the outcome of each to the journal.
 
     A `NoxPexError` does not stop the other binaries. At the end, every failure but the first is shown, and the first is
     raised. After an interruption, no further binary is started.
     """
 
     def attempt(target: Target) -> NoxPexError | None:
+        found, started = None, time.monotonic()
         try:
             work(target)
         except NoxPexError as error:
-            return error if error.subject else error.replaced(subject=target.name)
-        return None
+            found = error if error.subject else error.replaced(subject=target.name)
+        seconds = time.monotonic() - started
+        context.journal.ended(target.stem, error=found, mask=context.secrets.mask, seconds=seconds)
+        return found
 
     failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]
     for error in failures[1:]:

@@ -15,6 +15,7 @@ from nox_pex.poetry import lock, requirements
 from nox_pex.poetry.lock import Lock
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files, os_errors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
@@ -49,6 +50,7 @@ def _freeze(context: Context, target: Target) -> None:
     if state() == files.read_json(state_file) and pinned.exists() and not context.arguments.force:
         missing = "" if standard.exists() else f", without {standard.name}: `-- --force` tries again"
         context.say(unchanged(f"freeze: {target.name} unchanged ({shown}{missing})"))
+        context.journal.note(target.stem, Note(result="unchanged"))
         return
     locked = lock.read(target.project.lock)
     frozen = requirements.freeze(

@@ -15,8 +15,9 @@ from nox_pex.distributions.interpreter import BasePython
 from nox_pex.errors import NoxPexError
 from nox_pex.project import pyproject
 from nox_pex.settings import parse
-from nox_pex.steps import arguments, needs, table, usable
+from nox_pex.steps import arguments, needs, run_end, table, usable
 from nox_pex.steps.context import Context, known_secrets, state_directory
+from nox_pex.steps.journal import JOURNAL, Place
 from nox_pex.steps.table import Step
 from nox_pex.system import locks, os_errors, outside_text, plain_paths
 from nox_pex.system.environ import discovery_environ
@@ -67,24 +68,27 @@ def context_of(
     say: Say,
     verbose: bool,
     parallel: bool = False,
+    label: str = "",
 ) -> Context:
     """Return the context of the project in `directory`, which keeps its state and environments below `work`.
 
     `python` names the interpreter that the binaries are for, as in `nox.session`; None means the one that runs Nox. If
     no such Python exists when it is needed, `missing(python)` is raised. `posargs` are the user's arguments, with paths
-    relative to `invoked_from`. `parallel` says that other projects are built at the same time. Raises `NoxPexError`:
-    `usage`, `disk-full` if `work` is not writable.
+    relative to `invoked_from`. `parallel` says that other projects are built at the same time. `label` is the project's
+    name in those of its sessions, empty if it is the only one. Raises `NoxPexError`: `usage`, `disk-full` if `work` is
+    not writable.
     """
     with _masked(lambda: known_secrets(os.environ, directory)):
         for chatty in _CHATTY:
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        run_end.watch(os.environ)
         root, environ = directory.resolve(), dict(os.environ)
         plain_paths.check_utf_8(root, what="the project")
         plain_paths.check_utf_8(work, what="Nox's environments")
         plain_paths.check_utf_8(Path(environ.get("NOX_PEX_CACHE_DIR", "")), what="NOX_PEX_CACHE_DIR")
         with os_errors.one_line("nox-pex", place=work):
             _ignore_in_git(work)
-        key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel)
+        key = (root, work, python, suffix, tuple(posargs), invoked_from, verbose, parallel, label)
         if (known := _CONTEXTS.get(key)) is not None and known.environ == environ:
             return known
 
@@ -103,6 +107,8 @@ def context_of(
             parallel=parallel,
             suffix=suffix,
             invoked_from=invoked_from,
+            label=label,
+            journal=JOURNAL,
         )
         _CONTEXTS[key] = context
         return context
@@ -112,6 +118,12 @@ def find_problems(context: Context, steps: Collection[str]) -> tuple[NoxPexError
     """Return everything that is wrong in the settings, or missing there for one of `steps`; secrets are masked."""
     with _masked(lambda: context.secrets):
         return tuple(error.masked(context.secrets.mask) for error in needs.find(context, steps))
+
+
+def note_failure(error: NoxPexError, step: Step, directory: Path, *, label: str) -> None:
+    """Report a failure of a session to the journal, if the step did not. The secrets in it are masked."""
+    run_end.watch(os.environ)
+    JOURNAL.failed(error, step.name, Place.of(directory.resolve(), os.environ, label=label))
 
 
 def find_shared_files(context: Context, others: Iterable[Context]) -> tuple[NoxPexError, ...]:
@@ -158,7 +170,8 @@ def perform(step: Step, context: Context) -> None:
     if step.builds_binary and (reason := context.arguments.skip_build_reason) is not None:
         context.say(skipped(f"{step.name}: skipped, {reason} is used"))
         return
-    with _guarded(step, context):
+    place = Place.of(context.root, context.environ, label=context.label)
+    with _guarded(step, context), context.journal.during(step.name, place, mask=context.secrets.mask):
         if step.by_binary and context.arguments.names and not context.targets:
             named = either(context.arguments.names)
             context.say(skipped(f"{step.name}: skipped, {context.project.name or context.root.name} has no {named}"))

@@ -9,9 +9,11 @@ from nox_pex.image.job import Job
 from nox_pex.pex import build_record, circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.smoke import report
-from nox_pex.steps.context import Context
+from nox_pex.steps import parts
+from nox_pex.steps.context import Context, shown_path
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.steps.smoke import options, overrides, show_report, with_log
+from nox_pex.steps.outcome import Note
+from nox_pex.steps.smoke import options, overrides, with_log
 from nox_pex.system import files, outside_text
 from nox_pex.system.messages import skipped
 
@@ -26,7 +28,9 @@ def run(context: Context) -> None:
 
     def image(target: Target) -> None:
         if target.table.image is None:
-            context.say(skipped(f"image: {target.name} skipped, it has no image in the settings"))
+            reason = "it has no image in the settings"
+            context.say(skipped(f"image: {target.name} skipped, {reason}"))
+            context.journal.note(target.stem, Note(result="skipped", reason=reason))
             return
         result, junit, log = (target.file(f"image.{ending}") for ending in ("json", "xml", "log"))
         remove_results(result, junit, log)
@@ -45,6 +49,9 @@ def run(context: Context) -> None:
         own_results.write(target, "image", outside_text.json_text(value))
         if not context.arguments.serve:  # nothing was checked
             files.write_text(junit, report.junit_text(tested))
-        show_report(context, tested)
+        made = ", ".join(found.json_value.get("tags") or [shown_path(context, found.report.binary)])
+        context.journal.note(target.stem, Note(reason=made, parts=parts.of_boots(tested)))
+        if tested.failure is not None:
+            raise tested.failure
 
     each_binary(context, image)

@@ -12,8 +12,9 @@ from nox_pex.errors import NoxPexError
 from nox_pex.settings import parse
 from nox_pex.settings.model import Binary
 from nox_pex.settings.smoke import Smoke
-from nox_pex.steps.arguments import select_binaries
+from nox_pex.steps.arguments import require_one, select_binaries
 from nox_pex.steps.context import Context
+from nox_pex.steps.table import STEPS
 from nox_pex.system import withheld
 from nox_pex.system.lazy import lazy
 
@@ -37,6 +38,8 @@ def check(context: Context, steps: Collection[str]) -> None:
 
 def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     """Return everything that is wrong in the settings, or missing there for one of `steps`."""
+    if not _reads_settings(context, steps):
+        return ()
     try:
         reading = context.reading
     except NoxPexError as error:
@@ -46,9 +49,10 @@ def find(context: Context, steps: Collection[str]) -> tuple[NoxPexError, ...]:
     if not reading.problems:
         try:
             selected = select_binaries(context.arguments, binaries, elsewhere=context.elsewhere)
-            binaries = {name: binaries[name] for name in selected}
+            require_one(selected if "diff" in steps else ())
         except NoxPexError as error:
             return (error,)
+        binaries = {name: binaries[name] for name in selected}
     unusable = _unusable(context, binaries) if reading.problems else {}
     variables = _wrong_variables(context) if "sbom" in steps else ()
     served = _served_together(context, binaries, steps)
@@ -60,6 +64,16 @@ def _served_together(context: Context, binaries: Collection[str], steps: Collect
     if context.arguments.serve and len(binaries) > 1 and {"smoke", "image"} & set(steps):
         problem = f"--serve leaves one program running, and there are {len(binaries)} binaries: {', '.join(binaries)}"
         yield NoxPexError("usage", problem, "name one of them, as in `-- NAME --serve`")
+
+
+def _reads_settings(context: Context, steps: Collection[str]) -> bool:
+    """Whether one of `steps` reads the project's settings. To compare two files that the user names, none does."""
+    given = context.arguments
+    return given.binary is None or given.against is None or any(not _is_skipped(step) for step in steps)
+
+
+def _is_skipped(step: str) -> bool:
+    return step == "diff" or STEPS[step].builds_binary
 
 
 def _wrong_variables(context: Context) -> Iterator[NoxPexError]:

@@ -92,6 +92,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
     section: str = ""
 
+    def replaces(self, other: "Outcome") -> bool:
+        """Whether this is a newer outcome of the same step for the same binary."""
+        return (self.project, self.binary, self.step) == (other.project, other.binary, other.step)
+
     @property
     def name(self) -> str:
         """The name for a table: that of the binary, with the project if that has another name."""

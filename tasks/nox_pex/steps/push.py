@@ -33,6 +33,7 @@ from nox_pex.registry.repository import Repository, open_repository
 from nox_pex.steps import attest, built_image, statement_inputs
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
+from nox_pex.steps.outcome import Note, Part
 from nox_pex.system import files, os_errors, outside_text
 from nox_pex.system.messages import Say, prefixed, skipped, warned, working
 from nox_pex.system.wording import counted, megabytes
@@ -69,7 +70,9 @@ def run(context: Context) -> None:
 
         def upload(target: Target) -> None:
             if target.table.image is None:
-                context.say(skipped(f"push: {target.name} skipped, it has no image in the settings"))
+                reason = "it has no image in the settings"
+                context.say(skipped(f"push: {target.name} skipped, {reason}"))
+                context.journal.note(target.stem, Note(result="skipped", reason=reason))
                 return
             with os_errors.one_line("push", place=target.directory):  # it does not stop the other binaries
                 uploads.append(_upload(context, target, opened))
@@ -83,10 +86,14 @@ def run(context: Context) -> None:
         except NoxPexError as error:
             raise NoxPexError.together([*failures, error]) from error
         for each in uploads:
+            found: NoxPexError | None = None
             try:
                 _finish(context, each, key)
             except NoxPexError as error:
+                found = error
                 failures.append(error)
+            seconds, mask = time.monotonic() - each.started, context.secrets.mask
+            context.journal.ended(each.target.stem, error=found, mask=mask, seconds=seconds)
     if failures:
         raise NoxPexError.together(failures)
 
@@ -171,6 +178,8 @@ def _finish(context: Context, upload: _Upload, key: SigningKey | None) -> None:
     )
     text = context.secrets.mask_json(outside_text.json_text(record))
     files.write_text(upload.target.file("push.json"), text)
+    pushed_names = tuple(Part(name=each, result="passed") for each in record["names"])
+    context.journal.note(upload.target.stem, Note(reason=", ".join(record["tags"]), parts=pushed_names))
     _show(context, name, record, key=key, has_evidence=upload.predicates is not None)
 
 

@@ -16,11 +16,12 @@ from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
 from nox_pex.pex import build_record, scies
 from nox_pex.pex.target import Target
-from nox_pex.poetry import lock, origins
+from nox_pex.poetry import origins
 from nox_pex.poetry.installed import Installed
-from nox_pex.poetry.lock import Lock
+from nox_pex.steps import built_file
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files, os_errors, processors, recipe
 from nox_pex.system.fingerprint import Inputs, digests
 from nox_pex.system.lazy import lazy
@@ -32,10 +33,7 @@ if TYPE_CHECKING:
     from nox_pex.evidence.sbom import compose, licence_check, policy, shipped, timestamp, write
     from nox_pex.evidence.sbom.bill import Bill
     from nox_pex.evidence.sbom.compose import Built
-    from nox_pex.evidence.sbom.shipped import ShippedFile, ShippedPython
     from nox_pex.evidence.sbom.write import Written
-    from nox_pex.pex.build_record import RecordedScie
-    from nox_pex.verify import scies as verified_scies
 else:
     compose = lazy("nox_pex.evidence.sbom.compose")  # these are not needed if nothing changed
     licence_check = lazy("nox_pex.evidence.sbom.licence_check")
@@ -43,7 +41,6 @@ else:
     shipped = lazy("nox_pex.evidence.sbom.shipped")
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")
     write = lazy("nox_pex.evidence.sbom.write")
-    verified_scies = lazy("nox_pex.verify.scies")
 
 
 def run(context: Context) -> None:
@@ -66,15 +63,16 @@ def _write(context: Context, target: Target) -> None:
     shown = os.path.relpath(output, context.root)
     if _is_unchanged(target, inputs) and not context.arguments.force and not _has_secret(context, output):
         context.say(unchanged(f"sbom: {target.name} unchanged ({shown})"))
+        context.journal.note(target.stem, Note(result="unchanged"))
         return
     files.require_replaceable(output)
     found = shipped.read(target.binary)
-    built = _built(context, target, found)
+    built = built_file.facts(context, target, found)
     bill = compose.compose(
         target,
         found,
         built=built,
-        lock=_lock(target),
+        lock=built_file.lock_of(target),
         file=target.binary.name,
         timestamp=_time(context, target, built),
     )
@@ -82,6 +80,7 @@ def _write(context: Context, target: Target) -> None:
     with os_errors.writing(str(output), place=output.parent):
         files.write_text(output, written.text)
     context.say(f"sbom: {target.name} has {_summary(bill, written)} ({shown})")
+    context.journal.note(target.stem, Note(reason=_summary(bill, written)))
     for line in _doubts(bill):
         context.say(f"sbom: {line}")
     settings = context.settings.sbom
@@ -115,7 +114,7 @@ def _inputs(context: Context, target: Target) -> Inputs:
     project = [document.get("project"), document.get("dependency-groups"), document.get("tool", {}).get("poetry")]
     return {
         "binary": {target.binary.name: pex_file.quick_digest(target.binary)},
-        "record": {path.name: files.digest(path) for path in (_record_of(target), target.record)},
+        "record": {path.name: files.digest(path) for path in (built_file.record_of(target), target.record)},
         "scies": {
             each.file: pex_file.quick_digest(target.directory / each.file)
             for each in scies.recorded(build_record.read(target.record), stem=target.stem)
@@ -161,51 +160,6 @@ def _has_secret(context: Context, file: Path) -> bool:
     except (OSError, ValueError):
         return True
     return context.secrets.mask_json(text) != text
-
-
-def _record_of(target: Target) -> Path:
-    return target.binary.with_name(f"{target.binary.name}.json")
-
-
-def _built(context: Context, target: Target, found: ShippedFile) -> Built | None:
-    """Return what is known of the file `found`; None if no build record, and nothing that is installed, is about it."""
-    record = next((each for each in _records(target, found)), None)
-    locked = _lock(target)
-    if record is None or locked is None or record.get("lock-hash") != locked.digest:
-        return None
-    try:
-        contents = context.installed(target)
-    except NoxPexError:
-        if target.prebuilt is None:
-            raise
-        return None
-    return compose.Built(record=record, contents=contents, lock=locked, scies=tuple(_scies(target)))
-
-
-def _records(target: Target, found: ShippedFile) -> Iterator[Mapping[str, Any]]:
-    """Yield the build records that are about exactly the file `found`: also if it is a scie that was built."""
-    beside, own = build_record.read(_record_of(target)), build_record.read(target.record)
-    if beside.get("sha256") == found.sha256:
-        yield beside
-    if any(each.sha256 == found.sha256 for each in scies.recorded(own, stem=target.stem)):
-        yield own
-
-
-def _scies(target: Target) -> Iterator[tuple[RecordedScie, ShippedPython | None]]:
-    """Yield the scies that were built with the binary, each with the Python in it."""
-    for each in verified_scies.open_scies(target) or ():
-        if each.content is None or each.digests is None or each.digests.whole != each.recorded.sha256:
-            continue  # `verify` reports it
-        name = each.content.python
-        yield each.recorded, next((shipped.python_of(part) for part in each.content.parts if part.name == name), None)
-
-
-def _lock(target: Target) -> Lock | None:
-    """Return the project's lock; None if there is none that can be read."""
-    try:
-        return lock.read(target.project.lock)
-    except NoxPexError:
-        return None
 
 
 def _time(context: Context, target: Target, built: Built | None) -> str:

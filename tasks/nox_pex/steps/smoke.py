@@ -12,22 +12,24 @@ from msgspec import structs
 from nox_pex.distributions import pex_file
 from nox_pex.distributions.pex_file import PexError
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import circumstances, own_results
+from nox_pex.pex import build_record, circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.platforms import runs_here
 from nox_pex.settings import parse
 from nox_pex.settings.smoke import Smoke
-from nox_pex.smoke import plan, python_options, report, workspace
+from nox_pex.smoke import metrics, plan, python_options, report, workspace
 from nox_pex.smoke import run as smoke_run
 from nox_pex.smoke.plan import Options
 from nox_pex.smoke.report import SmokeReport
-from nox_pex.steps.context import Context
+from nox_pex.steps import parts
+from nox_pex.steps.context import Context, shown_path
 from nox_pex.steps.each_binary import each_binary, remove_results
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files
 
 
 def run(context: Context) -> None:
-    """Launch each binary, check its answers, and write `NAME.smoke.json` and `NAME.smoke.xml`.
+    """Launch each binary, check its answers, and write `NAME.smoke.json`, `NAME.smoke.xml` and `NAME.metrics.txt`.
 
     With `--serve` nothing is checked: no result is written, and that of an earlier run stays.
     Raises `NoxPexError` with the first failure, after all binaries.
@@ -38,8 +40,9 @@ def run(context: Context) -> None:
         if not parse.is_declared(context.project.document, target.name):
             plan.require_checks(target.table.smoke or Smoke(), name=target.name, undeclared=target.table.script)
         result, junit, log = (target.file(f"smoke.{ending}") for ending in ("json", "xml", "log"))
+        numbers = target.file("metrics.txt")
         if not context.arguments.serve:
-            remove_results(result, junit, log)
+            remove_results(result, junit, log, numbers)
         _warn_of_ignored_variables(context, target)
         under = circumstances.of_smoke(target)  # before the test: a file that it reads may change meanwhile
         python, unavailable_reason = _python_for(context, target)
@@ -56,9 +59,19 @@ def run(context: Context) -> None:
             obtained = {**under.as_json(finished=dt.datetime.now(dt.UTC)), "overrides": overrides(context)}
             own_results.write(target, "smoke", report.json_text(found, obtained=obtained))
             files.write_text(junit, report.junit_text(found))
-        show_report(context, found)
+            files.write_text(numbers, metrics.metrics_text(found, distributions=_distributions(target, found)))
+        file = shown_path(context, target.binary)
+        context.journal.note(target.stem, Note(file=file, size=found.size, parts=parts.of_boots(found)))
+        if found.failure is not None:
+            raise found.failure
 
     each_binary(context, smoke)
+
+
+def _distributions(target: Target, found: SmokeReport) -> int | None:
+    """Return the number of distributions in the binary, from its build record; None if that is about another file."""
+    record = build_record.read(target.binary.with_name(f"{target.binary.name}.json"))
+    return len(record["distributions"]) if record.get("sha256") == found.sha256 else None
 
 
 def options(context: Context) -> Options:
@@ -83,17 +96,6 @@ def with_log(context: Context, found: SmokeReport, file: Path) -> SmokeReport:
     relative = os.path.relpath(file, context.invoked_from)
     shown = str(file) if relative.startswith(os.pardir) else relative
     return structs.replace(found, failure=failure.replaced(log_file=shown, whole_log=""))
-
-
-def show_report(context: Context, found: SmokeReport) -> None:
-    """Tell the CI system of the result of a smoke test, on this machine or in a container.
-
-    Raises its failure, a `NoxPexError`.
-    """
-    for line in report.github_lines(found, context.environ):
-        context.emit(line)
-    if found.failure is not None:
-        raise found.failure
 
 
 def _warn_of_ignored_variables(context: Context, target: Target) -> None:

@@ -18,9 +18,11 @@ class Step(NamedTuple):
     `after` names the steps that it needs. `help` is its line in a list of sessions. `options` names the options
     (`OPTIONS` in `arguments`) that it uses, without those of the steps that it needs. `builds_binary`: it is skipped if
     the user names a finished binary. `by_binary`: the user can run it for some binaries only. `exclusive`: no other
-    step of the project may run at the same time. `last`: it runs after all sessions that do not require it. `yields`:
-    a session of the noxfile with the same name stays, instead of this one. `prepare`: its module has a function
-    `prepare(context)`, which only installs what the step needs, for Nox's `--install-only`.
+    step of the project may run at the same time. `last`: it runs after all sessions that do not require it, in the
+    order of the table. `signs`: it signs statements if there is a key. `yields`: a session of the noxfile with the same
+    name stays, instead of this one. `surveys`: it needs to know the other projects of the run, and the names of the
+    sessions (`Context.surroundings`). `prepare`: its module has a function `prepare(context)`, which only installs what
+    the step needs, for Nox's `--install-only`.
     """
 
     name: str
@@ -31,7 +33,9 @@ class Step(NamedTuple):
     by_binary: bool = True
     exclusive: bool = False
     last: bool = False
+    signs: bool = False
     yields: bool = False
+    surveys: bool = False
     prepare: bool = False
 
 
@@ -85,6 +89,7 @@ STEPS: Final = {
             help="Write statements about the PEX file and its proofs, and sign them with a key.",
             options=("binary", "key"),
             last=True,
+            signs=True,
         ),
         Step(
             name="image",
@@ -98,6 +103,23 @@ STEPS: Final = {
             help="Push the image, with statements about it, to the registry that its tags name.",
             options=("binary", "key", "no-evidence"),
             last=True,
+            signs=True,
+            yields=True,
+        ),
+        Step(
+            name="report",
+            after=("pex",),
+            help="Write one page about the PEX file: verdict, sizes, boots, checks, licences, what changed.",
+            options=("binary", "against"),
+            last=True,
+            yields=True,
+            surveys=True,
+        ),
+        Step(
+            name="diff",
+            after=("pex",),
+            help="Compare the PEX file with an older one, or with the previous build.",
+            options=("binary", "against", "max-growth"),
             yields=True,
         ),
         Step(
@@ -119,6 +141,7 @@ STEPS: Final = {
             help="Remove what was built for the project, and trim the shared cache.",
             options=("dry-run",),
             exclusive=True,
+            surveys=True,
         ),
     )
 }

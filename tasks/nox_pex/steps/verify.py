@@ -12,15 +12,18 @@ from nox_pex.pex import circumstances, own_results
 from nox_pex.pex.target import Target
 from nox_pex.poetry.install import Installer
 from nox_pex.smoke.process.interrupts import Interrupts
+from nox_pex.steps import parts
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import each_binary, remove_results
-from nox_pex.verify import report
+from nox_pex.steps.outcome import Note
+from nox_pex.system import files
+from nox_pex.verify import junit_report, report
 from nox_pex.verify import run as verify_run
 from nox_pex.verify.fresh_tools import fresh_tools
 
 
 def run(context: Context) -> None:
-    """Check each binary at the gates of `nox_pex.verify`, and write `NAME.verify.json`.
+    """Check each binary at the gates of `nox_pex.verify`, and write `NAME.verify.json` and `NAME.verify.xml`.
 
     Raises `NoxPexError` with the first failure, after all gates of all binaries.
     """
@@ -28,7 +31,8 @@ def run(context: Context) -> None:
     interrupts = Interrupts()
 
     def verify(target: Target, installer: Installer | NoxPexError) -> None:
-        remove_results(target.file("verify.json"))
+        junit = target.file("verify.xml")
+        remove_results(target.file("verify.json"), junit)
         under = circumstances.of_verify(target)
         if isinstance(installer, NoxPexError):
             found = verify_run.not_run(target, installer)
@@ -40,10 +44,13 @@ def run(context: Context) -> None:
                 deep=context.arguments.deep,
                 interrupts=interrupts,
             )
-        obtained = under.as_json(finished=dt.datetime.now(dt.UTC))
+        finished = dt.datetime.now(dt.UTC)
+        obtained = under.as_json(finished=finished)
         own_results.write(target, "verify", context.secrets.mask_json(report.json_text(found, obtained=obtained)))
+        files.write_text(junit, junit_report.junit_text(found, now=finished, mask=context.secrets.mask))
         for line in report.table(found, mask=context.secrets.mask):
             context.say(line)
+        context.journal.note(target.stem, Note(parts=parts.of_gates(found)))
         if found.failure is not None:
             raise found.failure
 

@@ -13,7 +13,7 @@ from nox_pex.version import __version__
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 
-_AFTER_BUILD: Final = {"smoke", "verify", "evidence", "image"}
+_AFTER_BUILD: Final = {"smoke", "verify", "evidence", "image", "contents", "page"}
 """Rooms that are used after a binary is built, so that no change in them can change its bytes."""
 
 

@@ -18,6 +18,18 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes as text, in the unit that fits: `812 B`, `12 kB`, `63.4 MB` (10^6 bytes)."""
+    if abs(size) < 1000:  # noqa: PLR2004  # the bytes of a kB
+        return f"{size} B"
+    return megabytes(size) if round(abs(size) / 1000) >= 1000 else f"{size / 1000:.0f} kB"  # noqa: PLR2004  # as above
+
+
+def size_change(growth: int) -> str:
+    """Return a difference of sizes in bytes as text, with its sign: `+12 kB`, `-1.3 MB`, `0 B`."""
+    return f"{'+' if growth > 0 else ''}{size_text(growth)}"
+
+
 def counted(things: Sized, noun: str) -> str:
     """Return the number of `things` with the noun: `1 distribution`, `14 distributions`."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from nox_pex.distributions import pex_file
 from nox_pex.errors import NoxPexError
-from nox_pex.pex import assemble
+from nox_pex.pex import assemble, member_list
 from nox_pex.pex.assemble import BuiltPex
 from nox_pex.pex.builder import Builder
 from nox_pex.pex.disagreements import Disagreement
@@ -122,6 +122,46 @@ def test_force_builds_an_unchanged_binary(
     assert len(assembler.asked) == 2
     assert assembler.asked[1]["previous"] is None
     assert "pex: rebuilding shop: forced" in shown
+
+
+def test_the_line_of_a_build_says_by_how_much_the_binary_grew(
+    build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
+) -> None:
+    build(shop)
+    before = shop.output.stat().st_size
+    (shop.project.root / "main.py").write_text(f"def main(): return '{os.urandom(3000).hex()}'\n", "utf-8")
+    build(shop)
+    growth = shop.output.stat().st_size - before
+    assert growth > 1000
+    assert f", 0.0 MB (+{growth / 1000:.0f} kB), 1 distribution (" in shown[-1]
+    build(shop, force=True)
+    assert ", 0.0 MB, 1 distribution (" in shown[-1]
+    assert len(assembler.asked) == 3
+
+
+def test_the_member_list_of_the_previous_binary_is_kept(build: Build, shop: Target, assembler: FakeAssembler) -> None:
+    def kept() -> list[str]:
+        headers = (member_list.read_header(shop.state_file(e)) for e in (member_list.CURRENT, member_list.PREVIOUS))
+        return [header.sha256 for header in headers if header is not None]
+
+    build(shop)
+    first = record(shop)["sha256"]
+    assert kept() == [first]
+    (shop.project.root / "main.py").write_text("def main(): return 1\n", "utf-8")
+    build(shop)
+    second = record(shop)["sha256"]
+    assert kept() == [second, first]
+    for force in (False, True):  # nothing changed, or the same bytes
+        build(shop, force=force)
+        assert kept() == [second, first]
+    assembler.during = _fail
+    with pytest.raises(NoxPexError):
+        build(shop, force=True)
+    assert kept() == [second, first]
+
+
+def _fail() -> None:
+    raise NoxPexError("build-failed", "it failed", "try again")
 
 
 MISSING = Disagreement(distribution="shelf", version="1.0", kind="missing", text="setuptools")

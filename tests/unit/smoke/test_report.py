@@ -98,40 +98,6 @@ def test_the_json_report_has_the_line_to_paste() -> None:
     }  # fmt: skip
 
 
-def test_an_annotation_is_one_command_whatever_the_program_wrote() -> None:
-    failure = NoxPexError("check-failed", "got a\r\n::add-mask::x ##[group]y%0A", "fix it")
-    (line,) = report.github_lines(replace(CRASHED, name="a\n::b", failure=failure), {"GITHUB_ACTIONS": "true"})
-    assert line == (
-        r"::error title=smoke a\n%3A%3Ab::error[check-failed]: got a\r\n::add-mask::x #\#[group]y%250A; fix it"
-    )
-
-
-def test_github_gets_annotations_only_in_its_actions() -> None:
-    assert list(report.github_lines(FAILED, {})) == []
-    assert list(report.github_lines(FAILED, {"GITHUB_ACTIONS": "true"})) == [
-        "::warning title=smoke service::offline: skipped: this machine does not support it",
-        "::error title=smoke service::error[check-failed]: warm: GET /x: 100%25 wrong; fix it",
-    ]
-
-
-def test_github_gets_one_annotation_for_one_cause() -> None:
-    after = [skipped(condition, report.AFTER_FAILURE) for condition in ("warm", "offline")]
-    failed = replace(CRASHED, boot_results=(*CRASHED.boot_results, *after))
-    assert list(report.github_lines(failed, {"GITHUB_ACTIONS": "true"})) == [
-        "::error title=smoke service::error[exited-early]: cold: the program ended; see its log"
-    ]
-    elsewhere = [skipped(condition, "it is for macOS") for condition in ("cold", "warm")]
-    nowhere = replace(CRASHED, boot_results=tuple(elsewhere), failure=None)
-    assert list(report.github_lines(nowhere, {"GITHUB_ACTIONS": "true"})) == [
-        "::warning title=smoke service::cold, warm: skipped: it is for macOS"
-    ]
-    refused = NoxPexError("check-failed", "cold: skipped: it is for macOS", "run it elsewhere")
-    not_allowed = replace(CRASHED, boot_results=(elsewhere[0],), failure=refused)
-    assert list(report.github_lines(not_allowed, {"GITHUB_ACTIONS": "true"})) == [
-        "::error title=smoke service::error[check-failed]: cold: skipped: it is for macOS; run it elsewhere"
-    ]
-
-
 def test_a_program_that_is_served_has_no_verdict() -> None:
     stop = Stop(signal="TERM", status=0, seconds=0.1)
     boot = BootResult(

@@ -32,7 +32,7 @@ def test_each_option_is_a_field_of_the_arguments(option: Option) -> None:
     field = option.name.replace("-", "_")
     text = "cold" if field == "only" else "7"
     given = parse([f"--{option.name}", *([text] if option.value else [])], invoked_from=HERE)
-    value = HERE / "7" if field in ("binary", "key") else option.convert(text) if option.value else True
+    value = HERE / "7" if field in ("binary", "key", "against") else option.convert(text) if option.value else True
     expected: dict[str, Any] = {field: value}
     assert given == Arguments(**expected)
 

@@ -27,12 +27,18 @@ SMOKE: Final = json.dumps({"name": "api", "binary": "api.pex", "conditions": []}
 VERIFY: Final = json.dumps({"name": "api", "binary": "api.pex", "gates": []})
 IMAGE: Final = json.dumps({"name": "api", "base": "base", "layers": []})
 PUSH: Final = json.dumps({"name": "api", "binary": "api.pex", "repositories": [], "digest": "sha256:"})
+DIFF = json.dumps({"name": "api", "baseline": "file", "compared-by": "sha256", "growth": 0})
 WRITTEN: Final = {
+    "html": f"<!doctype html><!-- nox-pex report {'0' * 64} -->\n<title>api</title>",
     "push.json": PUSH,
+    "diff.json": DIFF,
+    "diff.md": "### `api.pex`\n",
     "smoke.json": SMOKE,
     "smoke.xml": "<testsuites/>",
+    "metrics.txt": "# TYPE nox_pex_size_bytes gauge\n",
     "smoke.log": "INFO: up\n",
     "verify.json": VERIFY,
+    "verify.xml": "<testsuites/>",
     "cdx.json": json.dumps({"metadata": {"tools": {"components": [{"name": "nox-pex"}]}}}),
     "image.json": IMAGE,
     "image.xml": "<testsuites/>",
@@ -175,7 +181,14 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
     fill(tmp_path, WRITTEN)
     record(pex(tmp_path / "api.pex"))
     names = list(found(tmp_path))
-    for proven, proof in (("pex", "pex.json"), ("smoke.xml", "smoke.json"), ("smoke.log", "smoke.json")):
+    for proven, proof in (
+        ("pex", "pex.json"),
+        ("smoke.xml", "smoke.json"),
+        ("smoke.log", "smoke.json"),
+        ("verify.xml", "verify.json"),
+        ("image.xml", "image.json"),
+        ("diff.md", "diff.json"),
+    ):
         assert names.index(f"api.{proven}") < names.index(f"api.{proof}")
 
 
@@ -192,6 +205,8 @@ def test_a_file_comes_before_the_file_that_proves_it(tmp_path: Path) -> None:
         (".api.image.xml.abcd1234", True),
         (".api.smoke.log.abcd1234", True),
         (".api.push.json.abcd1234", True),
+        (".api.diff.json.abcd1234", True),
+        (".api.diff.md.abcd1234", True),
         (".api.oci.abcd1234", True),
         (".api.requirements.txt.abcd1234", True),
         (".api.requirements-direct.txt.abcd1234", True),
@@ -302,7 +317,7 @@ def built(make_context: MakeContext, tmp_path: Path, **arguments: Any) -> Any:
     """The context of a project with one built binary, some state, and an empty shared cache."""
     context = make_context(environ={"NOX_PEX_CACHE_DIR": str(tmp_path / "cache")}, **arguments)
     fill(tmp_path / "dist", WRITTEN)
-    (tmp_path / "dist" / "api.verify.json").write_text("mine", "utf-8")
+    (tmp_path / "dist" / "api.cdx.json").write_text("mine", "utf-8")
     context.state.mkdir(parents=True)
     (context.state / "api.inputs.json").write_text("{}", "utf-8")
     return context
@@ -311,10 +326,22 @@ def built(make_context: MakeContext, tmp_path: Path, **arguments: Any) -> Any:
 def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path: Path, shown: list[str]) -> None:
     context = built(make_context, tmp_path)
     clean.run(context)
-    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.verify.json"]
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.cdx.json"]
     assert list(context.state.iterdir()) == []
-    assert "clean: kept dist/api.verify.json: nox-pex did not write it, or it was changed since" in shown
+    assert "clean: kept dist/api.cdx.json: nox-pex did not write it, or it was changed since" in shown
     assert "clean: removed environments and state, 0.0 MB" in shown
+
+
+@pytest.mark.parametrize(("names", "left"), [((), False), (("api",), True)])
+@pytest.mark.parametrize("kind", ["index", "report", ""])
+def test_an_index_of_ours_is_removed_with_all_pages(
+    make_context: MakeContext, tmp_path: Path, kind: str, names: tuple[str, ...], *, left: bool
+) -> None:
+    context = built(make_context, tmp_path, names=names)
+    index = tmp_path / "dist" / "index.html"
+    index.write_text(f"<!doctype html><!-- nox-pex {kind} {'0' * 64} -->\n", "utf-8")
+    clean.run(context)
+    assert index.exists() == (left or kind != "index")
 
 
 @pytest.mark.parametrize(("names", "left"), [(("api",), 1), (("worker",), len(WRITTEN))])

@@ -55,3 +55,13 @@ def test_a_step_knows_the_options_of_the_steps_before_it() -> None:
 def test_only_cleaning_excludes_other_runs_and_only_builds_are_skipped_for_a_finished_binary() -> None:
     assert [step.name for step in STEPS.values() if step.exclusive] == ["clean"]
     assert [step.name for step in STEPS.values() if step.builds_binary] == ["install", "freeze", "pex"]
+
+
+def test_a_report_comes_last_and_only_what_signs_may_have_a_key() -> None:
+    assert [step.name for step in STEPS.values() if step.last] == ["attest", "push", "report"]
+    assert [step.name for step in STEPS.values() if step.signs] == ["attest", "push"]
+    assert all("key" in step.options for step in STEPS.values() if step.signs)
+
+
+def test_only_what_is_about_several_projects_asks_for_them() -> None:
+    assert [step.name for step in STEPS.values() if step.surveys] == ["report", "clean"]

