@@ -34,6 +34,14 @@ _MESSAGE_LINES: Final = 6
 """The number of lines of an exception: its message may have several. Half of them if another exception follows."""
 
 
+_END: Final = 2
+"""The number of last lines among which an error is the last word."""
+
+
+_BEFORE: Final = 3
+"""The number of lines that are shown before an error that is the last word."""
+
+
 _COLOUR: Final = pattern(r"\x1b\[[0-9;]*m")
 
 
@@ -249,7 +257,10 @@ def _of_errors(lines: Sequence[str]) -> Iterable[int]:
         if found:
             distinct = {_DIGITS.sub("", lines[number]): number for number in found}  # the last of those that are alike
             last = sorted(distinct.values())[-most:]
-            return [each for number in last for each in (number, *_following(lines, number))]
+            chosen = [each for number in last for each in (number, *_following(lines, number))]
+            # A tool that ends with an error of its own, as a builder of images does, names what failed before.
+            ends = judge is _WEAK and chosen[-1] >= len(lines) - _END
+            return [*range(max(chosen[0] - _BEFORE, 0), chosen[0]), *chosen] if ends else chosen
     return []
 
 

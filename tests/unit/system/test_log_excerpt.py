@@ -180,7 +180,8 @@ def test_colours_do_not_hide_the_cause_and_stay() -> None:
         (('{"level":"info","message":"up"}', '{"level":"fatal","message":"no database"}', "bye"), (1,)),
         (("starting", "fatal: the variable TOKEN is not set", "stopping"), (1,)),
         (("starting", "Could not open the file x", "at all", "bye"), (1,)),
-        (("usage: tool [-h]", "tool: error: unrecognized arguments: --x"), (1,)),
+        (("usage: tool [-h]", "tool: error: unrecognized arguments: --x"), (0, 1)),
+        (("one", "STEP 7: RUN make", "no corn", "Error: building at STEP 7: exit status 3"), (0, 1, 2, 3)),
         (("one", "Killed", "dmesg: Out of memory: Killed process 7"), (2,)),
         (("[ERROR] Worker failed to boot.", "one", "two"), (0, 1, 2)),  # it does not say why
         (('INFO: "GET /error HTTP/1.1" 500', "one"), (0, 1)),
