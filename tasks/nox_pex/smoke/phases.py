@@ -95,16 +95,20 @@ def _begun(marks: Marks, *, is_server: bool) -> Iterator[tuple[PhaseName, float]
         yield "unpack", marks.writes
     if marks.makes_venv is not None:
         yield "venv", marks.makes_venv if marks.unpacked is None else marks.unpacked
-    if not is_server:
+    if is_server:
+        yield from _of_server(marks, program)
+    else:
         yield "checks", program or 0.0
-        return
-    if program is not None:
-        yield "ready" if marks.listening is None and marks.ready is not None else "imports", program
-    if marks.listening is not None:
-        yield "ready", marks.listening
-    later: tuple[tuple[PhaseName, float | None], ...] = (
+
+
+def _of_server(marks: Marks, program: float | None) -> Iterator[tuple[PhaseName, float]]:
+    """Yield the phases of a server whose own Python runs since `program`; None if that is not known."""
+    waits_for: PhaseName = "ready" if marks.listening is None and marks.ready is not None else "imports"
+    begun: tuple[tuple[PhaseName, float | None], ...] = (
+        (waits_for, program),
+        ("ready", marks.listening),
         ("checks", marks.ready),
         ("soak", marks.checked),
         ("stop", marks.signalled),
     )
-    yield from ((name, start) for name, start in later if start is not None)
+    yield from ((name, start) for name, start in begun if start is not None)
