@@ -159,7 +159,8 @@ def _axis(form: _Form, scale: _Scale, last: float, bottom: float) -> Iterator[El
     for number in range(math.floor(last / step + 1e-9) + 1):
         seconds = number * step
         x = scale.at(seconds)
-        yield drawing.line(x, 0, x, bottom, "grid" if number else "grid zero")
+        if number or form.name == "wide":  # in the tall form, words begin there
+            yield drawing.line(x, 0, x, bottom, "grid" if number else "grid zero")
         anchor = "middle" if number or form.left > 20 else ""  # noqa: PLR2004  # room for half of a 0
         yield drawing.label(x, bottom + 15, _tick(seconds), "small dim", anchor=anchor)
 

@@ -54,7 +54,7 @@ def test_each_distribution_has_a_rectangle_and_its_sizes_at_the_pointer() -> Non
         said = "fastapi 0.165.0: 151 kB, unpacks to 945 kB, 71 files; required by the project"
         assert found[said][0] == "part direct"
         assert [said for said in found if said.startswith("pydantic-core 2.")] != []
-        assert [classes for said, (classes, _) in found.items() if said.startswith("pex's runtime: 1.1 MB")] == [
+        assert [classes for said, (classes, _) in found.items() if said.startswith("pex runtime: 1.1 MB")] == [
             "part runtime"
         ]
         assert [classes for said, (classes, _) in found.items() if "own files: 2 kB" in said] == ["part own"]
@@ -167,3 +167,13 @@ def test_nothing_is_drawn_of_a_file_that_cannot_be_read_or_is_empty() -> None:
 
     assert treemap(page) is None
     assert treemap(replace(page, contents=None)) is None
+
+
+def test_a_package_that_is_all_of_its_distribution_is_not_drawn_again() -> None:
+    files = tuple(PackedFile(path=f"small/{at}.py", size=90, stored=30) for at in range(40))
+    metadata = tuple(PackedFile(path=f"small.dist-info/{at}", size=90, stored=30) for at in range(4))
+    small = Group(kind="distribution", name="small", stored=9000, files=(*files, *metadata))
+    wide, _ = pictures(with_groups(small, pages.group("big", "1", 1_400_000, 9, 1)))
+
+    (part,) = [each for each in wide.findall("g") if (each.findtext("title") or "").startswith("small")]
+    assert len(part.findall("rect")) == 1
