@@ -35,9 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(
-    ("name", "widths"), [("broken", WIDTHS), ("index", WIDTHS), ("hello", (800,)), ("many", (1400,))]
-)
+@pytest.mark.parametrize(("name", "widths"), [("broken", WIDTHS), ("index", WIDTHS), ("many", (1400,))])
 def test_axe_finds_nothing_to_complain_of(
     browser: Browser, file: Path, name: str, widths: tuple[int, ...], scheme: Scheme
 ) -> None:
@@ -47,7 +45,7 @@ def test_axe_finds_nothing_to_complain_of(
             page.width(width)
             found[width] = page.violations()
 
-    assert found == dict.fromkeys(widths, [])
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -71,7 +69,7 @@ def test_the_policy_stops_a_script_and_a_picture_in_a_page(browser: Browser, fil
     with shown(browser, file, text) as page:
         assert page.page.title() != "ran"
         assert page.let_through == [page.address]
-        assert len(page.messages) == 2  # noqa: PLR2004  # the script and the picture
+        assert len(page.messages) == 2  # the script and the picture
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -106,9 +106,9 @@ def test_a_program_and_its_files_cannot_write_to_the_terminal_or_command_a_ci_sy
     result = loose.run("-s", "smoke", "--verbose")
     assert result.status != 0
     assert_harmless(result.output)
-    assert result.said(r"  | x #\#[error]y")
-    log = (loose.root / "dist" / "nasty.smoke.log").read_text("utf-8")
-    assert_harmless("".join(f"nox > {line}\n" for line in log.splitlines()))
-    assert r"\x1b]0;title\x07\x1b[31mred\x1b[0m\x9b1m caf\xe9" in log.splitlines()
-    assert "日本 ö" in log.splitlines()
+    (file,) = (loose.root / "dist").glob("*.smoke.log")
+    log = file.read_text("utf-8").splitlines()
+    assert {r"\x1b]0;title\x07\x1b[31mred\x1b[0m\x9b1m caf\xe9", r"x #\#[error]y", "日本 ö"} <= set(log)
+    hidden = {one for one in "".join(log) if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}}
+    assert hidden == set()
     assert_strict(loose.root / "dist")

@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Shown:
-    """A page in a window: the addresses that it asks for, those that its policy lets through, and what is complained of."""
+    """A page in a window: the addresses that it asks for, those that pass its policy, and the messages."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page

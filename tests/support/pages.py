@@ -97,9 +97,7 @@ def groups(*names: str) -> tuple[Group, ...]:
 
 def contents(distributions: tuple[Group, ...], *, own: int = 2120, boot: float | None = None) -> BinaryContents:
     """The content of a binary with these distributions, and `own` bytes of the project."""
-    modules = tuple(
-        PackedFile(path=path, size=own // 3, stored=own // 6, crc=own) for path in ("main.py", "shop/store.py")
-    )
+    modules = tuple(PackedFile(path=path, size=own, stored=own // 2, crc=own) for path in ("main.py", "shop/store.py"))
     bootstrap = tuple(PackedFile(path=f".bootstrap/pex/module_{at}.py", size=14_500, stored=3900) for at in range(277))
     stored = sum(each.stored for each in distributions) + own + 1_095_203
     return BinaryContents(

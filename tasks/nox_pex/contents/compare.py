@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from packaging.version import InvalidVersion, Version
@@ -29,10 +29,12 @@ def compare(
     *,
     baseline: Literal["file", "previous-build"] = "file",
     project: str = "",
+    mask: Callable[[str], str] = str,
 ) -> Difference:
     """Return the difference between two binaries.
 
     `baseline` says where the old one comes from. `project` is the normalized name of the project, if it is known.
+    `mask` masks the secrets in settings, before they are compared: a kept list has them masked.
     """
     same = bool(old.sha256) and old.sha256 == new.sha256
     return Difference(
@@ -43,7 +45,7 @@ def compare(
         distributions=() if same else tuple(_distributions(old, new, project=project)),
         own=None if same else _group(old.own, new.own),
         runtime=None if same else _group(old.runtime, new.runtime),
-        settings=tuple(_settings(old.settings, new.settings)),
+        settings=tuple(_settings(old.settings, new.settings, mask)),
         boots=tuple(_boots(old, new)),
     )
 
@@ -142,9 +144,9 @@ def _same_content(old: PackedFile, new: PackedFile) -> bool:
     return old.size == new.size
 
 
-def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[SettingChange]:
+def _settings(old: Mapping[str, Any], new: Mapping[str, Any], mask: Callable[[str], str]) -> Iterator[SettingChange]:
     for key in sorted({*old, *new}):
-        before, after = (_compact(values[key]) if key in values else None for values in (old, new))
+        before, after = (mask(_compact(values[key])) if key in values else None for values in (old, new))
         if before != after:
             yield SettingChange(key=key, old=before, new=after)
 

@@ -36,6 +36,9 @@ _MOST_PHASES: Final = 24
 _LONGEST: Final = 1e7
 """Seconds, more than three months: a result with more is not from a boot."""
 
+_SHORTEST: Final = 0.001
+"""Seconds that the scale has at least."""
+
 _FONT: Final = 13.0
 _SMALL: Final = 11.0
 _BAR: Final = 28.0
@@ -85,7 +88,7 @@ def timeline(boots: Sequence[Boot], *, title: str) -> Node:
     segments = [_segments(boot) for boot in shown]
     if not any(segments):
         return None
-    last = max(each.start + each.seconds for found in segments for each in found)
+    last = max(_SHORTEST, *(each.start + each.seconds for found in segments for each in found))
     names = {each.name for found in segments for each in found}
     prefix = "".join(character if character.isalnum() else "-" for character in title.lower())
     told = ". ".join(map(_told, shown)) + "."
@@ -118,7 +121,7 @@ def _within(seconds: float) -> float:
 
 def _told(boot: Boot) -> str:
     """Return what a picture says of a boot, in words."""
-    ready = f", ready after {seconds_text(boot.ready_after)}" if boot.ready_after is not None else ""
+    ready = f", ready after {seconds_text(_within(boot.ready_after))}" if boot.ready_after is not None else ""
     return f"{text(boot.condition)}: {boot.state}{ready}"
 
 
@@ -156,7 +159,8 @@ def _axis(form: _Form, scale: _Scale, last: float, bottom: float) -> Iterator[El
     for number in range(math.floor(last / step + 1e-9) + 1):
         seconds = number * step
         x = scale.at(seconds)
-        yield drawing.line(x, 0, x, bottom, "grid" if number else "grid zero")
+        if number or form.name == "wide":  # in the tall form, words begin there
+            yield drawing.line(x, 0, x, bottom, "grid" if number else "grid zero")
         anchor = "middle" if number or form.left > 20 else ""  # noqa: PLR2004  # room for half of a 0
         yield drawing.label(x, bottom + 15, _tick(seconds), "small dim", anchor=anchor)
 

@@ -50,6 +50,9 @@ _HEAD: Final = 19.0
 
 _MOST_IN_ONE: Final = 28
 
+_ALMOST_ALL: Final = 0.75
+"""The share of a distribution from which on its one package says no more than its own name."""
+
 _LEGEND: Final[tuple[tuple[Sort, str], ...]] = (
     ("own", "the project's own code"),
     ("direct", "required by the project (bold)"),
@@ -105,7 +108,8 @@ def _key(sort: Sort, said: str, stored: int) -> Element:
     """Return a line of the legend, with the size of all parts of this sort."""
     fill = "key-hatching" if sort == "runtime" else ""
     before = drawing.hatching(fill, "hatching") if fill else None
-    return htpy.li[drawing.swatch(f"part {sort}", fill=fill, before=before), htpy.span[said, " ", htpy.strong[size_text(stored)]]]
+    sample = drawing.swatch(f"part {sort}", fill=fill, before=before)
+    return htpy.li[sample, htpy.span[said, " ", htpy.strong[size_text(stored)]]]
 
 
 def _told(parts: Sequence[_Part], contents: BinaryContents) -> str:
@@ -121,7 +125,7 @@ def _parts(page: Page, contents: BinaryContents) -> Iterator[_Part]:
         described = known.get((group.name, group.version))
         yield _part(group, _sort(described), text(group.name), why=_why(described))
     yield _part(contents.own, "own", "the project's own files")
-    yield _part(contents.runtime, "runtime", "pex's runtime")
+    yield _part(contents.runtime, "runtime", "pex runtime")
     python = contents.python
     if python is not None and python.included:
         name = f"Python ({text(python.file)})"
@@ -216,7 +220,8 @@ def _inside(part: _Part, box: Box, form: _Form, *, most: int) -> list[tuple[Piec
     if room.area <= 0 or stored <= 0:
         return []
     found = pieces(part.files, smallest=form.smallest_piece * stored / room.area, most=most - 1)
-    if len(found) < 2:  # noqa: PLR2004  # nothing to tell apart
+    is_whole = "/" not in found[0].path and found[0].stored > _ALMOST_ALL * stored
+    if len(found) < 2 or is_whole:  # noqa: PLR2004  # nothing to tell apart
         return []
     return list(zip(found, squarify([piece.stored for piece in found], room), strict=True))
 

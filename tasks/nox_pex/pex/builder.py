@@ -193,7 +193,7 @@ class Builder(Struct, frozen=True, kw_only=True):
         # If the run is killed before the last of these lines, the state does not match, and the binary is built again.
         scie_builder.write_record(new, made, former=found.known)
         contents |= checksums.write(target, build_record.read(target.record))
-        keeping = Background(lambda: member_list.keep(target, members, new))
+        keeping = Background(lambda: member_list.keep(target, members, new, secrets=self.shell.secrets))
         state = target.state_file("build.json")
         build_record.write_last_build(state, contents=contents, record=target.record, inputs=inputs)
         keeping.get()

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from nox_pex.pex import checksums, zip_members
 from nox_pex.pex.target import Target
 from nox_pex.pex.zip_members import CENTRAL, END, LOCAL, CentralFields, UnsupportedArchiveError
 from nox_pex.system import files
+from nox_pex.system.secrets import Secrets
 
 FORMAT: Final = 1
 
@@ -115,17 +116,18 @@ def of_binary(binary: Path, *, known: Path) -> MemberList | None:
         return None
 
 
-def keep(target: Target, members: MemberList | None, record: Mapping[str, Any]) -> None:
+def keep(target: Target, members: MemberList | None, record: Mapping[str, Any], *, secrets: Secrets) -> None:
     """Write the list of the build with this `record`. The list of the last build becomes that of the previous one.
 
-    It stays that of the last one if the new binary has the same bytes. The checksum file must be written already.
+    It stays that of the last one if the new binary has the same bytes. The checksum file must be written already. The
+    `secrets` in the binary's settings are masked.
     """
     current, previous = target.state_file(CURRENT), target.state_file(PREVIOUS)
     former = read_header(current)
     if former is not None and former.sha256 != record["sha256"]:
         _keep_smoke_result(target)
         current.replace(previous)
-    pieces = _encoded(target, members, record) if members is not None else ()
+    pieces = _encoded(target, members, record, secrets) if members is not None else ()
     if pieces and sum(map(len, pieces)) <= _LARGEST:
         files.write_pieces(current, pieces)
     else:
@@ -139,8 +141,8 @@ def _keep_smoke_result(target: Target) -> None:
         files.write_bytes(target.state_file(PREVIOUS_SMOKE), content)
 
 
-def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> Sequence[bytes]:
-    blobs = list(members.blobs)
+def _encoded(target: Target, members: MemberList, record: Mapping[str, Any], secrets: Secrets) -> Sequence[bytes]:
+    blobs = [_masked(*each, secrets) if each[0].kind == "info" else each for each in members.blobs]
     if members.sizes:
         text = files.read_bytes(checksums.of_file(target.output))
         blobs.append((Blob(name="", size=len(text), kind="checksums"), text))
@@ -160,6 +162,11 @@ def _encoded(target: Target, members: MemberList, record: Mapping[str, Any]) -> 
     )
     line = json.dumps(msgspec.to_builtins(header)).encode()
     return (line, b"\n", *(content for _, content in blobs))
+
+
+def _masked(blob: Blob, content: bytes, secrets: Secrets) -> tuple[Blob, bytes]:
+    masked = secrets.mask_json(content.decode()).encode()
+    return structs.replace(blob, size=len(masked)), masked
 
 
 def read_header(path: Path) -> Header | None:

@@ -58,14 +58,13 @@ def run(context: Context) -> None:
     """
     task = _task(context)
     remove_results(*task.outputs)
-    found = _compare(task)
-    if found is None:
+    difference = _compare(task, context.secrets)
+    if difference is None:
         context.say(f"diff: no previous build of {task.name} is known here, so there is nothing to compare with")
         context.say("diff: compare with any file: `nox -s diff -- --against OLD.pex`")
         if context.arguments.max_growth is not None:
             context.say(warned("diff: warning: --max-growth is not checked"))
         return
-    difference = _masked(found, context.secrets)
     json_file, markdown_file = task.outputs
     first, *rows = text.lines(difference, more=_shown(context, markdown_file))
     context.say(replace(first, text=f"diff: {first.text}"))
@@ -106,8 +105,8 @@ def _task(context: Context) -> _Task:
     )
 
 
-def _compare(task: _Task) -> Difference | None:
-    """Return the difference; None if no previous build is known."""
+def _compare(task: _Task, secrets: Secrets) -> Difference | None:
+    """Return the difference, with secrets masked; None if no previous build is known."""
     if task.old is not None:
         with futures.ThreadPoolExecutor(2) as pool:
             reading = pool.submit(read.read, task.new, smoke=task.smoke)
@@ -117,20 +116,12 @@ def _compare(task: _Task) -> Difference | None:
                 replace(each, file=os.path.relpath(path, task.shown_from))
                 for each, path in ((old, task.old), (new, task.new))
             )
-        return compare(old, new, project=task.project)
+        return compare(old, new, project=task.project, mask=secrets.mask)
     new = read.read(task.new, digests=False, smoke=task.smoke)
     before = previous.read(task.target, sha256=new.sha256) if task.target is not None else None
-    return None if before is None else compare(before, new, baseline="previous-build", project=task.project)
-
-
-def _masked(difference: Difference, secrets: Secrets) -> Difference:
-    """Return the difference with the secrets in settings masked, before their characters are escaped or cut."""
-
-    def mask(value: str | None) -> str | None:
-        return None if value is None else secrets.mask(value)
-
-    settings = tuple(replace(each, old=mask(each.old), new=mask(each.new)) for each in difference.settings)
-    return replace(difference, settings=settings)
+    if before is None:
+        return None
+    return compare(before, new, baseline="previous-build", project=task.project, mask=secrets.mask)
 
 
 def _shown(context: Context, file: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
 from nox_pex.contents import previous, read
 from nox_pex.contents.compare import compare
@@ -114,7 +115,7 @@ def _read(context: Context, target: Target) -> tuple[File, Inside | None]:
         note=_note(target, found.sha256),
     )
     locked = built_file.lock_of(target)
-    difference, baseline = _difference(target, contents, old)
+    difference, baseline = _difference(target, contents, old, mask=context.secrets.mask)
     inside = Inside(
         bill=compose.compose(target, found, built=built, lock=locked, file=binary.name, timestamp=""),
         contents=contents,
@@ -161,12 +162,14 @@ def _declared(target: Target, built: Built | None) -> Declarations:
     return Declarations(project=project.name, names=names, lock=built.lock)
 
 
-def _difference(target: Target, contents: BinaryContents, old: BinaryContents | None) -> tuple[Difference | None, str]:
+def _difference(
+    target: Target, contents: BinaryContents, old: BinaryContents | None, *, mask: Callable[[str], str]
+) -> tuple[Difference | None, str]:
     """Return what differs from the file that the user names, or from the previous build; or why there is nothing."""
     project = target.project.name if target.project.package_mode else ""
     if old is not None:
-        return compare(old, contents, project=project), ""
+        return compare(old, contents, project=project, mask=mask), ""
     before = previous.read(target, sha256=contents.sha256)
     if before is None:
         return None, "no earlier build with other bytes is known here"
-    return compare(before, contents, baseline="previous-build", project=project), ""
+    return compare(before, contents, baseline="previous-build", project=project, mask=mask), ""

@@ -15,6 +15,7 @@ from nox_pex.contents.compare import compare
 from nox_pex.contents.model import BinaryContents
 from nox_pex.pex import checksums, member_list
 from nox_pex.pex.target import Target
+from nox_pex.system.secrets import Secrets
 from tests.support import pex_files
 from tests.support.small_pex import SmallPex
 from tests.support.targets import target_of
@@ -41,7 +42,7 @@ def build(target: Target) -> Build:
         found = read.read(target.output)
         members = member_list.of_binary(target.output, known=target.state_file(member_list.CURRENT))
         assert members is not None
-        member_list.keep(target, members, {"sha256": found.sha256, "size": found.size, **record})
+        member_list.keep(target, members, {"sha256": found.sha256, "size": found.size, **record}, secrets=Secrets())
         return found.sha256
 
     return build

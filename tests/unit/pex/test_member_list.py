@@ -13,6 +13,7 @@ from nox_pex.pex import checksums, member_list
 from nox_pex.pex.member_list import CURRENT, PREVIOUS, PREVIOUS_SMOKE
 from nox_pex.pex.target import Target
 from nox_pex.system import files
+from nox_pex.system.secrets import Secrets
 from tests.support import pex_files
 from tests.support.small_pex import SmallPex
 from tests.unit.pex.conftest import MakeTarget
@@ -28,7 +29,7 @@ def build(target: Target, sha256: str, pex: SmallPex | None = None) -> None:
     """Do what a build does with the list of its binary."""
     path = (pex or SmallPex()).write(target.directory / "built")
     found = member_list.of_binary(path, known=target.state_file(CURRENT))
-    member_list.keep(target, found, record(sha256))
+    member_list.keep(target, found, record(sha256), secrets=Secrets())
 
 
 def kept(target: Target, ending: str) -> str | None:
@@ -145,7 +146,7 @@ def test_a_directory_has_the_sizes_and_the_checksums_of_its_files(target: Target
     assert members is not None
     assert members.sizes["main.py"] == len(b"print()\n")
     assert "pex" not in members.sizes
-    member_list.keep(target, members, record("a"))
+    member_list.keep(target, members, record("a"), secrets=Secrets())
     found = member_list.read(target.state_file(CURRENT))
     assert found is not None
     assert [blob.kind for blob, _ in found[1].blobs] == ["info", "checksums"]
@@ -170,7 +171,7 @@ def test_a_file_of_another_form_has_no_list_and_the_old_one_goes(target: Target,
     (target.directory / "odd").write_bytes(content)
     found = member_list.of_binary(target.directory / "odd", known=target.state_file(CURRENT))
     assert found is None
-    member_list.keep(target, found, record("b"))
+    member_list.keep(target, found, record("b"), secrets=Secrets())
     assert (kept(target, CURRENT), kept(target, PREVIOUS)) == (None, "a")
 
 

@@ -12,6 +12,7 @@ from nox_pex.pex.target import Target
 from nox_pex.steps import diff, needs
 from nox_pex.steps.context import Context
 from nox_pex.system import files as system_files
+from nox_pex.system.secrets import Secrets
 from tests.support.small_pex import SmallPex
 from tests.unit.contents.conftest import NEW, OLD
 from tests.unit.steps.conftest import MakeContext
@@ -37,7 +38,9 @@ def build(target: Target, pex: SmallPex) -> None:
     target.directory.mkdir(parents=True, exist_ok=True)
     path = pex.write(target.output)
     members = member_list.of_binary(path, known=target.state_file(member_list.CURRENT))
-    member_list.keep(target, members, {"sha256": system_files.digest(path), "size": path.stat().st_size})
+    member_list.keep(
+        target, members, {"sha256": system_files.digest(path), "size": path.stat().st_size}, secrets=Secrets()
+    )
 
 
 def test_two_files_are_compared_without_a_project(two: Context, files: tuple[Path, Path], shown: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -29,7 +30,8 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
 
     `status` is that of HTTP or the exit status (-N after signal N); None if there is none. `seconds` is how long it
     took, `size` the number of bytes, and `body` their beginning, or that of the command's output: at most 300
-    characters after `masked`. `content_type` is empty if there is none. `is_command` says that a command gave it.
+    characters after `masked`. `content_type` is empty if there is none. `is_command` says that a command gave it, and
+    `is_cut` that there is more than `body` has before `masked`.
     """
 
     status: int | None = None
@@ -38,10 +40,18 @@ class CheckAnswer(Struct, frozen=True, kw_only=True):
     content_type: str = ""
     body: str = ""
     is_command: bool = False
+    is_cut: bool = False
 
     def masked(self, secrets: Secrets) -> CheckAnswer:
-        """Return it without secrets, and with the beginning of the body that a report shows."""
+        """Return it without secrets, and with the beginning of the body that a report shows.
+
+        If the body was cut, it may end within a secret, which is not recognised then. So only that is shown which is
+        the same if half of it is masked.
+        """
         body = secrets.mask(self.body)
+        if self.is_cut:
+            half = secrets.mask(self.body[: len(self.body) // 2])
+            body = os.path.commonprefix([body, half])  # noqa: RUF071  # character by character is right
         shown = body if len(body) <= _BODY_SHOWN else f"{body[: _BODY_SHOWN - 1]}…"
         return replace(self, body=shown, content_type=secrets.mask(self.content_type))
 
@@ -83,6 +93,7 @@ def of_server(answer: Answer) -> CheckAnswer:
         size=len(answer.body),
         content_type=answer.headers.get("content-type", ""),
         body=body,
+        is_cut=len(answer.body) > _BODY_KEPT,
     )
 
 
@@ -95,6 +106,7 @@ def of_command(*, status: int | None, stdout: bytes, stderr: bytes, seconds: flo
         size=len(stdout) + len(stderr),
         body=shown[:_BODY_KEPT].decode(errors="backslashreplace"),
         is_command=True,
+        is_cut=len(shown) > _BODY_KEPT,
     )
 
 

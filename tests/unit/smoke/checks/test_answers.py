@@ -101,3 +101,13 @@ def test_whether_the_exit_status_is_what_was_wrong() -> None:
     assert not failed.says('"2"')
     assert answers.of_command(status=-9, stdout=b"", stderr=b"", seconds=0.1).says("SIGKILL")
     assert not answers.of_command(status=None, stdout=b"", stderr=b"", seconds=0.1).says("no exit status")
+
+
+@pytest.mark.parametrize("secret", ["tr0ub4dor-and-3", "x" * 700])
+@pytest.mark.parametrize("shift", range(0, 16, 3))
+def test_a_secret_at_which_the_body_was_cut_does_not_show_in_part(secret: str, shift: int) -> None:
+    secrets = Secrets(values=(secret,))
+    body = b"y" * shift + secret.encode() * (40_000 // len(secret))
+    answered = answers.of_command(status=0, stdout=body, stderr=b"", seconds=0.1).masked(secrets)
+    assert answered.body.startswith("y" * shift)
+    assert set(answered.body[shift:]) <= {"*", "…"}
