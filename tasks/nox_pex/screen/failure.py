@@ -26,6 +26,6 @@ def messages(error: NoxPexError, *, subject: str) -> Iterator[Row | Line]:
 def _meaning(label: str, text: str) -> Meaning:
     if label == "FAILED":
         return "failed"
-    if text.startswith("| ") or label == "see":
+    if text.startswith("| ") or label in ("", "see"):
         return "program"
     return "plain"

@@ -88,7 +88,11 @@ def lines(outcomes: Sequence[Outcome], form: Form, *, width: int | None, seconds
         )
         for each in found
     ]
-    yield from table(_HEADER, cells, form, flexible="reason", width=width)
+    reasons = any(each.reason for each in found)
+    shown = [number for number, name in enumerate(_HEADER) if reasons or name != "reason"]
+    picked = [[row[number] for number in shown] for row in cells]
+    flexible = "reason" if reasons else "file"
+    yield from table([_HEADER[number] for number in shown], picked, form, flexible=flexible, width=width)
     counts = Counter(each.result for each in found)
     others = ", ".join(f"{counts[result]} {result}" for result in _RESULTS if counts[result])
     said = f"{counts['failed']} of {len(found)} failed" if counts["failed"] else others

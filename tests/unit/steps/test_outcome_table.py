@@ -65,7 +65,8 @@ def test_a_run_without_failures_says_how_many_of_each() -> None:
         outcome("cron", "pex", result="unchanged"),
         outcome("web", "pex"),
     ]
-    *_, last = outcome_table.lines(outcomes, LOG, width=None, seconds=0.25)
+    head, *_, last = outcome_table.lines(outcomes, LOG, width=None, seconds=0.25)
+    assert head.split() == ["binary", "result", "seconds", "file"]  # nothing has a reason
     assert last == "  1 passed, 2 unchanged in 0.2 s"
 
 
