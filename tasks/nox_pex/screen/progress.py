@@ -24,6 +24,10 @@ _WIDTH_WITH_BAR: Final = 72
 """The columns that a terminal needs for a bar next to the texts."""
 
 
+_WIDEST: Final = 160
+"""The columns that the line uses at most: the variable `COLUMNS` may say anything."""
+
+
 _RATE_AFTER: Final = 1.0
 """Seconds after which a rate says something."""
 
@@ -65,7 +69,7 @@ def of_terminal(progress: Progress, form: Form, *, seconds: float, width: int) -
     out = io.StringIO()
     screen = console.Console(
         file=out,
-        width=max(width - len(INDENT) - 1, 8),  # the last column stays empty: to fill it may begin the next line
+        width=max(min(width, _WIDEST) - len(INDENT) - 1, 8),  # the last column stays empty: to fill it may begin the next line
         force_terminal=form.colour,
         no_color=not form.colour,
         color_system="standard" if form.colour else None,
