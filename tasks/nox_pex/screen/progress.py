@@ -69,7 +69,7 @@ def of_terminal(progress: Progress, form: Form, *, seconds: float, width: int) -
     out = io.StringIO()
     screen = console.Console(
         file=out,
-        width=max(min(width, _WIDEST) - len(INDENT) - 1, 8),  # the last column stays empty: to fill it may begin the next line
+        width=max(min(width, _WIDEST) - len(INDENT) - 1, 8),  # to fill the last column may begin the next line
         force_terminal=form.colour,
         no_color=not form.colour,
         color_system="standard" if form.colour else None,
