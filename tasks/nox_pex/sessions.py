@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -297,22 +297,27 @@ def _check_needs(session: nox.Session, context: Context, own: _Ours) -> None:
     only shown, each once: their own sessions fail.
     """
     before = nox_queue.postpone(session, _rank)
-    waiting = [_REGISTERED.get(name) for name in nox_queue.waiting(session)]
-    run = [own, *(each for each in waiting if each is not None)]
-    known = [_REGISTERED[name].step for name in nox_queue.all_of_run(session) if name in _REGISTERED]
-    frontend.check_arguments(context, table.STEPS.values() if session.parallel else known)
+    run = [own, *_registered(nox_queue.waiting(session))]
+    every = [each.step for each in _registered(nox_queue.all_of_run(session))]
+    frontend.check_arguments(context, table.STEPS.values() if session.parallel else every)
     if own.step.signs and before and frontend.signs(context):
         nox_queue.run_later(session, before)
     projects = dict.fromkeys(each._replace(step=own.step) for each in run)
     found = {each: _problems(session, context, each, run, own=own) for each in projects}
-    context.steps.update(each.step.name for each in run if each[1:] == own[1:])
+    later = [each.step.name for each in run[1:] if each[1:] == own[1:]]
+    context.steps.update([own.step.name, *later])
     context.later.clear()
-    context.later.update(each.step.name for each in run[1:] if each[1:] == own[1:])
+    context.later.update(later)
     _show_once(context, [problem for each, problems in found.items() if each != own for problem in problems])
     if problems := (*found[own], *frontend.find_shared_files(context, _other_contexts(session, own))):
         raise NoxPexError.together(problems)
     if own.step.surveys:
         _survey(session, context, own)
+
+
+def _registered(names: Iterable[str]) -> list[_Ours]:
+    """Return the sessions of nox-pex among the sessions with these names."""
+    return [_REGISTERED[name] for name in names if name in _REGISTERED]
 
 
 def _survey(session: nox.Session, context: Context, own: _Ours) -> None:
