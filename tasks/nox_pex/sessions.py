@@ -206,13 +206,12 @@ _SHOWN: Final[set[object]] = set()
 
 def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        with nox_screen.one_line_errors(session):
+        with import_path.without(directory, session.invoked_from), nox_screen.one_line_errors(session):
             check_supported()
             if arguments.asks_for_help(session.posargs):
                 nox_help.explain(session, _EXPLAINED)
                 return
-            screen = nox_screen.screen_of(session)
-            with import_path.without(directory, session.invoked_from), screen.opened(), _reported(step, directory):
+            with nox_screen.screen_of(session).opened(), _reported(step, directory):
                 _run(step, session, directory, suffix=suffix)
 
     run.__doc__ = step.help
@@ -234,8 +233,9 @@ def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
 
     def run(session: nox.Session) -> None:
         """Do nothing but explain the arguments: the sessions that this one requires do the work."""
-        if arguments.asks_for_help(session.posargs):
-            nox_help.explain(session, _EXPLAINED)
+        with import_path.without(session.invoked_from):
+            if arguments.asks_for_help(session.posargs):
+                nox_help.explain(session, _EXPLAINED)
 
     run.__doc__ = f"{step.help} For each {each}."
     return run

@@ -84,7 +84,7 @@ def test_a_front_end_that_git_ignores_is_built_before_pex_and_ships(with_fronten
     failed = with_frontend.run("-s", "pex", env={"NO_NODE": "1"})
     assert failed.status != 0
     assert "pex: loose" not in failed.output
-    finished = with_frontend.nox("-s", "pex", "--", "--binary", "dist/loose.pex", env={"NO_NODE": "1"})
+    finished = with_frontend.nox("-s", "report", "--", "--binary", "dist/loose.pex", env={"NO_NODE": "1"})
     assert "frontend" not in finished.output
 
 

@@ -395,7 +395,7 @@ class Runner:
     global_config = type("Flags", (), {"nocolor": False, "forcecolor": False})
 
 class Session:
-    name, parallel, _runner = "pex", False, Runner()
+    name, parallel, invoked_from, _runner = "pex", False, ".", Runner()
     def error(self, line): sys.exit(line)
 
 sys.platform = "win32"

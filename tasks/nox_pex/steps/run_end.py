@@ -12,14 +12,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import secrets
     import shutil
     import tempfile
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from nox_pex.steps.outcome import Outcome
     from nox_pex.system import files, outside_text, streams
 else:
-    secrets = lazy("secrets")  # these are only needed at the end, and on GitHub
-    shutil = lazy("shutil")
+    shutil = lazy("shutil")  # these are only needed at the end, and on GitHub
     tempfile = lazy("tempfile")
     msgspec = lazy("msgspec")
     errors = lazy("nox_pex.errors")
@@ -84,14 +83,20 @@ def watch(environ: MutableMapping[str, str], *, parallel: bool = False) -> None:
     if not is_worker:
         directory = ""
         if parallel or environ.get(SUMMARY) or _is_on_github(environ):
-            directory = str(Path(tempfile.gettempdir(), f"nox-pex-{secrets.token_hex(16)}"))
+            directory = str(Path(tempfile.gettempdir(), f"nox-pex-{os.urandom(16).hex()}"))
             environ[_RUN] = f"{os.getpid()}:{directory}"
     place = Path(directory) if directory else None
     _WATCHED.append(place)
     if is_worker:
-        atexit.register(deliver, Path(directory), dict(environ), time.monotonic())
+        atexit.register(_guarded, deliver, Path(directory), dict(environ), time.monotonic())
     else:
-        atexit.register(finish, place, dict(environ), time.monotonic())
+        atexit.register(_guarded, finish, place, dict(environ), time.monotonic())
+
+
+def _guarded(end: Callable[..., None], *arguments: Any) -> None:
+    """Call `end`, and import nothing from the directory of the noxfile."""
+    with import_path.without():
+        end(*arguments)
 
 
 def note_form(form: Form) -> None:

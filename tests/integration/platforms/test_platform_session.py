@@ -30,7 +30,7 @@ def test_the_session_platform_prints_the_description_of_its_python_and_nothing_e
     here = json.loads(nox_stdout(abroad, "-s", "platform"))
     assert here["marker_environment"]["python_version"] == THIS
     assert here.keys() == {"compatible_tags", "marker_environment"}
-    assert nox_stdout(abroad, "-s", "platform") == nox_stdout(abroad, "-s", "platform", "--", "--force")
+    assert nox_stdout(abroad, "-s", "platform") == nox_stdout(abroad, "-R", "-s", "platform")
     abroad.environ["PATH"] += f":{pythons()[str(OTHER)].parent}"
     abroad.write_noxfile(f"python={[OTHER]!r}")
     there = json.loads(nox_stdout(abroad, "-s", f"platform-{OTHER}"))

@@ -22,7 +22,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Ends:
     """What runs when the process ends."""
     found: Ends = []
     monkeypatch.setattr(run_end, "_WATCHED", [])
-    monkeypatch.setattr(atexit, "register", lambda *call: found.append(call))
+    monkeypatch.setattr(atexit, "register", lambda _guarded, *call: found.append(call))
     return found
 
 
