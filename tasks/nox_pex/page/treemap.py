@@ -105,7 +105,9 @@ def _key(sort: Sort, said: str, stored: int) -> Element:
     """Return a line of the legend, with the size of all parts of this sort."""
     fill = "key-hatching" if sort == "runtime" else ""
     before = drawing.hatching(fill, "hatching") if fill else None
-    return htpy.li[drawing.swatch(f"part {sort}", fill=fill, before=before), htpy.span[said, " ", htpy.strong[size_text(stored)]]]
+    return htpy.li[
+        drawing.swatch(f"part {sort}", fill=fill, before=before), htpy.span[said, " ", htpy.strong[size_text(stored)]]
+    ]
 
 
 def _told(parts: Sequence[_Part], contents: BinaryContents) -> str:
