@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,12 +14,37 @@ from packaging.version import Version
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.poetry.git_failures import git_failure
 from nox_pex.project.pyproject import Project
+from nox_pex.system import log_excerpt
 from nox_pex.system.command import Outcome
 from nox_pex.tools.index_failures import network_failure
+
+_ADVICE: Final = re.compile(
+    r"(?:Probable |Possible )?Causes:|Solutions:|This is likely not a Poetry issue"
+    r"|If any of those solutions worked|If neither works|You can also run your poetry command"
+)
+"""Matches the first line of what Poetry says after a problem: its remedies are for those who run Poetry themselves."""
 
 
 def failure(outcome: Outcome, project: Project) -> NoxPexError:
     """The error that Poetry's output reports; `install-failed` if the output is not known."""
+    error = _failure(outcome, project)
+    return error if error.cause else error.replaced(cause=log_excerpt.excerpt([*_messages(error.log)]))
+
+
+def _messages(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of Poetry's output without its boxes, without the advice in them, and each message once."""
+    seen: set[str] = set()
+    advice = False
+    for line in lines:
+        text = line.strip(" |")
+        boxed = line.lstrip().startswith("|")
+        advice = boxed and (advice or _ADVICE.match(text) is not None)
+        if text and not advice and not (boxed and text in seen):
+            yield text if boxed else line
+        seen.add(text)
+
+
+def _failure(outcome: Outcome, project: Project) -> NoxPexError:
     part = re.search(r"^\s*Cannot install (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*?)\.?$", outcome.output, re.MULTILINE)
     what = (
         f"Poetry could not install {part['name']} of {project.lock}"

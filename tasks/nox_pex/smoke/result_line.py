@@ -9,7 +9,7 @@ from nox_pex.smoke.report import AFTER_FAILURE, BootResult
 from nox_pex.smoke.stop import Stop
 from nox_pex.system.messages import Line
 
-_WIDTHS: Final = (7, 15, 13, 27)
+_WIDTHS: Final = (7, 15, 13, 16)
 """The widths of the columns, so that the lines of one run are a table: the state, ready, the checks, the stop."""
 
 
@@ -49,8 +49,11 @@ def _checked(boot: BootResult) -> str:
 
 
 def _stopped(stop: Stop | None) -> str:
-    return "" if stop is None else str(stop)
+    """Return how the program stopped. SIGTERM is the usual signal, so that only another one is named."""
+    if stop is None or stop.status is None or stop.signal != "TERM":
+        return "" if stop is None else str(stop)
+    return f"stopped in {stop.seconds:.1f} s"
 
 
 def _memory(boot: BootResult) -> str:
-    return "" if boot.memory is None else f"{boot.memory / 1e6:.0f} MB"
+    return "" if boot.memory is None else f"{boot.memory / 1e6:.0f} MB RAM"

@@ -40,6 +40,10 @@ _NAMES_A_HOST: Final = re.compile(r"://|host[=:] ?\S")
 """Matches a line that says which host was asked."""
 
 
+_AROUND: Final = " \t|."
+"""What Poetry writes around a message: the left side of a box, and a full stop."""
+
+
 _REFUSED: Final = (
     "Authorization error accessing",
     "401 Client Error",
@@ -62,7 +66,7 @@ def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
     line = next((line for line in outcome.output.splitlines() if any(text in line for text in _REFUSED)), None)
     if line is not None:
         remedy = "check the credentials of Poetry, pip or uv for that index"
-        return NoxPexError("index-auth", f"{what}: {line.strip()}", remedy, log=outcome.tail)
+        return NoxPexError("index-auth", f"{what}: {line.strip(_AROUND)}", remedy, log=outcome.tail)
     reason = unreachable(outcome)
     if reason is not None:
         remedy = "check the network, the proxy and `pip config list`, then run it again"
@@ -76,5 +80,5 @@ def network_failure(what: str, outcome: Outcome) -> NoxPexError | None:
 
 def unreachable(outcome: Outcome) -> str | None:
     """Return the line of a tool's output that says that a server cannot be reached or fails; else None."""
-    lines = [line.strip() for line in outcome.output.splitlines() if any(text in line for text in _UNREACHABLE)]
+    lines = [line.strip(_AROUND) for line in outcome.output.splitlines() if any(text in line for text in _UNREACHABLE)]
     return next((line for line in lines if _NAMES_A_HOST.search(line)), lines[0]) if lines else None

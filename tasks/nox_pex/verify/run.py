@@ -268,7 +268,8 @@ def _run_gate(gate: Gate, inputs: GateInputs) -> GateResult:
         failed = NoxPexError(_CODES[gate], problem, "do not trust the file, and report this")
         return _not_checked(gate, failed, seconds=time.monotonic() - started)
     verdict = replace(verdict, problems=tuple(map(_shortened, verdict.problems[:_MOST_PROBLEMS])))
-    found = failure(_CODES[gate], verdict, subject=binary, remedy=_REMEDIES[gate])
+    what = f"{inputs.target.name}: {gate}"
+    found = failure(_CODES[gate], verdict, subject=binary, remedy=_REMEDIES[gate], what=what)
     return GateResult(
         gate=gate,
         state="failed" if found else "skipped" if verdict.skipped else "passed",

@@ -104,3 +104,45 @@ def test_the_log_of_a_failed_build_ends_before_poetrys_message(service: Project)
     error = failure(Outcome(status=1, output=output, seconds=0.0), service)
     assert error.log[0] == "gcc failed"
     assert "not the build" not in "\n".join(error.log)
+
+
+REFUSED_HASH = """
+    - Installing click (8.5.1)
+
+      | Downloaded distributions for click (8.5.1) did not match any known checksums in your lock file.
+      |
+      | Causes:
+      |   - invalid or corrupt cache either during locking or installation
+      |
+      | If any of those solutions worked, you will have to clear your caches.
+      |
+      | You can also run your poetry command with -v to see more information.
+"""
+UNREACHABLE = """
+      | All attempts to connect to index.invalid failed.
+      |
+      | Probable Causes:
+      |     - the hostname cannot be resolved by your DNS
+      |     - your network is not connected to the internet
+      |
+      | You can also run your poetry command with -v to see more information.
+
+      | All attempts to connect to index.invalid failed.
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        (
+            REFUSED_HASH,
+            "Downloaded distributions for click (8.5.1) did not match any known checksums in your lock file.",
+        ),
+        (UNREACHABLE, "All attempts to connect to index.invalid failed."),
+    ],
+)
+def test_the_cause_is_what_poetry_found_and_not_its_guesses(service: Project, output: str, cause: str) -> None:
+    shown = failure(Outcome(status=1, output=output, seconds=0.0), service).cause
+    assert shown[-1] == cause
+    assert shown.count(cause) == 1
+    assert not [line for line in shown if "|" in line or "cannot be resolved" in line or "-v" in line]

@@ -56,11 +56,14 @@ def skipped(condition: Any, reason: str) -> BootResult:
 def test_the_lines_of_the_conditions_are_a_table() -> None:
     lines = [result_line.of_boot(boot) for boot in FAILED.boot_results]
     assert [line.text for line in lines] == [
-        "cold:     passed   ready in 3.2 s   2 of 2 checks  stopped by SIGTERM in 0.1 s  60 MB",
+        "cold:     passed   ready in 3.2 s   2 of 2 checks  stopped in 0.1 s  60 MB RAM",
         "warm:     failed   ready in 1.0 s   1 of 2 checks",
         "offline:  skipped  this machine does not support it",
     ]
     assert [line.meaning for line in lines] == ["passed", "failed", "skipped"]
+    by_hand = replace(FAILED.boot_results[0], stop=Stop(signal="INT", status=0, seconds=0.1))
+    assert "stopped by SIGINT in 0.1 s" in result_line.of_boot(by_hand).text
+    assert len(result_line.of_boot(FAILED.boot_results[0]).text) <= 78, "with its margin it fits into 80 columns"
     wide = [result_line.of_boot(boot, labels=["cold", "unprivileged"]).text for boot in FAILED.boot_results]
     assert {line.index(boot.state) for line, boot in zip(wide, FAILED.boot_results, strict=True)} == {15}
     never = result_line.of_boot(CRASHED.boot_results[0])

@@ -31,6 +31,17 @@ def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path, content: byte
     assert refused(tmp_path / "x.toml").startswith(f"error[config]: {said}")
 
 
+def test_the_line_that_is_wrong_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('a = 1\n  script = "uvicorn\n')
+    with pytest.raises(tomllib.TOMLDecodeError) as caught:
+        tomllib.loads(toml_file.read_text(file))
+    error = toml_file.refusal(file, caught.value)
+    assert error.problem.startswith(f"cannot read {file}:2: ")
+    assert "at line 2" not in error.problem, "it is said once"
+    assert error.rows == (("line", 'script = "uvicorn'),)
+
+
 def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")

@@ -40,7 +40,13 @@ def test_an_index_that_refuses_the_credentials(line: str) -> None:
 def test_an_index_that_does_not_answer(line: str) -> None:
     error = failure(f"{line}\n")
     assert error is not None
-    assert (error.code, error.problem) == ("index-unreachable", f"could not install pex: {line}")
+    assert (error.code, error.problem) == ("index-unreachable", f"could not install pex: {line.rstrip('.')}")
+
+
+def test_the_box_of_poetry_is_no_part_of_the_reason() -> None:
+    error = failure("    | All attempts to connect to index.example failed.\n    | \n")
+    assert error is not None
+    assert error.problem == "could not install pex: All attempts to connect to index.example failed"
 
 
 def test_the_line_that_names_the_host_is_shown() -> None:

@@ -17,6 +17,10 @@ _OTHERS: Final = ("runtime:", "python:", "scie:")
 """Beginnings of the refs of components that are not distributions."""
 
 
+_SHOWN: Final = 8
+"""The number of distributions that the block of a failure names. Its one line has all of them."""
+
+
 class Refused(Struct, frozen=True, kw_only=True):
     """A refused distribution, as an error shows it, and the expressions that the policy does not allow."""
 
@@ -52,7 +56,13 @@ def error(found: Sequence[Refused], rules: Policy, *, place: str, name: str) -> 
     problem = f"{place} does not allow the licences of {name}: {', '.join(each.shown for each in found)}"
     expressions = dict.fromkeys(expression for each in found for expression in each.expressions)
     entries = ", ".join(f'"{expression}"' for expression in expressions)
-    if not rules.allow:
-        return NoxPexError("license", problem, f"remove what has them, or take them out of deny-licenses: {entries}")
     also = " and not in deny-licenses" if rules.deny else ""
-    return NoxPexError("license", problem, f"remove what has them, or accept them in allow-licenses{also}: {entries}")
+    accept = f"accept them in allow-licenses{also}" if rules.allow else "take them out of deny-licenses"
+    named = [*(each.shown for each in found[:_SHOWN]), *_rest(len(found) - _SHOWN)]
+    rows = tuple(("" if number else "refused", each) for number, each in enumerate(named))
+    remedy = f"remove what has them, or {accept}: {entries}"
+    return NoxPexError("license", problem, remedy, subject=f"{name}: licences", rows=rows)
+
+
+def _rest(count: int) -> tuple[str, ...]:
+    return (f"and {count} more",) if count > 0 else ()

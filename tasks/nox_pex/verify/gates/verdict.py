@@ -27,11 +27,16 @@ class Verdict(Struct, frozen=True, kw_only=True):
     skipped: bool = False
 
 
-def failure(code: Code, verdict: Verdict, *, subject: str, remedy: str) -> NoxPexError | None:
-    """Return the error for a verdict about `subject`, the binary; None if there is no problem."""
+def failure(code: Code, verdict: Verdict, *, subject: str, remedy: str, what: str = "") -> NoxPexError | None:
+    """Return the error for a verdict about `subject`, the binary; None if there is no problem.
+
+    `what` names the gate for people, as in `service: leaks`.
+    """
     if not verdict.problems:
         return None
     shown = "; ".join(verdict.problems[:_SHOWN])
     rest = len(verdict.problems) - _SHOWN
     more = f"; and {rest} more" if rest > 0 else ""
-    return NoxPexError(code, f"{subject}: {shown}{more}", remedy)
+    named = [*verdict.problems[:_SHOWN], *((f"and {rest} more",) if rest > 0 else ())]
+    rows = tuple(("" if number else "found", each) for number, each in enumerate(named))
+    return NoxPexError(code, f"{subject}: {shown}{more}", remedy, subject=what, rows=rows)
