@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
 from nox_pex.contents import previous, read
 from nox_pex.contents.compare import compare
@@ -80,7 +81,13 @@ def _report(context: Context, target: Target) -> None:
     text = mark.marked(render.page(page), Mark(kind="report", digest=fingerprint))
     with os_errors.writing(str(output), place=output.parent):
         files.write_text(output, text)
-    context.say(_line(target.name, page.verdict, shown_path(context, output)))
+    context.say(_line(target.name, page.verdict, _shown(context, output)))
+
+
+def _shown(context: Context, file: Path) -> str:
+    """Return a path as the user sees it: from where the run was started, if it is below that, or from the project."""
+    shown = shown_path(context, file)
+    return os.path.relpath(file, context.root) if shown.startswith(os.pardir) else shown
 
 
 def _line(name: str, verdict: Verdict, shown: str) -> Line:
