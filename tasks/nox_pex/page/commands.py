@@ -68,7 +68,7 @@ def check(file: str, *, bundle: str, kinds: Collection[Kind]) -> Iterator[Comman
     yield Command(
         text=shlex.join(words),
         where=NEXT_TO_FILE,
-        purpose="check the signatures; key.pub is the public key of whoever signed",
+        purpose="check the signatures (key.pub is the public key of whoever signed)",
     )
 
 

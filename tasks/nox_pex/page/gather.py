@@ -138,7 +138,7 @@ def _of_bill(bill: BillFile, judgement: Judgement, *, file: str, command: Comman
         outcome = "failed"
         summary = f"licences that the settings do not allow: {', '.join(judgement.refused)}"
     elif not judgement.is_bill_current:
-        note = "it is not as `sbom` would write it today"
+        note = "`sbom` would write it differently today; run it again"
     return Proof(
         step="sbom", standing="current", outcome=outcome, summary=summary, note=note, file=file, command=command
     )

@@ -21,6 +21,20 @@ _MOST_FILES: Final = 200
 _NONE: Final = "not set"
 
 
+_WORK: Final = {
+    "install": "Poetry's install",
+    "wheel": "the project's wheel",
+    "disagreements": "pex's own check",
+    "runtime": "pex's runtime",
+    "pack": "packing",
+    "dependencies": "packing",
+    "compose": "putting together",
+    "validate": "check of the result",
+    "scie": "executables",
+}
+"""The names for people of the parts of a build, as the build record has them."""
+
+
 _STANDINGS: Final = {
     "current": ("passed", "about this file"),
     "changed": ("incomplete", "changed since it was written"),
@@ -43,7 +57,7 @@ def _piece(each: Evidence) -> Element:
         html.subtitle(text(each.title)),
         p[html.state(state, word), each.file and [" ", code[text(each.file)]]],
         html.facts((text(label), text(value)) for label, value in each.facts) if each.facts else None,
-        each.note and html.note(text(each.note)),
+        each.note and html.note(html.sentence(each.note)),
         *map(html.command, each.commands),
     ]
 
@@ -52,7 +66,7 @@ def changes(page: Page) -> Element:
     """Return what differs from the build before, or from the file that was named."""
     found = page.difference
     if found is None:
-        return html.part("changes", "What changed", html.note(text(page.baseline)))
+        return html.part("changes", "What changed", html.note(html.sentence(page.baseline)))
     if found.is_same:
         return html.part("changes", "What changed", html.note("Nothing: it is the same file, byte by byte."))
     named = "the build before" if found.baseline == "previous-build" else text(found.old.file)
@@ -107,7 +121,7 @@ def _files(title: str, files: Sequence[FileChange]) -> Node:
     more = len(files) - _MOST_FILES
     return [
         html.table(f"{title}: {counted(files, 'file')} that differ", ("File", "Change", "Size"), rows, numbers=(2,)),
-        html.note(f"and {more} more") if more > 0 else None,
+        html.note(f"And {more} more.") if more > 0 else None,
     ]
 
 
@@ -131,7 +145,7 @@ def making(page: Page) -> Node:
         )
         if made.inputs
         else None,
-        html.facts([("Lock", html.digest(made.lock)), ("Sources", _sources(made.sources))]),
+        html.facts([("Lock", html.digest(made.lock)), ("Own files in it", _sources(made.sources))]),
         *map(html.command, made.commands),
     )
 
@@ -139,11 +153,15 @@ def making(page: Page) -> Node:
 def _bars(seconds: Sequence[tuple[str, float]], whole: float) -> Element:
     return dl(".bars")[
         (
-            div[dt[text(name)], dd[span(".n")[html.seconds_text(each)], span(".share")[f" {each / whole * 100:.0f} %"]]]
+            div[
+                dt[text(_WORK.get(name, name))],
+                dd[span(".n")[html.seconds_text(each)], span(".share")[f" {each / whole * 100:.0f} %"]],
+            ]
             for name, each in seconds
         )
     ]
 
 
 def _sources(sources: Sequence[tuple[str, int]]) -> str:
-    return ", ".join(f"{text(name)}{f' ({count})' if count != 1 else ''}" for name, count in sources)
+    """Return how many of the project's files are in the binary."""
+    return str(dict(sources).get("taken", ""))

@@ -34,6 +34,25 @@ def text(value: str) -> str:
     return shown(value)
 
 
+def prose(value: str) -> Node:
+    """Return a text from outside on one line, in which what is between backticks is code."""
+    said = shown(value)
+    parts = said.split("`")
+    return [code[part] if at % 2 else part for at, part in enumerate(parts)] if len(parts) % 2 else said
+
+
+def capital(value: str) -> str:
+    """Return a text with a capital letter at its beginning, if that is a word and no name of a file or a code."""
+    first = value.split(" ", 1)[0].rstrip(":,;")
+    return f"{value[:1].upper()}{value[1:]}" if first.isalpha() else value
+
+
+def sentence(value: str) -> Node:
+    """Return a text from outside as a sentence: with a capital letter and a full stop."""
+    said = value.rstrip()
+    return prose(f"{capital(said)}{'' if not said or said.endswith(('.', '!', '?', '…')) else '.'}")
+
+
 def state(name: str, word: str = "") -> Element:
     """Return a state with its symbol and its word: the state's own, or another `word`."""
     kind, symbol = _MARKS.get(name, ("none", "○"))
@@ -85,9 +104,10 @@ def _kind(column: int, numbers: Sequence[int]) -> dict[str, str]:
 
 
 def command(each: Command) -> Element:
-    """Return a command line to paste, with its purpose and the directory to run it in."""
-    said = f"{each.purpose or 'Run'}, in {each.where}:" if each.where else f"{each.purpose}:" if each.purpose else ""
-    return div(".command")[said and p[text(said)], block([each.text])]
+    """Return a command line to paste, with its purpose (what it is for, after `to`) and the directory to run it in."""
+    place = f"run this in {each.where}" if each.where else "run this"
+    said = f"To {each.purpose}, {place}:" if each.purpose else f"{capital(place)}:"
+    return div(".command")[p[text(said)], block([each.text])]
 
 
 def block(lines: Iterable[str]) -> Element:

@@ -22,7 +22,7 @@ def sizes(page: Page) -> Node:
     """Return the sizes of everything in the file, as a treemap and as a table."""
     contents = page.contents
     if contents is None:
-        return html.part("sizes", "Size", html.note(text(page.problem), kind="warn"))
+        return html.part("sizes", "Size", html.note(html.sentence(page.problem), kind="warn"))
     rows = [
         (
             _name(group),
@@ -137,5 +137,5 @@ def left_out(page: Page) -> Node:
         "left-out",
         "Left out",
         html.table("Files that do not ship", ("File", "Why", "Pattern for sources.include"), rows),
-        html.note(f"and {more} more") if more > 0 else None,
+        html.note(f"And {more} more.") if more > 0 else None,
     )

@@ -22,9 +22,9 @@ def band(page: Page) -> Element:
     return header(f".band.{verdict.outcome}")[
         p(".verdict")[html.state(verdict.outcome, _TITLES[verdict.outcome])],
         h1[text(identity.name), span(".version")[text(version)]],
-        p(".reason")[text(verdict.reason)],
+        p(".reason")[html.sentence(verdict.reason)],
         html.facts(_identity(identity)),
-        html.note(text(identity.note), kind="warn") if identity.note else None,
+        html.note(html.sentence(identity.note), kind="warn") if identity.note else None,
         html.fold("Compare a file with this digest", html.command(identity.checksum)) if identity.checksum else None,
     ]
 
@@ -94,9 +94,11 @@ def _failure(failure: Failure) -> Element:
     return htpy.article(".failure")[
         htpy.h3[text(failure.subject or failure.step)],
         html.facts(rows) if rows else p[strong[text(failure.problem)]],
-        [p(".label")["Its log"], html.block(failure.log), more and html.note(text(more))] if failure.log else None,
+        [p(".label")["Its log"], html.block(failure.log), more and html.note(html.sentence(more))]
+        if failure.log
+        else None,
         [p(".label")["By hand"], html.block([failure.by_hand])] if failure.by_hand else None,
-        failure.remedy and p["What to do: ", text(failure.remedy)],
+        failure.remedy and p[html.sentence(f"What to do: {failure.remedy}")],
         p(".note")[code[text(f"error[{failure.code}]")], " in ", text(failure.step)],
     ]
 
@@ -117,5 +119,7 @@ def proofs(page: Page) -> Element:
 
 
 def _said(proof: Proof) -> Node:
-    said = None if proof.outcome == "not-run" and proof.summary == "not run" else text(proof.summary)
-    return [said, htpy.span(".note")[f" {text(proof.note)}"] if proof.note else None]
+    said = (
+        None if proof.outcome == "not-run" and proof.summary == "not run" else html.prose(html.capital(proof.summary))
+    )
+    return [said, htpy.span(".note")[" ", html.sentence(proof.note)] if proof.note else None]

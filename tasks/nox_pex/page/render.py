@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from htpy import Node, a, h1, header, p, span
+from htpy import Node, a, code, h1, header, p, span
 
 from nox_pex.page import history, html, inside, overview, running
 from nox_pex.page.document import document
@@ -56,11 +56,11 @@ def _cells(row: Row) -> tuple[Node, ...]:
     project = span(".version")[f" {text(row.project)}"] if row.project and row.project != row.name else None
     version = span(".version")[f" {text(row.version)}"] if row.version else None
     named = a(href=row.href)[text(row.name)] if _RELATIVE.fullmatch(row.href) else text(row.name)
-    stale = span(".note")["Its page is older; run nox -s report."] if row.is_stale and row.href else None
+    stale = span(".note")[" Its page is older. Run ", code["nox -s report"], "."] if row.is_stale and row.href else None
     return (
         [named, version, project],
         html.state(row.outcome),
-        [text(row.reason), stale],
+        [html.prose(html.capital(row.reason)), stale],
         html.bytes_text(row.size) if row.size is not None else "",
         size_change(row.growth) if row.growth is not None else "",
         f"{text(row.condition)} {html.seconds_text(row.boot)}" if row.boot is not None else "",

@@ -50,6 +50,12 @@ class _Own(Struct, frozen=True, kw_only=True):
     sha256: Sha256
 
 
+_ELSEWHERE: Final = (
+    "it comes from another checkout or machine, and this page takes its word; run `{step}` here to be sure"
+)
+"""Said of a result about which the state of this checkout knows nothing."""
+
+
 def path_of(target: Target, step: str) -> Path:
     """Return the path of the result of `step`: `dist/NAME.smoke.json`."""
     return target.file(f"{step}.json")
@@ -84,10 +90,10 @@ def _judged(target: Target, step: str, content: bytes, result: _R) -> Found[_R]:
     except msgspec.ValidationError:
         if isinstance(result, Push):  # no state is kept of it
             return Found(standing="current", result=result)
-        return Found(standing="current", result=result, note="it was not obtained in this checkout")
+        return Found(standing="current", result=result, note=_ELSEWHERE.format(step=step))
     if own != hashlib.sha256(content).hexdigest():
         return Found(
-            standing="changed", result=result, note=f"it is not as the last `{step}` in this checkout wrote it"
+            standing="changed", result=result, note=f"it was changed after `{step}` wrote it; run `{step}` again"
         )
     return Found(standing="current", result=result)
 

@@ -105,9 +105,11 @@ def gates(page: Page) -> Node:
         for each in page.gates
     ]
     head = ("Gate", "Result", "What it found", "Took")
-    return html.part("gates", "Gates", html.table("Gates of verify", head, rows, numbers=(3,)))
+    return html.part(
+        "gates", "Gates", html.table("Each gate checks one thing in the finished file", head, rows, numbers=(3,))
+    )
 
 
 def _summary(gate: Gate) -> Node:
     more = [*gate.problems, *(f"note: {note}" for note in gate.notes)]
-    return [text(gate.summary), ul[(li[text(each)] for each in more)] if more else None]
+    return [html.prose(html.capital(gate.summary)), ul[(li[html.prose(each)] for each in more)] if more else None]

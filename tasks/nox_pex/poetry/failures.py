@@ -14,7 +14,7 @@ from packaging.version import Version
 from nox_pex.errors import Code, NoxPexError
 from nox_pex.poetry.git_failures import git_failure
 from nox_pex.project.pyproject import Project
-from nox_pex.system import log_excerpt
+from nox_pex.system import log_excerpt, outside_text
 from nox_pex.system.command import Outcome
 from nox_pex.tools.index_failures import network_failure
 
@@ -28,20 +28,31 @@ _ADVICE: Final = re.compile(
 def failure(outcome: Outcome, project: Project) -> NoxPexError:
     """The error that Poetry's output reports; `install-failed` if the output is not known."""
     error = _failure(outcome, project)
-    return error if error.cause else error.replaced(cause=log_excerpt.excerpt([*_messages(error.log)]))
+    lines = [*outside_text.log_lines(outcome.output)] if error.log == outcome.tail else [*error.log]
+    return error if error.cause else error.replaced(cause=log_excerpt.excerpt([*_messages(lines)] or lines))
 
 
 def _messages(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of Poetry's output without its boxes, without the advice in them, and each message once."""
+    """Yield the messages in the boxes of Poetry's output, without its advice and each once; all lines without a box.
+
+    A line outside of a box, which may be blank, ends it.
+    """
+    every = list(lines)
+    if not any(map(_is_boxed, every)):
+        yield from every
+        return
     seen: set[str] = set()
     advice = False
-    for line in lines:
+    for line in every:
         text = line.strip(" |")
-        boxed = line.lstrip().startswith("|")
-        advice = boxed and (advice or _ADVICE.match(text) is not None)
-        if text and not advice and not (boxed and text in seen):
-            yield text if boxed else line
-        seen.add(text)
+        advice = _is_boxed(line) and (advice or _ADVICE.match(text) is not None)
+        if text and _is_boxed(line) and not advice and text not in seen:
+            seen.add(text)
+            yield text
+
+
+def _is_boxed(line: str) -> bool:
+    return line.lstrip().startswith("|")
 
 
 def _failure(outcome: Outcome, project: Project) -> NoxPexError:

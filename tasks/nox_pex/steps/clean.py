@@ -27,7 +27,7 @@ from nox_pex.steps import indexes
 from nox_pex.steps.context import Context
 from nox_pex.system import files, locks, os_errors
 from nox_pex.system.messages import Say, skipped
-from nox_pex.system.wording import megabytes
+from nox_pex.system.wording import size_text
 from nox_pex.tools import cache
 
 
@@ -110,12 +110,12 @@ class Removal(Struct, kw_only=True):
         """Show, and count, that `name` is removed, of `size` bytes."""
         self.count += 1
         self.size += size
-        self.say(f"clean: {'would remove' if self.dry_run else 'removed'} {name}, {megabytes(size)}")
+        self.say(f"clean: {'would remove' if self.dry_run else 'removed'} {name}, {size_text(size)}")
 
     def summarise(self) -> None:
         """Show the total size."""
         if self.count:
-            self.say(f"clean: {megabytes(self.size)} in total{' (--dry-run)' if self.dry_run else ''}")
+            self.say(f"clean: {size_text(self.size)} in total{' (--dry-run)' if self.dry_run else ''}")
         else:
             self.say("clean: nothing to remove")
 

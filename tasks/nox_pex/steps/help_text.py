@@ -24,6 +24,8 @@ _EXAMPLES: Final = {
     "attest": ("--key key.pem",),
     "image": ("--keep", "{name} --serve"),
     "push": ("--key key.pem", "--no-evidence"),
+    "report": ("--against OLD.pex",),
+    "diff": ("--against OLD.pex", "--max-growth 1MB"),
     "platform": ("--image python:3.12-slim",),
     "clean": ("--dry-run",),
 }
@@ -46,10 +48,11 @@ def lines(
     by_binary = any(step.by_binary for step in sessions.values())
     yield f"{bold('usage')}  nox -s {' '.join(sessions)} -- {'[NAME …] ' if by_binary else ''}[options]"
     yield ""
+    widest = max(map(len, sessions), default=0)
     for name, step in sessions.items():
         needed = [each.name for each in table.with_needed([step.name]) if each is not step]
         after = f" After {', '.join(needed)}." if needed else ""
-        yield from _wrapped(f"{step.help}{after}", head=f"{name}  ", width=width)
+        yield from _wrapped(f"{step.help}{after}", head=f"{name:<{widest}}  ", width=width)
     yield ""
     if by_binary:
         names = f": {', '.join(binaries)}" if binaries else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from nox_pex.contents import previous, read
 from nox_pex.contents.compare import compare
@@ -26,7 +27,7 @@ from nox_pex.page.shown_distributions import Declarations
 from nox_pex.pex import build_record
 from nox_pex.pex.target import Target
 from nox_pex.steps import built_file, indexes, judging
-from nox_pex.steps.context import Context
+from nox_pex.steps.context import Context, shown_path
 from nox_pex.steps.each_binary import each_binary
 from nox_pex.system import files, os_errors
 from nox_pex.system.messages import Line, Meaning
@@ -81,7 +82,13 @@ def _report(context: Context, target: Target) -> None:
     text = mark.marked(render.page(page), Mark(kind="report", digest=fingerprint))
     with os_errors.writing(str(output), place=output.parent):
         files.write_text(output, text)
-    context.say(_line(target.name, page.verdict, os.path.relpath(output, context.root)))
+    context.say(_line(target.name, page.verdict, _shown(context, output)))
+
+
+def _shown(context: Context, file: Path) -> str:
+    """Return a path as the user sees it: from where the run was started, if it is below that, or from the project."""
+    shown = shown_path(context, file)
+    return os.path.relpath(file, context.root) if shown.startswith(os.pardir) else shown
 
 
 def _line(name: str, verdict: Verdict, shown: str) -> Line:
@@ -148,10 +155,10 @@ def _unreadable(target: Target, error: NoxPexError) -> File:
 def _note(target: Target, sha256: str) -> str:
     """Return what is odd about the build record of a file; empty if nothing is."""
     if not built_file.record_about(target, sha256=sha256):
-        return "no build record describes exactly this file"
+        return "no build record describes exactly this file; build it with `pex` to have one"
     if build_record.of_last_build(target, sha256=sha256):
         return ""
-    return "its build record is not the one that the last build in this checkout wrote"
+    return "its build record comes from elsewhere, and this page takes its word; run `pex` to build the file here"
 
 
 def _declared(target: Target, built: Built | None) -> Declarations:
@@ -171,5 +178,5 @@ def _difference(
         return compare(old, contents, project=project, mask=mask), ""
     before = previous.read(target, sha256=contents.sha256)
     if before is None:
-        return None, "no earlier build with other bytes is known here"
+        return None, "no earlier build with other content is known here; `-- --against OLD.pex` compares with any file"
     return compare(before, contents, baseline="previous-build", project=project, mask=mask), ""

@@ -31,9 +31,10 @@ def append(path: Path, text: Callable[[int], str]) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        content = text(max(0, LARGEST - status.st_size - 1)).encode()
+        content = text(max(0, LARGEST - status.st_size - 2)).encode()
         if content:
-            # What another program wrote may have no line break at its end.
-            os.write(descriptor, b"\n" + content if status.st_size else content)
+            # What another program wrote may have no line break at its end, or be written at the same moment.
+            ended = content if content.endswith(b"\n") else content + b"\n"
+            os.write(descriptor, b"\n" + ended if status.st_size else ended)
     finally:
         os.close(descriptor)

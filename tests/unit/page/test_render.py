@@ -130,7 +130,7 @@ def test_the_policy_allows_the_stylesheet_and_nothing_else() -> None:
 
 def test_what_a_person_reads_is_there() -> None:
     text = " ".join(Document(render.page(page_of())).text)
-    for said in ("service", "everything passed", "63.4 MB", "2.20 s", "GET /", "distribution-2"):
+    for said in ("service", "Everything passed.", "63.4 MB", "2.20 s", "GET /", "distribution-2"):
         assert said in text
 
 
@@ -183,7 +183,7 @@ def test_every_outcome_is_said_in_words(outcome: Any) -> None:
 def test_a_file_that_cannot_be_read_has_a_page() -> None:
     model = page_of(contents=None, problem="it is no ZIP", distributions=0, boots=())
     model = msgspec.structs.replace(model, distributions=())
-    assert "it is no ZIP" in " ".join(Document(render.page(model)).text)
+    assert "It is no ZIP." in " ".join(Document(render.page(model)).text)
 
 
 def rows() -> Iterator[Row]:

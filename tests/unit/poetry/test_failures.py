@@ -138,11 +138,9 @@ UNREACHABLE = """
             REFUSED_HASH,
             "Downloaded distributions for click (8.5.1) did not match any known checksums in your lock file.",
         ),
-        (UNREACHABLE, "All attempts to connect to index.invalid failed."),
+        (UNREACHABLE * 20, "All attempts to connect to index.invalid failed."),
     ],
 )
 def test_the_cause_is_what_poetry_found_and_not_its_guesses(service: Project, output: str, cause: str) -> None:
     shown = failure(Outcome(status=1, output=output, seconds=0.0), service).cause
-    assert shown[-1] == cause
-    assert shown.count(cause) == 1
-    assert not [line for line in shown if "|" in line or "cannot be resolved" in line or "-v" in line]
+    assert shown == (cause,)

@@ -262,7 +262,7 @@ def test_a_removal_shows_each_file_and_the_total(tmp_path: Path, removal: clean.
     removal.summarise()
     assert list(tmp_path.iterdir()) == []
     assert shown == [
-        "clean: removed dist/a, 0.2 MB",
+        "clean: removed dist/a, 200 kB",
         "clean: removed dist/directory, 1.0 MB",
         "clean: 1.2 MB in total",
     ]
@@ -276,9 +276,9 @@ def test_a_dry_run_removes_nothing(tmp_path: Path, shown: list[str]) -> None:
     removal.summarise()
     assert (tmp_path / "api.a").exists()
     assert shown == [
-        "clean: would remove dist/a, 0.2 MB",
-        "clean: would remove state, 0.2 MB",
-        "clean: 0.4 MB in total (--dry-run)",
+        "clean: would remove dist/a, 200 kB",
+        "clean: would remove state, 200 kB",
+        "clean: 400 kB in total (--dry-run)",
     ]
 
 
@@ -288,7 +288,7 @@ def test_an_emptied_directory_stays(tmp_path: Path, removal: clean.Removal, show
     removal.empty(tmp_path / "state", "state")
     removal.empty(tmp_path / "state", "state")
     assert list((tmp_path / "state").iterdir()) == []
-    assert shown == ["clean: removed state, 0.0 MB"]
+    assert shown == ["clean: removed state, 1 B"]
 
 
 def test_a_link_is_removed_and_not_what_it_points_to(tmp_path: Path, removal: clean.Removal) -> None:
@@ -329,7 +329,7 @@ def test_a_project_is_cleaned_with_its_state(make_context: MakeContext, tmp_path
     assert [path.name for path in (tmp_path / "dist").iterdir()] == ["api.cdx.json"]
     assert list(context.state.iterdir()) == []
     assert "clean: kept dist/api.cdx.json: nox-pex did not write it, or it was changed since" in shown
-    assert "clean: removed environments and state, 0.0 MB" in shown
+    assert any(line.startswith("clean: removed environments and state, ") for line in shown)
 
 
 @pytest.mark.parametrize(("names", "left"), [((), False), (("api",), True)])

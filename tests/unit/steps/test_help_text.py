@@ -25,6 +25,8 @@ def test_a_session_has_its_line_its_names_its_options_and_examples() -> None:
         "",
         "  --help             explain these arguments, and do nothing else",
     ]
+    heads = [line for line in lines("smoke", "diff") if line.startswith(("smoke ", "diff "))]
+    assert {line.index(line.split(maxsplit=1)[1]) for line in heads} == {len("smoke  ")}, "they are a column"
     shown = lines("pex", binaries=("api", "worker"))
     assert "  NAME               work on these binaries only: api, worker (default: all)" in shown
     assert [line.split()[0] for line in shown if line.startswith("  --")] == ["--force", "--jobs", "--help"]

@@ -98,13 +98,17 @@ def test_right_after_a_build_nothing_is_claimed_and_everything_known_is_shown(
     identity = page.identity
     assert (identity.version, identity.commit, identity.dirty) == ("1.0", "c" * 40, True)
     assert identity.sha256 == files.digest(tmp_path / "dist" / "api.pex")
-    assert identity.note == "its build record is not the one that the last build in this checkout wrote"
+    assert identity.note == (
+        "its build record comes from elsewhere, and this page takes its word; run `pex` to build the file here"
+    )
     assert [(each.name, each.version, each.stored > 0) for each in page.distributions] == [("idna", "3.11", True)]
     assert page.contents is not None
     assert [each.wheel for each in page.contents.distributions] == [LIBRARY]
     assert [each.path for each in page.left_out] == ["notes.py"]
     assert page.making.seconds == (("pack", 0.5),)
-    assert page.baseline == "no earlier build with other bytes is known here"
+    assert page.baseline == (
+        "no earlier build with other content is known here; `-- --against OLD.pex` compares with any file"
+    )
     assert shown[0] == "report: api not run: smoke: not run; verify: not run (dist/api.html)"
     assert mark.is_report(tmp_path / "dist" / "api.html")
     assert str(tmp_path) not in (tmp_path / "dist" / "api.html").read_text("utf-8")
@@ -142,7 +146,7 @@ def test_a_result_that_somebody_made_better_proves_nothing(build: Build, pages: 
     (page,) = pages
     assert page.verdict.outcome == "incomplete"
     assert page.proofs[0].summary == "its result was changed (cold, warm and offline passed)"
-    assert page.proofs[0].note == "it is not as the last `smoke` in this checkout wrote it"
+    assert page.proofs[0].note == "it was changed after `smoke` wrote it; run `smoke` again"
 
 
 ENDINGS = ["smoke.json", "verify.json", "cdx.json", "image.json", "push.json", "pex.intoto.jsonl", "pex.json"]
@@ -207,7 +211,7 @@ def test_a_finished_file_has_a_page_with_what_can_be_known_of_it(
     report.run(make_context(names=("api",), binary=binary))
     (page,) = pages
     assert (page.identity.file, page.identity.is_recorded) == ("old.pex", False)
-    assert page.identity.note == "no build record describes exactly this file"
+    assert page.identity.note == "no build record describes exactly this file; build it with `pex` to have one"
     assert [each.name for each in page.distributions] == ["idna"]
     assert page.distributions[0].is_direct is None
     assert page.proofs[0].command is not None
