@@ -51,7 +51,7 @@ def test_the_page_says_what_was_proven_of_exactly_this_file(sample: Project, env
     assert locked is not None
     for each in (
         sha256,
-        passed,
+        "Smoke, verify and sbom passed on exactly this file.",
         "fastapi",
         "starlette",
         "BSD-3-Clause",
@@ -85,7 +85,7 @@ def test_the_page_says_what_was_proven_of_exactly_this_file(sample: Project, env
     shown = text_of(page)
     assert sha256 in shown
     assert "other.pex" in shown
-    assert "no build record describes exactly this file" in shown
+    assert "No build record describes exactly this file" in shown
 
     sample.nox("-s", "clean")
     assert not page.exists()
