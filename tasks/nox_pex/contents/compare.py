@@ -86,7 +86,7 @@ def _by_name(groups: Sequence[Group]) -> dict[tuple[str, int], Group]:
 
 
 _NOTHING: Final = Group(kind="own", stored=0, files=())
-"""What takes the place of a group that is not there."""
+"""The value in place of a group that is not there."""
 
 
 def _group(old: Group | None, new: Group | None, *, is_project: bool = False) -> GroupChange | None:

@@ -67,7 +67,7 @@ class PythonInside(Struct, frozen=True, kw_only=True):
 
 
 class BuildFacts(Struct, frozen=True, kw_only=True):
-    """What the build record of exactly this file says: the project's version, the commit, the time of the build."""
+    """The facts in the build record of exactly this file: the project's version, the commit, the time of the build."""
 
     version: str = ""
     commit: str = ""

@@ -15,7 +15,7 @@ Kind = Literal["report", "index"]
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """What the first line says: the kind of the page, and the SHA-256 of what it was made from."""
+    """The content of the first line: the kind of the page, and the SHA-256 of what it was made from."""
 
     kind: Kind
     digest: str

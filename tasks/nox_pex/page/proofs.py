@@ -1,4 +1,4 @@
-"""What each step proves about one file, in one line, and the verdict that follows from all of them. Pure."""
+"""The proof of each step about one file, in one line, and the verdict that follows from all of them. Pure."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class Image(Result, frozen=True, kw_only=True, rename="kebab"):
 
 
 class Referrer(Struct, frozen=True, kw_only=True):
-    """What refers to an image in a registry."""
+    """A reference to an image in a registry."""
 
     kind: Annotated[str, Meta(max_length=100)]
 

@@ -25,7 +25,7 @@ _DEPENDENCIES: Final = ".deps/"
 
 
 class Declarations(Struct, frozen=True, kw_only=True):
-    """What is known of the project that a file was made from.
+    """The facts about the project that a file was made from.
 
     `project` is its name. `names` is what it declares (`reasons.declared`) and `lock` its lock; both are None if it is
     not known that the file was made from them.

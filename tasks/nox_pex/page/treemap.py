@@ -79,7 +79,7 @@ class _Part(Struct, frozen=True, kw_only=True):
 
     @property
     def tip(self) -> str:
-        """What is shown at the pointer."""
+        """The text that is shown at the pointer."""
         named = f"{self.name} {self.version}" if self.version else self.name
         return _tip(named, self.stored, self.size, self.file_count) + (f"; {self.why}" if self.why else "")
 

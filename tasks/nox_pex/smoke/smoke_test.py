@@ -59,7 +59,7 @@ class SmokeTest(Struct, frozen=True, kw_only=True):
 
 
 class Blame(Struct, frozen=True, kw_only=True):
-    """What a failure is about: the check that failed, if it is one, and the launch and the logs of its program.
+    """The subject of a failure: the check that failed, if it is one, and the launch and the logs of its program.
 
     `written` is the size of the server's log when it failed: what comes later is of other checks, and of the stop.
     """

@@ -39,7 +39,7 @@ def lines(
     width: int,
     bold: Callable[[str], str] = str,
 ) -> Iterator[str]:
-    """Yield the lines for the `sessions`, by their names, with the names of the `binaries` as far as they are known.
+    """Yield the lines for the `sessions`, by their names, with the names of the `binaries` that are known.
 
     A line has at most `width` columns. `bold` makes a heading bold.
     """

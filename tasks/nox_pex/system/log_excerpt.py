@@ -58,7 +58,7 @@ _FRAME: Final = pattern(r'[ |+]*File "(?P<path>[^"]+)", line \d+')
 
 
 _PLACE: Final = pattern(r"/(?:site|dist)-packages/|\.whl/|\.deps/[^/]+/")
-"""What comes before the top-level name of a module that is installed, also in the directories of pex."""
+"""The text before the top-level name of a module that is installed, also in the directories of pex."""
 
 
 _LIBRARY: Final = pattern(

@@ -41,7 +41,7 @@ _NAMES_A_HOST: Final = re.compile(r"://|host[=:] ?\S")
 
 
 _AROUND: Final = " \t|."
-"""What Poetry writes around a message: the left side of a box, and a full stop."""
+"""The text that Poetry writes around a message: the left side of a box, and a full stop."""
 
 
 _REFUSED: Final = (

@@ -11,7 +11,7 @@ from nox_pex.steps.journal import Journal, Place, cause_of
 from nox_pex.steps.outcome import Note, Part
 from tests.unit.steps.conftest import MakeContext
 
-HERE = Place(label="shop", root=Path("/work/shop"), checkout=Path("/work"))
+HERE = Place(label="shop", root=Path("/src/shop"), checkout=Path("/src"))
 
 
 def mask(text: str) -> str:
@@ -88,13 +88,13 @@ def test_every_text_is_masked_escaped_and_cut() -> None:
 @pytest.mark.parametrize(
     ("code", "problem", "file", "line"),
     [
-        ("config", "/work/shop/pyproject.toml:7: tool.nox-pex.x: unknown key", "shop/pyproject.toml", 7),
-        ("config", "/work/nox-pex.toml: binary: no table", "nox-pex.toml", 0),
+        ("config", "/src/shop/pyproject.toml:7: tool.nox-pex.x: unknown key", "shop/pyproject.toml", 7),
+        ("config", "/src/nox-pex.toml: binary: no table", "nox-pex.toml", 0),
         ("config", "/elsewhere/pyproject.toml:7: x", "", 7),
         ("lock-stale", "the lock is old", "shop/poetry.lock", 0),
         ("crashed", "it ended", "", 0),
     ],
 )
 def test_a_cause_names_the_place_in_the_checkout(code: str, problem: str, file: str, line: int) -> None:
-    cause = cause_of(NoxPexError(code, problem, "fix /work/shop/x"), HERE, mask=mask)  # type: ignore[arg-type]  # a code
+    cause = cause_of(NoxPexError(code, problem, "fix /src/shop/x"), HERE, mask=mask)  # type: ignore[arg-type]  # a code
     assert (cause.file, cause.line, cause.remedy) == (file, line, "fix shop/x")

@@ -32,7 +32,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def failed(label: str) -> None:
         own = Journal()
-        own.failed(NoxPexError("lock-stale", "old", "run it"), "install", Place(label, Path("/work"), None))
+        own.failed(NoxPexError("lock-stale", "old", "run it"), "install", Place(label, Path("/src"), None))
         monkeypatch.setattr(journal, "JOURNAL", own)
 
     return failed
@@ -55,7 +55,7 @@ def test_a_run_of_several_binaries_ends_in_a_table(fail: Callable[[str], None], 
     fail("api")
     run_end.finish(None, {}, time.monotonic())
     assert capsys.readouterr() == ("", "")
-    place = Place("worker", Path("/work"), None)
+    place = Place("worker", Path("/src"), None)
     journal.JOURNAL.failed(NoxPexError("no-lock", "there is none", "run it"), "install", place)
     run_end.finish(None, {}, time.monotonic())
     shown = capsys.readouterr()

@@ -65,7 +65,7 @@ class BootWatch:
 
     @property
     def doing(self) -> str:
-        """What is seen of the start now, for people; empty if nothing is."""
+        """The part of the start that is seen now, for people; empty if nothing is."""
         marks = self.marks
         if marks.program is not None:
             return "importing"
