@@ -20,24 +20,24 @@ from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import shutil
     import tempfile
 
     import msgspec
 
     from nox_pex import errors
     from nox_pex.screen import form as forms
+    from nox_pex.screen import width
     from nox_pex.screen.form import Form
     from nox_pex.steps import github, journal, outcome, outcome_table, summary, summary_file, table
     from nox_pex.steps.outcome import Outcome
     from nox_pex.system import files, outside_text, streams
 else:
-    shutil = lazy("shutil")  # these are only needed at the end, and on GitHub
-    tempfile = lazy("tempfile")
+    tempfile = lazy("tempfile")  # these are only needed at the end, and on GitHub
     msgspec = lazy("msgspec")
     errors = lazy("nox_pex.errors")
     github = lazy("nox_pex.steps.github")
     forms = lazy("nox_pex.screen.form")
+    width = lazy("nox_pex.screen.width")
     journal = lazy("nox_pex.steps.journal")
     outcome = lazy("nox_pex.steps.outcome")
     outcome_table = lazy("nox_pex.steps.outcome_table")
@@ -135,10 +135,10 @@ def report(outcomes: Sequence[Outcome], environ: Mapping[str, str], *, seconds: 
     A file that cannot be written to is one line of warning, and no failure.
     """
     if len({(each.project, each.binary) for each in outcomes}) > 1:
-        form, width = _shape(environ)
+        form, columns = _shape(environ)
         if form.columns:
             streams.show_line("", sys.stderr)
-        for line in outcome_table.lines(outcomes, form, width=width, seconds=seconds):
+        for line in outcome_table.lines(outcomes, form, width=columns, seconds=seconds):
             streams.show_line(line, sys.stderr)
     if _is_on_github(environ):
         with contextlib.suppress(errors.NoxPexError):  # nobody reads the standard output
@@ -158,7 +158,7 @@ def _shape(environ: Mapping[str, str]) -> tuple[Form, int | None]:
     """Return the form of the table, and the columns of the terminal; None if a log shows it."""
     colour, forced = forms.colour_of(environ)
     form = _FORM[0] if _FORM else forms.choose(sys.stderr, colour=colour, forced=forced, environ=environ, alone=True)
-    return form, shutil.get_terminal_size().columns if form.columns else None
+    return form, width.of(sys.stderr, environ) if form.columns else None
 
 
 def _is_on_github(environ: Mapping[str, str]) -> bool:
