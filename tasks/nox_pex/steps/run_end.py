@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     import tempfile
 
     import msgspec
+    from msgspec import structs
 
     from nox_pex import errors
+    from nox_pex.page import masking
     from nox_pex.screen import form as forms
     from nox_pex.screen import width
     from nox_pex.screen.form import Form
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
 else:
     tempfile = lazy("tempfile")  # these are only needed at the end, and on GitHub
     msgspec = lazy("msgspec")
+    structs = lazy("msgspec.structs")
     errors = lazy("nox_pex.errors")
+    masking = lazy("nox_pex.page.masking")
     github = lazy("nox_pex.steps.github")
     forms = lazy("nox_pex.screen.form")
     width = lazy("nox_pex.screen.width")
@@ -61,6 +66,10 @@ _WORKER: Final = "--parallel-worker"
 
 _MOST_FILES: Final = 10_000
 """The files that are read from the directory, which other programs of the same user may write to."""
+
+
+_MOST_BYTES: Final = 64 << 20
+"""The bytes of all these files that are read."""
 
 
 _WATCHED: Final[list[Path | None]] = []
@@ -111,6 +120,8 @@ def deliver(directory: Path, environ: Mapping[str, str], started: float) -> None
         return
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
+        if not _is_private(directory):
+            raise PermissionError
         files.write_bytes(directory / f"{os.getpid()}.json", msgspec.json.encode(outcomes))
     except (OSError, UnicodeError):
         report(outcomes, environ, seconds=time.monotonic() - started)
@@ -122,7 +133,7 @@ def finish(directory: Path | None, environ: Mapping[str, str], started: float) -
     `started` is the time at which the run began, on the monotonic clock.
     """
     left: list[Outcome] = []
-    if directory is not None and directory.is_dir():
+    if directory is not None and _is_private(directory):
         left = sorted(_left(directory), key=_position)
         files.remove(directory)
     if outcomes := (*journal.JOURNAL.outcomes, *left):
@@ -165,11 +176,34 @@ def _is_on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
+def _is_private(directory: Path) -> bool:
+    """Whether this is a directory, and no link to one, of this user, in which nobody else may write."""
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
 def _left(directory: Path) -> Iterator[Outcome]:
-    """Yield the outcomes in `directory`, as `deliver` wrote them."""
+    """Yield the outcomes in `directory`, as `deliver` wrote them.
+
+    Every program of this run knows the directory and may write there, so their texts are escaped once more.
+    """
+    room = _MOST_BYTES
     for file in sorted(directory.glob("*.json"))[:_MOST_FILES]:
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            yield from msgspec.json.decode(files.read_bytes(file), type=list[outcome.Outcome])
+            content = files.read_bytes(file)
+            room -= len(content)
+            if room < 0:
+                return
+            yield from map(_escaped, msgspec.json.decode(content, type=list[outcome.Outcome]))
+
+
+def _escaped(found: Outcome) -> Outcome:
+    """Return an outcome whose texts are as `Outcome` says; only its Markdown has lines."""
+    section = "\n".join(map(outside_text.shown, found.section.split("\n")))
+    return structs.replace(masking.masked(found, outside_text.shown), section=section)
 
 
 def _position(found: Outcome) -> tuple[str, str, int]:
