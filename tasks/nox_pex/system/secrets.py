@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from nox_pex.system import outside_text, secret_patterns
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 from nox_pex.system.secret_patterns import MASK, public_url, url_passwords
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ _HELD: Final = 200
 
 _NO_SECRETS: Final = frozenset({"false", "enabled", "disabled", "default", "always", "never", "required", "optional"})
 """Values that are no secrets, because they switch something on or off (`TOKENIZERS_PARALLELISM=false`)."""
+
+
+_ESCAPE: Final = pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+"""A sequence that a terminal does not show (ECMA-48, 5.4, and the hyperlinks of terminals)."""
 
 
 _CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
@@ -95,8 +99,19 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
     def mask(self, text: str) -> str:
         """Return `text` with `MASK` in place of every secret; the user before a URL's password stays.
 
-        A secret is masked in all forms of `secret_forms`, over several lines too, and where `…` cuts it.
+        A secret is masked in all forms of `secret_forms`, over several lines too, and where `…` cuts it. A line with a
+        secret that escape sequences divide, such as colours, loses all of these.
         """
+        if "\x1b" in text:
+            text = "\n".join(map(self._undivided, text.split("\n")))
+        return self._masked(text)
+
+    def _undivided(self, line: str) -> str:
+        """Return a line without escape sequences if there is a secret in it then; otherwise as it is."""
+        plain = _ESCAPE.sub("", line) if "\x1b" in line else line
+        return line if plain == line or self._masked(plain) == plain else plain
+
+    def _masked(self, text: str) -> str:
         text = self._whole.mask(text)
         text = secret_patterns.mask_private_keys(text)
         text = self._lines.mask(text)
