@@ -84,7 +84,7 @@ def test_the_phases_of_a_command_line_program(seen: dict[str, float], phases: li
 
 
 @pytest.mark.parametrize("is_server", [True, False])
-def test_phases_that_a_program_forges_neither_overlap_nor_take_less_than_no_time(is_server: bool) -> None:
+def test_phases_that_a_program_forges_neither_overlap_nor_take_less_than_no_time(*, is_server: bool) -> None:
     names = ("writes", "unpacked", "makes_venv", "program", "listening", "ready", "ended")
     for moments in itertools.permutations(range(1, len(names) + 1)):
         marks = Marks(**dict(zip(names, map(float, moments), strict=True)))
