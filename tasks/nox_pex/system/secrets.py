@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,13 +103,8 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
         secret that escape sequences divide, such as colours, loses all of these.
         """
         if "\x1b" in text:
-            text = "\n".join(map(self._undivided, text.split("\n")))
+            text = "\n".join(_undivided(line, self._masked) for line in text.split("\n"))
         return self._masked(text)
-
-    def _undivided(self, line: str) -> str:
-        """Return a line without escape sequences if there is a secret in it then; otherwise as it is."""
-        plain = _ESCAPE.sub("", line) if "\x1b" in line else line
-        return line if plain == line or self._masked(plain) == plain else plain
 
     def _masked(self, text: str) -> str:
         text = self._whole.mask(text)
@@ -218,6 +213,12 @@ class LineMasker:
 
     def _continues(self, line: str) -> bool:
         return secret_patterns.in_private_key(self._held) or self._secrets.continue_after(line)
+
+
+def _undivided(line: str, mask: Callable[[str], str]) -> str:
+    """Return a line without escape sequences if `mask` finds a secret in it then; otherwise as it is."""
+    plain = _ESCAPE.sub("", line)
+    return line if plain == line or mask(plain) == plain else plain
 
 
 def _is_proxy(name: str, value: str) -> bool:
