@@ -18,7 +18,7 @@ def test_a_program_that_ignores_the_signal_is_killed(smoke_test: SmokeTest) -> N
 def test_every_usual_way_to_stop_passes(mode: str, smoke_test: SmokeTest) -> None:
     tested = smoke_test("stops", mode, "{port}")
     assert tested.code is None, tested.problem
-    assert any("stopped by SIGTERM in" in line for line in tested.said)
+    assert any("stopped in" in line for line in tested.said)
 
 
 def test_an_exit_status_that_is_not_allowed_fails(smoke_test: SmokeTest) -> None:

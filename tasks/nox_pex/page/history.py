@@ -120,7 +120,12 @@ def _files(title: str, files: Sequence[FileChange]) -> Node:
     ]
     more = len(files) - _MOST_FILES
     return [
-        html.table(f"{title}: {counted(files, 'file')} that differ", ("File", "Change", "Size"), rows, numbers=(2,)),
+        html.table(
+            f"{title}: {counted(files, 'file')} that differ{'s' if len(files) == 1 else ''}",
+            ("File", "Change", "Size"),
+            rows,
+            numbers=(2,),
+        ),
         html.note(f"And {more} more.") if more > 0 else None,
     ]
 

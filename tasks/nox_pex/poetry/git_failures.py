@@ -133,7 +133,9 @@ def git_failure(outcome: Outcome, project: Project) -> NoxPexError | None:
     for kind in _KINDS:
         found = (line for pattern in kind.patterns for line in lines if re.search(pattern, line, re.IGNORECASE))
         if re.search(kind.needs, output, re.IGNORECASE) and (reason := next(found, None)):
-            return NoxPexError(kind.code, f"{what}: {reason}", kind.remedy.format(**fields), log=outcome.tail)
+            return NoxPexError(
+                kind.code, f"{what}: {reason}", kind.remedy.format(**fields), log=outcome.tail, cause=(reason,)
+            )
     reason = _message(output) or f"exit status {outcome.status}"
     return NoxPexError("install-failed", f"{what}: {reason}", "try `git ls-remote` with that address", log=outcome.tail)
 

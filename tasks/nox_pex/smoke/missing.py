@@ -1,4 +1,7 @@
-"""Explain why a program does not find a module or a file: the record says that the build left it out of the binary."""
+"""Explain why a program does not find something.
+
+A module or a file: the record says that the build left it out of the binary. A variable: the environment is clean.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,12 @@ _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
 
 
 _NAME: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+
+
+_VARIABLE: Final = re.compile(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'")
+
+
+_NOT_INSTALLED: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)'$")
 
 
 _COMPLAINT: Final = re.compile(
@@ -63,9 +72,14 @@ class Missing(Struct, frozen=True):
 def explain(error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: Path, say: Say) -> NoxPexError:
     """Return a failure that names what is missing, if the binary lacks it because it was left out; else `error`.
 
+    Also a variable that the program does not find in its environment is named.
+
     `logs` are what the program wrote. The record next to the `binary` counts only if it is about that file. `say` shows
     the table that includes the missing files.
     """
+    if (name := _unset(error.cause)) is not None:
+        add = f"set {name} in {target.key}.smoke.env, or name it in pass-env"
+        return _with_remedy(error, f"the smoke test passes on no variable of your shell: {add}")
     wanted = {*_missing(error.log), *_missing([error.problem])}
     for each in logs:
         with contextlib.suppress(LimitError):  # the failure itself is more important
@@ -77,7 +91,7 @@ def explain(error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: 
     below = package_root(target) if target.project.package_mode else target.table.sources.below
     entries = [entry for entry in left_out.from_record(record) if any(_is(entry, each, root, below) for each in wanted)]
     if not entries:
-        return error
+        return _not_installed(error)
     chosen, key = target.table.sources, f"{target.key}.sources"
     names = ", ".join(map(str, entries[:_MAX_SHOWN]))
     patterns = [entry.include for entry in entries[:_MAX_SHOWN] if entry.include is not None]
@@ -87,6 +101,21 @@ def explain(error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: 
     say(f"the binary lacks {names}; {left_out.where_to_paste(chosen)}:{LINE_BREAK}{toml}")
     added = ", ".join(map(quoted, patterns))
     return _with_remedy(error, f"the binary lacks {names}: add {added} to {key}.include")
+
+
+def _not_installed(error: NoxPexError) -> NoxPexError:
+    """Return a failure that says how a module gets into the binary, if it ended the program; else `error`."""
+    found = _NOT_INSTALLED.match(error.cause[-1]) if error.cause else None
+    if found is None:
+        return error
+    remedy = f"nothing in the binary provides the module {found[1]}: add what does to the dependencies that ship"
+    return _with_remedy(error, f"{remedy}, with `poetry add` and without a dev group")
+
+
+def _unset(cause: Sequence[str]) -> str | None:
+    """Return the variable that the program read from its environment, which has none of this name; else None."""
+    found = next(filter(None, map(_VARIABLE.search, reversed(cause))), None)
+    return found[1] if found is not None and any("environ" in line for line in cause) else None
 
 
 def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:

@@ -187,3 +187,9 @@ def test_git_hides_its_reason_from_an_output_that_is_not_verbose() -> None:
 def test_the_log_of_the_failure_is_shown(board: Project) -> None:
     outcome = msgspec.structs.replace(failed(_DULWICH.format(exception="HangupException", message="no")), status=7)
     assert failure(outcome, board).log == outcome.tail
+
+
+def test_the_cause_is_the_reason_and_not_the_exception_of_dulwich(board: Project) -> None:
+    message = "ssh: connect to host 127.0.0.1 port 9: Connection refused"
+    found = failure(failed(_DULWICH.format(exception="HangupException", message=message)), board)
+    assert found.cause == (message,)

@@ -142,3 +142,38 @@ def test_a_large_directory_is_not_searched_whole(tmp_path: Path, monkeypatch: py
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "wanted").touch()
     assert not missing._has_file(tmp_path, "wanted")  # noqa: SLF001  # the limit has no other effect
+
+
+@pytest.mark.parametrize(
+    ("cause", "name"),
+    [
+        (('    DB = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'"), "DATABASE_URL"),
+        (('  File "<frozen os>", line 679, in __getitem__', "    x = environ[key]", "KeyError: 'token'"), "token"),
+        (('    prices["DATABASE_URL"]', "KeyError: 'DATABASE_URL'"), ""),
+        (("    os.environ.get('A')", "ValueError: A is empty"), ""),
+    ],
+)
+def test_a_variable_that_is_not_set_is_named_with_its_settings(
+    tmp_path: Path, cause: tuple[str, ...], name: str
+) -> None:
+    error = NoxPexError("exited-early", "cold: it ended", "see its log", cause=cause)
+    target = target_of(tmp_path / "program.pex", root=tmp_path)
+    found = missing.explain(error, [], target=target, binary=tmp_path / "program.pex", say=say_into(list[str]().append))
+    assert found.remedy == (
+        f"the smoke test passes on no variable of your shell: set {name} in {target.key}.smoke.env, "
+        "or name it in pass-env"
+        if name
+        else "see its log"
+    )
+
+
+def test_a_module_that_nothing_provides_is_to_be_added(tmp_path: Path) -> None:
+    def remedy(module: str) -> str:
+        line = f"ModuleNotFoundError: No module named '{module}'"
+        error = NoxPexError("exited-early", "cold: it ended", "see its log", log=(line,), cause=(line,))
+        target = target_of(tmp_path / "program.pex", root=tmp_path)
+        say = say_into(list[str]().append)
+        return missing.explain(error, [], target=target, binary=tmp_path / "program.pex", say=say).remedy
+
+    assert remedy("requests").startswith("nothing in the binary provides the module requests: add what does")
+    assert remedy("shop.generated") == "see its log", "a module of a package that is there is no dependency"
