@@ -103,10 +103,7 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
         secret that escape sequences divide, such as colours, loses all of these.
         """
         if "\x1b" in text:
-            text = "\n".join(_undivided(line, self._masked) for line in text.split("\n"))
-        return self._masked(text)
-
-    def _masked(self, text: str) -> str:
+            text = "\n".join(_undivided(line, self.mask) for line in text.split("\n"))
         text = self._whole.mask(text)
         text = secret_patterns.mask_private_keys(text)
         text = self._lines.mask(text)
@@ -217,7 +214,7 @@ class LineMasker:
 
 def _undivided(line: str, mask: Callable[[str], str]) -> str:
     """Return a line without escape sequences if `mask` finds a secret in it then; otherwise as it is."""
-    plain = _ESCAPE.sub("", line)
+    plain = _ESCAPE.sub("", line).replace("\x1b", "")  # a sequence may be in another one
     return line if plain == line or mask(plain) == plain else plain
 
 

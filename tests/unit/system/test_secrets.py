@@ -304,7 +304,13 @@ def test_colours_in_a_secret_do_not_hide_it(text: str) -> None:
 
 def test_a_long_text_with_escape_sequences_is_masked_in_linear_time() -> None:
     secrets = Secrets.from_values(["hunter2-hunter3"])
-    for text in ("\x1b[31mx\x1b[0m" * 100_000, "\x1b[" + "1" * 1_000_000, "\x1b]" * 300_000, "\x1b[1mx\n" * 50_000):
+    for text in (
+        "\x1b[31mx\x1b[0m" * 100_000,
+        "\x1b[" + "1" * 1_000_000,
+        "\x1b]" * 300_000,
+        f"{chr(27) * 9999}{'[1m' * 9999}",
+        "\x1b[1mx\n" * 50_000,
+    ):
         started = time.monotonic()
         assert secrets.mask(text) == text
         assert time.monotonic() - started < 5
