@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Final
 import nox
 
 from nox_pex import nox_queue, nox_screen
+from nox_pex.screen import form as forms
+from nox_pex.screen import width
 from nox_pex.screen.lines import painted
 from nox_pex.steps import frontend, help_text
 from nox_pex.steps.table import Step
@@ -28,12 +30,14 @@ def explain(session: nox.Session, registered: Mapping[str, tuple[Step, Sequence[
     names = list(dict.fromkeys(name for name in nox_queue.all_of_run(session) if name in registered))
     if session.name != names[0]:
         return
-    form = nox_screen.screen_of(session).form
+    flags = nox_screen.flags_of(session)
+    colour, forced = not flags.nocolor, flags.forcecolor
+    form = forms.choose(sys.stdout, colour=colour, forced=forced, environ=os.environ, alone=False)
     binaries = _binaries([each for name in names for each in registered[name][1]])
     lines = help_text.lines(
         {name: registered[name][0] for name in names},
         binaries,
-        width=shutil.get_terminal_size().columns,
+        width=width.of(sys.stdout, os.environ),
         bold=lambda text: painted(text, _BOLD, form),
     )
     streams.write_line("\n".join(lines), sys.stdout)

@@ -23,8 +23,8 @@ _MOST: Final = 50
 class _Boot(Struct, frozen=True, kw_only=True, rename="kebab"):
     condition: str
     state: State
-    ready_after: Annotated[float, Meta(ge=0)] | None = None
-    memory: Annotated[int, Meta(ge=0)] | None = None
+    ready_after: Annotated[float, Meta(ge=0, le=10_000_000)] | None = None  # 1e400 would be infinite
+    memory: Annotated[int, Meta(ge=0, le=2**62)] | None = None
 
 
 class _Scie(Struct, frozen=True, kw_only=True):

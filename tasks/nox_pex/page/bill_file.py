@@ -19,6 +19,10 @@ from nox_pex.system import files, strict_json
 _Text = Annotated[str, Meta(max_length=4000)]
 
 
+_LARGEST: Final = 32 << 20
+"""Bytes of a bill that is read. One of ten thousand distributions has less."""
+
+
 _TREE: Final = "nox-pex:tree-sha256"
 """The property with the digest of a binary that is a directory, which has no hash in the bill."""
 
@@ -91,7 +95,7 @@ class _Bom(Struct, frozen=True, rename="camel"):
 def read(path: Path, *, sha256: str) -> BillFile:
     """Return the bill of materials in `path`, if it is about the file with this SHA-256."""
     try:
-        content = files.read_bytes(path)
+        content = files.read_bytes(path, most=_LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return BillFile(standing="not-run")
     except OSError as error:

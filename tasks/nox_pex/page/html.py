@@ -29,14 +29,18 @@ _MARKS: Final = {
 _WORDS: Final = {"not-run": "not run", "incomplete": "not complete"}
 
 
+_LONGEST: Final = 2000
+"""Characters of a text that are shown. The name of a file in a binary may have 65,535, and stand in several places."""
+
+
 def text(value: str) -> str:
-    """Return a text from outside on one line, with everything invisible escaped."""
-    return shown(value)
+    """Return a text from outside on one line, with everything invisible escaped, and without the end of a long one."""
+    return shown(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…")
 
 
 def prose(value: str) -> Node:
     """Return a text from outside on one line, in which what is between backticks is code."""
-    said = shown(value)
+    said = text(value)
     parts = said.split("`")
     return [code[part] if at % 2 else part for at, part in enumerate(parts)] if len(parts) % 2 else said
 

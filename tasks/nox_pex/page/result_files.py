@@ -23,6 +23,10 @@ _SHOWN: Final = 12
 """Characters of a SHA-256 in a sentence."""
 
 
+LARGEST: Final = 16 << 20
+"""Bytes of a result that is read. One of a large service has less than a hundredth."""
+
+
 _LONGEST_REASON: Final = 300
 """Characters of a reason for which a result cannot be read: it may quote the file."""
 
@@ -67,7 +71,7 @@ def read(target: Target, step: str, form: type[_R], *, sha256: str) -> Found[_R]
     A failed result counts even if somebody has changed it: nobody gains by that.
     """
     try:
-        content = files.read_bytes(path_of(target, step))
+        content = files.read_bytes(path_of(target, step), most=LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return Found(standing="not-run")
     except OSError as error:

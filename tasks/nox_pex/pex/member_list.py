@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, structs
@@ -59,6 +59,9 @@ _LOCATOR_64: Final = struct.Struct("<4sLQL")
 """The records of ZIP64 (APPNOTE 4.3.14, 4.3.15)."""
 
 
+_Bytes: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]
+
+
 class Blob(Struct, frozen=True, kw_only=True):
     """A part of the list: the central directory of an archive, the PEX-INFO, or the checksums of a directory.
 
@@ -70,7 +73,7 @@ class Blob(Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(ge=0, le=_LARGEST)]
     kind: str = "archive"
     crc: int | None = None
-    stored: int | None = None
+    stored: _Bytes | None = None
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -81,14 +84,14 @@ class Header(Struct, frozen=True, kw_only=True):
 
     format: int
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-    size: Annotated[int, Meta(ge=0)]
+    size: _Bytes
     file: str
     version: str = ""
     commit: str = ""
     dirty: bool = False
     finished: str = ""
     blobs: tuple[Blob, ...]
-    sizes: dict[str, int] = {}
+    sizes: dict[str, _Bytes] = {}
     links: dict[str, str] = {}
 
 

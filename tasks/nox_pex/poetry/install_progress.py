@@ -7,10 +7,10 @@ from typing import Final, final
 from nox_pex.system.lazy import pattern
 from nox_pex.system.messages import Work
 
-_PLAN: Final = pattern(r"Package operations: (\d+) installs?, (\d+) updates?, (\d+) removals?")
+_PLAN: Final = pattern(r"Package operations: (\d{1,6}) installs?, (\d{1,6}) updates?, (\d{1,6}) removals?")
 
 
-_OPERATION: Final = pattern(r"\s*- (?:Installing|Updating|Downgrading|Removing) ([A-Za-z0-9][A-Za-z0-9._-]*) ")
+_OPERATION: Final = pattern(r"\s*- (?:Installing|Updating|Downgrading|Removing) ([A-Za-z0-9][A-Za-z0-9._-]{0,199}) ")
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO, final
 
 from msgspec import Struct
 
-from nox_pex.screen import lines
+from nox_pex.screen import lines, width
 from nox_pex.screen.form import Form
 from nox_pex.system import streams
 from nox_pex.system.lazy import lazy
@@ -28,6 +28,10 @@ _LOG_INTERVAL: Final = 10.0
 
 _LIVE_INTERVAL: Final = 0.1
 """Seconds between two live lines. Work that takes less than twice as long has none."""
+
+
+_NARROWEST: Final = 12
+"""The columns of a terminal below which there is no live line: it would take several lines, and stay there."""
 
 
 _CLEAR: Final = "\r\x1b[K"
@@ -78,8 +82,8 @@ class Screen:
                 return
             self._erase()
             if self._form.columns:
-                width = shutil.get_terminal_size().columns
-                streams.show_line(lines.of_terminal(message, self._form, width=width), self._stream)
+                columns = width.of(self._stream, os.environ)
+                streams.show_line(lines.of_terminal(message, self._form, width=columns), self._stream)
             else:
                 self._write(lines.of_log(message))
 
@@ -144,8 +148,10 @@ class Screen:
                 self.say(line)
 
     def _draw(self, work: _Work, now: float) -> None:
-        width = shutil.get_terminal_size().columns
-        text = progress.of_terminal(work.progress, self._form, seconds=now - work.began, width=width)
+        columns = width.of(self._stream, os.environ)
+        if columns < _NARROWEST:
+            return
+        text = progress.of_terminal(work.progress, self._form, seconds=now - work.began, width=columns)
         self._has_live_line = True
         streams.show_text(f"{_CLEAR}{text}", self._stream)
 

@@ -36,6 +36,10 @@ _WIDTH: Final = 500
 """The number of characters of a line that are shown."""
 
 
+_LONGEST_SECRET: Final = 4096
+"""Characters after a cut that may be a part of a secret."""
+
+
 _PIECE: Final = 1024 * 1024
 """The number of bytes that are searched at once. A longer line is cut."""
 
@@ -175,8 +179,9 @@ def _last_lines(descriptor: int, secrets: Secrets, *, count: int = _LINES, end: 
     data = _read(descriptor, start, end - start)
     # Mask before cutting, because a part of a secret is not recognised.
     found = outside_text.log_lines(secrets.mask(data.decode(errors="backslashreplace")))
-    if end > _WINDOW and len(found) > 1:
-        found = found[1:]
+    if end > _WINDOW:  # the first line is cut, and so may be a secret in it
+        first, *others = found
+        found = others if any(line.strip(" \t") for line in others) else [first[_LONGEST_SECRET:]]
     last = [line.rstrip(" \t") for line in found if line.strip(" \t")][-count:]
     return tuple(line if len(line) <= _WIDTH else f"… {line[-_WIDTH:]}" for line in last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
@@ -60,11 +61,15 @@ class Marks(Struct, kw_only=True):
 
 
 def of_boot(marks: Marks, *, is_server: bool) -> tuple[Phase, ...]:
-    """Return the phases of a boot, the last one up to the end of the program. A command-line program is no server."""
+    """Return the phases of a boot, the last one up to the end of the program. A command-line program is no server.
+
+    No phase begins before the one before it, although a program may look as if it did: its command line can be
+    anything.
+    """
     begun = list(_begun(marks, is_server=is_server))
-    ends = [*(start for _, start in begun[1:]), marks.ended]
+    starts = list(itertools.accumulate((start for _, start in begun), max))
     found = []
-    for (name, start), end in zip(begun, ends, strict=True):
+    for (name, _), start, end in zip(begun, starts, [*starts[1:], marks.ended], strict=True):
         if end is not None and end - start >= _SHORTEST:
             found.append(Phase(name=name, start=start, end=end))
     return tuple(found)

@@ -5,13 +5,18 @@ Every text in it is masked, and escaped as `outside_text.shown` does: it is on o
 
 # Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nox_pex.errors import Code
 
 Result: TypeAlias = Literal["passed", "failed", "skipped", "unchanged"]
+
+
+_Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=10_000_000)]
+_Bytes: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]
+"""The numbers that are read back; what another process left may be anything."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -48,8 +53,8 @@ class Part(Struct, frozen=True, kw_only=True):
     name: str
     result: Result
     text: str = ""
-    seconds: float | None = None
-    memory: int | None = None
+    seconds: _Seconds | None = None
+    memory: _Bytes | None = None
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -64,8 +69,8 @@ class Note(Struct, frozen=True, kw_only=True):
     result: Literal["passed", "skipped", "unchanged"] = "passed"
     reason: str = ""
     file: str = ""
-    size: int | None = None
-    size_before: int | None = None
+    size: _Bytes | None = None
+    size_before: _Bytes | None = None
     parts: tuple[Part, ...] = ()
     section: str = ""
 
@@ -83,12 +88,12 @@ class Outcome(Struct, frozen=True, kw_only=True):
     binary: str
     step: str
     result: Result
-    seconds: float = 0.0
+    seconds: _Seconds = 0.0
     cause: Cause | None = None
     reason: str = ""
     file: str = ""
-    size: int | None = None
-    size_before: int | None = None
+    size: _Bytes | None = None
+    size_before: _Bytes | None = None
     parts: tuple[Part, ...] = ()
     section: str = ""
 

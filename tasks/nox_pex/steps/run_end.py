@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -20,24 +21,28 @@ from nox_pex.system import import_path
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import shutil
     import tempfile
 
     import msgspec
+    from msgspec import structs
 
     from nox_pex import errors
+    from nox_pex.page import masking
     from nox_pex.screen import form as forms
+    from nox_pex.screen import width
     from nox_pex.screen.form import Form
     from nox_pex.steps import github, journal, outcome, outcome_table, summary, summary_file, table
     from nox_pex.steps.outcome import Outcome
     from nox_pex.system import files, outside_text, streams
 else:
-    shutil = lazy("shutil")  # these are only needed at the end, and on GitHub
-    tempfile = lazy("tempfile")
+    tempfile = lazy("tempfile")  # these are only needed at the end, and on GitHub
     msgspec = lazy("msgspec")
+    structs = lazy("msgspec.structs")
     errors = lazy("nox_pex.errors")
+    masking = lazy("nox_pex.page.masking")
     github = lazy("nox_pex.steps.github")
     forms = lazy("nox_pex.screen.form")
+    width = lazy("nox_pex.screen.width")
     journal = lazy("nox_pex.steps.journal")
     outcome = lazy("nox_pex.steps.outcome")
     outcome_table = lazy("nox_pex.steps.outcome_table")
@@ -61,6 +66,10 @@ _WORKER: Final = "--parallel-worker"
 
 _MOST_FILES: Final = 10_000
 """The files that are read from the directory, which other programs of the same user may write to."""
+
+
+_MOST_BYTES: Final = 64 << 20
+"""The bytes of all these files that are read."""
 
 
 _WATCHED: Final[list[Path | None]] = []
@@ -111,6 +120,8 @@ def deliver(directory: Path, environ: Mapping[str, str], started: float) -> None
         return
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
+        if not _is_private(directory):
+            raise PermissionError
         files.write_bytes(directory / f"{os.getpid()}.json", msgspec.json.encode(outcomes))
     except (OSError, UnicodeError):
         report(outcomes, environ, seconds=time.monotonic() - started)
@@ -122,7 +133,7 @@ def finish(directory: Path | None, environ: Mapping[str, str], started: float) -
     `started` is the time at which the run began, on the monotonic clock.
     """
     left: list[Outcome] = []
-    if directory is not None and directory.is_dir():
+    if directory is not None and _is_private(directory):
         left = sorted(_left(directory), key=_position)
         files.remove(directory)
     if outcomes := (*journal.JOURNAL.outcomes, *left):
@@ -135,10 +146,10 @@ def report(outcomes: Sequence[Outcome], environ: Mapping[str, str], *, seconds: 
     A file that cannot be written to is one line of warning, and no failure.
     """
     if len({(each.project, each.binary) for each in outcomes}) > 1:
-        form, width = _shape(environ)
+        form, columns = _shape(environ)
         if form.columns:
             streams.show_line("", sys.stderr)
-        for line in outcome_table.lines(outcomes, form, width=width, seconds=seconds):
+        for line in outcome_table.lines(outcomes, form, width=columns, seconds=seconds):
             streams.show_line(line, sys.stderr)
     if _is_on_github(environ):
         with contextlib.suppress(errors.NoxPexError):  # nobody reads the standard output
@@ -158,18 +169,41 @@ def _shape(environ: Mapping[str, str]) -> tuple[Form, int | None]:
     """Return the form of the table, and the columns of the terminal; None if a log shows it."""
     colour, forced = forms.colour_of(environ)
     form = _FORM[0] if _FORM else forms.choose(sys.stderr, colour=colour, forced=forced, environ=environ, alone=True)
-    return form, shutil.get_terminal_size().columns if form.columns else None
+    return form, width.of(sys.stderr, environ) if form.columns else None
 
 
 def _is_on_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
+def _is_private(directory: Path) -> bool:
+    """Whether this is a directory, and no link to one, of this user, in which nobody else may write."""
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
 def _left(directory: Path) -> Iterator[Outcome]:
-    """Yield the outcomes in `directory`, as `deliver` wrote them."""
+    """Yield the outcomes in `directory`, as `deliver` wrote them.
+
+    Every program of this run knows the directory and may write there, so their texts are escaped once more.
+    """
+    room = _MOST_BYTES
     for file in sorted(directory.glob("*.json"))[:_MOST_FILES]:
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            yield from msgspec.json.decode(files.read_bytes(file), type=list[outcome.Outcome])
+            content = files.read_bytes(file)
+            room -= len(content)
+            if room < 0:
+                return
+            yield from map(_escaped, msgspec.json.decode(content, type=list[outcome.Outcome]))
+
+
+def _escaped(found: Outcome) -> Outcome:
+    """Return an outcome whose texts are as `Outcome` says; only its Markdown has lines."""
+    section = "\n".join(map(outside_text.shown, found.section.split("\n")))
+    return structs.replace(masking.masked(found, outside_text.shown), section=section)
 
 
 def _position(found: Outcome) -> tuple[str, str, int]:

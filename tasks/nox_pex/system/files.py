@@ -44,6 +44,10 @@ _LARGEST: Final = 64 << 20
 """Bytes of a file that are read as a whole. That is enough for the digests of half a million sources."""
 
 
+_MOST_TABLES: Final = 1_000_000
+"""Tables and arrays in a JSON text. Each takes far more memory than its two characters."""
+
+
 _ODD_ESCAPE: Final = pattern(r"\\u(?:[dD][89a-fA-F]|0000)")
 """Matches the escape of a surrogate or of NUL in JSON. nox-pex writes neither."""
 
@@ -133,17 +137,18 @@ def open_regular(path: Path) -> io.FileIO:
     raise IsADirectoryError(errno.EISDIR, "it is not a regular file", str(path))
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, *, most: int = _LARGEST) -> bytes:
     """Return the content of a regular file that a user may have put there; never waits for another process.
 
-    Raises `OSError` if it is something else, such as a FIFO, if it cannot be read, or if it has more than 64 MiB.
+    Raises `OSError` if it is something else, such as a FIFO, if it cannot be read, or if it has more than `most` bytes,
+    64 MiB if nothing else is said.
     """
     pieces, size = [], 0
     with open_regular(path) as file:
         while piece := file.read(_CHUNK):
             pieces.append(piece)
             size += len(piece)
-            if size > _LARGEST:
+            if size > most:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return b"".join(pieces)
 
@@ -257,10 +262,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Such a file only records an earlier run. Without it, the work is done again. So this never fails, whatever is at
     `path`: a FIFO, a directory, a file of more than 64 MiB, or JSON with NaN, lone surrogates, NUL, a number of
-    thousands of digits, or more levels than Python reads.
+    thousands of digits, more levels than Python reads, or a million tables and arrays.
     """
     try:
         text = read_text(path, errors="surrogateescape")
+        if text.count("[") + text.count("{") > _MOST_TABLES:
+            return {}
         value = json.loads(text, parse_constant=_refuse_constant)
         if _ODD_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).replace("\\u0000", "\ud800").encode("utf-8", "surrogateescape")

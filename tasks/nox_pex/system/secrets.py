@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from nox_pex.system import outside_text, secret_patterns
-from nox_pex.system.lazy import lazy
+from nox_pex.system.lazy import lazy, pattern
 from nox_pex.system.secret_patterns import MASK, public_url, url_passwords
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ _HELD: Final = 200
 
 _NO_SECRETS: Final = frozenset({"false", "enabled", "disabled", "default", "always", "never", "required", "optional"})
 """Values that are no secrets, because they switch something on or off (`TOKENIZERS_PARALLELISM=false`)."""
+
+
+_ESCAPE: Final = pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+"""A sequence that a terminal does not show (ECMA-48, 5.4, and the hyperlinks of terminals)."""
 
 
 _CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
@@ -95,8 +99,11 @@ class Secrets(Struct, frozen=True, kw_only=True, dict=True):
     def mask(self, text: str) -> str:
         """Return `text` with `MASK` in place of every secret; the user before a URL's password stays.
 
-        A secret is masked in all forms of `secret_forms`, over several lines too, and where `…` cuts it.
+        A secret is masked in all forms of `secret_forms`, over several lines too, and where `…` cuts it. A line with a
+        secret that escape sequences divide, such as colours, loses all of these.
         """
+        if "\x1b" in text:
+            text = "\n".join(_undivided(line, self.mask) for line in text.split("\n"))
         text = self._whole.mask(text)
         text = secret_patterns.mask_private_keys(text)
         text = self._lines.mask(text)
@@ -203,6 +210,12 @@ class LineMasker:
 
     def _continues(self, line: str) -> bool:
         return secret_patterns.in_private_key(self._held) or self._secrets.continue_after(line)
+
+
+def _undivided(line: str, mask: Callable[[str], str]) -> str:
+    """Return a line without escape sequences if `mask` finds a secret in it then; otherwise as it is."""
+    plain = _ESCAPE.sub("", line).replace("\x1b", "")  # a sequence may be in another one
+    return line if plain == line or mask(plain) == plain else plain
 
 
 def _is_proxy(name: str, value: str) -> bool:

@@ -9,6 +9,10 @@ _DEEPEST: Final = 20
 """Levels of tables and arrays. PEX-INFO and the manifest of a scie have five."""
 
 
+_MOST: Final = 1_000_000
+"""Tables and arrays that a text may begin. Each takes far more memory than its two characters."""
+
+
 class RepeatedKeyError(ValueError):
     """A table has a key twice, so that one reader takes the first value, another one the last."""
 
@@ -17,8 +21,11 @@ def parse(text: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises `ValueError`, also if it has a key twice, NaN, a lone surrogate, a number of thousands of digits, or more
-    than 20 levels of tables and arrays.
+    than 20 levels of tables and arrays, or a million of them.
     """
+    if text.count(b"[") + text.count(b"{") > _MOST:
+        msg = f"it has more than {_MOST:,} tables and arrays"
+        raise ValueError(msg)
     try:
         value = json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates have no bytes

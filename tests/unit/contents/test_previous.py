@@ -169,5 +169,15 @@ def test_a_list_with_damaged_bytes_is_none_or_another_list_and_never_an_error(
         assert found is None or found.file_count >= 0
 
 
+@pytest.mark.parametrize("size", [10**400, -1])
+def test_a_list_with_sizes_that_no_file_has_counts_as_none(target: Target, build: Build, size: int) -> None:
+    build(OLD.write)
+    file = target.state_file(member_list.CURRENT)
+    header, _, rest = file.read_bytes().partition(b"\n")
+    for changes in ({"size": size}, {"sizes": {"a": size}}):
+        file.write_bytes(json.dumps({**json.loads(header), **changes}).encode() + b"\n" + rest)
+        assert previous.read(target, sha256="0" * 64) is None
+
+
 def test_no_list(target: Target) -> None:
     assert previous.read(target, sha256="0" * 64) is None

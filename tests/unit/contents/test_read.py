@@ -250,3 +250,14 @@ def test_names_and_values_of_an_attacker_are_only_text(tmp_path: Path) -> None:
     found = read.read(path)
     assert (found.entry_point, found.constraints) == ('["a"]', ('{"a": 1}', "x"))
     assert [(each.name, each.version) for each in found.distributions] == [("a-b", "1"), ("no wheel", "")]
+
+
+@pytest.mark.parametrize(("key", "number"), [("ready-after", "1e400"), ("memory", "1" + "0" * 400)])
+def test_a_smoke_result_with_a_number_that_nothing_can_show_counts_as_none(
+    tmp_path: Path, key: str, number: str
+) -> None:
+    path = OLD.write(tmp_path / "shop.pex")
+    boots = f'[{{"condition": "cold", "state": "passed", "{key}": {number}}}]'
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "shop.smoke.json").write_text(f'{{"sha256": "{sha256}", "conditions": {boots}}}', "utf-8")
+    assert read.read(path).boots == ()

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from nox_pex.contents.model import BinaryContents, Group, PackedFile
 from nox_pex.page import render
@@ -142,6 +143,17 @@ def test_two_hundred_distributions_take_less_than_300_kb_beyond_the_data() -> No
 
 def test_sixty_thousand_files_make_no_large_page() -> None:
     assert len(render.page(page_of(distributions=10, files=6000)).encode()) < 400_000
+
+
+def test_names_of_sixty_thousand_characters_make_no_large_page() -> None:
+    name = "\u202e<" * 30_000
+    page = page_of(distributions=1)
+    assert page.contents is not None
+    files = tuple(PackedFile(path=f"{number}{name}", size=10, stored=10) for number in range(20))
+    own = Group(kind="own", stored=200, files=files)
+    distribution = replace(page.distributions[0], name=name, path=(name, name))
+    page = replace(page, distributions=(distribution,) * 20, contents=replace(page.contents, own=own, size=400))
+    assert len(render.page(page).encode()) < 2_000_000
 
 
 def hostile(kind: Any) -> Any:

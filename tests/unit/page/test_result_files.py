@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,7 @@ HOSTILE = {
     "nan": b'{"name": NaN}',
     "twice": b'{"name": "service", "name": "service"}',
     "surrogate": b'{"name": "\\ud800"}',
+    "many-tables": b'{"name": "service", "x": [' + b"[]," * 1_000_000 + b"1]}",
     "huge-number": b'{"name": "service", "sha256": "", "passed": ' + b"9" * 5000 + b"}",
 }
 
@@ -115,6 +118,14 @@ def test_a_result_of_another_form_is_unreadable(make_target: MakeTarget, values:
     target = make_target()
     edit(write_smoke(target), **values)
     assert smoke_of(target).standing == "unreadable"
+
+
+def test_a_result_that_is_far_too_large_is_not_parsed(make_target: MakeTarget) -> None:
+    target = make_target()
+    with write_smoke(target).open("ab") as file:
+        file.truncate(result_files.LARGEST + 1)
+    found = smoke_of(target)
+    assert (found.standing, found.note) == ("unreadable", f"it cannot be read: {os.strerror(errno.EFBIG)}")
 
 
 def test_a_directory_or_a_fifo_in_its_place_is_unreadable(make_target: MakeTarget) -> None:

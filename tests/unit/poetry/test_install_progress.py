@@ -45,3 +45,16 @@ def test_lines_before_the_plan_and_more_operations_than_planned_do_no_harm() -> 
     last = shown[-1]
     assert isinstance(last, Progress)
     assert (last.done, last.total) == (1, 1)
+
+
+def test_numbers_and_names_that_poetry_does_not_print_tell_nothing() -> None:
+    shown: list[Message] = []
+    with working(shown.append, "install: Poetry") as work:
+        watch = InstallProgress()
+        for line in (
+            f"Package operations: {'9' * 5000} installs, 0 updates, 0 removals",
+            "Package operations: 2 installs, 0 updates, 0 removals",
+            f"  - Installing {'x' * 60_000} (1)",
+        ):
+            watch(line, work)
+    assert [(each.done, each.total) for each in shown if isinstance(each, Progress)] == [(0, None), (0, 2), (0, 2)]

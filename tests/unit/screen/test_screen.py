@@ -183,3 +183,15 @@ def test_a_terminal_that_is_gone_fails_nothing(clock: Clock) -> None:
     clock.now = 1.0
     screen.show_due()
     screen.say("pex: one")
+
+
+@pytest.mark.parametrize("columns", ["1", "8", "11"])
+def test_a_terminal_that_is_too_narrow_has_no_live_line(
+    clock: Clock, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    screen, stream = terminal(clock)
+    screen.say(Progress(work="pex: packing"))
+    clock.now = 1.0
+    screen.show_due()
+    assert stream.lines == [""]

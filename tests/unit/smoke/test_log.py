@@ -56,6 +56,19 @@ def test_a_secret_that_the_limit_cuts_in_two_is_masked(file: Path) -> None:
     assert log.tail(file, SECRETS) == ("connecting with ****",)
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n  \n"])
+def test_the_end_of_a_last_line_that_fills_the_window_is_shown(file: Path, ending: str) -> None:
+    file.write_text(f"{'x' * 100_000}why{ending}", "utf-8")
+    (line,) = log.tail(file, NONE)
+    assert line.endswith("xxxwhy")
+
+
+def test_a_secret_that_the_window_cuts_in_two_is_not_shown(file: Path) -> None:
+    secret, other = "canary-0123456789" * 100, "s3cr3t-t0ken." * 1000  # what is masked makes the line short
+    file.write_text(f"{secret}{other * 5}", "utf-8")
+    assert log.tail(file, Secrets.from_values([secret, other])) == ()
+
+
 def test_a_log_that_does_not_exist_has_no_tail(file: Path) -> None:
     assert log.tail(file, Secrets()) == ()
 

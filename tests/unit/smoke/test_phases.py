@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from nox_pex.smoke.phases import Marks, Phase, as_json, of_boot, start_of
@@ -79,6 +81,16 @@ def test_the_phases_of_a_server(seen: dict[str, float], phases: list[tuple[str, 
 def test_the_phases_of_a_command_line_program(seen: dict[str, float], phases: list[tuple[str, float, float]]) -> None:
     found = of_boot(Marks(**seen), is_server=False)
     assert [(each.name, each.start, each.end) for each in found] == phases
+
+
+@pytest.mark.parametrize("is_server", [True, False])
+def test_phases_that_a_program_forges_neither_overlap_nor_take_less_than_no_time(*, is_server: bool) -> None:
+    names = ("writes", "unpacked", "makes_venv", "program", "listening", "ready", "ended")
+    for moments in itertools.permutations(range(1, len(names) + 1)):
+        marks = Marks(**dict(zip(names, map(float, moments), strict=True)))
+        found = of_boot(marks, is_server=is_server)
+        ends = [0.0, *(phase.end for phase in found)]
+        assert all(end <= phase.start < phase.end for end, phase in zip(ends, found, strict=False))
 
 
 def test_a_result_file_has_the_start_and_the_length() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
 import time
@@ -22,7 +23,10 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Ends:
     """What runs when the process ends."""
     found: Ends = []
     monkeypatch.setattr(run_end, "_WATCHED", [])
-    monkeypatch.setattr(atexit, "register", lambda _guarded, *call: found.append(call))
+    own = (run_end.finish, run_end.deliver)  # a module that is imported meanwhile may register something too
+    monkeypatch.setattr(
+        atexit, "register", lambda _, *call: found.append(call) if call[:1] and call[0] in own else None
+    )
     return found
 
 
@@ -117,6 +121,67 @@ def test_what_no_process_of_the_run_wrote_is_ignored(tmp_path: Path, content: by
         (directory / "1.json").write_bytes(content)
     run_end.finish(directory, {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}, time.monotonic())
     assert not directory.exists()
+
+
+def left_by(directory: Path, *outcomes: dict[str, Any]) -> Path:
+    """A directory in which somebody left these outcomes."""
+    directory.mkdir(mode=0o700)
+    (directory / "1.json").write_text(json.dumps(outcomes), "utf-8")
+    return directory
+
+
+def test_what_a_program_of_the_run_forges_moves_no_cursor_and_is_no_command(tmp_path: Path, capsys: Any) -> None:
+    evil = "\x1b]0;title\x07\x1b[2A\r\n::error::x\n##[error]y\u202e"
+    cause = {
+        "code": "check-failed",
+        "problem": evil,
+        "remedy": evil,
+        "rows": [[evil, evil]],
+        "log": [evil],
+        "file": evil,
+    }
+    texts = {"binary": evil, "step": evil, "file": evil, "reason": evil, "section": f"# x\n{evil}"}
+    forged = {**texts, "project": evil, "result": "failed", "cause": cause}
+    directory = left_by(tmp_path / "left", forged, {**forged, "project": "other"})
+    summary = tmp_path / "summary.md"
+    run_end.finish(directory, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}, time.monotonic())
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err, summary.read_text("utf-8")):
+        assert text
+        assert not set("\x1b\x07\r\u202e") & set(text)
+        assert "##[" not in text
+    assert [line[:8] for line in shown.out.splitlines()] == ["::error "]
+    assert len(shown.err.splitlines()) == 4  # the header, two rows, and the numbers
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1", "1" + "0" * 400])
+def test_a_number_that_nothing_can_show_is_ignored(tmp_path: Path, number: str) -> None:
+    forged = {"project": "a", "binary": "b", "step": "pex", "result": "passed"}
+    for key in ("seconds", "size", "size_before"):
+        directory = left_by(tmp_path / key)
+        (directory / "1.json").write_text(f'[{json.dumps(forged)[:-1]}, "{key}": {number}}}]', "utf-8")
+        summary = tmp_path / "summary.md"
+        run_end.finish(directory, {"GITHUB_STEP_SUMMARY": str(summary)}, time.monotonic())
+        assert not summary.exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others"])
+def test_a_directory_in_which_others_may_write_is_not_used(
+    tmp_path: Path, kind: str, fail: Callable[[str], None], capsys: Any
+) -> None:
+    forged = {"project": "a", "binary": "b", "step": "pex", "result": "passed"}
+    directory = left_by(tmp_path / "left", forged, {**forged, "project": "other"})
+    if kind == "link":
+        (tmp_path / "link").symlink_to(directory)
+        directory = tmp_path / "link"
+    else:
+        directory.chmod(0o777)
+    run_end.finish(directory, {}, time.monotonic())
+    assert capsys.readouterr() == ("", "")
+    fail("api")
+    run_end.deliver(directory, {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}, time.monotonic())
+    assert [file.name for file in directory.iterdir()] == ["1.json"]
+    assert "lock-stale" in (tmp_path / "summary.md").read_text("utf-8")
 
 
 def test_a_summary_that_cannot_be_written_is_one_line_and_no_failure(

@@ -181,3 +181,10 @@ def test_a_file_is_read_without_waiting_and_up_to_a_limit(tmp_path: Path) -> Non
     for name in ("fifo", "zero", "large", "missing", "."):
         with pytest.raises(OSError, match=r"(?i)regular|too large|no such"):
             files.read_bytes(tmp_path / name)
+
+
+def test_json_with_a_million_tables_counts_as_none_before_it_takes_their_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"a": [' + b"[]," * 1_000_000 + b"1]}")
+    assert files.read_json(tmp_path / "a.json") == {}
+    (tmp_path / "a.json").write_bytes(b'{"a": [' + b"[]," * 1000 + b"1]}")
+    assert len(files.read_json(tmp_path / "a.json")["a"]) == 1001

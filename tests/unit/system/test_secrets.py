@@ -285,3 +285,32 @@ def test_the_strings_of_a_json_document_are_masked() -> None:
     text = secrets.mask_json(json.dumps(document))
     assert json.loads(text) == {MASK: [1, None, True, {"x": f"a {MASK}"}], "ö": 0.5}
     assert '\n  "ö": 0.5\n}\n' in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the key is \x1b[1mhunter2\x1b[0m-hunter3",
+        "the key is \x1b[1;38;5;208mhunter2-\x1b[1;36mhunter3\x1b[0m",
+        "the key is hunter\x1b]8;;http://a\x1b\\2-hun\x1b]8;;\x07ter3",
+        "https://me:hun\x1b[31mter2@host/",
+    ],
+)
+def test_colours_in_a_secret_do_not_hide_it(text: str) -> None:
+    masked = Secrets.from_values(["hunter2-hunter3"]).mask(f"\x1b[32mok\x1b[0m\n{text}")
+    assert "hun" not in masked
+    assert masked.startswith("\x1b[32mok\x1b[0m\n")
+
+
+def test_a_long_text_with_escape_sequences_is_masked_in_linear_time() -> None:
+    secrets = Secrets.from_values(["hunter2-hunter3"])
+    for text in (
+        "\x1b[31mx\x1b[0m" * 100_000,
+        "\x1b[" + "1" * 1_000_000,
+        "\x1b]" * 300_000,
+        f"{chr(27) * 9999}{'[1m' * 9999}",
+        "\x1b[1mx\n" * 50_000,
+    ):
+        started = time.monotonic()
+        assert secrets.mask(text) == text
+        assert time.monotonic() - started < 5
