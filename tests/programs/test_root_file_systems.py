@@ -251,8 +251,14 @@ def test_everything_ends_if_the_session_is_killed(containers: Containers) -> Non
                 with contextlib.suppress(psutil.Error):
                     supervisor.kill()
     wait_until(lambda: not _programs())
-    shutil.rmtree(containers.temporary)
+    wait_until(lambda: _removed(containers.temporary))
     containers.temporary.mkdir()
+
+
+def _removed(directory: Path) -> bool:
+    """Whether the directory is gone; a process that ends at this moment may remove its own files in it too."""
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
 
 
 def _programs() -> list[int]:

@@ -6,6 +6,7 @@ If the user names both files, nothing is read from the project: then there need 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from concurrent import futures
 from pathlib import Path
@@ -24,6 +25,7 @@ from nox_pex.pex.target import Target
 from nox_pex.steps.arguments import require_one
 from nox_pex.steps.context import Context
 from nox_pex.steps.each_binary import remove_results
+from nox_pex.steps.outcome import Note
 from nox_pex.system import files, os_errors, outside_text
 from nox_pex.system.messages import warned
 from nox_pex.system.secrets import Secrets
@@ -56,6 +58,7 @@ def run(context: Context) -> None:
     Raises `NoxPexError`: `usage` if it is not clear which binary is meant, or a file does not exist, `integrity` if a
     file is not a PEX, `budget` if it grew by more than `--max-growth`.
     """
+    started = time.monotonic()
     task = _task(context)
     remove_results(*task.outputs)
     difference = _compare(task, context.secrets)
@@ -66,6 +69,7 @@ def run(context: Context) -> None:
             context.say(warned("diff: warning: --max-growth is not checked"))
         return
     json_file, markdown_file = task.outputs
+    as_markdown = markdown(difference)
     first, *rows = text.lines(difference, more=_shown(context, markdown_file))
     context.say(replace(first, text=f"diff: {first.text}"))
     for row in rows:
@@ -73,9 +77,13 @@ def run(context: Context) -> None:
     value = as_json(difference, name=task.name, max_growth=context.arguments.max_growth)
     with os_errors.writing(str(json_file), place=json_file.parent):
         files.write_text(json_file, context.secrets.mask_json(outside_text.json_text(value)))
-        files.write_text(markdown_file, context.secrets.mask(markdown(difference)))
+        files.write_text(markdown_file, context.secrets.mask(as_markdown))
     context.say(f"diff: written to {_shown(context, json_file)} and {_shown(context, markdown_file)}")
-    if (error := _budget_error(difference, context.arguments.max_growth)) is not None:
+    error = _budget_error(difference, context.arguments.max_growth)
+    stem = task.name if task.target is None else task.target.stem
+    context.journal.note(stem, Note(section=as_markdown))
+    context.journal.ended(stem, error=error, mask=context.secrets.mask, seconds=time.monotonic() - started)
+    if error is not None:
         raise error
 
 

@@ -10,7 +10,9 @@ from nox_pex.errors import NoxPexError
 from nox_pex.pex import member_list
 from nox_pex.pex.target import Target
 from nox_pex.steps import diff, needs
+from nox_pex.steps import summary as summaries
 from nox_pex.steps.context import Context
+from nox_pex.steps.journal import Journal, Place
 from nox_pex.system import files as system_files
 from nox_pex.system.secrets import Secrets
 from tests.support.small_pex import SmallPex
@@ -73,6 +75,20 @@ def test_one_of_several_binaries_must_be_named(make_context: MakeContext) -> Non
         diff.run(context)
     assert needs.find(make_context(names=("worker",)), {"install", "freeze", "pex", "diff"}) == ()
     assert needs.find(context, {"install", "freeze", "pex"}) == ()
+
+
+def test_the_summary_of_the_run_has_the_difference(make_context: MakeContext, files: tuple[Path, Path]) -> None:
+    journal = Journal()
+    context = replace(make_context(names=("api",), against=files[0], max_growth=0), journal=journal)
+    (target,) = context.targets
+    build(target, NEW)
+    with pytest.raises(NoxPexError, match="grew by"), journal.during("diff", Place("", context.root, None), mask=str):
+        diff.run(context)
+
+    (outcome,) = journal.outcomes
+    assert (outcome.binary, outcome.step, outcome.result) == ("api", "diff", "failed")
+    summary = summaries.markdown(journal.outcomes, limit=100_000)
+    assert target.file("diff.md").read_text("utf-8").strip() in summary
 
 
 def test_a_built_binary_is_compared_with_a_file(
