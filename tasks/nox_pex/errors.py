@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nox_pex import site
 from nox_pex.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -135,12 +136,9 @@ CODES: Final[dict[Code, str]] = {
 """The sentence for each code, which `docs/errors.md` repeats."""
 
 
-_PAGE: Final = "docs/errors.md"
-
-
 def docs_page(code: Code) -> str:
-    """Return the place in the documentation that explains a code: `docs/errors.md#lock-stale`."""
-    return f"{_PAGE}#{code}"
+    """Return the address of the section about a code in the documentation: `https://…/errors.html#lock-stale`."""
+    return site.page("errors", anchor=code)
 
 
 _SHORT: Final = 12

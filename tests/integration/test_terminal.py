@@ -51,7 +51,7 @@ def test_a_failure_ends_in_one_block_and_one_line(project: Project) -> None:
     text = [line for line in shown.lines if line]
     assert shown.status == 1
     start = text.index(next(line for line in text if line.startswith("  FAILED")))
-    assert text[start + 1].startswith("  see       docs/errors.md#no-lock")
+    assert text[start + 1].startswith("  see       https://nox-pex.readthedocs.io/en/latest/errors.html#no-lock")
     assert text[start + 2].startswith("nox > Session install aborted: error[no-lock]: ")
     assert shown.output.count("error[") == 1
 

@@ -18,7 +18,7 @@ ROOMS = (
 )
 """A module may import from its room and from the rooms before it."""
 
-FOUNDATION = {"errors", "version"}
+FOUNDATION = {"errors", "site", "version"}
 """Modules that every module may import."""
 
 ESCAPING = {"system.outside_text", "system.log_excerpt", "system.lazy"}

@@ -55,9 +55,12 @@ def test_the_block_has_what_failed_why_its_log_and_the_page() -> None:
         ("its log", "| one"),
         ("", "| two"),
         ("by hand", "./service.pex"),
-        ("see", "docs/errors.md#check-failed"),
+        ("see", "https://nox-pex.readthedocs.io/en/latest/errors.html#check-failed"),
     )
-    assert NoxPexError("usage", "a", "b").block("smoke") == (("FAILED", "smoke"), ("see", "docs/errors.md#usage"))
+    assert NoxPexError("usage", "a", "b").block("smoke") == (
+        ("FAILED", "smoke"),
+        ("see", "https://nox-pex.readthedocs.io/en/latest/errors.html#usage"),
+    )
 
 
 LONG = (*(f"line {number}" for number in range(20)), "ValueError: no", *("bye",) * 5)

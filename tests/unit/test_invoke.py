@@ -96,7 +96,9 @@ def test_each_python_is_worked_on_and_a_failure_stops_no_other(
     assert asked.steps == [("3.11", "install"), ("3.12", "install")]
     assert [context["suffix"] for context in asked.contexts] == ["-py3.11", "-py3.12"]
     assert (caught.value.code, caught.value.message) == (1, "error[leak]: install of 3.12; stop it")
-    block = "FAILED    freeze\nits log   | the log\nsee       docs/errors.md#leak\n"
+    block = (
+        "FAILED    freeze\nits log   | the log\nsee       https://nox-pex.readthedocs.io/en/latest/errors.html#leak\n"
+    )
     assert capsys.readouterr() == ("", f"{block}error[leak]: install of 3.11; stop it\n{block}")
 
 

@@ -380,7 +380,7 @@ def test_a_failure_is_the_tools_last_lines_and_one_line(tmp_path: Path, monkeypa
         "FAILED    pex",
         "its log   | one",
         "          | two",
-        "see       docs/errors.md#build-failed",
+        "see       https://nox-pex.readthedocs.io/en/latest/errors.html#build-failed",
     ]
 
 

@@ -1,13 +1,12 @@
-"""The addresses of the sections of docs/evidence.md by which statements name a build type, a policy, a builder.
-
-They identify, and no server answers at them: nobody can ever own a name under `.invalid` (RFC 2606).
-"""
+"""The addresses of the sections of docs/evidence.md by which statements name a build type, a policy, a builder."""
 
 from __future__ import annotations
 
 from typing import Final
 
-PAGE: Final = "https://nox-pex.invalid/docs/evidence.md"
+from nox_pex import site
+
+PAGE: Final = site.page("evidence")
 
 
 BUILD_TYPE: Final = f"{PAGE}#build-type-v1"

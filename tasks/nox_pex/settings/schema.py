@@ -6,15 +6,16 @@ from typing import Any, Final
 
 import msgspec
 
+from nox_pex import site
 from nox_pex.settings.model import Settings
 
 _NULL: Final = {"type": "null"}
 
 
-def tool_schema(tool_name: str) -> dict[str, Any]:
-    """Return the schema (draft 7, without references to other files) of `[tool.TOOL_NAME]`.
+def tool_schema(tool_name: str) -> dict[str, Any]:  # noqa: ARG001  # validate-pyproject passes it
+    """Return the schema (draft 7, without references to other files) of `[tool.nox-pex]`.
 
-    validate-pyproject finds it by the entry point group `validate_pyproject.tool_schema`, and passes `"nox-pex"`.
+    validate-pyproject finds it by the entry point group `validate_pyproject.tool_schema`. `tool_name` is `"nox-pex"`.
     """
     _, generated = msgspec.json.schema_components(
         [Settings], ref_template="#/definitions/{name}", schema_hook=lambda _: {"type": "string"}
@@ -26,7 +27,7 @@ def tool_schema(tool_name: str) -> dict[str, Any]:
     sole_entry = {"oneOf": [{"required": [key]} for key in ("script", "entry-point", "executable")]}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$id": f"https://{tool_name}.invalid/settings.schema.json",  # an identifier, not an address (RFC 2606)
+        "$id": f"{site.DOCS}settings.schema.json",
         **root,
         "if": {"not": {"required": ["extends"]}},
         "then": {"properties": {"binary": {"additionalProperties": sole_entry}}},

@@ -13,6 +13,6 @@ def test_the_block_ends_in_the_error_itself_which_is_said_once() -> None:
         Row(label="FAILED", text="api", meaning="failed"),
         Row(label="its log", text="| one", meaning="program"),
         Row(label="by hand", text="./api.pex"),
-        Row(label="see", text="docs/errors.md#leak", meaning="program"),
+        Row(label="see", text="https://nox-pex.readthedocs.io/en/latest/errors.html#leak", meaning="program"),
         Line(text="error[leak]: it leaks; stop it", meaning="failed"),
     ]

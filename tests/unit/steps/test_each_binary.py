@@ -53,7 +53,7 @@ def test_every_failure_but_the_first_is_shown_and_the_first_is_raised(
     assert shown == [
         "FAILED    cron",
         "its log   | log of cron",
-        "see       docs/errors.md#leak",
+        "see       https://nox-pex.readthedocs.io/en/latest/errors.html#leak",
         "error[leak]: cron leaks; stop it",
     ]
 
