@@ -33,6 +33,7 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_links_external_new_tab = False
 
+default_role = "code"  # the docstrings have single backticks around code
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
@@ -41,6 +42,7 @@ python_maximum_signature_line_length = 80
 html_theme = "furo"
 html_title = "nox-pex"
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", site.DOCS)
+html_context = {"address": html_baseurl}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = [str(path) for path in sorted((HERE.parent / "tasks/nox_pex/settings").glob("*.schema.json"))]
