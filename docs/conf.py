@@ -35,9 +35,11 @@ myst_links_external_new_tab = False
 
 default_role = "code"  # the docstrings have single backticks around code
 autodoc_typehints = "signature"
+autodoc_type_aliases = {"SessionName": "SessionName"}
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 80
+
+smartquotes = False  # `--option` outside of code stays as it is
 
 html_theme = "furo"
 html_title = "nox-pex"
@@ -47,11 +49,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = [str(path) for path in sorted((HERE.parent / "tasks/nox_pex/settings").glob("*.schema.json"))]
 html_copy_source = False
-html_theme_options = {
-    "source_repository": site.REPOSITORY,
-    "source_branch": "main",
-    "source_directory": "docs/",
-}
+html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
