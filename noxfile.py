@@ -112,6 +112,12 @@ def lock_tools(session: nox.Session) -> None:
         )
 
 
+@nox.session(venv_backend="none", default=False)
+def release(session: nox.Session) -> None:
+    """Write the version of a release (`-- 1.2.3`) and today's date into the files that have them."""
+    session.run(sys.executable, "-m", "publishing.release", "prepare", *session.posargs, external=True)
+
+
 @nox.session(venv_params=["--no-seed"], default=False)
 def bench(session: nox.Session) -> None:
     """Measure nox-pex and other ways to build a binary; takes half an hour, or three minutes with `-- --quick`."""

@@ -121,7 +121,7 @@ def notes(changelog: str, version: str) -> str:
 
 
 def _ordered(version: str) -> tuple[int, ...]:
-    """Return a version as numbers, which can be compared. Raises `ReleaseError` if it is no version of three numbers."""
+    """Return a version as numbers, which can be compared. Raises `ReleaseError` if these are not three."""
     found = _VERSION.fullmatch(version)
     if found is None:
         msg = f"{version!r} is no version: write three numbers, such as 1.2.3"
