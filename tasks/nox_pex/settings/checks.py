@@ -32,7 +32,9 @@ class TextMatch(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ contains = "text/css" }'
 
     contains: str | tuple[str, ...] = ()
+    """Texts that the value must contain."""
     matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in the value."""
 
     def _broken_rules(self) -> Iterator[str]:
         if not (self.contains or self.matches):
@@ -46,8 +48,11 @@ class Capture(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ header = "Location" }'
 
     matches: str | None = None
-    """A regular expression. The value is its first group, or the whole match if it has no group."""
+    """A regular expression: the value is what its first group matches in the body, or what it matches if it has no
+    group.
+    """
     header: str | None = None
+    """The name of a header: the value is that of the header."""
 
     def _broken_rules(self) -> Iterator[str]:
         if (self.matches is None) is (self.header is None):
@@ -63,33 +68,50 @@ class HttpCheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/" }'
 
     path: str
+    """The path to request, with its query."""
     method: str = "GET"
+    """The method."""
     request_headers: dict[str, str] = {}
+    """Headers to send."""
     request_body: str | None = None
+    """The body to send."""
     request_json: Any = msgspec.UNSET
+    """The body to send, as JSON."""
     timeout: Timeout = 10.0
-    """Seconds for the whole exchange, from the connection to the last byte, with its redirects."""
+    """The limit for the whole exchange, redirects and the comparison of the answer included."""
     follow_redirects: bool = False
+    """Follow redirects, and check the last answer."""
     ca_file: str | None = None
-    """A PEM file, relative to the project, with the certificate authorities to trust for `https`."""
+    """A PEM file with the certificate authorities for an `https` server, relative to the project's directory."""
 
     status: Status = "2xx"
+    """The expected status: `200`, `"2xx"`, `[200, 204]`."""
     headers: dict[str, str | TextMatch] = {}
-    """Names of headers, each with the exact value that it must have, or with conditions on its value."""
+    """Expected headers, each with its exact value, or with a table of conditions (see below)."""
     contains: str | tuple[str, ...] = ()
+    """Texts that the body must contain."""
     not_contains: str | tuple[str, ...] = ()
+    """Texts that the body must not contain."""
     matches: str | tuple[str, ...] = ()
-    """Regular expressions that must match somewhere in the text."""
+    """Regular expressions that must match somewhere in the body."""
     json: Any = msgspec.UNSET
+    """The JSON value that the body must equal."""
     json_path: dict[str, Any] = {}
+    """JSONPath expressions (RFC 9535), each with the value that it must find."""
     json_schema: str | None = None
-    """A file, relative to the project."""
+    """A file with a JSON Schema, relative to the project's directory; the body must be valid against it."""
     max_seconds: Timeout | None = None
+    """How long the answer may take."""
     max_size: str | None = None
+    """How large the body may be, as in `"100 kB"`."""
     until: str | None = None
-    """A regular expression. The answer is complete as soon as it matches in the body, even if the body has no end."""
+    """A regular expression: the answer is complete as soon as it matches in the body, for a [stream that has no
+    end](smoke.md#answers-without-an-end); `^` and `$` match at each line.
+    """
     capture: dict[str, str | Capture] = {}
-    """The names of values for later checks, each with the JSONPath of its value, or with its place in the answer."""
+    """Values for later checks, by name: each is a JSONPath, or a table (see below); `{NAME}` in a later check stands
+    for the value.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         if not TOKEN.match(self.path):
@@ -116,15 +138,23 @@ class CommandCheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ args = ["--version"] }'
 
     script: str | None = None
-    """Another script of the distributions in the binary, to run instead of the binary's own entry."""
+    """Another script of the same file, such as `"alembic"`; the default is what the binary starts."""
     args: tuple[str, ...] = ()
+    """The arguments of the command line."""
     env: dict[str, str] = {}
+    """Environment variables to set, in addition to those of `smoke`."""
     stdin: str = ""
+    """The text for its standard input."""
     timeout: Timeout = 30.0
+    """How long it may run; a command that starts with an empty `PEX_ROOT` has `startup-timeout` on top."""
     exit_code: int = 0
+    """The expected exit status."""
     stdout_matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in its standard output; `^` and `$` match at each line."""
     stderr_matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in its standard error; `^` and `$` match at each line."""
     stdout_not_contains: str | tuple[str, ...] = ()
+    """Texts that its standard output must not contain."""
 
     def _broken_rules(self) -> Iterator[str]:
         if self.script is not None:
@@ -141,6 +171,7 @@ class TcpCheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ port = "{port}" }'
 
     port: int | str
+    """The port that must accept connections, such as `"{port}"`."""
 
     def _broken_rules(self) -> Iterator[str]:
         text = str(self.port)

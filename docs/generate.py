@@ -1,0 +1,31 @@
+"""Write what the documentation repeats of the code: the tables of settings, the meanings of errors, the JSON Schemas.
+
+Run it after a change of a setting or of an error: `python docs/generate.py`. A test says if something is not current.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tasks"), str(ROOT / "docs")]
+
+from reference import pages  # noqa: E402  # the line above makes it importable
+
+
+def stale() -> dict[Path, str]:
+    """Return each file that is not as the code has it now, with its right content."""
+    right = {page: pages.renewed(page.read_text("utf-8")) for page in sorted((ROOT / "docs").rglob("*.md"))}
+    return {file: text for file, text in right.items() if not file.is_file() or file.read_text("utf-8") != text}
+
+
+def main() -> None:
+    """Write the files that are not current, and print their names."""
+    for file, text in stale().items():
+        file.write_text(text, "utf-8")
+        print(file.relative_to(ROOT))  # noqa: T201  # the developer reads it
+
+
+if __name__ == "__main__":
+    main()
