@@ -63,13 +63,11 @@ def pyproject() -> Schema:
 
     Taplo underlines a whole table if it has a key too many, so here an unknown key is one with an impossible value.
     """
-    tool = {"type": "object", "properties": {"nox-pex": _located(_settings())}}
     return {
         "$schema": _DRAFT,
         "$id": f"{site.DOCS}pyproject.schema.json",
         "description": "A pyproject.toml, of which only [tool.nox-pex] is checked",
-        "type": "object",
-        "properties": {"tool": tool},
+        **_object({"tool": _object({"nox-pex": _located(_settings())})}),
     }
 
 
@@ -96,19 +94,20 @@ def _impossible(key: str) -> Schema:
 def _settings() -> Schema:
     schema = _of_table(Settings)
     binary = schema["properties"]["binary"]["additionalProperties"]
-    binary["dependencies"] = {
-        key: {"properties": {each: False for each in _ENTRIES if each != key}} for key in _ENTRIES
-    }
+    binary["dependencies"] = {key: _object({each: False for each in _ENTRIES if each != key}) for key in _ENTRIES}
     # A schema cannot read the file of `extends`, and the entry of a binary may be there.
     first, *rest = _ENTRIES
-    none = {"properties": dict.fromkeys(rest, False)}
-    entry = {"if": none, "then": {"required": [first], "properties": {first: True}}}
+    entry = {"if": _object(dict.fromkeys(rest, False)), "then": {**_object({first: True}), "required": [first]}}
     return {
         **schema,
         "description": f"Nox sessions that turn a Poetry project into one PEX file and prove it\n{site.DOCS}",
-        "if": {"properties": {"extends": False}},
-        "then": {"properties": {"binary": {"additionalProperties": entry}}},
+        "if": _object({"extends": False}),
+        "then": _object({"binary": {"type": "object", "additionalProperties": entry}}),
     }
+
+
+def _object(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties}
 
 
 def _of_table(table: type[Table]) -> Schema:
