@@ -21,7 +21,7 @@ class Attest(Table, frozen=True, kw_only=True):
 
     builder_id: str | None = None
     """A URI that identifies whoever runs the build, with everything that must be trusted for it; `builder.id` of the
-    [provenance](evidence.md#provenance). Without it, the provenance says that the build was a local one. Name only a
+    [provenance](evidence.md#provenance). By default the provenance says that the build was a local one. Name only a
     builder whose owner you are: an identity of a CI system, such as that of GitHub's runners, is for that system to
     claim.
     """

@@ -64,11 +64,11 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     """A command that runs in the container and must end with 0."""
     interval: Timeout = 30.0
-    """The time between two checks."""
+    """The seconds between two checks."""
     timeout: Timeout = 5.0
-    """How long a check may take."""
+    """The seconds that a check may take."""
     start_period: Seconds = 30.0
-    """The time after the start in which failures do not count."""
+    """The seconds after the start in which failures do not count."""
     retries: Annotated[int, msgspec.Meta(ge=1)] = 3
     """The number of failures that make the container unhealthy."""
 
@@ -123,22 +123,24 @@ class Image(Table, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     """Labels, in addition to those of the OCI image specification, or instead of those of the same name."""
     healthcheck: Healthcheck | None = None
-    """How the engine checks that the container works."""
+    """How the engine checks that the container works. By default it does not."""
     args: tuple[str, ...] = ()
     """The default arguments of the container."""
     engine: Literal["auto", "docker", "podman", "buildah", "none"] = "auto"
-    """The container engine; `"none"`: nox-pex writes the image itself, as an OCI layout; `"auto"` is the first engine
+    """The container engine. `"none"`: nox-pex writes the image itself, as an OCI layout. `"auto"`: the first engine
     that answers, or `"none"` if none does.
     """
     platforms: tuple[str, ...] = ()
-    """The platforms of the image, such as `"linux/arm64"`; with several, the image is an index. The default is this
-    machine's platform. No engine is used with it.
+    """The platforms of the image, such as `"linux/arm64"`; with several, the image is an index. With this key, no
+    engine is used. The default is this machine's platform.
     """
     engine_args: EngineArgs = EngineArgs()
-    """Arguments for the engine's command line; ignored without an engine, so that `engine` can be changed alone."""
+    """Arguments for the engine's command line. Without an engine they are ignored, so that `engine` can be changed
+    alone.
+    """
     containerfile: str | None = None
-    """Your own Dockerfile to build instead, relative to the project's directory; it replaces `user`, `env`, `labels`
-    and `healthcheck`, which must not be set.
+    """Your own Dockerfile to build instead, relative to the project's directory. It replaces `user`, `env`, `labels`
+    and `healthcheck`, which must not be set. By default nox-pex writes one.
     """
 
     def _broken_rules(self) -> Iterator[str]:

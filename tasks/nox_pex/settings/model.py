@@ -68,7 +68,7 @@ class Sources(Table, frozen=True, kw_only=True):
 
 
 class Binary(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex.binary.NAME]`. A field that is an option of pex has pex's name and meaning."""
+    """A binary: what it runs, what it contains, how it starts, and how it is checked. pex's options have pex's names."""
 
     example: ClassVar[str] = '{ script = "uvicorn" }'
 
@@ -89,11 +89,11 @@ class Binary(Table, frozen=True, kw_only=True):
     inject_python_args: tuple[str, ...] = ()
     """Arguments for the Python interpreter, such as `"-u"`."""
     groups: tuple[str, ...] | None = None
-    """The dependency groups of this binary, instead of the project's `groups`."""
+    """The dependency groups of this binary; the default is the project's `groups`."""
     extras: tuple[str, ...] | None = None
-    """The extras of this binary, instead of the project's `extras`."""
+    """The extras of this binary; the default is the project's `extras`."""
     sources: Sources = Sources()
-    """Which files of the project ship (see below)."""
+    """Which files of the project ship."""
 
     layout: Literal["zipapp", "packed", "loose"] = "zipapp"
     """`"zipapp"`: one file; `"packed"`: a directory of zip files; `"loose"`: a directory of plain files, with one
@@ -101,7 +101,7 @@ class Binary(Table, frozen=True, kw_only=True):
     """
     execution_mode: Literal["venv", "zipapp"] = "venv"
     """`"venv"`: the first start creates a virtual environment in the cache of the PEX; `"zipapp"`: the program imports
-    from the unpacked files. [Which to choose](benchmarks.md#cold-starts-what-to-choose).
+    from the unpacked files ([benchmarks.md](benchmarks.md#cold-starts-what-to-choose)).
     """
     sh_boot: bool = True
     """Start with `/bin/sh`, which finds the cached virtual environment at once."""
@@ -140,9 +140,11 @@ class Binary(Table, frozen=True, kw_only=True):
     `PYTHONUNBUFFERED`, and the user's site-packages.
     """
     venv_bin_path: Literal["prepend", "append"] | None = None
-    """Put the scripts of the virtual environment first or last on `PATH`, so that the binary can start them."""
+    """Put the scripts of the virtual environment first or last on `PATH`, so that the binary can start them. By default
+    `PATH` stays as it is.
+    """
     runtime_pex_root: str | None = None
-    """The directory that the binary unpacks itself into."""
+    """The directory that the binary unpacks itself into. The default is pex's, which `PEX_ROOT` changes."""
     validate_entry_point: bool = False
     """Import the entry point in the new binary before it replaces the previous one."""
     check: Literal["none", "warn", "error"] = "error"
@@ -155,19 +157,19 @@ class Binary(Table, frozen=True, kw_only=True):
     """
     scie: Literal["eager", "lazy"] | None = None
     """Build an executable with Python inside too, such as `dist/NAME-linux-x86_64`; the Python is in the file
-    (`"eager"`), or is downloaded at the first start (`"lazy"`): [scie.md](scie.md).
+    (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built: [scie.md](scie.md).
     """
     pex_args: tuple[str, ...] = ()
-    """Any other pex options; an option that has a key above, or that nox-pex itself passes to pex, is refused, and so
-    is its beginning.
+    """Any other pex options. An option that has a key in this table, or that nox-pex itself passes to pex, is refused,
+    and so is its beginning.
     """
 
     smoke: Smoke | None = None
-    """How the smoke test launches and checks the binary."""
+    """How the smoke test launches and checks the binary. The session `smoke` needs it; there is no default."""
     budget: Budget = Budget()
     """Upper limits for size, boot time and memory."""
     image: Image | None = None
-    """The container image."""
+    """The container image. The session `image` needs it; there is no default."""
 
     @property
     def source_paths(self) -> tuple[str, ...]:
@@ -197,9 +199,9 @@ class Settings(Table, frozen=True, kw_only=True):
     """`[tool.nox-pex]`, with a default for every key that is not written."""
 
     poetry_version: str | None = None
-    """The Poetry version, instead of the one that nox-pex pins; it is installed without hashes."""
+    """The Poetry version. It is installed without hashes. The default is the version that nox-pex pins."""
     pex_version: str | None = None
-    """The pex version, instead of the one that nox-pex pins; it is installed without hashes."""
+    """The pex version. It is installed without hashes. The default is the version that nox-pex pins."""
     output_dir: Path = msgspec.field(default_factory=lambda: Path("dist"))  # the schema cannot have a path as a default
     """The directory for the results, relative to the project's directory; nothing in it ever ships. It may be outside
     of the project (`../../dist`), but not the project's directory or one above it, a directory of the system, `.git`,
@@ -215,9 +217,11 @@ class Settings(Table, frozen=True, kw_only=True):
     [secrets.md](secrets.md).
     """
     extends: str | None = None
-    """A TOML file with shared settings, relative to the file with this key: [monorepo.md](monorepo.md)."""
+    """A TOML file with shared settings, relative to the file with this key. By default there is none:
+    [monorepo.md](monorepo.md).
+    """
     attest: Attest = Attest()
-    """What the statements about the binaries say (see below)."""
+    """What the statements about the binaries say: [evidence.md](evidence.md)."""
     sbom: Sbom = Sbom()
     """The policy for licences: [sbom.md](sbom.md)."""
     binary: dict[str, Binary] = {}

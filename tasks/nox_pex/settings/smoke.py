@@ -66,13 +66,17 @@ class Budget(Table, frozen=True, kw_only=True):
     """Limits of the binary: bytes on disk, seconds until it is ready, resident bytes of its whole process tree."""
 
     size: str | None = None
-    """The size of the file."""
+    """The size of the file, as in `"60 MB"`. By default there is no limit."""
     cold_boot: Timeout | None = None
-    """The time from the launch until the program is ready, with nothing unpacked yet."""
+    """The seconds from the launch until the program is ready, with nothing unpacked yet. By default there is no limit.
+    """
     warm_boot: Timeout | None = None
-    """The same for a later boot, with everything unpacked."""
+    """The seconds from the launch until the program is ready, with everything unpacked. By default there is no limit.
+    """
     memory: str | None = None
-    """The peak resident memory of all processes of the program together."""
+    """The peak resident memory of all processes of the program together, as in `"200 MB"`. By default there is no
+    limit.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         yield from check_size("size", self.size)
@@ -83,39 +87,41 @@ class Smoke(Table, frozen=True, kw_only=True):
     """`[tool.nox-pex.binary.NAME.smoke]`: how the binary is launched, what it must answer, how it must stop."""
 
     args: tuple[str, ...] = ()
-    """The arguments of the command line."""
+    """The arguments of the program's command line."""
     env: dict[str, str] = {}
-    """Environment variables to set."""
+    """Environment variables to set for the program."""
     pass_env: tuple[str, ...] = ()
     """Names of variables that the program gets from your environment."""
     before: tuple[tuple[str, ...], ...] = ()
-    """Commands to run before each condition, in the project's directory."""
+    """Commands to run before each condition, in the project's directory. Each is an array of strings: the program and
+    its arguments.
+    """
     after: tuple[tuple[str, ...], ...] = ()
-    """The same, to run after each condition, even after a failure."""
+    """Commands to run after each condition, in the project's directory, even after a failure."""
     before_all: tuple[tuple[str, ...], ...] = ()
-    """Commands to run once, before all conditions."""
+    """Commands to run once, before all conditions, in the project's directory."""
     after_all: tuple[tuple[str, ...], ...] = ()
-    """The same, to run once at the end, even after a failure."""
+    """Commands to run once, after all conditions, in the project's directory, even after a failure."""
     before_timeout: Timeout = 600.0
-    """How long each of these commands may run."""
+    """The seconds that each command of `before`, `after`, `before-all` and `after-all` may take."""
     url: str = "http://127.0.0.1:{port}"
     """The address of the program; `https` and `[::1]` work too."""
     unix_socket: str | None = None
-    """The absolute path of the Unix socket that it listens on, which may begin with `{tmp}/`, instead of a port; `url`
-    then only gives the scheme and the `Host` header.
+    """The absolute path of the Unix socket that the program listens on instead of a port. It may begin with `{tmp}/`.
+    `url` then only gives the scheme and the `Host` header. By default the program listens on the port of `url`.
     """
     ready: Ready | None = None
     """The answer or the line of the log that shows that the program is ready; the default is the answer to the first
     `GET` or `HEAD` check without a body or a captured value, or else the open port.
     """
     startup_timeout: Timeout = 30.0
-    """How long it may take to become ready."""
+    """The seconds that the program may take to become ready."""
     soak: Seconds = 0.5
-    """How long it must keep running after all checks."""
+    """The seconds that the program must keep running after all checks."""
     stop_signal: str = "TERM"
-    """The signal that asks it to stop."""
+    """The signal that asks the program to stop."""
     stop_timeout: Timeout = 10.0
-    """How long it may take to stop."""
+    """The seconds that the program may take to stop."""
     stop_exit_codes: tuple[int | str, ...] = (0, "TERM")
     """The allowed exit statuses; for a signal with number N, its name allows -N (the signal ended the program) and
     128+N.
