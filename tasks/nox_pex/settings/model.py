@@ -68,7 +68,7 @@ class Sources(Table, frozen=True, kw_only=True):
 
 
 class Binary(Table, frozen=True, kw_only=True):
-    """A binary: what it runs, what it contains, how it starts, and how it is checked. pex's options have pex's names."""
+    """A binary: what it runs and contains, and how it starts and is checked. pex's options have pex's names."""
 
     example: ClassVar[str] = '{ script = "uvicorn" }'
 
