@@ -43,10 +43,11 @@ def beginner(shared: Path) -> dict[str, str]:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_page_is_true_word_by_word(page: Path, beginner: dict[str, str], tmp_path: Path) -> None:
+def test_the_page_is_true_word_by_word(page: Path, beginner: dict[str, str], home: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    environ = {**beginner, "PEX_ROOT": str(home / ".cache" / "pex")}
 
-    follow(page.read_text("utf-8"), directory=tmp_path / "empty", environ=beginner)
+    follow(page.read_text("utf-8"), directory=tmp_path / "empty", environ=environ)
 
     assert list((tmp_path / "empty" / "dist").glob("*.smoke.json")), "the page ends with a proven binary"
 
