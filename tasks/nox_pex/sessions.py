@@ -41,7 +41,7 @@ else:
 
 SessionName = Literal[
     "install", "freeze", "pex", "smoke", "verify", "sbom", "attest", "image", "push", "report", "diff",
-    "platform", "cache-key", "clean",
+    "platform", "cache-key", "clean", "lock",
 ]  # fmt: skip
 
 

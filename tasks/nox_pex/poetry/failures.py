@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -53,6 +54,29 @@ def _messages(lines: Iterable[str]) -> Iterator[str]:
 
 def _is_boxed(line: str) -> bool:
     return line.lstrip().startswith("|")
+
+
+def lock_failure(outcome: Outcome, project: Project) -> NoxPexError:
+    """The error that the output of Poetry's `lock` reports; `lock-failed` if the output is not known."""
+    what = f"Poetry could not lock {project.root}"
+    known = git_failure(outcome, project) or network_failure(what, outcome)
+    for pattern, code, problem, remedy in () if known else _LOCK_FAILURES:
+        if match := re.search(pattern, outcome.output, re.MULTILINE):
+            details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            details["fitting"] = _fitting(details.get("wanted", ""))
+            known = NoxPexError(code, problem.format(project=project.root, **details), remedy.format(**details))
+            break
+    error = known or NoxPexError("lock-failed", f"{what} (exit status {outcome.status})", "read Poetry's reason above")
+    lines = [line.strip() for line in _messages(outside_text.log_lines(outcome.output))]
+    own = itertools.takewhile(lambda line: not line.startswith("* "), lines)  # then comes advice, in points
+    reason = [line for line in own if line and not _PROGRESS.match(line)]
+    return error.replaced(log=outcome.tail, cause=error.cause or log_excerpt.excerpt(reason or [*outcome.tail]))
+
+
+_PROGRESS: Final = re.compile(
+    r"(?:Updating dependencies|Resolving dependencies|Creating virtualenv|Using virtualenv)\b"
+)
+"""Matches the lines in the output of Poetry's `lock` that are no reason of a failure."""
 
 
 def _failure(outcome: Outcome, project: Project) -> NoxPexError:
@@ -113,7 +137,61 @@ def _fitting(wanted: str) -> str:
     return next((version for version in named if specifiers.contains(version)), "…")
 
 
-_FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
+_Known = tuple[str, Code, str, str]
+"""A known failure: a pattern of Poetry's output, and the error's code, problem and remedy."""
+
+
+_WRONG_POETRY: Final[_Known] = (
+    r"This project requires Poetry (?P<wanted>.+?), but you are using Poetry (?P<used>\S+)",
+    "poetry-version",
+    "{project} requires Poetry {wanted}, but nox-pex uses {used}",
+    'set tool.nox-pex.poetry-version to a version that it allows, such as poetry-version = "{fitting}"',
+)
+
+
+_LOCK_FAILURES: Final[tuple[_Known, ...]] = (
+    _WRONG_POETRY,
+    (
+        r"The lock file is not compatible|Invalid lock file|Unable to read the lock file",
+        "lock-unreadable",
+        "Poetry cannot read {project}/poetry.lock, whose versions it would keep",
+        "restore it from version control, or run `nox -s lock -- --force`, which chooses the newest versions of all",
+    ),
+    (
+        r"The Poetry configuration is invalid:\s+- (?P<reason>.+)",
+        "config",
+        "{project}/pyproject.toml: {reason}",
+        "correct it; Poetry's documentation describes each key",
+    ),
+    (
+        r"^\s*(?:So, )?(?:[Bb]ecause )?(?P<reason>.+ depends on (?P<package>\S+) \(.+\)) which doesn't match any v",
+        "lock-failed",
+        "the package index has no version that {project}/pyproject.toml allows: {reason}",
+        "correct the name or the version of {package}, or check which index is used (`pip config list`)",
+    ),
+    (
+        r"Python range \((?P<allowed>.+)\) is not compatible .*\s+- (?P<reason>(?P<package>\S+) requires .+?),",
+        "lock-failed",
+        "{project}/pyproject.toml allows Python {allowed}, and {reason}",
+        "correct `requires-python`, or allow another version of {package}",
+    ),
+    (
+        r"version solving failed",
+        "lock-failed",
+        "no set of versions is what {project}/pyproject.toml asks for",
+        "allow more versions of one of the packages that Poetry names",
+    ),
+    (
+        r"^\s*(?P<reason>The requirement is invalid.*|Invalid PEP 508.*|Could not parse version constraint.*)$",
+        "config",
+        "{project}/pyproject.toml: {reason}",
+        "correct the requirement",
+    ),
+)
+"""The failures of Poetry's `lock`, most specific first."""
+
+
+_FAILURES: Final[tuple[_Known, ...]] = (
     (
         r"Unable to find installation candidates for (?P<package>[^\n]+)(?s:.+?)[1-9]\d* wheel\(s\) were skipped",
         "no-wheel",
@@ -130,7 +208,7 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
         r"pyproject\.toml changed significantly since poetry\.lock was last generated",
         "lock-stale",
         "{project}/poetry.lock is older than the dependencies in pyproject.toml",
-        "run `poetry lock` there and commit the file",
+        "run `poetry lock` there, or `nox -s lock`, and commit the file",
     ),
     (
         r"The lock file is not compatible|Invalid lock file|Unable to read the lock file",
@@ -138,12 +216,7 @@ _FAILURES: Final[tuple[tuple[str, Code, str, str], ...]] = (
         "Poetry cannot read {project}/poetry.lock",
         "run `poetry lock` there, or set tool.nox-pex.poetry-version to the Poetry that wrote it",
     ),
-    (
-        r"This project requires Poetry (?P<wanted>.+?), but you are using Poetry (?P<used>\S+)",
-        "poetry-version",
-        "{project} requires Poetry {wanted}, but nox-pex uses {used}",
-        'set tool.nox-pex.poetry-version to a version that it allows, such as poetry-version = "{fitting}"',
-    ),
+    _WRONG_POETRY,
     (
         r"Current Python version \((?P<used>[^)]+)\) is not allowed by the project \((?P<wanted>[^)]+)\)",
         "python-mismatch",

@@ -136,11 +136,12 @@ def digest(path: Path) -> str:
 
 def read(path: Path) -> Lock:
     """Read the lock at `path`. Raises `NoxPexError` `no-lock` or `lock-unreadable`."""
-    return _parsed(path, _bytes(path))
+    return parse(path, _bytes(path))
 
 
 @functools.lru_cache(maxsize=16)  # each step reads the file again and finds the same content
-def _parsed(path: Path, content: bytes) -> Lock:
+def parse(path: Path, content: bytes) -> Lock:
+    """Return the lock in `content`, which is that of `path`. Raises `NoxPexError` `lock-unreadable`."""
     try:
         document = tomllib.loads(content.decode("utf-8"))
         packages = tuple(_packages(document))
@@ -155,7 +156,7 @@ def _parsed(path: Path, content: bytes) -> Lock:
     return Lock(path=path, digest=hashlib.sha256(content).hexdigest(), packages=packages)
 
 
-_RELOCK: Final = "restore it from version control, or run `poetry lock`"
+_RELOCK: Final = "restore it from version control, or run `poetry lock` (`nox -s lock -- --force`)"
 
 
 def _bytes(path: Path) -> bytes:
@@ -194,7 +195,7 @@ def _no_lock(path: Path) -> NoxPexError:
         if file := _find(name, path.parent):
             problem += f", but {file}: nox-pex reads Poetry's lock, not {owner}"
             return NoxPexError("no-lock", problem, f"move the project to Poetry, or build it with pex itself ({way})")
-    return NoxPexError("no-lock", problem, "run `poetry lock` there and commit the file")
+    return NoxPexError("no-lock", problem, "run `poetry lock` there, or `nox -s lock`, and commit the file")
 
 
 def _candidates(root: Path) -> Iterable[tuple[str, str, str]]:

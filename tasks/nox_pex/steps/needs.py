@@ -67,9 +67,16 @@ def _served_together(context: Context, binaries: Collection[str], steps: Collect
 
 
 def _reads_settings(context: Context, steps: Collection[str]) -> bool:
-    """Whether one of `steps` reads the project's settings. To compare two files that the user names, none does."""
+    """Whether one of `steps` reads the project's settings.
+
+    To compare two files that the user names, none does. `lock` checks the one setting that it reads itself, because a
+    project is locked before it has settings.
+    """
     given = context.arguments
-    return given.binary is None or given.against is None or any(not _is_skipped(step) for step in steps)
+    reading = [step for step in steps if step != "lock"]
+    if given.binary is None or given.against is None:
+        return bool(reading)
+    return any(not _is_skipped(step) for step in reading)
 
 
 def _is_skipped(step: str) -> bool:

@@ -143,6 +143,14 @@ STEPS: Final = {
             exclusive=True,
             surveys=True,
         ),
+        Step(
+            name="lock",
+            after=(),
+            help="Write poetry.lock with Poetry, from the package index that pip uses.",
+            options=("force",),
+            by_binary=False,
+            yields=True,
+        ),
     )
 }
 """Every step by its name, each after the steps that it needs."""

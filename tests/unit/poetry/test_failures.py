@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from nox_pex.poetry.failures import failure
+import pytest
+from msgspec.structs import replace
+
+from nox_pex.poetry.failures import failure, lock_failure
 from nox_pex.project.pyproject import Project
 from nox_pex.system.command import Outcome
 
@@ -144,3 +147,42 @@ UNREACHABLE = """
 def test_the_cause_is_what_poetry_found_and_not_its_guesses(service: Project, output: str, cause: str) -> None:
     shown = failure(Outcome(status=1, output=output, seconds=0.0), service).cause
     assert shown == (cause,)
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"),
+    [
+        (
+            "Resolving dependencies...\n\nBecause shop depends on flask (>99) which doesn't match any versions, so no.",
+            "lock-failed",
+            "/shop/pyproject.toml allows: shop depends on flask (>99); correct the name or the version of flask",
+        ),
+        (
+            "Because no versions of flask match >3.1,<4.0\n and shop depends on werkzeug (<2), version solving failed.",
+            "lock-failed",
+            "allow more versions of one of the packages",
+        ),
+        (
+            "supported Python range (>=3.9) is not compatible with:\n  - iniconfig requires Python >=3.10, so\n * Check your",
+            "lock-failed",
+            "allows Python >=3.9, and iniconfig requires Python >=3.10; correct `requires-python`",
+        ),
+        ('The requirement is invalid: invalid version constraint "=="', "config", "pyproject.toml: The requirement is"),
+        (
+            "The Poetry configuration is invalid:\n  - tool.poetry.group.dev.x must be valid",
+            "config",
+            "tool.poetry.group.dev.x must be valid",
+        ),
+        ("Unable to read the lock file (Invalid statement).", "lock-unreadable", "`nox -s lock -- --force`"),
+        ("This project requires Poetry <2.0, but you are using Poetry 2.5.1", "poetry-version", "poetry-version = "),
+        ("Max retries exceeded: host='index.invalid'", "index-unreachable", "could not lock /shop"),
+        ("401 Client Error: x for url: https://index.invalid/", "index-auth", "could not lock /shop"),
+        ("something else", "lock-failed", "could not lock /shop (exit status 1)"),
+    ],
+)
+def test_the_output_of_lock_becomes_an_error(service: Project, output: str, code: str, said: str) -> None:
+    error = lock_failure(Outcome(status=1, output=output, seconds=1), replace(service, root=Path("/shop")))
+    assert error.code == code
+    assert said in f"{error.problem}; {error.remedy}"
+    assert error.cause
+    assert not {"Resolving", "Check"} & set("".join(error.cause).split())

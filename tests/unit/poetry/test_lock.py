@@ -130,7 +130,7 @@ def test_a_project_that_only_poetry_can_lock_is_to_be_locked(
 def test_without_any_lock_the_project_is_to_be_locked(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "pyproject.toml").write_text(text, "utf-8")
-    assert refusal(tmp_path).remedy == "run `poetry lock` there and commit the file"
+    assert refusal(tmp_path).remedy == "run `poetry lock` there, or `nox -s lock`, and commit the file"
 
 
 def test_a_member_of_a_workspace_has_the_lock_of_the_workspace(tmp_path: Path) -> None:
