@@ -182,5 +182,5 @@ def _screen() -> Screen:
     return Screen(form, write=lambda line: streams.show_line(line, sys.stderr), stream=sys.stderr)
 
 
-ns = collection()
+ns: Collection = collection()
 """The tasks for the project in the directory of `tasks.py`."""
