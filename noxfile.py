@@ -88,7 +88,7 @@ def types(session: nox.Session) -> None:
 @nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
     """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
-    install_locked(session, "test")
+    install_locked(session, "docs", "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 

@@ -1,0 +1,184 @@
+"""The site that is made from `docs/`: complete, without dead links, found by its search, and good for everybody."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+import check_links
+from nox_pex import site
+from nox_pex.errors import CODES, docs_page
+from tests.support.browser import Scheme, Shown, chromium
+from tests.support.nox_project import CHECKOUT
+
+DOCS: Final = CHECKOUT / "docs"
+
+pytestmark = pytest.mark.integration
+
+SHOWN: Final = ("index", "settings", "how-it-works", "api", "ci/README", "search")
+"""Pages with everything that others have: code, wide tables, a picture, signatures, results of a search."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `nox -s docs` builds it: a warning is an error."""
+    target = tmp_path_factory.mktemp("site") / "html"
+    options = ["--fail-on-warning", "--nitpicky", "--keep-going", "--quiet", "--builder", "html"]
+    argv = [sys.executable, "-m", "sphinx", *options, "--doctree-dir", str(target.with_name("doctrees"))]
+    result = subprocess.run([*argv, str(DOCS), str(target)], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    return target
+
+
+@pytest.fixture(scope="module")
+def address(built: Path) -> Iterator[str]:
+    """The site on a server, as a browser gets it."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=built)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def names() -> set[str]:
+    return {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+
+
+def test_no_link_is_dead(built: Path) -> None:
+    assert list(check_links.dead_links(built)) == []
+
+
+def test_each_page_can_be_reached_from_the_first_one_by_the_list_at_the_side(built: Path) -> None:
+    listed = re.findall(r'<a class="reference internal" href="([^"#]+)\.html">', sidebar(built / "index.html"))
+    assert len(listed) == len(set(listed))
+    assert {*listed, "index", "404"} == names()
+
+
+def sidebar(page: Path) -> str:
+    (found,) = re.findall(r'<div class="sidebar-tree">.*?</div>', page.read_text("utf-8"), re.DOTALL)
+    return str(found)
+
+
+def test_each_error_has_the_place_to_which_its_message_leads(built: Path) -> None:
+    anchors = set(re.findall(r'id="([^"]+)"', (built / "errors.html").read_text("utf-8")))
+    assert {urlsplit(docs_page(code)).fragment for code in CODES} <= anchors
+    assert urlsplit(docs_page("usage")).path.endswith("/errors.html")
+
+
+def test_the_schemas_are_where_their_identifiers_say(built: Path) -> None:
+    for name in ("settings.schema.json", "pyproject.schema.json"):
+        assert json.loads((built / name).read_text("utf-8"))["$id"] == f"{site.DOCS}{name}"
+
+
+def test_a_heading_has_the_anchor_that_it_has_on_github(built: Path) -> None:
+    text = (built / "settings.html").read_text("utf-8")
+    assert 'id="toolnox-pexbinarynamesmoke"' in text
+    assert 'id="tool-nox-pex-binary-name-smoke"' in text
+
+
+def test_a_link_that_leaves_the_pages_leads_to_the_repository(built: Path) -> None:
+    assert f'href="{site.REPOSITORY}/tree/main/examples/monorepo"' in (built / "monorepo.html").read_text("utf-8")
+    assert f'href="{site.REPOSITORY}/blob/main/benchmarks/results/' in (built / "benchmarks.html").read_text("utf-8")
+
+
+def test_the_page_for_unknown_addresses_works_in_any_directory(built: Path) -> None:
+    assert f'<base href="{site.DOCS}">' in (built / "404.html").read_text("utf-8")
+    assert "<base" not in (built / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", SHOWN)
+def test_axe_finds_nothing_to_complain_of(browser: Browser, address: str, name: str, scheme: Scheme) -> None:
+    query = "?q=lock-stale" if name == "search" else ""
+    context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+    seen = Shown(context.new_page(), f"{address}/{name}.html{query}")
+    found, sideways = {}, {}
+    for width in (360, 1400):
+        seen.width(width)
+        seen.page.goto(seen.address)
+        if query:
+            expect(seen.page.locator("#search-results li").first).to_be_visible()
+        found[width] = seen.violations()
+        sideways[width] = seen.scrolls_sideways()
+    context.close()
+
+    assert not any(found.values()), found
+    assert sideways == {360: False, 1400: False}
+
+
+def test_a_page_asks_no_other_site_for_anything(browser: Browser, address: str) -> None:
+    context = browser.new_context()
+    seen = Shown(context.new_page(), f"{address}/how-it-works.html")
+    seen.page.goto(seen.address)
+    others = [request for request in seen.requests if not request.startswith(address)]
+    context.close()
+
+    assert (others, seen.messages) == ([], [])
+
+
+def test_the_search_finds_an_error_by_its_code(page: Page, address: str) -> None:
+    page.goto(f"{address}/index.html")
+    page.get_by_role("textbox", name="Search").fill("lock-stale")
+    page.keyboard.press("Enter")
+
+    page.locator("#search-results").get_by_role("link", name="lock-stale").first.click()
+
+    expect(page).to_have_url(re.compile(r"/errors\.html.*#lock-stale$"))
+    expect(page.get_by_role("heading", name="lock-stale")).to_be_visible()
+
+
+def test_an_example_can_be_copied(page: Page, address: str) -> None:
+    page.goto(f"{address}/sessions.html")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    block = page.locator("div.highlight-toml").first
+
+    block.get_by_role("button", name="Copy").click()
+
+    assert page.evaluate("navigator.clipboard.readText()").strip() == block.locator("pre").inner_text().strip()
+
+
+@pytest.mark.parametrize(("theme", "colour"), [("light", "rgb(31, 35, 40)"), ("dark", "rgb(230, 237, 243)")])
+def test_the_picture_follows_the_theme_that_the_reader_chose(page: Page, address: str, theme: str, colour: str) -> None:
+    page.goto(f"{address}/how-it-works.html")
+    page.evaluate(f"document.body.dataset.theme = {theme!r}")
+    picture = page.get_by_role("img", name="install, freeze and pex")
+
+    scheme = picture.evaluate("element => getComputedStyle(element).colorScheme")
+
+    assert scheme == theme
+    assert colours(page, picture.evaluate("element => element.src"), scheme) == colour
+
+
+def colours(page: Page, source: str, scheme: Scheme) -> str:
+    """The colour of the text in a picture, for a reader with this scheme."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(source)
+    return str(page.evaluate("getComputedStyle(document.querySelector('text.b')).fill"))
