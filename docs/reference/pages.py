@@ -1,4 +1,4 @@
-"""The parts of the pages that are made from the code: each from a line such as `<!-- error: config -->` to the next end.
+"""The parts of the pages that are made from the code, each from a line such as `<!-- error: config -->` to its end.
 
 `settings: TABLE` is the table of the keys of a class, `error: CODE` the heading and the meaning of a code, and
 `errors: FIRST..LAST` a table of codes. A part ends with `<!-- end -->`.
