@@ -1,4 +1,4 @@
-"""The documents agree with the code: the tables of the README, and the examples."""
+"""The documents agree with the code: the tables of the pages, and the examples."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nox_pex.steps.arguments import OPTIONS
 from nox_pex.steps.table import STEPS, options
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+SESSIONS = (ROOT / "docs" / "sessions.md").read_text("utf-8")
 MONOREPO = (ROOT / "docs" / "monorepo.md").read_text("utf-8")
 
 
-def test_the_readme_lists_every_session_and_every_option() -> None:
-    assert set(re.findall(r"^\| `([a-z][a-z-]*)` \| ", README, re.MULTILINE)) == STEPS.keys()
-    rows = re.findall(r"^\| `--.+", README, re.MULTILINE)
+def test_the_page_of_sessions_lists_every_session_and_every_option() -> None:
+    assert set(re.findall(r"^\| `([a-z][a-z-]*)` \| ", SESSIONS, re.MULTILINE)) == STEPS.keys()
+    rows = re.findall(r"^\| `--.+", SESSIONS, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`--([a-z-]+)", row)} >= {option.name for option in OPTIONS}
 
 

@@ -46,7 +46,7 @@ DECLARED = LicenseAcknowledgement.DECLARED
 LONGEST_NAME = 100
 """Characters of the name of a licence. Some metadata has the whole text of a licence there."""
 
-ALIASES = {
+ALIASES: dict[str, tuple[str, ...]] = {
     "0BSD": ("Zero-Clause BSD", "BSD Zero Clause License"),
     "AGPL-3.0-only": ("AGPLv3", "GNU Affero General Public License v3"),
     "AGPL-3.0-or-later": ("AGPLv3+", "GNU Affero General Public License v3 or later (AGPLv3+)"),
