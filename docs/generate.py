@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tasks"), str(ROOT / "docs")]
 
 from nox_pex.settings.schema import FILE  # noqa: E402  # the line above makes it importable
-from reference import pages, schema, schemastore  # noqa: E402  # the line above makes it importable
+from reference import pages, pyproject_schema, schema, schemastore  # noqa: E402  # the line above makes it importable
 
 
 def files() -> dict[Path, str]:
@@ -24,7 +24,7 @@ def files() -> dict[Path, str]:
     return {
         **{page: pages.renewed(page.read_text("utf-8")) for page in every},
         FILE: schema.text(schema.settings()),
-        ROOT / "docs" / "schemas" / "pyproject.schema.json": schema.text(schema.pyproject()),
+        ROOT / "docs" / "schemas" / "pyproject.schema.json": schema.text(pyproject_schema.pyproject()),
     }
 
 
