@@ -32,14 +32,6 @@ def test_each_step_has_a_typed_name_and_only_options_that_exist() -> None:
     assert options(STEPS["verify"]) == {"force", "jobs", "binary", "deep"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/monorepo.md", "docs/invoke.md"])
-def test_examples_in_python_compile(name: str) -> None:
-    examples = re.findall(r"^```python\n(.+?)^```$", (ROOT / name).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert examples
-    for example in examples:
-        compile(example, name, "exec")
-
-
 def test_the_example_of_shared_settings_is_valid(tmp_path: Path) -> None:
     (shared,) = re.findall(r"^```text\n(output-dir.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
     (of_service,) = re.findall(r"^```toml\n(.+?)^```$", MONOREPO, re.MULTILINE | re.DOTALL)
