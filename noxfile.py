@@ -96,6 +96,7 @@ def tests(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation in docs/_build/html, and check its links; with `-- --external` also those to others."""
     install_locked(session, "docs")
+    session.run("python", "docs/generate.py")
     build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet", "docs"]
     session.run(*build, "docs/_build/html", "--builder", "html")
     session.run("python", "docs/check_links.py", "docs/_build/html")

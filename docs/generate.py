@@ -15,15 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tasks"), str(ROOT / "docs")]
 
 from nox_pex.settings.schema import FILE  # noqa: E402  # the line above makes it importable
-from reference import pages, schema, schemastore  # noqa: E402  # the line above makes it importable
+from reference import pages, pyproject_schema, schema, schemastore  # noqa: E402  # the line above makes it importable
 
 
 def files() -> dict[Path, str]:
     """Return each file that is made from the code, or has parts that are, with its content."""
+    every = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
     return {
-        **{page: pages.renewed(page.read_text("utf-8")) for page in sorted((ROOT / "docs").rglob("*.md"))},
+        **{page: pages.renewed(page.read_text("utf-8")) for page in every},
         FILE: schema.text(schema.settings()),
-        ROOT / "docs" / "schemas" / "pyproject.schema.json": schema.text(schema.pyproject()),
+        ROOT / "docs" / "schemas" / "pyproject.schema.json": schema.text(pyproject_schema.pyproject()),
     }
 
 

@@ -34,17 +34,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 def tables() -> dict[str, type[Table]]:
     """Return each table of the settings by the name of its class, an outer one before those in it."""
-    return {table.__name__: table for table in _tables_in(Settings)}
+    return {table.__name__: table for table in tables_in(Settings)}
 
 
-def _tables_in(annotation: Any) -> Iterator[type[Table]]:
+def tables_in(annotation: Any) -> Iterator[type[Table]]:
     """Yield the tables that a value may be or contain, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, Table):
         yield annotation
         for inner in _annotations(annotation).values():
-            yield from _tables_in(inner)
+            yield from tables_in(inner)
     for part in typing.get_args(annotation):
-        yield from _tables_in(part)
+        yield from tables_in(part)
 
 
 def keys(table: type[Table]) -> tuple[Key, ...]:

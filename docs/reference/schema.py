@@ -1,7 +1,7 @@
-"""The JSON Schemas of the settings (draft 7): of the table alone, of a whole `pyproject.toml`, and for SchemaStore.
+"""The JSON Schema of the settings (draft 7).
 
-They have no `$ref`. Taplo, which checks TOML files in editors, loses what is next to one, such as the description of a
-key, and resolves those of another file wrongly. And a value of several types is a list of types, not `anyOf`: of the
+It has no `$ref`. Taplo, which checks TOML files in editors, loses what is next to one, such as the description of a
+key, and resolves those in another file wrongly. And a value of several types is a list of types, not `anyOf`: of the
 latter, all tools only say that no alternative fits.
 """
 
@@ -25,9 +25,6 @@ from reference import keys, words
 Schema: TypeAlias = dict[str, Any]
 
 
-_DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-
-
 _TYPES: Final[Mapping[Any, str]] = {
     str: "string",
     Path: "string",
@@ -42,8 +39,11 @@ _LIMITS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "l
 """JSON Schema's names of the limits in `msgspec.Meta`."""
 
 
-_ENTRIES: Final = ("script", "entry-point", "executable")
+ENTRIES: Final = ("script", "entry-point", "executable")
 """The keys of which a binary has exactly one."""
+
+
+_SETTINGS: Final = Path(__file__).parents[1] / "settings.md"
 
 
 _LINK: Final = re.compile(r"\[(?P<text>[^]]+)\]\((?P<page>[\w/-]+)\.md(?:#(?P<anchor>[\w-]+))?\)")
@@ -55,19 +55,18 @@ _BEFORE_LINK: Final = re.compile(r"(?:: |; | \()?\[[\w/-]+\.md\]\([^)]+\)\)?")
 
 def settings() -> Schema:
     """Return the schema of the table `[tool.nox-pex]`."""
-    return {"$schema": _DRAFT, "$id": f"{site.DOCS}settings.schema.json", **_settings()}
-
-
-def pyproject() -> Schema:
-    """Return the schema of a `pyproject.toml`, which says nothing about anything but `[tool.nox-pex]`.
-
-    Taplo underlines a whole table if it has a key too many, so here an unknown key is one with an impossible value.
-    """
+    schema = _of_table(Settings)
+    binary = schema["properties"]["binary"]["additionalProperties"]
+    binary["dependencies"] = {key: of_object({each: False for each in ENTRIES if each != key}) for key in ENTRIES}
+    # A schema cannot read the file of `extends`, and the entry of a binary may be there.
+    first, *rest = ENTRIES
+    entry = {"if": of_object(dict.fromkeys(rest, False)), "then": {**of_object({first: True}), "required": [first]}}
     return {
-        "$schema": _DRAFT,
-        "$id": f"{site.DOCS}pyproject.schema.json",
-        "description": "A pyproject.toml, of which only [tool.nox-pex] is checked",
-        **_object({"tool": _object({"nox-pex": _located(_settings())})}),
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": f"{site.DOCS}settings.schema.json",
+        **schema,
+        "if": of_object({"extends": False}),
+        "then": of_object({"binary": {"type": "object", "additionalProperties": entry}}),
     }
 
 
@@ -76,64 +75,39 @@ def text(schema: Schema) -> str:
     return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
 
 
-def _located(part: Any) -> Any:
-    """Return a schema with a reason in place of each false. Taplo's message is `{"title": …} is not allowed for …`."""
-    if isinstance(part, list):
-        return [_located(each) for each in part]
-    if not isinstance(part, dict):
-        return part
-    return {key: _impossible(key) if value is False else _located(value) for key, value in part.items()}
-
-
-def _impossible(key: str) -> Schema:
-    """Return a schema that no value fulfils, for the keyword or the key of the settings `key`."""
-    reason = f"a binary has one of {', '.join(_ENTRIES)}" if key in _ENTRIES else "unknown key"
-    return {"not": {"title": f"{reason}: {site.page('settings')}"}}
-
-
-def _settings() -> Schema:
-    schema = _of_table(Settings)
-    binary = schema["properties"]["binary"]["additionalProperties"]
-    binary["dependencies"] = {key: _object({each: False for each in _ENTRIES if each != key}) for key in _ENTRIES}
-    # A schema cannot read the file of `extends`, and the entry of a binary may be there.
-    first, *rest = _ENTRIES
-    entry = {"if": _object(dict.fromkeys(rest, False)), "then": {**_object({first: True}), "required": [first]}}
-    return {
-        **schema,
-        "description": f"Nox sessions that turn a Poetry project into one PEX file and prove it\n{site.DOCS}",
-        "if": _object({"extends": False}),
-        "then": _object({"binary": {"type": "object", "additionalProperties": entry}}),
-    }
-
-
-def _object(properties: Schema) -> Schema:
+def of_object(properties: Schema) -> Schema:
+    """Return the schema of a table with these keys, among others."""
     return {"type": "object", "properties": properties}
 
 
 def _of_table(table: type[Table]) -> Schema:
     found = keys.keys(table)
     required = [key.name for key in found if key.default is msgspec.NODEFAULT]
+    page = site.page("settings", anchor=anchor(table))
+    first = (inspect.getdoc(table) or "").partition("\n\n")[0]
     return {
-        "description": plain(" ".join((inspect.getdoc(table) or "").partition("\n\n")[0].split())),
+        "description": plain(" ".join(first.split()), page=page),
         "type": "object",
-        "properties": {key.name: _of_key(key) for key in found},
+        "properties": {key.name: _of_key(key, page) for key in found},
         **({"required": required} if required else {}),
         "additionalProperties": False,
     }
 
 
-def _of_key(key: keys.Key) -> Schema:
+def _of_key(key: keys.Key, page: str) -> Schema:
     """Return the schema of a key, with its description, and with its default unless the description says it in words.
 
-    TOML has no null: None means that there is no value.
+    `page` is the address about the table of the key. TOML has no null: None means that there is no value.
     """
     schema = _of(key.kind)
+    of_value = next(keys.tables_in(key.kind), None)
+    page = page if of_value is None else site.page("settings", anchor=anchor(of_value))
     if key.default is msgspec.NODEFAULT:
-        return {**schema, "description": plain(key.description)}
+        return {**schema, "description": plain(key.description, page=page)}
     if key.default is None or key.default is msgspec.UNSET:
-        said = "default" in key.description
-        return {**schema, "description": plain(key.description if said else f"{key.description} Not set by default.")}
-    return {**schema, "description": plain(key.description), "default": words.as_json(key.default)}
+        text = key.description if "default" in key.description else f"{key.description} Not set by default."
+        return {**schema, "description": plain(text, page=page)}
+    return {**schema, "description": plain(key.description, page=page), "default": words.as_json(key.default)}
 
 
 def _of(annotation: Any) -> Schema:
@@ -182,8 +156,15 @@ _WRITERS: Final[Mapping[Any, Callable[..., Schema]]] = {
 """Returns the schema of an annotation from its parts, by its origin."""
 
 
-def plain(markdown: str) -> str:
-    """Return a description without links. The address of the first one follows in a second line."""
+def plain(markdown: str, *, page: str) -> str:
+    """Return a description without links. In a second line follows the address of the first one, or else `page`."""
     link = _LINK.search(markdown)
     words_alone = _LINK.sub(r"\g<text>", _BEFORE_LINK.sub("", markdown))
-    return f"{words_alone}\n{site.page(link['page'], anchor=link['anchor'] or '')}" if link else words_alone
+    return f"{words_alone}\n{site.page(link['page'], anchor=link['anchor'] or '') if link else page}"
+
+
+def anchor(table: type[Table]) -> str:
+    """Return the anchor of the heading above a table in `settings.md`, as GitHub makes it: `toolnox-pex`."""
+    before, _, _ = _SETTINGS.read_text("utf-8").partition(f"<!-- settings: {table.__name__} -->")
+    heading = re.findall(r"^##+ (.+)$", before, re.MULTILINE)[-1]
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

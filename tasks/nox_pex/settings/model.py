@@ -196,7 +196,7 @@ class Binary(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex]`, with a default for every key that is not written."""
+    """How nox-pex turns a Poetry project into PEX files, and proves that they work."""
 
     poetry_version: str | None = None
     """The Poetry version. It is installed without hashes. The default is the version that nox-pex pins."""

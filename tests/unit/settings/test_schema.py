@@ -122,7 +122,7 @@ def test_each_key_at_each_level_has_a_description_and_a_default() -> None:
             sentence, _, address = key["description"].partition("\n")
             assert re.fullmatch(r"[^a-z].+\.", sentence), f"{place}.{name}"
             assert "](" not in sentence
-            assert address.startswith(site.DOCS) or not address
+            assert address.startswith(site.DOCS)
             assert "default" in key or "default" in sentence or name in table.get("required", ()), f"{place}.{name}"
 
 
