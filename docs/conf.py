@@ -23,7 +23,6 @@ copyright = author  # noqa: A001  # Sphinx has the name
 version = release = nox_pex.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 
 nitpick_ignore_regex = [(r"py:.*", r"(?!nox_pex).*")]
