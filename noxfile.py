@@ -48,13 +48,15 @@ nox_pex.register(prefix="own-", only=["attest", "report"])  # nox-pex as a binar
 
 def install_locked(session: nox.Session, *groups: str) -> None:
     """Install the locked dependencies of the library and of `groups`, as the session `install` does for users."""
+    from nox_pex import nox_screen  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.poetry import install, selection  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.project import pyproject  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.system import command, secrets  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.tools import cache, provision  # noqa: PLC0415  # `nox --list` does not need it
 
-    shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
+    screen = nox_screen.screen_of(session)
+    shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=screen.say)
     provisioner = provision.Provisioner(
         shell=shell, caches=cache.Caches.of(os.environ), uv=provision.find_uv(os.environ)
     )
@@ -67,7 +69,8 @@ def install_locked(session: nox.Session, *groups: str) -> None:
         poetry_version=None,
         force=False,
     )
-    installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
+    with screen.opened():
+        installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
 
 
 @nox.session(venv_params=["--no-seed"])
