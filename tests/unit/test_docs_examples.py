@@ -70,9 +70,10 @@ def test_json_can_be_read(example: Example) -> None:
 
 @of("yaml")
 def test_yaml_is_valid_by_the_schema_of_its_kind(example: Example, tmp_path: Path) -> None:
-    content = YAML(typ="safe", pure=True).load(example.text)
-    assert isinstance(content, dict)
-    schema = schema_of(content)
+    documents = list(YAML(typ="safe", pure=True).load_all(example.text))
+    assert documents
+    assert all(isinstance(each, dict) for each in documents)
+    schema = schema_of(documents[0])
     if schema is None:
         return
     file = tmp_path / "example.yml"
