@@ -30,6 +30,9 @@ pytestmark = pytest.mark.integration
 SHOWN: Final = ("index", "settings", "how-it-works", "api", "ci/README", "search")
 """Pages with everything that others have: code, wide tables, a picture, signatures, results of a search."""
 
+ADDRESS: Final = re.compile(rf"{re.escape(site.DOCS)}([\w/.-]*?)(?:#([\w-]+))?(?=[)\s\"'`>,…{{]|\.(?:\s|$))")
+"""An address of a page of the site, with its anchor."""
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -91,6 +94,21 @@ def test_each_error_has_the_place_to_which_its_message_leads(built: Path) -> Non
     anchors = set(re.findall(r'id="([^"]+)"', (built / "errors.html").read_text("utf-8")))
     assert {urlsplit(docs_page(code)).fragment for code in CODES} <= anchors
     assert urlsplit(docs_page("usage")).path.endswith("/errors.html")
+
+
+def test_each_address_of_the_site_in_the_repository_exists(built: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    texts = [CHECKOUT / name for name in listed.split("\0") if name.endswith((".md", ".py", ".toml", ".yml", ".json"))]
+    named = {
+        (path, anchor)
+        for text in texts
+        if text.is_file() and "tests" not in text.relative_to(CHECKOUT).parts
+        for path, anchor in ADDRESS.findall(text.read_text("utf-8"))
+    }
+    assert ("first/flask.html", "") in named
+    for path, anchor in named:
+        content = (built / (path or "index.html")).read_text("utf-8")
+        assert not anchor or f'id="{anchor}"' in content, f"{path}#{anchor}"
 
 
 def test_the_schemas_are_where_their_identifiers_say(built: Path) -> None:
