@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from ruamel.yaml import YAML
 
 import check_links
 from nox_pex import site
@@ -200,3 +201,15 @@ def colours(page: Page, source: str, scheme: Scheme) -> str:
     page.emulate_media(color_scheme=scheme)
     page.goto(source)
     return str(page.evaluate("getComputedStyle(document.querySelector('text.b')).fill"))
+
+
+def test_read_the_docs_builds_the_site_as_a_developer_does() -> None:
+    configuration = CHECKOUT / ".readthedocs.yaml"
+    argv = ["check-jsonschema", "--builtin-schema", "vendor.readthedocs", str(configuration)]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+    build = YAML(typ="safe", pure=True).load(configuration.read_text("utf-8"))["build"]["jobs"]["build"]["html"]
+    assert build[0] == "python -m nox --session docs"
+    assert "cp --recursive .nox/site " in build[1]
+    assert 'site = ROOT / ".nox" / "site"' in (CHECKOUT / "noxfile.py").read_text("utf-8")
