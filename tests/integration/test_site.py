@@ -129,6 +129,12 @@ def test_a_link_that_leaves_the_pages_leads_to_the_repository(built: Path) -> No
     assert f'href="{site.REPOSITORY}/blob/main/benchmarks/results/' in (built / "benchmarks.html").read_text("utf-8")
 
 
+def test_the_signatures_are_written_as_in_the_code(built: Path) -> None:
+    text = re.sub(r"<[^>]+>", "", (built / "api.html").read_text("utf-8"))
+    assert "only: Sequence[SessionName] | None = None" in text
+    assert "ForwardRef" not in text
+
+
 def test_the_page_for_unknown_addresses_works_in_any_directory(built: Path) -> None:
     assert f'<base href="{site.DOCS}">' in (built / "404.html").read_text("utf-8")
     assert "<base" not in (built / "index.html").read_text("utf-8")
