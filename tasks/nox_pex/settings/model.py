@@ -101,7 +101,7 @@ class Binary(Table, frozen=True, kw_only=True):
     """
     execution_mode: Literal["venv", "zipapp"] = "venv"
     """`"venv"`: the first start creates a virtual environment in the cache of the PEX; `"zipapp"`: the program imports
-    from the unpacked files ([benchmarks.md](benchmarks.md#cold-starts-what-to-choose)).
+    from the unpacked files ([Benchmarks](benchmarks.md#cold-starts-what-to-choose)).
     """
     sh_boot: bool = True
     """Start with `/bin/sh`, which finds the cached virtual environment at once."""
@@ -153,11 +153,11 @@ class Binary(Table, frozen=True, kw_only=True):
     """Distributions to leave out, as requirements."""
     complete_platforms: tuple[str, ...] = ()
     """Files that describe the target platforms, relative to the project's directory; the default is the session's
-    Python on this machine: [platforms.md](platforms.md).
+    Python on this machine: [Other platforms](platforms.md).
     """
     scie: Literal["eager", "lazy"] | None = None
     """Build an executable with Python inside too, such as `dist/NAME-linux-x86_64`; the Python is in the file
-    (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built: [scie.md](scie.md).
+    (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built: [A scie](scie.md).
     """
     pex_args: tuple[str, ...] = ()
     """Any other pex options. An option that has a key in this table, or that nox-pex itself passes to pex, is refused,
@@ -214,16 +214,16 @@ class Settings(Table, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     """More environment variables whose values are secret; nox-pex already masks those whose name says so (TOKEN,
     SECRET, PASSWORD, KEY, CREDENTIAL, COOKIE, AUTHORIZATION …), but no value under five characters:
-    [secrets.md](secrets.md).
+    [Secrets](secrets.md).
     """
     extends: str | None = None
     """A TOML file with shared settings, relative to the file with this key. By default there is none:
-    [monorepo.md](monorepo.md).
+    [Several projects](monorepo.md).
     """
     attest: Attest = Attest()
-    """What the statements about the binaries say: [evidence.md](evidence.md)."""
+    """What the statements about the binaries say: [Evidence](evidence.md)."""
     sbom: Sbom = Sbom()
-    """The policy for licences: [sbom.md](sbom.md)."""
+    """The policy for licences: [The bill of materials](sbom.md)."""
     binary: dict[str, Binary] = {}
     """The binaries, by name."""
 
