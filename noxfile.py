@@ -22,7 +22,7 @@
 #     "tomli-w>=1.2",
 # ]
 # ///
-"""The sessions for the development of nox-pex, and the sessions that nox-pex registers, here for `sample_app`.
+"""The sessions for the development of nox-pex, and those of nox-pex: for `sample_app`, and `own-…` for itself.
 
 Your noxfile lists `nox-pex` in the header above. This one imports nox-pex from the checkout, so its header lists the
 dependencies of nox-pex, as in `pyproject.toml`.
@@ -43,6 +43,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
 nox_pex.register("sample_app")
+nox_pex.register(prefix="own-", only=["attest", "report"])  # nox-pex as a binary
 
 
 def install_locked(session: nox.Session, *groups: str) -> None:
@@ -80,7 +81,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_params=["--no-seed"])
 def types(session: nox.Session) -> None:
     """Check types."""
-    install_locked(session, "test", "types")
+    install_locked(session, "docs", "test", "types")
     session.run("mypy")
 
 
@@ -89,6 +90,18 @@ def tests(session: nox.Session) -> None:
     """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
     install_locked(session, "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session(venv_params=["--no-seed"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation in docs/_build/html, and check its links; with `-- --external` also those to others."""
+    install_locked(session, "docs")
+    session.run("python", "docs/generate.py")
+    build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet", "docs"]
+    session.run(*build, "docs/_build/html", "--builder", "html")
+    session.run("python", "docs/check_links.py", "docs/_build/html")
+    if "--external" in session.posargs:
+        session.run(*build, "docs/_build/linkcheck", "--builder", "linkcheck")
 
 
 @nox.session(name="lock-tools", venv_backend="none", default=False)
@@ -110,6 +123,22 @@ def lock_tools(session: nox.Session) -> None:
             env=environ,
             external=True,
         )
+
+
+@nox.session(venv_params=["--no-seed"], default=False)
+def distributions(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it, into a directory (`-- published`), and check both."""
+    install_locked(session, "test")
+    directory = Path(*session.posargs or ["published"]).resolve()
+    session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(directory), str(ROOT))
+    session.run("twine", "check", "--strict", *sorted(map(str, directory.iterdir())))
+    session.run("check-wheel-contents", *sorted(map(str, directory.glob("*.whl"))))
+
+
+@nox.session(venv_backend="none", default=False)
+def release(session: nox.Session) -> None:
+    """Write the version of a release (`-- 1.2.3`) and today's date into the files that have them."""
+    session.run(sys.executable, "-m", "publishing.release", "prepare", *session.posargs, external=True)
 
 
 @nox.session(venv_params=["--no-seed"], default=False)

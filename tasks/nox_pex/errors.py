@@ -149,7 +149,7 @@ _SHORT: Final = 12
 
 _FIELDS: Final = (
     *("code", "problem", "remedy", "log", "others", "by_hand", "subject", "rows"),
-    *("cause", "whole_log", "log_file", "log_count"),
+    *("cause", "whole_log", "log_file", "log_count", "paste"),
 )
 """The arguments of `NoxPexError`, which are its attributes too."""
 
@@ -157,14 +157,22 @@ _FIELDS: Final = (
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
-    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
-    `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. `others` are
-    failures that were found together with this one. `by_hand` is a line for a shell that repeats what failed, or "".
-    `subject` names what failed, as in `service, warm: GET /items`, or is "". `rows` are labels and texts that explain
-    it, such as `expected` and `got`. `cause` are the lines of the log that say why it failed, if they are chosen from
-    more than `log`. `whole_log` is the text for a file with the whole log, or "". `log_file` is the path of that file,
-    as the user sees it, or "", and `log_count` the number of lines in it. All texts may come from outside as they are:
-    `lines`, `block` and `str()` escape them, so that the error is one line. `whole_log` is escaped already.
+    These are the arguments, and attributes of the same names:
+
+    - `code` is one of `CODES`.
+    - `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
+    - `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
+    - `others` are failures that were found together with this one.
+    - `by_hand` is a line for a shell that repeats what failed, or "".
+    - `subject` names what failed, as in `service, warm: GET /items`, or is "".
+    - `rows` are labels and texts that explain it, such as `expected` and `got`.
+    - `cause` are the lines of the log that say why it failed, if they are chosen from more than `log`.
+    - `whole_log` is the text for a file with the whole log, or "".
+    - `log_file` is the path of that file, as the user sees it, or "", and `log_count` the number of lines in it.
+    - `paste` are lines of TOML for the user's `pyproject.toml`, after a line that says what they are.
+
+    All texts may come from outside as they are: `lines`, `block` and `str()` escape them, so that the error is one
+    line. `whole_log` is escaped already.
     """
 
     def __init__(
@@ -182,6 +190,7 @@ class NoxPexError(Exception):
         whole_log: str = "",
         log_file: str = "",
         log_count: int = 0,
+        paste: tuple[str, ...] = (),
     ) -> None:
         if code not in CODES:
             msg = f"unknown error code {code!r}"
@@ -198,6 +207,7 @@ class NoxPexError(Exception):
         self.whole_log = whole_log
         self.log_file = log_file
         self.log_count = log_count
+        self.paste = paste
         super().__init__(code, problem, remedy)
 
     def replaced(self, **changes: Any) -> NoxPexError:
@@ -216,6 +226,7 @@ class NoxPexError(Exception):
             subject=mask(self.subject),
             rows=tuple((label, mask(text)) for label, text in self.rows),
             whole_log=mask(self.whole_log) if self.whole_log else "",
+            paste=_masked_lines(self.paste, mask),
         )
 
     @classmethod
@@ -258,7 +269,13 @@ class NoxPexError(Exception):
         log = (f"  | {outside_text.log_line(line)}" for line in self.log)
         also = (outside_text.shown(f"also: {other.problem}; {other.remedy}") for other in self.others)
         by_hand = (outside_text.shown(f"by hand: {self.by_hand}"),) if self.by_hand else ()
-        return (*log, *also, *by_hand, str(self))
+        return (*log, *also, *by_hand, *self.to_paste, str(self))
+
+    @property
+    def to_paste(self) -> tuple[str, ...]:
+        """The lines to paste of this failure and of the others, each group once, escaped."""
+        groups = dict.fromkeys(each.paste for each in (self, *self.others) if each.paste)
+        return tuple(outside_text.shown(line) for group in groups for line in group)
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

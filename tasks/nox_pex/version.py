@@ -1,3 +1,3 @@
-"""The version of nox-pex, the same as in `pyproject.toml`."""
+"""The version of nox-pex. `nox -s release` writes this file, with the version of `pyproject.toml`."""
 
 __version__ = "0.1.0"

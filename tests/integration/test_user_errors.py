@@ -81,6 +81,19 @@ def test_a_project_without_a_table_and_without_a_script_is_refused(built: Make) 
     assert "add [tool.nox-pex.binary.loose], and under it the line entry-point = " in line
 
 
+def test_the_whole_table_that_an_error_shows_can_be_pasted(built: Make) -> None:
+    loose = built("loose")
+    whole = (loose.root / "pyproject.toml").read_text("utf-8")
+    before, _, _ = whole.partition("[tool.nox-pex")
+    (loose.root / "pyproject.toml").write_text(before, "utf-8")
+    said = loose.run("-s", "smoke").output
+    _, _, table = said.partition("paste this into pyproject.toml, made from counter.py; correct what is wrong:\n")
+    table, _, _ = table.partition("\nnox > ")
+    loose.append("pyproject.toml", f"\n{table}\n")
+    loose.nox("-s", "smoke")
+    assert (loose.root / "dist" / "loose.smoke.json").is_file()
+
+
 def test_a_project_with_two_scripts_and_no_table_is_refused(built: Make) -> None:
     cards = built("packaged")
     cards.edit("pyproject.toml", "[project.scripts]\n", '[project.scripts]\nother = "greeting:main"\n')

@@ -116,6 +116,7 @@ def test_importing_the_library_imports_no_step() -> None:
         "nox_pex.register_arguments",
         "nox_pex.required_session",
         "nox_pex.sessions",
+        "nox_pex.site",
         "nox_pex.steps",
         "nox_pex.steps.table",
         "nox_pex.system",

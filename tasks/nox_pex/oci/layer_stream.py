@@ -84,7 +84,7 @@ class LayerStream:
         self._total = 0
         self._piece = memoryview(b"")
         self._taken = 0
-        self.position = 0
+        self.position: int = 0
 
     def __enter__(self) -> Self:
         return self

@@ -37,7 +37,7 @@ except ImportError:  # older versions of Poetry
 PARALLEL_DOWNLOADS = 8
 
 
-class TargetEnv(NullEnv):  # type: ignore[misc]  # Poetry is not installed for the type checker
+class _TargetEnv(NullEnv):  # type: ignore[misc]  # Poetry is not installed for the type checker
     """An empty environment of another platform. `description` is as in `Platform.as_json`."""
 
     def __init__(self, description: dict[str, Any]) -> None:
@@ -127,9 +127,9 @@ def main() -> None:
     for description in request["targets"]:
         application = Application()
         application.auto_exits(False)
-        environment = TargetEnv(description)
+        environment = _TargetEnv(description)
 
-        def create_venv(manager: Any, *_: Any, environment: TargetEnv = environment, **__: Any) -> TargetEnv:
+        def create_venv(manager: Any, *_: Any, environment: _TargetEnv = environment, **__: Any) -> _TargetEnv:
             package = manager._poetry.package  # noqa: SLF001  # Poetry has no public way to it
             version = ".".join(map(str, environment.release))
             if not package.python_constraint.allows(Version.parse(version)):

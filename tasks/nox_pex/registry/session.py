@@ -18,6 +18,7 @@ from nox_pex.registry.transport import Ask, Patience, Transport
 from nox_pex.system.command import Shell, Stopped
 from nox_pex.system.lazy import lazy
 from nox_pex.system.messages import Message, Say, mapped
+from nox_pex.system.secrets import Secrets
 
 if TYPE_CHECKING:
     import httpx2
@@ -91,7 +92,7 @@ class Session:
     ) -> None:
         self.name = name
         self.patience = patience
-        self.secrets = shell.secrets
+        self.secrets: Secrets = shell.secrets
         self._say = say
         self._closed = threading.Event()
         self._lock = threading.Lock()

@@ -8,13 +8,16 @@ from nox_pex.errors import NoxPexError
 from nox_pex.system.messages import Line, Meaning, Row
 
 
-def rows(error: NoxPexError, *, subject: str) -> Iterator[Row]:
-    """Yield the rows of `error`, without its own line, which comes last. `subject` is what failed, if it says nothing.
+def rows(error: NoxPexError, *, subject: str) -> Iterator[Row | Line]:
+    """Yield the rows of `error` and the lines to paste, without its own line, which comes last.
 
+    `subject` is what failed, if it says nothing.
     The texts are escaped. The caller has masked the secrets in them.
     """
     for label, text in error.block(subject):
         yield Row(label=label, text=text, meaning=_meaning(label, text))
+    if lines := error.to_paste:
+        yield Line(text="\n".join(lines), meaning="plain")
 
 
 def messages(error: NoxPexError, *, subject: str) -> Iterator[Row | Line]:

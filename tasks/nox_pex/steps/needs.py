@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from nox_pex.evidence import keys
     from nox_pex.evidence.sbom import timestamp
     from nox_pex.image import run as image_run
+    from nox_pex.project import suggestion
     from nox_pex.smoke import plan
 else:
     keys = lazy("nox_pex.evidence.keys")  # only needed to sign
     timestamp = lazy("nox_pex.evidence.sbom.timestamp")  # only needed for `sbom`
     image_run = lazy("nox_pex.image.run")  # only needed for `image`
+    suggestion = lazy("nox_pex.project.suggestion")  # only needed for an error
     plan = lazy("nox_pex.smoke.plan")  # only needed for `smoke` and `image`
 
 
@@ -218,7 +220,15 @@ def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxP
     try:
         plan.require_checks(table.smoke or Smoke(), name=name, undeclared=None if declared else table.script)
     except NoxPexError as error:
-        yield NoxPexError(error.code, f"{context.reading.where(_key(name))}: {error.problem}", error.remedy)
+        found = suggestion.suggest(context.project, name=name, entry=_entry(table) if declared else None)
+        paste = suggestion.to_paste(found)
+        yield error.replaced(problem=f"{context.reading.where(_key(name))}: {error.problem}", paste=paste)
+
+
+def _entry(table: Binary) -> Mapping[str, str]:
+    """Return the one key that says what the binary runs, with its value."""
+    keys = {"script": table.script, "entry-point": table.entry_point, "executable": table.executable}
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 def _missing_files(context: Context, name: str, table: Binary, steps: Collection[str]) -> Iterator[NoxPexError]:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from nox_pex.system import outside_text, secret_patterns
 from nox_pex.system.lazy import lazy, pattern
-from nox_pex.system.secret_patterns import MASK, public_url, url_passwords
+from nox_pex.system.secret_patterns import MASK, is_secret_name, public_url, url_passwords
 
 if TYPE_CHECKING:
     from nox_pex.system import secret_forms
@@ -58,9 +58,6 @@ _ESCAPE: Final = pattern(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b
 
 
 _CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
-
-
-is_secret_name = secret_patterns.is_secret_name
 
 
 class Secrets(Struct, frozen=True, kw_only=True, dict=True):

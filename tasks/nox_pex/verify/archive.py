@@ -72,9 +72,11 @@ class Directory:
                         waiting.append(name)
                     else:
                         found.append(Member(name=name, size=status.st_size, mode=_mode(status)))
-        self.members = {member.name: member for member in sorted(found, key=lambda member: member.name)}
+        self.members: dict[str, Member] = {
+            member.name: member for member in sorted(found, key=lambda member: member.name)
+        }
         size = sum(member.size for member in found)
-        self.allowance = Allowance.of(size) if allowance is None else allowance
+        self.allowance: Allowance = Allowance.of(size) if allowance is None else allowance
 
     @property
     def duplicates(self) -> Sequence[str]:

@@ -106,15 +106,19 @@ class Zip:
     def __init__(self, file: IO[bytes], *, allowance: Allowance | None = None, what: str = "the archive") -> None:
         self._file = file
         self._size = size = os.fstat(file.fileno()).st_size
-        self.allowance = Allowance.of(size) if allowance is None else allowance
+        self.allowance: Allowance = Allowance.of(size) if allowance is None else allowance
         self._irregularities: dict[str, None] = {}
         directory = self._find_directory(size)
         entries = list(self._read_directory(directory))
         self._check_places(entries, directory)
         self._files = [entry for entry, _ in entries if not entry.name.endswith("/")]
-        self.directories = {entry.name[:-1]: entry.mode for entry, _ in entries if entry.name.endswith("/")}
+        self.directories: dict[str, int] = {
+            entry.name[:-1]: entry.mode for entry, _ in entries if entry.name.endswith("/")
+        }
         check_names([entry.name for entry in self._files], list(self.directories))
-        self.duplicates = tuple(name for name, times in Counter(e.name for e, _ in entries).items() if times > 1)
+        self.duplicates: tuple[str, ...] = tuple(
+            name for name, times in Counter(e.name for e, _ in entries).items() if times > 1
+        )
         self.allowance.take(sum(entry.size for entry in self._files), what=what)
 
     @cached_property

@@ -163,7 +163,7 @@ def test_the_cause_is_what_poetry_found_and_not_its_guesses(service: Project, ou
             "allow more versions of one of the packages",
         ),
         (
-            "supported Python range (>=3.9) is not compatible with:\n  - iniconfig requires Python >=3.10, so\n * Check your",
+            "Python range (>=3.9) is not compatible with:\n  - iniconfig requires Python >=3.10, so\n * Check your",
             "lock-failed",
             "allows Python >=3.9, and iniconfig requires Python >=3.10; correct `requires-python`",
         ),

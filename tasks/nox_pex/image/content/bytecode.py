@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Annotated, Final, Protocol
+from typing import IO, TYPE_CHECKING, Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -31,7 +31,10 @@ from nox_pex.system.command import Shell, capture
 from nox_pex.system.environ import discovery_environ, tool_environ
 from nox_pex.system.lazy import lazy
 
-python_discovery = lazy("python_discovery")  # only needed if this Python has another minor version
+if TYPE_CHECKING:
+    import python_discovery
+else:
+    python_discovery = lazy("python_discovery")  # only needed if this Python has another minor version
 
 OPTIONS: Final = ("-s", "-S", "-B", "-W", "ignore")
 """Options of a Python that compiles: nothing but the standard library is imported, and nothing is written."""

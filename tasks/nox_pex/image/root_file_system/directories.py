@@ -77,7 +77,7 @@ class RootDirectories:
     ) -> None:
         self.as_root = as_root
         self.lower: tuple[str, ...] = ()
-        self.overlay = True
+        self.overlay: bool = True
         self._stack = stack
         self._caches = caches
         self._image = image

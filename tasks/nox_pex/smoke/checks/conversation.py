@@ -33,8 +33,8 @@ class Conversation:
     """
 
     def __init__(self, endpoint: Endpoint, secrets: Secrets) -> None:
-        self.cookies = CookieJar()
-        self.secrets = secrets
+        self.cookies: CookieJar = CookieJar()
+        self.secrets: Secrets = secrets
         self._endpoint = endpoint
         self._values: dict[str, str] = {}
         self._missing: dict[str, str] = {}

@@ -40,7 +40,7 @@ class BootWatch:
     """
 
     def __init__(self, env: Mapping[str, str] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.marks = Marks()
+        self.marks: Marks = Marks()
         self.launched_at: float | None = None
         self._clock = clock
         self._root = _pex_root(env or {}) if _LINUX else ""

@@ -51,7 +51,9 @@ class PidNamespace:
         """
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.is_empty = self.has_ended = False
+        self.init: int
+        self.is_empty: bool = False
+        self.has_ended: bool = False
         with theirs:
             # The new namespace begins with a child of the process that asks for it. That process could not fork any
             # more after the init has ended, so it is not the supervisor. When it ends, the supervisor, as a subreaper,

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import python_discovery
 from msgspec.structs import replace
 
 from nox_pex.errors import NoxPexError
@@ -97,12 +98,12 @@ def test_only_a_python_of_the_same_minor_version_compiles(tmp_path: Path, monkey
 
 def test_a_python_with_the_same_patch_release_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = _discoverable(sys.executable)
-    monkeypatch.setattr(bytecode.python_discovery, "get_interpreter", lambda *_, **__: found)
+    monkeypatch.setattr(python_discovery, "get_interpreter", lambda *_, **__: found)
     monkeypatch.setattr(sys, "version", "3.1.1 (main)")
     store = LayerStore(caches=Caches(chosen=tmp_path / "cache"))
     python = replace(PYTHON, version=HERE.version)
     assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE
-    monkeypatch.setattr(bytecode.python_discovery, "get_interpreter", lambda *_, **__: None)
+    monkeypatch.setattr(python_discovery, "get_interpreter", lambda *_, **__: None)
     assert bytecode.find_compiler(python, store=store, shell=SHELL) == HERE  # from the note
 
 
