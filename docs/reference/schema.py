@@ -49,10 +49,6 @@ _SETTINGS: Final = Path(__file__).parents[1] / "settings.md"
 _LINK: Final = re.compile(r"\[(?P<text>[^]]+)\]\((?P<page>[\w/-]+)\.md(?:#(?P<anchor>[\w-]+))?\)")
 
 
-_BEFORE_LINK: Final = re.compile(r"(?:: |; | \()?\[[\w/-]+\.md\]\([^)]+\)\)?")
-"""A link whose text is only the name of the page, with what leads to it."""
-
-
 def settings() -> Schema:
     """Return the schema of the table `[tool.nox-pex]`."""
     schema = _of_table(Settings)
@@ -159,7 +155,7 @@ _WRITERS: Final[Mapping[Any, Callable[..., Schema]]] = {
 def plain(markdown: str, *, page: str) -> str:
     """Return a description without links. In a second line follows the address of the first one, or else `page`."""
     link = _LINK.search(markdown)
-    words_alone = _LINK.sub(r"\g<text>", _BEFORE_LINK.sub("", markdown))
+    words_alone = _LINK.sub(r"\g<text>", markdown)
     return f"{words_alone}\n{site.page(link['page'], anchor=link['anchor'] or '') if link else page}"
 
 

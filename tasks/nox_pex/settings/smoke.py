@@ -127,7 +127,7 @@ class Smoke(Table, frozen=True, kw_only=True):
     128+N.
     """
     conditions: tuple[Condition, ...] = ("cold", "warm")
-    """The conditions of the boots, one after another: [smoke.md](smoke.md#conditions)."""
+    """The [conditions](smoke.md#conditions) of the boots, one after another."""
     skips: Literal["report", "fail"] = "report"
     """What to do if this machine cannot provide a condition: report the skip, or fail."""
     log_require: tuple[str, ...] = ()

@@ -14,9 +14,8 @@ from reference import keys, schema
     ("markdown", "expected"),
     [
         ("A `key`.", "A `key`.\nhttps://example.com/x"),
-        ("A key: [a.md](a.md).", f"A key.\n{site.DOCS}a.html"),
-        ("A key ([a.md](a.md#b-c)).", f"A key.\n{site.DOCS}a.html#b-c"),
-        ("Of [the b](a.md#b) and [c](d.md).", f"Of the b and c.\n{site.DOCS}a.html#b"),
+        ("A [key](a.md).", f"A key.\n{site.DOCS}a.html"),
+        ("Of [the b](a.md#b-c) and [c](d.md).", f"Of the b and c.\n{site.DOCS}a.html#b-c"),
     ],
 )
 def test_a_description_in_plain_text_has_the_address_of_its_first_link_in_a_second_line(
