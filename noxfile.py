@@ -125,6 +125,16 @@ def lock_tools(session: nox.Session) -> None:
         )
 
 
+@nox.session(venv_params=["--no-seed"], default=False)
+def distributions(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it, into a directory (`-- published`), and check both."""
+    install_locked(session, "test")
+    directory = Path(*session.posargs or ["published"]).resolve()
+    session.run("python", "-m", "build", "--installer", "uv", "--outdir", str(directory), str(ROOT))
+    session.run("twine", "check", "--strict", *sorted(map(str, directory.iterdir())))
+    session.run("check-wheel-contents", *sorted(map(str, directory.glob("*.whl"))))
+
+
 @nox.session(venv_backend="none", default=False)
 def release(session: nox.Session) -> None:
     """Write the version of a release (`-- 1.2.3`) and today's date into the files that have them."""

@@ -41,7 +41,7 @@ from packageurl import PackageURL
 NAMESPACE = uuid.UUID("6fdc2b5e-9c1d-5c1e-8a55-3f7a3b1f5b0a")
 """The namespace of serial numbers."""
 
-DECLARED = LicenseAcknowledgement.DECLARED
+_DECLARED = LicenseAcknowledgement.DECLARED
 
 LONGEST_NAME = 100
 """Characters of the name of a licence. Some metadata has the whole text of a licence there."""
@@ -101,7 +101,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 A name that several licences have is not here, such as "BSD License", "Apache Software License" and "LGPL".
 """
 
-LINKS = {
+_LINKS = {
     "website": ExternalReferenceType.WEBSITE,
     "vcs": ExternalReferenceType.VCS,
     "issue-tracker": ExternalReferenceType.ISSUE_TRACKER,
@@ -110,7 +110,7 @@ LINKS = {
     "distribution": ExternalReferenceType.DISTRIBUTION,
 }
 
-ALGORITHMS = {
+_ALGORITHMS = {
     "md5": HashAlgorithm.MD5,
     "sha1": HashAlgorithm.SHA_1,
     "sha256": HashAlgorithm.SHA_256,
@@ -181,14 +181,14 @@ def short(name: str) -> str:
 def as_licences(expressions: list[str], names: list[str]) -> list[License]:
     """Return licences in the form of CycloneDX: either one expression, or identifiers and names."""
     if len(expressions) == 1 and not names:
-        return [LicenseExpression(expressions[0], acknowledgement=DECLARED)]
+        return [LicenseExpression(expressions[0], acknowledgement=_DECLARED)]
     known = [
-        DisjunctiveLicense(id=each, acknowledgement=DECLARED)
+        DisjunctiveLicense(id=each, acknowledgement=_DECLARED)
         if is_supported_id(each)
-        else DisjunctiveLicense(name=each, acknowledgement=DECLARED)
+        else DisjunctiveLicense(name=each, acknowledgement=_DECLARED)
         for each in expressions
     ]
-    return [*known, *(DisjunctiveLicense(name=name, acknowledgement=DECLARED) for name in names)]
+    return [*known, *(DisjunctiveLicense(name=name, acknowledgement=_DECLARED) for name in names)]
 
 
 def entity(name: str | None) -> OrganizationalEntity | None:
@@ -213,14 +213,14 @@ def component(entry: Mapping[str, Any], licences: list[License]) -> Component:
         authors=[OrganizationalContact(name=name) for name in entry["authors"]],
         purl=PackageURL.from_string(entry["purl"]) if entry["purl"] else None,
         hashes=[
-            HashType(alg=ALGORITHMS[algorithm], content=digest)
+            HashType(alg=_ALGORITHMS[algorithm], content=digest)
             for algorithm, digest in entry["hashes"]
-            if algorithm in ALGORITHMS
+            if algorithm in _ALGORITHMS
         ],
         licenses=licences,
         external_references=[
             ExternalReference(
-                type=LINKS.get(kind, ExternalReferenceType.OTHER), url=XsUri(address), comment=label or None
+                type=_LINKS.get(kind, ExternalReferenceType.OTHER), url=XsUri(address), comment=label or None
             )
             for kind, address, label in entry["links"]
         ],
