@@ -42,9 +42,9 @@ class Sources(Table, frozen=True, kw_only=True):
     default.
     """
     include: tuple[str, ...] = ()
-    """Additional files that ship, even if Git ignores them."""
+    """Patterns of additional files that ship, even if Git ignores them, such as `templates/`."""
     exclude: tuple[str, ...] = ()
-    """Files that do not ship."""
+    """Patterns of files that do not ship, such as `app/legacy/`."""
 
     @property
     def below(self) -> str:
@@ -74,13 +74,13 @@ class Binary(Table, frozen=True, kw_only=True):
 
     # exactly one of these three
     script: str | None = None
-    """A script of the project or of a dependency: a console script, a GUI script, or a file that is installed to `bin`;
-    set exactly one of `script`, `entry-point` and `executable`.
+    """A script of the project or of a dependency: a console script, a GUI script, or a file that is installed to `bin`.
+    Set exactly one of `script`, `entry-point` and `executable`.
     """
     entry_point: str | None = None
-    """A module, or a function in a module: `module` or `module:function`."""
+    """A module, or a function in a module, instead of `script`: `module` or `module:function`."""
     executable: str | None = None
-    """A Python script file, relative to the project's directory."""
+    """A Python script file, relative to the project's directory, instead of `script`."""
 
     inject_args: tuple[str, ...] = ()
     """Arguments that the binary puts before those of its command line."""
@@ -148,9 +148,9 @@ class Binary(Table, frozen=True, kw_only=True):
     validate_entry_point: bool = False
     """Import the entry point in the new binary before it replaces the previous one."""
     check: Literal["none", "warn", "error"] = "error"
-    """What pex does if the file is too large for some Pythons to start."""
+    """If the file is too large for some Pythons to start, pex says nothing, warns or fails."""
     exclude: tuple[str, ...] = ()
-    """Distributions to leave out, as requirements."""
+    """Distributions to leave out, as requirements, such as `"numpy"`."""
     complete_platforms: tuple[str, ...] = ()
     """Files that describe the target [platforms](platforms.md), relative to the project's directory; the default is the
     session's Python on this machine.

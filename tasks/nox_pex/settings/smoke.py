@@ -42,9 +42,9 @@ class Ready(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/healthz" }'
 
     path: str | None = None
-    """The path to request with `GET`; set exactly one of `path` and `log`."""
+    """The path to request with `GET`. Set exactly one of `path` and `log`."""
     log: str | None = None
-    """A regular expression that must match a line of the log, for a worker that has no port."""
+    """A regular expression that must match a line of the log, instead of `path`, for a worker that has no port."""
     status: Status = "2xx"
     """The expected status."""
     request_headers: dict[str, str] = {}
