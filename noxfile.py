@@ -81,7 +81,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_params=["--no-seed"])
 def types(session: nox.Session) -> None:
     """Check types."""
-    install_locked(session, "test", "types")
+    install_locked(session, "docs", "test", "types")
     session.run("mypy")
 
 
@@ -90,6 +90,18 @@ def tests(session: nox.Session) -> None:
     """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
     install_locked(session, "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session(venv_params=["--no-seed"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation in docs/_build/html, and check its links; with `-- --external` also those to others."""
+    install_locked(session, "docs")
+    session.run("python", "docs/generate.py")
+    build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet", "docs"]
+    session.run(*build, "docs/_build/html", "--builder", "html")
+    session.run("python", "docs/check_links.py", "docs/_build/html")
+    if "--external" in session.posargs:
+        session.run(*build, "docs/_build/linkcheck", "--builder", "linkcheck")
 
 
 @nox.session(name="lock-tools", venv_backend="none", default=False)

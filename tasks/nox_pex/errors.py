@@ -157,15 +157,22 @@ _FIELDS: Final = (
 class NoxPexError(Exception):
     """A failure that a user can cause and fix.
 
-    `code` is one of `CODES`. `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
-    `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked. `others` are
-    failures that were found together with this one. `by_hand` is a line for a shell that repeats what failed, or "".
-    `subject` names what failed, as in `service, warm: GET /items`, or is "". `rows` are labels and texts that explain
-    it, such as `expected` and `got`. `cause` are the lines of the log that say why it failed, if they are chosen from
-    more than `log`. `whole_log` is the text for a file with the whole log, or "". `log_file` is the path of that file,
-    as the user sees it, or "", and `log_count` the number of lines in it. `paste` are lines of TOML for the user's
-    `pyproject.toml`, after a line that says what they are. All texts may come from outside as they are:
-    `lines`, `block` and `str()` escape them, so that the error is one line. `whole_log` is escaped already.
+    These are the arguments, and attributes of the same names:
+
+    - `code` is one of `CODES`.
+    - `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
+    - `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
+    - `others` are failures that were found together with this one.
+    - `by_hand` is a line for a shell that repeats what failed, or "".
+    - `subject` names what failed, as in `service, warm: GET /items`, or is "".
+    - `rows` are labels and texts that explain it, such as `expected` and `got`.
+    - `cause` are the lines of the log that say why it failed, if they are chosen from more than `log`.
+    - `whole_log` is the text for a file with the whole log, or "".
+    - `log_file` is the path of that file, as the user sees it, or "", and `log_count` the number of lines in it.
+    - `paste` are lines of TOML for the user's `pyproject.toml`, after a line that says what they are.
+
+    All texts may come from outside as they are: `lines`, `block` and `str()` escape them, so that the error is one
+    line. `whole_log` is escaped already.
     """
 
     def __init__(

@@ -51,9 +51,11 @@ def collection(
 ) -> Collection:
     """Return the tasks `install`, `freeze`, `pex`, `smoke`, `verify`, … for the Poetry project in `project`.
 
-    `python` is as in `nox_pex.register`: with a list, each task runs for each Python. `state` is the directory for
-    environments and state; the default is that of Nox. Paths are relative to the directory of `tasks.py`. Invoke's
-    configuration can override all three arguments, under `nox-pex`. A task that fails raises `invoke.Exit`.
+    - `project` is a directory, relative to that of `tasks.py`.
+    - `python` is as in `nox_pex.register`: with a list, each task runs for each Python.
+    - `state` is the directory for environments and state, relative to that of `tasks.py`. The default is that of Nox.
+
+    Invoke's configuration can override all three arguments, under `nox-pex`. A task that fails raises `invoke.Exit`.
     """
     withheld.withhold()  # before any task of the user
     tasks = Collection()

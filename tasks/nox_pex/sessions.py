@@ -54,12 +54,15 @@ def register(
 ) -> None:
     """Register the sessions `install`, `freeze`, `pex`, `smoke`, `verify`, … for Poetry projects.
 
-    `projects` are directories, or patterns such as `services/*`, relative to the noxfile; the default is the noxfile's
-    directory. With several projects, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex` runs them
-    all. `python` is as in `nox.session`; with a list, the sessions are `pex-3.11`, `pex-3.12`, …, and `pex` runs them
-    all. `prefix` is put before every name. `only` names the sessions to register, with those that they need.
-    `requires` names sessions of the noxfile that run before `pex`, such as a front-end build. They get no `prefix`, and
-    `{python}` in a name is the Python of the `pex`, as in `nox.session`. They may be defined after this call.
+    - `projects` are directories, or patterns such as `services/*`, relative to the noxfile. The default is the
+      noxfile's directory. With several projects, or a pattern, the sessions are `pex(api)`, `pex(worker)`, …, and `pex`
+      runs them all.
+    - `python` is as in `nox.session`. With a list, the sessions are `pex-3.11`, `pex-3.12`, …, and `pex` runs them all.
+    - `prefix` is put before every name.
+    - `only` names the sessions to register, with those that they need.
+    - `requires` names sessions of the noxfile that run before `pex`, such as a front-end build. They get no `prefix`,
+      and `{python}` in a name is the Python of the `pex`, as in `nox.session`. They may be defined after this call.
+
     Reads no settings: they are checked when a session runs. Raises `SystemExit` with one line, `error[usage]`, if an
     argument cannot be used, or if the noxfile already has a session of the same name.
     """

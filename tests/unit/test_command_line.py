@@ -334,7 +334,7 @@ def test_a_check_imports_no_nox_and_no_settings(deployed: Path) -> None:
 
     result = script(deployed, code=code)
 
-    assert result.stdout.splitlines()[-1] == "0 False command_line errors evidence system version"
+    assert result.stdout.splitlines()[-1] == "0 False command_line errors evidence site system version"
 
 
 def test_modules_of_the_working_directory_are_not_imported(deployed: Path) -> None:

@@ -108,7 +108,9 @@ def test_codes_are_kebab_case_and_their_sentences_end_with_a_full_stop() -> None
 def test_the_document_lists_every_code_with_its_sentence_when_and_what_to_do() -> None:
     text = DOCUMENT.read_text("utf-8")
     sections = re.findall(
-        r"^### `([a-z-]+)`\n\n(.+?)\n\n\*\*When\*\*: .+?\n\n\*\*Do\*\*: ", text, re.MULTILINE | re.DOTALL
+        r"^### `([a-z-]+)`\n\n(.+?)\n\n<!-- end -->\n\n\*\*When\*\*: .+?\n\n\*\*Do\*\*: ",
+        text,
+        re.MULTILINE | re.DOTALL,
     )
     assert dict(sections) == CODES
     assert [code for code, _ in sections] == list(CODES)

@@ -3,10 +3,8 @@
 # Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
-
-import msgspec
 
 from nox_pex.settings.table import Table
 from nox_pex.system.lazy import pattern
@@ -21,10 +19,12 @@ class Attest(Table, frozen=True, kw_only=True):
 
     example: ClassVar[str] = '{ builder-id = "https://ci.example.com/builders/1" }'
 
-    builder_id: Annotated[
-        str | None,
-        msgspec.Meta(description="The URI of whoever runs the build, as `builder.id` of the SLSA provenance names it"),
-    ] = None
+    builder_id: str | None = None
+    """A URI that identifies whoever runs the build, with everything that must be trusted for it; `builder.id` of the
+    [provenance](evidence.md#provenance). By default the provenance says that the build was a local one. Name only a
+    builder whose owner you are: an identity of a CI system, such as that of GitHub's runners, is for that system to
+    claim.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         if self.builder_id is not None and (problem := _problem_with(self.builder_id)):

@@ -32,7 +32,9 @@ class TextMatch(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ contains = "text/css" }'
 
     contains: str | tuple[str, ...] = ()
+    """Texts that the value must contain."""
     matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in the value."""
 
     def _broken_rules(self) -> Iterator[str]:
         if not (self.contains or self.matches):
@@ -46,8 +48,11 @@ class Capture(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ header = "Location" }'
 
     matches: str | None = None
-    """A regular expression. The value is its first group, or the whole match if it has no group."""
+    """A regular expression. The value is what its first group matches in the body, or what it matches if it has no
+    group.
+    """
     header: str | None = None
+    """The name of a header, whose value is the captured one."""
 
     def _broken_rules(self) -> Iterator[str]:
         if (self.matches is None) is (self.header is None):
@@ -58,38 +63,57 @@ class Capture(Table, frozen=True, kw_only=True):
 
 
 class HttpCheck(Table, frozen=True, kw_only=True):
-    """One HTTP request, and conditions on its answer: all keys after `ca_file`."""
+    """One HTTP request, and the conditions on its answer."""
 
     example: ClassVar[str] = '{ path = "/" }'
 
     path: str
+    """The path to request, with its query."""
     method: str = "GET"
+    """The method of the request."""
     request_headers: dict[str, str] = {}
+    """Headers to send."""
     request_body: str | None = None
+    """The body to send. By default there is none."""
     request_json: Any = msgspec.UNSET
+    """The body to send, as JSON. By default there is none."""
     timeout: Timeout = 10.0
-    """Seconds for the whole exchange, from the connection to the last byte, with its redirects."""
+    """The seconds that the whole exchange may take, with redirects and the comparison of the answer."""
     follow_redirects: bool = False
+    """Follow redirects, and check the last answer."""
     ca_file: str | None = None
-    """A PEM file, relative to the project, with the certificate authorities to trust for `https`."""
+    """A PEM file with the certificate authorities for an `https` server, relative to the project's directory. The
+    default is the system's.
+    """
 
     status: Status = "2xx"
+    """The expected status: `200`, `"2xx"`, `[200, 204]`."""
     headers: dict[str, str | TextMatch] = {}
-    """Names of headers, each with the exact value that it must have, or with conditions on its value."""
+    """Expected headers, each with its exact value, or with a table of conditions on it."""
     contains: str | tuple[str, ...] = ()
+    """Texts that the body must contain."""
     not_contains: str | tuple[str, ...] = ()
+    """Texts that the body must not contain."""
     matches: str | tuple[str, ...] = ()
-    """Regular expressions that must match somewhere in the text."""
+    """Regular expressions that must match somewhere in the body."""
     json: Any = msgspec.UNSET
+    """The JSON value that the body must equal."""
     json_path: dict[str, Any] = {}
+    """JSONPath expressions (RFC 9535), each with the value that it must find."""
     json_schema: str | None = None
-    """A file, relative to the project."""
+    """A file with a JSON Schema, relative to the project's directory; the body must be valid against it."""
     max_seconds: Timeout | None = None
+    """The seconds that the answer may take. By default only `timeout` limits them."""
     max_size: str | None = None
+    """The size that the body may have, as in `"100 kB"`. By default it may have 16 MiB."""
     until: str | None = None
-    """A regular expression. The answer is complete as soon as it matches in the body, even if the body has no end."""
+    """A regular expression: the answer is complete as soon as it matches in the body, for a [stream that has no
+    end](smoke.md#answers-without-an-end); `^` and `$` match at each line.
+    """
     capture: dict[str, str | Capture] = {}
-    """The names of values for later checks, each with the JSONPath of its value, or with its place in the answer."""
+    """Values for later checks, by name. Each is a JSONPath, or a table that says where the value is. `{NAME}` in a
+    later check stands for the value.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         if not TOKEN.match(self.path):
@@ -111,20 +135,28 @@ class HttpCheck(Table, frozen=True, kw_only=True):
 
 
 class CommandCheck(Table, frozen=True, kw_only=True):
-    """One run of the binary with `args`, in the temporary directory, and conditions on its exit and its output."""
+    """One run of the binary in the temporary directory, and the conditions on its exit and its output."""
 
     example: ClassVar[str] = '{ args = ["--version"] }'
 
     script: str | None = None
-    """Another script of the distributions in the binary, to run instead of the binary's own entry."""
+    """Another script of the same file, such as `"alembic"`; the default is what the binary starts."""
     args: tuple[str, ...] = ()
+    """The arguments of its command line."""
     env: dict[str, str] = {}
+    """Environment variables to set, in addition to those of `smoke`."""
     stdin: str = ""
+    """The text for its standard input."""
     timeout: Timeout = 30.0
+    """The seconds that it may run. A command that starts with an empty `PEX_ROOT` has `startup-timeout` on top."""
     exit_code: int = 0
+    """The expected exit status."""
     stdout_matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in its standard output; `^` and `$` match at each line."""
     stderr_matches: str | tuple[str, ...] = ()
+    """Regular expressions that must match somewhere in its standard error; `^` and `$` match at each line."""
     stdout_not_contains: str | tuple[str, ...] = ()
+    """Texts that its standard output must not contain."""
 
     def _broken_rules(self) -> Iterator[str]:
         if self.script is not None:
@@ -141,6 +173,7 @@ class TcpCheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ port = "{port}" }'
 
     port: int | str
+    """The port that must accept connections, such as `"{port}"`."""
 
     def _broken_rules(self) -> Iterator[str]:
         text = str(self.port)

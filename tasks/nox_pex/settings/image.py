@@ -58,12 +58,19 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/healthz", port = 8000 }'
 
     path: str | None = None
+    """A path that the program must answer with a status under 400; the image's own Python requests it."""
     port: int | None = None
+    """The port for `path`; the default is the first one of `expose`."""
     command: tuple[str, ...] = ()
+    """A command that runs in the container and must end with 0."""
     interval: Timeout = 30.0
+    """The seconds between two checks."""
     timeout: Timeout = 5.0
+    """The seconds that a check may take."""
     start_period: Seconds = 30.0
+    """The seconds after the start in which failures do not count."""
     retries: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """The number of failures that make the container unhealthy."""
 
     def _broken_rules(self) -> Iterator[str]:
         if (self.path is None) == (not self.command):
@@ -81,8 +88,11 @@ class EngineArgs(Table, frozen=True, kw_only=True):
     """More arguments for the engine: before its command, after each `build`, after each `run`."""
 
     general: tuple[str, ...] = msgspec.field(default=(), name="global")
+    """Arguments before the engine's subcommand: `["--log-level", "debug"]`."""
     build: tuple[str, ...] = ()
+    """Arguments for each `build`: `["--network", "host"]`."""
     run: tuple[str, ...] = ()
+    """Arguments for each `run`: `["--memory", "512m"]`."""
 
 
 class Image(Table, frozen=True, kw_only=True):
@@ -91,24 +101,47 @@ class Image(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ base = "python:3.12-slim" }'
 
     base: str
+    """The base image; pin it by its digest. Without an engine also `oci:PATH`, `oci:PATH:TAG` or `oci:PATH@sha256:…`:
+    an OCI layout on disk, relative to the project's directory.
+    """
     builder: str | None = None
-    """The image that `--from-source` builds in; `base` if None."""
+    """The image in which `--from-source` builds, with compilers if you need them; the default is `base`."""
     tag: tuple[str, ...] = ()
-    """Names of the image; `NAME:latest` if empty."""
+    """The names of the image, with the tokens `{version}`, `{git-sha}` (the commit, with `-dirty` if the binary has
+    uncommitted changes) and `{python}` (`3.12`); the default is `NAME:latest`.
+    """
     form: Literal["file", "unpacked"] = "file"
-    user: str | int = 65532
+    """`"file"`: the image contains the PEX file; `"unpacked"`: the virtual environment that pex unpacks from it (needs
+    `layout = "zipapp"`, and `execution-mode = "venv"` or `include-tools = true`).
+    """
+    user: int | str = 65532
+    """The number of the user, or of user and group, as in `"65532:65532"`."""
     expose: tuple[int | str, ...] = ()
+    """The ports that the program listens on, such as `8000` or `"53/udp"`."""
     env: dict[str, str] = {}
+    """Environment variables; anybody can read them in the image, so never put secrets here."""
     labels: dict[str, str] = {}
+    """Labels, in addition to those of the OCI image specification, or instead of those of the same name."""
     healthcheck: Healthcheck | None = None
+    """How the engine checks that the container works. By default it does not."""
     args: tuple[str, ...] = ()
+    """The default arguments of the container."""
     engine: Literal["auto", "docker", "podman", "buildah", "none"] = "auto"
-    """`none`: nox-pex writes the image itself. `auto`: the first engine that answers, or none."""
+    """The container engine. `"none"`: nox-pex writes the image itself, as an OCI layout. `"auto"`: the first engine
+    that answers, or `"none"` if none does.
+    """
     platforms: tuple[str, ...] = ()
-    """The platforms of the image, such as `linux/arm64`; that of this machine if empty. It needs no engine."""
+    """The platforms of the image, such as `"linux/arm64"`; with several, the image is an index. With this key, no
+    engine is used. The default is this machine's platform.
+    """
     engine_args: EngineArgs = EngineArgs()
+    """Arguments for the engine's command line. Without an engine they are ignored, so that `engine` can be changed
+    alone.
+    """
     containerfile: str | None = None
-    """A file of the project, relative to its directory, that replaces the one that nox-pex writes."""
+    """Your own Dockerfile to build instead, relative to the project's directory. It replaces `user`, `env`, `labels`
+    and `healthcheck`, which must not be set. By default nox-pex writes one.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         yield from _check_word("base", self.base, example="python:3.12-slim")

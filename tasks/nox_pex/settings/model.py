@@ -37,12 +37,14 @@ class Sources(Table, frozen=True, kw_only=True):
     All paths are from the project's directory. A file below `root` loses that prefix in the binary.
     """
 
-    root: Annotated[
-        str | None,
-        msgspec.Meta(description="The directory of the modules and packages, relative to the project's, such as `src`"),
-    ] = None
+    root: str | None = None
+    """The directory of the modules and packages, such as `"src"`, relative to the project's directory, which is the
+    default.
+    """
     include: tuple[str, ...] = ()
+    """Additional files that ship, even if Git ignores them."""
     exclude: tuple[str, ...] = ()
+    """Files that do not ship."""
 
     @property
     def below(self) -> str:
@@ -66,50 +68,108 @@ class Sources(Table, frozen=True, kw_only=True):
 
 
 class Binary(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex.binary.NAME]`. A field that is an option of pex has pex's name and meaning."""
+    """A binary: what it runs and contains, and how it starts and is checked. pex's options have pex's names."""
 
     example: ClassVar[str] = '{ script = "uvicorn" }'
 
     # exactly one of these three
     script: str | None = None
+    """A script of the project or of a dependency: a console script, a GUI script, or a file that is installed to `bin`;
+    set exactly one of `script`, `entry-point` and `executable`.
+    """
     entry_point: str | None = None
+    """A module, or a function in a module: `module` or `module:function`."""
     executable: str | None = None
+    """A Python script file, relative to the project's directory."""
 
     inject_args: tuple[str, ...] = ()
+    """Arguments that the binary puts before those of its command line."""
     inject_env: dict[str, str] = {}
+    """Environment variables that the binary sets; anybody can read them in the file, so never put secrets here."""
     inject_python_args: tuple[str, ...] = ()
+    """Arguments for the Python interpreter, such as `"-u"`."""
     groups: tuple[str, ...] | None = None
+    """The dependency groups of this binary; the default is the project's `groups`."""
     extras: tuple[str, ...] | None = None
+    """The extras of this binary; the default is the project's `extras`."""
     sources: Sources = Sources()
+    """Which files of the project ship."""
 
     layout: Literal["zipapp", "packed", "loose"] = "zipapp"
+    """`"zipapp"`: one file; `"packed"`: a directory of zip files; `"loose"`: a directory of plain files, with one
+    digest of its whole tree in the build record. Above 2 GB only `"packed"` starts on every Python.
+    """
     execution_mode: Literal["venv", "zipapp"] = "venv"
+    """`"venv"`: the first start creates a virtual environment in the cache of the PEX; `"zipapp"`: the program imports
+    from the unpacked files ([benchmarks.md](benchmarks.md#cold-starts-what-to-choose)).
+    """
     sh_boot: bool = True
+    """Start with `/bin/sh`, which finds the cached virtual environment at once."""
     compress: bool = True
+    """Compress the file: it is smaller, and the build is slower."""
     compile: bool = False
+    """Ship bytecode too: the binary starts a little faster, but two builds no longer give the same bytes."""
     pre_install_wheels: bool | None = None
+    """Store distributions as they are installed; `false` stores wheels, which is faster to build. By default they are
+    stored as installed if the file then has at most 65,535 members (files and directories); no Python before 3.13
+    starts a file with more.
+    """
     max_install_jobs: Annotated[int, msgspec.Meta(ge=-1)] = 1
+    """The number of parallel installs at the first start; `0`: one for each CPU; `-1`: pex decides."""
 
     interpreter_constraints: tuple[str, ...] = ()
+    """The Pythons that the binary may run on, such as `">=3.11,<3.13"` or `"CPython>=3.11"`; the default is the minor
+    version that it was built for.
+    """
     python_shebang: str | None = None
+    """The first line of the file, after `#!`; the default names the Python that the binary was built for; with
+    `sh-boot` it is only a fallback.
+    """
     strip_pex_env: bool = True
+    """Remove `PEX_*` variables from the environment before the program starts."""
     emit_warnings: bool = True
+    """Let pex print warnings at run time."""
     include_tools: bool = False
+    """Ship pex's tools (`PEX_TOOLS=1 ./service.pex`)."""
     venv_copies: bool = False
+    """Copy the interpreter into the virtual environment, instead of linking to it."""
     venv_site_packages_copies: bool = False
+    """Copy distributions into the virtual environment, instead of linking to them."""
     venv_hermetic_scripts: bool = True
+    """The binary's Python ignores `PYTHONPATH`, every other `PYTHON*` variable of the interpreter, such as
+    `PYTHONUNBUFFERED`, and the user's site-packages.
+    """
     venv_bin_path: Literal["prepend", "append"] | None = None
+    """Put the scripts of the virtual environment first or last on `PATH`, so that the binary can start them. By default
+    `PATH` stays as it is.
+    """
     runtime_pex_root: str | None = None
+    """The directory that the binary unpacks itself into. The default is pex's, which `PEX_ROOT` changes."""
     validate_entry_point: bool = False
+    """Import the entry point in the new binary before it replaces the previous one."""
     check: Literal["none", "warn", "error"] = "error"
+    """What pex does if the file is too large for some Pythons to start."""
     exclude: tuple[str, ...] = ()
+    """Distributions to leave out, as requirements."""
     complete_platforms: tuple[str, ...] = ()
+    """Files that describe the target platforms, relative to the project's directory; the default is the session's
+    Python on this machine: [platforms.md](platforms.md).
+    """
     scie: Literal["eager", "lazy"] | None = None
+    """Build an executable with Python inside too, such as `dist/NAME-linux-x86_64`; the Python is in the file
+    (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built: [scie.md](scie.md).
+    """
     pex_args: tuple[str, ...] = ()
+    """Any other pex options. An option that has a key in this table, or that nox-pex itself passes to pex, is refused,
+    and so is its beginning.
+    """
 
     smoke: Smoke | None = None
+    """How the smoke test launches and checks the binary. The session `smoke` needs it; there is no default."""
     budget: Budget = Budget()
+    """Upper limits for size, boot time and memory."""
     image: Image | None = None
+    """The container image. The session `image` needs it; there is no default."""
 
     @property
     def source_paths(self) -> tuple[str, ...]:
@@ -136,18 +196,36 @@ class Binary(Table, frozen=True, kw_only=True):
 
 
 class Settings(Table, frozen=True, kw_only=True):
-    """`[tool.nox-pex]`, with a default for every key that is not written."""
+    """How nox-pex turns a Poetry project into PEX files, and proves that they work."""
 
     poetry_version: str | None = None
+    """The Poetry version. It is installed without hashes. The default is the version that nox-pex pins."""
     pex_version: str | None = None
+    """The pex version. It is installed without hashes. The default is the version that nox-pex pins."""
     output_dir: Path = msgspec.field(default_factory=lambda: Path("dist"))  # the schema cannot have a path as a default
+    """The directory for the results, relative to the project's directory; nothing in it ever ships. It may be outside
+    of the project (`../../dist`), but not the project's directory or one above it, a directory of the system, `.git`,
+    `.nox`, or a directory that holds sources.
+    """
     groups: tuple[str, ...] = ("main",)
+    """The dependency groups that ship."""
     extras: tuple[str, ...] = ()
+    """The project's extras that ship."""
     secrets: tuple[str, ...] = ()
+    """More environment variables whose values are secret; nox-pex already masks those whose name says so (TOKEN,
+    SECRET, PASSWORD, KEY, CREDENTIAL, COOKIE, AUTHORIZATION …), but no value under five characters:
+    [secrets.md](secrets.md).
+    """
     extends: str | None = None
+    """A TOML file with shared settings, relative to the file with this key. By default there is none:
+    [monorepo.md](monorepo.md).
+    """
     attest: Attest = Attest()
+    """What the statements about the binaries say: [evidence.md](evidence.md)."""
     sbom: Sbom = Sbom()
+    """The policy for licences: [sbom.md](sbom.md)."""
     binary: dict[str, Binary] = {}
+    """The binaries, by name."""
 
     def _broken_rules(self) -> Iterator[str]:
         for key, version in (("poetry-version", self.poetry_version), ("pex-version", self.pex_version)):

@@ -3,9 +3,7 @@
 # Without `from __future__ import annotations`: msgspec would compile the text of each annotation in every run.
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
-
-import msgspec
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from nox_pex.settings.table import Table
 from nox_pex.system.lazy import lazy
@@ -28,14 +26,10 @@ class Sbom(Table, frozen=True, kw_only=True):
 
     example: ClassVar[str] = '{ deny-licenses = ["AGPL-3.0-or-later"] }'
 
-    allow_licenses: Annotated[
-        tuple[str, ...],
-        msgspec.Meta(description="The licences that distributions may have, as SPDX expressions; empty means any"),
-    ] = ()
-    deny_licenses: Annotated[
-        tuple[str, ...],
-        msgspec.Meta(description="The licences that no distribution may need, as SPDX expressions"),
-    ] = ()
+    allow_licenses: tuple[str, ...] = ()
+    """The licences that are allowed, as SPDX expressions; if empty, all that are not denied."""
+    deny_licenses: tuple[str, ...] = ()
+    """The licences that are denied, as SPDX expressions."""
 
     def _broken_rules(self) -> Iterator[str]:
         for key, expressions in (("allow-licenses", self.allow_licenses), ("deny-licenses", self.deny_licenses)):

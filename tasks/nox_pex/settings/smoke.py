@@ -42,9 +42,13 @@ class Ready(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/healthz" }'
 
     path: str | None = None
+    """The path to request with `GET`; set exactly one of `path` and `log`."""
     log: str | None = None
+    """A regular expression that must match a line of the log, for a worker that has no port."""
     status: Status = "2xx"
+    """The expected status."""
     request_headers: dict[str, str] = {}
+    """Headers to send."""
 
     def _broken_rules(self) -> Iterator[str]:
         if (self.path is None) is (self.log is None):
@@ -62,9 +66,17 @@ class Budget(Table, frozen=True, kw_only=True):
     """Limits of the binary: bytes on disk, seconds until it is ready, resident bytes of its whole process tree."""
 
     size: str | None = None
+    """The size of the file, as in `"60 MB"`. By default there is no limit."""
     cold_boot: Timeout | None = None
+    """The seconds from the launch until the program is ready, with nothing unpacked yet. By default there is no limit.
+    """
     warm_boot: Timeout | None = None
+    """The seconds from the launch until the program is ready, with everything unpacked. By default there is no limit.
+    """
     memory: str | None = None
+    """The peak resident memory of all processes of the program together, as in `"200 MB"`. By default there is no
+    limit.
+    """
 
     def _broken_rules(self) -> Iterator[str]:
         yield from check_size("size", self.size)
@@ -75,30 +87,59 @@ class Smoke(Table, frozen=True, kw_only=True):
     """`[tool.nox-pex.binary.NAME.smoke]`: how the binary is launched, what it must answer, how it must stop."""
 
     args: tuple[str, ...] = ()
+    """The arguments of the program's command line."""
     env: dict[str, str] = {}
+    """Environment variables to set for the program."""
     pass_env: tuple[str, ...] = ()
+    """Names of variables that the program gets from your environment."""
     before: tuple[tuple[str, ...], ...] = ()
+    """Commands to run before each condition, in the project's directory. Each is an array of strings: the program and
+    its arguments.
+    """
     after: tuple[tuple[str, ...], ...] = ()
+    """Commands to run after each condition, in the project's directory, even after a failure."""
     before_all: tuple[tuple[str, ...], ...] = ()
+    """Commands to run once, before all conditions, in the project's directory."""
     after_all: tuple[tuple[str, ...], ...] = ()
+    """Commands to run once, after all conditions, in the project's directory, even after a failure."""
     before_timeout: Timeout = 600.0
-    """Seconds for each command of `before`, `after`, `before_all` and `after_all`."""
+    """The seconds that each command of `before`, `after`, `before-all` and `after-all` may take."""
     url: str = "http://127.0.0.1:{port}"
+    """The address of the program; `https` and `[::1]` work too."""
     unix_socket: str | None = None
-    """The path of the socket that the server listens on; `url` then only gives the scheme and the `Host` header."""
+    """The absolute path of the Unix socket that the program listens on instead of a port. It may begin with `{tmp}/`.
+    `url` then only gives the scheme and the `Host` header. By default the program listens on the port of `url`.
+    """
     ready: Ready | None = None
+    """The answer or the line of the log that shows that the program is ready; the default is the answer to the first
+    `GET` or `HEAD` check without a body or a captured value, or else the open port.
+    """
     startup_timeout: Timeout = 30.0
+    """The seconds that the program may take to become ready."""
     soak: Seconds = 0.5
+    """The seconds that the program must keep running after all checks."""
     stop_signal: str = "TERM"
+    """The signal that asks the program to stop."""
     stop_timeout: Timeout = 10.0
+    """The seconds that the program may take to stop."""
     stop_exit_codes: tuple[int | str, ...] = (0, "TERM")
+    """The allowed exit statuses; for a signal with number N, its name allows -N (the signal ended the program) and
+    128+N.
+    """
     conditions: tuple[Condition, ...] = ("cold", "warm")
+    """The conditions of the boots, one after another: [smoke.md](smoke.md#conditions)."""
     skips: Literal["report", "fail"] = "report"
+    """What to do if this machine cannot provide a condition: report the skip, or fail."""
     log_require: tuple[str, ...] = ()
+    """Regular expressions, each of which must match a line of the log."""
     log_forbid: tuple[str, ...] = ()
+    """Regular expressions that no line of the log may match."""
     http: tuple[HttpCheck, ...] = ()
+    """Requests, and the answers that are expected."""
     command: tuple[CommandCheck, ...] = ()
+    """Runs of the binary, and the results that are expected."""
     tcp: tuple[TcpCheck, ...] = ()
+    """Ports that must accept connections."""
 
     def _broken_rules(self) -> Iterator[str]:
         yield from check_url(self.url)

@@ -31,14 +31,25 @@ _NO_SERVER_ERROR: Final = ("1xx", "2xx", "3xx", "4xx")
 
 
 class Launched(Struct, frozen=True, kw_only=True):
-    """A program that is ready at `url`. `tmp` is its TMPDIR, `log` the file with everything that it prints."""
+    """A program that `launch` has started and that is ready."""
 
     url: str
+    """The address of the program, such as `http://127.0.0.1:21842`."""
+
     host: str
+    """The host in `url`."""
+
     port: int
+    """The port of the program. With `unix_socket`, a free one that the program need not use."""
+
     pid: int
+    """The process id of the program on this machine. In its PID namespace, the program itself has another one."""
+
     tmp: Path
+    """The program's temporary directory (`TMPDIR`)."""
+
     log: Path
+    """The file with everything that the program has printed. It can be read at any time within the block."""
 
 
 @contextlib.contextmanager
@@ -59,10 +70,15 @@ def launch(
 ) -> Iterator[Launched]:
     """Run a copy of the binary at `path` in an empty temporary directory until the block ends.
 
-    `args`, `env`, `url` and `unix_socket` may contain the tokens `{host}`, `{port}` (a free port) and `{tmp}`. The
-    block is entered when the program itself answers a GET of the path `ready` with any status below 500, or, with
-    `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https` server.
-    Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are removed.
+    The environment of the program is that of a new login: it gets no variable of this process, unless `pass_env` names
+    it or `env` sets it. `args`, `env`, `url` and `unix_socket` may contain the tokens `{host}`, `{port}` (a free port)
+    and `{tmp}`. The block is entered when the program itself answers a GET of the path `ready` with any status below
+    500, or, with `ready=None`, when it accepts connections. `ca_file` is a PEM file with the authorities of an `https`
+    server. Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are
+    removed. For example::
+
+        with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
+            assert httpx2.get(service.url).json() == {"message": "Hello World"}
 
     Raises `NoxPexError`, whose `log` has the last lines of the program's log. A traceback and pytest show them too:
 
@@ -72,9 +88,6 @@ def launch(
     - `usage` if an argument is not valid, `ca_file` cannot be read or has no certificate, or `unix_socket` is set and
       `ready` is None,
     - `config` if an argument is not valid with its tokens filled in, or the path of `unix_socket` is too long.
-
-        with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
-            assert httpx2.get(service.url).json() == {"message": "Hello World"}
     """
     binary = existing_binary(Path(path))
     if unix_socket is not None and ready is None:

@@ -117,7 +117,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         if found.settings is None or "tool.nox-pex.output-dir" in found.refused:
             return found
         if not found.settings.binary:
-            return structs.replace(found, problems=tuple(map(self._with_table, found.problems)))
+            return structs.replace(found, problems=tuple(_with_table(each, self.project) for each in found.problems))
         stems = [f"{name}{self.suffix}" for name in found.settings.binary]
         named = [name for binary in found.settings.binary.values() for name in binary.source_paths]
         problem = output_dir.problem_with(self.project, found.settings.output_dir, stems=stems, named=named)
@@ -126,13 +126,6 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
         what, remedy = problem
         error = NoxPexError("config", f"{found.where('tool.nox-pex.output-dir')}: {what}", remedy)
         return structs.replace(found, problems=(*found.problems, error))
-
-    def _with_table(self, problem: NoxPexError) -> NoxPexError:
-        """Return `problem` with a whole table to paste, if it is that there is no binary."""
-        if problem.code != "entry-missing":
-            return problem
-        paste = suggestion.to_paste(suggestion.suggest(self.project))
-        return problem.replaced(remedy=f"paste the table above, or {problem.remedy}", paste=paste)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -220,6 +213,14 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
             names = ", ".join(target.name for target in self.targets)
             problem = f"--binary names one file, and there are {len(self.targets)} binaries: {names}"
             raise NoxPexError("usage", problem, "name its binary too, as in `-- NAME --binary PATH`")
+
+
+def _with_table(problem: NoxPexError, project: Project) -> NoxPexError:
+    """Return `problem` with a whole table to paste, if it is that the project has no binary."""
+    if problem.code != "entry-missing":
+        return problem
+    paste = suggestion.to_paste(suggestion.suggest(project))
+    return problem.replaced(remedy=f"paste the table above, or {problem.remedy}", paste=paste)
 
 
 def shown_path(context: Context, path: Path) -> str:

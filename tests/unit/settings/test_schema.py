@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -9,15 +11,13 @@ import pytest
 from validate_pyproject import api, error_reporting, plugins
 from validate_pyproject.types import Schema
 
+from nox_pex import site
 from nox_pex.errors import NoxPexError
-from nox_pex.settings.attest import Attest
-from nox_pex.settings.checks import Capture, CommandCheck, HttpCheck, TcpCheck, TextMatch
-from nox_pex.settings.image import EngineArgs, Healthcheck, Image
-from nox_pex.settings.model import Binary, Settings, Sources
+from nox_pex.settings.checks import HttpCheck
+from nox_pex.settings.model import Settings
 from nox_pex.settings.parse import parse
-from nox_pex.settings.sbom import Sbom
 from nox_pex.settings.schema import tool_schema
-from nox_pex.settings.smoke import Budget, Ready, Smoke
+from reference import keys
 
 GOOD: list[dict[str, Any]] = [
     {},
@@ -57,16 +57,15 @@ BAD: list[dict[str, Any]] = [
     {"binary": {"a": {"script": "x", "image": {"base": "b", "form": "directory"}}}},
     {"binary": {"a": {"script": "x", "image": {"base": "b", "engine": "rkt"}}}},
 ]
-EVERY = (
-    *(Binary, Sources, Smoke, Ready, HttpCheck, Capture, TextMatch, CommandCheck, TcpCheck, Budget),
-    *(Image, Healthcheck, EngineArgs, Attest, Sbom),
-)
-TABLES = {table.__name__: table for table in EVERY}
+
+
+def parsed_table(table: dict[str, Any]) -> Settings:
+    return parse({"tool": {"nox-pex": table}}, file="pyproject.toml", project_name="a", scripts={"a": "a:b"})
 
 
 def accepted(table: dict[str, Any]) -> bool:
     try:
-        parse({"tool": {"nox-pex": table}}, file="pyproject.toml", project_name="a", scripts={"a": "a:b"})
+        parsed_table(table)
     except NoxPexError:
         return False
     return True
@@ -92,18 +91,61 @@ def test_the_schema_is_one_of_draft_7_and_needs_no_other_file() -> None:
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert {"$id", "description"} <= schema.keys()
     assert '"null"' not in json.dumps(schema)
-    assert '"$defs"' not in json.dumps(schema)
+    assert '"$ref"' not in json.dumps(schema)
+
+
+def tables_in(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each part of a schema that is about a table with keys of ours, with its place."""
+    if "properties" in schema:
+        yield path, schema
+        for key, inner in schema["properties"].items():
+            yield from tables_in(inner, f"{path}.{key}")
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, dict):
+            yield from tables_in(inner, f"{path}[]")
 
 
 def test_the_schema_has_exactly_the_keys_of_the_settings() -> None:
-    schema = tool_schema("nox-pex")
-    assert schema["properties"].keys() == {field.encode_name for field in msgspec.structs.fields(Settings)}
-    assert schema["additionalProperties"] is False
-    assert schema["definitions"].keys() == TABLES.keys()
-    for name, table in TABLES.items():
-        definition = schema["definitions"][name]
-        assert definition["properties"].keys() == {field.encode_name for field in msgspec.structs.fields(table)}
-        assert definition["additionalProperties"] is False
+    found = dict(tables_in(tool_schema("nox-pex")))
+    expected = sorted([field.encode_name for field in msgspec.structs.fields(t)] for t in keys.tables().values())
+    assert sorted(list(table["properties"]) for table in found.values()) == expected
+    assert all(table["additionalProperties"] is False for table in found.values())
+    assert list(found[".binary[].smoke.http[]"]["properties"]) == [
+        field.encode_name for field in msgspec.structs.fields(HttpCheck)
+    ]
+
+
+def test_each_key_at_each_level_has_a_description_and_a_default() -> None:
+    for place, table in tables_in(tool_schema("nox-pex")):
+        assert table["description"]
+        for name, key in table["properties"].items():
+            sentence, _, address = key["description"].partition("\n")
+            assert re.fullmatch(r"[^a-z].+\.", sentence), f"{place}.{name}"
+            assert "](" not in sentence
+            assert address.startswith(site.DOCS)
+            assert "default" in key or "default" in sentence or name in table.get("required", ()), f"{place}.{name}"
+
+
+def test_the_default_in_the_schema_is_that_of_the_parser() -> None:
+    for place, table in tables_in(tool_schema("nox-pex")):
+        for name, key in table["properties"].items():
+            if "default" in key:
+                assert jsonschema.Draft7Validator(key).is_valid(key["default"]), f"{place}.{name}"
+    written = {"binary": {"a": {"script": "x", "smoke": {"command": [{}]}}}}
+    filled = with_defaults(tool_schema("nox-pex"), written)
+    assert filled != written
+    assert parsed_table(filled) == parsed_table(written)
+
+
+def with_defaults(schema: Any, value: Any) -> Any:
+    """The value with each default of the schema written out."""
+    if isinstance(value, list):
+        return [with_defaults(schema["items"], each) for each in value]
+    if not isinstance(value, dict) or "properties" not in schema:
+        inner = schema.get("additionalProperties")
+        return {k: with_defaults(inner, v) for k, v in value.items()} if isinstance(value, dict) and inner else value
+    defaults = {name: key["default"] for name, key in schema["properties"].items() if "default" in key}
+    return {name: with_defaults(schema["properties"][name], each) for name, each in {**defaults, **value}.items()}
 
 
 def test_validate_pyproject_accepts_the_schema() -> None:
