@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import uv
+from ruamel.yaml import YAML
 
 import nox_pex
 from nox_pex import site
@@ -125,6 +126,16 @@ def test_validate_pyproject_finds_the_schema_of_the_installed_package(installed:
     code = f"import importlib.metadata; print({group}['nox-pex'].load()('nox-pex')['$id'])"
     result = run([str(installed / "python"), "-I", "-c", code], cwd=tmp_path, env=clean_environ())
     assert result.output.strip() == f"{site.DOCS}settings.schema.json"
+
+
+def test_the_hook_of_pre_commit_runs_where_the_wheel_is_installed(installed: Path, tmp_path: Path) -> None:
+    (hook,) = YAML(typ="safe", pure=True).load((CHECKOUT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    program, *arguments = hook["entry"].split()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n\n[tool.nox-pex]\ngroup = []\n', "utf-8")
+    argv = [str(installed / program), *arguments, "pyproject.toml"]
+    result = run(argv, cwd=tmp_path, env=clean_environ())
+    assert result.status == 1, result.output
+    assert result.said("error[config]: ", "pyproject.toml:4: tool.nox-pex.group: unknown key")
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
