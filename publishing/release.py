@@ -23,6 +23,10 @@ _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 _UNRELEASED: Final = "## [Unreleased]\n"
 
 
+EXAMPLES: Final = "docs/ci/README.md"
+"""The page with examples that name a release, by its tag."""
+
+
 class ReleaseError(Exception):
     """A release cannot be prepared or published. The message is one line that says what to do."""
 
@@ -65,6 +69,8 @@ def prepare(root: Path, version: str, *, today: dt.date) -> None:
     (root / "pyproject.toml").write_text(written, "utf-8")
     (root / "tasks" / "nox_pex" / "version.py").write_text(version_module(version), "utf-8")
     (root / "CHANGELOG.md").write_text(changelog, "utf-8")
+    examples = _read(root, EXAMPLES)
+    (root / EXAMPLES).write_text(examples.replace(f"v{current}", f"v{version}"), "utf-8")
 
 
 def version_of(pyproject: str) -> str:

@@ -1,4 +1,4 @@
-"""The workflow files in `docs/ci` as the linters of workflow files see them."""
+"""The workflow files in `docs/ci`, our own ones and the action, as the linters of such files see them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 from tests.support.nox_project import CHECKOUT
 
 DOCS: Final = CHECKOUT / "docs" / "ci"
-WORKFLOWS: Final = sorted(str(path) for path in DOCS.glob("github-*.yml"))
+OURS: Final = CHECKOUT / ".github"
+WORKFLOWS: Final = sorted(map(str, [*DOCS.glob("github-*.yml"), *(OURS / "workflows").glob("*.yml")]))
+USING: Final = [*WORKFLOWS, str(CHECKOUT / "action.yml")]
 ACTIONLINT: Final = CHECKOUT / "tests" / "support" / "actionlint"
 
 TOO_NEW: Final = 'unknown permission scope "attestations"'
@@ -29,9 +31,9 @@ def zizmor(*files: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing() -> None:
-    result = zizmor(*WORKFLOWS)
+    result = zizmor(*USING, str(OURS / "dependabot.yml"))
     assert result.returncode == 0, result.stdout
-    assert len(WORKFLOWS) == 4
+    assert len(WORKFLOWS) == 6
 
 
 def test_zizmor_finds_an_action_that_is_not_pinned(tmp_path: Path) -> None:
@@ -43,15 +45,16 @@ def test_zizmor_finds_an_action_that_is_not_pinned(tmp_path: Path) -> None:
     assert "unpinned-uses" in result.stdout
 
 
-@pytest.mark.parametrize("name", [Path(path).name for path in WORKFLOWS])
-def test_each_action_is_pinned_by_commit_with_its_version(name: str) -> None:
-    used = re.findall(r"uses: (.+)", (DOCS / name).read_text("utf-8"))
+@pytest.mark.parametrize("file", USING, ids=lambda file: Path(file).name)
+def test_each_action_is_pinned_by_commit_with_its_version(file: str) -> None:
+    used = re.findall(r"uses: (.+)", Path(file).read_text("utf-8"))
+    pinned = re.compile(r"(?:actions/[\w-]+|pypa/gh-action-pypi-publish)@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert used
-    assert [each for each in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+    assert [each for each in used if not pinned.fullmatch(each)] == []
 
 
 def test_all_workflows_use_the_same_commit_of_an_action() -> None:
-    found = {line for path in WORKFLOWS for line in re.findall(r"uses: (.+)", Path(path).read_text("utf-8"))}
+    found = {line for path in USING for line in re.findall(r"uses: (.+)", Path(path).read_text("utf-8"))}
     assert len(found) == len({line.partition("@")[0] for line in found})
 
 

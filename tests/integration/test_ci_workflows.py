@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ from tests.support.nox_project import CHECKOUT, Project
 
 DOCS: Final = CHECKOUT / "docs" / "ci"
 _SERVICES: Final = ("clock", "worker")
+
+
+PYPROJECT: Final = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
+ACTION: Final = YAML(typ="safe", pure=True).load((CHECKOUT / "action.yml").read_text("utf-8"))
 
 
 def read(name: str) -> Any:
@@ -145,3 +150,38 @@ def test_jobs_of_gitlab_ci_give_the_bytes_of_one_machine(runner: Runner) -> None
         assert all(list(job.clone.glob(pattern)) for kind in reports.values() for pattern in kind)
         assert (job.clone / prove["cache"]["paths"][0] / "nox-pex" / "tools").is_dir()
     assert runner.binary_digests(runner.storage / "artifacts") == digests_of_one_machine(runner.repository)
+
+
+@pytest.mark.long
+def test_the_action_builds_proves_and_reuses_its_caches(runner: Runner) -> None:
+    sessions = "smoke(clock) verify(clock)"
+    first = runner.job("first")
+    first.action(ACTION, sessions=sessions, arguments="clock", artifact="binaries")
+    assert first.values["steps_key_outputs_key"].startswith(f"{first.values['steps_key_outputs_before']}")
+    assert first.values["steps_key_outputs_key"].startswith("nox-pex-clock-py3.")
+    built = runner.binary_digests(runner.storage / "artifacts" / "binaries")
+    assert built.keys() == {"clock"}
+    again = runner.job("again")
+    again.action(ACTION, sessions=sessions, artifact="others")
+    assert not again.new_caches  # there was a cache with this key
+    assert runner.binary_digests(runner.storage / "artifacts" / "others") == built
+
+
+@pytest.mark.parametrize(
+    ("sessions", "beginning"),
+    [("smoke verify", "nox-pex-Linux-X64-"), ("verify(worker)", "nox-pex-worker-py3."), ("pex", "nox-pex-Linux-X64-")],
+)
+def test_the_action_finds_the_key_of_one_project_and_of_all(runner: Runner, sessions: str, beginning: str) -> None:
+    job = runner.job("key")
+    (step,) = (step for step in ACTION["runs"]["steps"] if step.get("id") == "key")
+    job.github({"steps": [step]}, inputs_sessions=sessions)
+    key, before = (job.values[f"steps_key_outputs_{name}"] for name in ("key", "before"))
+    assert key.startswith(before)
+    assert before.startswith(beginning)
+    assert len(key.removeprefix(before)) == 16
+
+
+def test_the_action_installs_the_nox_that_nox_pex_needs() -> None:
+    needed = [each for each in PYPROJECT["project"]["dependencies"] if each.startswith("nox[uv]")]
+    (install,) = (step["run"] for step in ACTION["runs"]["steps"] if "pip install" in step.get("run", ""))
+    assert install == f'python -m pip install "{needed[0]}"'

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import uv
+from ruamel.yaml import YAML
 
 import nox_pex
+from nox_pex import site
 from nox_pex.system import locks
 from tests.support.commands import clean_environ, run
 from tests.support.nox_project import CHECKOUT
@@ -117,6 +119,23 @@ def test_an_installed_nox_has_the_sessions_of_a_noxfile_of_two_lines(installed: 
     result = run([str(installed / "nox"), "--list"], cwd=tmp_path, env=clean_environ())
     assert result.status == 0, result.output
     assert result.said("smoke", "Launch the PEX file")
+
+
+def test_validate_pyproject_finds_the_schema_of_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    group = "importlib.metadata.entry_points(group='validate_pyproject.tool_schema')"
+    code = f"import importlib.metadata; print({group}['nox-pex'].load()('nox-pex')['$id'])"
+    result = run([str(installed / "python"), "-I", "-c", code], cwd=tmp_path, env=clean_environ())
+    assert result.output.strip() == f"{site.DOCS}settings.schema.json"
+
+
+def test_the_hook_of_pre_commit_runs_where_the_wheel_is_installed(installed: Path, tmp_path: Path) -> None:
+    (hook,) = YAML(typ="safe", pure=True).load((CHECKOUT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    program, *arguments = hook["entry"].split()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n\n[tool.nox-pex]\ngroup = []\n', "utf-8")
+    argv = [str(installed / program), *arguments, "pyproject.toml"]
+    result = run(argv, cwd=tmp_path, env=clean_environ())
+    assert result.status == 1, result.output
+    assert result.said("error[config]: ", "pyproject.toml:4: tool.nox-pex.group: unknown key")
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

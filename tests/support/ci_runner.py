@@ -18,6 +18,7 @@ from tests.support.digests import digest
 from tests.support.nox_project import Project
 
 _EXPRESSION: Final = re.compile(r"\$\{\{ (.+?) \}\}")
+_OF_GITHUB: Final = {"RUNNER_OS": "Linux", "RUNNER_ARCH": "X64"}
 _ENDINGS: Final = ("pex.json", "requirements.txt", "smoke.json", "smoke.xml", "verify.json")
 
 
@@ -40,7 +41,7 @@ class Runner(Struct, frozen=True, kw_only=True):
         without = ("PYTHONPATH", "NOX_PEX_CACHE_DIR")
         environ = {key: value for key, value in self.repository.environ.items() if key not in without}
         path = os.pathsep.join([str(self.programs), environ["PATH"]])
-        of_the_job = {"HOME": str(root / "home"), "PATH": path, "CI": "true", **_index_configuration()}
+        of_the_job = {"HOME": str(root / "home"), "PATH": path, "CI": "true", **_OF_GITHUB, **_index_configuration()}
         return Job(runner=self, clone=root / "clone", environ={**environ, **of_the_job})
 
     def binary_digests(self, directory: Path) -> dict[str, str]:
@@ -107,10 +108,18 @@ class Job(Struct, frozen=True, kw_only=True):
             for path in (path for path in paths if (Path(self.environ["HOME"]) / path).is_dir()):
                 shutil.copytree(Path(self.environ["HOME"]) / path, cache / path, symlinks=True)
 
+    def action(self, action: Mapping[str, Any], **inputs: str) -> None:
+        """Run a composite action with these inputs, and the default values of the others. It changes no directory."""
+        given = {name: inputs.pop(name.replace("-", "_"), each["default"]) for name, each in action["inputs"].items()}
+        assert not inputs
+        values = {f"inputs_{re.sub(r'[^a-z]', '_', name)}": value for name, value in given.items()}
+        self.github({"steps": action["runs"]["steps"]}, **values)
+
     def _run(self, step: Mapping[str, Any], variables: Mapping[str, str]) -> None:
         output = self.clone.parent / "output"
         output.write_text("", "utf-8")
-        self.shell(self._expand(step["run"]), {**variables, "GITHUB_OUTPUT": str(output)})
+        own = {key: self._expand(value) for key, value in step.get("env", {}).items()}
+        self.shell(self._expand(step["run"]), {**variables, **own, "GITHUB_OUTPUT": str(output)})
         for key, _, value in (line.partition("=") for line in output.read_text("utf-8").splitlines()):
             self.values[f"steps_{step['id']}_outputs_{key}"] = value
 

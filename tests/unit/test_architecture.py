@@ -35,6 +35,7 @@ FRONTENDS = {
     "nox_screen",
     "required_session",
     "invoke",
+    "pre_commit",
 }
 """Modules that may import from every room."""
 

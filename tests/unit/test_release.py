@@ -43,6 +43,8 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "tasks" / "nox_pex").mkdir(parents=True)
     (tmp_path / "tasks" / "nox_pex" / "version.py").write_text(release.version_module("0.1.0"), "utf-8")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG, "utf-8")
+    (tmp_path / "docs" / "ci").mkdir(parents=True)
+    (tmp_path / release.EXAMPLES).write_text("- uses: team/tool@v0.1.0\n", "utf-8")
     return tmp_path
 
 
@@ -65,6 +67,7 @@ def test_a_prepared_release_passes_the_check_of_its_tag_and_of_no_other(checkout
         with pytest.raises(release.ReleaseError, match="the tag is"):
             release.check(checkout, other)
     assert tomllib.loads(texts(checkout)["pyproject.toml"])["project"]["version"] == "0.2.0"
+    assert texts(checkout)["README.md"] == "- uses: team/tool@v0.2.0\n"
     names: dict[str, str] = {}
     exec(texts(checkout)["version.py"], names)  # noqa: S102  # the module is the result under test
     assert names["__version__"] == "0.2.0"
@@ -131,3 +134,9 @@ def test_our_changelog_could_be_released_and_has_the_kinds_of_change_that_keep_a
     links = dict(re.findall(r"^\[([^]]+)\]: (\S+)$", changelog, re.MULTILINE))
     assert list(links) == [each.partition("]")[0][1:] for each in headings]
     assert all(address.startswith(f"{site.REPOSITORY}/") for address in links.values())
+
+
+def test_the_examples_that_name_a_release_name_this_version() -> None:
+    text = (ROOT / release.EXAMPLES).read_text("utf-8")
+    version = release.version_of((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert re.findall(r"(?:nox-pex@|rev: )v([\d.]+)", text) == [version, version]
