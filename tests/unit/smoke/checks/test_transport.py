@@ -8,7 +8,7 @@ from nox_pex.smoke.checks.transport import Deadline
 
 
 def test_a_machine_without_threads_is_an_error_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         msg = "can't start new thread"
         raise RuntimeError(msg)
 
