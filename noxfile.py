@@ -48,13 +48,15 @@ nox_pex.register(prefix="own-", only=["attest", "report"])  # nox-pex as a binar
 
 def install_locked(session: nox.Session, *groups: str) -> None:
     """Install the locked dependencies of the library and of `groups`, as the session `install` does for users."""
+    from nox_pex import nox_screen  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.distributions import environment, interpreter  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.poetry import install, selection  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.project import pyproject  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.system import command, secrets  # noqa: PLC0415  # `nox --list` does not need it
     from nox_pex.tools import cache, provision  # noqa: PLC0415  # `nox --list` does not need it
 
-    shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=session.log)
+    screen = nox_screen.screen_of(session)
+    shell = command.Shell(environ=os.environ, secrets=secrets.Secrets.of(os.environ), say=screen.say)
     provisioner = provision.Provisioner(
         shell=shell, caches=cache.Caches.of(os.environ), uv=provision.find_uv(os.environ)
     )
@@ -67,7 +69,8 @@ def install_locked(session: nox.Session, *groups: str) -> None:
         poetry_version=None,
         force=False,
     )
-    installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
+    with screen.opened():
+        installer.install(selection.Selection(groups=("main", *groups), extras=()), target)
 
 
 @nox.session(venv_params=["--no-seed"])
@@ -88,20 +91,22 @@ def types(session: nox.Session) -> None:
 @nox.session(venv_params=["--no-seed"])
 def tests(session: nox.Session) -> None:
     """Run the tests; `-- -m "not integration and not programs"` runs only those that take seconds."""
-    install_locked(session, "test")
+    install_locked(session, "docs", "test")
     session.run("pytest", "--numprocesses", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session(venv_params=["--no-seed"])
 def docs(session: nox.Session) -> None:
-    """Build the documentation in docs/_build/html, and check its links; with `-- --external` also those to others."""
+    """Build the documentation in .nox/site, and check its links; with `-- --external` also those to other sites."""
     install_locked(session, "docs")
-    session.run("python", "docs/generate.py")
-    build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet", "docs"]
-    session.run(*build, "docs/_build/html", "--builder", "html")
-    session.run("python", "docs/check_links.py", "docs/_build/html")
+    build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet"]
+    build += ["--doctree-dir", session.create_tmp(), "docs"]
+    site = ROOT / ".nox" / "site"  # not below docs/: whatever reads the pages would find them twice
+    session.run(*build, str(site), "--builder", "html")
+    session.run("python", "docs/check_links.py", str(site))
+    session.log(f"the first page is {(site / 'index.html').as_uri()}")
     if "--external" in session.posargs:
-        session.run(*build, "docs/_build/linkcheck", "--builder", "linkcheck")
+        session.run(*build, session.create_tmp(), "--builder", "linkcheck")
 
 
 @nox.session(name="lock-tools", venv_backend="none", default=False)

@@ -23,7 +23,6 @@ copyright = author  # noqa: A001  # Sphinx has the name
 version = release = nox_pex.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 
 nitpick_ignore_regex = [(r"py:.*", r"(?!nox_pex).*")]
@@ -86,7 +85,15 @@ def _add_anchors(_app: Sphinx, document: nodes.document) -> None:
             document.ids[slug] = section
 
 
+def _name_the_alias(
+    _app: Sphinx, _what: str, _name: str, _object: object, _options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Show the name of a type alias instead of the form that Sphinx gives it."""
+    return signature and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature), returns
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions of this file to Sphinx."""
     app.connect("source-read", _lead_to_the_repository)
     app.connect("doctree-read", _add_anchors)
+    app.connect("autodoc-process-signature", _name_the_alias)

@@ -20,9 +20,8 @@ from reference import pages, pyproject_schema, schema, schemastore  # noqa: E402
 
 def files() -> dict[Path, str]:
     """Return each file that is made from the code, or has parts that are, with its content."""
-    every = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
     return {
-        **{page: pages.renewed(page.read_text("utf-8")) for page in every},
+        **{page: pages.renewed(page.read_text("utf-8")) for page in sorted((ROOT / "docs").rglob("*.md"))},
         FILE: schema.text(schema.settings()),
         ROOT / "docs" / "schemas" / "pyproject.schema.json": schema.text(pyproject_schema.pyproject()),
     }

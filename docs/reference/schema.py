@@ -49,10 +49,6 @@ _SETTINGS: Final = Path(__file__).parents[1] / "settings.md"
 _LINK: Final = re.compile(r"\[(?P<text>[^]]+)\]\((?P<page>[\w/-]+)\.md(?:#(?P<anchor>[\w-]+))?\)")
 
 
-_BEFORE_LINK: Final = re.compile(r"(?:: |; | \()?\[[\w/-]+\.md\]\([^)]+\)\)?")
-"""A link whose text is only the name of the page, with what leads to it."""
-
-
 def settings() -> Schema:
     """Return the schema of the table `[tool.nox-pex]`."""
     schema = _of_table(Settings)
@@ -60,14 +56,20 @@ def settings() -> Schema:
     binary["dependencies"] = {key: of_object({each: False for each in ENTRIES if each != key}) for key in ENTRIES}
     # A schema cannot read the file of `extends`, and the entry of a binary may be there.
     first, *rest = ENTRIES
-    entry = {"if": of_object(dict.fromkeys(rest, False)), "then": {**of_object({first: True}), "required": [first]}}
+    without_others = of_object(dict.fromkeys(rest, False))
+    entry = _if(without_others, then={**of_object({first: True}), "required": [first]})
+    own = of_object({"binary": {"type": "object", "additionalProperties": entry}})
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": f"{site.DOCS}settings.schema.json",
         **schema,
-        "if": of_object({"extends": False}),
-        "then": of_object({"binary": {"type": "object", "additionalProperties": entry}}),
+        **_if(of_object({"extends": False}), then=own),
     }
+
+
+def _if(condition: Schema, *, then: Schema) -> Schema:
+    """Return the keywords for a condition on a table. Tombi needs an `else` that allows everything."""
+    return {"if": condition, "then": then, "else": of_object({})}
 
 
 def text(schema: Schema) -> str:
@@ -76,8 +78,8 @@ def text(schema: Schema) -> str:
 
 
 def of_object(properties: Schema) -> Schema:
-    """Return the schema of a table with these keys, among others."""
-    return {"type": "object", "properties": properties}
+    """Return the schema of a table with these keys, among others, which Tombi (an editor's tool) otherwise refuses."""
+    return {"type": "object", "properties": properties, "additionalProperties": True}
 
 
 def _of_table(table: type[Table]) -> Schema:
@@ -113,7 +115,7 @@ def _of_key(key: keys.Key, page: str) -> Schema:
 def _of(annotation: Any) -> Schema:
     """Return the schema of a type. Raises `KeyError` for one that no key has had yet."""
     if annotation is Any:
-        return {}
+        return {"type": ["array", "boolean", "number", "object", "string"], "additionalProperties": True}
     if annotation in _TYPES:
         return {"type": _TYPES[annotation]}
     if isinstance(annotation, type) and issubclass(annotation, Table):
@@ -142,7 +144,7 @@ def _either(*kinds: Any) -> Schema:
 
 
 def _mapping(_: Any, value: Any) -> Schema:
-    return {"type": "object", **({} if value is Any else {"additionalProperties": _of(value)})}
+    return {"type": "object", "additionalProperties": _of(value)}
 
 
 _WRITERS: Final[Mapping[Any, Callable[..., Schema]]] = {
@@ -159,7 +161,7 @@ _WRITERS: Final[Mapping[Any, Callable[..., Schema]]] = {
 def plain(markdown: str, *, page: str) -> str:
     """Return a description without links. In a second line follows the address of the first one, or else `page`."""
     link = _LINK.search(markdown)
-    words_alone = _LINK.sub(r"\g<text>", _BEFORE_LINK.sub("", markdown))
+    words_alone = _LINK.sub(r"\g<text>", markdown)
     return f"{words_alone}\n{site.page(link['page'], anchor=link['anchor'] or '') if link else page}"
 
 

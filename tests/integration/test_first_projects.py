@@ -15,7 +15,7 @@ from tests.support.followed_page import blocks, follow, shows
 from tests.support.nox_project import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
-PAGES = [DOCS / "five-minutes.md", *sorted((DOCS / "first").glob("*.md"))]
+PAGES = [DOCS / "five-minutes.md", *sorted((DOCS / "first").glob("*.md")), DOCS / "how-to" / "lambda.md"]
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +50,24 @@ def test_the_page_is_true_word_by_word(page: Path, beginner: dict[str, str], hom
     follow(page.read_text("utf-8"), directory=tmp_path / "empty", environ=environ)
 
     assert list((tmp_path / "empty" / "dist").glob("*.smoke.json")), "the page ends with a proven binary"
+
+
+@pytest.mark.servers
+def test_the_page_about_a_release_goes_on_where_the_one_about_a_command_line_program_ends(
+    beginner: dict[str, str], shared: Path, home: Path, tmp_path: Path
+) -> None:
+    checker, directory = shared / "beginner" / "checker", tmp_path / "empty"
+    with locks.locked(shared / "checker.lock", waiting=lambda: None):
+        if not (checker / "bin" / "nox-pex").exists():
+            uv = [sys.executable, "-m", "uv"]
+            subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(checker)], check=True)
+            argv = [*uv, "pip", "install", "--quiet", "--python", str(checker), "nox-pex"]
+            subprocess.run(argv, check=True, env=beginner)
+    path = os.pathsep.join([beginner["PATH"], str(checker / "bin")])
+    directory.mkdir()
+    for page in ("first/cli.md", "how-to/release.md"):
+        text = (DOCS / page).read_text("utf-8")
+        follow(text, directory=directory, environ={**beginner, "PATH": path, "PEX_ROOT": str(home / ".cache" / "pex")})
 
 
 def test_every_whole_file_is_named_in_the_text_before_it() -> None:

@@ -16,6 +16,7 @@ import uv
 from ruamel.yaml import YAML
 
 import nox_pex
+from nox_pex import site
 from nox_pex.system import locks
 from tests.support.commands import clean_environ, run
 from tests.support.nox_project import CHECKOUT
@@ -118,6 +119,13 @@ def test_an_installed_nox_has_the_sessions_of_a_noxfile_of_two_lines(installed: 
     result = run([str(installed / "nox"), "--list"], cwd=tmp_path, env=clean_environ())
     assert result.status == 0, result.output
     assert result.said("smoke", "Launch the PEX file")
+
+
+def test_validate_pyproject_finds_the_schema_of_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    group = "importlib.metadata.entry_points(group='validate_pyproject.tool_schema')"
+    code = f"import importlib.metadata; print({group}['nox-pex'].load()('nox-pex')['$id'])"
+    result = run([str(installed / "python"), "-I", "-c", code], cwd=tmp_path, env=clean_environ())
+    assert result.output.strip() == f"{site.DOCS}settings.schema.json"
 
 
 def test_the_hook_of_pre_commit_runs_where_the_wheel_is_installed(installed: Path, tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_a_missing_lock_is_refused(built: Make) -> None:
     assert "uv export" in line
 
 
+def test_a_first_install_without_a_lock_creates_no_environment(project: Make) -> None:
+    loose = project("loose")
+    (loose.root / "poetry.lock").unlink()
+    loose.refused("no-lock", "-s", "install")
+    assert not loose.environment().exists()
+
+
 def test_a_lock_that_does_not_fit_pyproject_is_refused(built: Make) -> None:
     loose = built("loose")
     loose.edit("pyproject.toml", '["idna==3.11"]', '["idna==3.11", "h11"]')

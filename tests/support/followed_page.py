@@ -91,11 +91,12 @@ def follow(page: str, *, directory: Path, environ: Mapping[str, str]) -> None:
             shown = None
         elif block.language == "sh":
             shown = _answer(block, directory, environ) if block.url else _ran(block, directory, environ).output
-        elif block.language == "json":
-            assert shown is not None, block.text
+        elif block.language == "json" and shown is not None:
             assert json.loads(shown) == json.loads(block.text)
+            shown = None
         elif block.language == "text" and shown is not None:
             assert shows(shown, block.text), f"expected:\n{block.text}\ngot:\n{shown}"
+            shown = None
 
 
 def _ran(block: Block, directory: Path, environ: Mapping[str, str]) -> Result:

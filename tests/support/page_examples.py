@@ -36,8 +36,7 @@ class Example(Struct, frozen=True, kw_only=True):
 
 def pages() -> list[Path]:
     """Return the pages of the documentation, and the README."""
-    built = ROOT / "docs" / "_build"
-    return [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if built not in page.parents)]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples(language: str | None = None) -> list[Example]:

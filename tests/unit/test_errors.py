@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from nox_pex.errors import CODES, NoxPexError
+from nox_pex.errors import CODES, Code, NoxPexError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -103,6 +104,10 @@ def test_codes_are_kebab_case_and_their_sentences_end_with_a_full_stop() -> None
     for code, sentence in CODES.items():
         assert re.fullmatch(r"[a-z]+(?:-[a-z]+)*", code)
         assert sentence.endswith(".")
+
+
+def test_the_type_has_exactly_the_codes_that_have_a_meaning() -> None:
+    assert get_args(Code) == tuple(CODES)
 
 
 def test_the_document_lists_every_code_with_its_sentence_when_and_what_to_do() -> None:

@@ -90,10 +90,10 @@ class Installer(Struct, frozen=True, kw_only=True):
                 return self._install(wanted, environment, lock_fd=lock_fd)
 
     def _install(self, wanted: Selection, environment: Environment, *, lock_fd: int) -> Installed:
+        lock_digest = lock.digest(self.project.lock)  # without a lock, no environment is created
         if new := not environment.usable:
             self._create(environment)
         state = install_state.read(environment)
-        lock_digest = lock.digest(self.project.lock)
         remembered = state.path_dependencies if state is not None else None
         paths = self.path_dependencies(remembered, lock_digest)
         inputs: Inputs = {**self.inputs(wanted, lock_digest, paths), "python": self._python(environment)}

@@ -52,7 +52,7 @@ class Capture(Table, frozen=True, kw_only=True):
     group.
     """
     header: str | None = None
-    """The name of a header, whose value is the captured one."""
+    """The name of a header, whose value is the captured one, instead of `matches`."""
 
     def _broken_rules(self) -> Iterator[str]:
         if (self.matches is None) is (self.header is None):
@@ -142,21 +142,21 @@ class CommandCheck(Table, frozen=True, kw_only=True):
     script: str | None = None
     """Another script of the same file, such as `"alembic"`; the default is what the binary starts."""
     args: tuple[str, ...] = ()
-    """The arguments of its command line."""
+    """The arguments of the command line."""
     env: dict[str, str] = {}
     """Environment variables to set, in addition to those of `smoke`."""
     stdin: str = ""
-    """The text for its standard input."""
+    """The text for the standard input."""
     timeout: Timeout = 30.0
-    """The seconds that it may run. A command that starts with an empty `PEX_ROOT` has `startup-timeout` on top."""
+    """The seconds that the command may run. If it starts with an empty `PEX_ROOT`, it has `startup-timeout` on top."""
     exit_code: int = 0
     """The expected exit status."""
     stdout_matches: str | tuple[str, ...] = ()
-    """Regular expressions that must match somewhere in its standard output; `^` and `$` match at each line."""
+    """Regular expressions that must match somewhere in the standard output; `^` and `$` match at each line."""
     stderr_matches: str | tuple[str, ...] = ()
-    """Regular expressions that must match somewhere in its standard error; `^` and `$` match at each line."""
+    """Regular expressions that must match somewhere in the standard error; `^` and `$` match at each line."""
     stdout_not_contains: str | tuple[str, ...] = ()
-    """Texts that its standard output must not contain."""
+    """Texts that the standard output must not contain."""
 
     def _broken_rules(self) -> Iterator[str]:
         if self.script is not None:

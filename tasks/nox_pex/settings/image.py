@@ -58,11 +58,13 @@ class Healthcheck(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/healthz", port = 8000 }'
 
     path: str | None = None
-    """A path that the program must answer with a status under 400; the image's own Python requests it."""
+    """A path that the program must answer with a status under 400. The image's own Python requests it. Set exactly one
+    of `path` and `command`.
+    """
     port: int | None = None
     """The port for `path`; the default is the first one of `expose`."""
     command: tuple[str, ...] = ()
-    """A command that runs in the container and must end with 0."""
+    """A command that runs in the container and must end with 0, instead of `path`."""
     interval: Timeout = 30.0
     """The seconds between two checks."""
     timeout: Timeout = 5.0

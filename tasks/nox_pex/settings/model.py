@@ -42,9 +42,9 @@ class Sources(Table, frozen=True, kw_only=True):
     default.
     """
     include: tuple[str, ...] = ()
-    """Additional files that ship, even if Git ignores them."""
+    """Patterns of additional files that ship, even if Git ignores them, such as `templates/`."""
     exclude: tuple[str, ...] = ()
-    """Files that do not ship."""
+    """Patterns of files that do not ship, such as `app/legacy/`."""
 
     @property
     def below(self) -> str:
@@ -74,13 +74,13 @@ class Binary(Table, frozen=True, kw_only=True):
 
     # exactly one of these three
     script: str | None = None
-    """A script of the project or of a dependency: a console script, a GUI script, or a file that is installed to `bin`;
-    set exactly one of `script`, `entry-point` and `executable`.
+    """A script of the project or of a dependency: a console script, a GUI script, or a file that is installed to `bin`.
+    Set exactly one of `script`, `entry-point` and `executable`.
     """
     entry_point: str | None = None
-    """A module, or a function in a module: `module` or `module:function`."""
+    """A module, or a function in a module, instead of `script`: `module` or `module:function`."""
     executable: str | None = None
-    """A Python script file, relative to the project's directory."""
+    """A Python script file, relative to the project's directory, instead of `script`."""
 
     inject_args: tuple[str, ...] = ()
     """Arguments that the binary puts before those of its command line."""
@@ -101,7 +101,7 @@ class Binary(Table, frozen=True, kw_only=True):
     """
     execution_mode: Literal["venv", "zipapp"] = "venv"
     """`"venv"`: the first start creates a virtual environment in the cache of the PEX; `"zipapp"`: the program imports
-    from the unpacked files ([benchmarks.md](benchmarks.md#cold-starts-what-to-choose)).
+    from the unpacked files. It decides how long [cold starts](benchmarks.md#cold-starts-what-to-choose) take.
     """
     sh_boot: bool = True
     """Start with `/bin/sh`, which finds the cached virtual environment at once."""
@@ -148,16 +148,16 @@ class Binary(Table, frozen=True, kw_only=True):
     validate_entry_point: bool = False
     """Import the entry point in the new binary before it replaces the previous one."""
     check: Literal["none", "warn", "error"] = "error"
-    """What pex does if the file is too large for some Pythons to start."""
+    """If the file is too large for some Pythons to start, pex says nothing, warns or fails."""
     exclude: tuple[str, ...] = ()
-    """Distributions to leave out, as requirements."""
+    """Distributions to leave out, as requirements, such as `"numpy"`."""
     complete_platforms: tuple[str, ...] = ()
-    """Files that describe the target platforms, relative to the project's directory; the default is the session's
-    Python on this machine: [platforms.md](platforms.md).
+    """Files that describe the target [platforms](platforms.md), relative to the project's directory; the default is the
+    session's Python on this machine.
     """
     scie: Literal["eager", "lazy"] | None = None
-    """Build an executable with Python inside too, such as `dist/NAME-linux-x86_64`; the Python is in the file
-    (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built: [scie.md](scie.md).
+    """Build a [scie](scie.md) too, an executable with Python inside, such as `dist/NAME-linux-x86_64`. The Python is in
+    the file (`"eager"`), or is downloaded at the first start (`"lazy"`). By default none is built.
     """
     pex_args: tuple[str, ...] = ()
     """Any other pex options. An option that has a key in this table, or that nox-pex itself passes to pex, is refused,
@@ -212,18 +212,18 @@ class Settings(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     """The project's extras that ship."""
     secrets: tuple[str, ...] = ()
-    """More environment variables whose values are secret; nox-pex already masks those whose name says so (TOKEN,
-    SECRET, PASSWORD, KEY, CREDENTIAL, COOKIE, AUTHORIZATION …), but no value under five characters:
-    [secrets.md](secrets.md).
+    """More environment variables whose values are [secret](secrets.md#what-counts-as-a-secret). nox-pex already masks
+    those whose name says so (TOKEN, SECRET, PASSWORD, KEY, CREDENTIAL, COOKIE, AUTHORIZATION …), but no value under
+    five characters.
     """
     extends: str | None = None
-    """A TOML file with shared settings, relative to the file with this key. By default there is none:
-    [monorepo.md](monorepo.md).
+    """A TOML file with [settings for several projects](monorepo.md#settings-for-all), relative to the file with this
+    key. By default there is none.
     """
     attest: Attest = Attest()
-    """What the statements about the binaries say: [evidence.md](evidence.md)."""
+    """What the [statements](evidence.md) about the binaries say."""
     sbom: Sbom = Sbom()
-    """The policy for licences: [sbom.md](sbom.md)."""
+    """The policy for [licences](sbom.md#licences)."""
     binary: dict[str, Binary] = {}
     """The binaries, by name."""
 

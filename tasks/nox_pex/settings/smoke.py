@@ -42,9 +42,9 @@ class Ready(Table, frozen=True, kw_only=True):
     example: ClassVar[str] = '{ path = "/healthz" }'
 
     path: str | None = None
-    """The path to request with `GET`; set exactly one of `path` and `log`."""
+    """The path to request with `GET`. Set exactly one of `path` and `log`."""
     log: str | None = None
-    """A regular expression that must match a line of the log, for a worker that has no port."""
+    """A regular expression that must match a line of the log, instead of `path`, for a worker that has no port."""
     status: Status = "2xx"
     """The expected status."""
     request_headers: dict[str, str] = {}
@@ -127,7 +127,7 @@ class Smoke(Table, frozen=True, kw_only=True):
     128+N.
     """
     conditions: tuple[Condition, ...] = ("cold", "warm")
-    """The conditions of the boots, one after another: [smoke.md](smoke.md#conditions)."""
+    """The [conditions](smoke.md#conditions) of the boots, one after another."""
     skips: Literal["report", "fail"] = "report"
     """What to do if this machine cannot provide a condition: report the skip, or fail."""
     log_require: tuple[str, ...] = ()

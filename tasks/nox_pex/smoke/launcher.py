@@ -77,7 +77,8 @@ def launch(
     server. Timeouts are in seconds. At the end the program is stopped, its processes are killed and its files are
     removed. For example::
 
-        with nox_pex.smoke.launch("dist/service.pex", args=["main:app", "--port", "{port}"]) as service:
+        args = ["main:app", "--port", "{port}"]
+        with nox_pex.smoke.launch("dist/service.pex", args=args) as service:
             assert httpx2.get(service.url).json() == {"message": "Hello World"}
 
     Raises `NoxPexError`, whose `log` has the last lines of the program's log. A traceback and pytest show them too:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -9,14 +11,15 @@ import pytest
 from nox_pex import site
 from reference import keys, schema
 
+DOCS = Path(__file__).parents[3] / "docs"
+
 
 @pytest.mark.parametrize(
     ("markdown", "expected"),
     [
         ("A `key`.", "A `key`.\nhttps://example.com/x"),
-        ("A key: [a.md](a.md).", f"A key.\n{site.DOCS}a.html"),
-        ("A key ([a.md](a.md#b-c)).", f"A key.\n{site.DOCS}a.html#b-c"),
-        ("Of [the b](a.md#b) and [c](d.md).", f"Of the b and c.\n{site.DOCS}a.html#b"),
+        ("A [key](a.md).", f"A key.\n{site.DOCS}a.html"),
+        ("Of [the b](a.md#b-c) and [c](d.md).", f"Of the b and c.\n{site.DOCS}a.html#b-c"),
     ],
 )
 def test_a_description_in_plain_text_has_the_address_of_its_first_link_in_a_second_line(
@@ -44,3 +47,12 @@ def test_a_key_leads_to_the_section_about_its_value_or_else_to_that_of_its_table
 def test_types_that_cannot_be_one_list_are_refused() -> None:
     with pytest.raises(KeyError):
         schema._of(Literal["a"] | int)  # noqa: SLF001  # no key has such a type
+
+
+def test_each_address_is_that_of_a_page_and_of_a_heading_in_it() -> None:
+    addresses = set(re.findall(rf"{re.escape(site.DOCS)}([\w/-]+)\.html(?:#([\w-]+))?", schema.text(schema.settings())))
+
+    assert len(addresses) > 20
+    for page, anchor in addresses:
+        headings = re.findall(r"^#+ (.+)$", (DOCS / f"{page}.md").read_text("utf-8"), re.MULTILINE)
+        assert anchor in {"", *(re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings)}, page
