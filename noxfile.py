@@ -99,6 +99,7 @@ def tests(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation in .nox/site, and check its links; with `-- --external` also those to other sites."""
     install_locked(session, "docs")
+    session.run("python", "docs/generate.py")
     build = ["sphinx-build", "--fail-on-warning", "--nitpicky", "--keep-going", "--fresh-env", "--quiet"]
     build += ["--doctree-dir", session.create_tmp(), "docs"]
     site = ROOT / ".nox" / "site"  # not below docs/: whatever reads the pages would find them twice
