@@ -101,7 +101,7 @@ def test_the_unpacked_sdist_passes_its_own_tests(distributions: Published, tmp_p
         archive.extractall(tmp_path, filter="data")
     (root,) = tmp_path.iterdir()
     argv = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/unit/test_release.py"]
-    result = run([*argv, "tests/unit/test_docs.py"], cwd=root, env=clean_environ())
+    result = run([*argv, "tests/unit/test_errors.py"], cwd=root, env=clean_environ())
     assert result.status == 0, result.output
 
 
@@ -135,7 +135,7 @@ def test_the_hook_of_pre_commit_runs_where_the_wheel_is_installed(installed: Pat
     argv = [str(installed / program), *arguments, "pyproject.toml"]
     result = run(argv, cwd=tmp_path, env=clean_environ())
     assert result.status == 1, result.output
-    assert result.said("error[config]: ", "pyproject.toml:4: tool.nox-pex.group: unknown key")
+    assert result.said("error[config]: ", "pyproject.toml:5: tool.nox-pex.group: unknown key")
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

@@ -269,7 +269,8 @@ def _remove_changed(
 ) -> None:
     """Remove the distributions that Poetry would not install again, although what is locked of them has changed.
 
-    Poetry compares names and versions only: not the content of a path, nor the hashes of the files in `locked`.
+    Poetry compares names and versions only: not the content of a path, nor the hashes of the files in `locked`. It
+    never removes pip, so that is removed here, and installed again if it is locked.
     `before` and `files` are from the last install.
     """
     found = environment.distributions()
@@ -278,7 +279,7 @@ def _remove_changed(
         name = distribution.name
         changed = before.get("paths", {}).get(name) != inputs["paths"].get(name)
         published_again = files.get(name, now.get(name)) != now.get(name) and locked.find(name, distribution.version)
-        if changed or name in renamed or published_again:
+        if changed or name in renamed or published_again or name == install_cache.KEPT_BY_POETRY:
             environment.remove(distribution)
 
 

@@ -67,6 +67,10 @@ _LOCATIONS: Final = (
 """Prefixes of Poetry's variables that set locations, which do not change what is installed."""
 
 
+KEPT_BY_POETRY: Final = "pip"
+"""The distribution that Poetry never removes, although the lock does not have it (`poetry/puzzle/transaction.py`)."""
+
+
 _SHEBANG_LIMIT: Final = 127
 """Bytes of a first line, with `#!` and its line ending, that every kernel reads (execve(2))."""
 
@@ -117,8 +121,8 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
         """Copy what the most similar cached install has in common with the lock into a new and empty `environment`.
 
         Poetry then installs the rest, and removes what `environment` should not have. A distribution that shares a file
-        with another one is left to Poetry. Returns the number of distributions, or None if the cached install is not
-        whole, as for `restore`. `environment` is then incomplete.
+        with another one is left to Poetry, and so is pip, which it would never remove. Returns the number of
+        distributions, or None if the cached install is not whole, as for `restore`. `environment` is then incomplete.
         """
         wanted = {_digest(package) for package in locked.packages}
         most, nearest, names = 0, self.home, frozenset[str]()
@@ -127,7 +131,7 @@ class CachedInstall(Struct, frozen=True, kw_only=True):
                 manifest = convert(files.read_json(file), _Manifest)
                 common = frozenset(name for name, digest in manifest.locked.items() if digest in wanted)
                 if manifest.family == self.family and len(common) > most:
-                    most, nearest, names = len(common), file.parent, common
+                    most, nearest, names = len(common), file.parent, common - {KEPT_BY_POETRY}
         return _copy(nearest, environment, only=names) if most else 0
 
     def store(self, environment: Environment, locked: Lock, *, shell: Shell) -> None:

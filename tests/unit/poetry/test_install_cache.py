@@ -270,7 +270,8 @@ def bumped(checkouts: Checkouts, *, family: str = "all") -> CachedInstall:
     environments.install(first, "idna", {"idna.py": ""})
     environments.install(first, "left", {"shared.py": "", "left.py": ""})
     environments.install(first, "right", {"shared.py": "", "right.py": ""})
-    checkouts.store(first, lock(*map(package, ("wares", "idna", "left", "right", "gone"))))
+    environments.install(first, "pip", {"pip.py": ""})
+    checkouts.store(first, lock(*map(package, ("wares", "idna", "left", "right", "gone", "pip"))))
     return CachedInstall(home=checkouts.cached.home.with_name("another"), family=family)
 
 
@@ -285,6 +286,7 @@ def names(environment: Environment) -> list[str]:
         ([package("wares"), package("idna", version="2.0")], ["wares"]),
         ([package("wares"), package("idna", "another file")], ["wares"]),
         ([package("wares"), package("new"), package("left"), package("right")], ["wares"]),
+        ([package("wares"), package("pip")], ["wares"]),  # Poetry installs pip, but would not remove it
         ([package("other")], []),
         ([], []),
     ],
