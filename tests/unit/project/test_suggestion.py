@@ -76,7 +76,10 @@ def test_a_factory_of_flask_is_called_by_each_server(tmp_path: Path) -> None:
     ("parameters", "script"),
     [
         ("test_config=None", "gunicorn"),
-        ("config: dict[str, tuple[int, ...]] | None = dict(a=(1, 2)), *, debug: bool = False, **options: str", "gunicorn"),
+        (
+            "config: dict[str, tuple[int, ...]] | None = dict(a=(1, 2)), *, debug: bool = False, **options: str",
+            "gunicorn",
+        ),
         ("\n    *instances,\n    name='shop',\n", "gunicorn"),
         ("config", "none"),
         ("config, debug=False", "none"),
