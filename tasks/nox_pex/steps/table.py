@@ -164,6 +164,14 @@ def suffix_of(python: str) -> str:
     return f"-py{re.sub('[^A-Za-z0-9._+]+', '-', python).strip('-')}"
 
 
+_COMMAND: Final = re.compile(rf"(?<=`nox -s )(?=(?:{'|'.join(map(re.escape, STEPS))})[` ])")
+
+
+def with_prefix(text: str, prefix: str) -> str:
+    """Return a message in which each command, such as `nox -s lock`, has the `prefix` of the registered sessions."""
+    return _COMMAND.sub(lambda _match: prefix, text)
+
+
 def load(step: Step) -> Any:
     """Import and return the module of `step`, with `run(context)`, and `prepare(context)` if the table says so."""
     return lazy.imported(f"nox_pex.steps.{step.name.replace('-', '_')}")
