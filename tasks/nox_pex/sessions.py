@@ -392,5 +392,5 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
         verbose=bool(flags.verbose),
         parallel=session.parallel,
         label=_LABELS.get(directory, ""),
-        prefix=_PREFIXES.get(directory, ""),
+        named=lambda text: table.with_prefix(text, _PREFIXES.get(directory, "")),
     )
