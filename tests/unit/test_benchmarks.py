@@ -159,6 +159,17 @@ def test_the_summary_names_who_is_faster_and_why() -> None:
     assert rows["one source file changed", "hello"].other == "2019 recipe"  # the other one failed
 
 
+def test_the_result_names_each_case_once_by_who_is_faster() -> None:
+    lost = series("build", "hello", "bump", NOX_PEX, 4.0), series("build", "hello", "bump", "shiv", 2.0)
+    lines = tables.sections(some(*lost, series("boot", "app", "warm-boot", "shiv", 0.49)))["result"].splitlines()
+    assert lines == [
+        "- **nox-pex is faster**: first build of a known lock (hello 0.14); one source file changed (hello 0.02); one",
+        "  dependency bumped (app 0.62).",
+        "- **nox-pex is as fast**: later starts (app 1.02).",
+        "- **nox-pex is slower**: one source file changed (app 1.11); one dependency bumped (hello 2.00).",
+    ]
+
+
 def test_every_way_but_nox_pex_says_what_it_does_not_do() -> None:
     assert {way.name for way in WAYS.values() if way.is_file and not way.catch} == {NOX_PEX}
 
