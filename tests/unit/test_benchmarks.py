@@ -163,8 +163,8 @@ def test_the_result_names_each_case_once_by_who_is_faster() -> None:
     lost = series("build", "hello", "bump", NOX_PEX, 4.0), series("build", "hello", "bump", "shiv", 2.0)
     lines = tables.sections(some(*lost, series("boot", "app", "warm-boot", "shiv", 0.49)))["result"].splitlines()
     assert lines == [
-        "- **nox-pex is faster**: first build of a known lock (hello 0.14); one source file changed (hello 0.02); one",
-        "  dependency bumped (app 0.62).",
+        "- **nox-pex is faster**: first build of a known lock (hello 0.14); one source file changed (hello 0.02); one dependency",
+        "  bumped (app 0.62).",
         "- **nox-pex is as fast**: later starts (app 1.02).",
         "- **nox-pex is slower**: one source file changed (app 1.11); one dependency bumped (hello 2.00).",
     ]
