@@ -98,7 +98,8 @@ def _machine(results: Results) -> Iterator[str]:
 def _result(results: Results) -> Iterator[str]:
     for standing, cases in summary.in_short(results).items():
         texts = [
-            f"{case} ({', '.join(f'{row.project} {times(row.ratio)}' for row in found)})" for case, found in cases.items()
+            f"{case} ({', '.join(f'{row.project} {times(row.ratio)}' for row in found)})"
+            for case, found in cases.items()
         ]
         if texts:
             yield textwrap.fill(
