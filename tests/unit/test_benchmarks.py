@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -225,6 +226,16 @@ def test_every_bar_is_within_the_chart() -> None:
     for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(bar.attrib["width"]) > 0
         assert float(bar.attrib["x"]) + float(bar.attrib["width"]) < width - 100
+
+
+def test_the_labels_of_the_scale_do_not_overlap() -> None:
+    for seconds in (0.002, 0.4):
+        text = chart.svg(some(series("build", "app", "edit", "shiv", seconds)))
+        root = ET.fromstring(text)  # noqa: S314  # text that this package wrote
+        labels = [each for each in root.iter("{http://www.w3.org/2000/svg}text") if each.get("text-anchor") == "middle"]
+        places = [int(each.get("x") or 0) for each in labels]
+        assert len(places) > 1
+        assert min(right - left for left, right in itertools.pairwise(places)) >= 44
 
 
 def test_a_chart_without_results_is_valid_xml() -> None:
