@@ -1,4 +1,4 @@
-"""The chart in the README: groups of horizontal bars on a logarithmic scale, as SVG."""
+"""The chart in docs/benchmarks.md: groups of horizontal bars on a logarithmic scale, as SVG."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _BAR: Final = 15
 _STEP: Final = 21
 _GAP: Final = 44
 _TOP: Final = 74
+_TICK_WIDTH: Final = 44
+"""The width of the label of a tick, with a gap, in pixels."""
 _STYLE: Final = """\
 text { font: 12.5px system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; fill: #1f2328 }
 .title { font-size: 17px; font-weight: 600 } .group { font-weight: 600 } .small { font-size: 11px; fill: #59636e }
@@ -121,8 +123,10 @@ class _Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """The round figures within the limits, in seconds."""
-        return [tick for tick in _TICKS if self.low <= tick <= self.high]
+        """The round figures within the limits, in seconds: only powers of ten if the labels of all would overlap."""
+        within = [tick for tick in _TICKS if self.low <= tick <= self.high]
+        is_wide = self.x(2 * self.low) - self.x(self.low) >= _TICK_WIDTH
+        return within if is_wide else [tick for tick in within if math.log10(tick).is_integer()]
 
     def x(self, seconds: float) -> float:
         """The distance from the left edge, in pixels."""

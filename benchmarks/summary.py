@@ -49,12 +49,15 @@ class Row:
     why: str
 
     @property
+    def standing(self) -> str:
+        """How nox-pex compares: `faster`, `as fast` or `slower`."""
+        return "faster" if self.ratio < 1 - _EVEN else "as fast" if self.ratio <= 1 + _EVEN else "slower"
+
+    @property
     def verdict(self) -> str:
         """Who is faster, and if it is the other way, why."""
-        if self.ratio < 1 - _EVEN:
-            return "nox-pex is faster"
-        if self.ratio <= 1 + _EVEN:
-            return "as fast"
+        if self.standing != "slower":
+            return {"faster": "nox-pex is faster", "as fast": "as fast"}[self.standing]
         catch = WAYS[self.other].catch if self.other in WAYS else ""
         reason = self.why or (f"it {catch}" if catch else "")
         winner = f"**{self.other} is faster**" if self.other in WAYS else "**slower**"
@@ -64,6 +67,14 @@ class Row:
 def rows(results: Results) -> list[Row]:
     """The rows that were measured: builds, starts, and `verify`, which has only its lower limit to compare with."""
     return [*_builds(results), *_boots(results), *_images(results), *_proofs(results)]
+
+
+def in_short(results: Results) -> dict[str, dict[str, list[Row]]]:
+    """The rows by standing (`faster`, `as fast`, `slower`), and then by case."""
+    short: dict[str, dict[str, list[Row]]] = {"faster": {}, "as fast": {}, "slower": {}}
+    for row in rows(results):
+        short[row.standing].setdefault(row.case, []).append(row)
+    return short
 
 
 def best_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -48,6 +49,7 @@ def page(results: Results) -> str:
     """All sections as one Markdown page."""
     titles = {
         "machine": "",
+        "result": "## The result\n\n",
         "summary": "## nox-pex and the best other way\n\n",
         "goals": "## Goals\n\n",
         "build": "## Builds\n\n",
@@ -91,6 +93,22 @@ def competitors() -> str:
 def _machine(results: Results) -> Iterator[str]:
     yield f"Measured on {machine_line(results)}, at commit {results.commit}, by `{results.command}`."
     yield f"Tools: {tools_line(results)}."
+
+
+def _result(results: Results) -> Iterator[str]:
+    for standing, cases in summary.in_short(results).items():
+        texts = [
+            f"{case} ({', '.join(f'{row.project} {times(row.ratio)}' for row in found)})"
+            for case, found in cases.items()
+        ]
+        if texts:
+            yield textwrap.fill(
+                f"- **nox-pex is {standing}**: {'; '.join(texts)}.",
+                width=120,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -303,6 +321,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 _SECTIONS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
     "machine": _machine,
+    "result": _result,
     "summary": _summary,
     "goals": _goals,
     "build": _builds,

@@ -64,7 +64,8 @@ def register(
       and `{python}` in a name is the Python of the `pex`, as in `nox.session`. They may be defined after this call.
 
     Reads no settings: they are checked when a session runs. Raises `SystemExit` with one line, `error[usage]`, if an
-    argument cannot be used, or if the noxfile already has a session of the same name.
+    argument cannot be used, or if the noxfile already has a session of the same name. Only `lock`, `push`, `report` and
+    `diff` may be there already: the noxfile's own stays.
     """
     withheld.withhold()
     if _is_parallel(sys.argv):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def test_every_module_is_in_a_room() -> None:
     found = {name(module).removesuffix(".py").partition("/")[0] for module in MODULES}
 
     assert found == {*ROOMS, *FOUNDATION, *FRONTENDS}
+
+
+def test_the_page_for_developers_lists_the_rooms_in_their_order() -> None:
+    page = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    table = page.partition("| room | what it holds |")[2].partition("\n\n")[0]
+
+    assert tuple(re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE)) == ROOMS
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -159,6 +160,19 @@ def test_the_summary_names_who_is_faster_and_why() -> None:
     assert rows["one source file changed", "hello"].other == "2019 recipe"  # the other one failed
 
 
+def test_the_result_names_each_case_once_by_who_is_faster() -> None:
+    lost = series("build", "hello", "bump", NOX_PEX, 4.0), series("build", "hello", "bump", "shiv", 2.0)
+    text = tables.sections(some(*lost, series("boot", "app", "warm-boot", "shiv", 0.49)))["result"]
+    assert max(map(len, text.splitlines())) <= 120
+    faster, even, slower = text.replace("\n  ", " ").splitlines()
+    assert faster == (
+        "- **nox-pex is faster**: first build of a known lock (hello 0.14); one source file changed (hello 0.02); "
+        "one dependency bumped (app 0.62)."
+    )
+    assert even == "- **nox-pex is as fast**: later starts (app 1.02)."
+    assert slower == "- **nox-pex is slower**: one source file changed (app 1.11); one dependency bumped (hello 2.00)."
+
+
 def test_every_way_but_nox_pex_says_what_it_does_not_do() -> None:
     assert {way.name for way in WAYS.values() if way.is_file and not way.catch} == {NOX_PEX}
 
@@ -212,6 +226,16 @@ def test_every_bar_is_within_the_chart() -> None:
     for bar in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(bar.attrib["width"]) > 0
         assert float(bar.attrib["x"]) + float(bar.attrib["width"]) < width - 100
+
+
+def test_the_labels_of_the_scale_do_not_overlap() -> None:
+    for seconds in (0.002, 0.4):
+        text = chart.svg(some(series("build", "app", "edit", "shiv", seconds)))
+        root = ET.fromstring(text)  # noqa: S314  # text that this package wrote
+        labels = [each for each in root.iter("{http://www.w3.org/2000/svg}text") if each.get("text-anchor") == "middle"]
+        places = [int(each.get("x") or 0) for each in labels]
+        assert len(places) > 1
+        assert min(right - left for left, right in itertools.pairwise(places)) >= 44
 
 
 def test_a_chart_without_results_is_valid_xml() -> None:

@@ -1,4 +1,4 @@
-"""The tables of `[tool.nox-pex]` as frozen typed values; docs/settings.md describes every key.
+"""The tables of `[tool.nox-pex]` as frozen typed values. The string below a key describes it.
 
 A rule that no type expresses is in `_broken_rules`. It yields the text "`key`: problem; remedy", which `explain` turns
 into the line for the user.
