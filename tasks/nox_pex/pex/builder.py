@@ -199,7 +199,8 @@ class Builder(Struct, frozen=True, kw_only=True):
         keeping.get()
         seconds = sum(seconds for step, seconds in clock.seconds.items() if step != "install")
         size, parts = _size_since(new["size"], found.known), counted(new["distributions"], "distribution")
-        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {parts} ({_relative_output(target)})")
+        place = "" if self.from_scratch else f" ({_relative_output(target)})"  # `verify` builds a copy
+        self.shell.say(f"pex: {target.name} built in {seconds:.1f} s, {size}, {parts}{place}")
 
     def _disagreements(self, built: BuiltPex, *, shown: bool) -> Sequence[Mapping[str, Any]]:
         """The disagreements about the new binary as JSON values; `shown` shows each to the user."""

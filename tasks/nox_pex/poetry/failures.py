@@ -62,15 +62,15 @@ def lock_failure(outcome: Outcome, project: Project) -> NoxPexError:
     known = git_failure(outcome, project) or network_failure(what, outcome)
     for pattern, code, problem, remedy in () if known else _LOCK_FAILURES:
         if match := re.search(pattern, outcome.output, re.MULTILINE):
-            details = {key: value.strip() for key, value in match.groupdict().items() if value}
+            details = {key: value.strip(" .") for key, value in match.groupdict().items() if value}
             details["fitting"] = _fitting(details.get("wanted", ""))
             known = NoxPexError(code, problem.format(project=project.root, **details), remedy.format(**details))
             break
     error = known or NoxPexError("lock-failed", f"{what} (exit status {outcome.status})", "read Poetry's reason above")
     lines = [line.strip() for line in _messages(outside_text.log_lines(outcome.output))]
-    own = itertools.takewhile(lambda line: not line.startswith("* "), lines)  # then comes advice, in points
-    reason = [line for line in own if line and not _PROGRESS.match(line)]
-    return error.replaced(log=outcome.tail, cause=error.cause or log_excerpt.excerpt(reason or [*outcome.tail]))
+    own = itertools.takewhile(lambda line: not (line.startswith("* ") or _ADVICE.match(line)), lines)
+    reason = dict.fromkeys(line for line in own if line and not _PROGRESS.match(line))
+    return error.replaced(log=outcome.tail, cause=error.cause or log_excerpt.excerpt([*reason] or [*outcome.tail]))
 
 
 _PROGRESS: Final = re.compile(
@@ -180,6 +180,12 @@ _LOCK_FAILURES: Final[tuple[_Known, ...]] = (
         "lock-failed",
         "no set of versions is what {project}/pyproject.toml asks for",
         "allow more versions of one of the packages that Poetry names",
+    ),
+    (
+        r"^\s*\[Errno \d+\] (?P<reason>Read-only file system|Permission denied): (?P<file>.+)$",
+        "disk-full",
+        "Poetry could not lock {project}: {reason} ({file})",
+        "give this user the permission to write there",
     ),
     (
         r"^\s*(?P<reason>The requirement is invalid.*|Invalid PEP 508.*|Could not parse version constraint.*)$",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -70,11 +72,19 @@ class Locker(Struct, frozen=True, kw_only=True):
         """
         self._restore_interrupted()
         path, shell = self.project.lock, self.provisioner.shell
+        before = _content_or_none(path)
+        known = _versions(before, path)
+        if before is not None and known is None and not regenerate:
+            lock.parse(path, before)  # raises: Poetry could not keep its versions
         poetry = pinned.provide_poetry(self.provisioner, self.poetry_version)
-        before = self._keep()
+        _require_known_dependencies(poetry, self.project)
         shell.say(f"lock: Poetry {poetry.version} resolves the dependencies of {self.project.file.name}")
         done = False
         try:
+            if before is not None:
+                self._keep(before)
+                if known is None:
+                    self._target.unlink()  # even to replace it, Poetry reads it
             outcome = self._run(poetry, regenerate=regenerate, lock_fd=lock_fd)
             if outcome.status != 0:
                 raise failures.lock_failure(outcome, self.project)
@@ -82,7 +92,7 @@ class Locker(Struct, frozen=True, kw_only=True):
             done = True
         finally:
             self._let_go(before, done=done)
-        after, known = files.read_bytes(path), _versions(before, path)
+        after = files.read_bytes(path)
         return Written(
             lock=written,
             is_new=known is None,
@@ -101,43 +111,60 @@ class Locker(Struct, frozen=True, kw_only=True):
             argv = poetry_argv(poetry, str(_SCRIPT), str(environment), *_command(poetry, regenerate=regenerate))
             return shell.run(argv, what="lock: Poetry", env=environ, cwd=root, hold=(lock_fd,))
 
-    def _keep(self) -> bytes | None:
-        """Copy the lock to `kept`, and return its bytes; None if there is none. Raises `OSError`."""
-        try:
-            content = files.read_bytes(self.project.lock)
-        except FileNotFoundError:
-            return None
-        self.kept.parent.mkdir(parents=True, exist_ok=True)
+    @property
+    def _target(self) -> Path:
+        """The file that Poetry writes: if `poetry.lock` is a link, what it leads to, even if that does not exist."""
+        return Path(os.path.realpath(self.project.lock))
+
+    def _keep(self, content: bytes) -> None:
+        """Write the `content` of the lock to `kept`, which nobody else may read if that holds for the lock."""
+        self.kept.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         files.write_bytes(self.kept, content)
-        return content
+        shutil.copymode(self._target, self.kept)
 
     def _let_go(self, before: bytes | None, *, done: bool) -> None:
         """Remove the copy. If Poetry is not `done`, put it back first, if the lock is not what it was."""
-        path = self.project.lock
         if not done and before is None:
-            path.unlink(missing_ok=True)
-        elif not done and before is not None and _content(path) != before:
+            self._target.unlink(missing_ok=True)
+        elif not done and before is not None and _content(self.project.lock) != before:
             self._put_back(before)
         self.kept.unlink(missing_ok=True)
 
     def _put_back(self, content: bytes) -> None:
         """Put `kept` back. That needs no room on the disk, if both are on the same one."""
         try:
-            self.kept.replace(self.project.lock)
+            self.kept.replace(self._target)
         except OSError:
-            files.write_bytes(self.project.lock, content)
+            files.write_bytes(self._target, content)
 
     def _restore_interrupted(self) -> None:
         """Put the lock of before back, if a run was killed while Poetry wrote the file, and left half of it."""
         content = _content(self.kept)
         if content is None:
             return
-        try:
-            lock.read(self.project.lock)
-        except NoxPexError:
+        if not _is_whole(self.project.lock):
             self._put_back(content)
             self.provisioner.shell.say("lock: restored the file that an interrupted run damaged")
         self.kept.unlink(missing_ok=True)
+
+
+def _require_known_dependencies(poetry: Poetry, project: Project) -> None:
+    """Raise `NoxPexError` `poetry-version` if Poetry 1 would lock nothing, because it does not read `[project]`."""
+    named = project.document.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    if poetry.version.startswith("1.") and project.document.get("project", {}).get("dependencies") and not named:
+        problem = (
+            f"{project.file}: Poetry {poetry.version} does not read `project.dependencies`, and would lock nothing"
+        )
+        remedy = "set tool.nox-pex.poetry-version to a version of Poetry 2, or use [tool.poetry.dependencies]"
+        raise NoxPexError("poetry-version", problem, remedy)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a lock can be read to its end, where Poetry writes the digest of the dependencies."""
+    try:
+        return bool(lock.read(path)) and b"\ncontent-hash = " in files.read_bytes(path)
+    except (NoxPexError, OSError):
+        return False
 
 
 def _command(poetry: Poetry, *, regenerate: bool) -> list[str]:
@@ -147,6 +174,14 @@ def _command(poetry: Poetry, *, regenerate: bool) -> list[str]:
     else:
         flags = ["--regenerate"] if regenerate else []
     return ["lock", *flags, "--no-interaction", "--no-ansi"]
+
+
+def _content_or_none(path: Path) -> bytes | None:
+    """Return what is in a file; None if it does not exist. Raises `OSError` if it cannot be read."""
+    try:
+        return files.read_bytes(path)
+    except FileNotFoundError:
+        return None
 
 
 def _content(path: Path) -> bytes | None:

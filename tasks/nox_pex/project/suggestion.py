@@ -6,6 +6,7 @@ Sources: the command lines of uvicorn, hypercorn, granian, gunicorn, waitress, F
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ _APPLICATION: Final = re.compile(
     r"(?P<framework>FastAPI|Starlette|Litestar|Quart|BlackSheep|Flask|Celery)\(",
     re.MULTILINE,
 )
-_FACTORY: Final = re.compile(r"^def (?P<variable>create_app|make_app)\(\s*\)[^:]*:", re.MULTILINE)
+_FACTORY: Final = re.compile(r"^def (?P<variable>create_app|make_app)\(", re.MULTILINE)
 _DJANGO: Final = re.compile(r"^(?P<variable>\w+)\s*=\s*get_(?P<kind>wsgi|asgi)_application\(\)", re.MULTILINE)
 _ROUTE: Final = re.compile(r"@\w+\.(?:get|route)\(\s*[rf]?[\"'](?P<path>/[^\"'{<]*)[\"']")
 _ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[^\"'<]*)[\"'],\s*admin\.site\.urls")
@@ -165,8 +166,25 @@ def _served(sources: Sequence[_Source], needed: frozenset[str]) -> _Draft | None
         kind = "wsgi" if match["framework"] in _WSGI else "asgi"
         return _server(kind, f"{source.module}:{match['variable']}", source, needed, path=_path(sources))
     for each in sources:
-        if "flask" in needed and (factory := _FACTORY.search(each.text)):
-            return _server("wsgi", f"{each.module}:{factory['variable']}()", each, needed, path=_path(sources))
+        factory = _factory(each) if "flask" in needed else None
+        if factory is not None:
+            return _server("wsgi", f"{each.module}:{factory}()", each, needed, path=_path(sources))
+    return None
+
+
+def _factory(source: _Source) -> str | None:
+    """Return the name of the function that makes the application if it can be called without arguments, or None."""
+    found = _FACTORY.search(source.text)
+    if found is None:
+        return None
+    try:
+        module = ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # as its own Python would, or it is too deep
+        return None
+    for each in module.body:
+        if isinstance(each, ast.FunctionDef) and each.name == found["variable"]:
+            positional, given = [*each.args.posonlyargs, *each.args.args], each.args.defaults
+            return each.name if len(positional) == len(given) and None not in each.args.kw_defaults else None
     return None
 
 

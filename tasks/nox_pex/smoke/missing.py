@@ -6,6 +6,7 @@ A module or a file: the record says that the build left it out of the binary. A 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,25 @@ _NAME: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
 
 _VARIABLE: Final = re.compile(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'")
+
+
+_SAID: Final = re.compile(
+    r"\b([A-Z][A-Z0-9_]*)\W{1,3}"
+    r"(?:environment variable\b|not found\. Declare it as envvar|(?:is )?not set\b|must be set\b)"
+    r"|[Ee]nvironment variable\W{1,3}([A-Z][A-Z0-9_]*)\b"
+)
+"""Matches a line in which a program says that a variable is not set, in the words of Django, django-environ, decouple
+and environs."""
+
+
+_SETTINGS: Final = re.compile(
+    r"ValidationError: \d+ validation errors? for (\w*(?:settings|config)\w*)$", re.IGNORECASE
+)
+"""Matches the line in which pydantic-settings says which of its classes lacks values."""
+
+
+_FIELD: Final = re.compile(r"\s+Field required \[type=missing\b")
+"""Matches the line after the name of a field of pydantic that has no value."""
 
 
 _NOT_INSTALLED: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)'$")
@@ -79,7 +99,7 @@ def explain(error: NoxPexError, logs: Sequence[Log], *, target: Target, binary: 
     """
     if (name := _unset(error.cause)) is not None:
         add = f"set {name} in {target.key}.smoke.env, or name it in pass-env"
-        return _with_remedy(error, f"the smoke test passes on no variable of your shell: {add}")
+        return _with_remedy(error, f"the smoke test passes on no variable of your shell or of a .env: {add}")
     wanted = {*_missing(error.log), *_missing([error.problem])}
     for each in logs:
         with contextlib.suppress(LimitError):  # the failure itself is more important
@@ -113,9 +133,21 @@ def _not_installed(error: NoxPexError) -> NoxPexError:
 
 
 def _unset(cause: Sequence[str]) -> str | None:
-    """Return the variable that the program read from its environment, which has none of this name; else None."""
+    """Return the variable, or the variables, that the program does not find in its environment; else None."""
     found = next(filter(None, map(_VARIABLE.search, reversed(cause))), None)
-    return found[1] if found is not None and any("environ" in line for line in cause) else None
+    if found is not None and any("environ" in line for line in cause):
+        return found[1]
+    said = next(filter(None, map(_SAID.search, reversed(cause))), None)
+    return (said[1] or said[2]) if said is not None else _unset_fields(cause)
+
+
+def _unset_fields(cause: Sequence[str]) -> str | None:
+    """Return what the fields that a class of pydantic-settings lacks are read from; None if it lacks none."""
+    settings = next(filter(None, map(_SETTINGS.search, cause)), None)
+    fields = [name.strip() for name, line in itertools.pairwise(cause) if _FIELD.match(line)]
+    if settings is None or not fields:
+        return None
+    return f"the variable of {' and of '.join(fields[:_MAX_SHOWN])} ({settings[1]})"
 
 
 def _with_remedy(error: NoxPexError, remedy: str) -> NoxPexError:

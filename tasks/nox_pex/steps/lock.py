@@ -24,16 +24,17 @@ def run(context: Context) -> None:
     Of the settings only `poetry-version` is read, so that a project can be locked before it has any. Raises
     `NoxPexError`: `lock-failed`, `config`, `poetry-version`, `tool-install`, `git`, or a code of the package index.
     """
+    state = context.state.with_name(context.state.name.removesuffix(context.suffix))  # all Pythons have one lock
     locker = Locker(
         project=context.project,
         provisioner=context.provisioner,
         poetry_version=_poetry_version(context),
-        kept=context.state / "lock" / "poetry.lock",
+        kept=state / "lock" / "poetry.lock",
     )
     waiting = "lock: waiting for another run that locks the project"
     with (
         os_errors.writing(str(context.project.lock), place=context.root),
-        locks.locked(context.state / "lock.lock", waiting=lambda: context.say(waiting)) as lock_fd,
+        locks.locked(state / "lock.lock", waiting=lambda: context.say(waiting)) as lock_fd,
     ):
         written = locker.write(regenerate=context.arguments.force, lock_fd=lock_fd)
     _show(context, written)

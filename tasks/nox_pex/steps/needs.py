@@ -221,8 +221,11 @@ def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxP
         plan.require_checks(table.smoke or Smoke(), name=name, undeclared=None if declared else table.script)
     except NoxPexError as error:
         found = suggestion.suggest(context.project, name=name, entry=_entry(table) if declared else None)
-        paste = suggestion.to_paste(found)
-        yield error.replaced(problem=f"{context.reading.where(_key(name))}: {error.problem}", paste=paste)
+        yield error.replaced(
+            problem=f"{context.reading.where(_key(name))}: {error.problem}",
+            remedy=f"paste the table above, or {error.remedy.removeprefix('paste ')}",
+            paste=suggestion.to_paste(found),
+        )
 
 
 def _entry(table: Binary) -> Mapping[str, str]:

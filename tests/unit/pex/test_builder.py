@@ -103,6 +103,12 @@ def test_a_binary_is_built_with_its_record(
     assert shown[2].startswith("pex: shop built in 1.5 s, 0.0 MB, 1 distribution (dist/shop.pex)")
 
 
+@pytest.mark.usefixtures("assembler")
+def test_a_second_build_does_not_seem_to_write_over_the_binary(build: Build, shop: Target, shown: list[str]) -> None:
+    build(shop, from_scratch=True)
+    assert shown[-1] == "pex: shop built in 1.5 s, 0.0 MB, 1 distribution"
+
+
 def test_a_binary_whose_inputs_are_unchanged_is_not_built(
     build: Build, shop: Target, assembler: FakeAssembler, shown: list[str]
 ) -> None:

@@ -177,6 +177,8 @@ def test_the_cause_is_what_poetry_found_and_not_its_guesses(service: Project, ou
         ("This project requires Poetry <2.0, but you are using Poetry 2.5.1", "poetry-version", "poetry-version = "),
         ("Max retries exceeded: host='index.invalid'", "index-unreachable", "could not lock /shop"),
         ("401 Client Error: x for url: https://index.invalid/", "index-auth", "could not lock /shop"),
+        ("[Errno 13] Permission denied: '/shop/poetry.lock'", "disk-full", "Permission denied ('/shop/poetry.lock'); "),
+        ("The Poetry configuration is invalid:\n  - It has no version.", "config", "It has no version; correct it"),
         ("something else", "lock-failed", "could not lock /shop (exit status 1)"),
     ],
 )
@@ -186,3 +188,11 @@ def test_the_output_of_lock_becomes_an_error(service: Project, output: str, code
     assert said in f"{error.problem}; {error.remedy}"
     assert error.cause
     assert not {"Resolving", "Check"} & set("".join(error.cause).split())
+
+
+def test_the_cause_of_a_failed_lock_is_said_once_and_without_guesses(service: Project) -> None:
+    advice = "\nProbable Causes:\n    - the hostname cannot be resolved by your DNS\n"
+    reason = "All attempts to connect to 127.0.0.1:9 failed.\n"
+    output = f"Resolving dependencies...\n\n{reason * 3}{advice}"
+    shown = lock_failure(Outcome(status=1, output=output, seconds=0.0), service).cause
+    assert shown == ("All attempts to connect to 127.0.0.1:9 failed.",)

@@ -72,6 +72,28 @@ def test_a_factory_of_flask_is_called_by_each_server(tmp_path: Path) -> None:
     assert suggested(tmp_path, {}, "flask")["smoke"]["args"][:2] == ["--app", "shop:create_app"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "script"),
+    [
+        ("test_config=None", "gunicorn"),
+        (
+            "config: dict[str, tuple[int, ...]] | None = dict(a=(1, 2)), *, debug: bool = False, **options: str",
+            "gunicorn",
+        ),
+        ("\n    *instances,\n    name='shop',\n", "gunicorn"),
+        ("config", "none"),
+        ("config, debug=False", "none"),
+        ("*, config", "none"),
+        ("config=", "none"),
+    ],
+)
+def test_a_factory_is_called_if_it_needs_no_argument(tmp_path: Path, parameters: str, script: str) -> None:
+    text = f"from flask import Flask\n\ndef create_app({parameters}) -> Flask:\n    return Flask(__name__)\n"
+    found = suggested(tmp_path, {"shop/__init__.py": text}, "flask", "gunicorn")
+    assert found.get("script", "none") == script
+    assert found["smoke"].get("args", ["shop:create_app()"])[0] == "shop:create_app()"
+
+
 def test_a_django_project_is_served_and_asked_for_its_login(tmp_path: Path) -> None:
     sources = {"manage.py": "", "site1/wsgi.py": WSGI, "site1/urls.py": URLS}
     found = suggested(tmp_path, sources, "django>=5", "gunicorn")

@@ -149,6 +149,26 @@ def test_a_large_directory_is_not_searched_whole(tmp_path: Path, monkeypatch: py
     [
         (('    DB = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'"), "DATABASE_URL"),
         (('  File "<frozen os>", line 679, in __getitem__', "    x = environ[key]", "KeyError: 'token'"), "token"),
+        (("ImproperlyConfigured: Set the SECRET_KEY environment variable",), "SECRET_KEY"),
+        (('environs.EnvError: Environment variable "API_KEY" not set',), "API_KEY"),
+        (("decouple.UndefinedValueError: DEBUG not found. Declare it as envvar or define a default value.",), "DEBUG"),
+        (("RuntimeError: DATABASE_URL is not set",), "DATABASE_URL"),
+        (("the cache is not set", "SECRET_KEY is settled", "no environment variable is"), ""),
+        (
+            (
+                "pydantic_core._pydantic_core.ValidationError: 2 validation errors for AppSettings",
+                "database_url",
+                "  Field required [type=missing, input_value={}, input_type=dict]",
+                "    For further information visit https://errors.pydantic.dev/2.14/v/missing",
+                "api_key",
+                "  Field required [type=missing, input_value={}, input_type=dict]",
+            ),
+            "the variable of database_url and of api_key (AppSettings)",
+        ),
+        (
+            ("ValidationError: 1 validation error for Order", "item", "  Field required [type=missing, input_value={}"),
+            "",
+        ),
         (('    prices["DATABASE_URL"]', "KeyError: 'DATABASE_URL'"), ""),
         (("    os.environ.get('A')", "ValueError: A is empty"), ""),
     ],
@@ -160,7 +180,7 @@ def test_a_variable_that_is_not_set_is_named_with_its_settings(
     target = target_of(tmp_path / "program.pex", root=tmp_path)
     found = missing.explain(error, [], target=target, binary=tmp_path / "program.pex", say=say_into(list[str]().append))
     assert found.remedy == (
-        f"the smoke test passes on no variable of your shell: set {name} in {target.key}.smoke.env, "
+        f"the smoke test passes on no variable of your shell or of a .env: set {name} in {target.key}.smoke.env, "
         "or name it in pass-env"
         if name
         else "see its log"

@@ -43,7 +43,8 @@ def test_nothing_is_missing_that_no_step_needs(find: Find) -> None:
 
 def test_a_missing_table_is_found_if_a_step_needs_it(find: Find) -> None:
     (smoke,) = find(API, "install", "smoke")
-    assert smoke.startswith("error[config]: 4: tool.nox-pex.binary.api: the smoke test of api checks nothing; paste [[")
+    nothing = "error[config]: 4: tool.nox-pex.binary.api: the smoke test of api checks nothing"
+    assert smoke.startswith(f"{nothing}; paste the table above, or [[tool.nox-pex.binary.api.smoke.http]], and under")
     (image,) = find(API, "install", "image")
     assert image.startswith(
         "error[config]: 4: tool.nox-pex.binary.api has no [tool.nox-pex.binary.api.image] table; add"
