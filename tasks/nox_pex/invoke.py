@@ -149,6 +149,7 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
                 invoked_from=Path.cwd(),
                 say=_screen().say,
                 verbose=bool(context.config.run.echo),
+                named=table.for_invoke,
             )
             needed_steps = table.with_needed([step.name])
             if problems := frontend.find_problems(project, [needed.name for needed in needed_steps]):
@@ -159,8 +160,9 @@ def _failures(step: Step, context: Context, *, posargs: Sequence[str]) -> Iterat
             for needed in needed_steps:
                 frontend.perform(needed, project)
         except NoxPexError as error:
-            frontend.note_failure(error, step, here / configured["project"], label="")
-            yield error
+            named = error.masked(table.for_invoke)
+            frontend.note_failure(named, step, here / configured["project"], label="")
+            yield named
 
 
 def _directory(context: Context) -> Path:

@@ -111,7 +111,7 @@ def _register(
             continue
         before = before_pex if step.name == "pex" else []
         for project in named:
-            _LABELS[project.directory] = project.label
+            _LABELS[project.directory], _PREFIXES[project.directory] = project.label, prefix
             _add_project(step, project, python=python, prefix=prefix, before=before, existing=existing)
         if named[0].label:
             each = [prefix + project.name(step.name) for project in named]
@@ -196,6 +196,10 @@ _LABELS: Final[dict[Path, str]] = {}
 """The labels of the registered projects, by directory."""
 
 
+_PREFIXES: Final[dict[Path, str]] = {}
+"""What is before the names of the sessions of the registered projects, by directory."""
+
+
 _YIELDED: Final[set[str]] = set()
 """The names of sessions of the noxfile that stay, although nox-pex has sessions of these names."""
 
@@ -224,12 +228,13 @@ def _session(step: Step, directory: Path, *, suffix: str) -> Callable[[nox.Sessi
 
 @contextmanager
 def _reported(step: Step, directory: Path) -> Iterator[None]:
-    """Report each failure of the block to the journal of the run."""
+    """Report each failure of the block to the journal of the run. It names the sessions as they are registered."""
     try:
         yield
     except NoxPexError as error:
-        frontend.note_failure(error, step, directory, label=_LABELS.get(directory, ""))
-        raise
+        named = error.masked(lambda text: table.with_prefix(text, _PREFIXES.get(directory, "")))
+        frontend.note_failure(named, step, directory, label=_LABELS.get(directory, ""))
+        raise named from error
 
 
 def _group(step: Step, each: str) -> Callable[[nox.Session], None]:
@@ -388,4 +393,5 @@ def _context(session: nox.Session, directory: Path, *, suffix: str) -> Context:
         verbose=bool(flags.verbose),
         parallel=session.parallel,
         label=_LABELS.get(directory, ""),
+        named=lambda text: table.with_prefix(text, _PREFIXES.get(directory, "")),
     )

@@ -102,6 +102,18 @@ def test_each_python_is_worked_on_and_a_failure_stops_no_other(
     assert capsys.readouterr() == ("", f"{block}error[leak]: install of 3.11; stop it\n{block}")
 
 
+def test_an_error_names_the_tasks_and_not_the_sessions_of_nox(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def perform(_step: Step, _context: Any) -> None:
+        raise NoxPexError(
+            "no-lock", "there is no lock", "run `nox -s lock -- --force` or `nox -s pex -- api`, not `nox -s x`"
+        )
+
+    monkeypatch.setattr(frontend, "perform", perform)
+    with pytest.raises(Exit, match=r"run `inv lock --force` or `inv pex --name=api`, not `nox -s x`$"):
+        run(front.collection(), "pex")
+    assert asked.contexts[0]["named"]("again: `nox -s diff`") == "again: `inv diff`"
+
+
 def test_a_missing_python_is_an_error_with_a_code(asked: Asked) -> None:
     run(front.collection(python="3.99"), "install")
     assert asked.contexts[0]["suffix"] == ""

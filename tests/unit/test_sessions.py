@@ -67,6 +67,20 @@ def test_a_prefix_is_before_every_name() -> None:
     assert list(nox.registry.get()["ship-pex"].requires) == ["ship-freeze"]
 
 
+def test_messages_name_the_sessions_with_their_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table_of_binary = '[tool.nox-pex.binary.shop]\nentry-point = "shop:main"\n'
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "shop"\n{table_of_binary}', "utf-8")
+    sessions.register(prefix="ship-")
+    session: Any = Session(tmp_path)
+    with pytest.raises(
+        AssertionError, match=r"error\[no-lock\]: .*; run `poetry lock` there, or `nox -s ship-lock`, and"
+    ):
+        nox.registry.get()["ship-install"](session)
+    sessions._context(session, Path(), suffix="").say("compare: `nox -s diff -- X`, `nox -s lint`")  # noqa: SLF001  # of it
+    assert session.shown[-1] == "compare: `nox -s ship-diff -- X`, `nox -s lint`"
+
+
 def test_each_python_has_its_sessions_and_one_name_runs_them_all() -> None:
     sessions.register(python=["3.11", "3.12"], only=["install"])
     registered = nox.registry.get()

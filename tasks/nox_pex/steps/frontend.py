@@ -69,14 +69,15 @@ def context_of(
     verbose: bool,
     parallel: bool = False,
     label: str = "",
+    named: Callable[[str], str] = str,
 ) -> Context:
     """Return the context of the project in `directory`, which keeps its state and environments below `work`.
 
     `python` names the interpreter that the binaries are for, as in `nox.session`; None means the one that runs Nox. If
     no such Python exists when it is needed, `missing(python)` is raised. `posargs` are the user's arguments, with paths
     relative to `invoked_from`. `parallel` says that other projects are built at the same time. `label` is the project's
-    name in those of its sessions, empty if it is the only one. Raises `NoxPexError`: `usage`, `disk-full` if `work` is
-    not writable.
+    name in those of its sessions, empty if it is the only one. `named` returns a message with the commands of this
+    front end instead of `nox -s STEP`. Raises `NoxPexError`: `usage`, `disk-full` if `work` is not writable.
     """
     with _masked(lambda: known_secrets(os.environ, directory)):
         for chatty in _CHATTY:
@@ -101,7 +102,7 @@ def context_of(
             base=_base(python, missing=missing),
             arguments=arguments.parse(posargs, invoked_from=invoked_from),
             environ=environ,
-            say=mapped(say, lambda text: outside_text.message(mask(text))),
+            say=mapped(say, lambda text: outside_text.message(mask(named(text)))),
             emit=lambda line: streams.write_line(mask(line), sys.stdout),
             verbose=verbose,
             parallel=parallel,

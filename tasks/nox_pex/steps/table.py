@@ -164,6 +164,25 @@ def suffix_of(python: str) -> str:
     return f"-py{re.sub('[^A-Za-z0-9._+]+', '-', python).strip('-')}"
 
 
+_COMMAND: Final = re.compile(rf"`nox -s ({'|'.join(map(re.escape, STEPS))})(?: -- (\S)|(?=[` ]))")
+
+
+def with_prefix(text: str, prefix: str) -> str:
+    """Return a message in which each command, such as `nox -s lock`, has the `prefix` of the registered sessions."""
+    return _COMMAND.sub(lambda found: f"`nox -s {prefix}{found[0].removeprefix('`nox -s ')}", text)
+
+
+def for_invoke(text: str) -> str:
+    """Return a message in which each command is that of Invoke: `inv pex --name=NAME` for `nox -s pex -- NAME`."""
+
+    def command(found: re.Match[str]) -> str:
+        if found[2] is None:
+            return f"`inv {found[1]}"
+        return f"`inv {found[1]} {'' if found[2] == '-' else '--name='}{found[2]}"
+
+    return _COMMAND.sub(command, text)
+
+
 def load(step: Step) -> Any:
     """Import and return the module of `step`, with `run(context)`, and `prepare(context)` if the table says so."""
     return lazy.imported(f"nox_pex.steps.{step.name.replace('-', '_')}")
