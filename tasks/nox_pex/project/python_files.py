@@ -40,13 +40,25 @@ class PythonFile(Struct, frozen=True):
         return all(part.isidentifier() for part in self.module.split("."))
 
 
+def root_of(project: Project) -> str:
+    """Return the directory of the modules as a path from the project's; empty for that itself.
+
+    If the project says nothing, it is the one that has Django's `manage.py`, which imports from its own directory.
+    """
+    if project.package_root or project.package_mode or (project.root / "manage.py").exists():
+        return project.package_root
+    inside = (each.name for each in _entries(str(project.root)) if each.is_dir(follow_symlinks=False))
+    with_manage = (each for each in inside if (project.root / each / "manage.py").is_file())
+    return next((each for each in with_manage if not (project.root / each / "__init__.py").exists()), "")
+
+
 def read(project: Project) -> tuple[PythonFile, ...]:
     """Return the files of Python near the top of the project, the uppermost first, at most `_MOST_FILES`."""
     return tuple(_read(project))
 
 
 def _read(project: Project) -> Iterator[PythonFile]:
-    below, count = project.package_root, 0
+    below, count = root_of(project), 0
     for path in _paths(project, below):
         if count == _MOST_FILES:
             return

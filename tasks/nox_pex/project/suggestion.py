@@ -155,9 +155,8 @@ def _draft(sight: _Sight, given: Given | None) -> _Draft:
 
 def _with_root(draft: _Draft, project: Project) -> _Draft:
     """Return `draft` with the directory of the modules, if no build backend makes a wheel of them."""
-    if project.package_mode or not project.package_root or "executable" in draft.entry:
-        return draft
-    return replace(draft, entry={**draft.entry, "sources": {"root": project.package_root}})
+    root = "" if project.package_mode else python_files.root_of(project)
+    return replace(draft, entry={**draft.entry, "sources": {"root": root}}) if root else draft
 
 
 def _served(sight: _Sight, entry: Mapping[str, str] | None) -> _Draft | None:

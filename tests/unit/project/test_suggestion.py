@@ -246,6 +246,15 @@ def test_modules_below_src_that_no_backend_packs_need_the_root(tmp_path: Path) -
     assert "sources" not in pasted(tmp_path)
 
 
+@pytest.mark.parametrize("directory", ["src", "backend"])
+def test_a_django_project_below_a_directory_needs_it_as_the_root(tmp_path: Path, directory: str) -> None:
+    sources = {f"{directory}/manage.py": "", f"{directory}/site1/wsgi.py": WSGI, f"{directory}/site1/urls.py": URLS}
+    found = suggested(tmp_path, sources, "django", "gunicorn")
+    assert (found["smoke"]["args"][0], found["sources"]) == ("site1.wsgi:application", {"root": directory})
+    without = suggested(tmp_path, {}, "django")
+    assert (without["executable"], without["sources"]) == (f"{directory}/manage.py", {"root": directory})
+
+
 @pytest.mark.parametrize(
     ("dependency", "text", "args", "ready"),
     [
