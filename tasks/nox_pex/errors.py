@@ -159,7 +159,7 @@ class NoxPexError(Exception):
 
     These are the arguments, and attributes of the same names:
 
-    - `code` is one of `CODES`.
+    - `code` is one of the error codes (`CODES`), such as `lock-stale`.
     - `problem` says what is wrong and where, `remedy` what to do, both without a full stop.
     - `log` has the last output lines of the tool or program that failed, oldest first, with secrets masked.
     - `others` are failures that were found together with this one.

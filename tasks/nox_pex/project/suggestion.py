@@ -1,64 +1,34 @@
 """The table of a binary for a project that has none, made from its dependencies, scripts and sources.
 
 It is a suggestion: it names the framework, the module and the script as they can be read without running anything.
-Sources: the command lines of uvicorn, hypercorn, granian, gunicorn, waitress, Flask, Django and Celery.
+Sources: the command lines of the servers and workers that it names.
 """
 
 from __future__ import annotations
 
-import ast
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from msgspec import Struct
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from msgspec.structs import replace
 
+from nox_pex import site
+from nox_pex.project import applications, programs, python_files, required
+from nox_pex.project.applications import Application
+from nox_pex.project.programs import Program
 from nox_pex.project.pyproject import Project
+from nox_pex.project.python_files import PythonFile
+from nox_pex.project.required import Required
 from nox_pex.settings import names, toml_text
-from nox_pex.system import files
 from nox_pex.system.wording import nearest
-
-_MOST_FILES: Final = 200
-"""The files of Python that are read."""
-
-
-_LARGEST: Final = 256 * 1024
-"""Bytes of a file that is read."""
-
-
-_DEEPEST: Final = 3
-"""The directories above a file that is read, from the directory of the packages."""
-
-
-_NO_SOURCES: Final = frozenset(
-    {"tests", "test", "docs", "build", "dist", "node_modules", "noxfile.py", "tasks.py", "setup.py"}
-)
-
-
-_APPLICATION: Final = re.compile(
-    r"^(?P<variable>[A-Za-z_]\w*)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)?"
-    r"(?P<framework>FastAPI|Starlette|Litestar|Quart|BlackSheep|Flask|Celery)\(",
-    re.MULTILINE,
-)
-_FACTORY: Final = re.compile(r"^def (?P<variable>create_app|make_app)\(", re.MULTILINE)
-_DJANGO: Final = re.compile(r"^(?P<variable>\w+)\s*=\s*get_(?P<kind>wsgi|asgi)_application\(\)", re.MULTILINE)
-_ROUTE: Final = re.compile(r"@\w+\.(?:get|route)\(\s*[rf]?[\"'](?P<path>/[^\"'{<]*)[\"']")
-_ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[^\"'<]*)[\"'],\s*admin\.site\.urls")
-_MAIN: Final = re.compile(r"^(?:async )?def main\(\s*\)", re.MULTILINE)
-_RUNS: Final = re.compile(r"^if __name__ == [\"']__main__[\"']:", re.MULTILINE)
-_OPTIONS: Final = re.compile(r"^\s*(?:import|from) (?:argparse|click|typer|fire|docopt|cyclopts)\b", re.MULTILINE)
-
-_WSGI: Final = frozenset({"Flask"})
 
 _SERVERS: Final[Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
     "asgi": (
         ("uvicorn", "uvicorn", ("APP", "--port", "{port}")),
         ("hypercorn", "hypercorn", ("APP", "--bind", "127.0.0.1:{port}")),
         ("granian", "granian", ("--interface", "asgi", "--port", "{port}", "APP")),
+        ("daphne", "daphne", ("--port", "{port}", "APP")),
     ),
     "wsgi": (
         ("gunicorn", "gunicorn", ("APP", "--bind", "127.0.0.1:{port}")),
@@ -69,6 +39,20 @@ _SERVERS: Final[Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
 """The servers of each kind: the distribution, its script, and the arguments, in which `APP` is the application."""
 
 
+_WITH_UVICORN: Final = ("fastapi[standard]", "fastapi[all]", "litestar[standard]", "litestar[full]")
+"""Dependencies that bring uvicorn."""
+
+
+_FACTORY_OPTIONS: Final = {"uvicorn": ["--factory"], "granian": ["--factory"], "waitress-serve": ["--call"]}
+"""The option of a server before a function that makes the application. The others call `module:function()`."""
+
+
+_STREAMLIT: Final = site.page("smoke", anchor="an-app-of-streamlit")
+
+
+_NO_PAGE: Final = "no route found that answers everybody: correct the path"
+
+
 class Suggestion(Struct, frozen=True, kw_only=True):
     """The table of a binary as TOML, and the file that it was made from; empty if there was none."""
 
@@ -76,35 +60,49 @@ class Suggestion(Struct, frozen=True, kw_only=True):
     source: str
 
 
-class _Source(Struct, frozen=True):
-    """A file of Python: its path from the project's directory, its module, and its text."""
+class Given(Struct, frozen=True, kw_only=True):
+    """The table of a binary that checks nothing.
 
-    path: str
-    module: str
-    text: str
+    `entry` is its entry point, as the one key that says it, and `args` are the arguments that it injects or that its
+    smoke test has. `has_smoke` says whether there is a table of the smoke test, which no second one can follow.
+    """
+
+    entry: Mapping[str, str]
+    args: Sequence[str] = ()
+    has_smoke: bool = False
 
 
 class _Draft(Struct, frozen=True, kw_only=True):
-    """The keys of a binary and of its smoke test, the table of one check, and a comment for the first line."""
+    """The keys of a binary and of its smoke test, one check with its kind, and comments for the first lines."""
 
     entry: Mapping[str, Any]
-    smoke: Mapping[str, Any]
-    http: Mapping[str, Any] | None = None
-    command: Mapping[str, Any] | None = None
-    comment: str = ""
+    smoke: Mapping[str, Any] = {}
+    check: tuple[str, Mapping[str, Any]] | None = None
+    comments: tuple[str, ...] = ()
     source: str = ""
 
 
-def suggest(project: Project, *, name: str = "", entry: Mapping[str, str] | None = None) -> Suggestion:
+class _Sight(Struct, frozen=True, kw_only=True):
+    """All that is known of a project: its sources, its dependencies, and the applications in the sources."""
+
+    project: Project
+    sources: tuple[PythonFile, ...]
+    needed: Required
+    applications: tuple[Application, ...]
+
+
+def suggest(project: Project, *, name: str = "", given: Given | None = None) -> Suggestion:
     """Return a table for a binary of `project` with the name `name`, by default that of the project.
 
-    `entry` is the entry point of a binary that has a table already: then only its smoke test is suggested.
+    If a table is `given`, only what its smoke test lacks is suggested.
     """
-    sources = tuple(_sources(project))
-    draft = _draft(project, sources, entry)
+    sources = python_files.read(project)
+    found = applications.applications(sources)
+    sight = _Sight(project=project, sources=sources, needed=required.read(project), applications=found)
+    draft = _with_root(_draft(sight, given), project)
     usable = project.name if names.problem_with(project.name) is None else "NAME"
     key = f"tool.nox-pex.binary.{toml_text.toml_key(name or usable)}"
-    return Suggestion(toml="\n".join(_lines(draft, key, has_table=entry is not None)), source=draft.source)
+    return Suggestion(toml="\n".join(_lines(draft, key, given)).strip("\n"), source=draft.source)
 
 
 def to_paste(suggestion: Suggestion) -> tuple[str, ...]:
@@ -115,205 +113,187 @@ def to_paste(suggestion: Suggestion) -> tuple[str, ...]:
     return (f"paste this into pyproject.toml{made}:", *suggestion.toml.split("\n"))
 
 
-def _lines(draft: _Draft, key: str, *, has_table: bool) -> Iterator[str]:
-    if not has_table:
-        yield f"[{key}]{f'  # {draft.comment}' if draft.comment else ''}"
+def _lines(draft: _Draft, key: str, given: Given | None) -> Iterator[str]:
+    yield from (f"# {each}" for each in draft.comments)
+    if given is None:
+        yield f"[{key}]"
         yield from (f"{name} = {toml_text.toml(value)}" for name, value in draft.entry.items())
-    if draft.smoke:
-        yield from () if has_table else ("",)
-        yield f"[{key}.smoke]"
-        yield from (f"{name} = {toml_text.toml(value)}" for name, value in draft.smoke.items())
-    for kind, check in (("http", draft.http), ("command", draft.command)):
-        if check is not None:
-            yield from () if has_table and not draft.smoke else ("",)
-            yield f"[[{key}.smoke.{kind}]]"
-            yield from (f"{name} = {toml_text.toml(value)}" for name, value in check.items())
+    smoke = {name: value for name, value in draft.smoke.items() if given is None or name != "args" or not given.args}
+    if smoke:
+        yield from ("", f"# in your table [{key}.smoke]:" if given and given.has_smoke else f"[{key}.smoke]")
+        yield from (f"{name} = {toml_text.toml(value)}" for name, value in smoke.items())
+    if draft.check is not None:
+        kind, check = draft.check
+        yield from ("", f"[[{key}.smoke.{kind}]]")
+        yield from (f"{name} = {toml_text.toml(value)}" for name, value in check.items())
 
 
-def _draft(project: Project, sources: Sequence[_Source], entry: Mapping[str, str] | None) -> _Draft:
+def _draft(sight: _Sight, given: Given | None) -> _Draft:
     """Return the table for a server, a worker, a script, or a module with a main program, whichever is found first."""
-    needed = frozenset(_requirements(project))
-    for found in (_served(sources, needed), _django(sources, needed), _worker(sources)):
-        if found is not None and _fits(found, entry):
+    entry = None if given is None else given.entry
+    for found in (_django(sight, entry), _served(sight, entry), _worker(sight), _streamlit(sight)):
+        if found is not None and (entry is None or entry.items() <= found.entry.items()):
             return found
-    options = next((each for each in sources if _OPTIONS.search(each.text)), None)
-    command = {"args": ["--help"] if options is not None else []}
-    scripts = sorted(project.scripts or project.other_scripts)
     if entry is not None:
-        return _Draft(entry=entry, smoke={}, command=command)
+        file = programs.file_of(entry, sight.sources, sight.project.scripts)
+        return _program(Program(entry=entry, file=file), sight)
+    scripts = sorted(sight.project.scripts or sight.project.other_scripts)
     if scripts:
-        chosen = nearest(project.name, scripts, cutoff=0.4) or scripts[0]
-        return _Draft(entry={"script": chosen}, smoke={}, command=command, source="pyproject.toml")
-    program = next(_programs(sources), None)
+        chosen = nearest(sight.project.name, scripts, cutoff=0.4) or scripts[0]
+        others = ", ".join(each for each in scripts if each != chosen)
+        start = {"script": chosen}
+        file = programs.file_of(start, sight.sources, sight.project.scripts)
+        draft = _program(Program(entry=start, file=file), sight)
+        comments = (*draft.comments, *([f"other scripts: {others}"] if others else []))
+        return replace(draft, comments=comments, source="pyproject.toml")
+    program = next(programs.programs(sight.sources), None)
     if program is not None:
-        point, source = program
-        return _Draft(entry={"entry-point": point}, smoke={}, command=command, source=source)
+        return _program(program, sight)
     comment = 'or script = "…" for the script of a dependency'
-    return _Draft(entry={"entry-point": "MODULE:FUNCTION"}, smoke={}, command=command, comment=comment)
+    return _Draft(entry={"entry-point": "MODULE:FUNCTION"}, check=("command", {"args": []}), comments=(comment,))
 
 
-def _fits(draft: _Draft, entry: Mapping[str, str] | None) -> bool:
-    """Whether a draft is about a binary with this entry point; a script of the project may start any server."""
-    return entry is None or entry.items() <= draft.entry.items()
+def _with_root(draft: _Draft, project: Project) -> _Draft:
+    """Return `draft` with the directory of the modules, if no build backend makes a wheel of them."""
+    root = "" if project.package_mode else python_files.root_of(project)
+    return replace(draft, entry={**draft.entry, "sources": {"root": root}}) if root else draft
 
 
-def _served(sources: Sequence[_Source], needed: frozenset[str]) -> _Draft | None:
-    """Return the table for an application of a framework for ASGI or WSGI; None if there is none."""
-    found = [(each, match) for each in sources for match in _APPLICATION.finditer(each.text)]
-    found = [(each, match) for each, match in found if match["framework"] != "Celery"]
-    if found:
-        source, match = found[0]
-        kind = "wsgi" if match["framework"] in _WSGI else "asgi"
-        return _server(kind, f"{source.module}:{match['variable']}", source, needed, path=_path(sources))
-    for each in sources:
-        factory = _factory(each) if "flask" in needed else None
-        if factory is not None:
-            return _server("wsgi", f"{each.module}:{factory}()", each, needed, path=_path(sources))
-    return None
-
-
-def _factory(source: _Source) -> str | None:
-    """Return the name of the function that makes the application if it can be called without arguments, or None."""
-    found = _FACTORY.search(source.text)
-    if found is None:
+def _served(sight: _Sight, entry: Mapping[str, str] | None) -> _Draft | None:
+    """Return the table for the first application of a framework; None if there is none."""
+    if not sight.applications:
         return None
-    try:
-        module = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # as its own Python would, or it is too deep
-        return None
-    for each in module.body:
-        if isinstance(each, ast.FunctionDef) and each.name == found["variable"]:
-            positional, given = [*each.args.posonlyargs, *each.args.args], each.args.defaults
-            return each.name if len(positional) == len(given) and None not in each.args.kw_defaults else None
-    return None
+    chosen, *rest = sight.applications
+    others = [each for each in rest if not each.is_factory]
+    path = applications.page([chosen.file] if others else sight.sources, chosen.framework)
+    draft = _server(chosen, sight.needed, entry, path=path)
+    told = [f"another application: {each.target}, in {each.file.path}" for each in others]
+    return replace(draft, comments=(*draft.comments, *told))
 
 
-def _server(kind: str, target: str, source: _Source, needed: frozenset[str], *, path: str) -> _Draft:
-    servers = _SERVERS[kind]
-    chosen = next((each for each in servers if each[0] in needed), None)
-    if chosen is None and "flask" in needed:
-        args = ("--app", target.removesuffix("()"), "run", "--port", "{port}")
-        chosen = ("flask", "flask", args)
-    distribution, script, arguments = chosen or servers[0]
-    missing = chosen is None and not (distribution == "uvicorn" and "fastapi[standard]" in needed)
-    filled = [target if each == "APP" else each for each in arguments]
-    if script == "waitress-serve" and target.endswith("()"):
-        filled = [*filled[:-1], "--call", target.removesuffix("()")]
+def _server(chosen: Application, needed: Required, entry: Mapping[str, str] | None, *, path: str | None) -> _Draft:
+    """Return the table for an application that a server among the dependencies serves, or one that must be added."""
+    servers = [each for each in _SERVERS[chosen.kind] if entry is None or each[1] == entry.get("script")]
+    ships = next((each for each in servers if _brings(needed, each[0])), None)
+    missing: tuple[str, ...] = ()
+    if ships is not None:
+        distribution, script, arguments = ships
+    elif chosen.framework == "Flask":
+        distribution, script, arguments = "flask", "flask", ("--app", chosen.target, "run", "--port", "{port}")
+        missing = ("add gunicorn to the dependencies: this is Flask's server for development",)
+    else:
+        distribution, script, arguments = (servers or _SERVERS[chosen.kind])[0]
+        missing = (f"add {distribution} to the dependencies",)
     return _Draft(
-        entry={"script": script},
-        smoke={"args": filled},
-        http={"path": path, "status": 200},
-        comment=f"add {distribution} to the dependencies" if missing else "",
-        source=source.path,
+        entry={"script": script, **needed.selection_with(distribution)},
+        smoke={"args": [part for each in arguments for part in _filled(each, script, chosen)]},
+        check=("http", {"path": path or "/", "status": 200}),
+        comments=(*missing, *(() if path is not None else (_NO_PAGE,))),
+        source=chosen.file.path,
     )
 
 
-def _path(sources: Sequence[_Source]) -> str:
-    """Return the path of a route without parameters: `/` if there is one, or else the shortest."""
-    paths = {match["path"] for each in sources for match in _ROUTE.finditer(each.text)}
-    return "/" if "/" in paths else min(paths, key=lambda path: (len(path), path), default="/")
+def _brings(needed: Required, server: str) -> bool:
+    return server in needed or (server == "uvicorn" and any(each in needed for each in _WITH_UVICORN))
 
 
-def _django(sources: Sequence[_Source], needed: frozenset[str]) -> _Draft | None:
+def _filled(argument: str, script: str, chosen: Application) -> list[str]:
+    if argument != "APP":
+        return [argument]
+    if not chosen.is_factory:
+        return [chosen.target]
+    option = _FACTORY_OPTIONS.get(script)
+    return [*option, chosen.target] if option is not None else [f"{chosen.target}()"]
+
+
+def _django(sight: _Sight, entry: Mapping[str, str] | None) -> _Draft | None:
     """Return the table for a Django project; None if it is none."""
-    found = {match["kind"]: (each, match) for each in sources for match in _DJANGO.finditer(each.text)}
-    if not found:
-        return None
-    admin = (match["path"] for each in sources for match in _ADMIN.finditer(each.text))
-    path = next((f"/{each.lstrip('/')}login/" for each in admin), "/")
+    found = applications.django(sight.sources)
+    path = applications.page(sight.sources, "Django")
     for kind in ("wsgi", "asgi"):
-        if kind in found and any(each[0] in needed for each in _SERVERS[kind]):
-            source, match = found[kind]
-            return _server(kind, f"{source.module}:{match['variable']}", source, needed, path=path)
-    if any(each.path == "manage.py" for each in sources):
-        args = ["runserver", "--noreload", "127.0.0.1:{port}"]
-        comment = "add gunicorn to the dependencies: this is Django's server for development"
-        check = {"path": path, "status": 200}
+        wanted = [each for each in _SERVERS[kind] if entry is None or each[1] == entry.get("script")]
+        if kind in found and any(each[0] in sight.needed for each in wanted):
+            return _server(found[kind], sight.needed, entry, path=path)
+    manage = next((each.path for each in sight.sources if PurePosixPath(each.path).name == "manage.py"), None)
+    if found and manage is not None:
         return _Draft(
-            entry={"executable": "manage.py"}, smoke={"args": args}, http=check, comment=comment, source="manage.py"
+            entry={"executable": manage},
+            smoke={"args": ["runserver", "--noreload", "127.0.0.1:{port}"]},
+            check=("http", {"path": path or "/", "status": 200}),
+            comments=("add gunicorn to the dependencies: this is Django's server for development",),
+            source=manage,
         )
-    source, match = next(iter(found.values()))
-    return _server("wsgi", f"{source.module}:{match['variable']}", source, needed, path=path)
+    return _server(next(iter(found.values())), sight.needed, entry, path=path) if found else None
 
 
-def _worker(sources: Sequence[_Source]) -> _Draft | None:
-    """Return the table for a worker of Celery; None if there is none."""
-    for each in sources:
-        for match in _APPLICATION.finditer(each.text):
-            if match["framework"] == "Celery":
-                args = ["--app", f"{each.module}:{match['variable']}", "worker"]
-                smoke = {"args": args, "ready": {"log": "celery@.* ready"}}
-                return _Draft(entry={"script": "celery"}, smoke=smoke, source=each.path)
-    return None
+def _worker(sight: _Sight) -> _Draft | None:
+    """Return the table for the worker of a queue; None if there is none."""
+    found = programs.worker(sight.sources, sight.needed)
+    if found is None:
+        return None
+    return _Draft(
+        entry={"script": found.script},
+        smoke={"args": list(found.args), "ready": {"log": found.ready}},
+        comments=("it needs its broker: start it before, or by `before-all` in the table of the smoke test",),
+        source=found.file.path if found.file is not None else "pyproject.toml",
+    )
 
 
-def _programs(sources: Sequence[_Source]) -> Iterator[tuple[str, str]]:
-    """Yield the entry points of modules that are programs, and their files: packages, functions `main`, scripts."""
-    for each in sources:
-        if each.path.endswith("/__main__.py"):
-            yield each.module.removesuffix(".__main__"), each.path
-    for each in sources:
-        if _MAIN.search(each.text):
-            yield f"{each.module}:main", each.path
-    for each in sources:
-        if _RUNS.search(each.text):
-            yield each.module, each.path
+def _streamlit(sight: _Sight) -> _Draft | None:
+    """Return the table for an app of Streamlit; None if there is none.
+
+    `streamlit run` takes the path of a file, which nobody knows of a file in the binary.
+    """
+    if "streamlit" not in sight.needed:
+        return None
+    starts = (each for each in sight.sources if "streamlit.web" in each.text)
+    program = next(programs.programs(tuple(starts)), None)
+    missing = f"Streamlit needs a function that names the file of the app: {_STREAMLIT}"
+    args = ["--server.port", "{port}", "--server.address", "127.0.0.1", "--server.headless", "true"]
+    return _Draft(
+        entry={"entry-point": "MODULE:FUNCTION"} if program is None else program.entry,
+        smoke={"args": args},
+        check=("http", {"path": "/_stcore/health", "status": 200}),
+        comments=(missing,) if program is None else (),
+        source=program.file.path if program is not None and program.file is not None else "",
+    )
 
 
-def _requirements(project: Project) -> Iterator[str]:
-    """Yield the normalized names of the dependencies that may ship, and `NAME[EXTRA]` for each extra of one."""
-    table = project.document.get("project", {})
-    poetry = project.document.get("tool", {}).get("poetry", {})
-    yield from (str(canonicalize_name(name)) for name in poetry.get("dependencies", ()))
-    groups = project.document.get("dependency-groups", {})
-    optional = table.get("optional-dependencies", {})
-    lists = (table.get("dependencies", ()), *optional.values(), *groups.values())
-    for text in (each for one in lists if isinstance(one, list) for each in one if isinstance(each, str)):
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        yield (name := str(canonicalize_name(requirement.name)))
-        yield from (f"{name}[{extra}]" for extra in requirement.extras)
+def _program(program: Program, sight: _Sight) -> _Draft:
+    """Return the table for a program of the project: a server, something that runs on and on, or a command."""
+    text, source = ("", "") if program.file is None else (program.file.text, program.file.path)
+    draft = _Draft(entry=program.entry, source=source)
+    listens = applications.listening(text)
+    if listens is not None:
+        return _listening(draft, listens, sight)
+    has_options = programs.has_options(sight.sources)
+    loop = None if has_options else applications.loop(text)
+    if loop is not None:
+        return _looping(draft, loop)
+    return replace(draft, check=("command", {"args": ["--help"] if has_options else []}))
 
 
-def _sources(project: Project) -> Iterator[_Source]:
-    """Yield the files of Python near the top of the project, the uppermost first, at most `_MOST_FILES`."""
-    below, count = project.package_root, 0
-    for path in _paths(project, below):
-        if count == _MOST_FILES:
-            return
-        count += 1
-        try:
-            text = files.read_bytes(project.root / path, most=_LARGEST).decode("utf-8", "replace")
-        except OSError:
-            continue
-        relative = PurePosixPath(path).relative_to(below) if below else PurePosixPath(path)
-        module = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        yield _Source(path, module, text)
+def _listening(draft: _Draft, listens: applications.Listening, sight: _Sight) -> _Draft:
+    """Return the table for a program that opens its port itself."""
+    smoke: dict[str, Any] = {"args": list(listens.args)} if listens.args else {}
+    comments: tuple[str, ...] = ()
+    if listens.env:
+        smoke["env"] = dict(listens.env)
+    if not smoke:
+        smoke["url"] = f"http://127.0.0.1:{listens.port or 'PORT'}"
+        comments = () if listens.port else ("fill in the port on which it listens",)
+    if not listens.speaks_http:
+        return replace(draft, smoke=smoke, check=("tcp", {"port": "{port}"}), comments=comments)
+    framework = next((each.framework for each in sight.applications), "")
+    path = applications.page(sight.sources, framework)
+    comments = (*comments, *(() if path else (_NO_PAGE,)))
+    return replace(draft, smoke=smoke, check=("http", {"path": path or "/", "status": 200}), comments=comments)
 
 
-def _paths(project: Project, below: str) -> Iterator[str]:
-    """Yield the paths of the files of Python, level by level."""
-    waiting = [below]
-    for _ in range(_DEEPEST + 1):
-        deeper = []
-        for directory in waiting:
-            for entry in _entries(os.path.join(project.root, directory)):  # noqa: PTH118  # `directory` may be empty
-                path = f"{directory}/{entry.name}" if directory else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    deeper.append(path)
-                elif entry.name.endswith(".py"):
-                    yield path
-        waiting = deeper[:_MOST_FILES]
-
-
-def _entries(directory: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory that may be sources, in the order of their names."""
-    try:
-        with os.scandir(directory) as found:
-            every = [each for each in found if not each.name.startswith(".") and each.name not in _NO_SOURCES]
-    except OSError:
-        return []
-    usable = [each for each in every if not os.path.exists(os.path.join(each.path, "pyvenv.cfg"))]  # noqa: PTH110, PTH118  # a `DirEntry` has a text
-    return sorted(usable[: _MOST_FILES * 10], key=lambda each: each.name)
+def _looping(draft: _Draft, loop: applications.Loop) -> _Draft:
+    """Return the table for a program that runs until it is stopped, and has no port."""
+    entry = draft.entry if loop.is_flushed else {**draft.entry, "inject-python-args": ["-u"]}
+    if loop.says is None:
+        comment = "let it print a line when it is ready, and write that here as `log`"
+        return replace(draft, smoke={"ready": {"log": "LINE"}}, comments=(comment,))
+    return replace(draft, entry=entry, smoke={"ready": {"log": programs.as_pattern(loop.says)}})

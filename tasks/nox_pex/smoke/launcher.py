@@ -43,7 +43,7 @@ class Launched(Struct, frozen=True, kw_only=True):
     """The port of the program. With `unix_socket`, a free one that the program need not use."""
 
     pid: int
-    """The process id of the program on this machine. In its PID namespace, the program itself has another one."""
+    """The process id of the program on this machine. The program itself may see another one, in its PID namespace."""
 
     tmp: Path
     """The program's temporary directory (`TMPDIR`)."""
@@ -68,7 +68,7 @@ def launch(
     stop_timeout: float = 10.0,
     stop_exit_codes: Sequence[int | str] = (0, "TERM"),
 ) -> Iterator[Launched]:
-    """Run a copy of the binary at `path` in an empty temporary directory until the block ends.
+    """Run a copy of the binary at `path` in an empty temporary directory while a `with` block runs.
 
     The environment of the program is that of a new login: it gets no variable of this process, unless `pass_env` names
     it or `env` sets it. `args`, `env`, `url` and `unix_socket` may contain the tokens `{host}`, `{port}` (a free port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -220,7 +220,7 @@ def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxP
     try:
         plan.require_checks(table.smoke or Smoke(), name=name, undeclared=None if declared else table.script)
     except NoxPexError as error:
-        found = suggestion.suggest(context.project, name=name, entry=_entry(table) if declared else None)
+        found = suggestion.suggest(context.project, name=name, given=_given(table) if declared else None)
         yield error.replaced(
             problem=f"{context.reading.where(_key(name))}: {error.problem}",
             remedy=f"paste the table above, or {error.remedy.removeprefix('paste ')}",
@@ -228,10 +228,12 @@ def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxP
         )
 
 
-def _entry(table: Binary) -> Mapping[str, str]:
-    """Return the one key that says what the binary runs, with its value."""
+def _given(table: Binary) -> suggestion.Given:
+    """Return what the suggestion for a binary without checks depends on."""
     keys = {"script": table.script, "entry-point": table.entry_point, "executable": table.executable}
-    return {key: value for key, value in keys.items() if value is not None}
+    entry = {key: value for key, value in keys.items() if value is not None}
+    args = (*table.inject_args, *(table.smoke.args if table.smoke is not None else ()))
+    return suggestion.Given(entry=entry, args=args, has_smoke=table.smoke is not None)
 
 
 def _missing_files(context: Context, name: str, table: Binary, steps: Collection[str]) -> Iterator[NoxPexError]:
