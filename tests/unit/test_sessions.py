@@ -16,7 +16,7 @@ import pytest
 
 from nox_pex import sessions
 from nox_pex.errors import NoxPexError
-from nox_pex.steps import frontend, table
+from nox_pex.steps import frontend, journal, table
 from nox_pex.steps.context import Context
 from nox_pex.steps.table import STEPS, Step
 
@@ -77,6 +77,11 @@ def test_messages_name_the_sessions_with_their_prefix(tmp_path: Path, monkeypatc
         AssertionError, match=r"error\[no-lock\]: .*; run `poetry lock` there, or `nox -s ship-lock`, and"
     ):
         nox.registry.get()["ship-install"](session)
+    (outcome,) = [
+        each for each in journal.JOURNAL.outcomes if each.cause and f"in {tmp_path};" in f"{each.cause.problem};"
+    ]
+    assert outcome.cause is not None
+    assert "`nox -s ship-lock`" in outcome.cause.remedy
     sessions._context(session, Path(), suffix="").say("compare: `nox -s diff -- X`, `nox -s lint`")  # noqa: SLF001  # of it
     assert session.shown[-1] == "compare: `nox -s ship-diff -- X`, `nox -s lint`"
 

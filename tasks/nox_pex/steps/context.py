@@ -70,7 +70,8 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     come after the current one. `elsewhere` are the binaries of other projects of the noxfile. `unsigned` are binaries
     with statements that a later step signs. The path in the variable with the signing key is relative to
     `invoked_from`. `label` is the project's name in those of its sessions, empty if it is the only one. `journal`
-    collects the outcomes of the run, of all its projects. `surroundings` are what a report needs of the run.
+    collects the outcomes of the run, of all its projects. `surroundings` are what a report needs of the run. `named`
+    returns a message with the commands of this front end instead of `nox -s STEP`.
     """
 
     root: Path
@@ -92,6 +93,7 @@ class Context(Struct, frozen=True, kw_only=True, dict=True):
     label: str = ""
     journal: Journal = field(default_factory=Journal)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    named: Callable[[str], str] = str
 
     @cached_property
     def project(self) -> Project:
@@ -221,6 +223,11 @@ def _with_table(problem: NoxPexError, project: Project) -> NoxPexError:
         return problem
     paste = suggestion.to_paste(suggestion.suggest(project))
     return problem.replaced(remedy=f"paste the table above, or {problem.remedy}", paste=paste)
+
+
+def wording(context: Context) -> Callable[[str], str]:
+    """Return what turns a text into the one for the user: its secrets are masked, its commands are this front end's."""
+    return lambda text: context.secrets.mask(context.named(text))
 
 
 def shown_path(context: Context, path: Path) -> str:

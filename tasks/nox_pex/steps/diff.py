@@ -23,7 +23,7 @@ from nox_pex.contents.markdown import markdown
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.steps.arguments import require_one
-from nox_pex.steps.context import Context
+from nox_pex.steps.context import Context, wording
 from nox_pex.steps.each_binary import remove_results
 from nox_pex.steps.outcome import Note
 from nox_pex.system import files, os_errors, outside_text
@@ -82,7 +82,7 @@ def run(context: Context) -> None:
     error = _budget_error(difference, context.arguments.max_growth)
     stem = task.name if task.target is None else task.target.stem
     context.journal.note(stem, Note(section=as_markdown))
-    context.journal.ended(stem, error=error, mask=context.secrets.mask, seconds=time.monotonic() - started)
+    context.journal.ended(stem, error=error, mask=wording(context), seconds=time.monotonic() - started)
     if error is not None:
         raise error
 

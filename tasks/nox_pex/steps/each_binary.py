@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nox_pex.errors import NoxPexError
 from nox_pex.pex.target import Target
 from nox_pex.screen import failure
-from nox_pex.steps.context import Context
+from nox_pex.steps.context import Context, wording
 from nox_pex.system import files
 from nox_pex.system.lazy import lazy
 
@@ -34,12 +34,12 @@ def each_binary(context: Context, work: Callable[[Target], None], *, at_once: in
         except NoxPexError as error:
             found = error if error.subject else error.replaced(subject=target.name)
         seconds = time.monotonic() - started
-        context.journal.ended(target.stem, error=found, mask=context.secrets.mask, seconds=seconds)
+        context.journal.ended(target.stem, error=found, mask=wording(context), seconds=seconds)
         return found
 
     failures = [error for error in _map(attempt, context.targets, at_once=at_once) if error is not None]
     for error in failures[1:]:
-        masked = error.masked(context.secrets.mask)  # before it is escaped
+        masked = error.masked(wording(context))  # before it is escaped
         for message in failure.messages(masked, subject=masked.subject):
             context.say(message)
     if failures:

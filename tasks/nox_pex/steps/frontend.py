@@ -16,7 +16,7 @@ from nox_pex.errors import NoxPexError
 from nox_pex.project import pyproject
 from nox_pex.settings import parse
 from nox_pex.steps import arguments, needs, run_end, table, usable
-from nox_pex.steps.context import Context, known_secrets, state_directory
+from nox_pex.steps.context import Context, known_secrets, state_directory, wording
 from nox_pex.steps.journal import JOURNAL, Place
 from nox_pex.steps.table import Step
 from nox_pex.system import locks, os_errors, outside_text, plain_paths
@@ -110,6 +110,7 @@ def context_of(
             invoked_from=invoked_from,
             label=label,
             journal=JOURNAL,
+            named=named,
         )
         _CONTEXTS[key] = context
         return context
@@ -172,7 +173,7 @@ def perform(step: Step, context: Context) -> None:
         context.say(skipped(f"{step.name}: skipped, {reason} is used"))
         return
     place = Place.of(context.root, context.environ, label=context.label)
-    with _guarded(step, context), context.journal.during(step.name, place, mask=context.secrets.mask):
+    with _guarded(step, context), context.journal.during(step.name, place, mask=wording(context)):
         if step.by_binary and context.arguments.names and not context.targets:
             named = either(context.arguments.names)
             context.say(skipped(f"{step.name}: skipped, {context.project.name or context.root.name} has no {named}"))

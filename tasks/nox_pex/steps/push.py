@@ -31,7 +31,7 @@ from nox_pex.registry import push
 from nox_pex.registry.push import PushResult
 from nox_pex.registry.repository import Repository, open_repository
 from nox_pex.steps import attest, built_image, statement_inputs
-from nox_pex.steps.context import Context
+from nox_pex.steps.context import Context, wording
 from nox_pex.steps.each_binary import each_binary, remove_results
 from nox_pex.steps.outcome import Note, Part
 from nox_pex.system import files, os_errors, outside_text
@@ -92,7 +92,7 @@ def run(context: Context) -> None:
             except NoxPexError as error:
                 found = error
                 failures.append(error)
-            seconds, mask = time.monotonic() - each.started, context.secrets.mask
+            seconds, mask = time.monotonic() - each.started, wording(context)
             context.journal.ended(each.target.stem, error=found, mask=mask, seconds=seconds)
     if failures:
         raise NoxPexError.together(failures)

@@ -18,6 +18,12 @@ from nox_pex.steps.journal import Journal, Place
 Ends = list[tuple[Any, ...]]
 
 
+@pytest.fixture(autouse=True)
+def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without outcomes: other tests may have left some."""
+    monkeypatch.setattr(journal, "JOURNAL", Journal())
+
+
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> Ends:
     """What runs when the process ends."""
