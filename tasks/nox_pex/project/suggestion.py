@@ -6,18 +6,20 @@ Sources: the command lines of uvicorn, hypercorn, granian, gunicorn, waitress, F
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from nox_pex.project.pyproject import Project
-from nox_pex.settings import names, toml_text
+from nox_pex.settings import names, parse, toml_text
 from nox_pex.system import files
 from nox_pex.system.wording import nearest
 
@@ -29,6 +31,14 @@ _LARGEST: Final = 256 * 1024
 """Bytes of a file that is read."""
 
 
+_MOST_BYTES: Final = 1 << 20
+"""Bytes of all files that are read. To search them takes less than half a second, whatever they hold."""
+
+
+_MOST_ENTRIES: Final = 20_000
+"""The entries of directories that are looked at. A directory with more is seen in part, in the order of the system."""
+
+
 _DEEPEST: Final = 3
 """The directories above a file that is read, from the directory of the packages."""
 
@@ -38,18 +48,22 @@ _NO_SOURCES: Final = frozenset(
 )
 
 
+# Each pattern is linear in the length of a text: no part that may repeat goes on over the end of a line.
 _APPLICATION: Final = re.compile(
-    r"^(?P<variable>[A-Za-z_]\w*)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)?"
+    r"^(?P<variable>[A-Za-z_]\w*)[ \t]*(?::[^=\n]+)?=[ \t]*(?:\w+\.)?"
     r"(?P<framework>FastAPI|Starlette|Litestar|Quart|BlackSheep|Flask|Celery)\(",
     re.MULTILINE,
 )
-_FACTORY: Final = re.compile(r"^def (?P<variable>create_app|make_app)\(\s*\)[^:]*:", re.MULTILINE)
-_DJANGO: Final = re.compile(r"^(?P<variable>\w+)\s*=\s*get_(?P<kind>wsgi|asgi)_application\(\)", re.MULTILINE)
-_ROUTE: Final = re.compile(r"@\w+\.(?:get|route)\(\s*[rf]?[\"'](?P<path>/[^\"'{<]*)[\"']")
-_ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[^\"'<]*)[\"'],\s*admin\.site\.urls")
-_MAIN: Final = re.compile(r"^(?:async )?def main\(\s*\)", re.MULTILINE)
+_FACTORY: Final = re.compile(r"^def (?P<variable>create_app|make_app)\([ \t]*\)[^:\n]*:", re.MULTILINE)
+_DJANGO: Final = re.compile(
+    r"^(?P<variable>[A-Za-z_]\w*)[ \t]*=[ \t]*get_(?P<kind>wsgi|asgi)_application\(\)", re.MULTILINE
+)
+_ROUTE: Final = re.compile(r"@\w+\.(?:get|route)\(\s*[rf]?[\"'](?P<path>/[\w./~%:@-]*)[\"']")
+_ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[\w./~%:@-]*)[\"'],\s*admin\.site\.urls")
+_MAIN: Final = re.compile(r"^(?:async )?def main\([ \t]*\)", re.MULTILINE)
 _RUNS: Final = re.compile(r"^if __name__ == [\"']__main__[\"']:", re.MULTILINE)
-_OPTIONS: Final = re.compile(r"^\s*(?:import|from) (?:argparse|click|typer|fire|docopt|cyclopts)\b", re.MULTILINE)
+_OPTIONS: Final = re.compile(r"^[ \t]*(?:import|from) (?:argparse|click|typer|fire|docopt|cyclopts)\b", re.MULTILINE)
+_MODULE: Final = re.compile(r"[^\W\d][\w-]*")
 
 _WSGI: Final = frozenset({"Flask"})
 
@@ -94,6 +108,15 @@ class _Draft(Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+_UNKNOWN: Final = _Draft(
+    entry={"entry-point": "MODULE:FUNCTION"},
+    smoke={},
+    command={"args": []},
+    comment='or script = "…" for the script of a dependency',
+)
+"""The table of a project in which nothing was found."""
+
+
 def suggest(project: Project, *, name: str = "", entry: Mapping[str, str] | None = None) -> Suggestion:
     """Return a table for a binary of `project` with the name `name`, by default that of the project.
 
@@ -101,9 +124,19 @@ def suggest(project: Project, *, name: str = "", entry: Mapping[str, str] | None
     """
     sources = tuple(_sources(project))
     draft = _draft(project, sources, entry)
+    if not _is_accepted(draft):
+        draft = _UNKNOWN if entry is None else _Draft(entry=entry, smoke={}, command={"args": []})
     usable = project.name if names.problem_with(project.name) is None else "NAME"
     key = f"tool.nox-pex.binary.{toml_text.toml_key(name or usable)}"
     return Suggestion(toml="\n".join(_lines(draft, key, has_table=entry is not None)), source=draft.source)
+
+
+def _is_accepted(draft: _Draft) -> bool:
+    """Whether the settings may have the values of a draft, which come from sources that may hold anything."""
+    checks = {kind: [each] for kind, each in (("http", draft.http), ("command", draft.command)) if each is not None}
+    binary = {**draft.entry, "smoke": {**draft.smoke, **checks}}
+    document = {"tool": {"nox-pex": {"binary": {"a": binary}}}}
+    return not parse.read(document, file="pyproject.toml", project_name="a", scripts=()).problems
 
 
 def to_paste(suggestion: Suggestion) -> tuple[str, ...]:
@@ -147,8 +180,7 @@ def _draft(project: Project, sources: Sequence[_Source], entry: Mapping[str, str
     if program is not None:
         point, source = program
         return _Draft(entry={"entry-point": point}, smoke={}, command=command, source=source)
-    comment = 'or script = "…" for the script of a dependency'
-    return _Draft(entry={"entry-point": "MODULE:FUNCTION"}, smoke={}, command=command, comment=comment)
+    return msgspec.structs.replace(_UNKNOWN, command=command)
 
 
 def _fits(draft: _Draft, entry: Mapping[str, str] | None) -> bool:
@@ -158,10 +190,10 @@ def _fits(draft: _Draft, entry: Mapping[str, str] | None) -> bool:
 
 def _served(sources: Sequence[_Source], needed: frozenset[str]) -> _Draft | None:
     """Return the table for an application of a framework for ASGI or WSGI; None if there is none."""
-    found = [(each, match) for each in sources for match in _APPLICATION.finditer(each.text)]
-    found = [(each, match) for each, match in found if match["framework"] != "Celery"]
-    if found:
-        source, match = found[0]
+    every = ((each, match) for each in sources for match in _APPLICATION.finditer(each.text))
+    found = next((each for each in every if each[1]["framework"] != "Celery"), None)
+    if found is not None:
+        source, match = found
         kind = "wsgi" if match["framework"] in _WSGI else "asgi"
         return _server(kind, f"{source.module}:{match['variable']}", source, needed, path=_path(sources))
     for each in sources:
@@ -260,42 +292,50 @@ def _requirements(project: Project) -> Iterator[str]:
 
 
 def _sources(project: Project) -> Iterator[_Source]:
-    """Yield the files of Python near the top of the project, the uppermost first, at most `_MOST_FILES`."""
-    below, count = project.package_root, 0
-    for path in _paths(project, below):
-        if count == _MOST_FILES:
-            return
-        count += 1
+    """Yield the modules near the top of the project, the uppermost first, at most `_MOST_FILES` and `_MOST_BYTES`."""
+    below, left = project.package_root, _MOST_BYTES
+    for path in itertools.islice(_paths(project, below), _MOST_FILES):
+        relative = PurePosixPath(path).relative_to(below) if below else PurePosixPath(path)
+        parts = relative.with_suffix("").parts
+        if not all(map(_MODULE.fullmatch, parts)):
+            continue
         try:
-            text = files.read_bytes(project.root / path, most=_LARGEST).decode("utf-8", "replace")
+            text = files.read_bytes(project.root / path, most=min(left, _LARGEST)).decode("utf-8", "replace")
         except OSError:
             continue
-        relative = PurePosixPath(path).relative_to(below) if below else PurePosixPath(path)
-        module = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        yield _Source(path, module, text)
+        left -= len(text)
+        yield _Source(path, ".".join(parts).removesuffix(".__init__"), text)
 
 
 def _paths(project: Project, below: str) -> Iterator[str]:
     """Yield the paths of the files of Python, level by level."""
-    waiting = [below]
+    waiting, left = [below], _MOST_ENTRIES
     for _ in range(_DEEPEST + 1):
         deeper = []
         for directory in waiting:
-            for entry in _entries(os.path.join(project.root, directory)):  # noqa: PTH118  # `directory` may be empty
+            found = _entries(os.path.join(project.root, directory), most=left)  # noqa: PTH118  # it may be empty
+            left -= len(found)
+            for entry in found:
                 path = f"{directory}/{entry.name}" if directory else entry.name
+                if entry.name.startswith(".") or entry.name in _NO_SOURCES:
+                    continue
                 if entry.is_dir(follow_symlinks=False):
-                    deeper.append(path)
+                    deeper += [] if _is_environment(entry) else [path]
                 elif entry.name.endswith(".py"):
                     yield path
-        waiting = deeper[:_MOST_FILES]
+        waiting = deeper
 
 
-def _entries(directory: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory that may be sources, in the order of their names."""
+def _entries(directory: str, *, most: int) -> list[os.DirEntry[str]]:
+    """Return the entries of a directory, at most that many, in the order of their names; none if it is not readable."""
+    if most <= 0:
+        return []
     try:
         with os.scandir(directory) as found:
-            every = [each for each in found if not each.name.startswith(".") and each.name not in _NO_SOURCES]
+            return sorted(itertools.islice(found, most), key=lambda each: each.name)
     except OSError:
         return []
-    usable = [each for each in every if not os.path.exists(os.path.join(each.path, "pyvenv.cfg"))]  # noqa: PTH110, PTH118  # a `DirEntry` has a text
-    return sorted(usable[: _MOST_FILES * 10], key=lambda each: each.name)
+
+
+def _is_environment(directory: os.DirEntry[str]) -> bool:
+    return os.path.exists(os.path.join(directory.path, "pyvenv.cfg"))  # noqa: PTH110, PTH118  # a `DirEntry` has a text
