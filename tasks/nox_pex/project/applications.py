@@ -32,18 +32,19 @@ _CALL: Final = re.compile(rf"\b{_FRAMEWORK}")
 _FACTORY: Final = re.compile(rf"^def (?:{_FACTORIES})\(", re.MULTILINE)
 _NAME: Final = re.compile(_FACTORIES)
 _DJANGO: Final = re.compile(r"^(?P<variable>\w+)\s*=\s*get_(?P<kind>wsgi|asgi)_application\(\)", re.MULTILINE)
-_ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[^\"'<]*)[\"'],\s*admin\.site\.urls")
+_ADMIN: Final = re.compile(r"path\(\s*[\"'](?P<path>[\w./~%:@-]{0,200})[\"'],\s*admin\.site\.urls")
 
-_PATH: Final = r"[rf]?[\"'](?P<path>/[^\"'{<]*)[\"']"
+_PATH: Final = r"[rf]?[\"'](?P<path>/[\w./~%:@-]{0,200})[\"']"
 _DECORATED: Final = re.compile(
     rf"^[ \t]*@(?:(?P<owner>\w+)\.)?(?:get|route)\(\s*{_PATH}(?P<options>[^\n]*)\)\n"
-    r"(?:[ \t]*@[^\n]*\.(?:get|route)\([^\n]*\n)*"
-    r"[ \t]*(?:async )?def \w+\((?P<parameters>[^)]*)\)(?P<body>[^\n]*(?:\n+[ \t]+(?![ \t@]|def |async def )[^\n]*)*)",
+    r"(?:[ \t]*@[^\n]*\.(?:get|route)\([^\n]*\n){0,10}"
+    r"[ \t]*(?:async )?def \w+\((?P<parameters>[^)]{0,1000})\)"
+    r"(?P<body>[^\n]*(?:\n+[ \t]+(?![ \t@]|def |async def )[^\n]*){0,100})",
     re.MULTILINE,
 )
 _LISTED: Final = re.compile(rf"(?:\b(?:Route|web\.get|add_get|add_url_rule)\(\s*|\badd_resource\(\s*\w+,\s*){_PATH}")
 _UNSURE: Final = re.compile(r"redirect|abort\(|raise |request\b|Depends|methods=(?!.*GET)", re.IGNORECASE)
-_SCHEMA: Final = re.compile(r"\bopenapi_(?:url|config)\s*=\s*(?:None|[\"'](?P<path>[^\"']*)[\"'])")
+_SCHEMA: Final = re.compile(r"\bopenapi_(?:url|config)\s*=\s*(?:None|[\"'](?P<path>[\w./~%:@-]{0,200})[\"'])")
 _ALWAYS: Final = {"FastAPI": "/openapi.json", "Litestar": "/schema/openapi.json"}
 """The path that an application of a framework answers unless `_SCHEMA` says otherwise."""
 
@@ -52,7 +53,7 @@ _STARTS: Final[tuple[tuple[re.Pattern[str], int | None, bool], ...]] = (
     (re.compile(r"\bweb\.run_app\(|^\s*run_app\(", re.MULTILINE), 8080, True),
     (re.compile(r"\buvicorn\.run\("), 8000, True),
     (re.compile(r"\b(?:app|application|socketio)\.run\("), 5000, True),
-    (re.compile(r"from waitress import serve[\s\S]*\bserve\("), 8080, True),
+    (re.compile(r"from waitress import serve[\s\S]{0,5000}\bserve\("), 8080, True),
     (re.compile(r"\b(?:make_server|\w*HTTPServer)\("), None, True),
     (re.compile(r"\badd_(?:in)?secure_port\(|\bstart_server\("), None, False),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
@@ -18,6 +20,23 @@ _MOST_FILES: Final = 200
 
 _LARGEST: Final = 256 * 1024
 """Bytes of a file that is read."""
+
+
+_MOST_BYTES: Final = 1 << 20
+"""Bytes of all files that are read."""
+
+
+MOST_ENTRIES: Final = 20_000
+"""The entries of directories that are looked at. A directory with more is seen in part, in the order of the system."""
+
+
+_LONGEST: Final = 400
+"""Characters of a line that are read. Of blank lines one is read, so that no search takes long, whatever a file has."""
+
+
+_BLANK: Final = re.compile(r"\n\s*\n")
+_SPACES: Final = re.compile(r"[ \t\f\v]{41,}")
+_MODULE: Final = re.compile(r"[^\W\d][\w-]*")
 
 
 _DEEPEST: Final = 3
@@ -58,27 +77,37 @@ def read(project: Project) -> tuple[PythonFile, ...]:
 
 
 def _read(project: Project) -> Iterator[PythonFile]:
-    below, count = root_of(project), 0
-    for path in _paths(project, below):
-        if count == _MOST_FILES:
-            return
-        count += 1
+    below, left = root_of(project), _MOST_BYTES
+    for path in itertools.islice(_paths(project, below), _MOST_FILES):
+        relative = (PurePosixPath(path).relative_to(below) if below else PurePosixPath(path)).with_suffix("")
+        if not all(map(_MODULE.fullmatch, relative.parts)):
+            continue
         try:
-            text = files.read_bytes(project.root / path, most=_LARGEST).decode("utf-8", "replace")
+            content = files.read_bytes(project.root / path, most=min(_LARGEST, left))
         except OSError:
             continue
-        relative = PurePosixPath(path).relative_to(below) if below else PurePosixPath(path)
-        module = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        yield PythonFile(path, module, text)
+        left -= len(content)
+        module = ".".join(relative.parts).removesuffix(".__init__")
+        yield PythonFile(path, module, _short(content.decode("utf-8", "replace")))
+
+
+def _short(text: str) -> str:
+    """Return a text without blank lines in a row, long lines and wide spaces."""
+    lines = (line[:_LONGEST] for line in _BLANK.sub("\n\n", text).split("\n"))
+    return _SPACES.sub(" " * 40, "\n".join(lines))
 
 
 def _paths(project: Project, below: str) -> Iterator[str]:
     """Yield the paths of the files of Python, level by level."""
-    waiting = [below]
+    waiting, seen = [below], 0
     for _ in range(_DEEPEST + 1):
         deeper = []
         for directory in waiting:
-            for entry in _entries(os.path.join(project.root, directory)):  # noqa: PTH118  # `directory` may be empty
+            if seen >= MOST_ENTRIES:
+                return
+            entries = _entries(os.path.join(project.root, directory))  # noqa: PTH118  # `directory` may be empty
+            seen += len(entries)
+            for entry in entries:
                 path = f"{directory}/{entry.name}" if directory else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     deeper.append(path)
@@ -91,8 +120,19 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
     """Return the entries of a directory that may be sources, in the order of their names."""
     try:
         with os.scandir(directory) as found:
-            every = [each for each in found if not each.name.startswith(".") and each.name not in _NO_SOURCES]
+            every = [each for each in itertools.islice(found, MOST_ENTRIES) if _is_source(each.name)]
     except OSError:
         return []
-    usable = [each for each in every if not os.path.exists(os.path.join(each.path, "pyvenv.cfg"))]  # noqa: PTH110, PTH118  # a `DirEntry` has a text
-    return sorted(usable[: _MOST_FILES * 10], key=lambda each: each.name)
+    sources = sorted((each for each in every if _may_hold(each)), key=lambda each: each.name)
+    return sources[: _MOST_FILES * 10]
+
+
+def _is_source(name: str) -> bool:
+    return not name.startswith(".") and name not in _NO_SOURCES
+
+
+def _may_hold(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file of Python, or a directory that is no virtual environment."""
+    if not entry.is_dir(follow_symlinks=False):
+        return entry.name.endswith(".py")
+    return not os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))  # noqa: PTH110, PTH118  # it has a text

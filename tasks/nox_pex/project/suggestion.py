@@ -20,7 +20,7 @@ from nox_pex.project.programs import Program
 from nox_pex.project.pyproject import Project
 from nox_pex.project.python_files import PythonFile
 from nox_pex.project.required import Required
-from nox_pex.settings import names, toml_text
+from nox_pex.settings import names, parse, toml_text
 from nox_pex.system.wording import nearest
 
 _SERVERS: Final[Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
@@ -91,6 +91,14 @@ class _Sight(Struct, frozen=True, kw_only=True):
     applications: tuple[Application, ...]
 
 
+_UNKNOWN: Final = _Draft(
+    entry={"entry-point": "MODULE:FUNCTION"},
+    check=("command", {"args": []}),
+    comments=('or script = "…" for the script of a dependency',),
+)
+"""The table of a project in which nothing was found."""
+
+
 def suggest(project: Project, *, name: str = "", given: Given | None = None) -> Suggestion:
     """Return a table for a binary of `project` with the name `name`, by default that of the project.
 
@@ -100,9 +108,18 @@ def suggest(project: Project, *, name: str = "", given: Given | None = None) -> 
     found = applications.applications(sources)
     sight = _Sight(project=project, sources=sources, needed=required.read(project), applications=found)
     draft = _with_root(_draft(sight, given), project)
+    if not _is_accepted(draft):
+        draft = _UNKNOWN if given is None else replace(_UNKNOWN, entry=given.entry, comments=())
     usable = project.name if names.problem_with(project.name) is None else "NAME"
     key = f"tool.nox-pex.binary.{toml_text.toml_key(name or usable)}"
     return Suggestion(toml="\n".join(_lines(draft, key, given)).strip("\n"), source=draft.source)
+
+
+def _is_accepted(draft: _Draft) -> bool:
+    """Whether the settings may have the values of a draft, which come from sources that may hold anything."""
+    checks = {} if draft.check is None else {draft.check[0]: [draft.check[1]]}
+    document = {"tool": {"nox-pex": {"binary": {"a": {**draft.entry, "smoke": {**draft.smoke, **checks}}}}}}
+    return not parse.read(document, file="pyproject.toml", project_name="a", scripts=()).problems
 
 
 def to_paste(suggestion: Suggestion) -> tuple[str, ...]:
@@ -149,8 +166,7 @@ def _draft(sight: _Sight, given: Given | None) -> _Draft:
     program = next(programs.programs(sight.sources), None)
     if program is not None:
         return _program(program, sight)
-    comment = 'or script = "…" for the script of a dependency'
-    return _Draft(entry={"entry-point": "MODULE:FUNCTION"}, check=("command", {"args": []}), comments=(comment,))
+    return _UNKNOWN
 
 
 def _with_root(draft: _Draft, project: Project) -> _Draft:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nox_pex.project import pyproject, suggestion
+from nox_pex.project import pyproject, python_files, suggestion
 from nox_pex.settings.parse import parse
 
 FASTAPI = """from fastapi import FastAPI
@@ -385,3 +387,55 @@ def test_the_lines_to_paste_say_what_the_table_was_made_from(tmp_path: Path) -> 
         "paste this into pyproject.toml, made from main.py; correct what is wrong:",
         '[tool.nox-pex.binary."a.b"]',
     )
+
+
+K = 64 * 1024
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\n" * K, " " * K, "a" * K, "a\n" * K, "a:" + " " * K, "a = " + "b." * K, "def create_app()\n" * (K // 8)),
+        *("def create_app()" + "\n" * K, "def main(" + " " * K, "import" + " " * K, "@a.get(" * (K // 4), "a:" * K),
+        *("path('" * (K // 4), "path('a'," + " " * K, "@a.get('/" * (K // 4), "app = Celery(\n" * (K // 8)),
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_no_text_makes_the_search_slow(tmp_path: Path, text: str) -> None:
+    started = time.process_time()
+    suggested(tmp_path, {f"m{number}.py": text for number in range(20)}, "flask")
+    assert time.process_time() - started < 2
+
+
+def test_a_project_of_very_many_files_is_seen_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert suggested(tmp_path, {"web/main.py": FASTAPI})["script"] == "uvicorn"
+    monkeypatch.setattr(python_files, "MOST_ENTRIES", 0)
+    assert suggested(tmp_path, {})["entry-point"] == "MODULE:FUNCTION"
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a'b", 'a"b', "a\x1b[31m", "a\nb", "{port}", "a:b", "a.b", "-x", "\u202ex", "1"]
+)
+def test_a_file_that_is_no_module_is_not_suggested(tmp_path: Path, name: str) -> None:
+    sources = {f"{name}.py": f"{FASTAPI}{ARGPARSE}", f"{name}/main.py": FASTAPI}
+    assert suggested(tmp_path, sources)["entry-point"] == "MODULE:FUNCTION"
+
+
+@pytest.mark.parametrize("path", ["/a\x1b[31m", "/a b", "/\u202e", "/a\nb", "/{id}", "/<id>", "/a\\x", "/`"])
+def test_a_route_that_is_no_plain_path_is_not_suggested(tmp_path: Path, path: str) -> None:
+    source = f"app = FastAPI()\n\n@app.get('{path}')\n@app.get('/a/healthz')\n"
+    (check,) = suggested(tmp_path, {"main.py": f"{source}def healthy():\n    return 1\n"})["smoke"]["http"]
+    assert check["path"] in {"/a/healthz", "/openapi.json"}
+
+
+def test_a_script_that_the_settings_refuse_is_not_suggested(tmp_path: Path) -> None:
+    head = '[project]\nname = "shop"\nversion = "1"\n[project.scripts]\n"" = "main:main"\n'
+    (tmp_path / "pyproject.toml").write_text(head, "utf-8")
+    assert "MODULE:FUNCTION" in suggestion.suggest(pyproject.read(tmp_path)).toml
+
+
+def test_devices_and_fifos_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.py")
+    (tmp_path / "zero.py").symlink_to("/dev/zero")
+    (tmp_path / "itself.py").symlink_to("itself.py")
+    assert suggested(tmp_path, {"last.py": FASTAPI})["smoke"]["args"][0] == "last:api"
