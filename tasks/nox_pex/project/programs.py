@@ -14,7 +14,7 @@ from msgspec import Struct
 from nox_pex.project.python_files import PythonFile
 from nox_pex.project.required import Required
 
-_MAIN: Final = re.compile(r"^(?:async )?def main\(\s*\)", re.MULTILINE)
+_MAIN: Final = re.compile(r"^def main\(\s*\)", re.MULTILINE)
 _RUNS: Final = re.compile(r"^if __name__ == [\"']__main__[\"']:", re.MULTILINE)
 _OPTIONS: Final = re.compile(r"^\s*(?:import|from) (?:argparse|click|typer|fire|docopt|cyclopts)\b", re.MULTILINE)
 _SPECIAL: Final = re.compile(r"[.^$*+?{}\[\]\\|()]")

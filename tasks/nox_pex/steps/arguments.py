@@ -162,7 +162,7 @@ def _cut(text: str) -> str:
 
 
 OPTIONS: Final = (
-    Option("force", "work even if nothing changed"),
+    Option("force", "work even if nothing changed; `lock` chooses the newest versions"),
     Option("jobs", "the number of binaries to build at a time (default: one per processor)", "N", _positive),
     Option("binary", "use this finished file instead of building one", "PATH", _path),
     Option("deep", "fetch again every locked file, and compare the binary with them member by member"),
