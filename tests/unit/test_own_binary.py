@@ -55,6 +55,6 @@ def test_a_statement_that_is_too_old_proves_nothing(tmp_path: Path, capsys: pyte
 
 
 def test_ci_makes_the_binary_and_lets_it_check_itself() -> None:
-    lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()]
     assert '.venv/bin/nox -s own-attest -- --key "$keys/key.pem"' in lines
     assert 'dist/nox-pex.pex check dist/nox-pex.pex --key "$keys/key.pub" --max-age 1d' in lines
