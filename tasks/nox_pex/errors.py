@@ -273,9 +273,13 @@ class NoxPexError(Exception):
 
     @property
     def to_paste(self) -> tuple[str, ...]:
-        """The lines to paste of this failure and of the others, each group once, escaped."""
+        """The lines to paste of this failure and of the others, each group once, escaped.
+
+        What is said of a further group is a comment in TOML, so that all lines after the first can be pasted at once.
+        """
         groups = dict.fromkeys(each.paste for each in (self, *self.others) if each.paste)
-        return tuple(outside_text.shown(line) for group in groups for line in group)
+        lines = [line for said, *table in groups for line in ("", f"# {said}", *table)]
+        return tuple(map(outside_text.shown, [lines[1].removeprefix("# "), *lines[2:]] if lines else ()))
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -120,3 +121,12 @@ def test_the_document_lists_every_code_with_its_sentence_when_and_what_to_do() -
     assert dict(sections) == CODES
     assert [code for code, _ in sections] == list(CODES)
     assert len(re.findall(r"^### ", text, re.MULTILINE)) == len(CODES)
+
+
+def test_tables_of_several_failures_can_be_pasted_at_once() -> None:
+    first = NoxPexError("config", "a", "b", paste=("paste this:", "[tool.x.a]", "n = 1"))
+    second = NoxPexError("config", "c", "d", paste=("paste this:", "[tool.x.b]"))
+    said, *table = NoxPexError.together([first, second]).to_paste
+    assert said == "paste this:"
+    assert tomllib.loads("\n".join(table)) == {"tool": {"x": {"a": {"n": 1}, "b": {}}}}
+    assert NoxPexError("usage", "a", "b").to_paste == ()
