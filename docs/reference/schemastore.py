@@ -20,7 +20,7 @@ _TESTS: Final = Path(__file__).parents[1] / "schemas" / "schemastore"
 
 
 _FIRST_LINE: Final = "#:schema ../../schemas/json/pyproject.json"
-"""What each TOML file begins with there."""
+"""The beginning of each TOML file there."""
 
 
 _OF_TYPE: Final = {

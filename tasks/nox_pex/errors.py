@@ -277,9 +277,9 @@ class NoxPexError(Exception):
 
         What is said of a further group is a comment in TOML, so that all lines after the first can be pasted at once.
         """
-        groups = dict.fromkeys(each.paste for each in (self, *self.others) if each.paste)
-        lines = [line for said, *table in groups for line in ("", f"# {said}", *table)]
-        return tuple(map(outside_text.shown, [lines[1].removeprefix("# "), *lines[2:]] if lines else ()))
+        first, *others = dict.fromkeys(each.paste for each in (self, *self.others) if each.paste) or ((),)
+        lines = [*first, *(line for said, *table in others for line in ("", f"# {said}", *table))]
+        return tuple(map(outside_text.shown, lines))
 
     def __str__(self) -> str:
         return outside_text.shown(f"error[{self.code}]: {self.problem}; {self.remedy}")

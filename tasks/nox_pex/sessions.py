@@ -197,7 +197,7 @@ _LABELS: Final[dict[Path, str]] = {}
 
 
 _PREFIXES: Final[dict[Path, str]] = {}
-"""What is before the names of the sessions of the registered projects, by directory."""
+"""The prefixes of the names of the sessions, by the directory of their project."""
 
 
 _YIELDED: Final[set[str]] = set()

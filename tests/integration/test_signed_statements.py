@@ -11,6 +11,7 @@ import pytest
 from nox_pex.evidence import signing
 from nox_pex.evidence.image import referrers, statements
 from nox_pex.evidence.kinds import KINDS
+from tests.support import npm_project
 from tests.support.signing_keys import ED25519, OTHER, P256, PrivateKey, loaded, public_pem
 from tests.support.stated_images import stated, written
 from tests.support.statements import write_statements
@@ -24,9 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not 
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script, with the locked packages that it needs."""
     directory = tmp_path_factory.mktemp("sigstore") / "verifier"
-    shutil.copytree(VERIFIER, directory)
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(npm, cwd=directory, check=True, capture_output=True, timeout=120)
+    npm_project.install(VERIFIER, directory)
     return directory / "verify.cjs"
 
 

@@ -105,7 +105,7 @@ def test_each_nox_command_names_sessions_and_arguments_that_exist() -> None:
 
 
 def problems(words: list[str]) -> list[str]:
-    """What is wrong in the arguments of `nox`."""
+    """The problems in the arguments of `nox`."""
     if not words or words[0] not in {"-s", "--session", "--sessions"}:
         return []
     flags = words[: words.index("--")] if "--" in words else words

@@ -1,4 +1,4 @@
-"""What is locked fits Python 3.14, on which these tests have not run yet: so it has no classifier."""
+"""The lock fits Python 3.14, on which these tests have not run yet: so it has no classifier."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -92,12 +93,11 @@ class Locker(Struct, frozen=True, kw_only=True):
             done = True
         finally:
             self._let_go(before, done=done)
-        after = files.read_bytes(path)
         return Written(
             lock=written,
             is_new=known is None,
-            is_same=before == after,
-            changes=tuple(_changes(known or {}, _versions(after, path) or {})),
+            is_same=before is not None and written.digest == hashlib.sha256(before).hexdigest(),
+            changes=tuple(_changes(known or {}, _by_package(written))),
         )
 
     def _run(self, poetry: Poetry, *, regenerate: bool, lock_fd: int) -> Outcome:
@@ -196,11 +196,15 @@ def _versions(content: bytes | None, path: Path) -> Mapping[str, tuple[str, ...]
     if content is None:
         return None
     try:
-        packages = lock.parse(path, content).packages
+        return _by_package(lock.parse(path, content))
     except NoxPexError:
         return None
+
+
+def _by_package(locked: Lock) -> Mapping[str, tuple[str, ...]]:
+    """Return the versions of each package, sorted."""
     found: dict[str, set[str]] = {}
-    for each in packages:
+    for each in locked.packages:
         found.setdefault(each.name, set()).add(each.version)
     return {name: tuple(sorted(versions)) for name, versions in found.items()}
 

@@ -172,6 +172,12 @@ class Binary(Table, frozen=True, kw_only=True):
     """The container image. The session `image` needs it; there is no default."""
 
     @property
+    def entry(self) -> dict[str, str]:
+        """The keys that say what it runs, with their values: exactly one, or the table is refused."""
+        kinds = {"script": self.script, "entry-point": self.entry_point, "executable": self.executable}
+        return {key: value for key, value in kinds.items() if value is not None}
+
+    @property
     def source_paths(self) -> tuple[str, ...]:
         """The files, directories and patterns that it names as sources, relative to the project's directory."""
         named = (self.executable, self.sources.root, *self.sources.include)
@@ -221,7 +227,7 @@ class Settings(Table, frozen=True, kw_only=True):
     key. By default there is none.
     """
     attest: Attest = Attest()
-    """What the [statements](evidence.md) about the binaries say."""
+    """The content of the [statements](evidence.md) about the binaries."""
     sbom: Sbom = Sbom()
     """The policy for [licences](sbom.md#licences)."""
     binary: dict[str, Binary] = {}
@@ -265,14 +271,13 @@ def _about_binary(name: str, problem: str) -> str:
 
 def _check_entry(binary: Binary) -> Iterator[str]:
     """Yield what is wrong unless the binary has exactly one entry, and that is not empty."""
-    kinds = {"script": binary.script, "entry-point": binary.entry_point, "executable": binary.executable}
-    given = [key for key, value in kinds.items() if value is not None]
+    given = binary.entry
     if len(given) != 1:
         remedy = "keep one" if given else 'add one, such as script = "…"'
-        msg = f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}; {remedy}"
+        msg = f"expected exactly one of script, entry-point, executable, got {' and '.join(given) or 'none'}; {remedy}"
         yield msg
-    elif not kinds[given[0]]:
-        msg = f"`{given[0]}`: it is empty; name what the binary runs"
+    elif empty := [key for key, value in given.items() if not value]:
+        msg = f"`{empty[0]}`: it is empty; name what the binary runs"
         yield msg
 
 

@@ -129,7 +129,7 @@ class Smoke(Table, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...] = ("cold", "warm")
     """The [conditions](smoke.md#conditions) of the boots, one after another."""
     skips: Literal["report", "fail"] = "report"
-    """What to do if this machine cannot provide a condition: report the skip, or fail."""
+    """Report the skip, or fail, if this machine cannot provide a condition."""
     log_require: tuple[str, ...] = ()
     """Regular expressions, each of which must match a line of the log."""
     log_forbid: tuple[str, ...] = ()

@@ -230,10 +230,8 @@ def _missing_checks(context: Context, name: str, table: Binary) -> Iterator[NoxP
 
 def _given(table: Binary) -> suggestion.Given:
     """Return what the suggestion for a binary without checks depends on."""
-    keys = {"script": table.script, "entry-point": table.entry_point, "executable": table.executable}
-    entry = {key: value for key, value in keys.items() if value is not None}
     args = (*table.inject_args, *(table.smoke.args if table.smoke is not None else ()))
-    return suggestion.Given(entry=entry, args=args, has_smoke=table.smoke is not None)
+    return suggestion.Given(entry=table.entry, args=args, has_smoke=table.smoke is not None)
 
 
 def _missing_files(context: Context, name: str, table: Binary, steps: Collection[str]) -> Iterator[NoxPexError]:

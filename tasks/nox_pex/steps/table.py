@@ -164,11 +164,13 @@ def suffix_of(python: str) -> str:
     return f"-py{re.sub('[^A-Za-z0-9._+]+', '-', python).strip('-')}"
 
 
-_COMMAND: Final = re.compile(rf"`nox -s ({'|'.join(map(re.escape, STEPS))})(?: -- (\S)|(?=[` ]))")
+_COMMAND: Final = lazy.pattern(rf"`nox -s ({'|'.join(map(re.escape, STEPS))})(?: -- (\S)|(?=[` ]))")
 
 
 def with_prefix(text: str, prefix: str) -> str:
     """Return a message in which each command, such as `nox -s lock`, has the `prefix` of the registered sessions."""
+    if not prefix:
+        return text
     return _COMMAND.sub(lambda found: f"`nox -s {prefix}{found[0].removeprefix('`nox -s ')}", text)
 
 
